@@ -1,0 +1,97 @@
+# Avtempo: raw videos -> shards -> pretraining -> embeddings -> results and a page.
+# Every target sets up what it needs; a second call does only what is stale. `make help` lists the targets.
+
+PYTHON ?= python3
+RUN ?= runs/sample
+NAME := $(notdir $(patsubst %/,%,$(RUN)))
+DATA ?= data/$(NAME)
+DATASET ?= ucf101
+SHARDS ?= shards/$(NAME)
+PRESET ?= $(if $(filter sample,$(NAME)),sample,ucf-small)
+SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
+SPLITS ?=
+CLASSES ?=
+# More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
+SET ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+SAMPLE := data/sample/world.json
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo sample shards pretrain eval-ucf report verify doctor test test-slow lint format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  variables: RUN=$(RUN) DATA=$(DATA) DATASET=$(DATASET) SHARDS=$(SHARDS) PRESET=$(PRESET)"
+	@echo "  on your own UCF101: make eval-ucf DATA=/videos/UCF-101 RUN=runs/ucf PRESET=ucf101"
+
+setup: $(READY) ## Make .venv and install the locked packages
+
+demo: ## The main job on the embedded sample, down to a page to look at
+	$(MAKE) eval-ucf RUN=runs/sample
+	@echo "open runs/sample/report/index.html"
+
+sample: $(SAMPLE) ## Render the sample videos to data/sample
+
+shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
+
+pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
+
+eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
+
+report: $(READY) ## Write the page of RUN anew
+	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+
+verify: $(READY) ## Check every byte of the shards in SHARDS
+	$(BIN)/python -m preprocess verify $(SHARDS)
+
+doctor: $(READY) ## Is everything installed, and does it belong together?
+	$(BIN)/python -m preprocess doctor
+
+test: $(READY) ## The fast tests
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
+
+clean: ## Remove what tools cache; data, shards and runs stay
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + ': make PYTHON=python3.12') if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r bootstrap.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+$(SAMPLE): | $(READY)
+	$(BIN)/python -m preprocess sample --out $(@D)
+
+$(SHARDS)/dataset.json: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY)
+	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data $(DATA) --out $(SHARDS) --preset $(SHARD_PRESET) \
+	    $(if $(SPLITS),--splits $(SPLITS)) $(if $(CLASSES),--classes $(CLASSES))
+
+$(RUN)/training.json: $(SHARDS)/dataset.json
+	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN) --shards $(SHARDS) $(SET)
+
+$(RUN)/results.json: $(RUN)/training.json
+	$(BIN)/python -m evaluate ucf101 --run $(RUN) --shards $(SHARDS)
+
+$(RUN)/report/index.html: $(RUN)/results.json
+	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)

@@ -1,0 +1,1 @@
+"""Checkpoints and shards to embeddings, and embeddings to results and pages."""

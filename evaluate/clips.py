@@ -1,0 +1,111 @@
+"""Segments to the clips that are embedded, and clips to the rows of a store."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from store.format import Rows
+from train.config import ClipConfig
+from train.loader import SegmentBatch
+from train.views import eval_clips
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COPIED = ("key", "source", "label", "label_name", "group", "splits")
+
+
+@dataclass(frozen=True)
+class ClipSpans:
+    """Where m clips were cut.
+
+    Attributes:
+        segment_id: (m,) int64.
+        start_frame: (m,) int64, counted from the segment's start.
+        end_frame: (m,) int64, exclusive.
+        has_video: (m,) bool.
+        has_audio: (m,) bool.
+    """
+
+    segment_id: np.ndarray
+    start_frame: np.ndarray
+    end_frame: np.ndarray
+    has_video: np.ndarray
+    has_audio: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Select clips by number or mask."""
+        return type(self)(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+
+    @classmethod
+    def concatenate(cls, spans: "list[ClipSpans]") -> "ClipSpans":
+        """Put spans one after the other."""
+        return cls(**{each.name: np.concatenate([getattr(span, each.name) for span in spans]) for each in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Clips:
+    """m clips, ready for encoders.
+
+    Attributes:
+        spans: where they were cut.
+        video: (m, 3, T, h, w) float32, or None for audio data sets.
+        audio: (m, 1, n_mels, C) float32.
+    """
+
+    spans: ClipSpans
+    video: Tensor | None
+    audio: Tensor
+
+
+def cut_clips(
+    batch: SegmentBatch, clip: ClipConfig, *, n_clips: int, speeds: tuple[int, ...], columns_per_frame: int
+) -> Clips:
+    """Cut n_clips clips of each segment at each speed, in the order of segments, then speeds, then time.
+
+    Short segments give fewer: clips that would be cut from the same frames are taken once.
+    """
+    cuts = [
+        eval_clips(batch, clip, n_clips=n_clips, speed=speed, columns_per_frame=columns_per_frame) for speed in speeds
+    ]
+    segment = np.tile(np.repeat(np.arange(len(batch)), n_clips), len(speeds))
+    start = torch.cat([cut.start_frame for cut in cuts]).cpu().numpy() + batch.window_start_frame.cpu().numpy()[segment]
+    end = start + torch.cat([cut.span_frames for cut in cuts]).cpu().numpy()
+    _, first = np.unique(np.stack([segment, start, end]), axis=1, return_index=True)
+    kept = np.sort(first)
+    kept = kept[np.argsort(segment[kept], kind="stable")]
+    spans = ClipSpans(
+        segment_id=batch.segment_id.cpu().numpy()[segment],
+        start_frame=start,
+        end_frame=end,
+        has_video=np.full(len(segment), batch.frames is not None),
+        has_audio=batch.has_audio.cpu().numpy()[segment],
+    ).take(kept)
+    rows = torch.from_numpy(kept).to(batch.logmel.device)
+    videos = [cut.video for cut in cuts if cut.video is not None]
+    video = torch.cat(videos)[rows] if videos else None
+    return Clips(spans, video, torch.cat([cut.audio for cut in cuts])[rows])
+
+
+def make_rows(spans: ClipSpans, vectors: dict[str, np.ndarray], segments: "pd.DataFrame", fps: float) -> Rows:
+    """Rows of a store.
+
+    Args:
+        spans: m clips.
+        vectors: name -> (m, d) float32.
+        segments: the manifest's segments, by segment_id.
+        fps: of the shards.
+    """
+    found = segments.loc[spans.segment_id]
+    origin = found["start_seconds"].to_numpy()
+    return Rows(
+        **{name: found[name].to_numpy() for name in _COPIED},
+        start_seconds=origin + spans.start_frame / fps,
+        end_seconds=origin + spans.end_frame / fps,
+        has_video=spans.has_video,
+        has_audio=spans.has_audio,
+        vectors=vectors,
+    )

@@ -1,0 +1,37 @@
+"""What an evaluation refuses, each with the place and the way out."""
+
+from pathlib import Path
+
+
+class EvaluateError(Exception):
+    """An evaluation cannot go on; the message says where and what to do."""
+
+
+class ResultsError(EvaluateError):
+    """results.json does not hold what it should."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}. Move the file away and evaluate again, or repair the record")
+        self.path = path
+        self.reason = reason
+
+
+class SplitError(EvaluateError):
+    """A split cannot be evaluated: a side is empty, or nothing is labelled."""
+
+
+class GroupLeakError(SplitError):
+    """A group has videos in the training and in the test part of one split: scores would be too good."""
+
+    def __init__(self, split: str, groups: tuple[str, ...]) -> None:
+        shown = ", ".join(groups[:5]) + (", ..." if len(groups) > 5 else "")
+        super().__init__(
+            f"split {split}: {len(groups)} groups have videos on both sides ({shown}). "
+            "Use the official split lists, or lists that keep a group on one side"
+        )
+        self.split = split
+        self.groups = groups
+
+
+class EmbedError(EvaluateError):
+    """Shards and encoders do not fit together, or the shards hold nothing to embed."""

@@ -1,0 +1,169 @@
+"""Linear probe: a logistic regression on frozen features tells what a linear map can read from them.
+
+Features are L2-normalised, one vector a video. The inverse regularisation C is swept on the training side alone, in
+folds that keep a group (clips of one recording) together, then the probe is fitted to the whole training side.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+logger = logging.getLogger(__name__)
+
+C_GRID = (1.0, 10.0, 100.0, 1000.0)
+N_FOLDS = 3
+_TOLERANCE = 1e-6
+_MAX_ITERATIONS = 200
+_SMALL = 2_000_000
+"""Below so many numbers a second thread costs more than it gives, and very much more on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted probe.
+
+    Attributes:
+        c: the chosen inverse regularisation, in terms of the L2-normalised features.
+        fold_accuracy: accuracy on held-out training folds of every C tried; empty where no fold could be made.
+        classes: (c,) int64, labels that it knows.
+        weights: (d, c) float64.
+        bias: (c,) float64.
+    """
+
+    c: float
+    fold_accuracy: dict[float, float]
+    classes: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Labels (n,) int64 of features (n, d)."""
+        predicted: np.ndarray = self.classes[np.argmax(features @ self.weights + self.bias, axis=1)]
+        return predicted
+
+
+def fit_probe(
+    features: np.ndarray,
+    labels: np.ndarray,
+    groups: Sequence[object],
+    grid: Sequence[float] = C_GRID,
+    n_folds: int = N_FOLDS,
+) -> Probe:
+    """Choose C by group-wise folds of these rows and fit to all of them.
+
+    Args:
+        features: (n, d) training features.
+        labels: (n,) int64, at least two different ones.
+        groups: (n,) recordings that must not be cut by a fold.
+        grid: values of C to try; of equally good ones the smallest is taken.
+        n_folds: folds of the sweep, fewer where there are fewer groups.
+    """
+    basis = _Basis.of(features)
+    rotated = basis.apply(features)
+    fold_accuracy = _sweep(rotated, labels, group_folds(labels, groups, n_folds), sorted(grid), basis.scale)
+    chosen = max(fold_accuracy, key=lambda c: (fold_accuracy[c], -c)) if fold_accuracy else sorted(grid)[len(grid) // 2]
+    (model,) = _fit_path(rotated, labels, (chosen,), basis.scale)
+    weights, bias = _multinomial(model)
+    weights = basis.rotation @ weights * basis.scale  # back from the rotated basis: (d, c)
+    return Probe(chosen, fold_accuracy, model.classes_, weights, bias - basis.mean @ weights)
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """A basis in which the same optimum is cheaper to find.
+
+    The bias is not penalised and the penalty is a Euclidean norm, so centring, rotating into the span of the rows
+    (at most n of d axes) and scaling (with C divided by the scale squared) leave the fitted map what it was. 1,536 raw
+    pixels of 400 videos become 400 numbers, and the optimiser starts well conditioned.
+    """
+
+    mean: np.ndarray  # (d,)
+    rotation: np.ndarray  # (d, r)
+    scale: float
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "_Basis":
+        mean = features.mean(axis=0)
+        centred = features - mean
+        scale = 1.0 / max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-12)
+        if features.shape[1] <= features.shape[0]:
+            return cls(mean, np.eye(features.shape[1]), scale)
+        _, singular, rows = np.linalg.svd(centred, full_matrices=False)
+        rank = max(1, int((singular > singular[0] * 1e-10).sum()))
+        return cls(mean, rows[:rank].T, scale)
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        rotated: np.ndarray = (features - self.mean) @ self.rotation * self.scale
+        return rotated
+
+
+def _sweep(
+    features: np.ndarray,
+    labels: np.ndarray,
+    folds: Iterable[tuple[np.ndarray, np.ndarray]],
+    grid: Sequence[float],
+    scale: float,
+) -> dict[float, float]:
+    """Accuracy on held-out folds by C, (C -> fraction); empty where the groups do not allow two folds."""
+    correct = dict.fromkeys(grid, 0)
+    held_out = 0
+    for train, test in folds:
+        if len(np.unique(labels[train])) < 2:
+            continue
+        held_out += len(test)
+        for c, model in zip(grid, _fit_path(features[train], labels[train], grid, scale), strict=True):
+            correct[c] += int((model.predict(features[test]) == labels[test]).sum())
+    if not held_out:
+        logger.warning("the training groups allow no folds: C is not swept")
+        return {}
+    return {c: count / held_out for c, count in correct.items()}
+
+
+def group_folds(labels: np.ndarray, groups: Sequence[object], n_folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (train, test) rows of folds that keep a group together and classes balanced; none below two groups."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    names = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    numbers = np.array([names[group] for group in groups])
+    n_folds = min(n_folds, len(names))
+    if n_folds < 2:
+        return
+    with warnings.catch_warnings():  # a class with fewer videos than folds is fine here
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        folds = list(StratifiedGroupKFold(n_folds).split(np.zeros((len(labels), 1)), labels, numbers))
+    yield from ((train, test) for train, test in folds if len(train) and len(test))
+
+
+def _fit_path(
+    features: np.ndarray, labels: np.ndarray, grid: Sequence[float], scale: float
+) -> "Iterator[LogisticRegression]":
+    """Fit a model for every C, each started from the one before it.
+
+    Newton's method with conjugate gradients: measured at 420 videos, 12 classes and 64 to 420 numbers each, it reaches
+    a gradient of 1e-6 in 5-30 ms, L-BFGS in 6-60 ms.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    model = LogisticRegression(solver="newton-cg", tol=_TOLERANCE, max_iter=_MAX_ITERATIONS, warm_start=True)
+    threads = 1 if features.size < _SMALL else None
+    for c in grid:
+        model.set_params(C=c / scale**2)
+        with threadpool_limits(threads):
+            model.fit(features, labels)
+        yield model
+
+
+def _multinomial(model: "LogisticRegression") -> tuple[np.ndarray, np.ndarray]:
+    """Weights (r, c) and bias (c,); scikit-learn keeps one column for two classes."""
+    weights, bias = model.coef_.T, model.intercept_
+    if len(model.classes_) == 2:
+        return np.concatenate([-weights, weights], axis=1) / 2, np.concatenate([-bias, bias]) / 2
+    return weights, bias

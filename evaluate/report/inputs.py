@@ -1,0 +1,70 @@
+"""The run's embeddings as the page needs them: videos a model, and neighbours a split and modality."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.retrieval import Neighbourhood, neighbourhood
+from evaluate.videos import Modality, Videos, load_videos, narrow, split_names, take_split
+
+if TYPE_CHECKING:
+    from store.reader import EmbeddingStore
+
+MODALITIES: tuple[Modality, ...] = ("video", "audio", "joint")
+STORE_SUFFIXES = {"pretrained": "", "untrained": "-untrained", "raw": "-raw"}
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model's videos and, by modality, the neighbours of every split's test videos.
+
+    `provenance` are the attributes of its store, as text.
+    """
+
+    name: str
+    videos: Videos
+    neighbours: Mapping[Modality, tuple[Neighbourhood, ...]]
+    provenance: Mapping[str, str]
+
+
+def load_models(run: Path, dataset: str) -> dict[str, Model]:
+    """Read every store of the run that is there, the pretrained encoders' first.
+
+    Raises:
+        StoreError: a file is no embedding store.
+        EvaluateError: a store has no labels, or a split of it cannot be evaluated.
+    """
+    from store.reader import EmbeddingStore
+
+    models = {}
+    for name, suffix in STORE_SUFFIXES.items():
+        path = run / "embeddings" / f"{dataset}{suffix}.h5"
+        if path.exists():
+            with EmbeddingStore(path) as store:
+                models[name] = load_model(name, store)
+    return models
+
+
+def load_model(name: str, store: "EmbeddingStore") -> Model:
+    """Average the clips of each video and search the neighbours in all splits."""
+    videos = load_videos(store)
+    neighbours = {modality: _all_splits(videos, modality) for modality in MODALITIES if videos.has(modality)}
+    provenance = {key: _text(value) for key, value in vars(store.provenance).items()}
+    return Model(name, videos, neighbours, provenance)
+
+
+def class_names(videos: Videos) -> dict[int, str]:
+    """Name of each label, by label."""
+    return dict(sorted(zip(videos.labels.tolist(), videos.label_names, strict=True)))
+
+
+def _all_splits(videos: Videos, modality: Modality) -> tuple[Neighbourhood, ...]:
+    splits = [narrow(videos, take_split(videos, name), modality) for name in split_names(videos)]
+    return tuple(neighbourhood(videos, split, modality, NEIGHBOURS) for split in splits if split is not None)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)

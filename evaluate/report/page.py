@@ -1,0 +1,77 @@
+"""RUN/report/index.html: everything about a run on one page that needs no network."""
+
+import logging
+from pathlib import Path
+
+from evaluate.errors import EvaluateError
+from evaluate.report.classes import build_confusion, class_bars
+from evaluate.report.curves import build_curves, load_log
+from evaluate.report.gallery import build_galleries
+from evaluate.report.headline import build_headline
+from evaluate.report.inputs import MODALITIES, Model, load_models
+from evaluate.report.map import build_map
+from evaluate.report.provenance import collect, n_speeds
+from evaluate.report.tables import build_tables
+from evaluate.report.template import render
+from evaluate.results import RESULTS_NAME, read_results
+from preprocess.manifest import read_dataset
+from train.runlog import LOG_NAME
+
+logger = logging.getLogger(__name__)
+
+
+def write_report(run: Path, shards: Path, dataset: str) -> Path:
+    """Write the page of a run and return its path; sections whose data the run lacks say so.
+
+    Args:
+        run: folder with results.json, embeddings/, log.jsonl and config.yaml.
+        shards: the shard set that the embeddings were made from.
+        dataset: name of the embeddings and of the test to put first.
+
+    Raises:
+        EvaluateError: the run has neither results nor embeddings, or they cannot be read.
+        PreprocessError, StoreError: the shards or a store cannot be read.
+    """
+    results = read_results(run / RESULTS_NAME)
+    models = load_models(run, dataset)
+    if not results and not models:
+        raise EvaluateError(
+            f"{run}: holds neither {RESULTS_NAME} nor embeddings/{dataset}.h5; "
+            f"run `python -m evaluate {dataset} --run {run} --shards {shards}` first"
+        )
+    info = read_dataset(shards)
+    origin = collect(run, shards, dataset, info, models)
+    tables = build_tables(results, dataset)
+    page = render(
+        run=run.name,
+        dataset=dataset,
+        headline=build_headline(tables),
+        tables=tables,
+        curves=build_curves(load_log(run / LOG_NAME), n_speeds(origin.config)),
+        origin=origin,
+        **_sections(models, shards),
+    )
+    path = run / "report" / "index.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".html.tmp")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+    logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    return path
+
+
+def _sections(models: dict[str, Model], shards: Path) -> dict[str, object]:
+    """Build what comes from the pretrained embeddings; nothing where the run has none."""
+    model = models.get("pretrained")
+    if model is None:
+        return {"galleries": [], "bars": [], "bar_modalities": (), "confusions": [], "map": None}
+    searched = [modality for modality in MODALITIES if model.neighbours.get(modality)]
+    single = tuple(modality for modality in searched if modality != "joint")
+    matrices = [build_confusion(model, modality) for modality in searched]
+    return {
+        "galleries": build_galleries({modality: model.neighbours[modality][0] for modality in single}, shards),
+        "bars": class_bars(models, single),
+        "bar_modalities": single,
+        "confusions": [matrix for matrix in matrices if matrix is not None],
+        "map": build_map(models),
+    }

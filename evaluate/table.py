@@ -1,0 +1,58 @@
+"""The results of a retrieval and probe test as a table for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from evaluate.results import MODALITIES, Result
+from evaluate.retrieval import RECALL_AT
+
+COLUMNS = (*(("retrieval", f"R@{k}") for k in RECALL_AT), ("linear", "top-1"))
+_LAST = ("raw", "chance")
+
+
+def results_table(results: Sequence[Result], test: str) -> Table:
+    """Rows = modality and model, columns = R@k and linear top-1 in per cent, mean over splits; the best is bold.
+
+    Args:
+        results: records of any tests; only the means of `test` are shown.
+        test: the dataset.
+    """
+    means = [r for r in results if r.test == test and r.split is None]
+    splits = {r.split for r in results if r.test == test and r.split is not None}
+    values = {(r.modality, r.model, _column(r)): r for r in means}
+    table = Table(title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left")
+    for name in ("modality", "model"):
+        table.add_column(name)
+    for task, metric in COLUMNS:
+        table.add_column("linear" if task == "linear" else metric, justify="right")
+    table.add_column("queries", justify="right")
+    for modality in (m for m in MODALITIES if any(r.modality == m for r in means)):
+        models = model_order([r.model for r in means if r.modality == modality])
+        for model in models:
+            row = [values.get((modality, model, column)) for column in COLUMNS]
+            best = [
+                max((r.value for r in means if r.modality == modality and _column(r) == c), default=0.0)
+                for c in COLUMNS
+            ]
+            cells = [_cell(value, top) for value, top in zip(row, best, strict=True)]
+            n = max((value.n for value in row if value is not None), default=0)
+            table.add_row(modality, model, *cells, f"{n:,}", end_section=model == models[-1])
+    return table
+
+
+def _column(result: Result) -> tuple[str, str]:
+    return (result.task, result.metric)
+
+
+def _cell(result: Result | None, best: float) -> str:
+    if result is None:
+        return "-"
+    text = f"{100 * result.value:.1f}"
+    return f"[bold]{text}[/bold]" if result.value >= best else text
+
+
+def model_order(models: Sequence[str]) -> list[str]:
+    """Pretrained first, then the others by name, raw input and chance last."""
+    place = {"pretrained": -1, **{model: 1 + i for i, model in enumerate(_LAST)}}
+    return sorted(set(models), key=lambda model: (place.get(model, 0), model))

@@ -1,0 +1,200 @@
+"""One feature vector a video and modality: the clips of the store, averaged over each source.
+
+Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field; the
+linear probe here is trained on the same vectors.
+
+Three modalities are judged: "video" over the videos with a picture, "audio" over those with sound, "joint" over those
+with both. Zeros for a missing sound track would make its absence a feature: in UCF101, where whole classes have no
+sound, a ranking by that alone tells classes apart.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from evaluate.errors import EvaluateError, GroupLeakError, SplitError
+
+if TYPE_CHECKING:
+    from store.reader import EmbeddingStore
+
+Modality = Literal["video", "audio", "joint"]
+Space = Literal["features", "projections"]
+PARTS: dict[str, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
+
+_ROWS_PER_READ = 16_384
+
+
+@dataclass(frozen=True)
+class Part:
+    """One modality's vectors of n videos.
+
+    Attributes:
+        vectors: (n, d) float32, rows L2-normalised; zeros where the video lacks the modality.
+        present: (n,) bool.
+    """
+
+    vectors: np.ndarray
+    present: np.ndarray
+
+
+@dataclass(frozen=True)
+class Videos:
+    """The labelled videos of a store, in order of first appearance; all columns have length n.
+
+    Attributes:
+        sources: names, relative to the data root.
+        labels: (n,) int64.
+        label_names: name of each video's label.
+        groups: "" where there is none.
+        splits: per video, such as {"1": "train", "2": "test"}.
+        parts: "video" and/or "audio".
+    """
+
+    sources: tuple[str, ...]
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    groups: tuple[str, ...]
+    splits: tuple[dict[str, str], ...]
+    parts: dict[str, Part]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def has(self, modality: Modality) -> bool:
+        """Whether any video has what `modality` needs."""
+        return set(PARTS[modality]) <= set(self.parts) and bool(self.usable(modality).any())
+
+    def usable(self, modality: Modality) -> np.ndarray:
+        """Tell which videos a modality can judge, (n,) bool; for "joint" those with picture and sound."""
+        usable: np.ndarray = np.logical_and.reduce([self.parts[name].present for name in PARTS[modality]])
+        return usable
+
+    def vectors(self, modality: Modality, rows: np.ndarray) -> np.ndarray:
+        """Return the unit vectors of some videos, rows (m,) int64, as (m, d) float32.
+
+        For "joint" those of picture and sound side by side, divided by the square root of 2: the cosine similarity of
+        two videos is then the mean of those of picture and sound.
+        """
+        names = PARTS[modality]
+        columns = [self.parts[name].vectors[rows] for name in names]
+        return np.concatenate(columns, axis=1) / np.float32(np.sqrt(len(names)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two sides of a split, as rows of a `Videos`: train (n_train,) and test (n_test,) int64."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+    @property
+    def number(self) -> int:
+        """The split's number in results."""
+        return int(self.name)
+
+
+def l2_normalise(vectors: np.ndarray) -> np.ndarray:
+    """Rows of (n, d) scaled to length 1, float32; rows of zeros stay zeros."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0).astype(np.float32)
+
+
+def load_videos(store: "EmbeddingStore", space: Space = "features") -> Videos:
+    """Average the clips of every labelled source of a store. Reads a block of rows at a time.
+
+    Raises:
+        EvaluateError: nothing in the store has a label, or it has no vectors of this space.
+    """
+    frame = store.frame()
+    frame["position"] = np.arange(len(frame))
+    labelled = frame[frame["label"] >= 0]
+    if labelled.empty:
+        raise EvaluateError(f"{_name(store)}: no row has a label; make the shards from a labelled dataset")
+    first = labelled.drop_duplicates("source", keep="first")
+    number = {source: index for index, source in enumerate(first["source"])}
+    video_of_row = frame["source"].map(number).fillna(-1).to_numpy(np.int64)  # (rows,), -1: unlabelled
+    video_of_row[frame["label"].to_numpy() < 0] = -1
+    parts = {
+        modality: _average(
+            store, f"{modality}/{space}", video_of_row, frame[f"has_{modality}"].to_numpy(bool), len(first)
+        )
+        for modality in ("video", "audio")
+        if f"{modality}/{space}" in store.vector_names
+    }
+    if not parts:
+        raise EvaluateError(f"{_name(store)}: has no {space}; it holds {', '.join(store.vector_names)}")
+    return Videos(
+        sources=tuple(first["source"]),
+        labels=first["label"].to_numpy(np.int64),
+        label_names=tuple(first["label_name"]),
+        groups=tuple(first["group"]),
+        splits=tuple(json.loads(text or "{}") for text in first["splits"]),
+        parts=parts,
+    )
+
+
+def _name(store: "EmbeddingStore") -> Path | str:
+    return getattr(store, "path", "the store")
+
+
+def _average(store: "EmbeddingStore", name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
+    """Mean over each video's rows that have the modality, (n_videos, d), normalised."""
+    total = np.zeros((n_videos, store.vectors(name, slice(0, 1)).shape[1]), np.float64)
+    counts = np.zeros(n_videos, np.int64)
+    for start in range(0, len(video_of_row), _ROWS_PER_READ):
+        rows = slice(start, min(start + _ROWS_PER_READ, len(video_of_row)))
+        vectors = store.vectors(name, rows)
+        keep = has[rows] & (video_of_row[rows] >= 0)
+        np.add.at(total, video_of_row[rows][keep], vectors[keep])
+        np.add.at(counts, video_of_row[rows][keep], 1)
+    mean = total / np.maximum(counts, 1)[:, None]
+    if not np.isfinite(mean).all():
+        raise EvaluateError(
+            f"{_name(store)}: {name} holds values that are not finite; embed again from a sound checkpoint"
+        )
+    return Part(l2_normalise(mean), counts > 0)
+
+
+def split_names(videos: Videos) -> tuple[str, ...]:
+    """Names of the numbered splits that the videos belong to, in order: ("1", "2", "3")."""
+    return tuple(sorted({name for splits in videos.splits for name in splits if name.isdigit()}, key=int))
+
+
+def take_split(videos: Videos, name: str) -> Split:
+    """Rows of a split's two sides; videos that the split does not list are left out.
+
+    Raises:
+        SplitError: a side has no videos, or the training side fewer than two classes.
+        GroupLeakError: a group of videos cut from one recording stands on both sides.
+    """
+    side = np.array([splits.get(name, "") for splits in videos.splits])
+    train, test = (np.flatnonzero(side == which) for which in ("train", "test"))
+    if not len(train) or not len(test):
+        raise SplitError(
+            f"split {name}: {len(train)} training and {len(test)} test videos; both sides need some. "
+            "Were all videos of the list preprocessed?"
+        )
+    if len(np.unique(videos.labels[train])) < 2:
+        raise SplitError(f"split {name}: the training side has a single class; nothing can be told apart")
+    # UCF101 numbers its groups anew in every class: label and group together name a recording.
+    keys = [(int(label), group) for label, group in zip(videos.labels, videos.groups, strict=True)]
+    both = {keys[row] for row in train if keys[row][1]} & {keys[row] for row in test if keys[row][1]}
+    if both:
+        names = dict(zip(videos.labels.tolist(), videos.label_names, strict=True))
+        raise GroupLeakError(name, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
+    return Split(name, train, test)
+
+
+def narrow(videos: Videos, split: Split, modality: Modality) -> Split | None:
+    """Leave out the videos that lack the modality; None where a side is then empty or training has one class only."""
+    if not videos.has(modality):
+        return None
+    usable = videos.usable(modality)
+    train, test = split.train[usable[split.train]], split.test[usable[split.test]]
+    if not len(test) or len(np.unique(videos.labels[train])) < 2:
+        return None
+    return Split(split.name, train, test)

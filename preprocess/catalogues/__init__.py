@@ -1,0 +1,1 @@
+"""What each data set's lists say about its files, one module a data set; `preprocess.catalogue` opens them."""

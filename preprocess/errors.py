@@ -1,0 +1,52 @@
+"""What can go wrong while videos become shards; every error names a path and, where there is one, the remedy."""
+
+from pathlib import Path
+
+
+class PreprocessError(Exception):
+    """Base of all errors that this package raises on purpose; the command line catches this one only."""
+
+
+class PathError(PreprocessError):
+    """An error about one file or folder: `path` is at fault, `reason` says in one line what is wrong and what to do."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.path, self.reason)
+
+
+class CatalogueError(PathError):
+    """The data set's folder, split lists or csv are not what the catalogue needs."""
+
+
+class MediaError(PathError):
+    """One source cannot be used; the run goes on without it. `reason` holds ffmpeg's own words where it spoke."""
+
+
+class MediaRefusedError(MediaError):
+    """The source is not plain media (a playlist, a script, no regular file): nothing that it names was opened."""
+
+
+class MediaLimitError(MediaError):
+    """The source is over one of the limits of `preprocess.records.Limits`."""
+
+
+class DiskFullError(PathError):
+    """No space left for shards or temporary frames: the run stops, for every later source would fail as well."""
+
+
+class FfmpegMissingError(PreprocessError):
+    """No ffmpeg executable that runs: set AVTEMPO_FFMPEG or install the bundled one (`imageio-ffmpeg`)."""
+
+
+class StripError(PreprocessError):
+    """Frames cannot be put into, or read back from, a film strip."""
+
+
+class ShardError(PathError):
+    """A shard set on disk is damaged, in use, or made with other parameters."""

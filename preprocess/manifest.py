@@ -1,0 +1,238 @@
+"""The tables beside the shards: a row per source and per segment, and what the whole set is made of.
+
+Every shard has its own part of the table, written last: it is the mark that the shard is finished. At the end the
+parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the whole set is.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from preprocess.atomic import atomic_file, disk_errors
+from preprocess.errors import ShardError
+from preprocess.recipe import Recipe
+from preprocess.schema import FORMAT_NAME, FORMAT_VERSION, ShardParams
+from preprocess.shards import ShardInfo, shard_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATASET_FILE = "dataset.json"
+MANIFEST_FILE = "manifest.parquet"
+ROWS_PER_GROUP = 8192
+"""Least rows of a row group of the joined table; bounds the memory of joining."""
+
+_METADATA_KEY = FORMAT_NAME.encode()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the manifest; fields that a row of its kind has not are None (null).
+
+    `reason` says why a source failed or was skipped, `warnings` what ffmpeg complained of in one that was read.
+    Of a source `width_px` and `height_px` are as coded in the file, of a segment those of its frames in the strip.
+    """
+
+    kind: str
+    source_index: int
+    source: str
+    status: str = "ok"
+    reason: str = ""
+    warnings: str = ""
+    source_bytes: int | None = None
+    duration_seconds: float | None = None
+    source_fps: float | None = None
+    rotation_degrees: int | None = None
+    has_audio: bool | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    audio_loudness_dbfs: float | None = None
+    label: int = -1
+    label_name: str = ""
+    group: str = ""
+    splits: str = "{}"
+    key: str | None = None
+    shard: str | None = None
+    segment_id: int | None = None
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    n_frames: int | None = None
+    n_columns: int | None = None
+
+
+_STRINGS = ("kind", "source", "status", "reason", "warnings", "label_name", "group", "splits", "key", "shard")
+_FLOATS = ("duration_seconds", "source_fps", "audio_loudness_dbfs", "start_seconds", "end_seconds")
+_REQUIRED = ("kind", "source_index", "source", "status", "reason", "warnings", "label", "label_name", "group", "splits")
+
+
+def _column_type(name: str) -> pa.DataType:
+    if name == "has_audio":
+        return pa.bool_()
+    return pa.string() if name in _STRINGS else pa.float64() if name in _FLOATS else pa.int64()
+
+
+SCHEMA = pa.schema([pa.field(n, _column_type(n), n not in _REQUIRED) for n in Row.__dataclass_fields__])
+SEGMENT_COLUMNS = ("key", "shard", "segment_id", "start_seconds", "end_seconds", "n_frames", "n_columns")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the mark of a finished shard says. `file` is None if no source of the shard could be read."""
+
+    shard: int
+    recipe: Recipe
+    file: ShardInfo | None
+    n_sources: int
+    n_failed: int
+    n_skipped: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `dataset.json` says of a finished shard set. `fingerprint` changes if, and only if, the contents do."""
+
+    dataset: str
+    params: ShardParams
+    label_names: tuple[str, ...]
+    shards: tuple[ShardInfo, ...]
+    n_sources: int
+    n_failed: int
+    n_skipped: int
+    n_segments: int
+    n_missing: int
+    n_extra: int
+    ffmpeg_version: str
+    packages: dict[str, str]
+    sources_sha256: str
+    manifest_sha256: str
+    fingerprint: str
+    format_version: int = FORMAT_VERSION
+
+
+def part_path(folder: Path, shard: int) -> Path:
+    """Where the mark of a shard stands."""
+    return folder / f"{shard_name(shard)}.parquet"
+
+
+def write_part(folder: Path, part: Part, rows: list[Row]) -> None:
+    """Mark a shard as finished."""
+    schema = _described(asdict(part) | {"recipe": part.recipe.as_dict()})
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    with atomic_file(part_path(folder, part.shard)) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _described(values: dict[str, Any]) -> pa.Schema:
+    return SCHEMA.with_metadata({_METADATA_KEY: json.dumps(values, sort_keys=True).encode()})
+
+
+def read_part(path: Path) -> Part:
+    """Read the mark of a finished shard, without its rows.
+
+    Raises:
+        ShardError: it is damaged or of another format version.
+    """
+    try:
+        with disk_errors(path):
+            values = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
+        recipe = Recipe.from_dict(values.pop("recipe"), path)
+        file = ShardInfo(**values.pop("file")) if values["file"] else values.pop("file")
+        return Part(recipe=recipe, file=file, **values)
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise ShardError(path, f"is damaged ({error!r}): delete it and run the same command again") from error
+
+
+def read_rows(path: Path) -> pa.Table:
+    """Read all rows of a part or of the manifest, nothing taken on trust but the column names and types.
+
+    Raises:
+        ShardError: it cannot be read or has other columns.
+    """
+    try:
+        with disk_errors(path):
+            table = pq.read_table(path, partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise ShardError(path, f"is damaged: {error}") from error
+    if not table.schema.equals(SCHEMA):
+        raise ShardError(path, "has other columns than the manifest of this format version")
+    return table
+
+
+def join_parts(folder: Path, n_shards: int) -> str:
+    """Join the parts of all shards, in order, to `manifest.parquet`; return its checksum."""
+    path = folder / MANIFEST_FILE
+    schema = _described({"format_version": FORMAT_VERSION})
+    with atomic_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in grouped_rows(folder, n_shards):
+            writer.write_table(table.cast(schema), row_group_size=1 << 30)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def grouped_rows(folder: Path, n_shards: int) -> Iterator[pa.Table]:
+    """Yield the rows of whole parts in tables of at least ROWS_PER_GROUP rows."""
+    waiting: list[pa.Table] = []
+    for shard in range(n_shards):
+        waiting.append(read_rows(part_path(folder, shard)).replace_schema_metadata(None))
+        if sum(table.num_rows for table in waiting) >= ROWS_PER_GROUP or shard == n_shards - 1:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+
+
+def fingerprint(params: ShardParams, shards: tuple[ShardInfo, ...]) -> str:
+    """Checksum over the parameters and the checksums of all archives."""
+    content = {"format_version": FORMAT_VERSION, "params": params.as_dict(), "shards": [s.sha256 for s in shards]}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_dataset(folder: Path, info: DatasetInfo) -> None:
+    """Mark the whole set as finished."""
+    values = {"format": FORMAT_NAME} | asdict(info)
+    with atomic_file(folder / DATASET_FILE) as file:
+        file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read_dataset(folder: Path) -> DatasetInfo:
+    """Read what a finished shard set is made of.
+
+    Raises:
+        ShardError: there is none, it is unfinished, or of another format version.
+    """
+    path = folder / DATASET_FILE
+    if not path.is_file():
+        state = "is not finished" if part_path(folder, 0).exists() else "holds no shards"
+        raise ShardError(folder, f"{state} (no {DATASET_FILE}): run `python -m preprocess shards --out {folder} ...`")
+    try:
+        with disk_errors(path):
+            values = json.loads(path.read_bytes())
+        if values.pop("format") != FORMAT_NAME or values["format_version"] != FORMAT_VERSION:
+            raise ShardError(path, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}, which this release reads")
+        shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
+        params = ShardParams(**values.pop("params"))
+        return DatasetInfo(params=params, shards=shards, label_names=tuple(values.pop("label_names")), **values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ShardError(path, f"is damaged ({error!r}): run the command that made the shards again") from error
+
+
+def read_segments(folder: Path) -> "pd.DataFrame":
+    """Read the segments of a finished set, a row each, sorted by `segment_id`."""
+    rows = _of_kind(folder, "segment").sort_by("segment_id").to_pandas()
+    return rows.drop(columns=["kind", "status", "reason", "warnings", "source_bytes"])
+
+
+def read_sources(folder: Path) -> "pd.DataFrame":
+    """Read the sources of a finished set, failed ones included, a row each, sorted by `source_index`."""
+    return _of_kind(folder, "source").sort_by("source_index").to_pandas().drop(columns=["kind", *SEGMENT_COLUMNS])
+
+
+def _of_kind(folder: Path, kind: str) -> pa.Table:
+    read_dataset(folder)  # says what is wrong if the set is not finished
+    table = read_rows(folder / MANIFEST_FILE)
+    return table.filter(pc.equal(table["kind"], kind))

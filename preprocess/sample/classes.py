@@ -1,0 +1,84 @@
+"""The classes of the sample world: which event each one is, and which other class it is easily mistaken for."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+EventKind = Literal["bounce", "spiral", "approach", "rise", "tap", "orbit", "swing"]
+Difference = Literal["time", "rhythm", "picture", "sound"]
+
+
+@dataclass(frozen=True)
+class EventClass:
+    """One class: an event (motion and sound together) and the single thing that sets it apart from its twin.
+
+    Attributes:
+        name: class name, as it stands in `classInd.txt`.
+        kind: the event that the class and its twin share.
+        variant: 0 or 1, which of the two.
+        twin: name of the class that differs in one thing only.
+        difference: what that thing is. "time": the twin is the same event run backwards (sounds and trails apart).
+        description: one sentence for people.
+
+    """
+
+    name: str
+    kind: EventKind
+    variant: Literal[0, 1]
+    twin: str
+    difference: Difference
+    description: str
+
+
+def _pair(kind: EventKind, difference: Difference, first: tuple[str, str], second: tuple[str, str]) -> list[EventClass]:
+    return [
+        EventClass(first[0], kind, 0, second[0], difference, first[1]),
+        EventClass(second[0], kind, 1, first[0], difference, second[1]),
+    ]
+
+
+CLASSES: tuple[EventClass, ...] = (
+    *_pair(
+        "bounce",
+        "time",
+        ("BounceDying", "bounces get lower, quicker and softer, then a new throw; an impact sound at every contact"),
+        ("BounceGrowing", "bounces get higher, slower and louder, then start small again"),
+    ),
+    *_pair(
+        "spiral",
+        "time",
+        ("SpiralIn", "circles ever tighter and faster; plucks come quicker and rise in pitch"),
+        ("SpiralOut", "circles ever wider and slower; plucks come slower and fall in pitch"),
+    ),
+    *_pair(
+        "approach",
+        "time",
+        ("Coming", "grows as it comes near, swaying; its beat gets louder"),
+        ("Going", "shrinks as it goes away, swaying; its beat gets softer"),
+    ),
+    *_pair(
+        "rise",
+        "time",
+        ("Rising", "climbs swaying through the picture; the pitch of an even beat climbs with it"),
+        ("Falling", "sinks swaying through the picture; the pitch of an even beat sinks with it"),
+    ),
+    *_pair(
+        "tap",
+        "rhythm",
+        ("TapEven", "strikes the ground at equal intervals, a knock at every strike"),
+        ("TapGallop", "strikes the ground as often, by short and long intervals in turn"),
+    ),
+    *_pair(
+        "orbit",
+        "picture",
+        ("OrbitGlide", "circles at an even speed to a tick-tock"),
+        ("OrbitLurch", "circles by quarter turns with rests between them, to the same tick-tock"),
+    ),
+    *_pair(
+        "swing",
+        "sound",
+        ("SwingChirp", "swings as a pendulum; at the bottom a sound that glides upwards"),
+        ("SwingDroop", "the same swing; at the bottom a sound that glides downwards"),
+    ),
+)
+
+CLASS_BY_NAME: dict[str, EventClass] = {entry.name: entry for entry in CLASSES}

@@ -1,0 +1,151 @@
+"""What the object and its surroundings look like: a look per group, a staging per clip.
+
+The look (background, colours, shape, size, noise, camera, a second object, drops) belongs to the group and not to the
+class. The staging differs between the clips of a group: place, camera position, light, size within 10 %.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.sample.motion import ASPECT, CLIP_SECONDS, FPS, N_FRAMES
+
+HEIGHT_PX = 96
+WIDTH_PX = 128
+MARGIN_PX = 40
+"""The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
+DROP_SECONDS = 0.6
+_CAMERA_REACH_PX = MARGIN_PX - 8
+"""Leaves the largest drift inside the backdrop."""
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A group's appearance; sizes in frame heights, colours (3,) RGB in 0..255.
+
+    Attributes:
+        backdrop: (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 3) RGB in 0..255.
+        colour, halo_colour, drop_colour, other_colour: of the object, its halos, the drops, the second object.
+        corners, other_corners: 0 disc, 3 triangle, 4 square, 5 star.
+        radius, other_radius: of the object and of the second object.
+        noise: standard deviation of the grain.
+        drift: px that the camera wanders.
+        drops_per_second: rings that spread and fade in the background.
+
+    """
+
+    backdrop: Pixels
+    colour: Pixels
+    halo_colour: Pixels
+    drop_colour: Pixels
+    other_colour: Pixels
+    corners: int
+    other_corners: int
+    radius: float
+    other_radius: float
+    noise: float
+    drift: float
+    drops_per_second: float
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What differs between two clips of one group and class besides the motion.
+
+    Attributes:
+        shift: where the event takes place, relative to the middle; x, y in frame heights.
+        mirrored: left and right exchanged.
+        turn: the object's own rotation, radians.
+        size: relative to the look's.
+        light: added to every pixel.
+        camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
+        other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
+        drops: (n, 3): second of impact, x, y.
+
+    """
+
+    shift: tuple[float, float]
+    mirrored: bool
+    turn: float
+    size: float
+    light: float
+    camera: NDArray[np.float64]
+    other: NDArray[np.float64]
+    drops: NDArray[np.float64]
+
+
+def _smooth_field(rng: np.random.Generator, cells: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Random values in -1..1 on a coarse grid, bilinearly enlarged to `shape` (H, W)."""
+    coarse = rng.uniform(-1, 1, size=(cells + 1, cells + 1))
+    rows, columns = (np.linspace(0, cells - 1e-6, size) for size in shape)
+    i, j = rows.astype(int), columns.astype(int)
+    a, b = (rows - i)[:, None], (columns - j)[None, :]
+    top = coarse[i][:, j] * (1 - b) + coarse[i][:, j + 1] * b
+    bottom = coarse[i + 1][:, j] * (1 - b) + coarse[i + 1][:, j + 1] * b
+    return top * (1 - a) + bottom * a
+
+
+def _draw_backdrop(rng: np.random.Generator) -> Pixels:
+    shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
+    picture = np.tile(rng.uniform(50, 205, size=3), (*shape, 1))
+    for cells, strength in ((1, 45), (3, 30), (9, 12)):
+        tint = rng.normal(0.8, 0.5, size=3)
+        picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
+    return np.clip(picture, 8, 247).astype(np.float32)
+
+
+def _contrasting(rng: np.random.Generator, backdrop: Pixels, distance: float) -> Pixels:
+    """Draw a colour at least `distance` away from the backdrop's mean in brightness."""
+    mean = float(backdrop.mean())
+    while True:
+        colour = rng.uniform(0, 255, size=3)
+        if abs(float(colour.mean()) - mean) > distance:
+            return colour.astype(np.float32)
+
+
+def draw_look(rng: np.random.Generator) -> Look:
+    """Draw a group's look."""
+    backdrop = _draw_backdrop(rng)
+    corners = rng.permutation([0, 3, 4, 5])
+    return Look(
+        backdrop=backdrop,
+        colour=_contrasting(rng, backdrop, 75),
+        halo_colour=_contrasting(rng, backdrop, 60),
+        drop_colour=_contrasting(rng, backdrop, 40),
+        other_colour=_contrasting(rng, backdrop, 30),
+        corners=int(corners[0]),
+        other_corners=int(corners[1]),
+        radius=float(rng.uniform(0.12, 0.17)),
+        other_radius=float(rng.uniform(0.05, 0.08)),
+        noise=float(rng.uniform(1, 4)),
+        drift=float(rng.uniform(2, 7)),
+        drops_per_second=float(rng.uniform(0.8, 2.0)),
+    )
+
+
+def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
+    """Draw a smooth path about 0 that knows no direction of time, (N_FRAMES, 2)."""
+    seconds = np.arange(N_FRAMES)[:, None] / FPS
+    waves = [np.sin(2 * np.pi * (seconds * rng.uniform(0.08, 0.35, size=2) + rng.random(2))) for _ in range(2)]
+    return reach * (waves[0] + waves[1]) / 2
+
+
+def draw_staging(look: Look, rng: np.random.Generator) -> Staging:
+    """Draw a clip's staging."""
+    n_drops = int(rng.poisson(look.drops_per_second * (CLIP_SECONDS + DROP_SECONDS)))
+    drop_seconds = np.sort(rng.uniform(-DROP_SECONDS, CLIP_SECONDS, size=n_drops))
+    drop_places = rng.uniform((0, 0), (ASPECT, 1), size=(n_drops, 2))
+    other_home = rng.uniform((0.2, 0.15), (ASPECT - 0.2, 0.85))
+    return Staging(
+        shift=(float(rng.uniform(-0.16, 0.16)), float(rng.uniform(-0.10, 0.10))),
+        mirrored=bool(rng.random() < 0.5),
+        turn=float(rng.uniform(0, 2 * np.pi)),
+        size=float(rng.uniform(0.9, 1.1)),
+        light=float(rng.uniform(-22, 22)),
+        camera=MARGIN_PX + rng.uniform(-_CAMERA_REACH_PX, _CAMERA_REACH_PX, size=2) + _wander(rng, look.drift),
+        other=other_home + _wander(rng, 0.25),
+        drops=np.column_stack([drop_seconds, drop_places]),
+    )

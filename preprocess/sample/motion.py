@@ -1,0 +1,107 @@
+"""Where the object is and when it sounds: what an event hands to the painter and to the player.
+
+Lengths are in frame heights (the picture is ASPECT wide and 1 high, y downwards), times in seconds.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+FPS = 25
+N_FRAMES = 100
+CLIP_SECONDS = N_FRAMES / FPS
+ASPECT = 4 / 3
+LEAD_IN_SECONDS = 1.0
+"""Events start this long before the clip, so that its first sounds and halos are already under way."""
+TRAIL_LAGS_SECONDS = (0.06, 0.12, 0.18)
+GRID_HZ = 1000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Strikes:
+    """The sounding moments of a clip, in order; all arrays (E,).
+
+    Attributes:
+        seconds: onset on the clip's time line (may lie before 0 or after the end).
+        strength: loudness, 0 to 1 (amplitude).
+        semitones: pitch relative to the voice's own.
+        glide: semitones that the pitch moves within the sound.
+
+    """
+
+    seconds: Floats
+    strength: Floats
+    semitones: Floats
+    glide: Floats
+
+    def __post_init__(self) -> None:
+        shapes = {array.shape for array in (self.seconds, self.strength, self.semitones, self.glide)}
+        if len(shapes) != 1 or self.seconds.ndim != 1:
+            raise ValueError(f"strikes need four arrays of one length, not {shapes}")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The object at every frame, and its strikes.
+
+    Attributes:
+        x, y: centre, (N_FRAMES,).
+        scale: size relative to the look's object size, (N_FRAMES,).
+        squash: height of the object relative to its usual one, (N_FRAMES,).
+        trail_x, trail_y: centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first.
+        strikes: when it sounds.
+        ground_y: height at which it strikes the ground and halos stay; None where halos move with the object.
+
+    """
+
+    x: Floats
+    y: Floats
+    scale: Floats
+    squash: Floats
+    trail_x: Floats
+    trail_y: Floats
+    strikes: Strikes
+    ground_y: float | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A time grid at GRID_HZ from -LEAD_IN_SECONDS to the end of the clip; G points.
+
+    Attributes:
+        tempo: speed of everything that happens on it, relative to the class's own.
+
+    """
+
+    tempo: float
+
+    @cached_property
+    def grid(self) -> Floats:
+        """Seconds, (G,)."""
+        return np.arange(round((LEAD_IN_SECONDS + CLIP_SECONDS) * GRID_HZ)) / GRID_HZ - LEAD_IN_SECONDS
+
+    @cached_property
+    def beats(self) -> Floats:
+        """Seconds at the line's tempo since its start, (G,): what an even phase is a multiple of."""
+        return self.tempo * (self.grid + LEAD_IN_SECONDS)
+
+    def read(self, seconds: Floats, values: Floats) -> Floats:
+        """Values (G,) at some moments, in the shape of `seconds`."""
+        return np.interp(seconds, self.grid, values)
+
+    def at_frames(self, values: Floats) -> Floats:
+        """Values (G,) at the frames, (N_FRAMES,)."""
+        return self.read(np.arange(N_FRAMES) / FPS, values)
+
+    def at_lags(self, values: Floats) -> Floats:
+        """Values (G,) a little before every frame, (len(TRAIL_LAGS_SECONDS), N_FRAMES)."""
+        lags = np.array(TRAIL_LAGS_SECONDS)
+        return self.read(np.arange(N_FRAMES)[None, :] / FPS - lags[:, None], values)
+
+    def crossings(self, phase: Floats) -> Floats:
+        """Moments at which a growing phase (G,) passes a whole number."""
+        return self.grid[1:][np.diff(np.floor(phase)) > 0]

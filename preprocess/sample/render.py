@@ -1,0 +1,157 @@
+"""Paints a clip: the look along the motion.
+
+Every mark that an event leaves starts at once and then fades: the trail, halos around strikes, the flash of the object,
+rings of drops in the background. None of them ever runs backwards.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.sample.look import DROP_SECONDS, HEIGHT_PX, WIDTH_PX, Look, Pixels, Staging, draw_staging
+from preprocess.sample.motion import ASPECT, FPS, N_FRAMES, Motion
+
+_TRAIL_OPACITY = (0.42, 0.27, 0.14)
+_FLASH_SECONDS = 0.16
+_HALO_SECONDS = 0.35
+
+Point = tuple[float, float]
+
+
+def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] | None:
+    """Pixels within reach of a centre (frame heights); None off screen.
+
+    Returns:
+        First column, first row, and the pixels' offsets from the centre: across (1, w) and down (h, 1).
+
+    """
+    x_px, y_px = centre[0] * HEIGHT_PX, centre[1] * HEIGHT_PX
+    left, right = max(0, int(x_px - reach_px)), min(WIDTH_PX, int(x_px + reach_px) + 2)
+    top, bottom = max(0, int(y_px - reach_px)), min(HEIGHT_PX, int(y_px + reach_px) + 2)
+    if left >= right or top >= bottom:
+        return None
+    across = np.arange(left, right, dtype=np.float32) - np.float32(x_px)
+    down = np.arange(top, bottom, dtype=np.float32) - np.float32(y_px)
+    return left, top, across[None, :], down[:, None]
+
+
+def _blend(canvas: Pixels, left: int, top: int, opacity: Pixels, colour: Pixels) -> None:
+    """Lay a colour over a patch of the canvas; opacity (h, w) in 0..1."""
+    patch = canvas[top : top + opacity.shape[0], left : left + opacity.shape[1]]
+    patch += opacity[..., None] * (colour - patch)
+
+
+def _outline(corners: int, angle: Pixels) -> Pixels:
+    """Distance of a shape's edge from its centre by angle: a polygon, or a star for 5 corners; about a disc's area."""
+    if corners == 5:
+        return 1 + np.float32(0.25) * np.cos(5 * angle)
+    half = np.float32(np.pi / corners)
+    return 1.2 * np.cos(half) / np.cos(np.mod(angle, 2 * half) - half)
+
+
+def _draw_shape(
+    canvas: Pixels,
+    centre: Point,
+    colour: Pixels,
+    *,
+    radius: float,
+    corners: int,
+    turn: float,
+    opacity: float = 1.0,
+    squash: float = 1.0,
+) -> None:
+    radius_px = np.float32(radius * HEIGHT_PX)
+    window = _window(centre, 1.25 * float(radius_px) / squash + 2)
+    if window is None:
+        return
+    left, top, across, down = window
+    across, down = across * np.float32(squash), down / np.float32(squash)
+    distance = np.sqrt(across * across + down * down)
+    edge = radius_px * _outline(corners, np.arctan2(down, across) + np.float32(turn)) if corners else radius_px
+    inside = np.clip(edge - distance + np.float32(0.5), 0, 1).astype(np.float32, copy=False)
+    _blend(canvas, left, top, np.float32(opacity) * inside, colour)
+
+
+def _draw_ring(canvas: Pixels, centre: Point, colour: Pixels, *, radius: float, width: float, opacity: float) -> None:
+    radius_px, width_px = np.float32(radius * HEIGHT_PX), np.float32(width * HEIGHT_PX)
+    window = _window(centre, float(radius_px + width_px) + 1)
+    if window is None:
+        return
+    left, top, across, down = window
+    distance = np.sqrt(across * across + down * down)
+    band = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
+    _blend(canvas, left, top, np.float32(opacity) * band, colour)
+
+
+def _view(backdrop: Pixels, y: float, x: float) -> Pixels:
+    """Backdrop through the camera at a fractional position, (HEIGHT_PX, WIDTH_PX, 3), bilinear."""
+    i, j = int(y), int(x)
+    a, b = np.float32(y - i), np.float32(x - j)
+    rows = backdrop[i : i + HEIGHT_PX + 1, j : j + WIDTH_PX + 1]
+    rows = rows[:-1] + a * (rows[1:] - rows[:-1])
+    return rows[:, :-1] + b * (rows[:, 1:] - rows[:, :-1])
+
+
+def _draw_drops(canvas: Pixels, look: Look, staging: Staging, seconds: float) -> None:
+    for impact, x, y in staging.drops:
+        unit = (seconds - impact) / DROP_SECONDS
+        if 0 <= unit < 1:
+            radius, opacity = 0.02 + 0.13 * unit, 0.8 * (1 - unit)
+            _draw_ring(canvas, (x, y), look.drop_colour, radius=radius, width=0.035, opacity=opacity)
+
+
+def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, centre: Point) -> float:
+    """Rings around the strikes under way; returns how brightly the object itself flashes, 0 to 1."""
+    flash = 0.0
+    for struck, strength in zip(motion.strikes.seconds, motion.strikes.strength, strict=True):
+        age = seconds - float(struck)
+        if 0 <= age < _HALO_SECONDS:
+            unit = age / _HALO_SECONDS
+            radius, opacity = look.radius * (1 + 1.2 * unit), 0.75 * float(strength) * (1 - unit)
+            _draw_ring(canvas, centre, look.halo_colour, radius=radius, width=0.045, opacity=opacity)
+            flash = max(flash, float(strength * np.exp(-age / _FLASH_SECONDS)))
+    return flash
+
+
+def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t: int) -> None:
+    """Draw the object at frame t with its trail and halos."""
+    side = -1.0 if staging.mirrored else 1.0
+
+    def place(x: float, y: float) -> Point:
+        return ASPECT / 2 + side * (x - ASPECT / 2) + staging.shift[0], y + staging.shift[1]
+
+    radius = look.radius * staging.size * float(motion.scale[t])
+    for lag in reversed(range(len(_TRAIL_OPACITY))):
+        ghost = place(motion.trail_x[lag, t], motion.trail_y[lag, t])
+        opacity = _TRAIL_OPACITY[lag]
+        _draw_shape(canvas, ghost, look.colour, radius=radius, corners=look.corners, turn=staging.turn, opacity=opacity)
+    here = place(motion.x[t], motion.y[t])
+    struck = here if motion.ground_y is None else place(motion.x[t], motion.ground_y)
+    flash = _draw_halos(canvas, look, motion, t / FPS, struck)
+    lit = look.colour + np.float32(0.7 * flash) * (look.halo_colour - look.colour)
+    squash = float(motion.squash[t])
+    _draw_shape(canvas, here, lit, radius=radius, corners=look.corners, turn=staging.turn, squash=squash)
+
+
+def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Paint the clip's pictures, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
+    staging = draw_staging(look, rng)
+    frames = np.empty((N_FRAMES, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    for t in range(N_FRAMES):
+        canvas = _view(look.backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
+        _draw_drops(canvas, look, staging, t / FPS)
+        other = (float(staging.other[t, 0]), float(staging.other[t, 1]))
+        _draw_shape(
+            canvas,
+            other,
+            look.other_colour,
+            radius=look.other_radius,
+            corners=look.other_corners,
+            turn=staging.turn,
+            opacity=0.85,
+        )
+        _draw_object(canvas, look, staging, motion, t)
+        # One grain for the three colours, new in every frame: still noise would give the camera's path away.
+        grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX, 1), dtype=np.float32)
+        canvas += grain * np.float32(look.noise) + np.float32(staging.light)
+        frames[t] = np.clip(canvas, 0, 255)
+    return frames

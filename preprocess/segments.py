@@ -1,0 +1,39 @@
+"""How a source is cut into segments, the samples of a shard."""
+
+import itertools
+import math
+
+from preprocess.records import Segment
+from preprocess.schema import MAX_STRIP_HEIGHT_PX, ShardParams
+
+TOLERANCE = 0.05
+"""Clips cut "to 10 s" often last 10.1 s: a segment may be this much longer before a source falls into one more."""
+
+
+def longest_segment_frames(frame_height_px: int, params: ShardParams) -> int:
+    """Frames that one segment may have, tolerance included; fewer where the film strip would get too high.
+
+    `frame_height_px` is ignored for audio-only data sets.
+    """
+    longest = math.floor(params.segment_frames * (1 + TOLERANCE))
+    if params.media == "audio":
+        return longest
+    return min(longest, MAX_STRIP_HEIGHT_PX // frame_height_px)
+
+
+def cut(n_frames: int, frame_height_px: int, params: ShardParams) -> tuple[Segment, ...]:
+    """Cut [0, n_frames) into as few segments as `longest_segment_frames` allows, all equal to within one frame.
+
+    Raises:
+        ValueError: there are no frames, or a single frame is higher than a strip may be.
+    """
+    if n_frames < 1:
+        raise ValueError(f"n_frames must be 1 or more, not {n_frames}")
+    longest = longest_segment_frames(frame_height_px, params)
+    if longest < 1:
+        raise ValueError(f"a frame of {frame_height_px} px is higher than a strip may be ({MAX_STRIP_HEIGHT_PX} px)")
+    n_segments = math.ceil(n_frames / longest)
+    bounds = [-(-number * n_frames // n_segments) for number in range(n_segments + 1)]
+    return tuple(
+        Segment(number, start, stop - start) for number, (start, stop) in enumerate(itertools.pairwise(bounds))
+    )

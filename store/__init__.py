@@ -1,0 +1,1 @@
+"""The embedding store: one documented HDF5 format, its writer, readers and searches."""

@@ -1,0 +1,230 @@
+"""The command line of the store: info, verify, merge, export, search."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXAMPLES = """\
+examples:
+  python -m store info runs/sample/embeddings/sample.h5
+  python -m store verify runs/sample/embeddings/*.h5
+  python -m store merge parts/*.h5 --out all.h5
+  python -m store export sample.h5 --out sample.parquet
+  python -m store search sample.h5 --query 00000012-00000 --k 5
+
+in a notebook:
+  from store.reader import EmbeddingStore
+  store = EmbeddingStore("runs/sample/embeddings/sample.h5")
+  store.frame()                            # the columns, a pandas frame
+  store.vectors("video/features")          # (n, d) numpy
+
+Exit status: 0 fine, 1 verify found something wrong, 2 error, 130 interrupted.
+The format is described in docs/store-format.md.
+"""
+
+
+def _command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m store",
+        description="Look at, check, join, export and search HDF5 embedding stores.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    info = _command(commands, "info", "show what a store holds and where it comes from", "  python -m store info a.h5")
+    info.add_argument("store", type=Path)
+    info.add_argument("--json", action="store_true", help="print JSON for programs")
+
+    verify = _command(
+        commands, "verify", "read everything and hold it against the checksums", "  python -m store verify a.h5 b.h5"
+    )
+    verify.add_argument("stores", type=Path, nargs="+", metavar="STORE")
+
+    merge = _command(
+        commands,
+        "merge",
+        "join parts, or stores of the same encoder and shard set, into one",
+        "  python -m store merge parts/*.h5 --out all.h5\n\n"
+        "Parts are put in the order of their first key. All must come from one encoder and one shard set.",
+    )
+    merge.add_argument("parts", type=Path, nargs="+", metavar="PART")
+    merge.add_argument("--out", type=Path, required=True, help="the store to write; replaced if it is there")
+
+    export = _command(
+        commands,
+        "export",
+        "write Parquet (.parquet) or numpy (.npz)",
+        "  python -m store export a.h5 --out a.parquet\n"
+        "  python -m store export a.h5 --out a.npz --vectors video/features audio/features\n"
+        "  python -m store export a.h5 --out columns.parquet --vectors",
+    )
+    export.add_argument("store", type=Path)
+    export.add_argument("--out", type=Path, required=True, help="path ending in .parquet or .npz")
+    export.add_argument("--vectors", nargs="*", metavar="NAME", help="which vectors; all by default, none if empty")
+
+    _add_search(commands)
+    return parser
+
+
+def _add_search(commands: Any) -> None:
+    search = _command(
+        commands,
+        "search",
+        "find the clips most similar to one clip",
+        "  python -m store search a.h5 --query 00000012-00000\n"
+        "  python -m store search a.h5 --query 40 --vectors audio/features --k 10 --exclude group\n\n"
+        "Similarity is the cosine. Clips without the modality are left out.",
+    )
+    search.add_argument("store", type=Path)
+    search.add_argument("--query", required=True, metavar="KEY|ROW", help="key of a clip, or its row number from 0")
+    search.add_argument("--vectors", default="video/features", metavar="NAME", help="default: %(default)s")
+    search.add_argument("--k", type=int, default=5, help="how many (default: %(default)s)")
+    search.add_argument(
+        "--exclude",
+        choices=("row", "source", "group"),
+        default="source",
+        help="leave out the query itself, or all clips of its source or group (default: %(default)s)",
+    )
+    search.add_argument("--backend", choices=("exact", "faiss", "faiss-flat", "faiss-ivf"), default="exact")
+    search.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def _plain(value: object) -> str:
+    """Return text that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+
+
+def _info(arguments: argparse.Namespace, console: "Console") -> int:
+    from store.reader import EmbeddingStore
+
+    with EmbeddingStore(arguments.store) as store:
+        facts: dict[str, Any] = {
+            "rows": store.n_rows,
+            "sources": len(set(store.column("source"))),
+            "with_video": int(store.column("has_video").sum()),
+            "with_audio": int(store.column("has_audio").sum()),
+            "vectors": {name: f"{n_dims} x {dtype}" for name, (n_dims, dtype) in store.layout.vectors.items()},
+            **store.provenance.__dict__,
+            "content_sha256": store.content_sha256,
+            "created_by": store.created_by,
+        }
+    if arguments.json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        return 0
+    for name, value in facts.items():
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        console.print(f"{name:<20}{_plain(text)}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace, console: "Console") -> int:
+    from store.verify import verify
+
+    status = 0
+    for path in arguments.stores:
+        findings = verify(path)
+        status = 1 if findings else status
+        for each in findings:
+            place = "" if each.hdf5_path == "/" else f"{each.hdf5_path}: "
+            text = f"{path}: {place}{_plain(each.problem)}; {each.remedy}"
+            console.print(text, markup=False, soft_wrap=True)
+        if not findings:
+            console.print(f"{path}: ok", markup=False, soft_wrap=True)
+    return status
+
+
+def _merge(arguments: argparse.Namespace, console: "Console") -> int:
+    from store.reader import EmbeddingStore
+    from store.writer import join_parts
+
+    join_parts(arguments.parts, arguments.out)
+    with EmbeddingStore(arguments.out) as store:
+        text = f"{arguments.out}: {store.n_rows} rows from {len(arguments.parts)} parts"
+    console.print(text, markup=False, soft_wrap=True)
+    return 0
+
+
+def _export(arguments: argparse.Namespace, console: "Console") -> int:
+    from store.export import to_npz, to_parquet
+    from store.reader import EmbeddingStore
+
+    writers = {".parquet": to_parquet, ".npz": to_npz}
+    if arguments.out.suffix not in writers:
+        raise StoreError(arguments.out, f"unknown kind of file {arguments.out.suffix!r}", "end it in .parquet or .npz")
+    with EmbeddingStore(arguments.store) as store:
+        writers[arguments.out.suffix](store, arguments.out, arguments.vectors)
+        text = f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB"
+    console.print(text, markup=False, soft_wrap=True)
+    return 0
+
+
+def _search(arguments: argparse.Namespace, console: "Console") -> int:
+    from rich.table import Table
+
+    from store.query import find_row, similar_clips
+    from store.reader import EmbeddingStore
+
+    with EmbeddingStore(arguments.store) as store:
+        found = similar_clips(
+            store,
+            find_row(store, arguments.query),
+            vectors=arguments.vectors,
+            k=arguments.k,
+            leave_out=arguments.exclude,
+            backend=arguments.backend,
+        )
+    if arguments.json:
+        sys.stdout.write(json.dumps(found.as_dict(), indent=2) + "\n")
+        return 0
+    table = Table("", "row", "score", "key", "source", "seconds", "label", title=f"{arguments.vectors}, {found.method}")
+    for rank, clip in enumerate((found.query, *found.clips)):
+        score = f"{clip['score']:.4f}" if rank else "query"
+        seconds = f"{clip['start_seconds']:.2f}-{clip['end_seconds']:.2f}"
+        cells = (clip["row"], score, clip["key"], clip["source"], seconds, clip["label_name"] or clip["label"])
+        table.add_row(*(_cell(cell) for cell in (rank or "", *cells)))
+    console.print(table)
+    return 0
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    return Text(_plain(value), overflow="fold")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    arguments = build_parser().parse_args(argv)
+    from rich.console import Console
+
+    commands = {"info": _info, "verify": _verify, "merge": _merge, "export": _export, "search": _search}
+    try:
+        return commands[arguments.command](arguments, Console(highlight=False))
+    except StoreError as error:
+        Console(stderr=True).print(f"error: {_plain(error)}", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

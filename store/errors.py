@@ -1,0 +1,65 @@
+"""What can go wrong with a store, each with the file, the place in it, and what to do."""
+
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    Attributes:
+        path: the file concerned, None where the error is about data that is not in a file yet.
+        problem: what is wrong, naming the HDF5 path (`/video/features`) where there is one.
+        remedy: what the reader of the message can do about it.
+    """
+
+    def __init__(self, path: Path | None, problem: str, remedy: str) -> None:
+        self.path, self.problem, self.remedy = path, problem, remedy
+        super().__init__(path, problem, remedy)  # the three in args: the error survives a trip between processes
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path is not None else ""
+        return f"{where}{self.problem}; {self.remedy}"
+
+
+class RowsError(StoreError):
+    """Rows or provenance that a store cannot hold: lengths, types, values."""
+
+
+class NotAStoreError(StoreError):
+    """The file is missing, is not HDF5, or is HDF5 of another kind."""
+
+
+class FormatVersionError(StoreError):
+    """The file is a store of a format version that this program does not read."""
+
+
+class DamagedStoreError(StoreError):
+    """Truncated, incomplete, altered, or made to mislead: links, foreign filters, external data."""
+
+
+class ProvenanceError(StoreError):
+    """The embeddings come from another encoder, shard set or data set than expected."""
+
+
+class LayoutError(StoreError):
+    """Two files that should be joined hold different vectors, or a vector that was asked for is not there."""
+
+
+class DuplicateRowsError(StoreError):
+    """The same clip would stand in one store twice."""
+
+
+class BusyError(StoreError):
+    """Another process is writing this file."""
+
+
+class WriteError(StoreError):
+    """The disk is full or refuses; nothing of the failed file is left under its name."""
+
+
+class ReplacedError(StoreError):
+    """The file under an open store was replaced by one with other content."""
+
+
+class SearchError(StoreError):
+    """A search that cannot be run: shapes, values, an unknown backend or key."""

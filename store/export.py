@@ -1,0 +1,126 @@
+"""Leaving HDF5: Parquet for data frames and databases, npz for numpy. Block by block, whole file or none."""
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from store.atomic import replacing
+from store.errors import LayoutError
+from store.format import canonical_json
+from store.layout import COLUMNS
+from store.reader import EmbeddingStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PROVENANCE_KEY = "avtempo_provenance"
+"""Where the provenance lies: a key of Parquet's metadata, a text array in the npz."""
+
+
+def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
+    """Write a Parquet table: the columns, and vectors as lists of fixed length under names such as "video/features".
+
+    Args:
+        store: what to export.
+        out: path of the file.
+        vectors: names of vectors to include; all by default, `()` for none.
+
+    Raises:
+        LayoutError: the store holds no such vectors.
+        WriteError: the disk refuses.
+    """
+    import pyarrow.parquet as pq
+
+    names = _names(store, vectors)
+    schema = _schema(store, names)
+    rows_at_once = min(store.layout.block_rows(name) for name in names)
+    with replacing(Path(out)) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for start in range(0, store.n_rows, rows_at_once):
+            writer.write_table(_table(store, schema, slice(start, start + rows_at_once)))
+
+
+def _names(store: EmbeddingStore, vectors: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = store.vector_names if vectors is None else tuple(vectors)
+    for name in chosen:
+        if name not in store.vector_names:
+            held = ", ".join(store.vector_names) or "none"
+            raise LayoutError(store.path, f"there is no /{name}", f"choose from: {held}")
+    return (*COLUMNS, *chosen)
+
+
+def _provenance_text(store: EmbeddingStore) -> str:
+    return canonical_json({**store.provenance.__dict__, "content_sha256": store.content_sha256})
+
+
+def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    columns = {"str": pa.string(), "<i8": pa.int64(), "<f8": pa.float64(), "bool": pa.bool_()}
+    values = {"<f4": pa.float32(), "<f2": pa.float16()}
+    types = {name: columns[kind] for name, kind in COLUMNS.items()}
+    for name, (n_dims, dtype) in store.layout.vectors.items():
+        types[name] = pa.list_(values[dtype], n_dims)
+    return pa.schema([(name, types[name]) for name in names], metadata={PROVENANCE_KEY: _provenance_text(store)})
+
+
+def _table(store: EmbeddingStore, schema: "pa.Schema", rows: slice) -> "pa.Table":
+    import pyarrow as pa
+
+    arrays = []
+    for field in schema:
+        block = store.read(field.name, rows)
+        if block.ndim == 2:
+            arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), block.shape[1]))
+        else:
+            arrays.append(pa.array(block, type=field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def to_npz(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
+    """Write an npz archive that `numpy.load` reads without pickle: strings are fixed-width Unicode arrays.
+
+    Args:
+        store: what to export.
+        out: path of the file.
+        vectors: names of vectors to include; all by default, `()` for none.
+
+    Raises:
+        LayoutError: the store holds no such vectors.
+        WriteError: the disk refuses.
+    """
+    names = _names(store, vectors)
+    with replacing(Path(out)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in names:
+            dtype, shape = _array_type(store, name)
+            _write_array(archive, name, dtype, shape, store.blocks(name))
+        text = np.array(_provenance_text(store))
+        _write_array(archive, PROVENANCE_KEY, text.dtype, (), iter([text]))
+
+
+def _array_type(store: EmbeddingStore, name: str) -> tuple[np.dtype, tuple[int, ...]]:
+    """Return dtype and shape of the array in the archive."""
+    if name in store.layout.vectors:
+        n_dims, dtype = store.layout.vectors[name]
+        return np.dtype(dtype), (store.n_rows, n_dims)
+    if COLUMNS[name] != "str":
+        return np.dtype(COLUMNS[name]), (store.n_rows,)
+    width = max((len(value) for block in store.blocks(name) for value in block), default=0)
+    return np.dtype(f"<U{max(1, width)}"), (store.n_rows,)
+
+
+def _write_array(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]
+) -> None:
+    """Write one .npy member block by block; its date is fixed, so the same store gives the same bytes."""
+    header = io.BytesIO()
+    description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(header, description)
+    member: IO[bytes]
+    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+        member.write(header.getvalue())
+        for block in blocks:
+            member.write(np.ascontiguousarray(block.astype(dtype)).tobytes())

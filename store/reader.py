@@ -1,0 +1,241 @@
+"""Reading a store: numpy slices and a pandas frame, from any process or worker."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+import numpy as np
+
+from store.errors import LayoutError, ProvenanceError, ReplacedError
+from store.format import Provenance, canonical_json
+from store.layout import COLUMNS, DIGEST_ATTRIBUTE, Layout, modality
+from store.opening import Header, open_store, reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RowIndex = slice | Sequence[int] | np.ndarray | None
+"""All rows, a slice, row numbers in any order, or a bool mask of length n."""
+
+_REMEDIES = {
+    "encoder_sha256": "embed again with this checkpoint, or use the checkpoint that made the store",
+    "encoder_config": "embed again with this config, or use the config that made the store",
+    "shards_fingerprint": "embed these shards again, or use the shard set that made the store",
+    "dataset": "give the store of this data set",
+    "model": "give the store of this model",
+}
+
+
+class EmbeddingStore:
+    """An embedding store, read-only; nothing is opened before the first use.
+
+    It can be passed to forked and spawned workers (a DataLoader's, a pool's): each opens the file for itself. A store
+    that was replaced by other content in between is refused, so row numbers keep their meaning.
+
+    Raises:
+        NotAStoreError, FormatVersionError, DamagedStoreError: on first use, if the file is not a whole store.
+        ReplacedError: the path holds other content than when this object first opened it.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._process = -1
+        self._known: Header | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_process": -1}
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __repr__(self) -> str:
+        known = "not opened yet" if self._known is None else str(self._known.layout)
+        return f"EmbeddingStore({str(self.path)!r}, {known})"
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def _open(self) -> tuple[h5py.File, Header]:
+        if self._file is not None and self._process != os.getpid():
+            self.close()  # a handle that came through fork shares its state with the parent: never read through it
+        if self._file is None or self._known is None:
+            file, header = open_store(self.path, self._known)
+            if self._known is not None and self._known.content != header.content:
+                file.close()
+                problem = "the file was replaced by other content while it was in use"
+                raise ReplacedError(self.path, problem, "make a new EmbeddingStore for it")
+            self._file, self._known, self._process = file, header, os.getpid()
+        return self._file, self._known
+
+    @property
+    def layout(self) -> Layout:
+        """Length and vectors."""
+        return self._open()[1].layout
+
+    @property
+    def n_rows(self) -> int:
+        """Number of clips."""
+        return self.layout.n_rows
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the embeddings come from."""
+        return self._open()[1].provenance
+
+    @property
+    def created_by(self) -> dict[str, str]:
+        """Versions of what wrote the file."""
+        return json.loads(self._open()[1].created_by)
+
+    @property
+    def content_sha256(self) -> str:
+        """Digest that stands for all data and the provenance, as recorded when the file was written."""
+        return self._open()[1].content
+
+    @property
+    def vector_names(self) -> tuple[str, ...]:
+        """Names such as "video/features", sorted."""
+        return tuple(self.layout.vectors)
+
+    def recorded_digest(self, name: str) -> str:
+        """Return the sha256 that was recorded for a column or for vectors when they were written."""
+        return str(self._open()[0][name].attrs[DIGEST_ATTRIBUTE])
+
+    def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
+        """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.
+
+        Raises:
+            LayoutError: the store holds no vectors of this name.
+        """
+        if name not in self.layout.vectors:
+            held = ", ".join(self.vector_names) or "none"
+            raise LayoutError(self.path, f"there is no /{name}", f"choose from: {held}")
+        return self.read(name, rows)
+
+    def sliceable(self, name: str) -> "StoredVectors":
+        """Return vectors that have a shape and are read when they are sliced: a search with flat memory.
+
+        Raises:
+            LayoutError: the store holds no vectors of this name.
+        """
+        self.vectors(name, slice(0))
+        return StoredVectors(self, name)
+
+    def present(self, name: str, rows: RowIndex = None) -> np.ndarray:
+        """Return bool (n,): which rows have the modality of these vectors."""
+        return self.read(f"has_{modality(name)}", rows)
+
+    def column(self, name: str, rows: RowIndex = None) -> np.ndarray:
+        """Return a column (n,): int64, float64, bool, or str as objects.
+
+        Raises:
+            LayoutError: no such column.
+        """
+        if name not in COLUMNS:
+            raise LayoutError(self.path, f"there is no column /{name}", f"choose from: {', '.join(COLUMNS)}")
+        return self.read(name, rows)
+
+    def frame(self, rows: RowIndex = None) -> "pd.DataFrame":
+        """Return all columns as a pandas frame, one row a clip, without the vectors."""
+        import pandas as pd
+
+        return pd.DataFrame({name: self.read(name, rows) for name in COLUMNS})
+
+    def blocks(self, name: str) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in order, a few MiB at a time."""
+        return (self.read(name, rows) for rows in self.layout.blocks(name))
+
+    def read(self, name: str, rows: RowIndex = None) -> np.ndarray:
+        """Return rows of a column or of vectors, in the order asked for.
+
+        Raises:
+            IndexError: a row number out of range.
+            DamagedStoreError: the data does not read, or fails HDF5's own checksum.
+        """
+        file, header = self._open()
+        dataset = file[name]
+        if COLUMNS.get(name) == "str":
+            dataset = dataset.asstr()
+        if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
+            start, stop, _ = (rows or slice(None)).indices(header.layout.n_rows)
+            with reading(self.path, name):
+                return dataset[start : max(start, stop)]
+        wanted = _row_numbers(rows, header.layout.n_rows)
+        with reading(self.path, name):
+            return _gather(dataset, wanted, header.layout.chunk_rows(name))
+
+    def expect(self, **fields: str | Mapping[str, Any]) -> None:
+        """Check that the embeddings come from where the caller thinks, e.g. `expect(encoder_sha256=..., dataset=...)`.
+
+        Raises:
+            ProvenanceError: a field differs; the message names the HDF5 attribute and what to do.
+        """
+        for name, value in fields.items():
+            if name not in _REMEDIES:
+                raise TypeError(f"{name!r} is no field of Provenance")
+            found = getattr(self.provenance, name)
+            if canonical_json(found) != canonical_json(value):
+                problem = f"attribute /{name} is {_short(found)}, expected {_short(value)}"
+                raise ProvenanceError(self.path, problem, _REMEDIES[name])
+
+
+class StoredVectors:
+    """Vectors (n, d) of a store that are read when they are sliced."""
+
+    def __init__(self, store: EmbeddingStore, name: str) -> None:
+        self._store, self._name = store, name
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        return (self._store.n_rows, self._store.layout.vectors[self._name][0])
+
+    def __getitem__(self, rows: RowIndex) -> np.ndarray:
+        return self._store.vectors(self._name, rows)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return repr(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def _row_numbers(rows: slice | Sequence[int] | np.ndarray, n_rows: int) -> np.ndarray:
+    """Return int64 row numbers in 0 .. n_rows - 1."""
+    if isinstance(rows, slice):
+        return np.arange(*rows.indices(n_rows))
+    array = np.asarray(rows)
+    if array.dtype == bool:
+        if array.shape != (n_rows,):
+            raise IndexError(f"a mask must have shape ({n_rows},), not {array.shape}")
+        return np.flatnonzero(array)
+    numbers = array.astype(np.int64) if array.size == 0 or array.dtype.kind in "iu" else None
+    if numbers is None or numbers.ndim != 1:
+        raise IndexError("rows are a slice, a list of row numbers, or a bool mask")
+    numbers = np.where(numbers < 0, numbers + n_rows, numbers)
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= n_rows):
+        raise IndexError(f"row numbers must be below {n_rows}")
+    return numbers
+
+
+def _gather(dataset: h5py.Dataset, wanted: np.ndarray, chunk_rows: int) -> np.ndarray:
+    """Read rows in any order, one contiguous read a chunk: HDF5's own point selection is far slower."""
+    rows, inverse = np.unique(wanted, return_inverse=True)
+    starts = np.flatnonzero(np.diff(rows // chunk_rows, prepend=-1))
+    found = [dataset[each[0] : each[-1] + 1][each - each[0]] for each in np.split(rows, starts[1:]) if len(each)]
+    return np.concatenate(found)[inverse] if found else dataset[0:0]

@@ -1,0 +1,158 @@
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+from evaluate.videos import Part, Videos, l2_normalise
+from preprocess.catalogue import open_catalogue
+from preprocess.executable import ffmpeg_executable
+from preprocess.executors import SerialExecutor
+from preprocess.pipeline import build
+from preprocess.schema import ShardParams
+from train.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
+from train.config import config_from_dict
+from train.encoders import build_encoders
+
+
+def build_videos(
+    labels, *, groups=None, sides=None, video=None, audio=None, has_video=None, has_audio=None, splits=("1",)
+):
+    """Videos from arrays; `sides` (n,) of "train" | "test" | "" holds for every split."""
+    labels = np.asarray(labels, np.int64)
+    n = len(labels)
+    parts = {}
+    for name, vectors, has in (("video", video, has_video), ("audio", audio, has_audio)):
+        if vectors is not None:
+            present = np.ones(n, bool) if has is None else np.asarray(has, bool)
+            parts[name] = Part(
+                l2_normalise(np.asarray(vectors, np.float64)) * present[:, None].astype(np.float32), present
+            )
+    sides = ["train" if i % 2 else "test" for i in range(n)] if sides is None else sides
+    return Videos(
+        sources=tuple(f"class{label}/v{i}.mp4" for i, label in enumerate(labels)),
+        labels=labels,
+        label_names=tuple(f"class{label}" for label in labels),
+        groups=tuple(groups) if groups is not None else ("",) * n,
+        splits=tuple({name: side for name in splits if side} for side in sides),
+        parts=parts,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_videos():
+    return build_videos
+
+
+@pytest.fixture(scope="session")
+def splits_json():
+    """The splits column of group g01..g25: split s tests on groups 7(s-1)+1 .. 7s, as UCF101 does."""
+
+    def text(group_number):
+        return json.dumps({str(s): "test" if 7 * (s - 1) < group_number <= 7 * s else "train" for s in (1, 2, 3)})
+
+    return text
+
+
+CLASSES = ("Blink", "Slide", "Still")
+GROUPS = 6
+PARAMS = ShardParams(
+    fps=16.0, short_side_px=32, segment_seconds=2.0, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=5
+)
+TINY = {
+    "name": "tiny",
+    "data": {"frame_px": 32, "window_frames": 32, "batch_size": 4},
+    "clip": {"n_frames": 4, "crop_px": 32, "speeds": [1, 2, 4], "eval_speed": 2},
+    "model": {"video": "tiny", "audio": "tiny", "tiny_width": 4, "projection_hidden": 8, "projection_dim": 6},
+}
+"""A network of a few thousand weights."""
+
+
+def _clip_frames(name, group):
+    """1.5 s of 32x48 at 16 fps: a bright square on a background that belongs to the group."""
+    rng = np.random.default_rng(group)
+    frames = np.broadcast_to(rng.integers(0, 120, (1, 1, 1, 3)), (24, 32, 48, 3)).astype(np.uint8).copy()
+    for t in range(24):
+        if name != "Blink" or t % 8 < 4:
+            x = t if name == "Slide" else 12
+            frames[t, 8:24, x : x + 16] = 230
+    return frames
+
+
+def _write_video(path, name, group):
+    frames = _clip_frames(name, group)
+    command = [
+        ffmpeg_executable(),
+        "-v",
+        "error",
+        "-y",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        "48x32",
+        "-r",
+        "16",
+        "-i",
+        "-",
+    ]
+    if group != 2:  # one recording a class is silent
+        frequency = 300 * 2 ** CLASSES.index(name) + 7 * group
+        command += ["-f", "lavfi", "-i", f"sine={frequency}:sample_rate=16000:duration=1.5", "-c:a", "aac", "-shortest"]
+    command += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(command, input=frames.tobytes(), check=True)
+
+
+@pytest.fixture(scope="session")
+def ucf_folder(tmp_path_factory):
+    """18 videos in UCF101's layout; split s tests on groups 2s-1 and 2s."""
+    root = tmp_path_factory.mktemp("ucf")
+    lists = root / "ucfTrainTestlist"
+    lists.mkdir()
+    (lists / "classInd.txt").write_text("".join(f"{i + 1} {name}\n" for i, name in enumerate(CLASSES)))
+    lines = {}
+    for label, name in enumerate(CLASSES):
+        (root / name).mkdir()
+        for group in range(1, GROUPS + 1):
+            stem = f"v_{name}_g{group:02d}_c01"
+            _write_video(root / name / f"{stem}.mp4", name, group)
+            for s in (1, 2, 3):
+                side = "test" if 2 * s - 1 <= group <= 2 * s else "train"
+                lines.setdefault(f"{side}list{s:02d}.txt", []).append(f"{name}/{stem}.avi {label + 1}")
+    for file, content in lines.items():
+        (lists / file).write_text("\n".join(content) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def shards(ucf_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("shards") / "tiny"
+    build(open_catalogue("ucf101", ucf_folder), out, PARAMS, executor=SerialExecutor())
+    return out
+
+
+def save_tiny(path, seed=5, params=PARAMS, **changes):
+    """A checkpoint of random encoders; not those that `untrained_encoders` makes from the same file."""
+    config = config_from_dict({**TINY, **changes}, "test")
+    torch.manual_seed(seed)
+    weights = {f"encoders.{k}": v for k, v in build_encoders(config.model).state_dict().items()}
+    checkpoint = Checkpoint(
+        step=3, seconds=1.0, config=config.as_dict(), shard_params=params.as_dict(), shards_fingerprint="",
+        world_size=1, model=weights, bank={}, optimizer={}, loaders=[],
+    )  # fmt: skip
+    save_checkpoint(checkpoint, path)
+    return path
+
+
+@pytest.fixture
+def make_checkpoint():
+    return save_tiny
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run with a checkpoint."""
+    save_tiny(tmp_path / "run" / "checkpoints" / LAST_NAME)
+    return tmp_path / "run"

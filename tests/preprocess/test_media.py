@@ -1,0 +1,308 @@
+"""Frames and sound on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from preprocess.errors import MediaError, MediaLimitError
+from preprocess.logmel import rms_dbfs
+from preprocess.media import decode, ffmpeg_version, frame_size_px, probe
+from preprocess.records import Limits, MediaInfo
+from preprocess.schema import ShardParams
+
+RATE_HZ = 16_000
+
+
+def params_at(fps: float) -> ShardParams:
+    hop = {12.5: 320, 16.0: 500, 25.0: 320, 10.0: 320}[fps]
+    return ShardParams(fps=fps, short_side_px=64, hop_length=hop, win_length=640)
+
+
+def on_screen(times: list[Fraction], moment: Fraction) -> int:
+    """The picture on screen just before `moment`: the slow, obvious version of the constant-rate clock."""
+    shown = 0
+    for number, time in enumerate(times):
+        if time < moment:
+            shown = number
+    return shown
+
+
+def expected_numbers(times: list[Fraction], n_frames: int, fps: float) -> list[int]:
+    return [on_screen(times, (i + Fraction(1, 2)) / Fraction(fps)) for i in range(n_frames)]
+
+
+@pytest.mark.parametrize("fps", [12.5, 16.0, 25.0])
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("avi", "mpeg4"), ("mkv", "ffv1")])
+def test_frame_counter_shows_the_right_frames_at_the_right_seconds(
+    fps, suffix, codec, tmp_path, write_clip, counter_frames, read_counter
+):
+    output = ("-q:v", 2) if codec == "mpeg4" else ()
+    clip = write_clip(tmp_path / f"counter.{suffix}", counter_frames(100), 25, video_codec=codec, output=output)
+    decoded = decode(clip, params_at(fps))
+    assert decoded.n_frames == round(100 / 25 * fps)
+    numbers = [read_counter(frame) for frame in decoded.frames]
+    assert numbers == expected_numbers([Fraction(k, 25) for k in range(100)], decoded.n_frames, fps)
+
+
+def test_low_frame_rate_repeats_pictures(tmp_path, write_clip, counter_frames, read_counter):
+    clip = write_clip(tmp_path / "slow.mp4", counter_frames(20), 5)
+    decoded = decode(clip, params_at(12.5))
+    times = [Fraction(k, 5) for k in range(20)]
+    assert [read_counter(frame) for frame in decoded.frames] == expected_numbers(times, 50, 12.5)
+
+
+def test_variable_frame_rate_keeps_the_clock(tmp_path, write_clip, counter_frames, read_counter, run_ffmpeg):
+    constant = write_clip(tmp_path / "constant.mp4", counter_frames(100), 25)
+    variable = tmp_path / "variable.mp4"
+    kept = [k for k in range(100) if k < 30 or k % 7 == 0 or k == 99]
+    select = "+".join(f"eq(n,{k})" for k in kept)
+    run_ffmpeg("-i", constant, "-vf", f"select='{select}'", "-fps_mode", "vfr", "-c:v", "libx264", "-crf", 12, variable)
+    decoded = decode(variable, params_at(12.5))
+    times = [Fraction(k, 25) for k in kept]
+    expected = [kept[shown] for shown in expected_numbers(times, decoded.n_frames, 12.5)]
+    assert decoded.n_frames == 50
+    assert [read_counter(frame) for frame in decoded.frames] == expected
+
+
+def flash_and_beep(n_frames: int, flash_frames: range) -> tuple[np.ndarray, np.ndarray]:
+    """Dark frames at 25/s with a bright flash, and a beep during exactly that time."""
+    frames = np.full((n_frames, 96, 160, 3), 16, np.uint8)
+    frames[flash_frames.start : flash_frames.stop] = 235
+    sound = np.zeros(n_frames * RATE_HZ // 25, np.float32)
+    span = slice(flash_frames.start * RATE_HZ // 25, flash_frames.stop * RATE_HZ // 25)
+    sound[span] = 0.5 * np.sin(np.arange(span.stop - span.start) * 2 * np.pi * 1000 / RATE_HZ)
+    return frames, sound
+
+
+def flash_frame(decoded) -> int:
+    return int(np.argmax(decoded.frames[:, ::8, ::8].mean(axis=(1, 2, 3)) > 120))
+
+
+def beep_frame(decoded, params: ShardParams) -> float:
+    first = int(np.argmax(np.abs(decoded.waveform) > 0.1))
+    return first / params.samples_per_frame
+
+
+CONTAINERS = {
+    "mp4, B-frames, AAC priming": ("mp4", "aac", ("-preset", "medium", "-bf", 3)),
+    "mp4 that starts at 7.3 s": ("mp4", "aac", ("-output_ts_offset", 7.3)),
+    "mpegts, starts at 1.4 s": ("ts", "aac", ()),
+    "mpegts that starts at 5 s": ("ts", "mp2", ("-output_ts_offset", 5)),
+    "mkv, Opus pre-skip": ("mkv", "libopus", ()),
+    "avi, MP3": ("avi", "libmp3lame", ()),
+    "mov, PCM": ("mov", "pcm_s16le", ()),
+}
+
+
+@pytest.mark.parametrize("fps", [12.5, 16.0])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_flash_and_beep_stay_together(container, fps, tmp_path, write_clip):
+    suffix, audio_codec, output = CONTAINERS[container]
+    frames, sound = flash_and_beep(75, range(40, 45))
+    rates = ("-ar", 48_000) if audio_codec in {"libopus", "libmp3lame", "mp2"} else ()
+    clip = write_clip(tmp_path / f"c.{suffix}", frames, 25, sound, audio_codec=audio_codec, output=(*output, *rates))
+    params = params_at(fps)
+    decoded = decode(clip, params)
+    assert abs(flash_frame(decoded) - 1.6 * fps) <= 1.5  # a container may start with up to 64 ms of priming
+    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+    assert len(decoded.waveform) == decoded.n_frames * params.samples_per_frame
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("late", ["sound", "picture"])
+def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(75, range(40, 45))
+    picture = write_clip(tmp_path / "picture.mp4", frames if late == "sound" else frames[15:], 25)
+    track = write_clip(tmp_path / "sound.mka", None, 25, sound[int(0.6 * RATE_HZ) :] if late == "sound" else sound)
+    clip = tmp_path / f"clip.{suffix}"
+    inputs = [["-i", picture], ["-i", track]]
+    inputs[late == "sound"] = ["-itsoffset", 0.6, *inputs[late == "sound"]]
+    run_ffmpeg(*inputs[0], *inputs[1], "-map", "0:v", "-map", "1:a", "-c", "copy", clip)
+    params = params_at(12.5)
+    decoded = decode(clip, params)
+    assert abs(flash_frame(decoded) - 20) <= 1
+    assert abs(beep_frame(decoded, params) - 20) <= 1
+    if late == "picture":
+        assert decoded.n_frames in {37, 38}
+        np.testing.assert_allclose(decoded.frames[0].astype(int), decoded.frames[8].astype(int), atol=8)
+
+
+def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(100, range(60, 65))
+    whole = write_clip(tmp_path / "whole.mp4", frames, 25, sound, output=("-g", 250))
+    cut = tmp_path / "cut.mp4"
+    run_ffmpeg("-ss", 1.0, "-i", whole, "-c", "copy", cut)
+    params = params_at(12.5)
+    decoded = decode(cut, params)
+    assert abs(flash_frame(decoded) - 17.5) <= 1
+    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+
+
+def test_gap_in_the_sound_becomes_silence(tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(75, range(60, 65))
+    whole = write_clip(tmp_path / "whole.mkv", frames, 25, sound, audio_codec="pcm_s16le")
+    gap = tmp_path / "gap.mkv"
+    run_ffmpeg("-i", whole, "-af", "aselect='not(between(t,0.5,1.5))'", "-c:v", "copy", "-c:a", "pcm_s16le", gap)
+    decoded = decode(gap, params_at(12.5))
+    assert abs(beep_frame(decoded, params_at(12.5)) - 30) <= 1
+
+
+@pytest.mark.parametrize(("sound_seconds", "expected_dbfs"), [(1.0, -120.0), (3.0, -20.0)])
+def test_sound_is_padded_or_cut_to_the_frames(sound_seconds, expected_dbfs, tmp_path, write_clip, counter_frames, tone):
+    clip = write_clip(tmp_path / "c.mkv", counter_frames(50), 25, tone(sound_seconds), audio_codec="pcm_f32le")
+    decoded = decode(clip, params_at(12.5))
+    assert decoded.waveform.shape == (25 * 1280,)
+    assert rms_dbfs(decoded.waveform[-RATE_HZ // 2 :]) == pytest.approx(expected_dbfs, abs=0.1)
+    assert rms_dbfs(decoded.waveform[: RATE_HZ // 2]) == pytest.approx(-20, abs=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_loudness_does_not_depend_on_the_channels(channels, tmp_path, write_clip, tone):
+    sound = np.stack([tone(1.0)] * channels, axis=1)
+    clip = write_clip(tmp_path / "c.wav", None, 25, sound, audio_codec="pcm_s16le")
+    decoded = decode(clip, ShardParams(media="audio"))
+    assert decoded.frames is None
+    assert decoded.n_frames == 13
+    assert rms_dbfs(decoded.waveform[:RATE_HZ]) == pytest.approx(-20, abs=0.05)
+
+
+def test_no_audio_track(tmp_path, write_clip, counter_frames):
+    clip = write_clip(tmp_path / "c.mp4", counter_frames(25), 25)
+    decoded = decode(clip, params_at(12.5))
+    assert decoded.waveform is None
+    assert not decoded.info.has_audio
+    with pytest.raises(MediaError, match="no audio stream"):
+        decode(clip, ShardParams(media="audio"))
+
+
+def test_no_video_stream(tmp_path, write_clip, tone):
+    clip = write_clip(tmp_path / "sound only.mp4", None, 25, tone(1.0))
+    with pytest.raises(MediaError, match="no video stream"):
+        decode(clip, params_at(12.5))
+
+
+def test_cover_art_is_no_video(tmp_path, write_clip, tone, counter_frames, run_ffmpeg):
+    cover = tmp_path / "cover.png"
+    write_clip(cover, counter_frames(1), 25, video_codec="png")
+    sound = write_clip(tmp_path / "sound.mp3", None, 25, tone(1.0), audio_codec="libmp3lame")
+    album = tmp_path / "album.mp3"
+    run_ffmpeg("-i", sound, "-i", cover, "-map", 0, "-map", 1, "-c", "copy", "-disposition:v", "attached_pic", album)
+    assert not probe(album).has_video
+    assert decode(album, ShardParams(media="audio")).info.audio_codec == "mp3"
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_rotation_is_applied_once(turn, tmp_path, write_clip, run_ffmpeg):
+    frames = np.zeros((10, 96, 160, 3), np.uint8)
+    frames[:, :48, :80] = 235  # bright top left quarter
+    plain = write_clip(tmp_path / "plain.mp4", frames, 25)
+    turned = tmp_path / "turned.mp4"
+    run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", turned)
+    decoded = decode(turned, params_at(12.5))
+    assert decoded.info.rotation_degrees == turn
+    picture = decoded.frames[2, :, :, 1] > 127
+    assert picture.shape == ((112, 64) if turn in {90, 270} else (64, 106))
+    expected = np.rot90(frames[0, :, :, 1] > 127, -turn // 90)  # clockwise
+    h, w = picture.shape
+    corners = [(h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, w // 4), (3 * h // 4, 3 * w // 4)]
+    eh, ew = expected.shape
+    wanted = [(eh // 4, ew // 4), (eh // 4, 3 * ew // 4), (3 * eh // 4, ew // 4), (3 * eh // 4, 3 * ew // 4)]
+    assert [picture[c] for c in corners] == [expected[c] for c in wanted]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "aspect", "rotation", "expected"),
+    [
+        (320, 240, 1.0, 0, (86, 64)),
+        (320, 240, 1.0, 90, (64, 80)),
+        (720, 576, 16 / 15, 0, (86, 64)),
+        (161, 97, 1.0, 0, (106, 64)),
+        (100, 100, 1.0, 0, (64, 64)),
+        (4000, 10, 1.0, 0, (256, 64)),
+        (10, 4000, 1.0, 0, (64, 256)),
+        (2, 2, 1.0, 0, (64, 64)),
+    ],
+)
+def test_frame_size(width, height, aspect, rotation, expected, small_params):
+    info = MediaInfo(1.0, width, height, 25, rotation, True, sample_aspect_ratio=aspect)
+    assert frame_size_px(info, small_params) == expected
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"), [(97, 161, "yuv444p"), (96, 160, "yuv420p10le"), (3, 5, "yuv444p")]
+)
+def test_odd_sizes_and_ten_bits(height, width, pixels, tmp_path, write_clip):
+    frames = np.full((10, height, width, 3), (200, 60, 30), np.uint8)
+    clip = write_clip(tmp_path / "c.mp4", frames, 25, output=("-pix_fmt", pixels))
+    decoded = decode(clip, params_at(12.5))
+    assert decoded.frames.shape[:2] == (5, 64)
+    np.testing.assert_allclose(decoded.frames.mean(axis=(0, 1, 2)), (200, 60, 30), atol=6)
+
+
+@pytest.mark.parametrize(("n_frames", "fps", "expected"), [(1, 25, 1), (1, 60, 1), (3, 30, 2), (2, 25, 1)])
+def test_very_short_clips(n_frames, fps, expected, tmp_path, write_clip, counter_frames, read_counter):
+    decoded = decode(write_clip(tmp_path / "c.mp4", counter_frames(n_frames), fps), params_at(12.5))
+    assert decoded.n_frames == expected
+    assert read_counter(decoded.frames[0]) == (1 if n_frames == 3 else 0)
+
+
+def test_two_decodes_give_the_same_bytes(ordinary_clip, small_params):
+    first, second = decode(ordinary_clip, small_params), decode(ordinary_clip, small_params)
+    assert first.frames.tobytes() == second.frames.tobytes()
+    assert first.waveform.tobytes() == second.waveform.tobytes()
+    assert first.warnings == second.warnings == ""
+
+
+def test_probe(ordinary_clip):
+    info = probe(ordinary_clip)
+    assert (info.width_px, info.height_px, info.fps, info.rotation_degrees) == (160, 96, 25.0, 0)
+    assert (info.has_video, info.has_audio, info.video_codec, info.audio_codec) == (True, True, "h264", "aac")
+    assert info.duration_seconds == pytest.approx(2.0, abs=0.1)
+    assert ffmpeg_version()[0].isalnum()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(max_duration_seconds=1.0), "the limit is 1 s"),
+        (Limits(max_pixels=10_000), "pixels|picture size|Invalid"),
+        (Limits(max_file_bytes=1000), "bytes, the limit"),
+        (Limits(timeout_seconds=1e-4, timeout_factor=0.0), "took more than"),
+    ],
+)
+def test_limits(limits, words, ordinary_clip, small_params):
+    with pytest.raises(MediaError, match=words) as caught:
+        decode(ordinary_clip, small_params, limits)
+    if limits.max_pixels > 10_000:
+        assert isinstance(caught.value, MediaLimitError)
+
+
+def test_wild_timestamps_do_not_fill_the_disk(tmp_path, write_clip, counter_frames, run_ffmpeg):
+    plain = write_clip(tmp_path / "plain.mp4", counter_frames(3), 25)
+    wild = tmp_path / "wild.mkv"
+    run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", "setts=ts=if(gte(N\\,2)\\,40000000\\,TS)", "-live", 1, wild)
+    assert probe(wild).duration_seconds is None
+    with pytest.raises(MediaLimitError, match="goes on for more than 20 s"):
+        decode(wild, params_at(12.5), Limits(max_duration_seconds=20))
+
+
+def test_memory_does_not_grow_with_the_source(tmp_path, write_clip, counter_frames):
+    import subprocess
+    import sys
+
+    program = (
+        "import resource, sys; from pathlib import Path; from preprocess.media import decode;"
+        "from preprocess.schema import ShardParams;"
+        "d = decode(Path(sys.argv[1]), ShardParams(short_side_px=64));"
+        "print(d.n_frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,"
+        " resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    )
+    answers = []
+    for n_frames in (10, 250):
+        clip = write_clip(tmp_path / f"{n_frames}.mp4", counter_frames(n_frames), 1)
+        answer = subprocess.run([sys.executable, "-c", program, clip], capture_output=True, text=True, check=True)
+        answers.append([int(word) for word in answer.stdout.split()])
+    assert [answer[0] for answer in answers] == [125, 3125]
+    assert answers[1][1] - answers[0][1] < 20  # MiB; the longer source's frames are 64 MB
+    assert answers[1][2] - answers[0][2] < 20

@@ -1,0 +1,70 @@
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from store.errors import LayoutError
+from store.export import PROVENANCE_KEY, to_npz, to_parquet
+from store.format import Rows
+from store.layout import COLUMNS
+from store.reader import EmbeddingStore
+from store.writer import write_part
+
+
+@pytest.fixture
+def store(tmp_path, make_rows, provenance, monkeypatch):
+    monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)  # several blocks
+    monkeypatch.setattr("store.layout.COLUMN_CHUNK_ROWS", 20)
+    halves = make_rows(0, 70).vectors["video/features"].astype(np.float16)
+    vectors = {**make_rows(0, 70).vectors, "video/projections": halves}
+    write_part(tmp_path / "a.h5", make_rows(0, 70, vectors=vectors), provenance)
+    return EmbeddingStore(tmp_path / "a.h5")
+
+
+def test_parquet_holds_everything(store, tmp_path, provenance):
+    to_parquet(store, tmp_path / "a.parquet")
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(frame[list(COLUMNS)], store.frame(), check_dtype=False)
+    for name in store.vector_names:
+        np.testing.assert_array_equal(np.stack(frame[name]), store.vectors(name))
+        assert np.stack(frame[name]).dtype == store.vectors(name).dtype
+    metadata = pq.read_schema(tmp_path / "a.parquet").metadata
+    recorded = json.loads(metadata[PROVENANCE_KEY.encode()])
+    assert recorded["encoder_sha256"] == provenance.encoder_sha256
+    assert recorded["encoder_config"] == provenance.encoder_config
+
+
+def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
+    to_npz(store, tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
+        assert set(archive) == {*COLUMNS, *store.vector_names, PROVENANCE_KEY}
+        for name in (*COLUMNS, *store.vector_names):
+            assert archive[name].tolist() == store.read(name).tolist()
+        assert json.loads(str(archive[PROVENANCE_KEY]))["dataset"] == provenance.dataset
+
+
+def test_exports_of_chosen_vectors_and_of_no_rows(store, tmp_path, provenance):
+    to_parquet(store, tmp_path / "a.parquet", ["audio/features"])
+    assert pq.read_schema(tmp_path / "a.parquet").names == [*COLUMNS, "audio/features"]
+    to_npz(store, tmp_path / "a.npz", [])
+    assert set(np.load(tmp_path / "a.npz")) == {*COLUMNS, PROVENANCE_KEY}
+    empty = Rows(**{name: [] for name in COLUMNS}, vectors={"video/features": np.zeros((0, 3))})
+    write_part(tmp_path / "empty.h5", empty, provenance)
+    to_parquet(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.parquet")
+    assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0
+    to_npz(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.npz")
+    assert np.load(tmp_path / "empty.npz")["video/features"].shape == (0, 3)
+
+
+@pytest.mark.parametrize(("export", "suffix"), [(to_parquet, ".parquet"), (to_npz, ".npz")])
+def test_exports_are_the_same_bytes_again_and_leave_nothing_on_failure(store, tmp_path, export, suffix):
+    export(store, tmp_path / f"a{suffix}")
+    time.sleep(2.1)  # zip counts in steps of two seconds
+    export(store, tmp_path / f"b{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    with pytest.raises(LayoutError, match="choose from: audio/features"):
+        export(store, tmp_path / f"c{suffix}", ["audio/projections"])
+    assert not list(tmp_path.glob("*c.*")), "a failed export leaves nothing"

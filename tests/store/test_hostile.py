@@ -1,0 +1,201 @@
+"""Files that are not what they say: each is refused by name, before any data is read."""
+
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, StoreError
+from store.layout import COLUMNS
+from store.reader import EmbeddingStore
+from store.verify import verify
+from store.writer import write_part
+
+
+@pytest.fixture
+def good(tmp_path, make_rows, provenance):
+    write_part(tmp_path / "a.h5", make_rows(0, 600), provenance)
+    return tmp_path / "a.h5"
+
+
+def _refused(path: Path, kind: type[StoreError], said: str) -> None:
+    with pytest.raises(kind) as caught:
+        EmbeddingStore(path).column("key")
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert caught.value.remedy
+    assert verify(path)
+
+
+def test_missing_empty_text_and_folder(tmp_path):
+    (tmp_path / "empty.h5").write_bytes(b"")
+    (tmp_path / "text.h5").write_text("key,label\n")
+    (tmp_path / "folder.h5").mkdir()
+    _refused(tmp_path / "none.h5", NotAStoreError, "there is no such file")
+    _refused(tmp_path / "empty.h5", NotAStoreError, "is not an HDF5 file")
+    _refused(tmp_path / "text.h5", NotAStoreError, "is not an HDF5 file")
+    _refused(tmp_path / "folder.h5", NotAStoreError, "there is no such file")
+
+
+def test_a_pickle_is_not_loaded(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    (tmp_path / "a.h5").write_bytes(pickle.dumps(Trap()))
+    _refused(tmp_path / "a.h5", NotAStoreError, "is not an HDF5 file")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.999])
+def test_truncated(good, share):
+    data = good.read_bytes()
+    good.write_bytes(data[: int(len(data) * share)])
+    _refused(good, DamagedStoreError, "HDF5 cannot open it")
+
+
+def test_other_hdf5_files_and_other_versions(tmp_path, good):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["key"] = [1, 2]
+    _refused(tmp_path / "other.h5", NotAStoreError, "attribute /format is None")
+    with h5py.File(good, "r+") as file:
+        file.attrs["format_version"] = 2
+    _refused(good, FormatVersionError, "attribute /format_version is")
+    with h5py.File(good, "r+") as file:
+        file.attrs["format_version"] = "1"
+    _refused(good, FormatVersionError, "attribute /format_version is '1'")
+
+
+@pytest.mark.parametrize("name", [*COLUMNS])
+def test_every_column_is_missed(good, name):
+    with h5py.File(good, "r+") as file:
+        del file[name]
+    _refused(good, DamagedStoreError, f"/{name} is missing")
+
+
+@pytest.mark.parametrize("name", ["encoder_sha256", "encoder_config", "model", "n_rows", "content_sha256"])
+def test_every_attribute_is_missed(good, name):
+    with h5py.File(good, "r+") as file:
+        del file.attrs[name]
+    _refused(good, DamagedStoreError, f"attribute /{name} is missing")
+
+
+@pytest.mark.parametrize("name", ["label", "key", "video/features", "video"])
+@pytest.mark.parametrize("kind", ["soft", "external"])
+def test_links_are_refused(good, tmp_path, name, kind):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["secret"] = np.zeros(600)
+    with h5py.File(good, "r+") as file:
+        file.move(name, "hidden")
+        elsewhere = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/secret")
+        file[name] = h5py.SoftLink("/hidden") if kind == "soft" else elsewhere
+    _refused(good, DamagedStoreError, f"/{name} is a link elsewhere")
+
+
+def test_data_in_other_files_is_refused(good, tmp_path):
+    (tmp_path / "passwords").write_bytes(bytes(600 * 8))
+    with h5py.File(good, "r+") as file:
+        del file["label"]
+        file.create_dataset("label", (600,), "<i8", external=[(str(tmp_path / "passwords"), 0, 600 * 8)])
+    _refused(good, DamagedStoreError, "/label keeps its data in other files")
+    with h5py.File(good, "r+") as file:
+        del file["label"]
+        layout = h5py.VirtualLayout((600,), "<i8")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "label", shape=(600,))
+        file.create_virtual_dataset("label", layout)
+    _refused(good, DamagedStoreError, "/label keeps its data in other files")
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"shuffle": True, "chunks": (100, 4)}])
+def test_filters_are_refused(good, options):
+    with h5py.File(good, "r+") as file:
+        del file["video/features"]
+        file.create_dataset("video/features", data=np.ones((600, 4), "<f4"), **options)
+    _refused(good, DamagedStoreError, "/video/features keeps its data in other files or behind a filter")
+
+
+def test_claims_beyond_the_file_are_refused(good):
+    with h5py.File(good, "r+") as file:
+        del file["video/features"]
+        file.create_dataset("video/features", (10**9, 10**4), "<f4", chunks=(64, 10**4))
+    _refused(good, DamagedStoreError, "/video/features claims more data than the file holds")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("label", np.zeros(600, "<i4")),
+        ("label", np.zeros((600, 1), "<i8")),
+        ("has_audio", np.zeros(600, np.uint8)),
+        ("key", np.zeros(600, "S8")),
+        ("key", np.zeros(600, "<i8")),
+        ("video/features", np.zeros((600, 4))),
+        ("video/features", np.zeros(600, "<f4")),
+        ("video/features", np.zeros((600, 4), ">f4")),
+        ("label", np.zeros(599, "<i8")),
+        ("audio/features", np.zeros((601, 4), "<f4")),
+    ],
+)
+def test_wrong_types_and_lengths_are_refused(good, name, data):
+    with h5py.File(good, "r+") as file:
+        del file[name]
+        file[name] = data
+        file[name].attrs["sha256"] = "0" * 64
+    _refused(good, DamagedStoreError, f"/{name}")
+
+
+def test_references_and_groups_in_place_of_columns(good):
+    with h5py.File(good, "r+") as file:
+        del file["group"]
+        file.create_dataset("group", (600,), h5py.ref_dtype)
+    _refused(good, DamagedStoreError, "/group")
+    with h5py.File(good, "r+") as file:
+        del file["group"]
+        file.create_group("group")
+    _refused(good, DamagedStoreError, "/group is no data set")
+
+
+def test_text_that_is_not_utf8_is_an_error_that_names_the_column(good):
+    with h5py.File(good, "r+") as file:
+        file["source"][5] = b"\xff\xfe"
+    with EmbeddingStore(good) as store, pytest.raises(DamagedStoreError, match="/source cannot be read"):
+        store.column("source")
+    assert [each.hdf5_path for each in verify(good)] == ["/source"]
+
+
+def test_unknown_members_are_ignored(good, make_rows):
+    with h5py.File(good, "r+") as file:
+        file["notes"] = h5py.SoftLink("/nowhere")
+        file["video/Capital"] = 3
+        file.attrs["owner"] = "someone"
+    assert EmbeddingStore(good).vector_names == ("audio/features", "video/features")
+    assert verify(good) == []
+
+
+def test_a_flipped_bit_in_vectors_is_noticed_on_reading_and_elsewhere_by_verify(good, make_rows):
+    data = bytearray(good.read_bytes())
+    place = data.index(make_rows(0, 600).vectors["video/features"][100].tobytes())
+    data[place] ^= 1
+    good.write_bytes(data)
+    with EmbeddingStore(good) as store, pytest.raises(DamagedStoreError, match="/video/features cannot be read"):
+        store.vectors("video/features")
+    assert [each.hdf5_path for each in verify(good)] == ["/video/features"]
+    data[place] ^= 1
+    place = data.index(make_rows(0, 600).label[100:120].tobytes())
+    data[place] ^= 1
+    good.write_bytes(data)
+    (finding,) = verify(good)
+    assert finding.hdf5_path == "/label"
+    assert "sha256" in finding.problem
+
+
+def test_verify_finds_changed_provenance_and_broken_rules(good, tmp_path, make_rows, provenance):
+    with h5py.File(good, "r+") as file:
+        file.attrs["dataset"] = "ucf101"
+    (finding,) = verify(good)
+    assert "provenance" in finding.problem
+    write_part(tmp_path / "b.h5", make_rows(0, 3, splits=["{}", "train", ""]), provenance)
+    (finding,) = verify(tmp_path / "b.h5")
+    assert (finding.hdf5_path, "row 1" in finding.problem) == ("/splits", True)

@@ -1,0 +1,63 @@
+"""Memory does not grow with the store."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+MAKE = """
+import sys
+from pathlib import Path
+import numpy as np
+from store.format import Provenance, Rows
+from store.writer import write_part
+
+def make(folder, number, n):
+    keys = [f"{row:010d}" for row in range(number * n, (number + 1) * n)]
+    text, yes = ["x"] * n, np.ones(n, bool)
+    vectors = {"video/features": np.random.default_rng(number).random((n, 512), np.float32)}
+    rows = Rows(keys, keys, np.zeros(n, int), text, text, ["{}"] * n, np.zeros(n), np.ones(n), yes, yes, vectors)
+    write_part(folder / f"part-{number:03d}.h5", rows, Provenance("a", {}, "b", "c", "raw"))
+
+for number in range(int(sys.argv[2])):
+    make(Path(sys.argv[1]), number, 10_000)
+"""
+
+USE = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import pyarrow.parquet
+from store.export import to_npz, to_parquet
+from store.reader import EmbeddingStore
+from store.search import nearest
+from store.verify import verify
+from store.writer import join_parts
+
+folder = Path(sys.argv[1])
+join_parts(sorted(folder.glob("part-*.h5"))[: int(sys.argv[2])], folder / "out.h5")
+assert verify(folder / "out.h5") == []
+with EmbeddingStore(folder / "out.h5") as store:
+    to_parquet(store, folder / "out.parquet")
+    to_npz(store, folder / "out.npz")
+    vectors = store.sliceable("video/features")
+    assert (nearest(vectors[:10], vectors, 1).indices[:, 0] == np.arange(10)).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def _run(script: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_join_verify_export_and_search_need_the_same_memory_for_six_times_the_data(tmp_path):
+    _run(MAKE, tmp_path, 12)  # 20 MB of vectors each
+    few, many = (int(_run(USE, tmp_path, n_parts)) for n_parts in (2, 12))
+    assert many - few < 60, f"{few} MiB for 40 MB of vectors, {many} MiB for 240 MB"

@@ -1,0 +1,145 @@
+"""Every way of searching against a slow one that looks at all pairs."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.errors import SearchError
+from store.reader import EmbeddingStore
+from store.search import Exclude, nearest
+from store.writer import write_part
+
+
+def _slow(queries, references, k, exclude=None):
+    """All pairs, one at a time; sorted by falling score, then by index."""
+    indices = np.full((len(queries), k), -1, np.int64)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    for number, query in enumerate(np.asarray(queries, np.float64)):
+        found = []
+        for row, reference in enumerate(np.asarray(references, np.float64)):
+            if exclude is not None and exclude.queries[number] == exclude.references[row]:
+                continue
+            lengths = np.linalg.norm(query) * np.linalg.norm(reference)
+            found.append((-np.float32(query @ reference / lengths if lengths else 0.0), row))
+        for rank, (score, row) in enumerate(sorted(found)[:k]):
+            indices[number, rank], scores[number, rank] = row, -score
+    return indices, scores
+
+
+def _same(found, expected):
+    np.testing.assert_array_equal(found.indices, expected[0])
+    np.testing.assert_allclose(found.scores, expected[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("backend", ["exact", "faiss-flat"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_equals_the_slow_version(backend, dtype, monkeypatch):
+    monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 24 * 37)  # many blocks
+    monkeypatch.setattr("store.search.QUERY_BLOCK", 7)
+    rng = np.random.default_rng(0)
+    queries, references = rng.normal(size=(20, 24)).astype(dtype), rng.normal(size=(300, 24)).astype(dtype)
+    exclude = Exclude(rng.integers(0, 5, 20).astype(str), rng.integers(0, 5, 300).astype(str))
+    for k in (1, 5, 50):
+        _same(nearest(queries, references, k, backend=backend), _slow(queries, references, k))
+        excluded = nearest(queries, references, k, exclude=exclude, backend=backend)
+        _same(excluded, _slow(queries, references, k, exclude))
+
+
+@pytest.mark.parametrize("backend", ["exact", "faiss-flat"])
+def test_ties_go_to_the_lower_index_wherever_the_rows_lie(backend, monkeypatch):
+    monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 129 * 50)
+    rng = np.random.default_rng(1)
+    distinct = rng.normal(size=(7, 129)).astype(np.float32)
+    kinds = rng.integers(0, 7, 501)
+    references = distinct[kinds] * np.array([1, 2, 0.5, 4], np.float32)[rng.integers(0, 4, 501)][:, None]
+    found = nearest(distinct, references, 40, backend=backend)
+    for kind in range(7):
+        assert found.indices[kind].tolist() == np.flatnonzero(kinds == kind)[:40].tolist()
+    np.testing.assert_array_equal(found.scores, np.ones((7, 40), np.float32))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_small_whole_numbers_with_many_ties_and_zeros(data):
+    n_dims = data.draw(st.integers(1, 4))
+    vectors = st.lists(st.integers(-2, 2), min_size=n_dims, max_size=n_dims)
+    queries = np.array(data.draw(st.lists(vectors, min_size=1, max_size=4)), np.float32)
+    references = np.array(data.draw(st.lists(vectors, min_size=1, max_size=12)), np.float32)
+    groups = st.integers(0, 2)
+    exclude = Exclude(
+        np.array(data.draw(st.lists(groups, min_size=len(queries), max_size=len(queries)))),
+        np.array(data.draw(st.lists(groups, min_size=len(references), max_size=len(references)))),
+    )
+    k = data.draw(st.integers(1, 14))
+    expected = _slow(queries, references, k, exclude)
+    _same(nearest(queries, references, k, exclude=exclude), expected)
+    _same(nearest(queries, references, k, exclude=exclude, backend="faiss-flat"), expected)
+
+
+def test_fewer_than_k_and_none_at_all():
+    one = np.ones((1, 3), np.float32)
+    found = nearest(one, np.ones((2, 3), np.float32), 4)
+    assert found.indices.tolist() == [[0, 1, -1, -1]]
+    assert found.scores[0, 2:].tolist() == [-np.inf, -np.inf]
+    for backend in ("exact", "faiss"):
+        assert nearest(one, np.zeros((0, 3), np.float32), 2, backend=backend).indices.tolist() == [[-1, -1]]
+        assert nearest(one[:0], one, 2, backend=backend).indices.shape == (0, 2)
+        everything = Exclude(np.zeros(1), np.zeros(1))
+        assert nearest(one, one, 2, exclude=everything, backend=backend).indices.tolist() == [[-1, -1]]
+
+
+def test_huge_and_tiny_values_are_compared_by_direction():
+    queries = np.array([[1e30, 1e30], [1e-30, 0]], np.float32)
+    references = np.array([[1e-38, 1e-38], [3e38, 0], [0, -1]], np.float32)
+    for backend in ("exact", "faiss"):
+        assert nearest(queries, references, 1, backend=backend).indices.tolist() == [[0], [1]]
+
+
+def test_the_choice_of_faiss_index_is_recorded(monkeypatch):
+    rng = np.random.default_rng(2)
+    centres = rng.normal(size=(40, 16))
+    references = (centres[rng.integers(0, 40, 4000)] + 0.1 * rng.normal(size=(4000, 16))).astype(np.float32)
+    queries = references[:100]
+    exact = nearest(queries, references, 5)
+    assert exact.method == "exact"
+    assert nearest(queries, references, 5, backend="faiss").method == "faiss Flat"
+    monkeypatch.setattr("store.search.IVF_FROM_ROWS", 4000)
+    for backend in ("faiss", "faiss-ivf"):
+        found = nearest(queries, references, 5, backend=backend)
+        assert found.method.startswith("faiss IVF")
+        assert "nprobe=8 (approximate)" in found.method
+        assert (found.indices == exact.indices).mean() > 0.95
+        again = nearest(queries, references, 5, backend=backend)
+        np.testing.assert_array_equal(found.indices, again.indices)
+
+
+def test_searching_a_store_reads_it_in_blocks(tmp_path, make_rows, provenance, monkeypatch):
+    monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 16 * 70)
+    rows = make_rows(0, 500)
+    write_part(tmp_path / "a.h5", rows, provenance)
+    with EmbeddingStore(tmp_path / "a.h5") as store:
+        stored = store.sliceable("video/features")
+        assert stored.shape == (500, 16)
+        vectors = rows.vectors["video/features"]
+        _same(nearest(stored[:9], stored, 3), _slow(vectors[:9], vectors, 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"queries": np.ones((2, 4), np.float32)}, "do not fit"),
+        ({"queries": np.ones(3, np.float32)}, "queries are float32 of shape"),
+        ({"references": np.ones((2, 3), int)}, "references are int64"),
+        ({"references": np.full((2, 3), np.nan, np.float32)}, "references hold NaN"),
+        ({"backend": "annoy"}, "unknown backend 'annoy'"),
+        ({"exclude": Exclude(np.zeros(2), np.zeros(3))}, "exclude has (2,) and (3,) ids"),
+    ],
+)
+def test_wrong_questions(changes, said):
+    ones = np.ones((2, 3), np.float32)
+    arguments = {"queries": ones, "references": ones, "k": 1, **changes}
+    with pytest.raises(SearchError) as caught:
+        nearest(arguments.pop("queries"), arguments.pop("references"), arguments.pop("k"), **arguments)
+    assert said in str(caught.value)

@@ -1,0 +1,86 @@
+"""Small shard sets, written by the real writer from frames and waveforms that the test makes up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess.manifest import DatasetInfo, Part, fingerprint, join_parts, write_dataset, write_part
+from preprocess.recipe import Recipe
+from preprocess.records import Decoded, MediaInfo, Source
+from preprocess.samples import decoded_row, samples, source_row
+from preprocess.schema import ShardParams
+from preprocess.shards import ShardWriter, shard_name
+
+SMALL = ShardParams(
+    fps=16.0, short_side_px=32, segment_seconds=0.5, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=4
+)
+"""Segments of up to 8 frames of 32 px, four sources a shard."""
+
+SIZES = ((32, 48), (32, 32), (48, 32))
+"""(H, W): landscape, square, portrait; sources take turns."""
+
+
+def make_frames(index: int, n_frames: int, height: int, width: int) -> np.ndarray:
+    """(n_frames, height, width, 3) uint8: smooth, so that JPEG keeps it, and different in every frame and place."""
+    t, y, x = np.mgrid[:n_frames, :height, :width]
+    red = 128 + 80 * np.sin(x / 9 + index)
+    green = 128 + 80 * np.cos(y / 11 + t / 2)
+    blue = 128 + 60 * np.sin((x + y) / 13 + t + index / 3)
+    return np.stack([red, green, blue], axis=-1).astype(np.uint8)
+
+
+def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
+    """Every third source is silent; audio data sets have no frames."""
+    height, width = SIZES[index % len(SIZES)]
+    scale = params.short_side_px // 32
+    video = params.media == "video"
+    info = MediaInfo(
+        duration_seconds=n_frames / params.fps, width_px=width, height_px=height, fps=params.fps, rotation_degrees=0,
+        has_video=video, has_audio=index % 3 != 2, video_codec="h264" if video else "", audio_codec="aac",
+    )  # fmt: skip
+    waveform = np.random.default_rng(index).normal(0, 0.1, n_frames * params.samples_per_frame).astype(np.float32)
+    frames = make_frames(index, n_frames, height * scale, width * scale) if video else None
+    return Decoded(n_frames=n_frames, frames=frames, waveform=waveform if info.has_audio else None, info=info, warnings="")
+
+
+def write_shards(folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None) -> Path:
+    """Write a finished set; source i has label i % 5, and split 1 says train but for every fourth, which it says test."""
+    folder.mkdir(parents=True)
+    length = n_frames or (lambda index: params.segment_frames - index % 4)
+    recipe = Recipe("made-up", params, n_sources, "0" * 64, "none", {})
+    files = []
+    for shard in range(recipe.n_shards):
+        rows = []
+        first = shard * params.sources_per_shard
+        with ShardWriter(folder / f"{shard_name(shard)}.tar") as writer:
+            for index in range(first, min(first + params.sources_per_shard, n_sources)):
+                splits = {"1": "test" if index % 4 == 3 else "train"}
+                source = Source(index, Path(f"{index}.mp4"), f"{index}.mp4", index % 5, f"label-{index % 5}", "", splits)
+                decoded = make_decoded(index, length(index), params)
+                row = source_row(source)
+                made = []
+                for segment, members in samples(row, decoded, params):
+                    writer.add(segment.key or "", members)
+                    made.append(segment)
+                rows += [decoded_row(row, decoded, made), *made]
+            files.append(writer.commit())
+        write_part(folder, Part(shard, recipe, files[-1], len(rows), 0), rows)
+    manifest = join_parts(folder, recipe.n_shards)
+    write_dataset(
+        folder,
+        DatasetInfo(
+            dataset="made-up", params=params, label_names=tuple(f"label-{i}" for i in range(5)), shards=tuple(files),
+            n_sources=n_sources, n_failed=0, n_skipped=0, n_segments=sum(f.n_segments for f in files), n_missing=0,
+            n_extra=0, ffmpeg_version="none", packages={}, sources_sha256="0" * 64, manifest_sha256=manifest,
+            fingerprint=fingerprint(params, tuple(files)),
+        ),
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 segments of 5 to 8 frames in 12 shards; landscape, square and portrait; a third silent."""
+    return write_shards(tmp_path_factory.mktemp("loader") / "small", 48)

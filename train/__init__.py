@@ -1,0 +1,1 @@
+"""Shards to encoders: loading, temporal views, objective and trainer."""

@@ -1,0 +1,84 @@
+"""Command line of the training stage."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from train.config import PRESETS_DIR, load_config
+from train.errors import TrainError
+
+EPILOG = """\
+examples:
+  python -m train pretrain --preset sample --run runs/sample
+  python -m train pretrain --preset ucf101 --run runs/ucf --set data.shards=shards/ucf101 --set optim.lr=1e-3
+  torchrun --nproc-per-node 8 -m train pretrain --preset kinetics400 --run runs/k400
+  python -m train config --preset sample          the settings of a preset, as YAML
+
+A run that was stopped or killed goes on with the same command. Ctrl-C and SIGTERM save first.
+exit status: 0 complete, 3 stopped by a signal and saved, 2 error.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `python -m train`."""
+    parser = argparse.ArgumentParser(
+        "python -m train", description="Learn from shards, without labels.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True)
+    names = ", ".join(sorted(p.stem for p in PRESETS_DIR.glob("*.yaml")))
+    for name, text in (("pretrain", "train, or resume training"), ("config", "print the merged settings")):
+        command = commands.add_parser(
+            name, help=text, description=text, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.add_argument("--preset", default="sample", help=f"preset or YAML file; presets: {names}")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
+        if name == "pretrain":
+            command.add_argument("--run", type=Path, required=True, help="directory of the run")
+            command.add_argument("--shards", help="shard directory, short for --set data.shards=...")
+            command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+            command.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; the exit status says how it went."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        overrides = list(args.set)
+        if getattr(args, "shards", None):
+            overrides.append(f"data.shards={args.shards}")
+        config = load_config(args.preset, overrides)
+        if args.command == "config":
+            Console().print(config.to_yaml(), end="", highlight=False, markup=False)
+            return 0
+        return _pretrain(args, config)
+    except TrainError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _pretrain(args: argparse.Namespace, config: "Config") -> int:  # noqa: F821
+    import torch
+
+    from train.distributed import join_world, leave_world
+    from train.trainer import Trainer
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    world = join_world(args.device)
+    try:
+        complete = Trainer(config, args.run, world).train()
+    finally:
+        leave_world()
+    return 0 if complete else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Checkpoints: written whole or not at all, read without pickled code."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from preprocess.schema import ShardParams
+from train.config import Config, config_from_dict
+from train.encoders import Encoders, build_encoders
+from train.errors import CheckpointError
+
+FORMAT_NAME = "avtempo-checkpoint"
+FORMAT_VERSION = 1
+LAST_NAME = "last.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The whole state of a run after `step` steps.
+
+    Attributes:
+        step: steps done.
+        seconds: time trained so far.
+        config: the run's configuration, plain values.
+        shard_params: parameters of the shards it trains on, plain values.
+        shards_fingerprint: of those shards.
+        world_size: ranks; the loader states belong to them.
+        model, bank, optimizer: state dicts.
+        loaders: one loader state a rank.
+    """
+
+    step: int
+    seconds: float
+    config: dict[str, Any]
+    shard_params: dict[str, Any]
+    shards_fingerprint: str
+    world_size: int
+    model: dict[str, Tensor]
+    bank: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    loaders: list[Any]
+
+
+@dataclass(frozen=True)
+class LoadedEncoders:
+    """Encoders in eval mode, and what they are."""
+
+    encoders: Encoders
+    config: Config
+    shard_params: ShardParams
+    sha256: str
+    step: int
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write next to the target, flush to disk, rename: a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **checkpoint.__dict__}
+    try:
+        with partial.open("wb") as file:
+            torch.save(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: could not be written ({error}); free some disk space and start again") from error
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint; only tensors and plain values are unpickled.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no checkpoint there; train first (python -m train pretrain)")
+    try:
+        values = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, _unpickling_error()) as error:
+        raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT_NAME:
+        raise CheckpointError(f"{path}: not an Avtempo checkpoint")
+    version = values.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {FORMAT_VERSION}")
+    try:
+        return Checkpoint(**values)
+    except TypeError as error:
+        raise CheckpointError(f"{path}: incomplete ({error})") from error
+
+
+def _unpickling_error() -> type[Exception]:
+    import pickle  # noqa: S403 - only the name of its exception; torch.load(weights_only=True) raises it
+
+    return pickle.UnpicklingError
+
+
+def encoders_sha256(encoders: Encoders) -> str:
+    """Checksum of the weights: names, shapes and bytes, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoders.state_dict().items()):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
+    """The encoders of a checkpoint, in eval mode, on the device.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, or weights that do not fit the configuration in the file.
+    """
+    checkpoint = read_checkpoint(path)
+    config = config_from_dict(checkpoint.config, str(path))
+    prefix = "encoders."
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint.model.items() if k.startswith(prefix)}
+    encoders = build_encoders(config.model)
+    try:
+        encoders.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: weights do not fit their own configuration ({error})") from error
+    params = ShardParams(**checkpoint.shard_params)
+    sha256 = encoders_sha256(encoders)
+    return LoadedEncoders(encoders.to(device).eval(), config, params, sha256, checkpoint.step)
+
+
+def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
+    """The same architecture with the random weights that the run of this checkpoint started from."""
+    checkpoint = read_checkpoint(path)
+    config = config_from_dict(checkpoint.config, str(path))
+    torch.manual_seed(config.seed)
+    encoders = build_encoders(config.model)
+    params = ShardParams(**checkpoint.shard_params)
+    return LoadedEncoders(encoders.to(device).eval(), config, params, encoders_sha256(encoders), 0)

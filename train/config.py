@@ -1,0 +1,208 @@
+"""The configuration of a run: one frozen dataclass a concern, YAML presets, overrides, unknown keys refused."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from train.errors import ConfigError
+
+PRESETS_DIR = Path(__file__).parent / "presets"
+_STRICT = ConfigDict(extra="forbid")
+
+VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
+AudioEncoder = Literal["tiny", "resnet18"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataConfig:
+    """Where segments come from and how they reach the device."""
+
+    shards: str = "shards/sample"
+    split: str = ""
+    """`"1:train"` keeps the sources that official split 1 trains on; empty keeps all."""
+    batch_size: int = 32
+    """Segments a rank and step."""
+    frame_px: int = 128
+    """Side of the square frames handed over by the loader, before the random crop."""
+    window_frames: int = 125
+    """Frames of a segment handed over; clips are cut out of these."""
+    num_threads: int = 2
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ClipConfig:
+    """A clip: what an encoder sees at once."""
+
+    n_frames: int = 16
+    crop_px: int = 112
+    speeds: tuple[int, ...] = (1, 2, 4, 8)
+    """Playback speeds; a clip at speed s takes every s-th frame."""
+    eval_speed: int = 2
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AugmentConfig:
+    """Random changes of a training clip, constant over its frames and columns."""
+
+    scale_min: float = 0.4
+    """Smallest share of the frame's area that a crop keeps."""
+    aspect_max: float = 1.33
+    flip_probability: float = 0.5
+    grey_probability: float = 0.2
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue_turns: float = 0.1
+    gain_db: float = 6.0
+    """Largest change of loudness, up or down."""
+    tilt_db: float = 6.0
+    """Largest difference that a random spectral slope makes between the lowest and the highest band."""
+    mask_mels: int = 8
+    """Widest band that is blanked."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """Encoders and the heads on them."""
+
+    video: VideoEncoder = "r2plus1d_18"
+    audio: AudioEncoder = "resnet18"
+    tiny_width: int = 16
+    projection_hidden: int = 512
+    projection_dim: int = 128
+    head_hidden: int = 512
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LossConfig:
+    """Weights of the terms; 0 switches one off and saves its computation."""
+
+    temperature: float = 0.1
+    video_video: float = 1.0
+    video_audio: float = 1.0
+    speed_video: float = 1.0
+    speed_audio: float = 1.0
+    direction_video: float = 1.0
+    direction_audio: float = 1.0
+    order_video: float = 1.0
+    order_audio: float = 1.0
+    order_video_audio: float = 1.0
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BankConfig:
+    """Past embeddings, and how extra positives and negatives are drawn from them."""
+
+    size: int = 16_384
+    positives: Literal["none", "nearest", "consensus"] = "nearest"
+    negatives: Literal["none", "ranked"] = "ranked"
+    n_positives: int = 2
+    positive_ranks: int = 5
+    """Positives are drawn from ranks [0, positive_ranks)."""
+    n_negatives: int = 256
+    negative_rank_low: int = 64
+    negative_rank_high: int = 2048
+    """Negatives are drawn from ranks [negative_rank_low, negative_rank_high)."""
+    warmup_steps: int = 1000
+    """Steps before the bank is drawn from."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OptimConfig:
+    """Optimiser, schedule and precision."""
+
+    lr: float = 3e-4
+    weight_decay: float = 1e-4
+    warmup_steps: int = 500
+    final_lr_fraction: float = 0.02
+    clip_grad_norm: float = 5.0
+    accumulate: int = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Config:
+    """A whole run."""
+
+    name: str = "unnamed"
+    seed: int = 0
+    steps: int = 100_000
+    log_every: int = 50
+    checkpoint_every: int = 1000
+    data: DataConfig = field(default_factory=DataConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    bank: BankConfig = field(default_factory=BankConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        if self.data.window_frames < self.clip.n_frames:
+            raise ValueError("data.window_frames must hold at least clip.n_frames frames")
+        if list(self.clip.speeds) != sorted(set(self.clip.speeds)) or min(self.clip.speeds) < 1:
+            raise ValueError("clip.speeds must be rising whole numbers from 1 up")
+        if not self.bank.negative_rank_low < self.bank.negative_rank_high <= self.bank.size:
+            raise ValueError("bank: negative_rank_low < negative_rank_high <= size must hold")
+        if self.bank.positive_ranks < self.bank.n_positives:
+            raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as saved with the run."""
+        return asdict(self)
+
+    def to_yaml(self) -> str:
+        """The YAML that `load_config` reads back to an equal Config."""
+        return yaml.safe_dump(TypeAdapter(Config).dump_python(self, mode="json"), sort_keys=False)
+
+
+def config_from_dict(values: dict[str, Any], origin: str) -> Config:
+    """Check plain values and build the Config.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a value out of range; every finding is named.
+    """
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        findings = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{origin}: {findings}") from error
+
+
+def load_config(preset_or_path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """A preset by name, or a YAML file, with `key.subkey=value` overrides laid over it.
+
+    Raises:
+        ConfigError: no such preset or file, or what it says cannot be a Config.
+    """
+    path = Path(preset_or_path)
+    if not path.suffix:
+        path = PRESETS_DIR / f"{preset_or_path}.yaml"
+    if not path.is_file():
+        presets = ", ".join(sorted(p.stem for p in PRESETS_DIR.glob("*.yaml")))
+        raise ConfigError(f"no preset or file {str(preset_or_path)!r}; presets: {presets}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    for override in overrides:
+        _apply(values, override)
+    return config_from_dict(values, str(preset_or_path))
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    keys, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"an override reads key.subkey=value, not {override!r}")
+    *parents, last = keys.strip().split(".")
+    for key in parents:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{override!r}: {key} holds a value, not a group of settings")
+    values[last] = yaml.safe_load(text)

@@ -1,0 +1,106 @@
+"""One process or many: the little that differs, in one place. Started by torchrun, or alone."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+
+def join_world(device: str = "auto") -> World:
+    """Join the processes that torchrun started, or be alone where it did not start any.
+
+    Args:
+        device: "auto" takes a GPU where there is one; "cpu" or "cuda" as asked.
+    """
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    chosen = torch.device("cuda", local) if kind == "cuda" else torch.device(kind)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return World(dist.get_rank() if size > 1 else 0, size, chosen)
+
+
+def leave_world() -> None:
+    """Close the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def gather(x: Tensor) -> Tensor:
+    """Rows of all ranks, in rank order; gradients flow back to the rank that made them.
+
+    Every rank must hold the same number of rows: (B, ...) to (world * B, ...).
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return x
+    if not x.requires_grad:
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(x.contiguous()))
+
+
+def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
+    """total / count with the count of all ranks, scaled so that DDP's averaging gives the joint batch's mean.
+
+    Each rank holds the sum of its own losses; DDP averages gradients over W ranks, so the share of this rank is
+    W * total / sum of counts. Without this a rank with few valid rows would weigh them too much.
+    """
+    count = count.detach().float()
+    size = 1
+    if dist.is_initialized():
+        size = dist.get_world_size()
+        dist.all_reduce(count)
+    return total * size / count.clamp(min=1)
+
+
+def average(values: dict[str, float]) -> dict[str, float]:
+    """Mean of each value over the ranks, for the log; nan on a rank does not enter."""
+    if not dist.is_initialized():
+        return values
+    gathered: list[dict[str, float]] = [{} for _ in range(dist.get_world_size())]
+    dist.all_gather_object(gathered, values)
+    means = {}
+    for name in values:
+        known = [g[name] for g in gathered if g.get(name, float("nan")) == g.get(name, float("nan"))]
+        means[name] = sum(known) / len(known) if known else float("nan")
+    return means
+
+
+def gather_objects(value: object) -> list[object]:
+    """The value of every rank, in rank order, on every rank."""
+    if not dist.is_initialized():
+        return [value]
+    gathered: list[object] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def any_rank(*, flag: bool, device: torch.device) -> bool:
+    """Whether any rank raised its flag."""
+    if not dist.is_initialized():
+        return flag
+    raised = torch.tensor(int(flag), device=device)
+    dist.all_reduce(raised, dist.ReduceOp.MAX)
+    return bool(raised.item())

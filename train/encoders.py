@@ -1,0 +1,192 @@
+"""Video and audio encoders with their projections: clips to features and to the contrastive space."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.config import ModelConfig
+
+
+class Factored3d(nn.Module):
+    """A (2+1)D convolution: over space, then over time.
+
+    Source: Tran et al., "A Closer Look at Spatiotemporal Convolutions", CVPR 2018, section 3.5; here with the output
+    width between the two, which a small network can afford.
+    """
+
+    def __init__(self, c_in: int, c_out: int, *, stride_space: int = 1, stride_time: int = 1, kernel_px: int = 3):
+        super().__init__()
+        self.space = nn.Conv3d(
+            c_in, c_out, (1, kernel_px, kernel_px), (1, stride_space, stride_space),
+            (0, kernel_px // 2, kernel_px // 2), bias=False,
+        )  # fmt: skip
+        self.norm_space = nn.BatchNorm3d(c_out)
+        self.time = nn.Conv3d(c_out, c_out, (3, 1, 1), (stride_time, 1, 1), (1, 0, 0), bias=False)
+        self.norm_time = nn.BatchNorm3d(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) to (B, C', T', H', W')."""
+        x = F.relu(self.norm_space(self.space(x)), inplace=True)
+        return self.norm_time(self.time(x))
+
+
+class Residual(nn.Module):
+    """A convolution with a short cut around it; the short cut is projected where the shape changes."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module):
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The shape that body and short cut agree on."""
+        return F.relu(self.body(x) + self.shortcut(x), inplace=True)
+
+
+class TinyVideo(nn.Module):
+    """A small R(2+1)D for CPUs: (B, 3, T, H, W) to (B, 8 * width).
+
+    The 7x7 stem of stride 4 makes a step 4x cheaper than one of stride 2; time is halved only in the last two stages, so
+    that motion between neighbouring frames is seen before it is averaged.
+    """
+
+    def __init__(self, width: int = 16):
+        super().__init__()
+        self.stem = Factored3d(3, width, stride_space=4, kernel_px=7)
+        widths, time_strides = [width, 2 * width, 4 * width, 8 * width], [1, 1, 2, 2]
+        stages: list[nn.Module] = []
+        c_in = width
+        for i, (c, stride_time) in enumerate(zip(widths, time_strides, strict=True)):
+            stride_space = 1 if i == 0 else 2
+            shortcut: nn.Module = nn.Identity()
+            if c != c_in:
+                stride = (stride_time, stride_space, stride_space)
+                shortcut = nn.Sequential(nn.Conv3d(c_in, c, 1, stride, bias=False), nn.BatchNorm3d(c))
+            body = Factored3d(c_in, c, stride_space=stride_space, stride_time=stride_time)
+            stages.append(Residual(body, shortcut))
+            c_in = c
+        self.stages = nn.Sequential(*stages)
+        self.feature_dim = c_in
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) to (B, D)."""
+        x = F.relu(self.stem(clips), inplace=True)
+        return self.stages(x).mean(dim=(2, 3, 4))
+
+
+class TinyAudio(nn.Module):
+    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 8 * width). Columns are halved twice only."""
+
+    def __init__(self, width: int = 16):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width, (7, 5), (2, 1), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        stages: list[nn.Module] = []
+        c_in = width
+        for c, stride in zip(
+            [width, 2 * width, 4 * width, 8 * width], [(2, 1), (2, 2), (2, 2), (2, 1)], strict=True
+        ):
+            body = nn.Sequential(
+                nn.Conv2d(c_in, c, 3, stride, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True),
+                nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c),
+            )  # fmt: skip
+            shortcut = nn.Sequential(nn.Conv2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
+            stages.append(Residual(body, shortcut))
+            c_in = c
+        self.stages = nn.Sequential(*stages)
+        self.feature_dim = c_in
+
+    def forward(self, logmel: Tensor) -> Tensor:
+        """(B, 1, n_mels, C) to (B, D)."""
+        return self.stages(self.stem(logmel)).mean(dim=(2, 3))
+
+
+class Encoders(nn.Module):
+    """Both encoders and their projections; what is exported and what embeds.
+
+    `video` and `audio` give features, `project_video` and `project_audio` the L2-normalised contrastive embeddings.
+    """
+
+    def __init__(self, video: nn.Module, audio: nn.Module, video_dim: int, audio_dim: int, config: ModelConfig):
+        super().__init__()
+        self.video_net, self.audio_net = video, audio
+        self.video_dim, self.audio_dim = video_dim, audio_dim
+        self.video_projection = _projection(video_dim, config)
+        self.audio_projection = _projection(audio_dim, config)
+
+    def video(self, clips: Tensor) -> Tensor:
+        """(B, 3, T, H, W) float, normalised, to features (B, video_dim)."""
+        return self.video_net(clips)
+
+    def audio(self, logmel: Tensor) -> Tensor:
+        """(B, 1, n_mels, C) float, normalised, to features (B, audio_dim)."""
+        return self.audio_net(logmel)
+
+    def project_video(self, features: Tensor) -> Tensor:
+        """(B, video_dim) to unit vectors (B, P)."""
+        return F.normalize(self.video_projection(features).float(), dim=1)
+
+    def project_audio(self, features: Tensor) -> Tensor:
+        """(B, audio_dim) to unit vectors (B, P)."""
+        return F.normalize(self.audio_projection(features).float(), dim=1)
+
+
+def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(dim, config.projection_hidden),
+        nn.BatchNorm1d(config.projection_hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(config.projection_hidden, config.projection_dim),
+    )
+
+
+def _torchvision_video(name: str) -> tuple[nn.Module, int]:
+    from torchvision.models import video as models
+
+    if name == "s3d":
+        net = models.s3d()
+        # Pooled over whatever time and space are left: the stock 7x7 window expects 224 px.
+        net.avgpool = nn.AdaptiveAvgPool3d(1)
+        net.classifier = nn.Flatten()
+        return _FlatS3d(net), 1024
+    builders: dict[str, Callable[[], nn.Module]] = {"r2plus1d_18": models.r2plus1d_18, "r3d_18": models.r3d_18}
+    net = builders[name]()
+    net.fc = nn.Identity()
+    return net, 512
+
+
+class _FlatS3d(nn.Module):
+    """torchvision's S3D averages its logits over three axes; features come before that."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.features, self.avgpool = net.features, net.avgpool
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return torch.flatten(self.avgpool(self.features(clips)), 1)
+
+
+def _audio_resnet18() -> tuple[nn.Module, int]:
+    from torchvision.models import resnet18
+
+    net = resnet18()
+    net.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    net.fc = nn.Identity()
+    return net, 512
+
+
+def build_encoders(config: ModelConfig) -> Encoders:
+    """Encoders with random weights, drawn from torch's global generator."""
+    video: nn.Module
+    audio: nn.Module
+    if config.video == "tiny":
+        video, video_dim = TinyVideo(config.tiny_width), 8 * config.tiny_width
+    else:
+        video, video_dim = _torchvision_video(config.video)
+    if config.audio == "tiny":
+        audio, audio_dim = TinyAudio(config.tiny_width), 8 * config.tiny_width
+    else:
+        audio, audio_dim = _audio_resnet18()
+    return Encoders(video, audio, video_dim, audio_dim, config)

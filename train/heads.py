@@ -1,0 +1,98 @@
+"""The trained model: encoders and the classifiers of the temporal tasks on their features."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.clips import TrainClips
+from train.config import Config
+from train.encoders import build_encoders
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one forward pass gives, rows as in TrainClips (2B).
+
+    Attributes:
+        video, audio: unit vectors (2B, P); zeros for audio rows without sound.
+        logits: per unitary task (2B, K), per pairwise task (B, 3), or (2B, 3) for the order of picture and sound.
+    """
+
+    video: Tensor
+    audio: Tensor
+    logits: dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """Encoders, projections and heads behind one forward, as DDP needs it.
+
+    Unitary heads read one clip's features (speed, direction), pairwise heads the concatenated features of two (order).
+    A head whose term has weight 0 is not built.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.encoders = build_encoders(config.model)
+        video, audio, hidden = self.encoders.video_dim, self.encoders.audio_dim, config.model.head_hidden
+        shapes = {
+            "speed_video": (video, len(config.clip.speeds)),
+            "speed_audio": (audio, len(config.clip.speeds)),
+            "direction_video": (video, 2),
+            "direction_audio": (audio, 2),
+            "order_video": (2 * video, 3),
+            "order_audio": (2 * audio, 3),
+            "order_video_audio": (video + audio, 3),
+        }
+        self.heads = nn.ModuleDict(
+            {name: _mlp(d, hidden, k) for name, (d, k) in shapes.items() if getattr(config.loss, name) > 0}
+        )
+        self.channels_last = config.optim.channels_last
+
+    def forward(self, clips: TrainClips) -> Outputs:
+        """Features, projections and logits of both views."""
+        if clips.video is None:
+            raise ValueError("pretraining needs sources with pictures")
+        video = clips.video
+        if self.channels_last:
+            video = video.contiguous(memory_format=torch.channels_last_3d)
+        video_features = self.encoders.video(video)
+        audio_features, audio_embedding = self._audio(clips)
+        return Outputs(
+            self.encoders.project_video(video_features),
+            audio_embedding,
+            self._logits(video_features, audio_features),
+        )
+
+    def _audio(self, clips: TrainClips) -> tuple[Tensor, Tensor]:
+        """Features and embeddings (2B, ...) with zeros where there is no sound.
+
+        Silent rows do not pass the network: its batch statistics would learn silence as a sound.
+        """
+        rows = clips.has_audio.nonzero()[:, 0]
+        if len(rows) < 2:  # Batch norm needs two rows; these carry no loss, they keep the graph whole on this rank.
+            rows = torch.arange(len(clips.has_audio), device=clips.audio.device)
+        features = self.encoders.audio(clips.audio[rows])
+        embedding = self.encoders.project_audio(features)
+        n = len(clips.has_audio)
+        spread = features.new_zeros(n, features.shape[1]).index_copy(0, rows, features)
+        return spread, embedding.new_zeros(n, embedding.shape[1]).index_copy(0, rows, embedding)
+
+    def _logits(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        v0, v1 = video.chunk(2)
+        a0, a1 = audio.chunk(2)
+        inputs = {
+            "speed_video": video,
+            "speed_audio": audio,
+            "direction_video": video,
+            "direction_audio": audio,
+            "order_video": torch.cat([v0, v1], 1),
+            "order_audio": torch.cat([a0, a1], 1),
+            # (v0, a1) and (v1, a0): the picture stands first in both.
+            "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
+        }
+        return {name: head(inputs[name]) for name, head in self.heads.items()}
+
+
+def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(d_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, d_out))

@@ -1,0 +1,258 @@
+"""Batches of segments from shards, decoded by DALI: endless and shuffled for training, or each segment once.
+
+The contract. A training loader never ends: every rank gets full batches for ever, so no rank waits for another; steps,
+not epochs, are counted. An epoch is still kept: a rank's share of the segments comes out once before any comes again,
+and ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a segment twice. The
+state of a loader names the next batch exactly, whatever DALI has read ahead. Order and windows follow from the seed, the
+rank and the batches drawn before, and from nothing else.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from nvidia.dali import Pipeline
+from torch import Tensor
+
+from preprocess.schema import META_FIELDS
+from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
+from train.pipeline import Graph, build_pipeline
+from train.subset import Subset, parse_split, read_info, select
+
+_STATE_FIELDS = ("batch_size", "frame_px", "window_frames", "shuffle", "seed", "split", "rank", "world_size")
+"""What a state belongs to, besides the shards; folder and threads may change between runs."""
+
+
+@dataclass(frozen=True)
+class LoaderConfig:
+    """What to load, and how.
+
+    Attributes:
+        shards: folder of the data set.
+        batch_size: segments a rank and batch.
+        frame_px: side of the square frames handed over.
+        window_frames: frames of a segment handed over; of longer segments a random (shuffle) or the first window.
+        shuffle: random order, windows and squares, for training.
+        seed: of all that is random.
+        num_threads: DALI's decoding threads.
+        split: `"1:train"` keeps segments whose split 1 says train; empty keeps all.
+        rank, world_size: this process among its peers.
+        only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    shards: str
+    batch_size: int
+    frame_px: int
+    window_frames: int
+    shuffle: bool
+    seed: int
+    num_threads: int
+    split: str = ""
+    rank: int = 0
+    world_size: int = 1
+    only_shards: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "frame_px", "window_frames", "num_threads", "world_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"loader: {name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.rank < self.world_size:
+            raise ConfigError(f"loader: rank {self.rank} is not one of {self.world_size}")
+        if self.split:
+            parse_split(self.split)
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    """B segments, or their windows.
+
+    Attributes:
+        frames: (B, window_frames, frame_px, frame_px, 3) uint8, black after n_frames; None for audio data sets.
+        logmel: (B, n_mels, window_frames * columns_per_frame) float32, the silence floor after the segment's end.
+        n_frames: (B,) int64, frames that the segment has in the window.
+        window_start_frame: (B,) int64, the window's first frame, counted from the segment's start.
+        has_audio: (B,) bool.
+        label: (B,) int64, -1 where there is none.
+        segment_id: (B,) int64.
+    """
+
+    frames: Tensor | None
+    logmel: Tensor
+    n_frames: Tensor
+    window_start_frame: Tensor
+    has_audio: Tensor
+    label: Tensor
+    segment_id: Tensor
+
+    def __len__(self) -> int:
+        return len(self.segment_id)
+
+    def to(self, device: torch.device | str) -> "SegmentBatch":
+        """The same batch on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def first(self, n: int) -> "SegmentBatch":
+        """The first n segments."""
+        return self._map(lambda tensor: tensor[:n])
+
+    def _map(self, change: Any) -> "SegmentBatch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return SegmentBatch(**{name: None if value is None else change(value) for name, value in values.items()})
+
+
+class SegmentLoader:
+    """Endless iterator over batches.
+
+    Attributes:
+        wait_seconds: time spent waiting for batches so far.
+        n_segments: segments in an epoch of all ranks.
+
+    Args:
+        config: what to load.
+        device: where frames are decoded and batches lie.
+
+    Raises:
+        ShardSetError: a file of the data set is missing or damaged.
+        TooFewSegmentsError: not every rank can fill a batch without taking a segment twice.
+    """
+
+    def __init__(self, config: LoaderConfig, device: torch.device | str = "cpu") -> None:
+        self._source = _Source(config, torch.device(device))
+        self._config = config
+        self.n_segments = self._source.subset.n_segments
+        if self.n_segments // config.world_size < config.batch_size:
+            raise TooFewSegmentsError(
+                f"{config.shards} holds {self.n_segments} segments{' of split ' + config.split if config.split else ''}: "
+                f"too few for {config.world_size} rank(s) with batches of {config.batch_size}. Lower the batch size or "
+                "the number of ranks, or make more shards"
+            )
+        self.wait_seconds = 0.0
+        self._pipeline: Pipeline | None = None
+        self._checkpoint = b""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SegmentBatch:
+        since = time.perf_counter()
+        if self._pipeline is None:
+            self._pipeline = self._source.build(self._checkpoint or None)
+        batch = self._source.draw(self._pipeline)
+        self._checkpoint = b""
+        self.wait_seconds += time.perf_counter() - since
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values that say which batch comes next; what DALI has read ahead is not counted as drawn."""
+        if self._pipeline is not None and not self._checkpoint:
+            return self._identity() | {"checkpoint": self._pipeline.checkpoint()}
+        return self._identity() | {"checkpoint": self._checkpoint}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to where `state_dict` was taken.
+
+        Raises:
+            LoaderStateError: it was taken with other shards or settings.
+        """
+        own = self._identity()
+        if not isinstance(state.get("checkpoint"), bytes):
+            raise LoaderStateError("the loader's state is damaged: start from another checkpoint")
+        differ = [f"{name} was {state.get(name)!r}, is {value!r}" for name, value in own.items() if state.get(name) != value]
+        if differ:
+            raise LoaderStateError(f"the loader's state does not fit: {'; '.join(differ)}")
+        self._checkpoint = state["checkpoint"]
+        self._pipeline = None
+        if self._checkpoint:
+            self._pipeline = self._source.build(self._checkpoint)
+
+    def _identity(self) -> dict[str, Any]:
+        return {"shards_fingerprint": self._source.fingerprint} | {n: getattr(self._config, n) for n in _STATE_FIELDS}
+
+
+def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> Iterator[SegmentBatch]:
+    """Each segment once, in manifest order, first windows and middle squares; the last batch may be short.
+
+    With several ranks each gets its own run of segments, the shares differing by one at most.
+
+    Raises:
+        ShardSetError: a file of the data set is missing or damaged.
+        TooFewSegmentsError: there is no segment at all.
+    """
+    source = _Source(replace(config, shuffle=False), torch.device(device))
+    total, rank, world = source.subset.n_segments, config.rank, config.world_size
+    if total == 0:
+        raise TooFewSegmentsError(f"{config.shards} holds no segment{' of split ' + config.split if config.split else ''}")
+    left = total * (rank + 1) // world - total * rank // world
+    pipeline = source.build(None) if left else None
+    while pipeline is not None and left:
+        batch = source.draw(pipeline)
+        batch = batch if len(batch) <= left else batch.first(left)
+        left -= len(batch)
+        yield batch
+
+
+class _Source:
+    """Shards chosen, pipelines built from them, and what they put out turned into batches."""
+
+    def __init__(self, config: LoaderConfig, device: torch.device) -> None:
+        shards = Path(config.shards)
+        info = read_info(shards)
+        self.fingerprint = info.fingerprint
+        self._shards, self._device = shards, device
+        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-")
+        subset = select(shards, info, config.split, config.only_shards, Path(self._index_folder.name))
+        self.subset = _shuffled(subset, config.seed) if config.shuffle else subset
+        device_id = None
+        if device.type == "cuda":
+            device_id = device.index if device.index is not None else torch.cuda.current_device()
+        self._graph = Graph(
+            params=info.params, batch_size=config.batch_size, frame_px=config.frame_px,
+            window_frames=config.window_frames, random=config.shuffle, seed=config.seed, rank=config.rank,
+            world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
+        )  # fmt: skip
+
+    def build(self, checkpoint: bytes | None) -> Pipeline:
+        try:
+            return build_pipeline(self._graph, self.subset, checkpoint)
+        except RuntimeError as error:
+            raise ShardSetError(self._shards, f"DALI cannot start on these shards: {_gist(error)}") from error
+
+    def draw(self, pipeline: Pipeline) -> SegmentBatch:
+        """Next batch of a pipeline, on the device."""
+        try:
+            outputs = pipeline.run()  # waits until the batch is whole, on a GPU too
+        except RuntimeError as error:
+            remedy = "run `python -m preprocess verify` on the folder, which names the damaged segment"
+            raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
+        # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.
+        *frames, logmel, meta, start = (torch.from_dlpack(output.as_tensor()) for output in outputs)
+        numbers = dict(zip(META_FIELDS, meta.to(self._device).unbind(1), strict=True))
+        return SegmentBatch(
+            frames=frames[0] if frames else None,
+            logmel=logmel.to(self._device),
+            n_frames=numbers["n_frames"].clamp(max=self._graph.window_frames),
+            window_start_frame=start.to(self._device).long(),
+            has_audio=numbers["has_audio"] != 0,
+            label=numbers["label"],
+            segment_id=numbers["segment_id"],
+        )
+
+
+def _shuffled(subset: Subset, seed: int) -> Subset:
+    """Shards in an order of their own from the first epoch on; DALI itself shuffles them after an epoch only."""
+    order = torch.randperm(len(subset.tars), generator=torch.Generator().manual_seed(seed)).tolist()
+    return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
+
+
+def _gist(error: RuntimeError) -> str:
+    """The line of DALI's message that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    after = [i for i, line in enumerate(lines) if line.startswith("encountered:")]
+    return lines[after[0] + 1] if after and after[0] + 1 < len(lines) else lines[0] if lines else "no message"

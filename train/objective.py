@@ -1,0 +1,132 @@
+"""The objective: every named term with its weight, from one forward pass, the plan and the bank."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from train.bank import Bank, BankSample, Modality
+from train.config import Config
+from train.distributed import gather, mean_over_ranks
+from train.heads import Outputs
+from train.losses import contrastive, masked_cross_entropy
+from train.views import AFTER, IGNORE, Plan, labels_or_ignore
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Losses of one step: the weighted total, each term unweighted, and measures for the log (accuracies, purity)."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    measures: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What the objective knows of the batch, each (B,): segment_id and label int64, has_audio bool."""
+
+    segment_id: Tensor
+    label: Tensor
+    has_audio: Tensor
+
+    @property
+    def source(self) -> Tensor:
+        """(B,) int64, the video that each segment was cut from."""
+        return self.segment_id // SEGMENTS_PER_SOURCE_LIMIT
+
+
+def compute_objective(
+    outputs: Outputs, plan: Plan, segments: Segments, bank: Bank, config: Config, *, use_bank: bool,
+    generator: torch.Generator,
+) -> Objective:  # fmt: skip
+    """All terms of weight above 0 on this batch.
+
+    Args:
+        outputs: of the batch's two views.
+        plan: that the views were cut by.
+        segments: (B,) facts of the batch.
+        bank: past embeddings; only read.
+        config: weights and bank rules.
+        use_bank: false during warm-up.
+        generator: for drawing from the bank.
+    """
+    terms, measures = _temporal(outputs, plan, segments.has_audio)
+    contrast = _Contrast(outputs, segments, bank, config, use_bank, generator)
+    if config.loss.video_video > 0:
+        terms["video_video"] = contrast.between(("video", 0), ("video", 1), measures)
+    if config.loss.video_audio > 0:
+        sides = [contrast.between(("video", k), ("audio", k), measures) for k in (0, 1)]
+        terms["video_audio"] = torch.stack(sides).mean()
+    total = torch.stack([getattr(config.loss, name) * value for name, value in terms.items()]).sum()
+    return Objective(total, terms, measures)
+
+
+def _temporal(outputs: Outputs, plan: Plan, has_audio: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    timed = plan.timed.repeat(2)
+    heard = timed & has_audio.repeat(2)
+    speed, direction = plan.speed.T.reshape(-1), plan.reverse.T.reshape(-1)  # (2B,), view after view
+    # Seen from view 1, "before" is "after" and the other way round.
+    flipped = torch.where(plan.order == IGNORE, IGNORE, AFTER - plan.order)
+    order_va = torch.cat([plan.order, flipped])
+    labels = {
+        "speed_video": labels_or_ignore(speed, timed),
+        "speed_audio": labels_or_ignore(speed, heard),
+        "direction_video": labels_or_ignore(direction, timed),
+        "direction_audio": labels_or_ignore(direction, heard),
+        "order_video": plan.order,
+        "order_audio": labels_or_ignore(plan.order, has_audio & (plan.order >= 0)),
+        "order_video_audio": labels_or_ignore(order_va, (has_audio.repeat(2)) & (order_va >= 0)),
+    }
+    terms, measures = {}, {}
+    for name, logits in outputs.logits.items():
+        total, count, right = masked_cross_entropy(logits, labels[name])
+        terms[name] = mean_over_ranks(total, count)
+        measures[f"accuracy/{name}"] = right / count
+    return terms, measures
+
+
+class _Contrast:
+    """The contrastive terms of one step; holds what both directions and all pairs share."""
+
+    def __init__(
+        self, outputs: Outputs, segments: Segments, bank: Bank, config: Config, use_bank: bool,  # noqa: FBT001
+        generator: torch.Generator,
+    ):  # fmt: skip
+        self.embeddings = {"video": outputs.video.chunk(2), "audio": outputs.audio.chunk(2)}
+        self.segments, self.bank, self.config = segments, bank, config
+        self.use_bank, self.generator = use_bank, generator
+        self.source = segments.source
+        self.all_sources, self.all_heard = gather(self.source), gather(segments.has_audio)
+
+    def between(self, x: tuple[Modality, int], y: tuple[Modality, int], measures: dict[str, Tensor]) -> Tensor:
+        """Mean of the losses x -> y and y -> x over the anchors that have both."""
+        needs_sound = "audio" in (x[0], y[0])
+        valid = self.segments.has_audio if needs_sound else torch.ones_like(self.segments.has_audio)
+        losses = self._one_way(x, y, measures) + self._one_way(y, x, measures)
+        return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
+
+    def _one_way(self, x: tuple[Modality, int], y: tuple[Modality, int], measures: dict[str, Tensor]) -> Tensor:
+        anchor, positive = self.embeddings[x[0]][x[1]], self.embeddings[y[0]][y[1]]
+        mask = self.source[:, None] != self.all_sources[None]
+        if y[0] == "audio":
+            mask = mask & self.all_heard[None]
+        drawn = self._draw(y)
+        if self.use_bank and drawn.positives.shape[1]:
+            measures[f"purity/{x[0]}_{y[0]}"] = drawn.purity
+        return contrastive(
+            anchor, positive, gather(positive), mask, self.config.loss.temperature,
+            extra_positives=drawn.positives, extra_positive_mask=drawn.positive_mask,
+            extra_negatives=drawn.negatives, extra_negative_mask=drawn.negative_mask,
+        )  # fmt: skip
+
+    def _draw(self, y: tuple[Modality, int]) -> BankSample:
+        modality, view = y
+        video, audio = self.embeddings["video"][view].detach(), self.embeddings["audio"][view].detach()
+        if not self.use_bank:
+            none = video.new_zeros(len(video), 0, video.shape[1])
+            mask = torch.zeros(len(video), 0, dtype=torch.bool, device=video.device)
+            return BankSample(none, mask, none, mask, video.new_full((), float("nan")))
+        s = self.segments
+        return self.bank.draw(modality, video, audio, s.source, s.label, s.has_audio, self.generator)

@@ -1,0 +1,181 @@
+"""The DALI graph: shards in, frames and log-mels of equal size out. The same on CPU and GPU.
+
+Only the window's frames, and of them only the square's columns, are decoded: a film strip is one picture, a window of it
+a rectangle. What is random is drawn here, by DALI's own generators, so that it is part of DALI's checkpoint.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import nvidia.dali.math as dmath
+from nvidia.dali import Pipeline, fn, pipeline_def, types
+
+from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_FIELDS, META_MEMBER, ShardParams
+from train.subset import Subset
+
+SHUFFLE_SEGMENTS = 16_384
+"""Segments that the next sample is drawn from. Archives are mapped into memory, not read ahead: what waits in this buffer
+costs an entry each, not its bytes, so the buffer can hold whole data sets of UCF101's size."""
+
+_FILE_BYTES = 4096
+"""First size of the reader's buffers. Mapped archives need none; DALI's default of 1 MiB would be taken for each."""
+
+_N_FRAMES, _HEIGHT, _WIDTH = (META_FIELDS.index(name) for name in ("n_frames", "frame_height_px", "frame_width_px"))
+
+Node = Any
+"""A DALI DataNode: a batch of tensors that do not exist yet."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What decides the graph, besides the files.
+
+    Attributes:
+        params: of the shards.
+        batch_size: segments a batch.
+        frame_px: side of the square frames that come out.
+        window_frames: frames that come out.
+        random: shuffle, and draw window and square at random; else shard order, the first window, the middle square.
+        seed: of everything random; ranks share it.
+        rank: this process among `world_size`.
+        num_threads: DALI's decoding threads.
+        device_id: GPU to decode on, or None for the CPU.
+    """
+
+    params: ShardParams
+    batch_size: int
+    frame_px: int
+    window_frames: int
+    random: bool
+    seed: int
+    rank: int
+    world_size: int
+    num_threads: int
+    device_id: int | None
+
+
+def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None) -> Pipeline:
+    """Build the pipeline, and put it where `checkpoint` was taken.
+
+    Its outputs: frames (B, window_frames, frame_px, frame_px, 3) uint8, absent for audio shards; log-mels
+    (B, n_mels, columns) float32; the numbers of META_FIELDS (B, 7) int64; first frame of the window (B,) int32.
+    """
+    definition = pipeline_def(
+        batch_size=graph.batch_size,
+        num_threads=graph.num_threads,
+        device_id=graph.device_id,
+        # Windows differ between ranks, the order of the shards must not.
+        seed=(graph.seed * 1_000_003 + graph.rank) % (1 << 31),
+        prefetch_queue_depth=2,
+        enable_checkpointing=True,
+        checkpoint=checkpoint,
+    )(_define)
+    pipeline = definition(graph, subset)
+    pipeline.build()
+    return pipeline
+
+
+def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
+    *frames, logmel, meta = _read(graph, subset)
+    meta = fn.decoders.numpy(meta, dtype=types.INT64)
+    sizes = fn.cast(meta, dtype=types.INT32)
+    n_frames = sizes[_N_FRAMES]
+    taken = dmath.min(n_frames, _int32(graph.window_frames))
+    place = fn.random.uniform(range=[0.0, 1.0], shape=[3]) if graph.random else None
+    start = _draw(n_frames - taken, place, 0) if graph.random else n_frames - n_frames
+    logmel = _window_columns(logmel, start, graph)
+    if not frames:
+        return logmel, meta, start
+    return _window_frames(frames[0], sizes, start, taken, place, graph), logmel, meta, start
+
+
+def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
+    """Bytes of the members that are needed."""
+    members = [LOGMEL_MEMBER, META_MEMBER]
+    if graph.params.media == "video":
+        members.insert(0, FRAMES_MEMBER)
+    order: dict[str, Any] = {}
+    if graph.random:
+        order = {
+            "random_shuffle": True,
+            "initial_fill": min(subset.n_segments, SHUFFLE_SEGMENTS),
+            "shuffle_after_epoch": True,
+            "shuffle_after_epoch_seed": graph.seed % (1 << 31),
+        }
+    return tuple(
+        fn.readers.webdataset(
+            paths=[str(path) for path in subset.tars],
+            index_paths=[str(path) for path in subset.indexes],
+            ext=members,
+            missing_component_behavior="error",
+            shard_id=graph.rank,
+            num_shards=graph.world_size,
+            tensor_init_bytes=_FILE_BYTES,
+            name="shards",
+            **order,
+        )
+    )
+
+
+def _window_columns(data: Node, start: Node, graph: Graph) -> Node:
+    """Log-mel columns of the window's frames, float32, silence after the segment's end: (n_mels, columns)."""
+    columns = graph.params.columns_per_frame
+    return fn.slice(
+        fn.decoders.numpy(data, dtype=types.FLOAT),
+        start * columns,
+        _int32(graph.window_frames * columns),
+        axes=[1],
+        out_of_bounds_policy="pad",
+        fill_values=math.log(MEL_POWER_FLOOR),
+    )
+
+
+def _window_frames(data: Node, sizes: Node, start: Node, taken: Node, place: Node | None, graph: Graph) -> Node:
+    """Decode the window, cut the square, resize where needed, black after the segment's end: (F, px, px, 3) uint8."""
+    height, width = sizes[_HEIGHT], sizes[_WIDTH]
+    side = dmath.min(height, width)
+    left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
+    strip = fn.decoders.image_slice(
+        data,
+        device="cpu" if graph.device_id is None else "mixed",
+        axes=[0, 1],
+        start=fn.stack(start * height, left),
+        shape=fn.stack(taken * height, side),
+        output_type=types.RGB,
+        adjust_orientation=False,
+        jpeg_fancy_upsampling=True,  # on a GPU too: the same pixels as on a CPU
+    )
+    # (F * H, side, 3) -> (F, H, side, 3)
+    frames = fn.reshape(strip, shape=fn.stack(taken, height, side, _int32(3)), layout="FHWC")
+    if graph.frame_px == graph.params.short_side_px:
+        # The square has its final size already: one copy does for the rows and the padding.
+        return fn.slice(
+            frames,
+            fn.stack(_int32(0), top),
+            fn.stack(_int32(graph.window_frames), side),
+            axis_names="FH",
+            out_of_bounds_policy="pad",
+            fill_values=0,
+        )
+    resized = fn.resize(
+        frames,
+        size=[graph.frame_px, graph.frame_px],
+        roi_start=fn.cast(fn.stack(top, _int32(0)), dtype=types.FLOAT),
+        roi_end=fn.cast(fn.stack(top + side, side), dtype=types.FLOAT),
+        interp_type=types.INTERP_LINEAR,
+        antialias=True,
+    )
+    return fn.pad(resized, axes=[0], shape=[graph.window_frames], fill_value=0)
+
+
+def _draw(room: Node, place: Node | None, which: int) -> Node:
+    """Uniform over 0 .. room, inclusive, from a number of `place` in [0, 1); the middle if there is none. int32."""
+    if place is None:
+        return room // _int32(2)
+    drawn = dmath.floor(place[which] * fn.cast(room + _int32(1), dtype=types.FLOAT))
+    return dmath.min(fn.cast(drawn, dtype=types.INT32), room)
+
+
+def _int32(value: int) -> Node:
+    return types.Constant(value, dtype=types.INT32)

@@ -1,0 +1,191 @@
+"""Temporal views: which frames and log-mel columns each clip takes, at which speed and direction, and the labels.
+
+A plan is drawn per segment on the device, whole batches at once. A clip of T frames at speed s starting at frame f takes
+frames f, f + s, ..., f + (T - 1) s, and the log-mel columns between the first and the last of them, every s-th: a clip
+has (T - 1) * columns_per_frame + 1 columns whatever its speed. Taking columns, not averaging them, keeps the variance of
+background noise free of the speed. Reversed clips take both in reverse.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from preprocess.schema import MEL_POWER_FLOOR
+from train.config import ClipConfig
+
+if TYPE_CHECKING:
+    from train.loader import SegmentBatch
+
+BEFORE, OVERLAP, AFTER = 0, 1, 2
+"""Order classes of a pair (x, y): x ends before y starts, they share time, x starts after y ends."""
+
+IGNORE = -100
+"""Label of what must not enter a loss (cross_entropy's default ignore_index)."""
+
+LOG_MIDDLE = torch.tensor(MEL_POWER_FLOOR).log().item() / 2
+"""Middle of the log-mel range: normalised log-mels run from -2 (floor) to 2 (a full-scale sine)."""
+LOG_SCALE = -LOG_MIDDLE / 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Two views of each of B segments.
+
+    Attributes:
+        start: (B, 2) int64, first frame in the window (of the span on the source's time line, also when reversed).
+        speed: (B, 2) int64, index into ClipConfig.speeds.
+        stride: (B, 2) int64, frames from one clip frame to the next.
+        reverse: (B, 2) bool.
+        order: (B,) int64 of BEFORE | OVERLAP | AFTER for (view 0, view 1), or IGNORE.
+        timed: (B,) bool, false where the segment is too short for one clip at speed 1; no temporal label holds there.
+    """
+
+    start: Tensor
+    speed: Tensor
+    stride: Tensor
+    reverse: Tensor
+    order: Tensor
+    timed: Tensor
+
+
+def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) -> Plan:
+    """Draw two views a segment.
+
+    Speeds are independent and uniform over those that fit. Where the two spans leave room for all three order classes,
+    the class is drawn uniformly, so it says nothing about the speeds; elsewhere the views overlap and carry no order
+    label.
+
+    Args:
+        n_frames: (B,) int64, valid frames of each segment's window.
+        clip: frames a clip, speeds.
+        generator: on the device of n_frames.
+    """
+    batch, device = n_frames.shape[0], n_frames.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    strides = torch.tensor(clip.speeds, device=device)
+    spans = (clip.n_frames - 1) * strides + 1
+    n_fitting = (spans[None] <= n_frames[:, None]).sum(1)
+    timed = n_fitting > 0
+    speed = (uniform(batch, 2) * n_fitting.clamp(min=1)[:, None]).long()
+    stride, span = strides[speed], spans[speed]
+    first, second = span[:, 0], span[:, 1]
+
+    slack = n_frames - first - second
+    orderable = timed & (slack >= 0)
+    order = torch.where(orderable, (uniform(batch) * 3).long(), OVERLAP)
+
+    # Apart: two sorted offsets share the slack before, between and behind the spans.
+    offsets = (uniform(batch, 2) * (slack.clamp(min=0) + 1)[:, None]).long().sort(dim=1).values
+    starts_before = torch.stack([offsets[:, 0], offsets[:, 1] + first], 1)
+    starts_after = torch.stack([offsets[:, 1] + second, offsets[:, 0]], 1)
+    # Together: the second starts anywhere that shares a frame with the first.
+    start_0 = (uniform(batch) * (n_frames - first + 1).clamp(min=1)).long()
+    low = (start_0 - second + 1).clamp(min=0)
+    high = torch.minimum(start_0 + first - 1, (n_frames - second).clamp(min=0)).clamp(min=0)
+    low = torch.minimum(low, high)
+    start_1 = low + (uniform(batch) * (high - low + 1)).long()
+    starts_overlap = torch.stack([start_0, start_1], 1)
+
+    start = torch.where(
+        (order == BEFORE)[:, None], starts_before, torch.where((order == AFTER)[:, None], starts_after, starts_overlap)
+    )
+    reverse = uniform(batch, 2) < 0.5
+    return Plan(start, speed, stride, reverse, torch.where(orderable, order, IGNORE), timed)
+
+
+def labels_or_ignore(labels: Tensor, mask: Tensor) -> Tensor:
+    """Labels (N,) int64 where the mask (N,) holds, IGNORE elsewhere."""
+    return torch.where(mask, labels.long(), IGNORE)
+
+
+def gather_frames(frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int) -> Tensor:
+    """Cut one clip a segment.
+
+    Args:
+        frames: (B, T, H, W, 3) uint8.
+        n_frames: (B,) int64; a clip that would run past them repeats the last one.
+        start, stride: (B,) int64.
+        reverse: (B,) bool.
+        length: frames of the clip.
+
+    Returns:
+        (B, length, H, W, 3) uint8.
+    """
+    index = _steps(start, stride, reverse, length, n_frames)
+    return frames[torch.arange(len(frames), device=frames.device)[:, None], index]
+
+
+def gather_columns(
+    logmel: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int, columns_per_frame: int
+) -> Tensor:
+    """Cut the log-mel of one clip a segment: (B, n_mels, C) to (B, n_mels, (length - 1) * columns_per_frame + 1)."""
+    n_columns = (length - 1) * columns_per_frame + 1
+    index = _steps(start * columns_per_frame, stride, reverse, n_columns, n_frames * columns_per_frame)
+    return logmel.gather(2, index[:, None, :].expand(-1, logmel.shape[1], -1))
+
+
+def _steps(start: Tensor, stride: Tensor, reverse: Tensor, length: int, limit: Tensor) -> Tensor:
+    """Indices (B, length) from start by stride, in reverse where asked, clamped below the limit."""
+    ramp = torch.arange(length, device=start.device)[None]
+    ramp = torch.where(reverse[:, None], length - 1 - ramp, ramp)
+    return torch.minimum(start[:, None] + stride[:, None] * ramp, (limit - 1)[:, None].clamp(min=0))
+
+
+def normalise_logmel(logmel: Tensor) -> Tensor:
+    """Natural-log mel power to about [-2, 2], same shape."""
+    return (logmel - LOG_MIDDLE) / LOG_SCALE
+
+
+def normalise_frames(frames: Tensor) -> Tensor:
+    """(B, T, H, W, 3) uint8 to (B, 3, T, H, W) float32 in [-2, 2]."""
+    return frames.permute(0, 4, 1, 2, 3).float().div_(63.75).sub_(2.0)
+
+
+@dataclass(frozen=True)
+class EvalClips:
+    """Evenly spaced clips, n a segment, in segment order.
+
+    Attributes:
+        video: (B * n, 3, T, h, w) float32 normalised, or None for audio-only sources.
+        audio: (B * n, 1, n_mels, C) float32 normalised.
+        start_frame: (B * n,) int64 on the segment's window.
+        span_frames: (B * n,) int64, frames from the first to the last, inclusive.
+    """
+
+    video: Tensor | None
+    audio: Tensor
+    start_frame: Tensor
+    span_frames: Tensor
+
+
+def eval_clips(batch: "SegmentBatch", clip: ClipConfig, *, n_clips: int, speed: int, columns_per_frame: int) -> EvalClips:
+    """Cut n_clips clips at one speed, forward, spread evenly over the segment, centre crop.
+
+    A segment too short for the speed is cut at the highest speed of ClipConfig.speeds that fits it.
+    """
+    n_frames = batch.n_frames.repeat_interleave(n_clips)
+    strides = torch.tensor([s for s in clip.speeds if s <= speed], device=n_frames.device)
+    fitting = ((clip.n_frames - 1) * strides[None] + 1 <= n_frames[:, None]).sum(1).clamp(min=1)
+    stride = strides[fitting - 1]
+    span = (clip.n_frames - 1) * stride + 1
+    room = (n_frames - span).clamp(min=0)
+    place = torch.arange(n_clips, device=n_frames.device).repeat(len(batch.n_frames))
+    start = room // 2 if n_clips == 1 else torch.div(room * place, n_clips - 1, rounding_mode="floor")
+    forward = torch.zeros_like(start, dtype=torch.bool)
+
+    video = None
+    if batch.frames is not None:
+        cut = gather_frames(
+            batch.frames.repeat_interleave(n_clips, 0), n_frames, start, stride, forward, clip.n_frames
+        )  # fmt: skip
+        edge = (cut.shape[2] - clip.crop_px) // 2
+        video = normalise_frames(cut[:, :, edge : edge + clip.crop_px, edge : edge + clip.crop_px])
+    audio = gather_columns(
+        batch.logmel.repeat_interleave(n_clips, 0), n_frames, start, stride, forward, clip.n_frames, columns_per_frame
+    )
+    return EvalClips(video, normalise_logmel(audio)[:, None], start, torch.minimum(span, n_frames))
