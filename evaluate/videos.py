@@ -110,14 +110,12 @@ def load_videos(store: "EmbeddingStore", space: Space = "features") -> Videos:
         EvaluateError: nothing in the store has a label, or it has no vectors of this space.
     """
     frame = store.frame()
-    frame["position"] = np.arange(len(frame))
     labelled = frame[frame["label"] >= 0]
     if labelled.empty:
         raise EvaluateError(f"{_name(store)}: no row has a label; make the shards from a labelled dataset")
     first = labelled.drop_duplicates("source", keep="first")
     number = {source: index for index, source in enumerate(first["source"])}
     video_of_row = frame["source"].map(number).fillna(-1).to_numpy(np.int64)  # (rows,), -1: unlabelled
-    video_of_row[frame["label"].to_numpy() < 0] = -1
     parts = {
         modality: _average(
             store, f"{modality}/{space}", video_of_row, frame[f"has_{modality}"].to_numpy(bool), len(first)

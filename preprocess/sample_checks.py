@@ -74,11 +74,10 @@ def _check_logmel(data: bytes, row: dict[str, Any], params: ShardParams) -> list
     if not np.isfinite(mel).all():
         return ["holds values that are not finite"]
     low, high = float(mel.min()), float(mel.max())
-    if low < LOGMEL_RANGE[0] or high > LOGMEL_RANGE[1]:
-        return [
-            f"holds values from {low:.2f} to {high:.2f}, beyond the range of {LOGMEL_RANGE[0]:.2f} to {LOGMEL_RANGE[1]:.2f}"
-        ]
-    if not row["has_audio"] and high > LOGMEL_RANGE[0] + 0.04:
+    lowest, highest = LOGMEL_RANGE
+    if low < lowest or high > highest:
+        return [f"holds values from {low:.2f} to {high:.2f}, beyond the range of {lowest:.2f} to {highest:.2f}"]
+    if not row["has_audio"] and high > lowest + 0.04:
         return [f"reaches {high:.2f} though the segment has no sound"]
     return []
 

@@ -4,8 +4,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from preprocess.atomic import disk_errors
 from preprocess.errors import ShardError
@@ -84,7 +85,7 @@ def _row_problems(
 
 
 def _tar_findings(
-    file: BinaryIO, tar: Path, expected: ShardInfo, segments: list[dict[str, Any]], params: ShardParams
+    file: BufferedReader, tar: Path, expected: ShardInfo, segments: list[dict[str, Any]], params: ShardParams
 ) -> Iterator[Finding]:
     """Checksum, order of members, index, and every sample of an archive."""
     if hashlib.file_digest(file, "sha256").hexdigest() != expected.sha256:
@@ -113,7 +114,7 @@ def _tar_findings(
 
 
 def _sample_findings(
-    file: BinaryIO, tar: Path, sample: Sample, row: dict[str, Any], params: ShardParams
+    file: BufferedReader, tar: Path, sample: Sample, row: dict[str, Any], params: ShardParams
 ) -> Iterator[Finding]:
     members = {}
     for member in sample.members:

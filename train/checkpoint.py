@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import pickle  # noqa: S403 - for the name of its exception; torch.load(weights_only=True) raises it
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +83,11 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no checkpoint there; train first (python -m train pretrain)")
+    if not zipfile.is_zipfile(path):  # torch would try its old format, a bare pickle, on anything else
+        raise CheckpointError(f"{path}: damaged or not a checkpoint")
     try:
         values = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, _unpickling_error()) as error:
+    except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT_NAME:
         raise CheckpointError(f"{path}: not an Avtempo checkpoint")
@@ -94,12 +98,6 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         return Checkpoint(**values)
     except TypeError as error:
         raise CheckpointError(f"{path}: incomplete ({error})") from error
-
-
-def _unpickling_error() -> type[Exception]:
-    import pickle  # noqa: S403 - only the name of its exception; torch.load(weights_only=True) raises it
-
-    return pickle.UnpicklingError
 
 
 def encoders_sha256(encoders: Encoders) -> str:

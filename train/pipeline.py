@@ -18,7 +18,7 @@ SHUFFLE_SEGMENTS = 16_384
 """Segments that the next sample is drawn from. Archives are mapped into memory, not read ahead: what waits in this buffer
 costs an entry each, not its bytes, so the buffer can hold whole data sets of UCF101's size."""
 
-_FILE_BYTES = 4096
+_FILE_BYTES = 16
 """First size of the reader's buffers. Mapped archives need none; DALI's default of 1 MiB would be taken for each."""
 
 _N_FRAMES, _HEIGHT, _WIDTH = (META_FIELDS.index(name) for name in ("n_frames", "frame_height_px", "frame_width_px"))

@@ -118,6 +118,8 @@ def _read_index(index: Path, tar: Path, n_segments: int) -> list[str]:
 def _extents(line: str) -> list[tuple[str, str]]:
     """(offset, size) of each member of a sample."""
     fields = line.split()
+    if not fields or len(fields) % _FIELDS_PER_MEMBER:
+        raise ValueError(f"a line of {len(fields)} fields")
     return list(zip(fields[1::_FIELDS_PER_MEMBER], fields[2::_FIELDS_PER_MEMBER], strict=True))
 
 

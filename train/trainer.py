@@ -5,6 +5,7 @@ interrupted goes on as if it had not been.
 """
 
 import fcntl
+import json
 import logging
 import signal
 import time
@@ -19,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocess.manifest import read_dataset
 from train.bank import Bank
-from train.checkpoint import LAST_NAME, Checkpoint, read_checkpoint, save_checkpoint
+from train.checkpoint import LAST_NAME, Checkpoint, encoders_sha256, read_checkpoint, save_checkpoint
 from train.clips import make_clips
 from train.config import Config, config_from_dict
 from train.distributed import World, any_rank, average, gather, gather_objects
@@ -84,7 +85,22 @@ class Trainer:
             finally:
                 if log:
                     log.close()
+            if self.step >= self.config.steps and self.world.is_main:
+                self._write_summary()
         return self.step >= self.config.steps
+
+    def _write_summary(self) -> None:
+        """training.json: written last, so that its presence says that the run is complete."""
+        values = {
+            "steps": self.step, "seconds": round(self.seconds, 1), "segments": self.loader.n_segments,
+            "parameters": sum(p.numel() for p in self.model.parameters()), "seed": self.config.seed,
+            "shards_fingerprint": self.dataset.fingerprint, "encoder_sha256": encoders_sha256(self.model.encoders),
+            "torch": torch.__version__, "device": str(self.world.device), "world_size": self.world.size,
+        }  # fmt: skip
+        partial = self.run_dir / "training.json.partial"
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.run_dir / "training.json")
+        logger.info("complete: %d steps in %.0f s; checkpoint %s", self.step, self.seconds, self.checkpoint_path)
 
     def _loop(self, log: RunLog | None) -> None:
         config = self.config

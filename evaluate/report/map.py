@@ -72,15 +72,18 @@ def project(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, d) to the plane (n, 2): PCA, then t-SNE where there are at least 10."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     n, d = vectors.shape
     if n < 3 or d < 2:
         return np.pad(vectors[:, :2].astype(np.float64), ((0, 0), (0, max(0, 2 - d))))
-    reduced = PCA(min(PCA_DIMENSIONS, n, d), svd_solver="full", random_state=SEED).fit_transform(vectors)
-    if n < MIN_TSNE_POINTS:
-        return reduced[:, :2]
-    tsne = TSNE(2, perplexity=min(30.0, (n - 1) / 3), init="pca", max_iter=TSNE_STEPS, random_state=SEED)
-    return tsne.fit_transform(reduced).astype(np.float64)
+    # One thread: some hundred points gain nothing from more, and on a busy machine their barriers cost minutes.
+    with threadpool_limits(1):
+        reduced = PCA(min(PCA_DIMENSIONS, n, d), svd_solver="full", random_state=SEED).fit_transform(vectors)
+        if n < MIN_TSNE_POINTS:
+            return reduced[:, :2]
+        tsne = TSNE(2, perplexity=min(30.0, (n - 1) / 3), init="pca", max_iter=TSNE_STEPS, random_state=SEED)
+        return tsne.fit_transform(reduced).astype(np.float64)
 
 
 def align(layout: np.ndarray, reference: np.ndarray | None) -> np.ndarray:

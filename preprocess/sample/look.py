@@ -90,32 +90,30 @@ def _smooth_field(rng: np.random.Generator, cells: int, shape: tuple[int, int]) 
 
 def _draw_backdrop(rng: np.random.Generator) -> Pixels:
     shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
-    picture = np.tile(rng.uniform(50, 205, size=3), (*shape, 1))
+    picture = np.tile(rng.uniform(20, 120, size=3), (*shape, 1))
     for cells, strength in ((1, 45), (3, 30), (9, 12)):
         tint = rng.normal(0.8, 0.5, size=3)
         picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
-    return np.clip(picture, 8, 247).astype(np.float32)
+    return np.clip(picture, 0, 150).astype(np.float32)
 
 
-def _contrasting(rng: np.random.Generator, backdrop: Pixels, distance: float) -> Pixels:
-    """Draw a colour at least `distance` away from the backdrop's mean in brightness."""
-    mean = float(backdrop.mean())
+def _draw_colour(rng: np.random.Generator, darkest: float, brightest: float) -> Pixels:
+    """Draw a colour of any hue whose mean over R, G and B lies in a range."""
     while True:
         colour = rng.uniform(0, 255, size=3)
-        if abs(float(colour.mean()) - mean) > distance:
+        if darkest <= float(colour.mean()) <= brightest:
             return colour.astype(np.float32)
 
 
 def draw_look(rng: np.random.Generator) -> Look:
     """Draw a group's look."""
-    backdrop = _draw_backdrop(rng)
     corners = rng.permutation([0, 3, 4, 5])
     return Look(
-        backdrop=backdrop,
-        colour=_contrasting(rng, backdrop, 75),
-        halo_colour=_contrasting(rng, backdrop, 60),
-        drop_colour=_contrasting(rng, backdrop, 40),
-        other_colour=_contrasting(rng, backdrop, 30),
+        backdrop=_draw_backdrop(rng),
+        colour=_draw_colour(rng, 165, 255),
+        halo_colour=_draw_colour(rng, 165, 255),
+        drop_colour=_draw_colour(rng, 110, 255),
+        other_colour=_draw_colour(rng, 90, 200),
         corners=int(corners[0]),
         other_corners=int(corners[1]),
         radius=float(rng.uniform(0.12, 0.17)),

@@ -23,8 +23,10 @@ def test_agrees_with_plain_logistic_regression_at_the_same_c(n_classes, dim, c):
     test = np.arange(len(labels)) % 3 == 0
     train = ~test
     probe = fit_probe(features[train], labels[train], [g for g, t in zip(groups, train, strict=True) if t], grid=(c,))
-    plain = LogisticRegression(C=c, tol=1e-7, max_iter=20_000).fit(features[train].astype(np.float64), labels[train])
-    predicted = plain.predict(features[test].astype(np.float64))
+    centred = features.astype(np.float64) - features[train].mean(axis=0)
+    scaled = centred / np.sqrt((centred[train] ** 2).sum() / train.sum())
+    plain = LogisticRegression(C=c, tol=1e-7, max_iter=20_000).fit(scaled[train], labels[train])
+    predicted = plain.predict(scaled[test])
     accuracy = (probe.predict(features[test]) == labels[test]).mean()
     assert accuracy == pytest.approx((predicted == labels[test]).mean(), abs=0.005)
     assert (probe.predict(features[test]) == predicted).mean() > 0.99
@@ -45,6 +47,15 @@ def test_labels_need_not_count_from_zero():
     eye = np.eye(3, dtype=np.float32)[np.arange(60) % 3]
     labels = np.array([7, 40, 99])[np.arange(60) % 3]
     assert set(fit_probe(eye, labels, list(range(60))).predict(eye)) == {7, 40, 99}
+
+
+def test_crowded_features_are_read_like_spread_ones():
+    """Adding the same vector to all features and shrinking them changes neither the choice of C nor a prediction."""
+    features, labels, groups = clouds(np.random.default_rng(9), 5, 60, 16, 1.5)
+    crowded = features * 1e-2 + 3.0
+    first, second = fit_probe(features, labels, groups), fit_probe(crowded.astype(np.float64), labels, groups)
+    assert first.c == second.c
+    assert (first.predict(features) == second.predict(crowded)).mean() > 0.99
 
 
 def test_c_and_weights_come_from_the_training_rows_alone():
@@ -103,3 +114,10 @@ def test_best_c_is_the_smallest_of_equally_good_ones():
     probe = fit_probe(eye, np.arange(90) % 3, list(range(90)), grid=(100.0, 10.0, 1000.0))
     assert probe.fold_accuracy == {10.0: 1.0, 100.0: 1.0, 1000.0: 1.0}
     assert probe.c == 10.0
+
+
+@pytest.mark.parametrize("per_class", [1, 2, 4])
+def test_few_videos_a_class_are_enough(per_class):
+    eye = np.repeat(np.eye(5, dtype=np.float32), per_class, axis=0)
+    labels = np.repeat(np.arange(5), per_class)
+    assert (fit_probe(eye, labels, list(range(len(labels)))).predict(eye) == labels).all()

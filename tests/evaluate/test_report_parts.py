@@ -252,7 +252,8 @@ class TestStrips:
         frames = np.broadcast_to(colours[:, None, None], (16, 160, 120, 3))
         made = shrink(Segment("a", 1.0, frames, None), Quality(16, 48, 90))
         strip = decode(made.film).reshape(16, 48, 36, 3).astype(int)
-        np.testing.assert_allclose(strip, np.broadcast_to(colours[:, None, None], strip.shape), atol=12)
+        inner = strip[:, 1:-1]  # decoders smooth the halved chroma over one row at the seam
+        np.testing.assert_allclose(inner, np.broadcast_to(colours[:, None, None], inner.shape), atol=12)
         assert (made.n_frames, made.height_px, made.width_px, made.sound) == (16, 48, 36, "")
 
     def test_low_tones_stand_at_the_bottom(self):

@@ -90,7 +90,8 @@ def test_splits_are_those_of_the_lists(make_videos, splits_json):
 
 
 def test_a_group_on_both_sides_is_refused_by_name(make_videos):
-    videos = make_videos([0, 1, 0, 1], groups=["g01", "g01", "g01", "g02"], video=np.eye(4))
+    groups, sides = ["g01", "g01", "g01", "g02"], ["test", "train", "train", "test"]
+    videos = make_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
     with pytest.raises(GroupLeakError, match="class0 g01") as caught:
         take_split(videos, "1")
     assert caught.value.groups == ("class0 g01",)
@@ -118,7 +119,11 @@ def test_empty_sides_and_single_classes_are_refused_with_numbers(make_videos):
 
 
 def test_narrow_keeps_videos_with_sound_on_both_sides(make_videos):
-    videos = make_videos([0, 1, 0, 1, 0, 1], video=np.eye(6), audio=np.eye(6), has_audio=[1, 1, 0, 1, 1, 0])
+    labels = [0, 0, 0, 1, 1, 0, 1, 1]
+    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
     split = take_split(videos, "1")
-    assert narrow(videos, split, "video") == split or np.array_equal(narrow(videos, split, "video").test, split.test)
-    assert narrow(videos, split, "audio") is None  # training is left with class 1 alone
+    assert narrow(videos, split, "video").test.tolist() == split.test.tolist() == [0, 2, 4, 6]
+    audio = narrow(videos, split, "audio")
+    assert (audio.train.tolist(), audio.test.tolist()) == ([1, 3, 5], [0, 4, 6])
+    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 1, 0, 1, 1, 1, 0])
+    assert narrow(videos, split, "joint") is None  # training is left with class 0 alone

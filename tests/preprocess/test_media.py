@@ -1,11 +1,14 @@
 """Frames and sound on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
 
+import contextlib
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from preprocess.errors import MediaError, MediaLimitError
+import preprocess.media as media_module
+from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.logmel import rms_dbfs
 from preprocess.media import decode, ffmpeg_version, frame_size_px, probe
 from preprocess.records import Limits, MediaInfo
@@ -276,6 +279,25 @@ def test_limits(limits, words, ordinary_clip, small_params):
         decode(ordinary_clip, small_params, limits)
     if limits.max_pixels > 10_000:
         assert isinstance(caught.value, MediaLimitError)
+
+
+def test_timeout_leaves_no_process(ordinary_clip, small_params):
+    def children() -> str:
+        return " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+
+    before = children()
+    with pytest.raises(MediaLimitError, match="took more than"):
+        decode(ordinary_clip, small_params, Limits(timeout_seconds=1e-4, timeout_factor=0.0))
+    assert children() == before
+
+
+def test_full_disk_is_no_fault_of_the_source(ordinary_clip, small_params, monkeypatch):
+    def full(stack: contextlib.ExitStack):
+        return stack.enter_context(Path("/dev/full").open("wb"))
+
+    monkeypatch.setattr(media_module, "_spool", full)
+    with pytest.raises(DiskFullError, match="no space left for decoded frames; free some or set TMPDIR"):
+        decode(ordinary_clip, small_params)
 
 
 def test_wild_timestamps_do_not_fill_the_disk(tmp_path, write_clip, counter_frames, run_ffmpeg):

@@ -1,0 +1,37 @@
+"""Every encoder takes clips of its kind and gives features of the size it says, with a gradient to every weight."""
+
+import pytest
+import torch
+
+from train.config import ModelConfig
+from train.encoders import build_encoders
+
+
+@pytest.mark.parametrize(
+    ("video", "audio"),
+    [
+        ("tiny", "tiny"),
+        pytest.param("r2plus1d_18", "resnet18", marks=pytest.mark.slow),
+        pytest.param("r3d_18", "resnet18", marks=pytest.mark.slow),
+        pytest.param("s3d", "resnet18", marks=pytest.mark.slow),
+    ],
+)
+def test_features_and_projections_have_their_shapes_and_every_weight_learns(video, audio):
+    torch.manual_seed(0)
+    encoders = build_encoders(ModelConfig(video=video, audio=audio, projection_dim=16))
+    clips = torch.randn(2, 3, 16, 64, 64)
+    features, sound = encoders.video(clips), encoders.audio(torch.randn(2, 1, 64, 61))
+    assert features.shape == (2, encoders.video_dim)
+    assert sound.shape == (2, encoders.audio_dim)
+    z, y = encoders.project_video(features), encoders.project_audio(sound)
+    assert z.shape == y.shape == (2, 16)
+    assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
+    (z.pow(3).sum() + y.pow(3).sum()).backward()
+    assert not [name for name, p in encoders.named_parameters() if p.grad is None]
+
+
+def test_the_tiny_video_encoder_sees_the_order_of_frames():
+    torch.manual_seed(0)
+    encoders = build_encoders(ModelConfig(video="tiny", audio="tiny")).eval()
+    clip = torch.randn(1, 3, 8, 64, 64)
+    assert not torch.allclose(encoders.video(clip), encoders.video(clip.flip(2)), atol=1e-4)

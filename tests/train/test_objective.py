@@ -1,0 +1,130 @@
+"""The objective on whole batches: labels by construction, silent rows and other sources masked, gradients where they belong."""
+
+import pytest
+import torch
+
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from train.bank import Bank
+from train.clips import TrainClips
+from train.config import load_config
+from train.heads import Model, Outputs
+from train.objective import Segments, compute_objective
+from train.views import AFTER, BEFORE, IGNORE, OVERLAP, Plan
+
+CONFIG = load_config(
+    "sample",
+    ["model.tiny_width=4", "model.projection_dim=8", "bank.size=32", "bank.negative_rank_low=2", "bank.negative_rank_high=16",
+     "bank.n_negatives=4"],
+)  # fmt: skip
+N = 4
+PLAN = Plan(
+    start=torch.zeros(N, 2, dtype=torch.long),
+    speed=torch.tensor([[0, 1], [2, 3], [1, 1], [0, 0]]),
+    stride=torch.tensor([[1, 2], [4, 8], [2, 2], [1, 1]]),
+    reverse=torch.tensor([[True, False], [False, False], [True, True], [False, True]]),
+    order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]),
+    timed=torch.tensor([True, True, True, False]),
+)
+
+
+def unit(*shape, seed=0):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(x, dim=-1)
+
+
+def segments(has_audio=(True,) * N, source=range(N)):
+    source = torch.tensor(list(source))
+    return Segments(source * SEGMENTS_PER_SOURCE_LIMIT + 7, source % 2, torch.tensor(has_audio))
+
+
+def perfect_logits():
+    """Logits that are right by hand, rows view after view."""
+    speed, direction = [0, 2, 1, 0, 1, 3, 1, 0], [1, 0, 1, 0, 0, 0, 1, 1]
+    order, order_va = [BEFORE, 0, OVERLAP, AFTER], [BEFORE, 0, OVERLAP, AFTER, AFTER, 0, OVERLAP, BEFORE]
+    onehot = lambda labels, k: 20.0 * torch.nn.functional.one_hot(torch.tensor(labels), k).float()  # noqa: E731
+    return {
+        "speed_video": onehot(speed, 4), "speed_audio": onehot(speed, 4), "direction_video": onehot(direction, 2),
+        "direction_audio": onehot(direction, 2), "order_video": onehot(order, 3), "order_audio": onehot(order, 3),
+        "order_video_audio": onehot(order_va, 3),
+    }  # fmt: skip
+
+
+def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
+    bank = bank or Bank(config.bank, 8)
+    generator = torch.Generator().manual_seed(0)
+    return compute_objective(outputs, PLAN, facts, bank, config, use_bank=use_bank, generator=generator)
+
+
+def test_temporal_labels_are_those_of_the_plan():
+    result = compute(Outputs(unit(8, 8), unit(8, 8, seed=1), perfect_logits()), segments())
+    for name in perfect_logits():
+        assert result.measures[f"accuracy/{name}"] == 1, name
+        assert result.terms[name] < 1e-6
+
+
+def test_a_wrong_label_is_seen_unless_its_row_is_masked():
+    logits = perfect_logits()
+    logits["speed_video"][3] = logits["speed_video"][3].flip(0)  # segment 3 is too short to be timed
+    logits["speed_audio"][2] = logits["speed_audio"][2].flip(0)  # segment 2, view 0
+    logits["order_video"][1] = torch.tensor([0.0, 20.0, 0.0])  # carries no order label
+    result = compute(Outputs(unit(8, 8), unit(8, 8, seed=1), logits), segments())
+    assert result.measures["accuracy/speed_video"] == 1
+    assert result.measures["accuracy/order_video"] == 1
+    assert result.measures["accuracy/speed_audio"] == pytest.approx(5 / 6)
+    silent = compute(Outputs(unit(8, 8), unit(8, 8, seed=1), logits), segments((True, True, False, True)))
+    assert silent.measures["accuracy/speed_audio"] == 1
+
+
+def test_silent_rows_change_nothing_in_the_loss():
+    video, audio, other = unit(8, 8), unit(8, 8, seed=1), unit(8, 8, seed=2)
+    facts = segments((True, True, False, True))
+    swapped = audio.clone()
+    swapped[[2, 6]] = other[[2, 6]]
+    a, b = (compute(Outputs(video, x, perfect_logits()), facts).total for x in (audio, swapped))
+    assert torch.equal(a, b)
+    swapped[[1, 5]] = other[[1, 5]]
+    assert not torch.equal(a, compute(Outputs(video, swapped, perfect_logits()), facts).total)
+
+
+def test_two_segments_of_one_source_are_no_negatives_of_each_other():
+    video = unit(8, 8).clone()
+    video[1] = video[0]
+    same, apart = (
+        compute(Outputs(video, unit(8, 8, seed=1), {}), segments(source=s)).terms["video_video"] for s in ((0, 0, 2, 3), range(N))
+    )
+    assert same < apart
+
+
+def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
+    bank = Bank(CONFIG.bank, 8)
+    bank.push(unit(32, 8, seed=4), unit(32, 8, seed=5), torch.arange(32) + 10, torch.arange(32) % 2, torch.ones(32, dtype=torch.bool))
+    outputs = Outputs(unit(8, 8), unit(8, 8, seed=1), {})
+    before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
+    assert not [k for k in before.measures if k.startswith("purity")]
+    assert {"purity/video_video", "purity/video_audio", "purity/audio_video"} <= set(after.measures)
+    assert after.terms["video_video"] > before.terms["video_video"]
+
+
+def test_a_batch_without_any_sound_has_finite_gradients_everywhere():
+    torch.manual_seed(0)
+    model = Model(CONFIG)
+    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.full((8, 1, 64, 29), -2.0), torch.zeros(8, dtype=torch.bool))
+    result = compute(model(clips), segments((False,) * N))
+    result.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert result.terms["video_audio"] == 0
+    assert max(p.grad.abs().max() for n, p in model.named_parameters() if "audio" in n and p.grad is not None) == 0
+
+
+def test_silent_rows_do_not_enter_the_audio_networks_statistics():
+    torch.manual_seed(0)
+    clips = torch.randn(8, 1, 64, 29)
+    has_audio = torch.tensor([True, True, False, True] * 2)
+    means = []
+    for fill in (-2.0, 50.0):
+        torch.manual_seed(1)
+        model = Model(CONFIG)
+        filled = torch.where(has_audio[:, None, None, None], clips, fill)
+        model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio))
+        means.append(model.encoders.audio_net.stem[1].running_mean.clone())
+    assert torch.equal(*means)

@@ -1,0 +1,164 @@
+"""Whole small trainings on real shards: resume is exact, signals save, one run a directory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.train.conftest import write_shards
+from train.checkpoint import LAST_NAME, load_encoders, read_checkpoint, untrained_encoders
+from train.config import load_config
+from train.distributed import join_world
+from train.errors import CheckpointError, RunError
+from train.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+SMALL = (
+    "data.split=''", "data.batch_size=6", "data.frame_px=32", "data.window_frames=8", "clip.n_frames=4", "clip.crop_px=24",
+    "clip.speeds=[1, 2]", "model.tiny_width=4", "model.head_hidden=16", "model.projection_hidden=16",
+    "model.projection_dim=8", "bank.size=64", "bank.negative_rank_low=8", "bank.negative_rank_high=32",
+    "bank.n_negatives=8", "bank.warmup_steps=3", "log_every=1", "checkpoint_every=100", "optim.warmup_steps=2",
+)  # fmt: skip
+
+
+def config(shards, *overrides):
+    return load_config("sample", [*SMALL, f"data.shards={shards}", *overrides])
+
+
+def train(run, shards, *overrides):
+    return Trainer(config(shards, *overrides), run, join_world("cpu")).train()
+
+
+def losses(run):
+    return {r["step"]: r["loss"] for r in map(json.loads, (run / "log.jsonl").read_text().splitlines())}
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(small_shards, tmp_path):
+    # 48 segments in batches of 6: the border of an epoch lies inside, and so does the end of the bank's warm-up.
+    assert train(tmp_path / "whole", small_shards, "steps=14")
+    assert train(tmp_path / "parts", small_shards, "steps=14", "optim.final_lr_fraction=1.0") is True
+    half = tmp_path / "half"
+    trainer = Trainer(config(small_shards, "steps=14"), half, join_world("cpu"))
+    trainer._stop = None
+    record, steps = trainer._train_step, []
+
+    def stop_after_seven():
+        steps.append(1)
+        if len(steps) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return record()
+
+    trainer._train_step = stop_after_seven
+    assert trainer.train() is False
+    assert read_checkpoint(half / "checkpoints" / LAST_NAME).step == 7
+    assert train(half, small_shards, "steps=14")
+    assert losses(half) == losses(tmp_path / "whole")
+    assert losses(half) != losses(tmp_path / "parts")
+    ends = [read_checkpoint(tmp_path / name / "checkpoints" / LAST_NAME) for name in ("whole", "half")]
+    for name, value in ends[0].model.items():
+        assert torch.equal(value, ends[1].model[name]), name
+    for name, value in ends[0].bank.items():
+        assert torch.equal(value, ends[1].bank[name]), name
+
+
+def test_a_finished_run_has_nothing_to_do_and_says_how_it_went(small_shards, tmp_path):
+    assert train(tmp_path, small_shards, "steps=3")
+    before = (tmp_path / "checkpoints" / LAST_NAME).stat().st_mtime_ns
+    assert train(tmp_path, small_shards, "steps=3")
+    assert (tmp_path / "checkpoints" / LAST_NAME).stat().st_mtime_ns == before
+    summary = json.loads((tmp_path / "training.json").read_text())
+    assert summary["steps"] == 3
+    assert summary["shards_fingerprint"] == read_checkpoint(tmp_path / "checkpoints" / LAST_NAME).shards_fingerprint
+    assert load_config(tmp_path / "config.yaml") == config(small_shards, "steps=3")
+
+
+def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
+    train(tmp_path / "run", small_shards, "steps=2")
+    with pytest.raises(RunError, match=r"optim\.lr: 0\.001 there, 0\.1 asked"):
+        train(tmp_path / "run", small_shards, "steps=4", "optim.lr=0.1")
+    other = write_shards(tmp_path / "other", 20)
+    with pytest.raises(RunError, match="other shards"):
+        train(tmp_path / "run", other, "steps=4")
+
+
+def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
+    first = Trainer(config(small_shards, "steps=2"), tmp_path, join_world("cpu"))
+    with first._alone(), pytest.raises(RunError, match="another process"):
+        train(tmp_path, small_shards, "steps=2")
+
+
+def test_terms_of_weight_zero_are_neither_computed_nor_logged(small_shards, tmp_path):
+    off = [f"loss.{name}=0" for name in ("order_video", "order_audio", "order_video_audio", "video_audio")]
+    train(tmp_path, small_shards, "steps=1", *off)
+    record = json.loads((tmp_path / "log.jsonl").read_text())
+    assert set(record["terms"]) == {"video_video", "speed_video", "speed_audio", "direction_video", "direction_audio"}
+    assert record["loss"] == pytest.approx(sum(record["terms"].values()), abs=1e-4)
+
+
+def test_checkpoints_give_back_their_encoders_and_refuse_garbage(small_shards, tmp_path):
+    train(tmp_path, small_shards, "steps=2")
+    path = tmp_path / "checkpoints" / LAST_NAME
+    loaded, again, fresh = load_encoders(path), load_encoders(path), untrained_encoders(path)
+    clip = torch.randn(2, 3, 4, 24, 24)
+    assert not loaded.encoders.training
+    assert torch.equal(loaded.encoders.video(clip), again.encoders.video(clip))
+    assert loaded.sha256 == again.sha256 != fresh.sha256
+    assert untrained_encoders(path).sha256 == fresh.sha256
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_encoders(path)
+    path.write_bytes(b"text")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_encoders(path)
+    with pytest.raises(CheckpointError, match="train first"):
+        load_encoders(tmp_path / "none.pt")
+
+
+def start(run, shards, *overrides):
+    command = [sys.executable, "-m", "train", "pretrain", "--run", run, "--shards", shards, "--device", "cpu", "--threads", "1"]
+    settings = [x for item in (*SMALL, *overrides) for x in ("--set", item)]
+    return subprocess.Popen([*map(str, command), *settings], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(run, step, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (run / "log.jsonl").exists() and (run / "log.jsonl").read_text().count("\n") >= step:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no progress")
+
+
+@pytest.mark.slow
+def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_shards, tmp_path):
+    train(tmp_path / "whole", small_shards, "steps=40")
+    run, settings = tmp_path / "killed", ("steps=40", "checkpoint_every=4")
+    for number, step, status in ((signal.SIGKILL, 6, -9), (signal.SIGTERM, 14, 3)):
+        process = start(run, small_shards, *settings)
+        wait_for_step(run, step)
+        process.send_signal(number)
+        assert process.wait(60) == status, process.stderr.read()
+    process = start(run, small_shards, *settings)
+    assert process.wait(120) == 0, process.stderr.read()
+    assert losses(run).keys() == losses(tmp_path / "whole").keys()
+    assert losses(run)[40] == pytest.approx(losses(tmp_path / "whole")[40], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_two_ranks_train_and_leave_one_checkpoint(small_shards, tmp_path):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531", "-m", "train",
+        "pretrain", "--run", tmp_path / "run", "--shards", small_shards, "--device", "cpu", "--threads", "1",
+    ]  # fmt: skip
+    settings = [x for item in (*SMALL, "steps=4") for x in ("--set", item)]
+    done = subprocess.run([*map(str, command), *settings], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    saved = read_checkpoint(tmp_path / "run" / "checkpoints" / LAST_NAME)
+    assert (saved.step, saved.world_size, len(saved.loaders)) == (4, 2, 2)
+    assert int(saved.bank["cursor"]) == 4 * 2 * 6
