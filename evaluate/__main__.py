@@ -15,6 +15,7 @@ from evaluate.errors import EvaluateError
 if TYPE_CHECKING:
     from evaluate.embed import EmbedOptions, Progress
     from evaluate.encode import ModelName
+    from train.config import Config
 
 console = Console()
 errors = Console(stderr=True)
@@ -114,8 +115,8 @@ def _options(arguments: argparse.Namespace) -> "EmbedOptions":
     return EmbedOptions(arguments.clips, speeds, arguments.batch_size, device, arguments.threads)
 
 
-def _embed(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
-    """Embed what is missing; return the stores."""
+def _embed(arguments: argparse.Namespace) -> "tuple[dict[ModelName, Path], Config]":
+    """Embed what is missing; return the stores and the configuration of the run."""
     from evaluate.embed import embed
     from evaluate.encode import load_run
     from evaluate.stores import store_paths
@@ -130,7 +131,7 @@ def _embed(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     for model, path in outputs.items():
         made = "embedded" if model in outcome.embedded else "there already"
         console.print(f"{path}: {made}", highlight=False, soft_wrap=True)
-    return outputs
+    return outputs, run.config
 
 
 @contextmanager
@@ -153,15 +154,18 @@ def _ucf101(arguments: argparse.Namespace) -> None:
     from evaluate.results import RESULTS_NAME, update_results
     from evaluate.stores import load_models
     from evaluate.table import results_table
-    from evaluate.ucf101 import coverage, evaluate
+    from evaluate.ucf101 import coverage, evaluate, pretraining_note
     from preprocess.manifest import read_dataset, read_sources
 
     dataset = _dataset(arguments)
-    models = load_models(_embed(arguments), projections=arguments.projections)
+    stores, config = _embed(arguments)
+    models = load_models(stores, projections=arguments.projections)
     n_classes = len(read_dataset(arguments.shards).label_names)
-    listed = read_sources(arguments.shards)["splits"]
-    for line in coverage(next(iter(models.values())), listed, n_classes):
+    videos = next(iter(models.values()))
+    for line in coverage(videos, read_sources(arguments.shards)["splits"], n_classes):
         console.print(str(line), highlight=False)
+    if "pretrained" in models and Path(config.data.shards).resolve() == arguments.shards.resolve():
+        console.print(pretraining_note(videos, config.data.split), highlight=False, soft_wrap=True)
     with console.status("") as status:
         results = evaluate(models, dataset, probe=not arguments.no_probe, progress=status.update)
     path = arguments.run / RESULTS_NAME

@@ -75,6 +75,26 @@ def coverage(videos: Videos, catalogue: Iterable[str], n_classes: int) -> tuple[
     return tuple(rows)
 
 
+def pretraining_note(videos: Videos, trained_on: str) -> str:
+    """Say which splits' test videos pretraining has seen, without their labels; "" where it has seen none.
+
+    Args:
+        videos: what is evaluated, from the shards that pretraining read.
+        trained_on: the part of them that it read, such as "1:train"; "" for all.
+    """
+    name, _, side = trained_on.partition(":")
+    read = np.array([not trained_on or splits.get(name) == side for splits in videos.splits])
+    splits = [take_split(videos, split) for split in split_names(videos)]
+    seen = [split.name for split in splits if read[split.test].any()]
+    if not seen:
+        return ""
+    held_out = [f"split {split.name}" for split in splits if split.name not in seen]
+    return (
+        f"pretraining read {trained_on or 'all videos'} of these shards: it has seen, without labels, test videos of "
+        f"split {', '.join(seen)}; held out: {', '.join(held_out) or 'none'}"
+    )
+
+
 def evaluate(
     models: Mapping[str, Videos],
     test: str = "ucf101",
@@ -150,7 +170,8 @@ def judge(
 def linear_accuracy(videos: Videos, split: Split, modality: Modality) -> float:
     """Top-1 accuracy on the test side of a linear probe that has seen the training side alone."""
     train, test = (videos.vectors(modality, rows) for rows in (split.train, split.test))
-    # A video without a group is a recording of its own.
-    groups = [(int(videos.labels[row]), videos.groups[row] or videos.sources[row]) for row in split.train]
+    # As the official splits do, folds hold a group number back in all classes at once: groups of one number may share
+    # their surroundings. A video without a group is a recording of its own.
+    groups = [videos.groups[row] or videos.sources[row] for row in split.train]
     fitted = fit_probe(train, videos.labels[split.train], groups)
     return float(np.mean(fitted.predict(test) == videos.labels[split.test]))

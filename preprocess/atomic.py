@@ -24,6 +24,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     Raises:
         DiskFullError: no space, quota or file size left.
         ShardError: anything else that the system refuses.
+
     """
     try:
         yield
@@ -79,6 +80,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         ShardError: another run holds it, or the file system cannot lock.
+
     """
     path = folder / LOCK_NAME
     with disk_errors(path):

@@ -67,6 +67,7 @@ class ProcessExecutor:
     Args:
         workers: Processes at a time.
         preload: Modules that the fork server loads once for all processes, besides that of the work.
+
     """
 
     def __init__(self, workers: int, preload: tuple[str, ...] = ()) -> None:
@@ -82,6 +83,7 @@ class ProcessExecutor:
 
         Raises:
             PreprocessError: what the work or `on_death` raised; the other processes are ended first.
+
         """
         get_context("forkserver").set_forkserver_preload([work.__module__, *self.preload])
         tasks, again = iter(tasks), deque[T]()

@@ -138,6 +138,7 @@ def read_part(path: Path) -> Part:
 
     Raises:
         ShardError: it is damaged or of another format version.
+
     """
     try:
         with disk_errors(path):
@@ -154,6 +155,7 @@ def read_rows(path: Path) -> pa.Table:
 
     Raises:
         ShardError: it cannot be read or has other columns.
+
     """
     try:
         with disk_errors(path):
@@ -204,6 +206,7 @@ def read_dataset(folder: Path) -> DatasetInfo:
 
     Raises:
         ShardError: there is none, it is unfinished, or of another format version.
+
     """
     path = folder / DATASET_FILE
     if not path.is_file():

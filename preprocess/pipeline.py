@@ -32,7 +32,7 @@ from preprocess.shards import ShardInfo
 from preprocess.task import ShardProgress, ShardTask, build_shard
 
 PRELOAD = ("av", "pandas", "simplejpeg", "torch", "torchaudio")
-"""Modules that building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
+"""What building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
 MAX_REASONS = 10
 """Kinds of failure that a summary tells apart; the rest is counted together."""
 MAX_COUNTED_REASONS = 1000
@@ -91,6 +91,7 @@ def build(
     Raises:
         ShardError: another run is at work in `out`, its shards were made in another way, or no source can be read.
         DiskFullError: there is no space left; what is finished stays.
+
     """
     if not catalogue.sources:
         raise ShardError(out, f"cannot be made: {catalogue.dataset} has no sources")

@@ -34,9 +34,9 @@ def make_plan(catalogue: Catalogue, out: Path, recipe: Recipe, *, retry_failed: 
 
     Raises:
         ShardError: the shards there were made in another way or from other sources.
+
     """
-    for path in sorted(out.glob("shard-*.parquet")):
-        _check_recipe(path, recipe, catalogue)
+    _check_recipes(sorted(out.glob("shard-*.parquet")), recipe, catalogue)
     todo, retried = [], {}
     n_done = n_failed = 0
     for shard in range(recipe.n_shards):
@@ -55,25 +55,26 @@ def make_plan(catalogue: Catalogue, out: Path, recipe: Recipe, *, retry_failed: 
     return Plan(tuple(todo), retried, n_done, n_failed)
 
 
-def _check_recipe(path: Path, recipe: Recipe, catalogue: Catalogue) -> None:
+def _check_recipes(paths: list[Path], recipe: Recipe, catalogue: Catalogue) -> None:
     """Refuse shards that were made in another way, and say what differs."""
-    part = read_part(path)
-    differences = recipe.differences(part.recipe)
-    if not differences:
-        return
-    if part.recipe.sources_sha256 != recipe.sources_sha256:
-        differences += _first_other_source(path, part, catalogue)
-    lines = "".join(f"\n  {line}" for line in differences)
-    raise ShardError(path.parent, f"holds shards that were made in another way:{lines}\n{REMEDY}")
+    for path in paths:
+        there = read_part(path).recipe
+        differences = recipe.differences(there)
+        if there.sources_sha256 != recipe.sources_sha256:
+            differences += _first_other_source(paths, there, catalogue)
+        if differences:
+            lines = "".join(f"\n  {line}" for line in differences)
+            raise ShardError(path.parent, f"holds shards that were made in another way:{lines}\n{REMEDY}")
 
 
-def _first_other_source(path: Path, part: Part, catalogue: Catalogue) -> list[str]:
-    """Name the first source of a shard that is not what the catalogue now has at its place."""
-    now = sources_of(catalogue, part.shard, part.recipe)
-    for position, row in enumerate(_source_rows(path)):
-        if position >= len(now) or now[position].name != row["source"]:
-            there = now[position].name if position < len(now) else "nothing"
-            return [f"source {row['source_index']} was {row['source']}, now is {there}"]
+def _first_other_source(paths: list[Path], there: Recipe, catalogue: Catalogue) -> list[str]:
+    """Name the first source of the shards that is not what the catalogue now has at its place."""
+    for path in paths:
+        now = sources_of(catalogue, read_part(path).shard, there)
+        for position, row in enumerate(_source_rows(path)):
+            name = now[position].name if position < len(now) else "nothing"
+            if name != row["source"]:
+                return [f"source {row['source_index']} was {row['source']}, now is {name}"]
     return []
 
 

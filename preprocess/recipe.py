@@ -66,6 +66,7 @@ class Recipe:
 
         Raises:
             ShardError: another format version, or fields that this version does not know.
+
         """
         version = values.get("format_version")
         if version != FORMAT_VERSION:

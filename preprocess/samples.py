@@ -72,6 +72,7 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
 
     Raises:
         StripError: the frames do not fit into a film strip.
+
     """
     height = 0 if decoded.frames is None else decoded.frames.shape[1]
     per_frame = params.columns_per_frame

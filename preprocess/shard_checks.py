@@ -34,6 +34,7 @@ def shard_findings(folder: Path, part: Part) -> Iterator[Finding]:
 
     Raises:
         ShardError: a file cannot be read at all.
+
     """
     path = part_path(folder, part.shard)
     rows = read_rows(path).to_pylist()

@@ -86,6 +86,7 @@ class ShardWriter:
 
     Args:
         path: Where the archive shall stand, ending in `.tar`.
+
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,6 +116,7 @@ class ShardWriter:
 
         Raises:
             DiskFullError: there is no space left.
+
         """
         placed = []
         with disk_errors(self.path):
@@ -144,6 +146,7 @@ class ShardWriter:
         Raises:
             DiskFullError: there is no space left.
             ShardError: what was read back is not what was written.
+
         """
         with disk_errors(self.path):
             end = self._file.tell() + 2 * BLOCK_BYTES
@@ -169,6 +172,7 @@ def read_samples(file: BinaryIO, path: Path) -> Iterator[Sample]:
 
     Raises:
         ShardError: the archive is cut short or damaged, or holds anything but plain files named KEY.SUFFIX.
+
     """
     n_bytes = file.seek(0, os.SEEK_END)
     key, members, offset = "", list[Member](), 0

@@ -59,6 +59,7 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
         DiskFullError: there is no space left for the shard or for decoded frames.
         ShardError: the shard cannot be written.
         FfmpegMissingError: ffmpeg cannot be started.
+
     """
     progress = ShardProgress(task.shard)
     if task.retried and not _any_readable(task, report):

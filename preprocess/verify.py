@@ -41,6 +41,7 @@ def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) 
 
     Raises:
         ShardError: there is no such folder.
+
     """
     if not folder.is_dir():
         raise ShardError(folder, "is no folder")

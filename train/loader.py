@@ -1,24 +1,28 @@
 """Batches of segments from shards, decoded by DALI: endless and shuffled for training, or each segment once.
 
 The contract. A training loader never ends: every rank gets full batches for ever, so no rank waits for another; steps,
-not epochs, are counted. An epoch is still kept: a rank's share of the segments comes out once before any comes again,
-and ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a segment twice. The
-state of a loader names the next batch exactly, whatever DALI has read ahead. Order and windows follow from the seed, the
-rank and the batches drawn before, and from nothing else.
+not epochs, are counted. Epochs are kept all the same: a rank's share of the segments comes out once before any of it
+comes again, and the ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a
+segment twice; `segment_id` tells. The state of a loader names the next batch exactly, whatever DALI has read ahead.
+Order, windows and squares follow from the seed, the rank and the batches drawn before, and from nothing else.
+
+How well it shuffles. Neighbours in a shard are often of one class. So the order of the shards is drawn anew for every
+epoch, and each segment is drawn out of the next `train.pipeline.SHUFFLE_SEGMENTS` in that order: smaller sets, UCF101
+among them, are shuffled wholly.
 """
 
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from nvidia.dali import Pipeline
-from torch import Tensor
 
 from preprocess.schema import META_FIELDS
+from train.batch import SegmentBatch
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.pipeline import Graph, build_pipeline
 from train.subset import Subset, parse_split, read_info, select
@@ -69,44 +73,6 @@ class LoaderConfig:
             parse_split(self.split)
 
 
-@dataclass(frozen=True)
-class SegmentBatch:
-    """B segments, or their windows.
-
-    Attributes:
-        frames: (B, window_frames, frame_px, frame_px, 3) uint8, black after n_frames; None for audio data sets.
-        logmel: (B, n_mels, window_frames * columns_per_frame) float32, the silence floor after the segment's end.
-        n_frames: (B,) int64, frames that the segment has in the window.
-        window_start_frame: (B,) int64, the window's first frame, counted from the segment's start.
-        has_audio: (B,) bool.
-        label: (B,) int64, -1 where there is none.
-        segment_id: (B,) int64.
-    """
-
-    frames: Tensor | None
-    logmel: Tensor
-    n_frames: Tensor
-    window_start_frame: Tensor
-    has_audio: Tensor
-    label: Tensor
-    segment_id: Tensor
-
-    def __len__(self) -> int:
-        return len(self.segment_id)
-
-    def to(self, device: torch.device | str) -> "SegmentBatch":
-        """The same batch on a device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def first(self, n: int) -> "SegmentBatch":
-        """The first n segments."""
-        return self._map(lambda tensor: tensor[:n])
-
-    def _map(self, change: Any) -> "SegmentBatch":
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return SegmentBatch(**{name: None if value is None else change(value) for name, value in values.items()})
-
-
 class SegmentLoader:
     """Endless iterator over batches.
 
@@ -129,9 +95,8 @@ class SegmentLoader:
         self.n_segments = self._source.subset.n_segments
         if self.n_segments // config.world_size < config.batch_size:
             raise TooFewSegmentsError(
-                f"{config.shards} holds {self.n_segments} segments{' of split ' + config.split if config.split else ''}: "
-                f"too few for {config.world_size} rank(s) with batches of {config.batch_size}. Lower the batch size or "
-                "the number of ranks, or make more shards"
+                f"{self._source.name} holds {self.n_segments} segments: too few for {config.world_size} rank(s) with "
+                f"batches of {config.batch_size}. Lower the batch size or the number of ranks, or make more shards"
             )
         self.wait_seconds = 0.0
         self._pipeline: Pipeline | None = None
@@ -164,7 +129,7 @@ class SegmentLoader:
         own = self._identity()
         if not isinstance(state.get("checkpoint"), bytes):
             raise LoaderStateError("the loader's state is damaged: start from another checkpoint")
-        differ = [f"{name} was {state.get(name)!r}, is {value!r}" for name, value in own.items() if state.get(name) != value]
+        differ = [f"{k} was {state.get(k)!r}, is {value!r}" for k, value in own.items() if state.get(k) != value]
         if differ:
             raise LoaderStateError(f"the loader's state does not fit: {'; '.join(differ)}")
         self._checkpoint = state["checkpoint"]
@@ -188,7 +153,7 @@ def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> It
     source = _Source(replace(config, shuffle=False), torch.device(device))
     total, rank, world = source.subset.n_segments, config.rank, config.world_size
     if total == 0:
-        raise TooFewSegmentsError(f"{config.shards} holds no segment{' of split ' + config.split if config.split else ''}")
+        raise TooFewSegmentsError(f"{source.name} holds no segment")
     left = total * (rank + 1) // world - total * rank // world
     pipeline = source.build(None) if left else None
     while pipeline is not None and left:
@@ -204,6 +169,7 @@ class _Source:
     def __init__(self, config: LoaderConfig, device: torch.device) -> None:
         shards = Path(config.shards)
         info = read_info(shards)
+        self.name = f"{shards} (split {config.split})" if config.split else str(shards)
         self.fingerprint = info.fingerprint
         self._shards, self._device = shards, device
         self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-")
@@ -225,7 +191,7 @@ class _Source:
             raise ShardSetError(self._shards, f"DALI cannot start on these shards: {_gist(error)}") from error
 
     def draw(self, pipeline: Pipeline) -> SegmentBatch:
-        """Next batch of a pipeline, on the device."""
+        """Wait for the next batch of a pipeline, and put it on the device."""
         try:
             outputs = pipeline.run()  # waits until the batch is whole, on a GPU too
         except RuntimeError as error:
@@ -252,7 +218,7 @@ def _shuffled(subset: Subset, seed: int) -> Subset:
 
 
 def _gist(error: RuntimeError) -> str:
-    """The line of DALI's message that says what happened."""
+    """Pick the line of DALI's message that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     after = [i for i, line in enumerate(lines) if line.startswith("encountered:")]
     return lines[after[0] + 1] if after and after[0] + 1 < len(lines) else lines[0] if lines else "no message"

@@ -116,7 +116,7 @@ def _read_index(index: Path, tar: Path, n_segments: int) -> list[str]:
 
 
 def _extents(line: str) -> list[tuple[str, str]]:
-    """(offset, size) of each member of a sample."""
+    """Give (offset, size) of each member of a sample."""
     fields = line.split()
     if not fields or len(fields) % _FIELDS_PER_MEMBER:
         raise ValueError(f"a line of {len(fields)} fields")

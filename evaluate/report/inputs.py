@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.retrieval import Neighbourhood, neighbourhood
+from evaluate.stores import store_paths
 from evaluate.videos import Modality, Videos, load_videos, narrow, split_names, take_split
 
 if TYPE_CHECKING:
     from store.reader import EmbeddingStore
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio", "joint")
-STORE_SUFFIXES = {"pretrained": "", "untrained": "-untrained", "raw": "-raw"}
 NEIGHBOURS = 5
 
 
@@ -31,7 +31,7 @@ class Model:
 
 
 def load_models(run: Path, dataset: str) -> dict[str, Model]:
-    """Read every store of the run that is there, the pretrained encoders' first.
+    """Read the stores of the pretrained and of the untrained encoders, as far as the run has them.
 
     Raises:
         StoreError: a file is no embedding store.
@@ -39,9 +39,8 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
     """
     from store.reader import EmbeddingStore
 
-    models = {}
-    for name, suffix in STORE_SUFFIXES.items():
-        path = run / "embeddings" / f"{dataset}{suffix}.h5"
+    models: dict[str, Model] = {}
+    for name, path in store_paths(run, dataset, ("pretrained", "untrained")).items():
         if path.exists():
             with EmbeddingStore(path) as store:
                 models[name] = load_model(name, store)

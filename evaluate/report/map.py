@@ -72,7 +72,7 @@ def project(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, d) to the plane (n, 2): PCA, then t-SNE where there are at least 10."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     n, d = vectors.shape
     if n < 3 or d < 2:

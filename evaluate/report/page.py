@@ -1,7 +1,9 @@
 """RUN/report/index.html: everything about a run on one page that needs no network."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evaluate.errors import EvaluateError
 from evaluate.report.classes import build_confusion, class_bars
@@ -10,18 +12,20 @@ from evaluate.report.gallery import build_galleries
 from evaluate.report.headline import build_headline
 from evaluate.report.inputs import MODALITIES, Model, load_models
 from evaluate.report.map import build_map
-from evaluate.report.provenance import collect, n_speeds
+from evaluate.report.provenance import collect, read_config, setting
 from evaluate.report.tables import build_tables
 from evaluate.report.template import render
 from evaluate.results import RESULTS_NAME, read_results
-from preprocess.manifest import read_dataset
+from evaluate.ucf101 import pretraining_note
 from train.runlog import LOG_NAME
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_SPEEDS = [1, 2, 4, 8]
+
 
 def write_report(run: Path, shards: Path, dataset: str) -> Path:
-    """Write the page of a run and return its path; sections whose data the run lacks say so.
+    """Write the page of a run and return its path; sections whose data the run lacks are left out.
 
     Args:
         run: folder with results.json, embeddings/, log.jsonl and config.yaml.
@@ -39,16 +43,16 @@ def write_report(run: Path, shards: Path, dataset: str) -> Path:
             f"{run}: holds neither {RESULTS_NAME} nor embeddings/{dataset}.h5; "
             f"run `python -m evaluate {dataset} --run {run} --shards {shards}` first"
         )
-    info = read_dataset(shards)
-    origin = collect(run, shards, dataset, info, models)
+    text, config = read_config(run)
     tables = build_tables(results, dataset)
     page = render(
         run=run.name,
         dataset=dataset,
         headline=build_headline(tables),
         tables=tables,
-        curves=build_curves(load_log(run / LOG_NAME), n_speeds(origin.config)),
-        origin=origin,
+        curves=build_curves(load_log(run / LOG_NAME), len(setting(config, "clip", "speeds", DEFAULT_SPEEDS))),
+        origin=collect(run, shards, dataset, models, text),
+        note=_note(models, shards, config),
         **_sections(models, shards),
     )
     path = run / "report" / "index.html"
@@ -58,6 +62,13 @@ def write_report(run: Path, shards: Path, dataset: str) -> Path:
     partial.replace(path)
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
     return path
+
+
+def _note(models: Mapping[str, Model], shards: Path, config: Mapping[str, Any]) -> str:
+    """Say which test videos pretraining has seen; nothing where it read other shards."""
+    if "pretrained" not in models or Path(setting(config, "data", "shards", "")).resolve() != shards.resolve():
+        return ""
+    return pretraining_note(models["pretrained"].videos, setting(config, "data", "split", ""))
 
 
 def _sections(models: dict[str, Model], shards: Path) -> dict[str, object]:

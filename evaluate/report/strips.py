@@ -14,8 +14,8 @@ from preprocess.manifest import read_segments
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
 from preprocess.strip import decode_strip, encode_strip
 
-SOUND_RANGE_NEPER = np.log(1e6)
-"""The picture of a sound shows 60 dB below its loudest bin; less is background."""
+SOUND_RANGE_NEPER = np.log(10**4.5)
+"""The picture of a sound shows 45 dB below its loudest bin; less is background."""
 SOUND_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 246, 224]], np.float64)
 """Background to loudest; the same in the light and the dark scheme, as pictures are."""
 

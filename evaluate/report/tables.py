@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from evaluate.results import Result
+from evaluate.results import MODALITIES, Result
+from evaluate.table import model_order
 
-MODELS = ("pretrained", "scratch", "untrained", "raw", "chance")
-MODALITIES = ("video", "audio", "joint")
 RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels + log-mel"}
 TASK_ORDER = ("retrieval", "linear", "probe", "finetune")
 
@@ -81,7 +80,7 @@ def _table(test: str, results: list[Result]) -> Table:
 
 def _group(results: list[Result], columns: tuple[Column, ...]) -> tuple[ModelRows, ...]:
     """Rows of one modality."""
-    models = sorted({result.model for result in results}, key=lambda name: _position(name, MODELS))
+    models = model_order([result.model for result in results])
     own = {model: [result for result in results if result.model == model] for model in models}
     means = {model: [mean_value(own[model], column) for column in columns] for model in models}
     best = [

@@ -15,7 +15,8 @@ HEIGHT_PX = 96
 WIDTH_PX = 128
 MARGIN_PX = 40
 """The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
-DROP_SECONDS = 0.6
+DROP_SECONDS = 1.2
+N_STONES = 7
 _CAMERA_REACH_PX = MARGIN_PX - 8
 """Leaves the largest drift inside the backdrop."""
 
@@ -33,7 +34,8 @@ class Look:
         radius, other_radius: of the object and of the second object.
         noise: standard deviation of the grain.
         drift: px that the camera wanders.
-        drops_per_second: rings that spread and fade in the background.
+        drops_per_second: splashes in the background, each a spot and a ring that spreads, both fading.
+        glow: how much lighter the whole picture gets at a strike of strength 1.
 
     """
 
@@ -49,6 +51,7 @@ class Look:
     noise: float
     drift: float
     drops_per_second: float
+    glow: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Staging:
         mirrored: left and right exchanged.
         turn: the object's own rotation, radians.
         size: relative to the look's.
-        light: added to every pixel.
+        light: added to the backdrop, (HEIGHT_PX, WIDTH_PX, 1).
         camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
         other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
         drops: (n, 3): second of impact, x, y.
@@ -71,7 +74,7 @@ class Staging:
     mirrored: bool
     turn: float
     size: float
-    light: float
+    light: Pixels
     camera: NDArray[np.float64]
     other: NDArray[np.float64]
     drops: NDArray[np.float64]
@@ -88,15 +91,6 @@ def _smooth_field(rng: np.random.Generator, cells: int, shape: tuple[int, int]) 
     return top * (1 - a) + bottom * a
 
 
-def _draw_backdrop(rng: np.random.Generator) -> Pixels:
-    shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
-    picture = np.tile(rng.uniform(20, 120, size=3), (*shape, 1))
-    for cells, strength in ((1, 45), (3, 30), (9, 12)):
-        tint = rng.normal(0.8, 0.5, size=3)
-        picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
-    return np.clip(picture, 0, 150).astype(np.float32)
-
-
 def _draw_colour(rng: np.random.Generator, darkest: float, brightest: float) -> Pixels:
     """Draw a colour of any hue whose mean over R, G and B lies in a range."""
     while True:
@@ -105,13 +99,34 @@ def _draw_colour(rng: np.random.Generator, darkest: float, brightest: float) -> 
             return colour.astype(np.float32)
 
 
+def _scatter_stones(picture: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Lay still discs, much like the object but for its motion, on a backdrop (H, W, 3)."""
+    height, width = picture.shape[:2]
+    for _ in range(N_STONES):
+        y, x = rng.uniform(0, height), rng.uniform(0, width)
+        radius = rng.uniform(0.06, 0.15) * HEIGHT_PX
+        distance = np.hypot(np.arange(height)[:, None] - y, np.arange(width)[None, :] - x)
+        inside = np.clip((radius - distance) / 2 + 0.5, 0, 1)[..., None]
+        picture += inside * (_draw_colour(rng, 90, 190) - picture)
+
+
+def _draw_backdrop(rng: np.random.Generator) -> Pixels:
+    shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
+    picture = np.tile(rng.uniform(20, 120, size=3), (*shape, 1))
+    for cells, strength in ((1, 45), (3, 30), (9, 12)):
+        tint = rng.normal(0.8, 0.5, size=3)
+        picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
+    _scatter_stones(picture, rng)
+    return np.clip(picture, 0, 170).astype(np.float32)
+
+
 def draw_look(rng: np.random.Generator) -> Look:
     """Draw a group's look."""
     corners = rng.permutation([0, 3, 4, 5])
     return Look(
         backdrop=_draw_backdrop(rng),
-        colour=_draw_colour(rng, 165, 255),
-        halo_colour=_draw_colour(rng, 165, 255),
+        colour=_draw_colour(rng, 185, 255),
+        halo_colour=_draw_colour(rng, 185, 255),
         drop_colour=_draw_colour(rng, 110, 255),
         other_colour=_draw_colour(rng, 90, 200),
         corners=int(corners[0]),
@@ -120,7 +135,8 @@ def draw_look(rng: np.random.Generator) -> Look:
         other_radius=float(rng.uniform(0.05, 0.08)),
         noise=float(rng.uniform(1, 4)),
         drift=float(rng.uniform(2, 7)),
-        drops_per_second=float(rng.uniform(0.8, 2.0)),
+        drops_per_second=float(rng.uniform(0.6, 1.4)),
+        glow=float(rng.uniform(20, 45)),
     )
 
 
@@ -131,6 +147,12 @@ def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
     return reach * (waves[0] + waves[1]) / 2
 
 
+def _draw_light(rng: np.random.Generator) -> Pixels:
+    """Draw how a clip is lit: lighter and darker as a whole, and to one side."""
+    field = rng.uniform(-20, 20) + 40 * _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))
+    return field[..., None].astype(np.float32)
+
+
 def draw_staging(look: Look, rng: np.random.Generator) -> Staging:
     """Draw a clip's staging."""
     n_drops = int(rng.poisson(look.drops_per_second * (CLIP_SECONDS + DROP_SECONDS)))
@@ -138,11 +160,11 @@ def draw_staging(look: Look, rng: np.random.Generator) -> Staging:
     drop_places = rng.uniform((0, 0), (ASPECT, 1), size=(n_drops, 2))
     other_home = rng.uniform((0.2, 0.15), (ASPECT - 0.2, 0.85))
     return Staging(
-        shift=(float(rng.uniform(-0.16, 0.16)), float(rng.uniform(-0.10, 0.10))),
+        shift=(float(rng.uniform(-0.20, 0.20)), float(rng.uniform(-0.12, 0.12))),
         mirrored=bool(rng.random() < 0.5),
         turn=float(rng.uniform(0, 2 * np.pi)),
         size=float(rng.uniform(0.9, 1.1)),
-        light=float(rng.uniform(-22, 22)),
+        light=_draw_light(rng),
         camera=MARGIN_PX + rng.uniform(-_CAMERA_REACH_PX, _CAMERA_REACH_PX, size=2) + _wander(rng, look.drift),
         other=other_home + _wander(rng, 0.25),
         drops=np.column_stack([drop_seconds, drop_places]),

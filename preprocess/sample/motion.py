@@ -15,7 +15,7 @@ CLIP_SECONDS = N_FRAMES / FPS
 ASPECT = 4 / 3
 LEAD_IN_SECONDS = 1.0
 """Events start this long before the clip, so that its first sounds and halos are already under way."""
-TRAIL_LAGS_SECONDS = (0.06, 0.12, 0.18)
+TRAIL_LAGS_SECONDS = (0.09, 0.18, 0.27, 0.36)
 GRID_HZ = 1000
 
 Floats = NDArray[np.float64]

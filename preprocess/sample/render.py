@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.sample.look import DROP_SECONDS, HEIGHT_PX, WIDTH_PX, Look, Pixels, Staging, draw_staging
-from preprocess.sample.motion import ASPECT, FPS, N_FRAMES, Motion
+from preprocess.sample.motion import ASPECT, FPS, N_FRAMES, Motion, Strikes
 
-_TRAIL_OPACITY = (0.42, 0.27, 0.14)
+_TRAIL_OPACITY = (0.55, 0.38, 0.25, 0.12)
 _FLASH_SECONDS = 0.16
-_HALO_SECONDS = 0.35
+_HALO_SECONDS = 0.45
+_GLOW_SECONDS = 0.25
 
 Point = tuple[float, float]
 
@@ -95,8 +96,9 @@ def _draw_drops(canvas: Pixels, look: Look, staging: Staging, seconds: float) ->
     for impact, x, y in staging.drops:
         unit = (seconds - impact) / DROP_SECONDS
         if 0 <= unit < 1:
-            radius, opacity = 0.02 + 0.13 * unit, 0.8 * (1 - unit)
-            _draw_ring(canvas, (x, y), look.drop_colour, radius=radius, width=0.035, opacity=opacity)
+            _draw_ring(canvas, (x, y), look.drop_colour, radius=0.0, width=0.13, opacity=0.9 * (1 - unit) ** 2)
+            spread = 0.05 + 0.17 * unit
+            _draw_ring(canvas, (x, y), look.drop_colour, radius=spread, width=0.04, opacity=0.6 * (1 - unit))
 
 
 def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, centre: Point) -> float:
@@ -110,6 +112,12 @@ def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, cent
             _draw_ring(canvas, centre, look.halo_colour, radius=radius, width=0.045, opacity=opacity)
             flash = max(flash, float(strength * np.exp(-age / _FLASH_SECONDS)))
     return flash
+
+
+def _glow(strikes: Strikes, seconds: float) -> float:
+    """Light that a strike throws on the whole picture: at once, then fading; 0 to 1."""
+    ages = seconds - strikes.seconds
+    return float(np.max(strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0))
 
 
 def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t: int) -> None:
@@ -138,6 +146,7 @@ def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArr
     frames = np.empty((N_FRAMES, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     for t in range(N_FRAMES):
         canvas = _view(look.backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
+        canvas += staging.light
         _draw_drops(canvas, look, staging, t / FPS)
         other = (float(staging.other[t, 0]), float(staging.other[t, 1]))
         _draw_shape(
@@ -152,6 +161,6 @@ def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArr
         _draw_object(canvas, look, staging, motion, t)
         # One grain for the three colours, new in every frame: still noise would give the camera's path away.
         grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX, 1), dtype=np.float32)
-        canvas += grain * np.float32(look.noise) + np.float32(staging.light)
+        canvas += grain * np.float32(look.noise) + np.float32(look.glow * _glow(motion.strikes, t / FPS))
         frames[t] = np.clip(canvas, 0, 255)
     return frames

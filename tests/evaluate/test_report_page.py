@@ -269,6 +269,10 @@ addEventListener("load", async () => {
     animations: film.getAnimations().length, steps: getComputedStyle(film).animationTimingFunction,
     splits: document.querySelectorAll("tr.split:not([hidden])").length,
     dots: [...document.querySelectorAll("#plane .dot")].filter(dot => dot.style.display !== "none").length,
+    reduced: matchMedia("(prefers-reduced-motion: reduce)").matches,
+    glide: getComputedStyle(document.querySelector("#plane .dot")).transitionDuration,
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    ground: getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number),
     still: document.querySelector(".lookup:nth-of-type(2) .film").getAnimations().length,
   };
   document.querySelector('[data-switch="gallery"] input[value="audio"]').click();
@@ -321,6 +325,9 @@ def test_in_a_browser(page, tmp_path, width, options):
     assert result["still"] == 0
     assert result["splits"] == 3
     assert result["dots"] == 18
+    assert result["reduced"] == ("--force-prefers-reduced-motion" in options)
+    assert (result["glide"] == "0s") == result["reduced"]
+    assert (max(result["ground"]) < 80) == result["dark"]
     assert result["panel"] == "audio"
     assert result["audioTestDots"] == 5
     assert "test" in result["tip"]

@@ -13,7 +13,7 @@ from evaluate.report.gallery import pick_queries
 from evaluate.report.headline import build_headline
 from evaluate.report.inputs import Model
 from evaluate.report.map import align, build_map, project
-from evaluate.report.provenance import n_speeds
+from evaluate.report.provenance import read_config, setting
 from evaluate.report.strips import Quality, Segment, pick_frames, shrink, sound_picture
 from evaluate.report.tables import build_tables, column_title
 from evaluate.report.template import clock
@@ -152,8 +152,13 @@ class TestLog:
             pytest.approx(1 / 3),
             None,
         ]
-        assert n_speeds("clip:\n  speeds: [1, 2]\n") == 2
-        assert n_speeds("no: [yaml") == n_speeds("") == 4
+
+    @pytest.mark.parametrize("text", ["clip: {speeds: 3}", "clip: 1", "no: [yaml", "- 1", ""])
+    def test_settings_that_are_not_there_are_the_default(self, tmp_path: Path, text: str):
+        (tmp_path / "config.yaml").write_text(text)
+        assert setting(read_config(tmp_path)[1], "clip", "speeds", [1]) == [1]
+        (tmp_path / "config.yaml").write_text("clip: {speeds: [1, 2]}")
+        assert setting(read_config(tmp_path)[1], "clip", "speeds", [1]) == [1, 2]
 
     def test_clock(self):
         assert [clock(s) for s in (12, 250, 3900)] == ["12 s", "4 min", "1 h 05 min"]
@@ -194,7 +199,7 @@ class TestTables:
         assert (first.test, second.test) == ("ucf101", "esc50")
         assert [column_title(column) for column in first.columns] == ["R@1", "R@5", "R@50", "linear top-1"]
         assert [modality for modality, _ in first.groups] == ["video", "audio"]
-        assert [row.model for row in first.groups[0][1]] == ["pretrained", "chance", "zeta"]
+        assert [row.model for row in first.groups[0][1]] == ["pretrained", "zeta", "chance"]
 
     def test_best_is_marked_in_each_modality(self):
         rows = build_tables([result("pretrained", 0.2), result("untrained", 0.5)], "ucf101")[0].groups[0][1]

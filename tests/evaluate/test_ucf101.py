@@ -10,7 +10,7 @@ from evaluate.__main__ import main
 from evaluate.errors import SplitError
 from evaluate.results import Result, read_results, write_results
 from evaluate.table import model_order, results_table
-from evaluate.ucf101 import coverage, evaluate
+from evaluate.ucf101 import coverage, evaluate, pretraining_note
 from preprocess.manifest import read_dataset, read_sources
 from store.reader import EmbeddingStore
 
@@ -78,6 +78,18 @@ def test_coverage_says_how_many_of_the_listed_videos_are_there(make_videos):
     assert str(row) == "split 1: 2 of 2 training and 1 of 2 test videos are there"
     (row,) = coverage(videos, listed, n_classes=101)  # the official lists are longer than what was preprocessed
     assert (row.listed_train, row.listed_test) == (9537, 3783)
+
+
+def test_what_pretraining_has_seen_is_said(make_videos):
+    """Six videos; split s tests on video s - 1 and trains on the others."""
+    videos = make_videos([0, 1, 0, 1, 0, 1], video=np.eye(6))
+    sides = tuple({s: "test" if int(s) - 1 == i else "train" for s in SPLITS} for i in range(6))
+    videos = replace(videos, splits=sides)
+    note = pretraining_note(videos, "1:train")
+    assert "read 1:train" in note
+    assert "test videos of split 2, 3; held out: split 1" in note
+    assert "split 1, 2, 3; held out: none" in pretraining_note(videos, "")
+    assert pretraining_note(replace(videos, splits=tuple({"1": s["1"]} for s in sides)), "1:train") == ""
 
 
 def test_table_shows_means_in_per_cent_with_the_best_in_bold():

@@ -59,6 +59,20 @@ def test_ties_go_to_the_lower_index_wherever_the_rows_lie(backend, monkeypatch):
     np.testing.assert_array_equal(found.scores, np.ones((7, 40), np.float32))
 
 
+@pytest.mark.parametrize("backend", ["exact", "faiss-flat"])
+def test_differences_below_float32_dot_products_are_still_told_apart(backend, monkeypatch):
+    monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 600 * 40)
+    rng = np.random.default_rng(3)
+    base = rng.normal(size=600)
+    references = (base + 2e-4 * rng.normal(size=(400, 600)) * rng.random((400, 1))).astype(np.float32)
+    queries = (base + 0.2 * rng.normal(size=(6, 600))).astype(np.float32)
+    indices, _ = _slow(queries, references, 8)
+    rough = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    rough = rough @ (references / np.linalg.norm(references, axis=1, keepdims=True)).T
+    assert (np.argsort(-rough, axis=1, kind="stable")[:, :8] != indices).any(), "too easy: float32 alone would do"
+    np.testing.assert_array_equal(nearest(queries, references, 8, backend=backend).indices, indices)
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_small_whole_numbers_with_many_ties_and_zeros(data):

@@ -1,6 +1,7 @@
 """One store object in many processes: forked, spawned, and in a DataLoader."""
 
 import multiprocessing
+import os
 import pickle
 
 import numpy as np
@@ -32,6 +33,25 @@ def test_pool_workers_read_what_the_parent_reads(path, method, opened):
     with multiprocessing.get_context(method).Pool(2) as pool:
         found = pool.starmap(_sum, [(store, start) for start in starts])
     assert found == [_sum(store, start) for start in starts]
+
+
+def _opens_its_own(store: EmbeddingStore, answers) -> None:
+    inherited = store._file
+    store.column("key", [0])
+    answers.put(not inherited and bool(store._file))  # a closed h5py.File is false
+
+
+def test_a_forked_child_closes_the_inherited_handle_and_opens_its_own(path):
+    context = multiprocessing.get_context("fork")
+    store = EmbeddingStore(path)
+    assert store.n_rows == 3000
+    answers = context.Queue()
+    child = context.Process(target=_opens_its_own, args=(store, answers))  # through fork, not through pickle
+    child.start()
+    assert answers.get(timeout=60)
+    child.join()
+    assert store._file
+    assert store.column("key", [0])[0] == "00000000-00000"
 
 
 def _read_many(store: EmbeddingStore, seed: int, answers) -> None:
@@ -88,10 +108,9 @@ def test_in_a_dataloader_with_workers(path, make_rows, provenance, tmp_path, met
     from torch.utils.data import DataLoader
 
     write_part(tmp_path / "small.h5", make_rows(0, 200), provenance)
-    loader = DataLoader(
-        _Clips(EmbeddingStore(tmp_path / "small.h5")), batch_size=16, num_workers=2, multiprocessing_context=method
-    )
-    for _ in range(2):
+    clips = _Clips(EmbeddingStore(tmp_path / "small.h5"))
+    loader = DataLoader(clips, batch_size=16, num_workers=2, multiprocessing_context=method)
+    for _ in range(2 if method == "fork" else 1):
         batches = list(loader)
         vectors = np.concatenate([batch[0].numpy() for batch in batches])
         labels = np.concatenate([batch[1].numpy() for batch in batches])

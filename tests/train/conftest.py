@@ -42,10 +42,14 @@ def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
     )  # fmt: skip
     waveform = np.random.default_rng(index).normal(0, 0.1, n_frames * params.samples_per_frame).astype(np.float32)
     frames = make_frames(index, n_frames, height * scale, width * scale) if video else None
-    return Decoded(n_frames=n_frames, frames=frames, waveform=waveform if info.has_audio else None, info=info, warnings="")
+    return Decoded(
+        n_frames=n_frames, frames=frames, waveform=waveform if info.has_audio else None, info=info, warnings=""
+    )
 
 
-def write_shards(folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None) -> Path:
+def write_shards(
+    folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None
+) -> Path:
     """Write a finished set; source i has label i % 5, and split 1 says train but for every fourth, which it says test."""
     folder.mkdir(parents=True)
     length = n_frames or (lambda index: params.segment_frames - index % 4)
@@ -57,7 +61,9 @@ def write_shards(folder: Path, n_sources: int, params: ShardParams = SMALL, n_fr
         with ShardWriter(folder / f"{shard_name(shard)}.tar") as writer:
             for index in range(first, min(first + params.sources_per_shard, n_sources)):
                 splits = {"1": "test" if index % 4 == 3 else "train"}
-                source = Source(index, Path(f"{index}.mp4"), f"{index}.mp4", index % 5, f"label-{index % 5}", "", splits)
+                source = Source(
+                    index, Path(f"{index}.mp4"), f"{index}.mp4", index % 5, f"label-{index % 5}", "", splits
+                )
                 decoded = make_decoded(index, length(index), params)
                 row = source_row(source)
                 made = []

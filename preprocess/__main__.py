@@ -1,0 +1,189 @@
+"""Command line of the first stage: `python -m preprocess {shards,verify,doctor,sample}`."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from preprocess.catalogue import DATASETS
+from preprocess.errors import PreprocessError
+from preprocess.schema import PRESETS
+
+_DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
+
+_EPILOG = """\
+examples:
+  python -m preprocess sample --out data/sample
+  python -m preprocess shards --dataset ucf101 --data data/sample --out shards/sample --preset sample
+  python -m preprocess verify shards/sample
+  python -m preprocess doctor
+
+`python -m preprocess COMMAND --help` says more about each.
+"""
+
+_SHARDS_EPILOG = """\
+data sets:
+  ucf101, hmdb51   a folder a class; official lists beside the videos or in --splits
+  esc50            the folder that holds audio/ and meta/esc50.csv
+  vggsound         videos and --csv vggsound.csv
+  kinetics         videos and --csv of the split
+  folder           any folder of videos; --csv with labels if you have them
+
+examples:
+  python -m preprocess shards --dataset ucf101 --data /videos/UCF-101 --out shards/ucf101 --workers 16
+  python -m preprocess shards --dataset folder --data /archive --out shards/archive --set short_side_px=64 --set fps=10
+  python -m preprocess shards --dataset vggsound --data /vgg --csv vggsound.csv --out shards/vgg --max-failed 5000
+
+Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
+again unless --retry-failed says so; why they failed stands in OUT/manifest.parquet.
+
+exit status: 0 all well; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
+"""
+
+_VERIFY_EPILOG = """\
+examples:
+  python -m preprocess verify shards/ucf101
+  python -m preprocess verify shards/ucf101 --workers 16
+
+Reads every byte: archives, indices, film strips, log-mels, checksums, manifest, leftover files.
+exit status: 0 whole; 1 something is wrong, a line each; 2 it could not be looked into.
+"""
+
+_SAMPLE_EPILOG = """\
+examples:
+  python -m preprocess sample --out data/sample
+  python -m preprocess sample --out /tmp/tiny --groups 4 --clips 1 --seed 3
+
+The same seed gives the same videos. What is there already is kept.
+"""
+
+_DOCTOR_EPILOG = """\
+example:
+  python -m preprocess doctor --out /big/disk/shards
+
+exit status: 0 ready (notes are no errors); 1 something is broken.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{shards,verify,doctor,sample}")
+    _add_shards(
+        commands.add_parser("shards", help="turn a data set into shards", epilog=_SHARDS_EPILOG, formatter_class=raw)
+    )
+    verify = commands.add_parser("verify", help="check a shard set", epilog=_VERIFY_EPILOG, formatter_class=raw)
+    verify.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
+    _add_workers(verify)
+    doctor = commands.add_parser("doctor", help="is this machine ready?", epilog=_DOCTOR_EPILOG, formatter_class=raw)
+    doctor.add_argument("--out", type=Path, metavar="DIR", help="look at the disk of this folder (default: here)")
+    sample = commands.add_parser(
+        "sample", help="render the embedded sample videos", epilog=_SAMPLE_EPILOG, formatter_class=raw
+    )
+    sample.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
+    sample.add_argument("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
+    sample.add_argument(
+        "--groups", type=_positive, default=25, metavar="N", help="looks and voices (default: %(default)s)"
+    )
+    sample.add_argument(
+        "--clips", type=_positive, default=2, metavar="N", help="clips a group and class (default: %(default)s)"
+    )
+    _add_classes(sample)
+    _add_workers(sample)
+    return parser
+
+
+def _add_shards(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, choices=DATASETS, help="how the files lie and are labelled")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the raw videos or sounds")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default, for sounds alone: audio)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset; may be repeated"
+    )
+    parser.add_argument("--splits", type=Path, metavar="DIR", help="folder of the official lists (ucf101, hmdb51)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="table of labels and splits (the other data sets)")
+    _add_classes(parser)
+    _add_workers(parser)
+    parser.add_argument(
+        "--max-failed", type=_count, default=0, metavar="N", help="this many failed sources are no error (default: 0)"
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="try sources again that failed in an earlier run")
+    parser.add_argument(
+        "--max-hours", type=float, default=6.0, metavar="H", help="longest source that is read (default: %(default)g)"
+    )
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    n_processors = len(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--workers", type=_positive, default=n_processors, metavar="N", help="processes (default: one a processor)"
+    )
+
+
+def _add_classes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these classes (default: all)")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+class _Stopped(KeyboardInterrupt):
+    """The process was asked to end by a signal other than Ctrl-C's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise _Stopped(number)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    from preprocess import commands
+
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    run = {"shards": commands.shards, "verify": commands.verify, "doctor": commands.doctor, "sample": commands.sample}
+    try:
+        return run[arguments.command](arguments)
+    except PreprocessError as error:
+        errors.print(f"error: {error}", markup=False, style="red")
+        return 2
+    except _Stopped as stopped:
+        errors.print("stopped; the same command goes on where it was")
+        return 128 + stopped.number
+    except KeyboardInterrupt:
+        errors.print("stopped; the same command goes on where it was")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
