@@ -1,4 +1,4 @@
-"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,report}`."""
+"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,report,publish}`."""
 
 import argparse
 import logging
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,report}")
+    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,report,publish}")
     embed = commands.add_parser("embed", help="clips of any shard set to an embedding store (HDF5)")
     _add_common(embed)
     _add_embedding(embed, "pretrained")
@@ -75,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page with table, gallery and map")
     _add_common(report)
     report.set_defaults(command=_report)
+    publish = commands.add_parser("publish", help="a run's results to docs/results, and the tables in the docs from there")
+    publish.add_argument("--run", type=Path, required=True, help="folder of the run")
+    publish.add_argument("--name", required=True, help="of the published list, such as demo")
+    publish.add_argument("--made-by", required=True, help="the command that makes these numbers")
+    publish.set_defaults(command=_publish)
     return parser
 
 
@@ -171,6 +176,16 @@ def _ucf101(arguments: argparse.Namespace) -> None:
     path = arguments.run / RESULTS_NAME
     console.print(results_table(update_results(path, results), dataset))
     console.print(f"every split's numbers: {path}", highlight=False, soft_wrap=True)
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from evaluate.publish import fill_tables, publish
+
+    root = Path.cwd()
+    console.print(f"{publish(arguments.run, arguments.name, arguments.made_by, root)}: written")
+    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        if count := fill_tables(page, root):
+            console.print(f"{page}: {count} tables written anew")
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -47,8 +47,10 @@ def shard_findings(folder: Path, part: Part) -> Iterator[Finding]:
             yield Finding(path, "", "has segments but no archive")
         return
     tar = folder / part.file.name
-    if part.file.name != f"{shard_name(part.shard)}.tar" or len(segments) != part.file.n_segments:
-        yield Finding(path, "", "names another archive, or another number of segments, than it has rows")
+    if part.file.n_segments != len(segments):
+        yield Finding(path, "", f"speaks of {part.file.n_segments} segments but has {len(segments)} rows of them")
+    if tar.name != f"{shard_name(part.shard)}.tar":
+        yield Finding(path, "", f"speaks of {tar.name!r}, the archive of another shard")
         return
     if not tar.is_file():
         yield Finding(tar, "", "is missing: run the command that made the shards again")

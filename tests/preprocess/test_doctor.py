@@ -17,7 +17,8 @@ def test_this_machine_is_ready():
     checks = {check.name: check for check in doctor.check()}
     assert not [check for check in checks.values() if check.status == "broken"]
     assert set(checks) >= {
-        "Python", "torch", "torchvision", "torchaudio", "DALI", "webdataset", "h5py", "ffmpeg", "GPU", "disk", "shared memory",
+        "Python", "torch", "torchvision", "torchaudio", "DALI", "webdataset", "h5py", "ffmpeg", "GPU",
+        "disk", "shared memory",
     }  # fmt: skip
     assert "CUDA build" in checks["torchaudio"].found
 

@@ -1,7 +1,6 @@
 """One store object in many processes: forked, spawned, and in a DataLoader."""
 
 import multiprocessing
-import os
 import pickle
 
 import numpy as np

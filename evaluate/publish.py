@@ -1,0 +1,116 @@
+"""Numbers into the docs: results of a run to docs/results/NAME.json, and tables in Markdown from these files.
+
+A table stands between `<!-- table: NAME test=ucf101 split=1 -->` and `<!-- end table -->` and is written anew from the
+file; `split=mean` asks for the mean over splits. Nobody types a number.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evaluate.errors import ResultsError
+from evaluate.results import MODALITIES, RESULTS_NAME, Result, read_results, write_results
+from evaluate.table import COLUMNS, model_order
+
+RESULTS_DIR = Path("docs/results")
+_TABLE = re.compile(r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+) -->\n).*?(<!-- end table -->)", re.DOTALL)
+
+
+def publish(run: Path, name: str, command: str, root: Path, **facts: Any) -> Path:
+    """Copy a run's results to docs/results/NAME.json with where they come from.
+
+    Args:
+        run: folder of the run.
+        name: of the published list, such as "demo".
+        command: that makes these numbers.
+        root: of the repository.
+        facts: more for the header.
+
+    Raises:
+        ResultsError: the run has no results.
+    """
+    results = read_results(run / RESULTS_NAME)
+    if not results:
+        raise ResultsError(run / RESULTS_NAME, "is not there or empty; evaluate the run first")
+    training = run / "training.json"
+    header = {
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": _commit(root),
+        "machine": machine(),
+        "training": json.loads(training.read_text(encoding="utf-8")) if training.exists() else None,
+        **facts,
+    }
+    path = root / RESULTS_DIR / f"{name}.json"
+    write_results(path, results, header)
+    return path
+
+
+def _commit(root: Path) -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    """Processor, cores and memory in a line, such as "AMD EPYC, 2 cores, 24 GiB, Linux"."""
+    model, memory = platform.processor() or platform.machine(), ""
+    cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+    if cpuinfo.exists():
+        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
+        model = names[0] if names else model
+    if meminfo.exists():
+        kib = re.search(r"MemTotal:\s*(\d+)", meminfo.read_text(encoding="utf-8"))
+        memory = f", {int(kib[1]) / 2**20:.0f} GiB" if kib else ""
+    return f"{model}, {os.cpu_count()} cores{memory}, no GPU used, {platform.system()}"
+
+
+def fill_tables(page: Path, root: Path) -> int:
+    """Write every marked table of a Markdown page anew; returns how many there are.
+
+    Raises:
+        ResultsError: a marker names results that are not published.
+    """
+    text = page.read_text(encoding="utf-8")
+    found = 0
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal found
+        found += 1
+        path = root / RESULTS_DIR / f"{match['name']}.json"
+        results = read_results(path)
+        split = None if match["split"] == "mean" else int(match["split"])
+        rows = [r for r in results if r.test == match["test"] and r.split == split]
+        if not rows:
+            raise ResultsError(path, f"has nothing for {match['test']}, split {match['split']} (asked by {page})")
+        return f"{match[1]}\n{markdown_table(rows)}\n{_source(path, page)}\n\n{match[5]}"
+
+    page.write_text(_TABLE.sub(replace, text), encoding="utf-8")
+    return found
+
+
+def markdown_table(results: Sequence[Result]) -> str:
+    """Rows = modality and model, columns = R@k and linear top-1, per cent."""
+    values = {(r.modality, r.model, (r.task, r.metric)): r for r in results}
+    names = ["linear" if task == "linear" else metric for task, metric in COLUMNS]
+    lines = [f"| modality | model | {' | '.join(names)} | videos asked |", "|---|---" + "|---:" * (len(COLUMNS) + 1) + "|"]
+    for modality in MODALITIES:
+        for model in model_order([r.model for r in results if r.modality == modality]):
+            row = [values.get((modality, model, column)) for column in COLUMNS]
+            cells = [f"{100 * r.value:.1f}" if r else "-" for r in row]
+            n = max((r.n for r in row if r), default=0)
+            lines.append(f"| {modality} | {model} | {' | '.join(cells)} | {n} |")
+    return "\n".join(lines)
+
+
+def _source(path: Path, page: Path) -> str:
+    header = json.loads(path.read_text(encoding="utf-8"))[0]["header"]
+    training = header.get("training") or {}
+    trained = f", {training['steps']} steps in {training['seconds']:.0f} s" if training else ""
+    link = os.path.relpath(path, page.parent)
+    return f"\n`{header['command']}`{trained}; {header['machine']}; {header['date']}, commit {header['commit']} ([data]({link}))."

@@ -1,0 +1,54 @@
+"""Published numbers: copied with their origin, and the docs' tables follow the files."""
+
+import json
+
+import pytest
+
+from evaluate.errors import ResultsError
+from evaluate.publish import fill_tables, publish
+from evaluate.results import RESULTS_NAME, Result, read_results, write_results
+
+PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
+
+
+def results():
+    return [
+        Result("ucf101", "retrieval", 1, "video", model, "R@1", value, 20) for model, value in (("raw", 0.1), ("pretrained", 0.512))
+    ] + [Result("ucf101", "linear", None, "video", "pretrained", "top-1", 0.9, 60)]
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "runs" / "demo"
+    write_results(folder / RESULTS_NAME, results())
+    (folder / "training.json").write_text(json.dumps({"steps": 7, "seconds": 3.4}))
+    return folder
+
+
+def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_path):
+    path = publish(run, "demo", "make demo", tmp_path)
+    assert list(read_results(path)) == results()
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE)
+    assert fill_tables(page, tmp_path) == 1
+    text = page.read_text()
+    assert "| video | pretrained | 51.2 | - | - | - | - | - | 20 |" in text
+    assert text.index("pretrained") < text.index("raw")
+    assert "`make demo`, 7 steps in 3 s" in text
+    assert "(results/demo.json)" in text
+    assert "old" not in text
+    assert text.endswith("\n\ntail\n")
+    assert "90.0" not in text  # the mean is another table
+    again = page.read_text()
+    fill_tables(page, tmp_path)
+    assert page.read_text() == again
+
+
+def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_path):
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE.replace("split=1", "split=3"))
+    with pytest.raises(ResultsError, match="split 3"):
+        fill_tables(page, tmp_path)
+    with pytest.raises(ResultsError, match="evaluate the run first"):
+        publish(tmp_path / "nothing", "demo", "make demo", tmp_path)

@@ -1,0 +1,258 @@
+"""The command line as users and service managers treat it: exit statuses, Ctrl-C, kill, two at once, dying decoders."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from preprocess.__main__ import main
+from preprocess.catalogue import open_catalogue
+from preprocess.executable import ffmpeg_executable
+from preprocess.executors import SerialExecutor
+from preprocess.manifest import read_dataset, read_sources
+from preprocess.pipeline import build
+from preprocess.selection import changed_params
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = ("short_side_px=32", "segment_seconds=0.8", "sources_per_shard=2", "n_mels=32")
+PARAMS = changed_params("default", SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
+    """Eleven sources in six shards, all of them readable."""
+    folder = tmp_path_factory.mktemp("clips")
+    clip = write_clip(tmp_path_factory.mktemp("raw") / "clip.mp4", counter_frames(50, 48, 64), 25, tone(2.0))
+    for number in range(11):
+        shutil.copy(clip, folder / f"clip {number:02d}.mp4")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(clips, tmp_path_factory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("reference") / "shards"
+    build(open_catalogue("folder", clips), out, PARAMS, executor=SerialExecutor())
+    return _bytes(out)
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _command(clips: Path, out: Path, *options: str, workers: int = 2) -> list[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "preprocess",
+        "shards",
+        "--dataset",
+        "folder",
+        "--data",
+        str(clips),
+        "--out",
+        str(out),
+    ]
+    settings = [text for setting in SETTINGS for text in ("--set", setting)]
+    return [*command, *settings, "--workers", str(workers), *options]
+
+
+def _start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _run(command: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    process = _start(command, **environment)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _wait_for(condition, process: "subprocess.Popen[str]", seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _is_group_gone(group: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("command", [[], ["shards"], ["verify"], ["doctor"], ["sample"]])
+def test_help_reads_well_and_has_examples(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--help"])
+    text = capsys.readouterr().out
+    assert "example" in text
+    assert f"python -m preprocess {' '.join(command)}".strip() in text
+    assert max(len(line) for line in text.splitlines()) <= 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--set", "fps"], "write NAME=VALUE"),
+        (["--set", "frames=3"], "NAME one of media, fps"),
+        (["--set", "n_mels=many"], "n_mels is a whole number"),
+        (["--set", "fps=7"], "whole number of log-mel columns a frame"),
+        (["--classes", "Juggling"], "has no source of class Juggling; there are no labels at all"),
+        (["--preset", "audio"], "folder is video, the preset for audio"),
+    ],
+)
+def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, words, capsys):
+    base = ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(tmp_path / "out")]
+    assert main([*base, *arguments]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert error.startswith("error: ")
+    assert words in error
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):
+    out = tmp_path / "[red]shards"
+    build(open_catalogue("folder", clips), out, PARAMS, executor=SerialExecutor())
+    (out / "notes.txt").touch()
+    assert main(["verify", str(out)]) == 1
+    assert "[red]shards/notes.txt: belongs to no finished shard" in capsys.readouterr().out
+    assert main(["verify", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_bytes_do_not_depend_on_the_number_of_processes(clips, reference, tmp_path, workers):
+    done = _run(_command(clips, tmp_path / "shards", workers=workers))
+    assert done.returncode == 0, done.stderr
+    assert "11 of 11 sources -> 33 segments" in done.stdout
+    assert "11/11 sources, 0 failed" in done.stderr
+    assert _bytes(tmp_path / "shards") == reference
+    assert main(["verify", str(tmp_path / "shards"), "--workers", "2"]) == 0
+
+
+@pytest.mark.slow
+def test_exit_status_follows_max_failed(clips, tmp_path):
+    data = shutil.copytree(clips, tmp_path / "data")
+    (data / "x.mp4").write_text("no video")
+    (data / "y.mp4").write_bytes(b"")
+    done = _run(_command(data, tmp_path / "shards"))
+    assert done.returncode == 1
+    assert "failed sources: 2" in done.stdout
+    assert "empty file" in done.stdout
+    assert _run(_command(data, tmp_path / "shards", "--max-failed", "2")).returncode == 0
+    only_bad = tmp_path / "bad"
+    only_bad.mkdir()
+    shutil.copy(data / "x.mp4", only_bad)
+    done = _run(_command(only_bad, tmp_path / "bad shards"))
+    assert done.returncode == 2
+    assert "none of the 1 sources could be read" in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["group", "first process"])
+def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, tmp_path, whom):
+    out = tmp_path / "shards"
+    rng = random.Random(whom)
+    n_killed = 0
+    for _ in range(12):
+        n_parts = len(list(out.glob("*.parquet"))) if out.exists() else 0
+        process = _start(_command(clips, out))
+        _wait_for(lambda: any(out.glob("*.tmp")) or len(list(out.glob("*.parquet"))) > n_parts, process)  # noqa: B023
+        time.sleep(rng.uniform(0, 0.15))
+        if process.poll() is None:
+            n_killed += 1
+            if whom == "group":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.communicate()
+        assert _is_group_gone(process.pid, 10), "a process has outlived the run"
+        if process.returncode == 0:
+            break
+    assert n_killed >= 2
+    done = _run(_command(clips, out))
+    assert done.returncode == 0, done.stderr
+    assert _bytes(out) == reference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_asked_to_stop_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
+    """The signal goes to the whole group, as from a terminal or a service manager: ffmpeg must not act on it."""
+    out = tmp_path / "shards"
+    process = _start(_command(clips, out))
+    _wait_for(lambda: any(out.glob("*.parquet")), process)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert "stopped; the same command goes on where it was" in err
+    assert "Traceback" not in err
+    assert _is_group_gone(process.pid, 10)
+    left = _bytes(out)
+    assert not [name for name in left if name.startswith(".")]
+    assert left.items() <= reference.items()
+    assert _run(_command(clips, out)).returncode == 0
+    assert _bytes(out) == reference
+
+
+@pytest.mark.slow
+def test_of_two_runs_on_one_folder_the_second_refuses(clips, reference, tmp_path):
+    out = tmp_path / "shards"
+    first = _start(_command(clips, out))
+    _wait_for(lambda: (out / ".lock").exists(), first)
+    second = _run(_command(clips, out))
+    _, err = first.communicate(timeout=300)
+    assert second.returncode == 2
+    assert f"another run is at work here (process {first.pid} on" in " ".join(second.stderr.split())
+    assert first.returncode == 0, err
+    assert _bytes(out) == reference
+
+
+@pytest.mark.slow
+def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, tmp_path):
+    """A stand-in for a crash in a codec: an ffmpeg that takes the process that started it along."""
+    data = shutil.copytree(clips, tmp_path / "data")
+    (data / "clip 04.mp4").rename(data / "clip 04 deadly.mp4")
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(
+        "#!/bin/sh\n"
+        'for fd in /proc/$$/fd/*; do case "$(readlink $fd)" in *deadly.mp4) kill -9 $PPID; sleep 1;; esac; done\n'
+        f'exec "{ffmpeg_executable()}" "$@"\n'
+    )
+    fake.chmod(0o755)
+    done = _run(_command(data, tmp_path / "shards", "--max-failed", "1"), AVTEMPO_FFMPEG=str(fake))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("the process that read clip 04 deadly.mp4 ended: signal SIGKILL") == 2
+    sources = read_sources(tmp_path / "shards").set_index("source")
+    assert sources.loc["clip 04 deadly.mp4", "reason"] == "the process that read it ended twice: signal SIGKILL"
+    assert (sources["status"] == "failed").sum() == 1
+    assert read_dataset(tmp_path / "shards").n_segments == 30
+    assert main(["verify", str(tmp_path / "shards")]) == 0
+
+
+@pytest.mark.slow
+def test_sample_then_shards_as_the_readme_has_it(tmp_path):
+    small = ["--groups", "1", "--clips", "1", "--classes", "bounce_dying", "bounce_growing"]
+    assert main(["sample", "--out", str(tmp_path / "data"), *small]) == 0
+    arguments = ["--dataset", "ucf101", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "shards")]
+    assert main(["shards", *arguments, "--preset", "sample"]) == 0
+    info = read_dataset(tmp_path / "shards")
+    assert (info.n_sources, info.n_segments, len(info.label_names)) == (2, 2, 2)
