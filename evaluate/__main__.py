@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page with table, gallery and map")
     _add_common(report)
     report.set_defaults(command=_report)
-    publish = commands.add_parser("publish", help="a run's results to docs/results, and the tables in the docs from there")
+    publish = commands.add_parser(
+        "publish", help="a run's results to docs/results, and the tables in the docs from there"
+    )
     publish.add_argument("--run", type=Path, required=True, help="folder of the run")
     publish.add_argument("--name", required=True, help="of the published list, such as demo")
     publish.add_argument("--made-by", required=True, help="the command that makes these numbers")

@@ -19,7 +19,9 @@ from evaluate.results import MODALITIES, RESULTS_NAME, Result, read_results, wri
 from evaluate.table import COLUMNS, model_order
 
 RESULTS_DIR = Path("docs/results")
-_TABLE = re.compile(r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+) -->\n).*?(<!-- end table -->)", re.DOTALL)
+_TABLE = re.compile(
+    r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+) -->\n).*?(<!-- end table -->)", re.DOTALL
+)
 
 
 def publish(run: Path, name: str, command: str, root: Path, **facts: Any) -> Path:
@@ -53,7 +55,9 @@ def publish(run: Path, name: str, command: str, root: Path, **facts: Any) -> Pat
 
 
 def _commit(root: Path) -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"
 
 
@@ -98,7 +102,10 @@ def markdown_table(results: Sequence[Result]) -> str:
     """Rows = modality and model, columns = R@k and linear top-1, per cent."""
     values = {(r.modality, r.model, (r.task, r.metric)): r for r in results}
     names = ["linear" if task == "linear" else metric for task, metric in COLUMNS]
-    lines = [f"| modality | model | {' | '.join(names)} | videos asked |", "|---|---" + "|---:" * (len(COLUMNS) + 1) + "|"]
+    lines = [
+        f"| modality | model | {' | '.join(names)} | videos asked |",
+        "|---|---" + "|---:" * (len(COLUMNS) + 1) + "|",
+    ]
     for modality in MODALITIES:
         for model in model_order([r.model for r in results if r.modality == modality]):
             row = [values.get((modality, model, column)) for column in COLUMNS]

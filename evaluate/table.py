@@ -23,7 +23,7 @@ def results_table(results: Sequence[Result], test: str) -> Table:
     values = {(r.modality, r.model, _column(r)): r for r in means}
     table = Table(title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left")
     for name in ("modality", "model"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True, min_width=10)
     for task, metric in COLUMNS:
         table.add_column("linear" if task == "linear" else metric, justify="right")
     table.add_column("queries", justify="right")

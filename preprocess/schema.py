@@ -68,7 +68,9 @@ class ShardParams:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
         if self.short_side_px < FRAME_HEIGHT_MULTIPLE_PX or self.short_side_px % FRAME_HEIGHT_MULTIPLE_PX:
-            raise ValueError(f"short_side_px must be a multiple of {FRAME_HEIGHT_MULTIPLE_PX}, not {self.short_side_px}")
+            raise ValueError(
+                f"short_side_px must be a multiple of {FRAME_HEIGHT_MULTIPLE_PX}, not {self.short_side_px}"
+            )
         if not 1 <= self.jpeg_quality <= 100:
             raise ValueError(f"jpeg_quality is 1 to 100, not {self.jpeg_quality}")
         if not self.hop_length <= self.win_length <= self.n_fft:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from train.config import PRESETS_DIR, load_config
+from train.config import PRESETS_DIR, Config, load_config
 from train.errors import TrainError
 
 EPILOG = """\
@@ -35,7 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
             name, help=text, description=text, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         command.add_argument("--preset", default="sample", help=f"preset or YAML file; presets: {names}")
-        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset"
+        )
         if name == "pretrain":
             command.add_argument("--run", type=Path, required=True, help="directory of the run")
             command.add_argument("--shards", help="shard directory, short for --set data.shards=...")
@@ -64,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _pretrain(args: argparse.Namespace, config: "Config") -> int:  # noqa: F821
+def _pretrain(args: argparse.Namespace, config: Config) -> int:
     import torch
 
     from train.distributed import join_world, leave_world

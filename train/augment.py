@@ -32,7 +32,9 @@ def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator:
     n, t, h, w, _ = clips.shape
     # The time axis rides along as channels: one sampling grid a clip, not a frame.
     planes = clips.permute(0, 1, 4, 2, 3).reshape(n, t * 3, h, w).float()  # (N, T*3, H, W)
-    grid = F.affine_grid(_crop_matrices(n, config, clips.device, generator), [n, t * 3, crop_px, crop_px], False)
+    grid = F.affine_grid(
+        _crop_matrices(n, config, clips.device, generator), [n, t * 3, crop_px, crop_px], align_corners=False
+    )
     planes = F.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     matrix, offset = _colour_matrices(planes.view(n, t, 3, -1), config, generator)
     pixels = planes.view(n, t, 3, crop_px * crop_px)
@@ -73,7 +75,9 @@ def _colour_matrices(
     angle = _uniform(-config.hue_turns, config.hue_turns, n, device, generator) * (2 * math.pi)
 
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    turn = torch.stack([one, zero, zero, zero, cos * saturation, -sin * saturation, zero, sin * saturation, cos * saturation], 1)
+    turn = torch.stack(
+        [one, zero, zero, zero, cos * saturation, -sin * saturation, zero, sin * saturation, cos * saturation], 1
+    )
     matrix = _FROM_YIQ.to(device) @ turn.view(n, 3, 3) @ _TO_YIQ.to(device)
     gain = brightness * contrast
     # Contrast turns about the clip's mean grey, not a frame's: a frame's own mean would flicker.

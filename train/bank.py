@@ -41,7 +41,7 @@ class Bank(nn.Module):
     has_audio: Tensor
     cursor: Tensor
 
-    def __init__(self, config: BankConfig, dim: int):
+    def __init__(self, config: BankConfig, dim: int) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("video", torch.zeros(config.size, dim))

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import pickle  # noqa: S403 - for the name of its exception; torch.load(weights_only=True) raises it
+import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         partial.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: could not be written ({error}); free some disk space and start again") from error
+        raise CheckpointError(
+            f"{path}: could not be written ({error}); free some disk space and start again"
+        ) from error
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:

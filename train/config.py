@@ -1,7 +1,7 @@
 """The configuration of a run: one frozen dataclass a concern, YAML presets, overrides, unknown keys refused."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,12 +154,12 @@ class Config:
             raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as saved with the run."""
-        return asdict(self)
+        """Plain values (lists, not tuples), as saved with the run."""
+        return TypeAdapter(Config).dump_python(self, mode="json")
 
     def to_yaml(self) -> str:
         """The YAML that `load_config` reads back to an equal Config."""
-        return yaml.safe_dump(TypeAdapter(Config).dump_python(self, mode="json"), sort_keys=False)
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
 
 
 def config_from_dict(values: dict[str, Any], origin: str) -> Config:

@@ -62,7 +62,7 @@ def gather(x: Tensor) -> Tensor:
 
 
 def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
-    """total / count with the count of all ranks, scaled so that DDP's averaging gives the joint batch's mean.
+    """Total / count with the count of all ranks, scaled so that DDP's averaging gives the joint batch's mean.
 
     Each rank holds the sum of its own losses; DDP averages gradients over W ranks, so the share of this rank is
     W * total / sum of counts. Without this a rank with few valid rows would weigh them too much.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,7 +15,9 @@ class Factored3d(nn.Module):
     width between the two, which a small network can afford.
     """
 
-    def __init__(self, c_in: int, c_out: int, *, stride_space: int = 1, stride_time: int = 1, kernel_px: int = 3):
+    def __init__(
+        self, c_in: int, c_out: int, *, stride_space: int = 1, stride_time: int = 1, kernel_px: int = 3
+    ) -> None:
         super().__init__()
         self.space = nn.Conv3d(
             c_in, c_out, (1, kernel_px, kernel_px), (1, stride_space, stride_space),
@@ -35,7 +36,7 @@ class Factored3d(nn.Module):
 class Residual(nn.Module):
     """A convolution with a short cut around it; the short cut is projected where the shape changes."""
 
-    def __init__(self, body: nn.Module, shortcut: nn.Module):
+    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.body, self.shortcut = body, shortcut
 
@@ -51,7 +52,7 @@ class TinyVideo(nn.Module):
     that motion between neighbouring frames is seen before it is averaged.
     """
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.stem = Factored3d(3, width, stride_space=4, kernel_px=7)
         widths, time_strides = [width, 2 * width, 4 * width, 8 * width], [1, 1, 2, 2]
@@ -78,16 +79,14 @@ class TinyVideo(nn.Module):
 class TinyAudio(nn.Module):
     """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 8 * width). Columns are halved twice only."""
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(1, width, (7, 5), (2, 1), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         stages: list[nn.Module] = []
         c_in = width
-        for c, stride in zip(
-            [width, 2 * width, 4 * width, 8 * width], [(2, 1), (2, 2), (2, 2), (2, 1)], strict=True
-        ):
+        for c, stride in zip([width, 2 * width, 4 * width, 8 * width], [(2, 1), (2, 2), (2, 2), (2, 1)], strict=True):
             body = nn.Sequential(
                 nn.Conv2d(c_in, c, 3, stride, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True),
                 nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c),
@@ -109,7 +108,7 @@ class Encoders(nn.Module):
     `video` and `audio` give features, `project_video` and `project_audio` the L2-normalised contrastive embeddings.
     """
 
-    def __init__(self, video: nn.Module, audio: nn.Module, video_dim: int, audio_dim: int, config: ModelConfig):
+    def __init__(self, video: nn.Module, audio: nn.Module, video_dim: int, audio_dim: int, config: ModelConfig) -> None:
         super().__init__()
         self.video_net, self.audio_net = video, audio
         self.video_dim, self.audio_dim = video_dim, audio_dim
@@ -146,11 +145,7 @@ def _torchvision_video(name: str) -> tuple[nn.Module, int]:
     from torchvision.models import video as models
 
     if name == "s3d":
-        net = models.s3d()
-        # Pooled over whatever time and space are left: the stock 7x7 window expects 224 px.
-        net.avgpool = nn.AdaptiveAvgPool3d(1)
-        net.classifier = nn.Flatten()
-        return _FlatS3d(net), 1024
+        return _FlatS3d(models.s3d().features), 1024
     builders: dict[str, Callable[[], nn.Module]] = {"r2plus1d_18": models.r2plus1d_18, "r3d_18": models.r3d_18}
     net = builders[name]()
     net.fc = nn.Identity()
@@ -158,14 +153,14 @@ def _torchvision_video(name: str) -> tuple[nn.Module, int]:
 
 
 class _FlatS3d(nn.Module):
-    """torchvision's S3D averages its logits over three axes; features come before that."""
+    """S3D's features, pooled over whatever time and space are left: torchvision's own pooling expects 224 px."""
 
-    def __init__(self, net: nn.Module):
+    def __init__(self, features: nn.Module) -> None:
         super().__init__()
-        self.features, self.avgpool = net.features, net.avgpool
+        self.features = features
 
     def forward(self, clips: Tensor) -> Tensor:
-        return torch.flatten(self.avgpool(self.features(clips)), 1)
+        return self.features(clips).mean(dim=(2, 3, 4))
 
 
 def _audio_resnet18() -> tuple[nn.Module, int]:

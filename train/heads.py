@@ -31,7 +31,7 @@ class Model(nn.Module):
     A head whose term has weight 0 is not built.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         super().__init__()
         self.encoders = build_encoders(config.model)
         video, audio, hidden = self.encoders.video_dim, self.encoders.audio_dim, config.model.head_hidden
@@ -95,4 +95,6 @@ class Model(nn.Module):
 
 
 def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(d_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, d_out))
+    return nn.Sequential(
+        nn.Linear(d_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, d_out)
+    )

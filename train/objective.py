@@ -93,7 +93,7 @@ class _Contrast:
     def __init__(
         self, outputs: Outputs, segments: Segments, bank: Bank, config: Config, use_bank: bool,  # noqa: FBT001
         generator: torch.Generator,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.embeddings = {"video": outputs.video.chunk(2), "audio": outputs.audio.chunk(2)}
         self.segments, self.bank, self.config = segments, bank, config
         self.use_bank, self.generator = use_bank, generator

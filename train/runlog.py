@@ -51,7 +51,7 @@ def _finite(value: Any) -> Any:
 class RunLog:
     """Writes a run's records; a resumed run drops those after its checkpoint and goes on."""
 
-    def __init__(self, run_dir: Path, total_steps: int, resumed_step: int):
+    def __init__(self, run_dir: Path, total_steps: int, resumed_step: int) -> None:
         self.path = run_dir / LOG_NAME
         self.total_steps = total_steps
         self.started, self.first_step = time.monotonic(), resumed_step

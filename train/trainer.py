@@ -41,7 +41,7 @@ _SETTINGS_FREE_TO_CHANGE = ("name", "steps", "log_every", "checkpoint_every")
 class Trainer:
     """One run in one directory: config.yaml, log.jsonl, tensorboard/, checkpoints/."""
 
-    def __init__(self, config: Config, run_dir: Path, world: World):
+    def __init__(self, config: Config, run_dir: Path, world: World) -> None:
         self.config, self.run_dir, self.world = config, run_dir, world
         self.dataset = read_dataset(Path(config.data.shards))
         self.step, self.seconds = 0, 0.0
@@ -50,9 +50,11 @@ class Trainer:
         self.model = Model(config).to(world.device)
         self.bank = Bank(config.bank, config.model.projection_dim).to(world.device)
         if config.optim.channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        if world.size > 1:
-            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if world.device.type == "cuda" else self.model
+            self.model.encoders.video_net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        if world.size > 1:  # statistics of the joint batch; torch has no synchronised batch norm for CPU ranks
+            self.model = (
+                nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if world.device.type == "cuda" else self.model
+            )
         self.optimizer = build_optimizer(self.model, config.optim)
         self.loader = SegmentLoader(self._loader_config(), device=world.device)
         self.forward: nn.Module = self.model
@@ -186,7 +188,7 @@ class Trainer:
         loaders = gather_objects(self.loader.state_dict())
         if self.world.is_main:
             checkpoint = Checkpoint(
-                step=self.step, seconds=self.seconds, config=_plain(self.config),
+                step=self.step, seconds=self.seconds, config=self.config.as_dict(),
                 shard_params=self.dataset.params.as_dict(), shards_fingerprint=self.dataset.fingerprint,
                 world_size=self.world.size, model=self.model.state_dict(), bank=self.bank.state_dict(),
                 optimizer=self.optimizer.state_dict(), loaders=loaders,
@@ -197,11 +199,17 @@ class Trainer:
         saved = read_checkpoint(self.checkpoint_path, self.world.device)
         changed = _differences(config_from_dict(saved.config, str(self.checkpoint_path)), self.config)
         if changed:
-            raise RunError(f"{self.run_dir} holds a run with other settings ({'; '.join(changed)}): choose another --run")
+            raise RunError(
+                f"{self.run_dir} holds a run with other settings ({'; '.join(changed)}): choose another --run"
+            )
         if saved.shards_fingerprint != self.dataset.fingerprint:
-            raise RunError(f"{self.run_dir} was trained on other shards than {self.config.data.shards}: choose another --run")
+            raise RunError(
+                f"{self.run_dir} was trained on other shards than {self.config.data.shards}: choose another --run"
+            )
         if saved.world_size != self.world.size:
-            raise RunError(f"{self.run_dir} was trained on {saved.world_size} ranks, not {self.world.size}: start as many")
+            raise RunError(
+                f"{self.run_dir} was trained on {saved.world_size} ranks, not {self.world.size}: start as many"
+            )
         self.model.load_state_dict(saved.model)
         self.bank.load_state_dict(saved.bank)
         self.optimizer.load_state_dict(saved.optimizer)
@@ -219,7 +227,9 @@ class Trainer:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise RunError(f"{self.run_dir}: another process trains here; wait for it or choose another --run") from error
+                raise RunError(
+                    f"{self.run_dir}: another process trains here; wait for it or choose another --run"
+                ) from error
             yield
 
     @contextmanager
@@ -239,12 +249,6 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _plain(config: Config) -> dict[str, object]:
-    import yaml
-
-    return yaml.safe_load(config.to_yaml())
-
-
 def _differences(saved: Config, wanted: Config) -> list[str]:
     """`key: saved != wanted` for every setting that a resumed run may not change."""
 
@@ -254,7 +258,7 @@ def _differences(saved: Config, wanted: Config) -> list[str]:
             result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
         return result
 
-    before, after = flat(_plain(saved)), flat(_plain(wanted))
+    before, after = flat(saved.as_dict()), flat(wanted.as_dict())
     return [
         f"{key}: {before.get(key)} there, {after[key]} asked" for key in after
         if before.get(key) != after[key] and key not in (*_SETTINGS_FREE_TO_CHANGE, "data.shards", "data.num_threads")

@@ -103,7 +103,9 @@ def labels_or_ignore(labels: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, labels.long(), IGNORE)
 
 
-def gather_frames(frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int) -> Tensor:
+def gather_frames(
+    frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int
+) -> Tensor:
     """Cut one clip a segment.
 
     Args:
@@ -121,7 +123,13 @@ def gather_frames(frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tenso
 
 
 def gather_columns(
-    logmel: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int, columns_per_frame: int
+    logmel: Tensor,
+    n_frames: Tensor,
+    start: Tensor,
+    stride: Tensor,
+    reverse: Tensor,
+    length: int,
+    columns_per_frame: int,
 ) -> Tensor:
     """Cut the log-mel of one clip a segment: (B, n_mels, C) to (B, n_mels, (length - 1) * columns_per_frame + 1)."""
     n_columns = (length - 1) * columns_per_frame + 1
@@ -163,7 +171,9 @@ class EvalClips:
     span_frames: Tensor
 
 
-def eval_clips(batch: "SegmentBatch", clip: ClipConfig, *, n_clips: int, speed: int, columns_per_frame: int) -> EvalClips:
+def eval_clips(
+    batch: "SegmentBatch", clip: ClipConfig, *, n_clips: int, speed: int, columns_per_frame: int
+) -> EvalClips:
     """Cut n_clips clips at one speed, forward, spread evenly over the segment, centre crop.
 
     A segment too short for the speed is cut at the highest speed of ClipConfig.speeds that fits it.

@@ -63,7 +63,7 @@ class Staging:
         mirrored: left and right exchanged.
         turn: the object's own rotation, radians.
         size: relative to the look's.
-        light: added to the backdrop, (HEIGHT_PX, WIDTH_PX, 1).
+        light: added to the backdrop, (HEIGHT_PX, WIDTH_PX, 3).
         camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
         other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
         drops: (n, 3): second of impact, x, y.
@@ -112,7 +112,7 @@ def _scatter_stones(picture: NDArray[np.float64], rng: np.random.Generator) -> N
 
 def _draw_backdrop(rng: np.random.Generator) -> Pixels:
     shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
-    picture = np.tile(rng.uniform(20, 120, size=3), (*shape, 1))
+    picture = np.tile(rng.uniform(35, 125, size=3), (*shape, 1))
     for cells, strength in ((1, 45), (3, 30), (9, 12)):
         tint = rng.normal(0.8, 0.5, size=3)
         picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
@@ -148,9 +148,9 @@ def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
 
 
 def _draw_light(rng: np.random.Generator) -> Pixels:
-    """Draw how a clip is lit: lighter and darker as a whole, and to one side."""
-    field = rng.uniform(-20, 20) + 40 * _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))
-    return field[..., None].astype(np.float32)
+    """Draw how a clip is lit: tinted as a whole, and unevenly."""
+    uneven = _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))[..., None] * rng.uniform(20, 60, size=3)
+    return (uneven + rng.uniform(-30, 30, size=3)).astype(np.float32)
 
 
 def draw_staging(look: Look, rng: np.random.Generator) -> Staging:

@@ -69,12 +69,12 @@ class Voice:
 
 
 def _draw_timbre(rng: np.random.Generator) -> Timbre:
-    tilt = rng.uniform(0.25, 0.9)
+    tilt = rng.uniform(0.3, 0.8)
     return Timbre(
-        pitch_hz=float(np.exp(rng.uniform(np.log(260), np.log(900)))),
+        pitch_hz=float(np.exp(rng.uniform(np.log(300), np.log(700)))),
         partials=tuple(float(tilt**k * rng.uniform(0.4, 1.0)) for k in range(3)),
         stretch=float(rng.uniform(1.0, 1.12)),
-        noise_share=float(rng.uniform(0.05, 0.5)),
+        noise_share=float(rng.uniform(0.05, 0.4)),
         decay_seconds=float(rng.uniform(0.09, 0.17)),
     )
 
@@ -84,12 +84,12 @@ def draw_voice(rng: np.random.Generator) -> Voice:
     return Voice(
         timbre=_draw_timbre(rng),
         other=_draw_timbre(rng),
-        loudness=float(10 ** (rng.uniform(-22, -10) / 20)),
+        loudness=float(10 ** (rng.uniform(-20, -10) / 20)),
         other_per_second=float(rng.uniform(0.4, 1.4)),
-        other_level=float(rng.uniform(0.2, 0.6)),
-        noise_level=float(10 ** (rng.uniform(-48, -35) / 20)),
+        other_level=float(rng.uniform(0.1, 0.35)),
+        noise_level=float(10 ** (rng.uniform(-52, -38) / 20)),
         bands_db=tuple(float(level) for level in rng.uniform(-18, 6, size=8)),
-        room_level=float(rng.uniform(0.0, 0.35)),
+        room_level=float(rng.uniform(0.0, 0.25)),
         room_seconds=float(rng.uniform(0.10, 0.30)),
     )
 
@@ -156,7 +156,7 @@ def _room(dry: Samples, voice: Voice, rng: np.random.Generator) -> Samples:
 
 def render_sound(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Samples:
     """Play the clip's waveform, (N_SAMPLES,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
-    pitch = rng.uniform(-3, 3)
+    pitch = rng.uniform(-2, 2)
     gain = voice.loudness * 10 ** (rng.uniform(-3, 3) / 20)
     moved = Strikes(strikes.seconds, strikes.strength, strikes.semitones + pitch, strikes.glide)
     dry = gain * (_play(voice.timbre, moved, rng) + _other_sounds(voice, rng))

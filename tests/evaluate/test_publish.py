@@ -13,7 +13,8 @@ PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end tab
 
 def results():
     return [
-        Result("ucf101", "retrieval", 1, "video", model, "R@1", value, 20) for model, value in (("raw", 0.1), ("pretrained", 0.512))
+        Result("ucf101", "retrieval", 1, "video", model, "R@1", value, 20)
+        for model, value in (("raw", 0.1), ("pretrained", 0.512))
     ] + [Result("ucf101", "linear", None, "video", "pretrained", "top-1", 0.9, 60)]
 
 

@@ -26,7 +26,7 @@ from store.verify import verify
 from store.writer import append, join_parts, part_is_complete, write_part
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
@@ -83,7 +83,7 @@ def test_same_rows_same_bytes_at_another_time_and_place(tmp_path, make_rows, pro
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "elsewhere" / "b.h5").read_bytes()
 
 
-@settings(QUICK, max_examples=8)
+@settings(QUICK, max_examples=5)
 @given(cuts=st.lists(st.integers(0, 40), max_size=5), order=st.randoms())
 def test_joined_parts_equal_rows_written_at_once(make_rows, provenance, cuts, order):
     edges = [0, *sorted(cuts), 40]
@@ -102,8 +102,8 @@ def test_joining_across_many_blocks_equals_writing_at_once(tmp_path, make_rows, 
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 512)
     monkeypatch.setattr("store.layout.COLUMN_CHUNK_ROWS", 7)
-    for start in range(0, 300, 30):
-        write_part(tmp_path / f"{start:03d}.h5", make_rows(start, start + 30), provenance)
+    for start in range(0, 300, 60):
+        write_part(tmp_path / f"{start:03d}.h5", make_rows(start, start + 60), provenance)
     join_parts(sorted(tmp_path.glob("*.h5")), tmp_path / "joined.h5")
     write_part(tmp_path / "whole.h5", make_rows(0, 300), provenance)
     assert (tmp_path / "joined.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()

@@ -24,7 +24,9 @@ def test_with_ranges_of_nothing_it_only_normalises():
     result = augment_video(clips(), NOTHING, 16, generator())
     assert torch.allclose(result, normalise_frames(clips()), atol=1e-3)
     logmel = torch.randn(3, 8, 20, generator=generator()) * 3 - 9
-    assert torch.allclose(augment_audio(logmel, NOTHING, generator())[:, 0], normalise_logmel(logmel).clamp(min=-2), atol=1e-5)
+    assert torch.allclose(
+        augment_audio(logmel, NOTHING, generator())[:, 0], normalise_logmel(logmel).clamp(min=-2), atol=1e-5
+    )
 
 
 def test_flip_mirrors_and_grey_removes_colour():

@@ -34,7 +34,9 @@ def test_contrastive_equals_the_formula_with_masks_and_extras():
         anchor, positive, candidates, masks[0], 0.2, extra_positives=extra_pos, extra_positive_mask=masks[1],
         extra_negatives=extra_neg, extra_negative_mask=masks[2],
     )  # fmt: skip
-    assert torch.allclose(fast, slow(anchor, positive, candidates, masks[0], 0.2, extra_pos, masks[1], extra_neg, masks[2]))
+    assert torch.allclose(
+        fast, slow(anchor, positive, candidates, masks[0], 0.2, extra_pos, masks[1], extra_neg, masks[2])
+    )
 
 
 def no_extras(n, dim):
@@ -63,7 +65,15 @@ def test_gradient_is_that_of_finite_differences():
 
     def loss(x):
         return contrastive(
-            x, y, y, mask, 0.3, extra_positives=extra, extra_positive_mask=ones, extra_negatives=extra, extra_negative_mask=ones
+            x,
+            y,
+            y,
+            mask,
+            0.3,
+            extra_positives=extra,
+            extra_positive_mask=ones,
+            extra_negatives=extra,
+            extra_negative_mask=ones,
         )
 
     assert torch.autograd.gradcheck(loss, unit(4, 6, seed=7).requires_grad_())

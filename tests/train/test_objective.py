@@ -90,14 +90,21 @@ def test_two_segments_of_one_source_are_no_negatives_of_each_other():
     video = unit(8, 8).clone()
     video[1] = video[0]
     same, apart = (
-        compute(Outputs(video, unit(8, 8, seed=1), {}), segments(source=s)).terms["video_video"] for s in ((0, 0, 2, 3), range(N))
+        compute(Outputs(video, unit(8, 8, seed=1), {}), segments(source=s)).terms["video_video"]
+        for s in ((0, 0, 2, 3), range(N))
     )
     assert same < apart
 
 
 def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
     bank = Bank(CONFIG.bank, 8)
-    bank.push(unit(32, 8, seed=4), unit(32, 8, seed=5), torch.arange(32) + 10, torch.arange(32) % 2, torch.ones(32, dtype=torch.bool))
+    bank.push(
+        unit(32, 8, seed=4),
+        unit(32, 8, seed=5),
+        torch.arange(32) + 10,
+        torch.arange(32) % 2,
+        torch.ones(32, dtype=torch.bool),
+    )
     outputs = Outputs(unit(8, 8), unit(8, 8, seed=1), {})
     before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
     assert not [k for k in before.measures if k.startswith("purity")]

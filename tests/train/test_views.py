@@ -76,7 +76,9 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
             start, stride = int(plan.start[i, view]), int(plan.stride[i, view])
             at = [min(start + stride * t, int(n_frames[i]) - 1) for t in range(8)]
             last_column = int(n_frames[i]) * columns_per_frame - 1
-            columns = [min(start * columns_per_frame + stride * c, last_column) for c in range(7 * columns_per_frame + 1)]
+            columns = [
+                min(start * columns_per_frame + stride * c, last_column) for c in range(7 * columns_per_frame + 1)
+            ]
             if plan.reverse[i, view]:
                 at, columns = at[::-1], columns[::-1]
             assert torch.equal(cut[i], frames[i, at])
