@@ -44,10 +44,11 @@ class Tally:
         self._before = ShardProgress(-1, n_done_before, n_failed_before)
         self._finished = ShardProgress(-1)
         self._open: dict[int, ShardProgress] = {}
-        self._started = time.monotonic()
+        self._started: float | None = None
 
     def add(self, progress: ShardProgress) -> None:
-        """Take in a report."""
+        """Take in a report; the clock starts with the first."""
+        self._started = self._started or time.monotonic()
         if progress.is_finished:
             self._open.pop(progress.shard, None)
             self._finished = _sum([self._finished, progress])
@@ -57,7 +58,7 @@ class Tally:
     def snapshot(self) -> Snapshot:
         """Say where the run stands now."""
         here = _sum([self._finished, *self._open.values()])
-        seconds = max(time.monotonic() - self._started, 1e-3)
+        seconds = max(time.monotonic() - (self._started or time.monotonic()), 1e-3)
         n_done = self._before.n_done + here.n_done
         left = seconds / here.n_done * (self.n_total - n_done) if here.n_done else None
         return Snapshot(

@@ -1,12 +1,10 @@
 """The data that travels between the catalogue, the decoder and the shard writer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from preprocess.errors import CatalogueError
 from preprocess.schema import Media
 
 
@@ -52,21 +50,6 @@ class Catalogue:
     def __post_init__(self) -> None:
         if any(source.index != position for position, source in enumerate(self.sources)):
             raise ValueError("sources[i].index must be i")
-
-    def only(self, class_names: Sequence[str]) -> "Catalogue":
-        """The sources of some classes, numbered anew; labels stay those of the whole data set.
-
-        Raises:
-            CatalogueError: the data set has no such class.
-        """
-        unknown = sorted(set(class_names) - set(self.label_names))
-        if unknown:
-            raise CatalogueError(Path(self.dataset), f"has no class {', '.join(unknown)}; mind capitals and spaces")
-        kept = (source for source in self.sources if source.label_name in class_names)
-        sources = tuple(replace(source, index=i) for i, source in enumerate(kept))
-        # The lists of UCF101 and HMDB51 write Class/file; other lists name no folder and cannot be told apart.
-        missing = tuple(name for name in self.missing if "/" not in name or name.split("/")[0] in class_names)
-        return replace(self, sources=sources, missing=missing, extra=())
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 3])
 def test_bytes_do_not_depend_on_the_number_of_processes(clips, reference, tmp_path, workers):
     done = _run(_command(clips, tmp_path / "shards", workers=workers))
     assert done.returncode == 0, done.stderr
@@ -176,7 +176,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, t
     out = tmp_path / "shards"
     rng = random.Random(whom)
     n_killed = 0
-    for _ in range(6):
+    for _ in range(4):
         before = _names(out)
         process = _start(_command(clips, out))
         _wait_for(lambda: _names(out) - before - {".lock"}, process)  # noqa: B023 - called in this round only
@@ -254,9 +254,9 @@ def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, 
 
 @pytest.mark.slow
 def test_sample_then_shards_as_the_readme_has_it(tmp_path):
-    small = ["--groups", "1", "--clips", "1", "--classes", "BounceDying", "BounceGrowing"]
+    small = ["--groups", "3", "--clips", "1", "--classes", "BounceDying", "BounceGrowing"]
     assert main(["sample", "--out", str(tmp_path / "data"), *small]) == 0
     arguments = ["--dataset", "ucf101", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "shards")]
     assert main(["shards", *arguments, "--preset", "sample"]) == 0
     info = read_dataset(tmp_path / "shards")
-    assert (info.n_sources, info.n_segments, len(info.label_names)) == (2, 2, 2)
+    assert (info.n_sources, info.n_segments, len(info.label_names)) == (6, 6, 2)

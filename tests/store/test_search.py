@@ -60,17 +60,22 @@ def test_ties_go_to_the_lower_index_wherever_the_rows_lie(backend, monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["exact", "faiss-flat"])
-def test_differences_below_float32_dot_products_are_still_told_apart(backend, monkeypatch):
+def test_differences_below_the_error_of_float32_products_are_told_apart(backend, monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 600 * 40)
     rng = np.random.default_rng(3)
     base = rng.normal(size=600)
-    references = (base + 2e-4 * rng.normal(size=(400, 600)) * rng.random((400, 1))).astype(np.float32)
-    queries = (base + 0.2 * rng.normal(size=(6, 600))).astype(np.float32)
-    indices, _ = _slow(queries, references, 8)
-    rough = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-    rough = rough @ (references / np.linalg.norm(references, axis=1, keepdims=True)).T
-    assert (np.argsort(-rough, axis=1, kind="stable")[:, :8] != indices).any(), "too easy: float32 alone would do"
-    np.testing.assert_array_equal(nearest(queries, references, 8, backend=backend).indices, indices)
+    references = (base + 3e-5 * rng.normal(size=(1500, 600))).astype(np.float32)
+    queries = (base + 0.2 * rng.normal(size=(60, 600))).astype(np.float32)
+
+    def ranked(dtype):
+        units = [
+            each.astype(dtype) / np.linalg.norm(each.astype(dtype), axis=1)[:, None] for each in (queries, references)
+        ]
+        return np.argsort(-(units[0] @ units[1].T).astype(np.float32), axis=1, kind="stable")[:, :5]
+
+    expected = ranked(np.float64)
+    assert (ranked(np.float32) != expected).any(axis=1).mean() > 0.5, "too easy: float32 alone would nearly do"
+    np.testing.assert_array_equal(nearest(queries, references, 5, backend=backend).indices, expected)
 
 
 @settings(max_examples=60, deadline=None)
