@@ -4,15 +4,11 @@ All randomness of a step is a function of (seed, rank, step), and the loader's s
 interrupted goes on as if it had not been.
 """
 
-import fcntl
 import json
 import logging
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import nn
@@ -25,6 +21,7 @@ from train.clips import make_clips
 from train.config import Config, config_from_dict
 from train.distributed import World, any_rank, average, gather, gather_objects
 from train.errors import RunError
+from train.guard import StopFlag, alone
 from train.heads import Model
 from train.loader import LoaderConfig, SegmentBatch, SegmentLoader
 from train.objective import Objective, Segments, compute_objective
@@ -45,7 +42,7 @@ class Trainer:
         self.config, self.run_dir, self.world = config, run_dir, world
         self.dataset = read_dataset(Path(config.data.shards))
         self.step, self.seconds = 0, 0.0
-        self._stop: signal.Signals | None = None
+        self._stop = StopFlag()
         torch.manual_seed(config.seed)
         self.model = Model(config).to(world.device)
         self.bank = Bank(config.bank, config.model.projection_dim).to(world.device)
@@ -73,7 +70,7 @@ class Trainer:
             RunError: another process trains here, or the run there has another configuration or other shards.
         """
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        with self._alone(), self._signals():
+        with alone(self.run_dir) if self.world.is_main else nullcontext(), self._stop:
             if self.checkpoint_path.exists():
                 self._resume()
             elif self.world.is_main:
@@ -117,7 +114,7 @@ class Trainer:
                 if log:
                     log.write(record)
                 since, clips, waited = time.monotonic(), 0, self.loader.wait_seconds
-            stopping = any_rank(flag=self._stop is not None, device=self.world.device)
+            stopping = any_rank(flag=self._stop.raised, device=self.world.device)
             if stopping or self.step % config.checkpoint_every == 0 or self.step == config.steps:
                 self._save()
             if stopping:
@@ -216,37 +213,6 @@ class Trainer:
         self.loader.load_state_dict(saved.loaders[self.world.rank])
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the run's lock; a dead process releases it by itself."""
-        if not self.world.is_main:
-            yield
-            return
-        with (self.run_dir / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(
-                    f"{self.run_dir}: another process trains here; wait for it or choose another --run"
-                ) from error
-            yield
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT raise a flag; the loop saves at a safe point. A second one ends at once."""
-
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            if self._stop is not None:
-                raise KeyboardInterrupt
-            self._stop = signal.Signals(number)
-
-        before = {s: signal.signal(s, on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _differences(saved: Config, wanted: Config) -> list[str]:

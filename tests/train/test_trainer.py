@@ -16,6 +16,7 @@ from train.checkpoint import LAST_NAME, load_encoders, read_checkpoint, untraine
 from train.config import load_config
 from train.distributed import join_world
 from train.errors import CheckpointError, RunError
+from train.guard import alone
 from train.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(small_shards, tmp_path):
     assert train(tmp_path / "parts", small_shards, "steps=14", "optim.final_lr_fraction=1.0") is True
     half = tmp_path / "half"
     trainer = Trainer(config(small_shards, "steps=14"), half, join_world("cpu"))
-    trainer._stop = None
     record, steps = trainer._train_step, []
 
     def stop_after_seven():
@@ -88,8 +88,7 @@ def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
 
 
 def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
-    first = Trainer(config(small_shards, "steps=2"), tmp_path, join_world("cpu"))
-    with first._alone(), pytest.raises(RunError, match="another process"):
+    with alone(tmp_path), pytest.raises(RunError, match="another process"):
         train(tmp_path, small_shards, "steps=2")
 
 
