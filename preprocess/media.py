@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import shutil
+import signal
 import subprocess
 import tempfile
 from fractions import Fraction
@@ -169,7 +170,7 @@ def _run(job: _Job) -> str:
         raise MediaLimitError(job.path, f"decoding took more than {job.timeout_seconds:.0f} s") from error
     if status == 0:
         return words
-    if is_out_of_space(words):
+    if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(Path(tempfile.gettempdir()), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
         words = f"ffmpeg was killed by signal {-status}; {words}"

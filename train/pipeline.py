@@ -10,14 +10,15 @@ from typing import Any
 
 import nvidia.dali.math as dmath
 from nvidia import dali
-from nvidia.dali import Pipeline, pipeline_def
+from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_FIELDS, META_MEMBER, ShardParams
 from train.subset import Subset
 
 fn: Any = dali.fn
 types: Any = dali.types
-"""Both are filled when DALI is imported, with more than its type stubs know."""
+pipeline_def: Any = dali.pipeline_def
+"""Made when DALI is imported, and wider than its type stubs say."""
 
 SHUFFLE_SEGMENTS = 16_384
 """Segments that the next one is drawn from. Archives are mapped into memory, not read ahead: what waits in this buffer
@@ -69,7 +70,7 @@ def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None
     definition = pipeline_def(
         batch_size=graph.batch_size,
         num_threads=graph.num_threads,
-        device_id=graph.device_id,
+        device_id=graph.device_id,  # type: ignore[arg-type]  # DALI's stubs leave out None, its word for no GPU
         # Windows differ between ranks, the order of the shards must not.
         seed=(graph.seed * 1_000_003 + graph.rank) % (1 << 31),
         prefetch_queue_depth=2,

@@ -154,7 +154,8 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     low, high = (float(np.percentile(values, q)) for q in (1, 99))
     low, high = min(low, float(values[-1])), max(high, float(values[-1]))
     margin = 0.08 * (high - low) or max(abs(high), 1.0) * 0.05
-    return low - margin, high + margin
+    # Losses and rates are never below 0: an axis that goes there would only puzzle.
+    return max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ WIDTH_PX = 128
 MARGIN_PX = 40
 """The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
 DROP_SECONDS = 1.2
-N_STONES = 7
+N_STONES = 14
 _CAMERA_REACH_PX = MARGIN_PX - 8
 """Leaves the largest drift inside the backdrop."""
 
@@ -107,7 +107,7 @@ def _scatter_stones(picture: NDArray[np.float64], rng: np.random.Generator) -> N
         radius = rng.uniform(0.06, 0.15) * HEIGHT_PX
         distance = np.hypot(np.arange(height)[:, None] - y, np.arange(width)[None, :] - x)
         inside = np.clip((radius - distance) / 2 + 0.5, 0, 1)[..., None]
-        picture += inside * (_draw_colour(rng, 90, 190) - picture)
+        picture += inside * (_draw_colour(rng, 100, 200) - picture)
 
 
 def _draw_backdrop(rng: np.random.Generator) -> Pixels:
@@ -117,7 +117,7 @@ def _draw_backdrop(rng: np.random.Generator) -> Pixels:
         tint = rng.normal(0.8, 0.5, size=3)
         picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
     _scatter_stones(picture, rng)
-    return np.clip(picture, 0, 170).astype(np.float32)
+    return np.clip(picture, 0, 185).astype(np.float32)
 
 
 def draw_look(rng: np.random.Generator) -> Look:
@@ -160,7 +160,7 @@ def draw_staging(look: Look, rng: np.random.Generator) -> Staging:
     drop_places = rng.uniform((0, 0), (ASPECT, 1), size=(n_drops, 2))
     other_home = rng.uniform((0.2, 0.15), (ASPECT - 0.2, 0.85))
     return Staging(
-        shift=(float(rng.uniform(-0.20, 0.20)), float(rng.uniform(-0.12, 0.12))),
+        shift=(float(rng.uniform(-0.24, 0.24)), float(rng.uniform(-0.14, 0.14))),
         mirrored=bool(rng.random() < 0.5),
         turn=float(rng.uniform(0, 2 * np.pi)),
         size=float(rng.uniform(0.9, 1.1)),

@@ -35,7 +35,7 @@ def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] |
     return left, top, across[None, :], down[:, None]
 
 
-def _blend(canvas: Pixels, left: int, top: int, opacity: Pixels, colour: Pixels) -> None:
+def _blend(canvas: Pixels, left: int, top: int, opacity: NDArray[np.floating], colour: Pixels) -> None:
     """Lay a colour over a patch of the canvas; opacity (h, w) in 0..1."""
     patch = canvas[top : top + opacity.shape[0], left : left + opacity.shape[1]]
     patch += opacity[..., None] * (colour - patch)
@@ -68,7 +68,7 @@ def _draw_shape(
     across, down = across * np.float32(squash), down / np.float32(squash)
     distance = np.sqrt(across * across + down * down)
     edge = radius_px * _outline(corners, np.arctan2(down, across) + np.float32(turn)) if corners else radius_px
-    inside = np.clip(edge - distance + np.float32(0.5), 0, 1).astype(np.float32, copy=False)
+    inside = np.clip(edge - distance + np.float32(0.5), 0, 1)
     _blend(canvas, left, top, np.float32(opacity) * inside, colour)
 
 
@@ -80,7 +80,7 @@ def _draw_ring(canvas: Pixels, centre: Point, colour: Pixels, *, radius: float, 
     left, top, across, down = window
     distance = np.sqrt(across * across + down * down)
     band = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
-    _blend(canvas, left, top, np.float32(opacity) * band, colour)
+    _blend(canvas, left, top, (np.float32(opacity) * band).astype(np.float32, copy=False), colour)
 
 
 def _view(backdrop: Pixels, y: float, x: float) -> Pixels:
