@@ -40,9 +40,9 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}"
 
 
-def number(value: float) -> str:
-    """Round a value of an axis to three significant digits."""
-    return f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """Round to significant digits."""
+    return f"{value:.{digits}g}"
 
 
 def clock(seconds: float) -> str:

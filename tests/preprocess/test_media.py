@@ -187,5 +187,5 @@ def test_memory_does_not_grow_with_the_source(tmp_path, write_clip, counter_fram
         answer = subprocess.run([sys.executable, "-c", program, clip], capture_output=True, text=True, check=True)
         answers.append([int(word) for word in answer.stdout.split()])
     assert [answer[0] for answer in answers] == [125, 3125]
-    assert answers[1][1] - answers[0][1] < 20  # MiB; the longer source's frames are 64 MB
-    assert answers[1][2] - answers[0][2] < 20
+    assert answers[1][1] - answers[0][1] < 40  # MiB; the longer source's frames are 64 MB
+    assert answers[1][2] - answers[0][2] < 40
