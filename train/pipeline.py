@@ -70,7 +70,7 @@ def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None
     definition = pipeline_def(
         batch_size=graph.batch_size,
         num_threads=graph.num_threads,
-        device_id=graph.device_id,  # type: ignore[arg-type]  # DALI's stubs leave out None, its word for no GPU
+        device_id=graph.device_id,
         # Windows differ between ranks, the order of the shards must not.
         seed=(graph.seed * 1_000_003 + graph.rank) % (1 << 31),
         prefetch_queue_depth=2,
