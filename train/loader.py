@@ -187,7 +187,12 @@ class _Source:
     def build(self, checkpoint: bytes | None) -> Pipeline:
         try:
             return build_pipeline(self._graph, self.subset, checkpoint)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            if checkpoint:
+                raise LoaderStateError(
+                    f"the loader's state is damaged or of another DALI release ({_gist(error)}): start from another "
+                    "checkpoint, or with the release that wrote it"
+                ) from error
             raise ShardSetError(self._shards, f"DALI cannot start on these shards: {_gist(error)}") from error
 
     def draw(self, pipeline: Pipeline) -> SegmentBatch:
@@ -217,7 +222,7 @@ def _shuffled(subset: Subset, seed: int) -> Subset:
     return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
 
 
-def _gist(error: RuntimeError) -> str:
+def _gist(error: Exception) -> str:
     """Pick the line of DALI's message that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     after = [i for i, line in enumerate(lines) if line.startswith("encountered:")]
