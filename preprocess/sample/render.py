@@ -2,6 +2,8 @@
 
 Every mark that an event leaves starts at once and then fades: the trail, halos around strikes, the flash of the object,
 rings of drops in the background. None of them ever runs backwards.
+
+The canvas is (3, H, W): with the colours last, NumPy's innermost loop would be three steps long.
 """
 
 import numpy as np
@@ -36,9 +38,9 @@ def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] |
 
 
 def _blend(canvas: Pixels, left: int, top: int, opacity: NDArray[np.floating], colour: Pixels) -> None:
-    """Lay a colour over a patch of the canvas; opacity (h, w) in 0..1."""
-    patch = canvas[top : top + opacity.shape[0], left : left + opacity.shape[1]]
-    patch += opacity[..., None] * (colour - patch)
+    """Lay a colour (3,) over a patch of the canvas; opacity (h, w) in 0..1."""
+    patch = canvas[:, top : top + opacity.shape[0], left : left + opacity.shape[1]]
+    patch += opacity * (colour[:, None, None] - patch)
 
 
 def _outline(corners: int, angle: Pixels) -> Pixels:
@@ -84,12 +86,12 @@ def _draw_ring(canvas: Pixels, centre: Point, colour: Pixels, *, radius: float, 
 
 
 def _view(backdrop: Pixels, y: float, x: float) -> Pixels:
-    """Backdrop through the camera at a fractional position, (HEIGHT_PX, WIDTH_PX, 3), bilinear."""
+    """Backdrop (3, H', W') through the camera at a fractional position, (3, HEIGHT_PX, WIDTH_PX), bilinear."""
     i, j = int(y), int(x)
     a, b = np.float32(y - i), np.float32(x - j)
-    rows = backdrop[i : i + HEIGHT_PX + 1, j : j + WIDTH_PX + 1]
-    rows = rows[:-1] + a * (rows[1:] - rows[:-1])
-    return rows[:, :-1] + b * (rows[:, 1:] - rows[:, :-1])
+    rows = backdrop[:, i : i + HEIGHT_PX + 1, j : j + WIDTH_PX + 1]
+    rows = rows[:, :-1] + a * (rows[:, 1:] - rows[:, :-1])
+    return rows[..., :-1] + b * (rows[..., 1:] - rows[..., :-1])
 
 
 def _draw_drops(canvas: Pixels, look: Look, staging: Staging, seconds: float) -> None:
@@ -143,10 +145,11 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
 def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Paint the clip's pictures, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
     staging = draw_staging(look, rng)
+    backdrop, light = (np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in (look.backdrop, staging.light))
     frames = np.empty((N_FRAMES, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     for t in range(N_FRAMES):
-        canvas = _view(look.backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
-        canvas += staging.light
+        canvas = _view(backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
+        canvas += light
         _draw_drops(canvas, look, staging, t / FPS)
         other = (float(staging.other[t, 0]), float(staging.other[t, 1]))
         _draw_shape(
@@ -160,7 +163,7 @@ def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArr
         )
         _draw_object(canvas, look, staging, motion, t)
         # One grain for the three colours, new in every frame: still noise would give the camera's path away.
-        grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX, 1), dtype=np.float32)
+        grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX), dtype=np.float32)
         canvas += grain * np.float32(look.noise) + np.float32(look.glow * _glow(motion.strikes, t / FPS))
-        frames[t] = np.clip(canvas, 0, 255)
+        frames[t] = np.clip(canvas, 0, 255).transpose(1, 2, 0)
     return frames

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,10 +28,10 @@ from preprocess.sample.encode import write_clip
 from preprocess.sample.errors import SampleError
 from preprocess.sample.events import build_motion
 from preprocess.sample.layout import SPLITS_FOLDER, write_splits, write_text
-from preprocess.sample.look import draw_look
+from preprocess.sample.look import Look, draw_look
 from preprocess.sample.plan import ClipTask, Plan
 from preprocess.sample.render import render_frames
-from preprocess.sample.sound import draw_voice, render_sound
+from preprocess.sample.sound import Voice, draw_voice, render_sound
 
 WORLD_FILE = "world.json"
 PLAN_FILE = ".plan.json"
@@ -39,10 +40,15 @@ PARTIAL_FOLDER = ".partial"
 LOCK_FILE = ".lock"
 
 
+@lru_cache(maxsize=2)
+def _draw_group(seed: int, group: int) -> tuple[Look, Voice]:
+    """What the clips of a group share; a worker draws it once, as tasks come group by group."""
+    return draw_look(np.random.default_rng([seed, group, 1])), draw_voice(np.random.default_rng([seed, group, 2]))
+
+
 def clip_arrays(task: ClipTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make a clip before it is encoded: frames (100, 96, 128, 3) and waveform (64000,)."""
-    look = draw_look(np.random.default_rng([task.seed, task.group, 1]))
-    voice = draw_voice(np.random.default_rng([task.seed, task.group, 2]))
+    look, voice = _draw_group(task.seed, task.group)
     clip_seed = np.random.SeedSequence([task.seed, task.group, 3, task.index, task.clip])
     motion_rng, picture_rng, sound_rng = (np.random.default_rng(child) for child in clip_seed.spawn(3))
     motion = build_motion(CLASSES[task.index], motion_rng)

@@ -16,13 +16,10 @@ import pytest
 from preprocess.sample import world
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.sample.errors import SampleError
-from preprocess.sample.events import build_motion
 from preprocess.sample.layout import held_out_groups
-from preprocess.sample.look import draw_look
-from preprocess.sample.motion import CLIP_SECONDS, FPS, N_FRAMES, Strikes
-from preprocess.sample.plan import ClipTask, Plan, is_silent
-from preprocess.sample.render import render_frames
-from preprocess.sample.sound import N_SAMPLES, SAMPLE_RATE_HZ, draw_voice, render_sound
+from preprocess.sample.motion import FPS, N_FRAMES
+from preprocess.sample.plan import GENERATOR_VERSION, ClipTask, Plan, is_silent
+from preprocess.sample.sound import N_SAMPLES, SAMPLE_RATE_HZ
 
 SOME = ("BounceDying", "SwingChirp")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,10 +35,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.generate(
         tmp_path_factory.mktemp("world") / "w", seed=3, n_groups=3, n_clips=1, classes=SOME, workers=1
     )
-
-
-def motions(name: str, n: int = 150):
-    return [build_motion(CLASS_BY_NAME[name], np.random.default_rng([7, number])) for number in range(n)]
 
 
 def test_files_are_h264_and_aac_of_the_promised_format(small: Path) -> None:
@@ -169,183 +162,20 @@ def test_plan_holds_every_class_equally() -> None:
     assert len({task.name for task in plan.tasks()}) == len(plan.tasks()) == 14 * 25 * 2
 
 
-def test_every_class_has_one_twin_of_the_same_event() -> None:
-    for entry in CLASSES:
-        twin = CLASS_BY_NAME[entry.twin]
-        assert (twin.twin, twin.kind, twin.difference) == (entry.name, entry.kind, entry.difference)
-        assert twin.variant != entry.variant
-    assert sum(entry.difference == "time" for entry in CLASSES) == 8
-
-
-def distribution(name: str) -> dict[str, np.ndarray]:
-    """Deciles of what a single frame or a single sound shows, over many clips."""
-    every = motions(name)
-    inside = [(motion.strikes.seconds >= 0) & (motion.strikes.seconds < CLIP_SECONDS) for motion in every]
-    readings = {
-        "x": [motion.x for motion in every],
-        "y": [motion.y for motion in every],
-        "scale": [motion.scale for motion in every],
-        "trail_x": [np.abs(motion.trail_x[2] - motion.x) for motion in every],
-        "trail_y": [np.abs(motion.trail_y[2] - motion.y) for motion in every],
-        "strength": [motion.strikes.strength[keep] for motion, keep in zip(every, inside, strict=True)],
-        "semitones": [motion.strikes.semitones[keep] for motion, keep in zip(every, inside, strict=True)],
+def test_the_version_is_raised_when_the_world_changes() -> None:
+    """A folder of an older version is refused only if the version says so: new readings here need a new version."""
+    readings = {}
+    for name in ("BounceDying", "Going", "SwingChirp"):
+        frames, waveform = world.clip_arrays(ClipTask(0, CLASSES.index(CLASS_BY_NAME[name]), 4, 1, silent=False))
+        readings[name] = (frames.mean(), frames.std(), 1000 * np.sqrt(np.mean(waveform.astype(np.float64) ** 2)))
+    assert GENERATOR_VERSION == 2
+    expected = {
+        "BounceDying": (119.73, 49.86, 17.65),
+        "Going": (121.59, 34.88, 15.98),
+        "SwingChirp": (121.58, 44.84, 18.16),
     }
-    return {key: np.quantile(np.concatenate(rows), np.arange(1, 10) / 10) for key, rows in readings.items()}
-
-
-@pytest.mark.parametrize("name", [entry.name for entry in CLASSES if entry.difference == "time" and entry.variant == 0])
-def test_reversed_twins_look_and_sound_alike_in_single_frames_and_sounds(name: str) -> None:
-    own, twin = distribution(name), distribution(CLASS_BY_NAME[name].twin)
-    tolerance = {
-        "x": 0.04,
-        "y": 0.04,
-        "scale": 0.10,
-        "trail_x": 0.02,
-        "trail_y": 0.02,
-        "strength": 0.06,
-        "semitones": 1.0,
-    }
-    for key, allowed in tolerance.items():
-        assert np.abs(own[key] - twin[key]).max() <= allowed, key
-
-
-@pytest.mark.parametrize(
-    ("name", "reading"),
-    [
-        ("SpiralIn", lambda motion: -np.hypot(motion.x - 2 / 3, motion.y - 0.5)),
-        ("Coming", lambda motion: motion.scale),
-        ("Rising", lambda motion: -motion.y),
-    ],
-)
-def test_reversed_twins_run_opposite_ways(name: str, reading) -> None:
-    for sign, which in ((1, name), (-1, CLASS_BY_NAME[name].twin)):
-        steps = np.concatenate([np.diff(reading(motion)) for motion in motions(which, 20)])
-        assert np.mean(sign * steps > 0) > 0.9
-
-
-def peaks_of_bounces(motion) -> np.ndarray:
-    inner = motion.y[1:-1]
-    return -inner[(inner < motion.y[:-2]) & (inner <= motion.y[2:])]
-
-
-def test_bounces_die_and_grow() -> None:
-    for sign, name in ((-1, "BounceDying"), (1, "BounceGrowing")):
-        steps = np.concatenate([np.diff(peaks_of_bounces(motion)) for motion in motions(name, 30)])
-        assert np.mean(sign * steps > 0) > 0.6  # three in four but for the start of a new cycle
-
-
-@pytest.mark.parametrize("name", ["BounceDying", "BounceGrowing", "TapEven", "TapGallop"])
-def test_sound_starts_within_a_frame_of_the_contact(name: str) -> None:
-    for motion in motions(name, 20):
-        inside = (motion.strikes.seconds > 0.1) & (motion.strikes.seconds < CLIP_SECONDS - 0.1)
-        for second in motion.strikes.seconds[inside]:
-            near = np.abs(np.arange(N_FRAMES) / FPS - second) <= 1.01 / FPS
-            around = np.abs(np.arange(N_FRAMES) / FPS - second) <= 0.1
-            assert motion.y[near].max() == motion.y[around].max()
-            assert motion.y[near].max() > motion.ground_y - 0.09
-
-
-def onset_seconds(waveform: np.ndarray) -> float:
-    envelope = np.abs(waveform).reshape(-1, 16).max(axis=1)
-    return float(np.argmax(envelope > 0.25 * envelope.max())) * 16 / SAMPLE_RATE_HZ
-
-
-@pytest.mark.parametrize("group", range(6))
-def test_sounds_attack_at_once_and_decay(group: int) -> None:
-    voice = draw_voice(np.random.default_rng([1, group]))
-    quiet = type(voice)(**{**voice.__dict__, "other_per_second": 0.0, "noise_level": 1e-6})
-    strike = Strikes(np.array([2.0]), np.array([1.0]), np.array([0.0]), np.array([0.0]))
-    waveform = render_sound(strike, quiet, np.random.default_rng(0))
-    assert waveform.shape == (N_SAMPLES,)
-    assert abs(onset_seconds(waveform) - 2.0) < 0.01
-    power = waveform.astype(np.float64) ** 2
-    start = 2 * SAMPLE_RATE_HZ
-    before, after = power[start - 4000 : start].sum(), power[start : start + 4000].sum()
-    assert after > 1000 * before
-    first, later = power[start : start + 2400].sum(), power[start + 4800 : start + 7200].sum()
-    assert first > 4 * later
-
-
-def test_reversed_playback_is_told_by_the_envelope() -> None:
-    def skew(waveform: np.ndarray) -> float:
-        """Third moment of the steps of the log envelope: sharp rises and slow falls make it positive."""
-        level = np.log(np.sqrt(np.mean(waveform.reshape(-1, 160) ** 2, axis=1)) + 1e-5)
-        step = np.diff(level)
-        return float(np.mean((step - step.mean()) ** 3) / step.std() ** 3)
-
-    forward = []
-    for index in range(len(CLASSES)):
-        for group in (1, 2, 3):
-            voice = draw_voice(np.random.default_rng([0, group, 2]))
-            motion = build_motion(CLASSES[index], np.random.default_rng([index, group]))
-            forward.append(skew(render_sound(motion.strikes, voice, np.random.default_rng(index))))
-    assert np.mean(np.array(forward) > 0.3) > 0.95  # played backwards, each has the opposite sign
-
-
-@pytest.mark.parametrize("name", ["SpiralIn", "SpiralOut", "OrbitGlide", "SwingChirp"])
-def test_the_trail_lies_behind_the_object(name: str) -> None:
-    for motion in motions(name, 20):
-        step = np.stack([np.gradient(motion.x), np.gradient(motion.y)])
-        behind = np.stack([motion.trail_x[0] - motion.x, motion.trail_y[0] - motion.y])
-        speed = np.hypot(*step)
-        # Not where a pendulum turns, nor where a spiral begins anew.
-        steady = (speed > np.median(speed) / 2) & (speed < 3 * np.median(speed))
-        assert np.mean((step * behind).sum(axis=0)[steady] < 0) > 0.95
-
-
-@pytest.mark.parametrize("name", ["Coming", "Going", "Rising", "Falling"])
-def test_the_trail_of_a_sway_lies_behind_it_and_shows_no_height_or_size(name: str) -> None:
-    for motion in motions(name, 20):
-        step, behind = np.gradient(motion.x), motion.trail_x[0] - motion.x
-        steady = np.abs(step) > np.median(np.abs(step))
-        assert np.mean(step[steady] * behind[steady] < 0) > 0.95
-        np.testing.assert_array_equal(motion.trail_y, np.tile(motion.y, (len(motion.trail_y), 1)))
-
-
-def test_a_strike_lights_the_picture_at_once_and_fades() -> None:
-    look = draw_look(np.random.default_rng(5))
-    plain = type(look)(**{**look.__dict__, "noise": 0.0, "drops_per_second": 0.0})
-    motion = build_motion(CLASS_BY_NAME["OrbitGlide"], np.random.default_rng(2))
-    mute = type(motion)(**{**motion.__dict__, "strikes": Strikes(*(np.zeros(0) for _ in range(4)))})
-    one = type(motion)(
-        **{**motion.__dict__, "strikes": Strikes(*(np.array([value]) for value in (2.0, 1.0, 0.0, 0.0)))}
-    )
-    frames = [render_frames(each, plain, np.random.default_rng(3)).astype(np.int64) for each in (mute, one)]
-    mark = np.abs(frames[1] - frames[0]).mean(axis=(1, 2, 3))
-    assert mark[:50].max() == 0
-    assert np.argmax(mark) - 50 <= 2
-    assert mark[52] > 2 * mark[57] > 0
-    assert mark[62:].max() < 0.25 * mark.max()
-
-
-@pytest.mark.slow
-def test_mean_pictures_and_mean_spectra_of_reversed_twins_are_alike() -> None:
-    """A nearest class mean of mean frames or mean spectra must not tell twins apart beyond chance."""
-    for first in [entry for entry in CLASSES if entry.difference == "time" and entry.variant == 0]:
-        indices = [CLASSES.index(first), CLASSES.index(CLASS_BY_NAME[first.twin])]
-        for what in (0, 1):
-            rows = np.array(
-                [
-                    [summary(ClipTask(11, index, group, 1, silent=False), what) for group in range(1, 17)]
-                    for index in indices
-                ]
-            )  # (2, 16, d)
-            rows = rows - rows.mean(axis=0, keepdims=True)  # the group's own look or voice
-            right = 0
-            for left_out in range(16):
-                means = np.delete(rows, left_out, axis=1).mean(axis=1)
-                for side in (0, 1):
-                    distance = np.linalg.norm(rows[side, left_out] - means, axis=1)
-                    right += distance[side] < distance[1 - side]
-            assert right <= 24, (first.name, what)  # of 32; chance 16, standard deviation 2.8
-
-
-def summary(task: ClipTask, what: int) -> np.ndarray:
-    frames, waveform = world.clip_arrays(task)
-    if what == 0:
-        return frames.mean(axis=0).reshape(12, 8, 16, 8, 3).mean(axis=(1, 3)).ravel()
-    spectrum = np.abs(np.fft.rfft(waveform.reshape(-1, 1000) * np.hanning(1000), axis=1)) ** 2
-    return np.log(spectrum.mean(axis=0) + 1e-6)
+    for name, values in expected.items():
+        assert readings[name] == pytest.approx(values, abs=0.02), name
 
 
 @pytest.mark.slow
