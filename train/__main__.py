@@ -14,7 +14,7 @@ EPILOG = """\
 examples:
   python -m train pretrain --preset sample --run runs/sample
   python -m train pretrain --preset ucf101 --run runs/ucf --set data.shards=shards/ucf101 --set optim.lr=1e-3
-  torchrun --nproc-per-node 8 -m train pretrain --preset kinetics400 --run runs/k400
+  torchrun --nproc-per-node 8 -m -- train pretrain --preset kinetics400 --run runs/k400
   python -m train config --preset sample          the settings of a preset, as YAML
 
 A run that was stopped or killed goes on with the same command. Ctrl-C and SIGTERM save first.

@@ -160,8 +160,11 @@ def wait_for_step(run, step, seconds=90):
 
 @pytest.mark.slow
 def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_shards, tmp_path):
-    train(tmp_path / "whole", small_shards, "steps=40")
-    run, settings = tmp_path / "killed", ("steps=40", "checkpoint_every=4")
+    # The same process settings for both: another number of threads adds in another order, and 40 steps amplify that.
+    settings = ("steps=40", "checkpoint_every=4")
+    whole = start(tmp_path / "whole", small_shards, *settings)
+    assert whole.wait(120) == 0, whole.stderr.read()
+    run = tmp_path / "killed"
     for number, step, status in ((signal.SIGKILL, 6, -9), (signal.SIGTERM, 14, 3)):
         process = start(run, small_shards, *settings)
         wait_for_step(run, step)
@@ -169,14 +172,13 @@ def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_sha
         assert process.wait(60) == status, process.stderr.read()
     process = start(run, small_shards, *settings)
     assert process.wait(120) == 0, process.stderr.read()
-    assert losses(run).keys() == losses(tmp_path / "whole").keys()
-    assert losses(run)[40] == pytest.approx(losses(tmp_path / "whole")[40], rel=1e-3)
+    assert losses(run) == losses(tmp_path / "whole")
 
 
 @pytest.mark.slow
 def test_two_ranks_train_and_leave_one_checkpoint(small_shards, tmp_path):
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531", "-m", "train",
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531", "-m", "--", "train",
         "pretrain", "--run", tmp_path / "run", "--shards", small_shards, "--device", "cpu", "--threads", "1",
     ]  # fmt: skip
     settings = [x for item in (*SMALL, "steps=4") for x in ("--set", item)]
