@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from preprocess.errors import PreprocessError
 from train.config import PRESETS_DIR, Config, load_config
 from train.errors import TrainError
 
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
             Console().print(config.to_yaml(), end="", highlight=False, markup=False)
             return 0
         return _pretrain(args, config)
-    except TrainError as error:
+    except (TrainError, PreprocessError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
