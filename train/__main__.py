@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from preprocess.errors import PreprocessError
-from train.config import PRESETS_DIR, Config, load_config
+from train.config import PRESETS_DIR, Config, load_config, objective_names
 from train.errors import TrainError
 
 EPILOG = """\
@@ -16,6 +16,7 @@ examples:
   python -m train pretrain --preset sample --run runs/sample
   python -m train pretrain --preset ucf101 --run runs/ucf --set data.shards=shards/ucf101 --set optim.lr=1e-3
   torchrun --nproc-per-node 8 -m -- train pretrain --preset kinetics400 --run runs/k400
+  python -m train pretrain --preset sample --objective avid --run runs/avid        a rival on the same data and views
   python -m train config --preset sample          the settings of a preset, as YAML
 
 A run that was stopped or killed goes on with the same command. Ctrl-C and SIGTERM save first.
@@ -37,7 +38,10 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--preset", default="sample", help=f"preset or YAML file; presets: {names}")
         command.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset"
+            "--objective", default="whole", metavar="NAME", help=f"what is learnt from: {', '.join(objective_names())}"
+        )
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over preset and objective"
         )
         if name == "pretrain":
             command.add_argument("--run", type=Path, required=True, help="directory of the run")
@@ -55,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         overrides = list(args.set)
         if getattr(args, "shards", None):
             overrides.append(f"data.shards={args.shards}")
-        config = load_config(args.preset, overrides)
+        config = load_config(args.preset, overrides, args.objective)
         if args.command == "config":
             Console().print(config.to_yaml(), end="", highlight=False, markup=False)
             return 0
