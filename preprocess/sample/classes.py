@@ -81,4 +81,6 @@ CLASSES: tuple[EventClass, ...] = (
     ),
 )
 
+KINDS: tuple[EventKind, ...] = tuple(dict.fromkeys(entry.kind for entry in CLASSES))
+
 CLASS_BY_NAME: dict[str, EventClass] = {entry.name: entry for entry in CLASSES}

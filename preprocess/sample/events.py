@@ -19,17 +19,18 @@ from preprocess.sample.motion import (
     Motion,
     Strikes,
     Timeline,
+    wear_at,
 )
 
 TEMPO_SPREAD = 0.18
 """Natural logarithm of the largest tempo: within 20 % of the class's own, so that twice as fast is never natural."""
-CYCLE_SECONDS = 2.6
+CYCLE_SECONDS = 3.0
 _MIDDLE = ASPECT / 2
 
 
 def _strikes(seconds: Floats, strength: Floats | float, semitones: Floats | float = 0.0, glide: float = 0.0) -> Strikes:
     shape = np.zeros_like(seconds)
-    return Strikes(seconds, shape + strength, shape + semitones, shape + glide)
+    return Strikes(seconds, shape + strength, shape + semitones, shape + glide, wear_at(seconds))
 
 
 def _cycle(line: Timeline, variant: int, rng: np.random.Generator) -> Floats:

@@ -1,6 +1,6 @@
 """What the object and its surroundings look like: a look per group, a staging per clip.
 
-The look (background, colours, shape, size, noise, camera, a second object, drops) belongs to the group and not to the
+The look (background, colours, shape, size, noise, camera, a second object, drops) is drawn for a group and says nothing of the
 class. The staging differs between the clips of a group: place, camera position, light, size within 10 %.
 """
 
@@ -16,7 +16,13 @@ WIDTH_PX = 128
 MARGIN_PX = 40
 """The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
 DROP_SECONDS = 1.2
-N_STONES = 14
+N_STONES = 5
+N_PLACES = 4
+"""So few that the place of a clip tells neither its class nor which clip it is."""
+Shape = str
+SHAPES: tuple[Shape, ...] = ("disc", "triangle", "square", "star", "clover", "bar", "trefoil")
+TYPICAL_SHARE = 0.7
+"""How often an object has the shape that is typical of its kind of event: what is seen hints at what happens."""
 _CAMERA_REACH_PX = MARGIN_PX - 8
 """Leaves the largest drift inside the backdrop."""
 
@@ -29,8 +35,9 @@ class Look:
 
     Attributes:
         backdrop: (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 3) RGB in 0..255.
-        colour, halo_colour, drop_colour, other_colour: of the object, its halos, the drops, the second object.
-        corners, other_corners: 0 disc, 3 triangle, 4 square, 5 star.
+        colour, core_colour, halo_colour, drop_colour, other_colour: of the object, the worn middle of it, its halos, the drops,
+            the second object.
+        shape, other_shape: of the object and of the second object, out of SHAPES.
         radius, other_radius: of the object and of the second object.
         noise: standard deviation of the grain.
         drift: px that the camera wanders.
@@ -41,11 +48,12 @@ class Look:
 
     backdrop: Pixels
     colour: Pixels
+    core_colour: Pixels
     halo_colour: Pixels
     drop_colour: Pixels
     other_colour: Pixels
-    corners: int
-    other_corners: int
+    shape: Shape
+    other_shape: Shape
     radius: float
     other_radius: float
     noise: float
@@ -120,23 +128,37 @@ def _draw_backdrop(rng: np.random.Generator) -> Pixels:
     return np.clip(picture, 0, 185).astype(np.float32)
 
 
-def draw_look(rng: np.random.Generator) -> Look:
-    """Draw a group's look."""
-    corners = rng.permutation([0, 3, 4, 5])
+def _draw_shapes(rng: np.random.Generator, typical: Shape) -> tuple[Shape, Shape]:
+    """Shapes of the object and of the second object, which are never the same."""
+    others = [str(name) for name in rng.permutation([name for name in SHAPES if name != typical])]
+    first = typical if rng.random() < TYPICAL_SHARE else others.pop()
+    return first, others.pop()
+
+
+def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: Shape) -> Look:
+    """Draw a group's look: all that is still and all colours from its place, the object's form from the group.
+
+    Args:
+        place: gives the same look to all groups of a place.
+        rng: of the group.
+        typical: the shape that the object has in most groups of its kind.
+    """
+    shape, other_shape = _draw_shapes(rng, typical)
     return Look(
-        backdrop=_draw_backdrop(rng),
-        colour=_draw_colour(rng, 185, 255),
-        halo_colour=_draw_colour(rng, 185, 255),
-        drop_colour=_draw_colour(rng, 110, 255),
-        other_colour=_draw_colour(rng, 90, 200),
-        corners=int(corners[0]),
-        other_corners=int(corners[1]),
-        radius=float(rng.uniform(0.12, 0.17)),
-        other_radius=float(rng.uniform(0.05, 0.08)),
-        noise=float(rng.uniform(1, 4)),
-        drift=float(rng.uniform(2, 7)),
-        drops_per_second=float(rng.uniform(0.6, 1.4)),
-        glow=float(rng.uniform(20, 45)),
+        backdrop=_draw_backdrop(place),
+        colour=_draw_colour(place, 185, 255),
+        core_colour=_draw_colour(place, 10, 60),
+        halo_colour=_draw_colour(place, 185, 255),
+        drop_colour=_draw_colour(place, 110, 255),
+        other_colour=_draw_colour(place, 90, 200),
+        shape=shape,
+        other_shape=other_shape,
+        radius=float(rng.uniform(0.15, 0.20)),
+        other_radius=float(place.uniform(0.04, 0.06)),
+        noise=float(place.uniform(1, 4)),
+        drift=float(place.uniform(2, 7)),
+        drops_per_second=float(place.uniform(0.3, 0.7)),
+        glow=float(place.uniform(20, 45)),
     )
 
 
@@ -148,9 +170,9 @@ def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
 
 
 def _draw_light(rng: np.random.Generator) -> Pixels:
-    """Draw how a clip is lit: tinted as a whole, and unevenly."""
-    uneven = _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))[..., None] * rng.uniform(20, 60, size=3)
-    return (uneven + rng.uniform(-30, 30, size=3)).astype(np.float32)
+    """Draw how a clip is lit: brighter or darker, and unevenly, without a tint."""
+    uneven = _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))[..., None] * rng.uniform(0, 20)
+    return (uneven + rng.uniform(-20, 20) + np.zeros(3)).astype(np.float32)
 
 
 def draw_staging(look: Look, rng: np.random.Generator) -> Staging:

@@ -21,6 +21,14 @@ GRID_HZ = 1000
 Floats = NDArray[np.float64]
 
 
+def wear_at(seconds: Floats) -> Floats:
+    """How worn an object is: 0 when the clip begins, 1 when it ends; the same for all classes, seen and heard alike.
+
+    It is what tells the order of two moments that events, which repeat, do not tell.
+    """
+    return np.clip(seconds / CLIP_SECONDS, 0.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Strikes:
     """The sounding moments of a clip, in order; all arrays (E,).
@@ -30,6 +38,7 @@ class Strikes:
         strength: loudness, 0 to 1 (amplitude).
         semitones: pitch relative to the voice's own.
         glide: semitones that the pitch moves within the sound.
+        wear: how worn the object is, 0 to 1.
 
     """
 
@@ -37,11 +46,12 @@ class Strikes:
     strength: Floats
     semitones: Floats
     glide: Floats
+    wear: Floats
 
     def __post_init__(self) -> None:
-        shapes = {array.shape for array in (self.seconds, self.strength, self.semitones, self.glide)}
+        shapes = {array.shape for array in vars(self).values()}
         if len(shapes) != 1 or self.seconds.ndim != 1:
-            raise ValueError(f"strikes need four arrays of one length, not {shapes}")
+            raise ValueError(f"strikes need arrays of one length, not {shapes}")
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ The canvas is (3, H, W): with the colours last, NumPy's innermost loop would be 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.sample.look import DROP_SECONDS, HEIGHT_PX, WIDTH_PX, Look, Pixels, Staging, draw_staging
-from preprocess.sample.motion import ASPECT, FPS, N_FRAMES, Motion, Strikes
+from preprocess.sample.look import DROP_SECONDS, HEIGHT_PX, WIDTH_PX, Look, Pixels, Shape, Staging, draw_staging
+from preprocess.sample.motion import ASPECT, FPS, N_FRAMES, Motion, Strikes, wear_at
 
 _TRAIL_OPACITY = (0.55, 0.38, 0.25, 0.12)
 _FLASH_SECONDS = 0.16
 _HALO_SECONDS = 0.45
 _GLOW_SECONDS = 0.25
+_CORE_REACH = 0.85
+"""Radius of a wholly worn object's dark core, relative to the object's."""
 
 Point = tuple[float, float]
 
@@ -43,11 +45,17 @@ def _blend(canvas: Pixels, left: int, top: int, opacity: NDArray[np.floating], c
     patch += opacity * (colour[:, None, None] - patch)
 
 
-def _outline(corners: int, angle: Pixels) -> Pixels:
-    """Distance of a shape's edge from its centre by angle: a polygon, or a star for 5 corners; about a disc's area."""
-    if corners == 5:
-        return 1 + np.float32(0.25) * np.cos(5 * angle)
-    half = np.float32(np.pi / corners)
+_CORNERS = {"triangle": 3, "square": 4}
+_LOBES = {"star": (5, 0.25), "clover": (4, 0.35), "bar": (2, 0.5), "trefoil": (3, 0.4)}
+"""Number and depth."""
+
+
+def _outline(shape: Shape, angle: Pixels) -> Pixels:
+    """Distance of a shape's edge from its centre by angle; about a disc's area."""
+    if shape in _LOBES:
+        number, depth = _LOBES[shape]
+        return 1 + np.float32(depth) * np.cos(number * angle)
+    half = np.float32(np.pi / _CORNERS[shape])
     return 1.2 * np.cos(half) / np.cos(np.mod(angle, 2 * half) - half)
 
 
@@ -57,19 +65,19 @@ def _draw_shape(
     colour: Pixels,
     *,
     radius: float,
-    corners: int,
+    shape: Shape,
     turn: float,
     opacity: float = 1.0,
     squash: float = 1.0,
 ) -> None:
     radius_px = np.float32(radius * HEIGHT_PX)
-    window = _window(centre, 1.25 * float(radius_px) / squash + 2)
+    window = _window(centre, 1.5 * float(radius_px) / squash + 2)
     if window is None:
         return
     left, top, across, down = window
     across, down = across * np.float32(squash), down / np.float32(squash)
     distance = np.sqrt(across * across + down * down)
-    edge = radius_px * _outline(corners, np.arctan2(down, across) + np.float32(turn)) if corners else radius_px
+    edge = radius_px * _outline(shape, np.arctan2(down, across) + np.float32(turn)) if shape != "disc" else radius_px
     inside = np.clip(edge - distance + np.float32(0.5), 0, 1)
     _blend(canvas, left, top, np.float32(opacity) * inside, colour)
 
@@ -133,13 +141,15 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
     for lag in reversed(range(len(_TRAIL_OPACITY))):
         ghost = place(motion.trail_x[lag, t], motion.trail_y[lag, t])
         opacity = _TRAIL_OPACITY[lag]
-        _draw_shape(canvas, ghost, look.colour, radius=radius, corners=look.corners, turn=staging.turn, opacity=opacity)
+        _draw_shape(canvas, ghost, look.colour, radius=radius, shape=look.shape, turn=staging.turn, opacity=opacity)
     here = place(motion.x[t], motion.y[t])
     struck = here if motion.ground_y is None else place(motion.x[t], motion.ground_y)
     flash = _draw_halos(canvas, look, motion, t / FPS, struck)
     lit = look.colour + np.float32(0.7 * flash) * (look.halo_colour - look.colour)
     squash = float(motion.squash[t])
-    _draw_shape(canvas, here, lit, radius=radius, corners=look.corners, turn=staging.turn, squash=squash)
+    _draw_shape(canvas, here, lit, radius=radius, shape=look.shape, turn=staging.turn, squash=squash)
+    worn = _CORE_REACH * float(wear_at(np.array(t / FPS)))
+    _draw_shape(canvas, here, look.core_colour, radius=worn * radius, shape="disc", turn=0.0, squash=squash)
 
 
 def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -157,7 +167,7 @@ def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArr
             other,
             look.other_colour,
             radius=look.other_radius,
-            corners=look.other_corners,
+            shape=look.other_shape,
             turn=staging.turn,
             opacity=0.85,
         )

@@ -16,6 +16,8 @@ N_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE_HZ)
 NOTE_SECONDS = 0.8
 ATTACK_SECONDS = 0.004
 GLIDE_SECONDS = 0.30
+_WORN_NOISE_SHARE = 0.75
+"""A wholly worn object hisses as much as it rings: the tone stays audible."""
 _LEAD_IN = round(LEAD_IN_SECONDS * SAMPLE_RATE_HZ)
 _TOTAL = _LEAD_IN + N_SAMPLES
 
@@ -74,7 +76,7 @@ def _draw_timbre(rng: np.random.Generator) -> Timbre:
         pitch_hz=float(np.exp(rng.uniform(np.log(300), np.log(700)))),
         partials=tuple(float(tilt**k * rng.uniform(0.4, 1.0)) for k in range(3)),
         stretch=float(rng.uniform(1.0, 1.12)),
-        noise_share=float(rng.uniform(0.05, 0.4)),
+        noise_share=float(rng.uniform(0.02, 0.10)),
         decay_seconds=float(rng.uniform(0.09, 0.17)),
     )
 
@@ -94,8 +96,9 @@ def draw_voice(rng: np.random.Generator) -> Voice:
     )
 
 
-def _note(timbre: Timbre, strength: float, semitones: float, glide: float) -> tuple[Samples, Samples]:
+def _note(timbre: Timbre, strength: float, semitones: float, glide: float, wear: float) -> tuple[Samples, Samples]:
     """Tonal part and envelope of the noise part of one sound, each (NOTE_SECONDS * SAMPLE_RATE_HZ,)."""
+    noise_share = timbre.noise_share + wear * (_WORN_NOISE_SHARE - timbre.noise_share)
     seconds = np.arange(round(NOTE_SECONDS * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
     exponent = (semitones + glide * np.minimum(seconds / GLIDE_SECONDS, 1.0)) / 12
     phase = (2 * np.pi / SAMPLE_RATE_HZ) * np.cumsum(timbre.pitch_hz * 2.0**exponent)
@@ -107,20 +110,20 @@ def _note(timbre: Timbre, strength: float, semitones: float, glide: float) -> tu
     for number, level in enumerate(timbre.partials, start=1):
         partial = np.sin(phase * (number * timbre.stretch ** (number - 1))).astype(np.float32)
         tone += level * partial * envelope ** (1 + 0.3 * (number - 1))
-    tone *= np.float32(strength * (1 - timbre.noise_share) / sum(timbre.partials))
-    return tone.astype(np.float32, copy=False), np.float32(0.5 * strength * timbre.noise_share) * envelope**2
+    tone *= np.float32(strength * (1 - noise_share) / sum(timbre.partials))
+    return tone.astype(np.float32, copy=False), np.float32(0.5 * strength * noise_share) * envelope**2
 
 
 def _play(timbre: Timbre, strikes: Strikes, rng: np.random.Generator) -> Samples:
     """All strikes on one time line with the lead-in before it, (_TOTAL,)."""
     tone = np.zeros(_TOTAL, np.float32)
     hiss = np.zeros(_TOTAL, np.float32)
-    rows = zip(strikes.seconds, strikes.strength, strikes.semitones, strikes.glide, strict=True)
-    for seconds, strength, semitones, glide in rows:
+    rows = zip(strikes.seconds, strikes.strength, strikes.semitones, strikes.glide, strikes.wear, strict=True)
+    for seconds, strength, semitones, glide, wear in rows:
         start = round(seconds * SAMPLE_RATE_HZ) + _LEAD_IN
         if not 0 <= start < _TOTAL:
             continue
-        sound, envelope = _note(timbre, float(strength), float(semitones), float(glide))
+        sound, envelope = _note(timbre, float(strength), float(semitones), float(glide), float(wear))
         tone[start : start + len(sound)] += sound[: _TOTAL - start]
         hiss[start : start + len(sound)] += envelope[: _TOTAL - start]
     return tone + hiss * rng.standard_normal(_TOTAL, dtype=np.float32)
@@ -132,7 +135,7 @@ def _other_sounds(voice: Voice, rng: np.random.Generator) -> Samples:
     seconds = np.sort(rng.uniform(-LEAD_IN_SECONDS, CLIP_SECONDS, size=count))
     strength = voice.other_level * rng.uniform(0.4, 1.0, size=count)
     semitones = rng.uniform(-7, 7, size=count)
-    return _play(voice.other, Strikes(seconds, strength, semitones, np.zeros(count)), rng)
+    return _play(voice.other, Strikes(seconds, strength, semitones, np.zeros(count), np.zeros(count)), rng)
 
 
 def _background(voice: Voice, rng: np.random.Generator) -> Samples:
@@ -158,7 +161,7 @@ def render_sound(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Sa
     """Play the clip's waveform, (N_SAMPLES,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
     pitch = rng.uniform(-2, 2)
     gain = voice.loudness * 10 ** (rng.uniform(-3, 3) / 20)
-    moved = Strikes(strikes.seconds, strikes.strength, strikes.semitones + pitch, strikes.glide)
+    moved = Strikes(strikes.seconds, strikes.strength, strikes.semitones + pitch, strikes.glide, strikes.wear)
     dry = gain * (_play(voice.timbre, moved, rng) + _other_sounds(voice, rng))
     wet = _room(dry, voice, rng)[_LEAD_IN:]
     return np.clip(wet + _background(voice, rng), -1, 1).astype(np.float32)

@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.media import ffmpeg_version
-from preprocess.sample.classes import CLASS_BY_NAME, CLASSES
+from preprocess.sample.classes import CLASS_BY_NAME, CLASSES, KINDS
 from preprocess.sample.encode import write_clip
 from preprocess.sample.errors import SampleError
 from preprocess.sample.events import build_motion
 from preprocess.sample.layout import SPLITS_FOLDER, write_splits, write_text
-from preprocess.sample.look import Look, draw_look
+from preprocess.sample.look import N_PLACES, SHAPES, Look, draw_look
 from preprocess.sample.plan import ClipTask, Plan
 from preprocess.sample.render import render_frames
 from preprocess.sample.sound import Voice, draw_voice, render_sound
@@ -41,14 +41,16 @@ LOCK_FILE = ".lock"
 
 
 @lru_cache(maxsize=2)
-def _draw_group(seed: int, group: int) -> tuple[Look, Voice]:
-    """What the clips of a group share; a worker draws it once, as tasks come group by group."""
-    return draw_look(np.random.default_rng([seed, group, 1])), draw_voice(np.random.default_rng([seed, group, 2]))
+def _draw_group(seed: int, index: int, group: int) -> tuple[Look, Voice]:
+    """What the clips of a group share. As in UCF101, groups of two classes have nothing but their number in common."""
+    rng, voice_rng = (np.random.default_rng([seed, group, 4 + index, stream]) for stream in (1, 2))
+    place = np.random.default_rng([seed, int(rng.integers(N_PLACES)), 0])
+    return draw_look(place, rng, SHAPES[KINDS.index(CLASSES[index].kind)]), draw_voice(voice_rng)
 
 
 def clip_arrays(task: ClipTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make a clip before it is encoded: frames (100, 96, 128, 3) and waveform (64000,)."""
-    look, voice = _draw_group(task.seed, task.group)
+    look, voice = _draw_group(task.seed, task.index, task.group)
     clip_seed = np.random.SeedSequence([task.seed, task.group, 3, task.index, task.clip])
     motion_rng, picture_rng, sound_rng = (np.random.default_rng(child) for child in clip_seed.spawn(3))
     motion = build_motion(CLASSES[task.index], motion_rng)

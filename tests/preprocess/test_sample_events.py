@@ -6,7 +6,7 @@ import pytest
 from preprocess.sample import world
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.sample.events import build_motion
-from preprocess.sample.look import draw_look
+from preprocess.sample.look import N_PLACES, SHAPES, TYPICAL_SHARE, draw_look
 from preprocess.sample.motion import CLIP_SECONDS, FPS, N_FRAMES, Strikes
 from preprocess.sample.plan import ClipTask
 from preprocess.sample.render import render_frames
@@ -102,7 +102,7 @@ def onset_seconds(waveform: np.ndarray) -> float:
 def test_sounds_attack_at_once_and_decay(group: int) -> None:
     voice = draw_voice(np.random.default_rng([1, group]))
     quiet = type(voice)(**{**voice.__dict__, "other_per_second": 0.0, "noise_level": 1e-6})
-    strike = Strikes(np.array([2.0]), np.array([1.0]), np.array([0.0]), np.array([0.0]))
+    strike = Strikes(*(np.array([value]) for value in (2.0, 1.0, 0.0, 0.0, 0.0)))
     waveform = render_sound(strike, quiet, np.random.default_rng(0))
     assert waveform.shape == (N_SAMPLES,)
     assert abs(onset_seconds(waveform) - 2.0) < 0.01
@@ -151,12 +151,12 @@ def test_the_trail_of_a_sway_lies_behind_it_and_shows_no_height_or_size(name: st
 
 
 def test_a_strike_lights_the_picture_at_once_and_fades() -> None:
-    look = draw_look(np.random.default_rng(5))
+    look = draw_look(np.random.default_rng(5), np.random.default_rng(6), "star")
     plain = type(look)(**{**look.__dict__, "noise": 0.0, "drops_per_second": 0.0})
     motion = build_motion(CLASS_BY_NAME["OrbitGlide"], np.random.default_rng(2))
-    mute = type(motion)(**{**motion.__dict__, "strikes": Strikes(*(np.zeros(0) for _ in range(4)))})
+    mute = type(motion)(**{**motion.__dict__, "strikes": Strikes(*(np.zeros(0) for _ in range(5)))})
     one = type(motion)(
-        **{**motion.__dict__, "strikes": Strikes(*(np.array([value]) for value in (2.0, 1.0, 0.0, 0.0)))}
+        **{**motion.__dict__, "strikes": Strikes(*(np.array([value]) for value in (2.0, 1.0, 0.0, 0.0, 0.0)))}
     )
     frames = [render_frames(each, plain, np.random.default_rng(3)).astype(np.int64) for each in (mute, one)]
     mark = np.abs(frames[1] - frames[0]).mean(axis=(1, 2, 3))
@@ -164,6 +164,41 @@ def test_a_strike_lights_the_picture_at_once_and_fades() -> None:
     assert np.argmax(mark) - 50 <= 2
     assert mark[52] > 2 * mark[57] > 0
     assert mark[62:].max() < 0.25 * mark.max()
+
+
+def test_a_dark_core_grows_in_the_object_and_its_sound_turns_from_tone_to_hiss() -> None:
+    look = draw_look(np.random.default_rng(5), np.random.default_rng(6), "square")
+    plain = type(look)(**{**look.__dict__, "noise": 0.0, "drops_per_second": 0.0})
+    motion = build_motion(CLASS_BY_NAME["OrbitGlide"], np.random.default_rng(2))
+    uncored = type(look)(**{**plain.__dict__, "core_colour": plain.colour})
+    frames = [render_frames(motion, each, np.random.default_rng(3)).astype(np.int64) for each in (plain, uncored)]
+    area = (np.abs(frames[0] - frames[1]).max(axis=3) > 20).sum(axis=(1, 2))
+    assert area[0] == 0
+    assert np.all(np.diff(area[::20]) > 0)
+
+    voice = draw_voice(np.random.default_rng([1, 1]))
+    quiet = type(voice)(**{**voice.__dict__, "other_per_second": 0.0, "noise_level": 1e-6, "room_level": 0.0})
+
+    def flatness(wear: float) -> float:
+        """Geometric over arithmetic mean of the power spectrum: 1 for white noise, near 0 for a tone."""
+        strike = Strikes(*(np.array([value]) for value in (1.0, 1.0, 0.0, 0.0, wear)))
+        sound = render_sound(strike, quiet, np.random.default_rng(0))[16_000:17_600]
+        power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2 + 1e-12
+        return float(np.exp(np.log(power).mean()) / power.mean())
+
+    assert flatness(1.0) > 4 * flatness(0.5) > 8 * flatness(0.0)
+
+
+def test_groups_of_a_place_look_alike_but_for_the_form_of_what_moves() -> None:
+    looks = [world._draw_group(3, index, group)[0] for index in (0, 5) for group in range(1, 16)]
+    backdrops = {look.backdrop.tobytes() for look in looks}
+    assert len(backdrops) == N_PLACES
+    for backdrop in backdrops:
+        here = [look for look in looks if look.backdrop.tobytes() == backdrop]
+        assert len({(look.colour.tobytes(), look.noise, look.drift) for look in here}) == 1
+        assert len({look.radius for look in here}) == len(here)
+    typical = [world._draw_group(3, 0, group)[0].shape for group in range(1, 100)].count(SHAPES[0])
+    assert abs(typical / 99 - TYPICAL_SHARE) < 0.15
 
 
 def mean_picture(name: str, group: int) -> np.ndarray:
