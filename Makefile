@@ -14,13 +14,21 @@ CLASSES ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
+# The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
+# make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
+ABLATE_RUN ?= runs/ablation
+ABLATE_SEEDS ?= 0,1,2
+ABLATE_OBJECTIVES ?=
+ABLATE_STEPS ?=
+ABLATE_JOBS ?= 1
+
 BIN := .venv/bin
 READY := .venv/.ready
 SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf report verify doctor test test-slow lint format lock clean
+.PHONY: help setup demo sample shards pretrain eval-ucf ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +49,11 @@ shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
 
 eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
+
+ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
+	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \
+	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
+	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
 
 report: $(READY) ## Write the page of RUN anew
 	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
@@ -65,6 +78,9 @@ lint: $(READY) ## Style and types
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(SHARDS)/dataset.json ## Where a training step's time goes, on this machine; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET)
 
 lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock

@@ -1,4 +1,4 @@
-"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,report,publish}`."""
+"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,report,ablate,publish}`."""
 
 import argparse
 import logging
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from evaluate.ablation.command import add_command as add_ablate
 from evaluate.errors import EvaluateError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ examples:
       embed any shard set: runs/sample/embeddings/archive.h5
   python -m evaluate report --run runs/sample --shards shards/sample
       a page to look at: runs/sample/report/index.html
+  python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
+      train, measure and compare objectives: runs/ablation/results.json
 """
 
 
@@ -59,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,report,publish}")
+    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,report,ablate,publish}")
     embed = commands.add_parser("embed", help="clips of any shard set to an embedding store (HDF5)")
     _add_common(embed)
     _add_embedding(embed, "pretrained")
@@ -75,8 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page with table, gallery and map")
     _add_common(report)
     report.set_defaults(command=_report)
+    add_ablate(commands)
     publish = commands.add_parser(
-        "publish", help="a run's results to docs/results, and the tables in the docs from there"
+        "publish", help="a run's or an ablation's results to docs/results, and the tables in the docs from there"
     )
     publish.add_argument("--run", type=Path, required=True, help="folder of the run")
     publish.add_argument("--name", required=True, help="of the published list, such as demo")

@@ -35,3 +35,7 @@ class GroupLeakError(SplitError):
 
 class EmbedError(EvaluateError):
     """Shards and encoders do not fit together, or the shards hold nothing to embed."""
+
+
+class AblationError(EvaluateError):
+    """An ablation cannot be planned as asked, or some of its runs failed."""

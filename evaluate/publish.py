@@ -1,7 +1,8 @@
 """Numbers into the docs: results of a run to docs/results/NAME.json, and tables in Markdown from these files.
 
 A table stands between `<!-- table: NAME test=ucf101 split=1 -->` and `<!-- end table -->` and is written anew from the
-file; `split=mean` asks for the mean over splits. Nobody types a number.
+file; `split=mean` asks for the mean over splits. An ablation, its tables and docs/figures/NAME.svg, stands between
+`<!-- ablation: NAME -->` and `<!-- end ablation -->`. Nobody types a number.
 """
 
 import json
@@ -14,47 +15,64 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evaluate.errors import ResultsError
-from evaluate.results import MODALITIES, RESULTS_NAME, Result, read_results, write_results
+from evaluate.ablation.figure import write_figure
+from evaluate.ablation.tables import ablation_markdown
+from evaluate.errors import AblationError, ResultsError
+from evaluate.results import MODALITIES, RESULTS_NAME, Result, read_header, read_results, write_results
 from evaluate.table import COLUMNS, model_order
 
 RESULTS_DIR = Path("docs/results")
+FIGURES_DIR = Path("docs/figures")
 _TABLE = re.compile(
     r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+) -->\n).*?(<!-- end table -->)", re.DOTALL
 )
+_ABLATION = re.compile(r"(<!-- ablation: (?P<name>\S+) -->\n).*?(<!-- end ablation -->)", re.DOTALL)
 
 
-def publish(run: Path, name: str, command: str, root: Path, **facts: Any) -> Path:
+def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Path:
     """Copy a run's results to docs/results/NAME.json with where they come from.
 
+    An ablation's results know that themselves, but for the command. Its figure goes to docs/figures/NAME.svg.
+
     Args:
-        run: folder of the run.
+        run: folder of the run, or of an ablation's runs.
         name: of the published list, such as "demo".
-        command: that makes these numbers.
+        made_by: the command that makes these numbers.
         root: of the repository.
         facts: more for the header.
 
     Raises:
         ResultsError: the run has no results.
+        AblationError: runs of the ablation failed.
     """
     results = read_results(run / RESULTS_NAME)
     if not results:
         raise ResultsError(run / RESULTS_NAME, "is not there or empty; evaluate the run first")
-    training = run / "training.json"
-    header = {
-        "command": command,
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(root),
-        "machine": machine(),
-        "training": json.loads(training.read_text(encoding="utf-8")) if training.exists() else None,
-        **facts,
-    }
+    origin = read_header(run / RESULTS_NAME) or _origin(run, root)
+    if origin.get("missing"):
+        raise AblationError(
+            f"{run}: lacks {', '.join(origin['missing'])}; run the ablation to its end, then publish it"
+        )
+    header = {"command": ""} | origin | {"command": made_by} | facts
     path = root / RESULTS_DIR / f"{name}.json"
     write_results(path, results, header)
+    if "seeds" in header:
+        write_figure(results, root / FIGURES_DIR / f"{name}.svg")
     return path
 
 
-def _commit(root: Path) -> str:
+def _origin(run: Path, root: Path) -> dict[str, Any]:
+    training = run / "training.json"
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(root),
+        "machine": machine(),
+        "training": json.loads(training.read_text(encoding="utf-8")) if training.exists() else None,
+    }
+
+
+def commit(root: Path) -> str:
+    """Name the commit of a repository, with "-dirty" where it has changes; "unknown" where there is none."""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
     )
@@ -75,17 +93,13 @@ def machine() -> str:
 
 
 def fill_tables(page: Path, root: Path) -> int:
-    """Write every marked table of a Markdown page anew; returns how many there are.
+    """Write every marked table and ablation of a Markdown page anew; returns how many there are.
 
     Raises:
         ResultsError: a marker names results that are not published.
     """
-    text = page.read_text(encoding="utf-8")
-    found = 0
 
-    def replace(match: re.Match[str]) -> str:
-        nonlocal found
-        found += 1
+    def table(match: re.Match[str]) -> str:
         path = root / RESULTS_DIR / f"{match['name']}.json"
         results = read_results(path)
         split = None if match["split"] == "mean" else int(match["split"])
@@ -94,8 +108,19 @@ def fill_tables(page: Path, root: Path) -> int:
             raise ResultsError(path, f"has nothing for {match['test']}, split {match['split']} (asked by {page})")
         return f"{match[1]}\n{markdown_table(rows)}\n{_source(path, page)}\n\n{match[5]}"
 
-    page.write_text(_TABLE.sub(replace, text), encoding="utf-8")
-    return found
+    def ablation(match: re.Match[str]) -> str:
+        path = root / RESULTS_DIR / f"{match['name']}.json"
+        results = read_results(path)
+        if not results:
+            raise ResultsError(path, f"is not there or empty (asked by {page})")
+        figure = os.path.relpath(root / FIGURES_DIR / f"{match['name']}.svg", page.parent)
+        shown = f"![{match['name']}: a dot a seed, a bar at the mean of each objective]({figure})"
+        return f"{match[1]}\n{ablation_markdown(results)}\n\n{shown}\n{_source(path, page)}\n\n{match[3]}"
+
+    text, n_tables = _TABLE.subn(table, page.read_text(encoding="utf-8"))
+    text, n_ablations = _ABLATION.subn(ablation, text)
+    page.write_text(text, encoding="utf-8")
+    return n_tables + n_ablations
 
 
 def markdown_table(results: Sequence[Result]) -> str:
@@ -116,8 +141,11 @@ def markdown_table(results: Sequence[Result]) -> str:
 
 
 def _source(path: Path, page: Path) -> str:
-    header = json.loads(path.read_text(encoding="utf-8"))[0]["header"]
-    training = header.get("training") or {}
-    trained = f", {training['steps']} steps in {training['seconds']:.0f} s" if training else ""
+    header = read_header(path)
+    training, trained = header.get("training"), ""
+    if training:
+        trained = f", {training['steps']} steps in {training['seconds']:.0f} s"
+    elif "seeds" in header:
+        trained = f", {header['steps']} steps, seeds {', '.join(map(str, header['seeds']))}, ± the sample sd over seeds"
     link = os.path.relpath(path, page.parent)
     return f"\n`{header['command']}`{trained}; {header['machine']}; {header['date']}, commit {header['commit']} ([data]({link}))."

@@ -85,19 +85,37 @@ def read_results(path: Path) -> tuple[Result, ...]:
     Raises:
         ResultsError: the file is not a list of such records.
     """
+    return tuple(
+        _parse(path, number, record)
+        for number, record in enumerate(_read(path))
+        if not (number == 0 and _is_header(record))
+    )
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Where the numbers of a results file come from; empty where it does not say, or is not there.
+
+    Raises:
+        ResultsError: the file is not a list.
+    """
+    records = _read(path)
+    return dict(records[0]["header"]) if records and _is_header(records[0]) else {}
+
+
+def _read(path: Path) -> list[Any]:
     if not path.exists():
-        return ()
+        return []
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ResultsError(path, f"is not JSON ({error})") from error
     if not isinstance(records, list):
         raise ResultsError(path, "is not a list of records")
-    return tuple(
-        _parse(path, number, record)
-        for number, record in enumerate(records)
-        if not (number == 0 and isinstance(record, dict) and set(record) == {"header"})
-    )
+    return records
+
+
+def _is_header(record: Any) -> bool:
+    return isinstance(record, dict) and set(record) == {"header"} and isinstance(record["header"], dict)
 
 
 def _parse(path: Path, number: int, record: Any) -> Result:

@@ -18,6 +18,7 @@ examples:
   torchrun --nproc-per-node 8 -m -- train pretrain --preset kinetics400 --run runs/k400
   python -m train pretrain --preset sample --objective avid --run runs/avid        a rival on the same data and views
   python -m train config --preset sample          the settings of a preset, as YAML
+  python -m train export runs/sample exports/sample         encoders as safetensors and ONNX, with a model card
 
 A run that was stopped or killed goes on with the same command. Ctrl-C and SIGTERM save first.
 exit status: 0 complete, 3 stopped by a signal and saved, 2 error.
@@ -48,7 +49,19 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--shards", help="shard directory, short for --set data.shards=...")
             command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
             command.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
+    _add_export(commands)
     return parser
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "write the encoders of a run to a folder of their own: safetensors, ONNX, model card"
+    command = commands.add_parser(
+        "export", help=text, description=text, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
+    command.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    command.add_argument("--no-onnx", action="store_true", help="leave out video.onnx and audio.onnx")
+    command.add_argument("--force", action="store_true", help="replace an export that is there")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,6 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if args.command == "export":
+            return _export(args)
         overrides = list(args.set)
         if getattr(args, "shards", None):
             overrides.append(f"data.shards={args.shards}")
@@ -69,6 +84,13 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _export(args: argparse.Namespace) -> int:
+    from train.export import export_run
+
+    export_run(args.run, args.out, onnx=not args.no_onnx, force=args.force)
+    return 0
 
 
 def _pretrain(args: argparse.Namespace, config: Config) -> int:

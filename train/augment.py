@@ -13,6 +13,10 @@ _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ and back: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries).
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
+_HALF_RANGE = 255 / 4
+"""Grey levels per unit of the normalised range [-2, 2]."""
+_CLIPS_AT_ONCE = 4
+"""Clips that are recoloured together: few enough to stay in a processor's cache between the passes."""
 _NEPERS_PER_DB = math.log(10) / 10
 """Natural-log power of one decibel."""
 
@@ -27,46 +31,75 @@ def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator:
         generator: on the device of clips.
 
     Returns:
-        (N, 3, T, crop_px, crop_px) float32, normalised to about [-2, 2].
+        (N, 3, T, crop_px, crop_px) float32, normalised to [-2, 2]; channels last in memory, as the frames came.
     """
+    crops = _crop(clips, config, crop_px, generator)
+    matrix, offset = _colour(_mean_grey(crops), config, generator)
+    return _recolour(crops, matrix / _HALF_RANGE, offset / _HALF_RANGE - 2.0).permute(0, 4, 1, 2, 3)
+
+
+def _crop(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
+    """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: a box of whole pixels a clip, half of them mirrored."""
     n, t, h, w, _ = clips.shape
-    # The time axis rides along as channels: one sampling grid a clip, not a frame.
-    planes = clips.permute(0, 1, 4, 2, 3).reshape(n, t * 3, h, w).float()  # (N, T*3, H, W)
-    grid = F.affine_grid(
-        _crop_matrices(n, config, clips.device, generator), [n, t * 3, crop_px, crop_px], align_corners=False
-    )
-    planes = F.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    matrix, offset = _colour_matrices(planes.view(n, t, 3, -1), config, generator)
-    pixels = planes.view(n, t, 3, crop_px * crop_px)
-    pixels = torch.matmul(matrix[:, None], pixels).add_(offset[:, None])  # (N, T, 3, h*w)
-    pixels = pixels.clamp_(0, 255).div_(63.75).sub_(2.0)
-    return pixels.view(n, t, 3, crop_px, crop_px).transpose(1, 2)
+    crops = clips.new_empty(n, t, crop_px, crop_px, 3)
+    boxes = _crop_boxes(n, h, w, config, clips.device, generator).tolist()
+    for i, (top, left, height, width, flipped) in enumerate(boxes):
+        box = clips[i, :, top : top + height, left : left + width].permute(0, 3, 1, 2)  # (T, 3, height, width)
+        # On CPUs torch resizes uint8 with channels last several times faster than floats; elsewhere it takes floats only.
+        box = box if box.device.type == "cpu" else box.float()
+        box = F.interpolate(box, (crop_px, crop_px), mode="bilinear", antialias=True)
+        box = box if box.dtype == torch.uint8 else box.round_()
+        crops[i] = (box.flip(-1) if flipped else box).permute(0, 2, 3, 1)
+    return crops
+
+
+def _mean_grey(crops: Tensor) -> Tensor:
+    """Mean luma (N,) in 0..255 of (N, T, h, w, 3) uint8, over every fourth row."""
+    rows = crops[:, :, ::4].reshape(len(crops), -1, 3)
+    luma = _LUMA.to(crops.device).repeat(rows.shape[1])
+    return rows.flatten(1).float() @ luma / rows.shape[1]
+
+
+def _recolour(crops: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+    """RGB (N, T, h, w, 3) uint8 times matrices (N, 3, 3) plus offsets (N,): float32 of that shape, clamped to [-2, 2]."""
+    n = len(crops)
+    # 3x3 is too small for a matrix product to be fast: as many pixels as divide the clip, up to 4, share one.
+    group = math.gcd(crops[0].numel() // 3, 4)
+    eye = torch.eye(group, device=crops.device)
+    blocks = (eye[:, None, :, None] * matrix.mT[:, None, :, None, :]).reshape(n, 3 * group, 3 * group)
+    pixels = crops.view(n, -1, 3 * group)
+    result = torch.empty(pixels.shape, device=crops.device)
+    for first in range(0, n, _CLIPS_AT_ONCE):
+        part = slice(first, first + _CLIPS_AT_ONCE)
+        torch.bmm(pixels[part].float(), blocks[part], out=result[part])
+        result[part].add_(offset[part, None, None]).clamp_(-2.0, 2.0)
+    return result.view(crops.shape)
 
 
 def _uniform(low: float, high: float, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(n, generator=generator, device=device)
 
 
-def _crop_matrices(n: int, config: AugmentConfig, device: torch.device, generator: torch.Generator) -> Tensor:
-    """Affine matrices (N, 2, 3) of crops that stay inside the frame, half of them mirrored."""
+def _crop_boxes(
+    n: int, h: int, w: int, config: AugmentConfig, device: torch.device, generator: torch.Generator
+) -> Tensor:
+    """Boxes inside the frame, (N, 5) int64: top, left, height, width, and whether to mirror."""
     scale = _uniform(config.scale_min, 1.0, n, device, generator).sqrt()
     aspect = _uniform(-1.0, 1.0, n, device, generator).mul(math.log(config.aspect_max) / 2).exp()
-    width, height = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
-    shift_x = _uniform(-1.0, 1.0, n, device, generator) * (1 - width)
-    shift_y = _uniform(-1.0, 1.0, n, device, generator) * (1 - height)
-    flip = torch.where(torch.rand(n, generator=generator, device=device) < config.flip_probability, -1.0, 1.0)
-    zero = torch.zeros_like(width)
-    return torch.stack(
-        [torch.stack([width * flip, zero, shift_x], 1), torch.stack([zero, height, shift_y], 1)], 1
-    )  # fmt: skip
+    width = (scale * aspect * w).round().clamp(1, w)
+    height = (scale / aspect * h).round().clamp(1, h)
+    left = (torch.rand(n, generator=generator, device=device) * (w - width + 1)).floor()
+    top = (torch.rand(n, generator=generator, device=device) * (h - height + 1)).floor()
+    flip = torch.rand(n, generator=generator, device=device) < config.flip_probability
+    return torch.stack([top, left, height, width, flip], 1).long()
 
 
-def _colour_matrices(
-    pixels: Tensor, config: AugmentConfig, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Brightness, contrast, saturation, hue and grey as one matrix (N, 3, 3) and offset (N, 3, 1) on 0..255 RGB."""
-    n, device = pixels.shape[0], pixels.device
-    luma = _LUMA.to(device)
+def _colour(mean_grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Brightness, contrast, saturation, hue and grey as one matrix (N, 3, 3) and offset (N,) on 0..255 RGB.
+
+    Contrast turns about the clip's mean grey (N,), not a frame's: a frame's own mean would flicker.
+    """
+    n, device = len(mean_grey), mean_grey.device
     brightness = _uniform(1 - config.brightness, 1 + config.brightness, n, device, generator)
     contrast = _uniform(1 - config.contrast, 1 + config.contrast, n, device, generator)
     saturation = _uniform(1 - config.saturation, 1 + config.saturation, n, device, generator)
@@ -79,11 +112,7 @@ def _colour_matrices(
         [one, zero, zero, zero, cos * saturation, -sin * saturation, zero, sin * saturation, cos * saturation], 1
     )
     matrix = _FROM_YIQ.to(device) @ turn.view(n, 3, 3) @ _TO_YIQ.to(device)
-    gain = brightness * contrast
-    # Contrast turns about the clip's mean grey, not a frame's: a frame's own mean would flicker.
-    mean_grey = (pixels.mean(dim=(1, 3)) * luma).sum(1)
-    offset = ((1 - contrast) * brightness * mean_grey)[:, None, None].expand(-1, 3, 1)
-    return matrix * gain[:, None, None], offset
+    return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness * mean_grey
 
 
 def augment_audio(logmel: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:

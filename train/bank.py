@@ -1,19 +1,17 @@
 """The evolving feature space: a FIFO of past embeddings, and the extra positives and negatives drawn from it."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from train.config import BankConfig
-
-Modality = Literal["video", "audio"]
+from train.spaces import Embeddings, Space
 
 
 @dataclass(frozen=True)
 class BankSample:
-    """Extra positives and negatives of N anchors, in the target modality.
+    """Extra positives and negatives of N anchors, in the target space.
 
     Attributes:
         positives: (N, n_p, P); positive_mask (N, n_p) bool.
@@ -29,11 +27,12 @@ class BankSample:
 
 
 class Bank(nn.Module):
-    """Past embeddings of both modalities with the source they came from; entries with source -1 are empty.
+    """Past embeddings in all spaces with the source they came from; entries with source -1 are empty.
 
     Kept as buffers, so that a checkpoint holds it.
     """
 
+    within: Tensor
     video: Tensor
     audio: Tensor
     source: Tensor
@@ -44,19 +43,20 @@ class Bank(nn.Module):
     def __init__(self, config: BankConfig, dim: int) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("video", torch.zeros(config.size, dim))
-        self.register_buffer("audio", torch.zeros(config.size, dim))
+        for space in ("within", "video", "audio"):
+            self.register_buffer(space, torch.zeros(config.size, dim))
         self.register_buffer("source", torch.full((config.size,), -1))
         self.register_buffer("label", torch.full((config.size,), -1))
         self.register_buffer("has_audio", torch.zeros(config.size, dtype=torch.bool))
         self.register_buffer("cursor", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def push(self, video: Tensor, audio: Tensor, source: Tensor, label: Tensor, has_audio: Tensor) -> None:
-        """Add M entries, overwriting the oldest: video, audio (M, P) unit vectors; the rest (M,)."""
+    def push(self, embeddings: Embeddings, source: Tensor, label: Tensor, has_audio: Tensor) -> None:
+        """Add M entries, overwriting the oldest; source, label, has_audio (M,)."""
         slots = (self.cursor + torch.arange(len(source), device=source.device)) % self.config.size
-        self.video[slots] = video.detach().float()
-        self.audio[slots] = audio.detach().float()
+        self.within[slots] = embeddings.within.detach().float()
+        self.video[slots] = embeddings.video.detach().float()
+        self.audio[slots] = embeddings.audio.detach().float()
         self.source[slots] = source
         self.label[slots] = label
         self.has_audio[slots] = has_audio
@@ -64,25 +64,25 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def draw(
-        self, target: Modality, video: Tensor, audio: Tensor, source: Tensor, label: Tensor, has_audio: Tensor,
+        self, target: Space, positives: Embeddings, source: Tensor, label: Tensor, has_audio: Tensor,
         generator: torch.Generator,
     ) -> BankSample:  # fmt: skip
-        """Draw for anchors whose true positives are the given embeddings of the target modality.
+        """Draw for anchors whose true positives are the given embeddings in the target space.
 
         The bank is ranked by similarity to the true positive ("nearest"), or by the smaller of video and audio
         similarity ("consensus": Morgado et al., "Audio-Visual Instance Discrimination with Cross-Modal Agreement",
         CVPR 2021, section 4). The anchor's own source is never drawn.
 
         Args:
-            target: modality of the entries to draw.
-            video, audio: (N, P) embeddings of the true positive's clip.
+            target: space of the entries to draw.
+            positives: of the true positives' clips, N rows.
             source, label: (N,) int64.
             has_audio: (N,) bool; without sound the consensus falls back on the picture alone.
             generator: on the same device.
         """
         config, n = self.config, len(source)
-        entries = self.video if target == "video" else self.audio
-        similarity = (video if target == "video" else audio) @ entries.T  # (N, K)
+        entries = self._entries(target)
+        similarity = positives.of(target) @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
         if target == "audio":
             usable = usable & self.has_audio[None]
@@ -90,7 +90,7 @@ class Bank(nn.Module):
         ranks = ranking.topk(config.negative_rank_high, dim=1)
 
         n_pos = config.n_positives if config.positives != "none" else 0
-        by_rank = ranks if config.positives != "consensus" else self._consensus(video, audio, usable, has_audio)
+        by_rank = ranks if config.positives != "consensus" else self._consensus(target, positives, usable, has_audio)
         choice = _distinct(n, config.positive_ranks, n_pos, source.device, generator)
         positive_mask = by_rank.values.gather(1, choice) > -torch.inf
         positive_index = by_rank.indices.gather(1, choice)
@@ -105,8 +105,14 @@ class Bank(nn.Module):
         purity = same.sum() / positive_mask.sum()
         return BankSample(entries[positive_index], positive_mask, entries[negative_index], negative_mask, purity)
 
-    def _consensus(self, video: Tensor, audio: Tensor, usable: Tensor, has_audio: Tensor) -> torch.return_types.topk:
-        by_video, by_audio = video @ self.video.T, audio @ self.audio.T
+    def _entries(self, space: Space) -> Tensor:
+        return {"within": self.within, "video": self.video, "audio": self.audio}[space]
+
+    def _consensus(
+        self, target: Space, positives: Embeddings, usable: Tensor, has_audio: Tensor
+    ) -> torch.return_types.topk:
+        picture: Space = "within" if target == "within" else "video"
+        by_video, by_audio = positives.of(picture) @ self._entries(picture).T, positives.audio @ self.audio.T
         both = has_audio[:, None] & self.has_audio[None]
         agreed = torch.where(both, torch.minimum(by_video, by_audio), by_video)
         return agreed.masked_fill(~usable, -torch.inf).topk(self.config.positive_ranks, dim=1)

@@ -1,4 +1,4 @@
-"""Training clips: a batch of segments and a plan to two augmented views of each."""
+"""A batch of segments and a plan to two views of each: augmented for training, plain for asking the heads."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from train.augment import augment_audio, augment_video
-from train.config import Config
+from train.config import ClipConfig, Config
 from train.loader import SegmentBatch
-from train.views import Plan, gather_columns, gather_frames
+from train.views import Plan, gather_columns, gather_frames, normalise_logmel, plain_video
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,26 @@ def make_clips(
     batch: SegmentBatch, plan: Plan, config: Config, columns_per_frame: int, generator: torch.Generator
 ) -> TrainClips:
     """Gather and augment the planned views, whole batches at once."""
-    length = config.clip.n_frames
-    videos, audios = [], []
-    for view in (0, 1):
-        start, stride, reverse = plan.start[:, view], plan.stride[:, view], plan.reverse[:, view]
-        if batch.frames is not None:
-            videos.append(gather_frames(batch.frames, batch.n_frames, start, stride, reverse, length))
-        audios.append(gather_columns(batch.logmel, batch.n_frames, start, stride, reverse, length, columns_per_frame))
-    video = None
-    if videos:
-        video = augment_video(torch.cat(videos), config.augment, config.clip.crop_px, generator)
-    audio = augment_audio(torch.cat(audios), config.augment, generator)
-    return TrainClips(video, audio, batch.has_audio.repeat(2))
+    frames, logmel = gather_views(batch, plan, config.clip.n_frames, columns_per_frame)
+    video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
+    return TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
+
+
+def plain_clips(batch: SegmentBatch, plan: Plan, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
+    """Gather the planned views as they are: the middle square, no change of colour or sound."""
+    frames, logmel = gather_views(batch, plan, clip.n_frames, columns_per_frame)
+    video = None if frames is None else plain_video(frames, clip.crop_px)
+    return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2))
+
+
+def gather_views(batch: SegmentBatch, plan: Plan, length: int, columns_per_frame: int) -> tuple[Tensor | None, Tensor]:
+    """Frames (2B, T, H, W, 3) uint8, or None, and log-mels (2B, n_mels, C), rows as in TrainClips."""
+    # (2B,), view after view.
+    start, stride, reverse = (field.T.flatten() for field in (plan.start, plan.stride, plan.reverse))
+    n_frames = batch.n_frames.repeat(2)
+    frames = None
+    if batch.frames is not None:
+        segment = torch.arange(len(batch.frames), device=n_frames.device).repeat(2)
+        frames = gather_frames(batch.frames, n_frames, start, stride, reverse, length, segment)
+    logmel = batch.logmel.repeat(2, 1, 1)
+    return frames, gather_columns(logmel, n_frames, start, stride, reverse, length, columns_per_frame)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from train.errors import ConfigError
@@ -43,6 +43,9 @@ class ClipConfig:
     crop_px: int = 112
     speeds: tuple[int, ...] = (1, 2, 4, 8)
     """Playback speeds; a clip at speed s takes every s-th frame."""
+    shared_direction: bool = True
+    """Both views of a segment run forwards, or both backwards. Drawn apart, a contrastive term between the views asks for
+    features that cannot tell an event from its reversal."""
     eval_speed: int = 2
 
 
@@ -128,6 +131,18 @@ class OptimConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class HeldoutConfig:
+    """Segments that the training does not see, on which the temporal heads are asked."""
+
+    split: str = ""
+    """`"1:test"`, the other part of `data.split`; empty switches this off."""
+    every: NonNegativeInt = 0
+    """Steps from one evaluation to the next; 0 asks after the last step only."""
+    n_batches: PositiveInt = 32
+    """Batches of `data.batch_size` segments an evaluation."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Config:
     """A whole run."""
 
@@ -145,6 +160,7 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     bank: BankConfig = field(default_factory=BankConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    heldout: HeldoutConfig = field(default_factory=HeldoutConfig)
 
     def __post_init__(self) -> None:
         if self.data.window_frames < self.clip.n_frames:

@@ -1,11 +1,21 @@
 """One process or many: the little that differs, in one place. Started by torchrun, or alone."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from train.errors import RunError
+
+PATIENCE = timedelta(minutes=10)
+"""How long a rank waits for the others before it gives up. The longest that it waits in a healthy run is for the main
+process, while that writes a checkpoint or asks the held-out segments; gloo's own default is half an hour."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +32,32 @@ class World:
         return self.rank == 0
 
 
-def join_world(device: str = "auto") -> World:
+def join_world(device: str = "auto", patience: timedelta = PATIENCE) -> World:
     """Join the processes that torchrun started, or be alone where it did not start any.
 
     Args:
         device: "auto" takes a GPU where there is one; "cpu" or "cuda" as asked.
+        patience: how long to wait for another rank, here and later.
+
+    Raises:
+        RunError: there is no GPU for this rank, or the others do not come.
     """
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     chosen = torch.device("cuda", local) if kind == "cuda" else torch.device(kind)
     if chosen.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise RunError(
+                f"local rank {local} has no GPU: {torch.cuda.device_count()} here. Start one process a GPU "
+                "(torchrun --nproc-per-node), or choose --device cpu"
+            )
         torch.cuda.set_device(chosen)
     if size > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        try:
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=patience)
+        except dist.DistError as error:
+            raise RunError(f"rank {os.environ.get('RANK')} of {size} cannot join the others: {gist(error)}") from error
     return World(dist.get_rank() if size > 1 else 0, size, chosen)
 
 
@@ -52,13 +74,28 @@ def gather(x: Tensor) -> Tensor:
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return x
-    if not x.requires_grad:
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
-    from torch.distributed.nn.functional import all_gather
+    return _Gather.apply(x) if x.requires_grad else _rows_of_all(x)
 
-    return torch.cat(all_gather(x.contiguous()))
+
+def _rows_of_all(x: Tensor) -> Tensor:
+    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+class _Gather(torch.autograd.Function):
+    """Every rank's loss may hold rows of every rank: a row's gradient is the sum over the ranks' losses."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.n_rows = len(x)
+        return _rows_of_all(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.narrow(0, dist.get_rank() * ctx.n_rows, ctx.n_rows)
 
 
 def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
@@ -67,7 +104,7 @@ def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
     Each rank holds the sum of its own losses; DDP averages gradients over W ranks, so the share of this rank is
     W * total / sum of counts. Without this a rank with few valid rows would weigh them too much.
     """
-    count = count.detach().float()
+    count = count.detach().to(torch.float32, copy=True)  # summed in place below
     size = 1
     if dist.is_initialized():
         size = dist.get_world_size()
@@ -104,3 +141,14 @@ def any_rank(*, flag: bool, device: torch.device) -> bool:
     raised = torch.tensor(int(flag), device=device)
     dist.all_reduce(raised, dist.ReduceOp.MAX)
     return bool(raised.item())
+
+
+def wait_to_sync(module: nn.Module) -> AbstractContextManager[None]:
+    """While held, gradients add up on each rank alone; the first backward pass after it averages all of them."""
+    return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
+
+
+def gist(error: RuntimeError) -> str:
+    """The first line of what torch says of a collective."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

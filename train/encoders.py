@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -45,8 +46,16 @@ class Residual(nn.Module):
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 
+def _pool(x: Tensor) -> Tensor:
+    """Mean and largest value of the places (B, C, T, places), averaged over time: (B, 2 * C).
+
+    What moves or sounds fills a small part of a clip; in the mean alone its surroundings drown it.
+    """
+    return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=3).mean(dim=2)], 1)
+
+
 class TinyVideo(nn.Module):
-    """A small R(2+1)D for CPUs: (B, 3, T, H, W) to (B, 8 * width).
+    """A small R(2+1)D for CPUs: (B, 3, T, H, W) to (B, 16 * width).
 
     The 7x7 stem of stride 4 makes a step 4x cheaper than one of stride 2; time is halved only in the last two stages, so
     that motion between neighbouring frames is seen before it is averaged.
@@ -68,16 +77,16 @@ class TinyVideo(nn.Module):
             stages.append(Residual(body, shortcut))
             c_in = c
         self.stages = nn.Sequential(*stages)
-        self.feature_dim = c_in
+        self.feature_dim = 2 * c_in
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) to (B, D)."""
         x = F.relu(self.stem(clips), inplace=True)
-        return self.stages(x).mean(dim=(2, 3, 4))
+        return _pool(self.stages(x).flatten(3))
 
 
 class TinyAudio(nn.Module):
-    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 8 * width). Columns are halved twice only."""
+    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width). Columns are halved twice only."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
@@ -95,25 +104,31 @@ class TinyAudio(nn.Module):
             stages.append(Residual(body, shortcut))
             c_in = c
         self.stages = nn.Sequential(*stages)
-        self.feature_dim = c_in
+        self.feature_dim = 2 * c_in
 
     def forward(self, logmel: Tensor) -> Tensor:
         """(B, 1, n_mels, C) to (B, D)."""
-        return self.stages(self.stem(logmel)).mean(dim=(2, 3))
+        return _pool(self.stages(self.stem(logmel)).flatten(2).unsqueeze(2))
 
 
 class Encoders(nn.Module):
     """Both encoders and their projections; what is exported and what embeds.
 
-    `video` and `audio` give features, `project_video` and `project_audio` the L2-normalised contrastive embeddings.
+    `video` and `audio` give features, `project_*` the L2-normalised embeddings in the contrastive spaces.
     """
 
     def __init__(self, video: nn.Module, audio: nn.Module, video_dim: int, audio_dim: int, config: ModelConfig) -> None:
         super().__init__()
         self.video_net, self.audio_net = video, audio
         self.video_dim, self.audio_dim = video_dim, audio_dim
+        self.within_projection = _projection(video_dim, config)
         self.video_projection = _projection(video_dim, config)
         self.audio_projection = _projection(audio_dim, config)
+
+    def channels_last(self) -> None:
+        """Lay out the weights with channels last: convolutions take their layout from them, and run faster in it."""
+        self.video_net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.audio_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def video(self, clips: Tensor) -> Tensor:
         """(B, 3, T, H, W) float, normalised, to features (B, video_dim)."""
@@ -123,21 +138,31 @@ class Encoders(nn.Module):
         """(B, 1, n_mels, C) float, normalised, to features (B, audio_dim)."""
         return self.audio_net(logmel)
 
+    def project_within(self, features: Tensor) -> Tensor:
+        """(B, video_dim) to unit vectors (B, P), to be compared with other pictures."""
+        return F.normalize(self.within_projection(features).float(), dim=1)
+
     def project_video(self, features: Tensor) -> Tensor:
-        """(B, video_dim) to unit vectors (B, P)."""
+        """(B, video_dim) to unit vectors (B, P), to be compared with sounds."""
         return F.normalize(self.video_projection(features).float(), dim=1)
 
     def project_audio(self, features: Tensor) -> Tensor:
-        """(B, audio_dim) to unit vectors (B, P)."""
+        """(B, audio_dim) to unit vectors (B, P), to be compared with pictures."""
         return F.normalize(self.audio_projection(features).float(), dim=1)
 
 
 def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
+    """An MLP whose outputs are centred over the batch.
+
+    The bank's embeddings are of the past. Without centring, all embeddings can move away from them together, which
+    lowers the loss, until they lie in one point and nothing is learnt.
+    """
     return nn.Sequential(
         nn.Linear(dim, config.projection_hidden),
         nn.BatchNorm1d(config.projection_hidden),
         nn.ReLU(inplace=True),
-        nn.Linear(config.projection_hidden, config.projection_dim),
+        nn.Linear(config.projection_hidden, config.projection_dim, bias=False),
+        nn.BatchNorm1d(config.projection_dim, affine=False),
     )
 
 
@@ -177,11 +202,11 @@ def build_encoders(config: ModelConfig) -> Encoders:
     video: nn.Module
     audio: nn.Module
     if config.video == "tiny":
-        video, video_dim = TinyVideo(config.tiny_width), 8 * config.tiny_width
+        video, video_dim = TinyVideo(config.tiny_width), 16 * config.tiny_width
     else:
         video, video_dim = _torchvision_video(config.video)
     if config.audio == "tiny":
-        audio, audio_dim = TinyAudio(config.tiny_width), 8 * config.tiny_width
+        audio, audio_dim = TinyAudio(config.tiny_width), 16 * config.tiny_width
     else:
         audio, audio_dim = _audio_resnet18()
     return Encoders(video, audio, video_dim, audio_dim, config)

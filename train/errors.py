@@ -47,3 +47,7 @@ class TooFewSegmentsError(LoaderError):
 
 class LoaderStateError(LoaderError):
     """A saved loader state that belongs to another data set, split, batch size, seed or rank, or is damaged."""
+
+
+class ExportError(TrainError):
+    """An export that cannot be written where it was asked for, or whose ONNX files do not compute what torch does."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,10 @@ from types import FrameType
 from typing import Self
 
 from train.errors import RunError
+from train.files import writing
+
+_SAME_SIGNAL_SECONDS = 2.0
+"""Signals that follow each other faster are one: Ctrl-C reaches torchrun and its ranks, and torchrun passes it on."""
 
 
 @contextmanager
@@ -16,9 +21,11 @@ def alone(run_dir: Path) -> Iterator[None]:
     """Hold the run's lock; a dead process releases it by itself.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or the directory cannot be written.
     """
-    with (run_dir / ".lock").open("w") as lock:
+    with writing(run_dir / ".lock"):
+        lock = (run_dir / ".lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -27,10 +34,11 @@ def alone(run_dir: Path) -> Iterator[None]:
 
 
 class StopFlag:
-    """While entered, SIGTERM and SIGINT raise a flag instead of ending the process; a second one ends it at once."""
+    """While entered, SIGTERM and SIGINT raise a flag instead of ending the process; one more, 2 s later, ends it at once."""
 
     def __init__(self) -> None:
         self.raised = False
+        self._at = 0.0
 
     def __enter__(self) -> Self:
         self._before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
@@ -41,6 +49,7 @@ class StopFlag:
             signal.signal(number, handler)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.raised:
+        if self.raised and time.monotonic() - self._at > _SAME_SIGNAL_SECONDS:
             raise KeyboardInterrupt
-        self.raised = True
+        if not self.raised:
+            self.raised, self._at = True, time.monotonic()

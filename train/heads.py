@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from train.clips import TrainClips
-from train.config import Config
+from train.config import Config, LossConfig
 from train.encoders import build_encoders
+from train.spaces import Embeddings
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,11 @@ class Outputs:
     """What one forward pass gives, rows as in TrainClips (2B).
 
     Attributes:
-        video, audio: unit vectors (2B, P); zeros for audio rows without sound.
+        embeddings: in the contrastive spaces (2B, P).
         logits: per unitary task (2B, K), per pairwise task (B, 3), or (2B, 3) for the order of picture and sound.
     """
 
-    video: Tensor
-    audio: Tensor
+    embeddings: Embeddings
     logits: dict[str, Tensor]
 
 
@@ -28,7 +28,8 @@ class Model(nn.Module):
     """Encoders, projections and heads behind one forward, as DDP needs it.
 
     Unitary heads read one clip's features (speed, direction), pairwise heads the concatenated features of two (order).
-    A head whose term has weight 0 is not built.
+    A head whose term has weight 0 is not built, and what no term reads takes no gradient: DDP waits for every parameter
+    that may get one.
     """
 
     def __init__(self, config: Config) -> None:
@@ -48,21 +49,31 @@ class Model(nn.Module):
             {name: _mlp(d, hidden, k) for name, (d, k) in shapes.items() if getattr(config.loss, name) > 0}
         )
         self.channels_last = config.optim.channels_last
+        self._freeze_unread(config.loss)
+
+    def _freeze_unread(self, loss: LossConfig) -> None:
+        pictured, sounded = loss.video_video > 0 or loss.video_audio > 0, loss.video_audio > 0
+        unread = {
+            self.encoders.within_projection: loss.video_video == 0,
+            self.encoders.video_projection: not sounded,
+            self.encoders.audio_projection: not sounded,
+            self.encoders.video_net: not pictured and not any("video" in name for name in self.heads),
+            self.encoders.audio_net: not sounded and not any("audio" in name for name in self.heads),
+        }
+        for part, is_unread in unread.items():
+            part.requires_grad_(not is_unread)
 
     def forward(self, clips: TrainClips) -> Outputs:
         """Features, projections and logits of both views."""
         if clips.video is None:
             raise ValueError("pretraining needs sources with pictures")
-        video = clips.video
-        if self.channels_last:
-            video = video.contiguous(memory_format=torch.channels_last_3d)
-        video_features = self.encoders.video(video)
+        layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
+        video_features = self.encoders.video(clips.video.contiguous(memory_format=layout))
         audio_features, audio_embedding = self._audio(clips)
-        return Outputs(
-            self.encoders.project_video(video_features),
-            audio_embedding,
-            self._logits(video_features, audio_features),
+        embeddings = Embeddings(
+            self.encoders.project_within(video_features), self.encoders.project_video(video_features), audio_embedding
         )
+        return Outputs(embeddings, self._logits(video_features, audio_features))
 
     def _audio(self, clips: TrainClips) -> tuple[Tensor, Tensor]:
         """Features and embeddings (2B, ...) with zeros where there is no sound.
@@ -74,6 +85,8 @@ class Model(nn.Module):
             rows = torch.arange(len(clips.has_audio), device=clips.audio.device)
         features = self.encoders.audio(clips.audio[rows])
         embedding = self.encoders.project_audio(features)
+        heard = clips.has_audio[rows, None]
+        features, embedding = features * heard, embedding * heard
         n = len(clips.has_audio)
         spread = features.new_zeros(n, features.shape[1]).index_copy(0, rows, features)
         return spread, embedding.new_zeros(n, embedding.shape[1]).index_copy(0, rows, embedding)

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from train.bank import Bank, BankSample, Modality
+from train.bank import Bank, BankSample
 from train.config import Config
 from train.distributed import gather, mean_over_ranks
 from train.heads import Outputs
+from train.labels import temporal_labels
 from train.losses import contrastive, masked_cross_entropy
-from train.views import AFTER, IGNORE, Plan, labels_or_ignore
+from train.spaces import Space
+from train.views import Plan
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def compute_objective(
     terms, measures = _temporal(outputs, plan, segments.has_audio)
     contrast = _Contrast(outputs, segments, bank, config, use_bank, generator)
     if config.loss.video_video > 0:
-        terms["video_video"] = contrast.between(("video", 0), ("video", 1), measures)
+        terms["video_video"] = contrast.between(("within", 0), ("within", 1), measures)
     if config.loss.video_audio > 0:
         sides = [contrast.between(("video", k), ("audio", k), measures) for k in (0, 1)]
         terms["video_audio"] = torch.stack(sides).mean()
@@ -64,21 +66,7 @@ def compute_objective(
 
 
 def _temporal(outputs: Outputs, plan: Plan, has_audio: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    timed = plan.timed.repeat(2)
-    heard = timed & has_audio.repeat(2)
-    speed, direction = plan.speed.T.reshape(-1), plan.reverse.T.reshape(-1)  # (2B,), view after view
-    # Seen from view 1, "before" is "after" and the other way round.
-    flipped = torch.where(plan.order == IGNORE, IGNORE, AFTER - plan.order)
-    order_va = torch.cat([plan.order, flipped])
-    labels = {
-        "speed_video": labels_or_ignore(speed, timed),
-        "speed_audio": labels_or_ignore(speed, heard),
-        "direction_video": labels_or_ignore(direction, timed),
-        "direction_audio": labels_or_ignore(direction, heard),
-        "order_video": plan.order,
-        "order_audio": labels_or_ignore(plan.order, has_audio & (plan.order >= 0)),
-        "order_video_audio": labels_or_ignore(order_va, (has_audio.repeat(2)) & (order_va >= 0)),
-    }
+    labels = temporal_labels(plan, has_audio)
     terms, measures = {}, {}
     for name, logits in outputs.logits.items():
         total, count, right = masked_cross_entropy(logits, labels[name])
@@ -94,39 +82,40 @@ class _Contrast:
         self, outputs: Outputs, segments: Segments, bank: Bank, config: Config, use_bank: bool,  # noqa: FBT001
         generator: torch.Generator,
     ) -> None:  # fmt: skip
-        self.embeddings = {"video": outputs.video.chunk(2), "audio": outputs.audio.chunk(2)}
+        self.views = outputs.embeddings.views()
         self.segments, self.bank, self.config = segments, bank, config
         self.use_bank, self.generator = use_bank, generator
         self.source = segments.source
         self.all_sources, self.all_heard = gather(self.source), gather(segments.has_audio)
 
-    def between(self, x: tuple[Modality, int], y: tuple[Modality, int], measures: dict[str, Tensor]) -> Tensor:
+    def between(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
         """Mean of the losses x -> y and y -> x over the anchors that have both."""
         needs_sound = "audio" in (x[0], y[0])
         valid = self.segments.has_audio if needs_sound else torch.ones_like(self.segments.has_audio)
         losses = self._one_way(x, y, measures) + self._one_way(y, x, measures)
         return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
 
-    def _one_way(self, x: tuple[Modality, int], y: tuple[Modality, int], measures: dict[str, Tensor]) -> Tensor:
-        anchor, positive = self.embeddings[x[0]][x[1]], self.embeddings[y[0]][y[1]]
+    def _one_way(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
+        anchor, positive = self.views[x[1]].of(x[0]), self.views[y[1]].of(y[0])
         mask = self.source[:, None] != self.all_sources[None]
         if y[0] == "audio":
             mask = mask & self.all_heard[None]
         drawn = self._draw(y)
         if self.use_bank and drawn.positives.shape[1]:
-            measures[f"purity/{x[0]}_{y[0]}"] = drawn.purity
+            measures[f"purity/{y[0]}"] = drawn.purity
         return contrastive(
             anchor, positive, gather(positive), mask, self.config.loss.temperature,
             extra_positives=drawn.positives, extra_positive_mask=drawn.positive_mask,
             extra_negatives=drawn.negatives, extra_negative_mask=drawn.negative_mask,
         )  # fmt: skip
 
-    def _draw(self, y: tuple[Modality, int]) -> BankSample:
-        modality, view = y
-        video, audio = self.embeddings["video"][view].detach(), self.embeddings["audio"][view].detach()
+    def _draw(self, y: tuple[Space, int]) -> BankSample:
+        space, view = y
+        positives = self.views[view].map(Tensor.detach)
         if not self.use_bank:
-            none = video.new_zeros(len(video), 0, video.shape[1])
-            mask = torch.zeros(len(video), 0, dtype=torch.bool, device=video.device)
-            return BankSample(none, mask, none, mask, video.new_full((), float("nan")))
+            like = positives.of(space)
+            none = like.new_zeros(len(like), 0, like.shape[1])
+            mask = torch.zeros(len(like), 0, dtype=torch.bool, device=like.device)
+            return BankSample(none, mask, none, mask, like.new_full((), float("nan")))
         s = self.segments
-        return self.bank.draw(modality, video, audio, s.source, s.label, s.has_audio, self.generator)
+        return self.bank.draw(space, positives, s.source, s.label, s.has_audio, self.generator)

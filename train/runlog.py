@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.files import write_whole, writing
+
 logger = logging.getLogger("train")
 
 LOG_NAME = "log.jsonl"
@@ -21,7 +23,7 @@ class Record:
         step: steps done.
         loss: weighted sum of the terms.
         terms: each term, unweighted.
-        metrics: accuracies, purity, learning rate, gradient norm.
+        metrics: accuracies, on held-out segments too in steps that asked for them, purity, learning rate, gradient norm.
         seconds: time trained so far, over all starts of the run.
         clips_per_second: video clips (two a segment) since the last record, all ranks.
         data_wait_share: share of the time since the last record that was spent waiting for data.
@@ -49,26 +51,35 @@ def _finite(value: Any) -> Any:
 
 
 class RunLog:
-    """Writes a run's records; a resumed run drops those after its checkpoint and goes on."""
+    """Writes a run's records; a resumed run drops those after its checkpoint and goes on.
+
+    Raises:
+        RunError: a file cannot be written, here and in every method.
+    """
 
     def __init__(self, run_dir: Path, total_steps: int, resumed_step: int) -> None:
         self.path = run_dir / LOG_NAME
         self.total_steps = total_steps
         self.started, self.first_step = time.monotonic(), resumed_step
-        self._drop_after(resumed_step)
-        self._file = self.path.open("a", encoding="utf-8")
+        with writing(self.path):
+            self._drop_after(resumed_step)
+            self._file = self.path.open("a", encoding="utf-8")
         from torch.utils.tensorboard import SummaryWriter
 
-        self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=resumed_step + 1)
+        self._curves = run_dir / "tensorboard"
+        with writing(self._curves):
+            self._board = SummaryWriter(str(self._curves), purge_step=resumed_step + 1)
 
     def write(self, record: Record) -> None:
         """Append to the JSON lines and TensorBoard, and show a progress line."""
-        self._file.write(record.to_json() + "\n")
-        self._file.flush()
-        self._board.add_scalar("loss", record.loss, record.step)
-        for group, values in (("terms", record.terms), ("metrics", record.metrics)):
-            for name, value in values.items():
-                self._board.add_scalar(f"{group}/{name}", value, record.step)
+        with writing(self.path):
+            self._file.write(record.to_json() + "\n")
+            self._file.flush()
+        with writing(self._curves):
+            self._board.add_scalar("loss", record.loss, record.step)
+            for group, values in (("terms", record.terms), ("metrics", record.metrics)):
+                for name, value in values.items():
+                    self._board.add_scalar(f"{group}/{name}", value, record.step)
         logger.info(self.progress(record))
 
     def progress(self, record: Record) -> str:
@@ -82,8 +93,10 @@ class RunLog:
 
     def close(self) -> None:
         """Flush and close both files."""
-        self._file.close()
-        self._board.close()
+        with writing(self.path):
+            self._file.close()
+        with writing(self._curves):
+            self._board.close()
 
     def _drop_after(self, step: int) -> None:
         if not self.path.exists():
@@ -96,9 +109,7 @@ class RunLog:
                 continue
             if record["step"] <= step:
                 kept.append(line)
-        partial = self.path.with_suffix(".tmp")
-        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
+        write_whole(self.path, "".join(f"{line}\n" for line in kept))
 
 
 def _clock(seconds: float) -> str:

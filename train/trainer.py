@@ -7,7 +7,7 @@ interrupted goes on as if it had not been.
 import json
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import torch
@@ -18,21 +18,22 @@ from preprocess.manifest import read_dataset
 from train.bank import Bank
 from train.checkpoint import LAST_NAME, Checkpoint, encoders_sha256, read_checkpoint, save_checkpoint
 from train.clips import make_clips
-from train.config import Config, config_from_dict
-from train.distributed import World, any_rank, average, gather, gather_objects
+from train.config import Config
+from train.distributed import World, any_rank, average, gather, gather_objects, wait_to_sync
 from train.errors import RunError
+from train.files import write_whole, writing
 from train.guard import StopFlag, alone
 from train.heads import Model
+from train.heldout import Heldout, Score, heldout_table
 from train.loader import LoaderConfig, SegmentBatch, SegmentLoader
 from train.objective import Objective, Segments, compute_objective
 from train.optim import build_optimizer, learning_rate
+from train.peers import naming_lost_peers, together
+from train.resume import refuse_another_run
 from train.runlog import Record, RunLog
 from train.views import draw_plan
 
 logger = logging.getLogger("train")
-
-_SETTINGS_FREE_TO_CHANGE = ("name", "steps", "log_every", "checkpoint_every")
-"""What a resumed run may set anew: none of it changes what a step computes (steps stretches the schedule)."""
 
 
 class Trainer:
@@ -47,13 +48,17 @@ class Trainer:
         self.model = Model(config).to(world.device)
         self.bank = Bank(config.bank, config.model.projection_dim).to(world.device)
         if config.optim.channels_last:
-            self.model.encoders.video_net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        if world.size > 1:  # statistics of the joint batch; torch has no synchronised batch norm for CPU ranks
-            self.model = (
-                nn.SyncBatchNorm.convert_sync_batchnorm(self.model) if world.device.type == "cuda" else self.model
-            )
+            self.model.encoders.channels_last()
+        if (
+            world.size > 1 and world.device.type == "cuda"
+        ):  # statistics of the joint batch; torch has none for CPU ranks
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.optimizer = build_optimizer(self.model, config.optim)
-        self.loader = SegmentLoader(self._loader_config(), device=world.device)
+        with naming_lost_peers(), together():
+            self.loader = SegmentLoader(self._loader_config(), device=world.device)
+            asks = config.heldout.split and len(self.model.heads)
+            self.heldout = Heldout(config, world.device) if asks else None
+        self.scores: dict[str, Score] = {}
         self.forward: nn.Module = self.model
         if world.size > 1:
             self.forward = DistributedDataParallel(self.model)
@@ -63,20 +68,27 @@ class Trainer:
         """The newest checkpoint of the run."""
         return self.run_dir / "checkpoints" / LAST_NAME
 
+    @property
+    def _summary_path(self) -> Path:
+        return self.run_dir / "training.json"
+
     def train(self) -> bool:
         """Train to the last step, or to a signal; true if the run is complete.
 
         Raises:
-            RunError: another process trains here, or the run there has another configuration or other shards.
+            RunError: another process trains here, the run there is another, a file cannot be written, or a rank is lost.
+            CheckpointError: the checkpoint is damaged, or cannot be written.
         """
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        with alone(self.run_dir) if self.world.is_main else nullcontext(), self._stop:
-            if self.checkpoint_path.exists():
-                self._resume()
-            elif self.world.is_main:
-                (self.run_dir / "config.yaml").write_text(self.config.to_yaml(), encoding="utf-8")
+        with naming_lost_peers(), ExitStack() as held, self._stop:
+            with together():
+                self._start(held)
+            steps = gather_objects(self.step)
+            if len(set(steps)) > 1:
+                raise RunError(
+                    f"{self.run_dir}: the ranks find checkpoints of steps {steps}; all must see one directory"
+                )
             if self.step >= self.config.steps:
-                logger.info("%s: complete at step %d, nothing to do", self.run_dir, self.step)
+                self._end_again()
                 return True
             log = RunLog(self.run_dir, self.config.steps, self.step) if self.world.is_main else None
             try:
@@ -88,6 +100,26 @@ class Trainer:
                 self._write_summary()
         return self.step >= self.config.steps
 
+    def _start(self, held: ExitStack) -> None:
+        with writing(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+        if self.world.is_main:
+            held.enter_context(alone(self.run_dir))
+        if self.checkpoint_path.exists():
+            self._resume()
+        elif self.world.is_main:
+            write_whole(self.run_dir / "config.yaml", self.config.to_yaml())
+        if self.world.is_main and self.step < self.config.steps:
+            with writing(self._summary_path):  # of fewer steps: it would say that the run is complete
+                self._summary_path.unlink(missing_ok=True)
+
+    def _end_again(self) -> None:
+        """A run found complete; one that ended between the last checkpoint and the summary still lacks that."""
+        logger.info("%s: complete at step %d, nothing to do", self.run_dir, self.step)
+        if self.world.is_main and not self._summary_path.exists():
+            self._ask()
+            self._write_summary()
+
     def _write_summary(self) -> None:
         """training.json: written last, so that its presence says that the run is complete."""
         values = {
@@ -95,10 +127,11 @@ class Trainer:
             "parameters": sum(p.numel() for p in self.model.parameters()), "seed": self.config.seed,
             "shards_fingerprint": self.dataset.fingerprint, "encoder_sha256": encoders_sha256(self.model.encoders),
             "torch": torch.__version__, "device": str(self.world.device), "world_size": self.world.size,
+            "heldout": {name: round(score.accuracy, 6) for name, score in self.scores.items() if score.n_labels},
         }  # fmt: skip
-        partial = self.run_dir / "training.json.partial"
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self.run_dir / "training.json")
+        write_whole(self._summary_path, json.dumps(values, indent=2) + "\n")
+        if self.scores:
+            logger.info(heldout_table(self.scores))
         logger.info("complete: %d steps in %.0f s; checkpoint %s", self.step, self.seconds, self.checkpoint_path)
 
     def _loop(self, log: RunLog | None) -> None:
@@ -107,9 +140,12 @@ class Trainer:
         while self.step < config.steps:
             objective, extra = self._train_step()
             clips += 2 * config.data.batch_size * config.optim.accumulate * self.world.size
-            if self.step % config.log_every == 0 or self.step == config.steps:
+            asking = self.heldout is not None and self.heldout.due(self.step)
+            if self.step % config.log_every == 0 or self.step == config.steps or asking:
                 passed = time.monotonic() - since
                 self.seconds += passed
+                if asking:
+                    extra |= self._ask()
                 record = self._record(objective, extra, clips / passed, (self.loader.wait_seconds - waited) / passed)
                 if log:
                     log.write(record)
@@ -131,8 +167,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         for part in range(config.optim.accumulate):
             generator = torch.Generator(self.world.device).manual_seed(self._step_seed(part))
-            objective = self._objective(next(self.loader), generator)
-            (objective.total / config.optim.accumulate).backward()
+            with wait_to_sync(self.forward) if part + 1 < config.optim.accumulate else nullcontext():
+                objective = self._objective(next(self.loader), generator)
+                (objective.total / config.optim.accumulate).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optim.clip_grad_norm)
         if not torch.isfinite(norm):
             raise RunError(
@@ -155,12 +192,16 @@ class Trainer:
             outputs, plan, segments, self.bank, config,
             use_bank=self.step >= config.bank.warmup_steps, generator=generator,
         )  # fmt: skip
-        own = len(batch.segment_id)
-        self.bank.push(
-            gather(outputs.video[:own].detach()), gather(outputs.audio[:own].detach()),
-            gather(segments.source), gather(segments.label), gather(segments.has_audio),
-        )  # fmt: skip
+        first_views = outputs.embeddings.views()[0].map(lambda x: gather(x.detach()))
+        self.bank.push(first_views, *(gather(x) for x in (segments.source, segments.label, segments.has_audio)))
         return objective
+
+    def _ask(self) -> dict[str, float]:
+        """Held-out accuracies for the log. The main process asks alone: the others wait for it at the next step."""
+        if self.heldout is None or not self.world.is_main:
+            return {}
+        self.scores = self.heldout.scores(self.model)
+        return {f"heldout/{name}": score.accuracy for name, score in self.scores.items()}
 
     def _record(self, objective: Objective, extra: dict[str, float], rate: float, waiting: float) -> Record:
         terms = average({k: float(v.detach()) for k, v in objective.terms.items()})
@@ -183,6 +224,10 @@ class Trainer:
 
     def _save(self) -> None:
         loaders = gather_objects(self.loader.state_dict())
+        with together():  # a rank that left earlier would have torchrun end this one while it writes
+            self._write_checkpoint(loaders)
+
+    def _write_checkpoint(self, loaders: list[object]) -> None:
         if self.world.is_main:
             checkpoint = Checkpoint(
                 step=self.step, seconds=self.seconds, config=self.config.as_dict(),
@@ -194,38 +239,10 @@ class Trainer:
 
     def _resume(self) -> None:
         saved = read_checkpoint(self.checkpoint_path, self.world.device)
-        changed = _differences(config_from_dict(saved.config, str(self.checkpoint_path)), self.config)
-        if changed:
-            raise RunError(
-                f"{self.run_dir} holds a run with other settings ({'; '.join(changed)}): choose another --run"
-            )
-        if saved.shards_fingerprint != self.dataset.fingerprint:
-            raise RunError(
-                f"{self.run_dir} was trained on other shards than {self.config.data.shards}: choose another --run"
-            )
-        if saved.world_size != self.world.size:
-            raise RunError(
-                f"{self.run_dir} was trained on {saved.world_size} ranks, not {self.world.size}: start as many"
-            )
+        refuse_another_run(saved, self.config, self.dataset.fingerprint, self.world.size, self.run_dir)
         self.model.load_state_dict(saved.model)
         self.bank.load_state_dict(saved.bank)
         self.optimizer.load_state_dict(saved.optimizer)
         self.loader.load_state_dict(saved.loaders[self.world.rank])
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
-
-
-def _differences(saved: Config, wanted: Config) -> list[str]:
-    """`key: saved != wanted` for every setting that a resumed run may not change."""
-
-    def flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
-        result: dict[str, object] = {}
-        for key, value in values.items():
-            result |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-        return result
-
-    before, after = flat(saved.as_dict()), flat(wanted.as_dict())
-    return [
-        f"{key}: {before.get(key)} there, {after[key]} asked" for key in after
-        if before.get(key) != after[key] and key not in (*_SETTINGS_FREE_TO_CHANGE, "data.shards", "data.num_threads")
-    ]  # fmt: skip

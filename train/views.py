@@ -94,32 +94,31 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
     start = torch.where(
         (order == BEFORE)[:, None], starts_before, torch.where((order == AFTER)[:, None], starts_after, starts_overlap)
     )
-    reverse = uniform(batch, 2) < 0.5
+    reverse = (uniform(batch, 1).expand(-1, 2) if clip.shared_direction else uniform(batch, 2)) < 0.5
     return Plan(start, speed, stride, reverse, torch.where(orderable, order, IGNORE), timed)
 
 
-def labels_or_ignore(labels: Tensor, mask: Tensor) -> Tensor:
-    """Labels (N,) int64 where the mask (N,) holds, IGNORE elsewhere."""
-    return torch.where(mask, labels.long(), IGNORE)
-
-
 def gather_frames(
-    frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int
-) -> Tensor:
-    """Cut one clip a segment.
+    frames: Tensor, n_frames: Tensor, start: Tensor, stride: Tensor, reverse: Tensor, length: int,
+    segment: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Cut N clips: one a segment, or of the segments named.
 
     Args:
         frames: (B, T, H, W, 3) uint8.
-        n_frames: (B,) int64; a clip that would run past them repeats the last one.
-        start, stride: (B,) int64.
-        reverse: (B,) bool.
+        n_frames: (N,) int64, of each clip's segment; a clip that would run past them repeats the last one.
+        start, stride: (N,) int64.
+        reverse: (N,) bool.
         length: frames of the clip.
+        segment: (N,) int64, the row of frames that each clip is cut from; without it clip i is cut from row i.
 
     Returns:
-        (B, length, H, W, 3) uint8.
+        (N, length, H, W, 3) uint8.
     """
-    index = _steps(start, stride, reverse, length, n_frames)
-    return frames[torch.arange(len(frames), device=frames.device)[:, None], index]
+    segment = torch.arange(len(frames), device=frames.device) if segment is None else segment
+    index = _steps(start, stride, reverse, length, n_frames) + (segment * frames.shape[1])[:, None]  # (N, length)
+    # One row a frame: index_select copies whole frames, indexing by two tensors goes byte by byte.
+    return frames.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, (len(index), length))
 
 
 def gather_columns(
@@ -152,6 +151,12 @@ def normalise_logmel(logmel: Tensor) -> Tensor:
 def normalise_frames(frames: Tensor) -> Tensor:
     """(B, T, H, W, 3) uint8 to (B, 3, T, H, W) float32 in [-2, 2]."""
     return frames.permute(0, 4, 1, 2, 3).float().div_(63.75).sub_(2.0)
+
+
+def plain_video(clips: Tensor, crop_px: int) -> Tensor:
+    """The middle square of every frame: (N, T, H, W, 3) uint8 to (N, 3, T, crop_px, crop_px) float32 in [-2, 2]."""
+    top, left = (clips.shape[2] - crop_px) // 2, (clips.shape[3] - crop_px) // 2
+    return normalise_frames(clips[:, :, top : top + crop_px, left : left + crop_px])
 
 
 @dataclass(frozen=True)
@@ -190,11 +195,9 @@ def eval_clips(
 
     video = None
     if batch.frames is not None:
-        cut = gather_frames(
-            batch.frames.repeat_interleave(n_clips, 0), n_frames, start, stride, forward, clip.n_frames
-        )  # fmt: skip
-        edge = (cut.shape[2] - clip.crop_px) // 2
-        video = normalise_frames(cut[:, :, edge : edge + clip.crop_px, edge : edge + clip.crop_px])
+        segment = torch.arange(len(batch.frames), device=n_frames.device).repeat_interleave(n_clips)
+        cut = gather_frames(batch.frames, n_frames, start, stride, forward, clip.n_frames, segment)
+        video = plain_video(cut, clip.crop_px)
     audio = gather_columns(
         batch.logmel.repeat_interleave(n_clips, 0), n_frames, start, stride, forward, clip.n_frames, columns_per_frame
     )

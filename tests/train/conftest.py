@@ -48,7 +48,11 @@ def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
 
 
 def write_shards(
-    folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None
+    folder: Path,
+    n_sources: int,
+    params: ShardParams = SMALL,
+    n_frames: Callable[[int], int] | None = None,
+    decoded_from: Callable[[int, int, ShardParams], Decoded] = make_decoded,
 ) -> Path:
     """Write a finished set; source i has label i % 5, and split 1 says train but for every fourth, which it says test."""
     folder.mkdir(parents=True)
@@ -64,7 +68,7 @@ def write_shards(
                 source = Source(
                     index, Path(f"{index}.mp4"), f"{index}.mp4", index % 5, f"label-{index % 5}", "", splits
                 )
-                decoded = make_decoded(index, length(index), params)
+                decoded = decoded_from(index, length(index), params)
                 row = source_row(source)
                 made = []
                 for segment, members in samples(row, decoded, params):

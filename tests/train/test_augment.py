@@ -1,8 +1,9 @@
 """Augmentation is constant over a clip, deterministic from its generator, and the identity where its ranges are nothing."""
 
 import torch
+from PIL import Image
 
-from train.augment import augment_audio, augment_video
+from train.augment import _crop_boxes, augment_audio, augment_video
 from train.config import AugmentConfig
 from train.views import normalise_frames, normalise_logmel
 
@@ -45,6 +46,64 @@ def test_a_still_clip_stays_still_and_two_clips_differ():
     same_twice = clips(n=1).expand(2, -1, -1, -1, -1)
     a, b = augment_video(same_twice, AugmentConfig(), 12, generator())
     assert not torch.allclose(a, b)
+
+
+def test_a_crop_is_what_pillow_makes_of_its_box():
+    config = AugmentConfig(
+        **{**NOTHING.__dict__, "scale_min": 0.2, "aspect_max": 1.5, "flip_probability": 0.5}
+    )
+    source = clips(n=12, t=3, side=24)
+    result = augment_video(source, config, 16, generator(1))
+    boxes = _crop_boxes(12, 24, 24, config, torch.device("cpu"), generator(1)).tolist()  # the first that is drawn
+    for clip, shown, (top, left, height, width, flipped) in zip(source, result, boxes, strict=True):
+        for t in range(3):
+            image = Image.fromarray(clip[t].numpy()).crop((left, top, left + width, top + height))
+            image = image.resize((16, 16), Image.Resampling.BILINEAR)
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
+            slow = torch.tensor(list(image.tobytes())).view(16, 16, 3)
+            ours = ((shown[:, t] + 2) * 63.75).permute(1, 2, 0)
+            assert (ours - slow).abs().max() < 1.01, "both round to whole grey levels"
+
+
+def test_boxes_lie_in_the_frame_have_the_asked_area_and_reach_every_edge():
+    config = AugmentConfig(**{**NOTHING.__dict__, "scale_min": 0.25, "aspect_max": 1.3, "flip_probability": 0.5})
+    boxes = _crop_boxes(4000, 40, 60, config, torch.device("cpu"), generator())
+    top, left, height, width, flipped = boxes.unbind(1)
+    assert top.min() == left.min() == 0
+    assert (top + height).max() == 40
+    assert (left + width).max() == 60
+    area = height * width / (40 * 60)
+    assert area.min() > 0.22
+    assert 0.5 < area.mean() < 0.65  # uniform from a quarter to one, less where an edge is in the way
+    assert abs(flipped.float().mean() - 0.5) < 0.03
+    assert abs((top[height < 40] / (40 - height[height < 40])).mean() - 0.5) < 0.03
+
+
+def test_contrast_turns_about_the_mean_grey_of_the_clip_and_brightness_scales():
+    bars = torch.randint(90, 160, (6, 4, 1, 10, 3), generator=generator(2), dtype=torch.uint8).expand(6, 4, 10, 10, 3)
+    contrast = augment_video(bars, AugmentConfig(**{**NOTHING.__dict__, "contrast": 0.4}), 10, generator())
+    bright = augment_video(bars, AugmentConfig(**{**NOTHING.__dict__, "brightness": 0.4}), 10, generator())
+    for clip, turned, scaled in zip(bars.double(), contrast, bright, strict=True):
+        grey = (clip @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.double)).mean()
+        before = clip.permute(3, 0, 1, 2)
+        gain = ((turned + 2) * 63.75 - grey) / (before - grey)
+        gain = gain[(before - grey).abs() > 5]
+        assert gain.std() < 1e-3
+        assert 0.6 <= gain.mean() <= 1.4
+        factor = (scaled + 2) * 63.75 / before
+        assert factor.std() < 1e-5
+        assert 0.6 <= factor.mean() <= 1.4
+
+
+def test_clips_of_an_odd_number_of_pixels_and_of_more_than_are_recoloured_at_once():
+    config = AugmentConfig(**{**NOTHING.__dict__, "hue_turns": 0.5, "saturation": 0.4})
+    together = augment_video(clips(n=9, t=1, side=5), config, 5, generator())
+    assert together.shape == (9, 3, 1, 5, 5)
+    grey_before = clips(n=9, t=1, side=5).double() @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.double)
+    pixels = (together.double() + 2) * 63.75
+    inside = (together.abs() < 1.999).all(1)
+    grey_after = (pixels * torch.tensor([0.299, 0.587, 0.114])[None, :, None, None, None]).sum(1)
+    assert (grey_after - grey_before)[inside].abs().max() < 0.5  # hue and saturation leave the grey as it is
 
 
 def test_same_generator_same_result():

@@ -4,6 +4,7 @@ import torch
 
 from train.bank import Bank
 from train.config import BankConfig
+from train.spaces import Embeddings
 
 CONFIG = BankConfig(
     size=32, n_positives=2, positive_ranks=3, n_negatives=4, negative_rank_low=5, negative_rank_high=15, warmup_steps=0
@@ -19,7 +20,8 @@ def filled(config=CONFIG, *, has_audio=None, seed=0):
     bank = Bank(config, 8)
     source = torch.arange(32) // 2
     has_audio = torch.ones(32, dtype=torch.bool) if has_audio is None else has_audio
-    bank.push(unit(32, 8, seed=seed), unit(32, 8, seed=seed + 1), source, source % 4, has_audio)
+    video, audio = unit(32, 8, seed=seed), unit(32, 8, seed=seed + 1)
+    bank.push(Embeddings(unit(32, 8, seed=seed + 100), video, audio), source, source % 4, has_audio)
     return bank
 
 
@@ -28,7 +30,7 @@ def draw(bank, target="video", seed=5, has_audio=True):
     source = torch.arange(6)
     video, audio = unit(6, 8, seed=20), unit(6, 8, seed=21)
     return video, audio, bank.draw(
-        target, video, audio, source, source % 4, torch.full((6,), has_audio), generator
+        target, Embeddings(unit(6, 8, seed=22), video, audio), source, source % 4, torch.full((6,), has_audio), generator
     )  # fmt: skip
 
 
@@ -83,7 +85,8 @@ def test_oldest_entries_leave_first_and_an_empty_bank_gives_masked_rows():
     assert not drawn.negative_mask.any()
     for i in range(5):
         n = torch.full((10,), i)
-        bank.push(unit(10, 8, seed=i), unit(10, 8, seed=i), n, n, torch.ones(10, dtype=torch.bool))
+        x = unit(10, 8, seed=i)
+        bank.push(Embeddings(x, x, x), n, n, torch.ones(10, dtype=torch.bool))
     assert sorted(set(bank.source.tolist())) == [1, 2, 3, 4]
     assert (bank.source == 1).sum() == 2
 
@@ -95,3 +98,12 @@ def test_purity_is_the_share_of_positives_with_the_anchors_label():
     right = [label[tuple(p.tolist())] == i % 4 for i in range(6) for p in drawn.positives[i]]
     assert float(drawn.purity) == sum(right) / len(right)
     assert len(video) == 6
+
+
+def test_clips_of_a_video_are_ranked_in_their_own_space():
+    bank = filled()
+    _, _, drawn = draw(bank, target="within")
+    similarity = unit(6, 8, seed=22) @ bank.within.T
+    for i in range(6):
+        order = slow_order(bank, similarity, i)
+        assert set(ranks_of(drawn.positives[i], bank.within[order])) <= {0, 1, 2}

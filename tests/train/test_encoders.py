@@ -23,10 +23,11 @@ def test_features_and_projections_have_their_shapes_and_every_weight_learns(vide
     features, sound = encoders.video(clips), encoders.audio(torch.randn(2, 1, 64, 61))
     assert features.shape == (2, encoders.video_dim)
     assert sound.shape == (2, encoders.audio_dim)
-    z, y = encoders.project_video(features), encoders.project_audio(sound)
-    assert z.shape == y.shape == (2, 16)
-    assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
-    (z.pow(3).sum() + y.pow(3).sum()).backward()
+    made = [encoders.project_within(features), encoders.project_video(features), encoders.project_audio(sound)]
+    for z in made:
+        assert z.shape == (2, 16)
+        assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
+    torch.stack(made).pow(3).sum().backward()
     assert not [name for name, p in encoders.named_parameters() if p.grad is None]
 
 

@@ -27,7 +27,7 @@ SMALL = (
     "model.projection_dim=8", "bank.size=64", "bank.negative_rank_low=8", "bank.negative_rank_high=32",
     "bank.n_negatives=8", "bank.warmup_steps=3", "log_every=1", "checkpoint_every=100", "optim.warmup_steps=2",
     "optim.lr=0.001", "bank.positives=nearest",
-    "loss.video_video=1.0",
+    "loss.video_video=1.0", "heldout.split=''",
 )  # fmt: skip
 
 

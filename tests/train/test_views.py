@@ -87,6 +87,17 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
                 assert {columns[0], columns[-1]} == {at[0] * columns_per_frame, at[-1] * columns_per_frame}
 
 
+def test_clips_of_named_segments_are_those_cut_one_segment_at_a_time():
+    frames = torch.randint(0, 256, (3, 20, 2, 2, 3), dtype=torch.uint8)
+    segment = torch.tensor([2, 0, 2, 1, 1])
+    start, stride = torch.tensor([0, 3, 5, 12, 1]), torch.tensor([1, 2, 2, 1, 4])
+    reverse, n_frames = torch.tensor([False, True, False, True, False]), torch.tensor([20, 20, 20, 14, 14])
+    together = gather_frames(frames, n_frames, start, stride, reverse, 4, segment)
+    for i, row in enumerate(segment.tolist()):
+        one = (n_frames[i : i + 1], start[i : i + 1], stride[i : i + 1], reverse[i : i + 1], 4)
+        assert torch.equal(together[i], gather_frames(frames[row : row + 1], *one)[0])
+
+
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
     frames = torch.arange(64, dtype=torch.uint8)[None, :, None, None, None].expand(2, 64, 10, 10, 3)
     logmel = torch.zeros(2, 4, 128)

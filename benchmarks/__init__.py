@@ -1,0 +1,1 @@
+"""Benchmarks: one script a question, all run by `python -m benchmarks`."""

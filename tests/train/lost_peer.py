@@ -1,0 +1,42 @@
+"""One of two ranks where the second dies, hangs or fails; says what the first sees."""
+
+import os
+import sys
+import time
+from datetime import timedelta
+
+import torch
+
+from train.distributed import World, any_rank, join_world, leave_world
+from train.errors import RunError
+from train.peers import naming_lost_peers, together
+
+PATIENCE_SECONDS = 5
+
+
+def fail(world: World) -> None:
+    if world.rank == 1:
+        raise RunError("its disk is full")
+
+
+def main(fate: str) -> None:
+    """What befalls rank 1: dies, hangs, or fails."""
+    world = join_world("cpu", timedelta(seconds=60 if fate != "hangs" else PATIENCE_SECONDS))
+    any_rank(flag=False, device=world.device)
+    if world.rank == 1 and fate == "dies":
+        os._exit(9)
+    if world.rank == 1 and fate == "hangs":
+        time.sleep(3 * PATIENCE_SECONDS)
+        os._exit(9)
+    since = time.monotonic()
+    try:
+        with naming_lost_peers(), together():
+            fail(world)
+    except RunError as error:
+        sys.stderr.write(f"{time.monotonic() - since:.1f} {error}\n")
+    leave_world()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1])

@@ -1,0 +1,107 @@
+"""What short-cuts leave in clips, as a handful of numbers a clip, and how much a linear classifier makes of them."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from tests.train.noise import PARAMS
+from train.clips import plain_clips
+from train.labels import temporal_labels
+from train.loader import LoaderConfig, SegmentLoader
+from train.views import draw_plan
+
+
+def four_sigma(chance, n):
+    """Largest share that guessing n times reaches but once in 30,000."""
+    return chance + 4 * math.sqrt(chance * (1 - chance) / n)
+
+
+def standardised(x):
+    """Each band or place without its mean and spread over all clips: (N, P, T)."""
+    return (x - x.mean((0, 2), keepdims=True)) / x.std((0, 2), keepdims=True)
+
+
+def statistics(x):
+    """What (N, P, T) says of its time axis: likeness at lags 1 to 3, its runs of mean and variance, its ends. (N, 10)."""
+    z = standardised(x)
+    ramp = np.linspace(-1, 1, z.shape[2])
+    level, power = z.mean(1), (z * z).mean(1)  # (N, T)
+    lags = [(z[..., k:] * z[..., :-k]).mean((1, 2)) for k in (1, 2, 3)]
+    runs = [level @ ramp, power @ ramp, level.var(1), power.mean(1)]
+    ends = [level[:, 0], level[:, -1], (z[..., 0] * z[..., -1]).mean(1)]
+    return np.stack([*lags, *runs, *ends], 1)
+
+
+def inner_pixels(video):
+    """(N, 3, T, H, W) to (N, pixels, T): every second pixel, two rows away from the borders."""
+    return video[..., 2:-2:2, ::2].permute(0, 1, 3, 4, 2).flatten(1, 3).numpy()
+
+
+def border_chroma(video):
+    """Chroma of the top and of the bottom row, each (N, 2 * W, T)."""
+    red, green, blue = video.unbind(1)  # (N, T, H, W)
+    chroma = torch.stack([red - green, blue - green], 1).numpy()
+    return tuple(chroma[:, :, :, row].transpose(0, 1, 3, 2).reshape(len(chroma), -1, video.shape[2]) for row in (0, -1))
+
+
+def border_statistics(video):
+    """Likeness of a frame's top row to the bottom row of the frame before, and of that behind: (N, 2)."""
+    top, bottom = map(standardised, border_chroma(video))
+    before, behind = top[..., 1:] * bottom[..., :-1], top[..., :-1] * bottom[..., 1:]
+    return np.stack([before.mean((1, 2)), behind.mean((1, 2))], 1)
+
+
+STATISTICS = {
+    "pixels": lambda clips: statistics(inner_pixels(clips.video)),
+    "borders": lambda clips: border_statistics(clips.video),
+    "sound": lambda clips: statistics(clips.audio[:, 0].numpy()),
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Statistics (batches, 2 views, B, F) of plain clips by STATISTICS, and labels (batches, 2B) or (batches, B) by head."""
+
+    numbers: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+
+    def rows(self, kind, head):
+        """Rows and labels that a head would see: clips by themselves, or both views side by side."""
+        numbers, truth = self.numbers[kind], self.labels[head].ravel()
+        if head.startswith("order"):
+            first, second = numbers[:, 0], numbers[:, 1]
+            numbers = np.concatenate([first, second, first - second], 2)
+        numbers = numbers.reshape(len(truth), -1)
+        return numbers[truth >= 0], truth[truth >= 0]
+
+
+def look_at(shards, config, n_batches):
+    """Findings in clips that the trainer's plans cut."""
+    data = config.data
+    loader = SegmentLoader(
+        LoaderConfig(str(shards), data.batch_size, data.frame_px, data.window_frames, shuffle=True, seed=1, num_threads=1)
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(2)
+    numbers, labels = defaultdict(list), defaultdict(list)
+    for _ in range(n_batches):
+        batch = next(loader)
+        plan = draw_plan(batch.n_frames, config.clip, generator)
+        clips = plain_clips(batch, plan, config.clip, PARAMS.columns_per_frame)
+        for kind, of_clips in STATISTICS.items():
+            numbers[kind].append(np.stack(np.split(of_clips(clips), 2)))
+        for head, truth in temporal_labels(plan, batch.has_audio).items():
+            labels[head].append(truth.numpy())
+    return Findings(*({name: np.stack(each) for name, each in parts.items()} for parts in (numbers, labels)))
+
+
+def held_out_share(rows, truth):
+    """(share of right answers of a linear classifier on rows it has not seen, share of the commonest label, n)."""
+    half = len(rows) // 2
+    classifier = LinearDiscriminantAnalysis().fit(rows[:half], truth[:half])
+    rest = truth[half:]
+    commonest = np.bincount(rest).max() / len(rest)
+    return float((classifier.predict(rows[half:]) == rest).mean()), float(commonest), len(rest)

@@ -1,0 +1,180 @@
+"""In noise nothing moves, so whatever tells speed, direction or order there is a short-cut of the code's own making.
+
+Noise goes the whole way: written by the real writer, decoded by DALI, cut by the trainer's plans. Then a linear
+classifier looks at the statistics that short-cuts leave (how neighbours in time are alike, how power and variance run,
+what frame borders hold), and in the long test the network itself is trained. Picture tasks and order must stay at chance.
+What is known to leak is stated here with its size, docs/method.md says it in words.
+"""
+
+import functools
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from preprocess.logmel import log_mel
+from preprocess.schema import PRESETS
+from tests.train.noise import noise_waveform, write_noise
+from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
+from train.config import load_config
+from train.distributed import join_world
+from train.heldout import Heldout
+from train.trainer import Trainer
+from train.views import gather_columns
+
+logger = logging.getLogger("noise")
+
+CONFIG = load_config("sample", objective="temporal")
+SPEEDS = CONFIG.clip.speeds
+
+
+def report(name, reached, chance, n):
+    """For docs/method.md: pytest --log-cli-level=INFO shows it."""
+    logger.info("%s: %.3f, guessing %.3f, n %d", name, reached, chance, n)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """48 sources of noise, a third of them 60 per cent of a window long."""
+    return write_noise(tmp_path_factory.mktemp("noise") / "shards", 48)
+
+
+@pytest.fixture(scope="module")
+def findings(shards):
+    """In 24 batches of 32 segments: 768 pairs, 1,536 clips."""
+    return look_at(shards, CONFIG, 24)
+
+
+# --- Short-cuts that must not be there ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["speed_video", "direction_video", "order_video"])
+def test_pictures_of_noise_say_nothing_away_from_the_frames_borders(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("pixels", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
+@pytest.mark.parametrize("head", ["direction_audio", "order_audio"])
+def test_sound_of_noise_says_nothing_of_direction_and_order(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("sound", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
+# --- Short-cuts that are known: their size is pinned, so that a change of it is seen -----------------------------------
+
+
+def test_the_decoders_chroma_smoothing_reaches_over_frame_borders_at_1x_only(findings):
+    """DALI mixes the chroma of rows across the border of two frames of a strip; a clip at 1x holds such neighbours."""
+    rows, speed = findings.rows("borders", "speed_video")
+    _, reverse = findings.rows("borders", "direction_video")
+    forward = rows[(speed == 0) & (reverse == 0)].mean(0)
+    backward = rows[(speed == 0) & (reverse == 1)].mean(0)
+    others = rows[speed > 0]
+    logger.info(
+        "top row to the bottom rows before and behind: 1x %s, reversed %s, faster %s", forward, backward, others.mean(0)
+    )
+    assert forward[0] > 0.2 > abs(forward[1])
+    assert backward[1] > 0.2 > abs(backward[0])
+    assert np.abs(others.mean(0)).max() < 4 * others.std(0).max() / math.sqrt(len(others))
+
+
+SOUNDS = {"sample": (PRESETS["sample"], 8, 1200), "default": (PRESETS["default"], 16, 600)}
+"""Shard parameters, frames a clip, clips."""
+
+
+@functools.cache
+def noise_columns(name):
+    """Log-mels of white noise, each long enough for a clip at 8x: (n, n_mels, C)."""
+    params, n_frames, n = SOUNDS[name]
+    length = (n_frames - 1) * SPEEDS[-1] + 1
+    sounds = [log_mel(noise_waveform(i, length * params.samples_per_frame), params) for i in range(n)]
+    return torch.from_numpy(np.stack(sounds))
+
+
+def speed_share(name, taken):
+    """(share, chance, n) of the speed told from clips that `taken(logmel, stride)` cuts, speeds by turns."""
+    logmel = noise_columns(name)
+    index = torch.arange(len(logmel)) % len(SPEEDS)
+    clips = torch.stack([taken(logmel[i].float(), SPEEDS[k]) for i, k in enumerate(index)])
+    return held_out_share(statistics(clips.numpy()), index.numpy())
+
+
+def as_the_trainer_cuts(params, n_frames):
+    def taken(logmel, stride):
+        start, reverse = torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.bool)
+        limit = torch.tensor([logmel.shape[1] // params.columns_per_frame])
+        cut = gather_columns(
+            logmel[None], limit, start, torch.tensor([stride]), reverse, n_frames, params.columns_per_frame
+        )
+        return cut[0]
+
+    return taken
+
+
+@pytest.mark.parametrize("name", list(SOUNDS))
+def test_overlapping_windows_give_away_1x_and_no_more(name):
+    """Neighbouring columns share half a window at 1x and nothing at 2x and above: 1x is told from the rest, no better."""
+    params, n_frames, _ = SOUNDS[name]
+    reached, chance, n_asked = speed_share(name, as_the_trainer_cuts(params, n_frames))
+    report(name, reached, chance, n_asked)
+    assert reached < four_sigma(2 * chance, n_asked)  # 1x known, the others guessed
+
+
+def test_taking_columns_a_window_apart_would_close_that():
+    params, n_frames, _ = SOUNDS["sample"]
+    apart = params.win_length // params.hop_length
+    n_columns = (n_frames - 1) * params.columns_per_frame // apart + 1
+
+    def taken(x, stride):
+        return x[:, :: apart * stride][:, :n_columns]
+
+    reached, chance, n_asked = speed_share("sample", taken)
+    report("a window apart", reached, chance, n_asked)
+    assert reached < four_sigma(chance, n_asked)
+
+
+def test_averaged_columns_would_give_the_speed_away():
+    """The planted short-cut: these tests can fail."""
+    params, n_frames, _ = SOUNDS["sample"]
+    n_columns = (n_frames - 1) * params.columns_per_frame  # one fewer than taken: whole groups
+
+    def averaged(x, stride):
+        return x[:, : n_columns * stride].exp().unflatten(1, (-1, stride)).mean(2).log()
+
+    reached, chance, n_asked = speed_share("sample", averaged)
+    report("averaged", reached, chance, n_asked)
+    assert reached > 0.9
+
+
+# --- The network itself -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_network_trained_on_noise_is_at_chance_on_held_out_noise(tmp_path):
+    """The temporal tasks alone, the sample preset, 300 steps; 64 sources held out, 4,096 clips asked."""
+    shards = write_noise(tmp_path / "shards", 256)
+    settings = load_config(
+        "sample",
+        [f"data.shards={shards}", "data.split=1:train", "heldout.split=1:test", "heldout.n_batches=64", "steps=300"],
+        "temporal",
+    )  # fmt: skip
+    trainer = Trainer(settings, tmp_path / "run", join_world("cpu"))
+    assert trainer.train()
+    scores = Heldout(settings, torch.device("cpu")).scores(trainer.model)
+    for name, score in scores.items():
+        report(name, score.accuracy, score.commonest, score.n_labels)
+    for name in (
+        "speed_video",
+        "direction_video",
+        "order_video",
+        "direction_audio",
+        "order_audio",
+        "order_video_audio",
+    ):
+        assert scores[name].accuracy < four_sigma(scores[name].commonest, scores[name].n_labels), name
+    heard = scores["speed_audio"]
+    assert heard.accuracy < four_sigma(2 * heard.commonest, heard.n_labels)  # 1x known, the others guessed

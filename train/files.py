@@ -1,0 +1,46 @@
+"""The small files of a run: there whole or not at all, and errors that name them."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from train.errors import RunError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing a file into an error with a remedy.
+
+    Raises:
+        RunError: no space left, no right to write, a folder where a file should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some disk space" if error.errno in _FULL else "make it writable, or choose another --run"
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}); {remedy} and start again: the run goes on from its "
+            "last checkpoint"
+        ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside the target, flush to disk, rename: a crash leaves the old file or the new one.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    with writing(path):
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
