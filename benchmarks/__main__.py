@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from benchmarks import layout, training_step
 from benchmarks.page import RESULTS, write_page
 from evaluate.errors import EvaluateError
@@ -18,7 +20,9 @@ from train.errors import TrainError
 def main(argv: list[str] | None = None) -> int:
     """Measure, or only write the page from the numbers that are there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--shards", type=Path, default=Path("shards/sample"), help="of the preset (default: %(default)s)")
+    parser.add_argument(
+        "--shards", type=Path, default=Path("shards/sample"), help="of the preset (default: %(default)s)"
+    )
     parser.add_argument("--preset", default="sample", help="(default: %(default)s)")
     parser.add_argument("--root", type=Path, default=Path(), help="repository whose docs are written (default: here)")
     parser.add_argument("--page-only", action="store_true", help="write docs/benchmarks.md anew, measure nothing")
@@ -33,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             ]
             header = {
                 "command": "make bench", "date": datetime.now(UTC).date().isoformat(), "commit": commit(args.root),
-                "machine": machine(),
+                "machine": machine(), "threads": torch.get_num_threads(),
             }  # fmt: skip
             write_results(args.root / RESULTS, results, header)
         write_page(args.root)

@@ -1,4 +1,4 @@
-"""Is training faster with channels last in memory, and with more threads?"""
+"""Asks whether training is faster with channels last in memory, and with more threads."""
 
 import logging
 import os

@@ -93,7 +93,9 @@ def _draw(results: Sequence[Result]) -> bytes:
                 ax.barh(row, width, left=left, color=colours[name], label=f"{name} ({width:.0f} ms)", height=0.6)
                 left += width
             loop = 1e3 * values["trainer loop, seconds"].value
-            ax.plot([loop, loop], [row - 0.42, row + 0.42], color="black", linewidth=1.2, label="the trainer's own clock")
+            ax.plot(
+                [loop, loop], [row - 0.42, row + 0.42], color="black", linewidth=1.2, label="the trainer's own clock"
+            )
             ax.set_yticks([row], [preset])
         ax.set_xlabel("ms a step")
         for side in ("top", "right", "left"):

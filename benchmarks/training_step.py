@@ -1,4 +1,4 @@
-"""Which part of a training step takes how long, and does the sum agree with the trainer's own clock?"""
+"""Asks which part of a training step takes how long, and whether the sum agrees with the trainer's own clock."""
 
 import json
 import logging

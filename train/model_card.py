@@ -48,6 +48,7 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
         parameters={name: _n_parameters(loaded, name) for name in ("video", "audio")},
         terms={name: weight for name, weight in weights.items() if weight > 0},
         off=[name for name, weight in weights.items() if weight <= 0],
+        untrained=[each for each in ("video", "audio") if not any(each in n for n, weight in weights.items() if weight > 0)],
         bank=asdict(config.bank),
         accuracies=_accuracies(records.last),
         tables=result_tables(records.results),

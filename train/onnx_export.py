@@ -33,14 +33,16 @@ class Tower(nn.Module):
 
     def __init__(self, encoders: Encoders, modality: Modality) -> None:
         super().__init__()
-        video = modality == "video"
-        self.net = encoders.video_net if video else encoders.audio_net
-        self.projection = encoders.video_projection if video else encoders.audio_projection
+        self.encoders = encoders  # the exporter keeps what forward uses
+        self.modality = modality
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, T, H, W) or (B, 1, n_mels, C) float32."""
-        features = self.net(clips)
-        return features, nn.functional.normalize(self.projection(features).float(), dim=1)
+        if self.modality == "video":
+            features = self.encoders.video(clips)
+            return features, self.encoders.project_video(features)
+        features = self.encoders.audio(clips)
+        return features, self.encoders.project_audio(features)
 
 
 def onnx_model(tower: Tower, given: Input, metadata: dict[str, str]) -> bytes:

@@ -49,9 +49,7 @@ def test_a_still_clip_stays_still_and_two_clips_differ():
 
 
 def test_a_crop_is_what_pillow_makes_of_its_box():
-    config = AugmentConfig(
-        **{**NOTHING.__dict__, "scale_min": 0.2, "aspect_max": 1.5, "flip_probability": 0.5}
-    )
+    config = AugmentConfig(**{**NOTHING.__dict__, "scale_min": 0.2, "aspect_max": 1.5, "flip_probability": 0.5})
     source = clips(n=12, t=3, side=24)
     result = augment_video(source, config, 16, generator(1))
     boxes = _crop_boxes(12, 24, 24, config, torch.device("cpu"), generator(1)).tolist()  # the first that is drawn

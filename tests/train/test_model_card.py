@@ -62,6 +62,23 @@ def test_the_card_says_what_the_records_say(run):
     assert str(run.parent) not in said
 
 
+def test_projections_that_no_term_trained_are_named(run):
+    path = run / "checkpoints" / LAST_NAME
+    saved = read_checkpoint(path)
+    assert "not trained" not in card(run)
+    for term, projection in (("video_audio", "`project_audio`"), ("video_video", "`project_within`")):
+        loss = {**saved.config["loss"], term: 0.0}
+        save_checkpoint(replace(saved, config={**saved.config, "loss": loss}), path)
+        (line,) = [line for line in card(run, term).splitlines() if "not trained" in line]
+        assert line.startswith(f"- `{term}` was switched off")
+        assert projection in line
+    deaf = {name: 0.0 if "audio" in name else weight for name, weight in saved.config["loss"].items()}
+    save_checkpoint(replace(saved, config={**saved.config, "loss": deaf}), path)
+    said = card(run, "deaf")
+    assert "No term reads the audio encoder" in said
+    assert "No term reads the video encoder" not in said
+
+
 def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded(run):
     records = [
         {"header": {"command": "make demo"}},

@@ -82,7 +82,7 @@ def test_the_decoders_chroma_smoothing_reaches_over_frame_borders_at_1x_only(fin
     assert np.abs(others.mean(0)).max() < 4 * others.std(0).max() / math.sqrt(len(others))
 
 
-SOUNDS = {"sample": (PRESETS["sample"], 8, 1200), "default": (PRESETS["default"], 16, 600)}
+SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 320)}
 """Shard parameters, frames a clip, clips."""
 
 

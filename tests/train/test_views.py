@@ -1,5 +1,7 @@
 """Plans and gathers against slow per-sample versions; labels follow from the plan by construction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,12 @@ def test_eval_clips_are_spread_evenly_and_fit_short_segments():
 def test_log_mels_are_normalised_to_minus_two_and_two():
     ends = torch.tensor([[1e-8, 1.0]]).log()
     assert torch.allclose(normalise_logmel(ends), torch.tensor([[-2.0, 2.0]]))
+
+
+def test_the_views_of_a_segment_share_the_direction_unless_told_otherwise():
+    n_frames = torch.full((2000,), 64)
+    together = draw_plan(n_frames, CLIP, torch.Generator().manual_seed(0)).reverse
+    assert torch.equal(together[:, 0], together[:, 1])
+    assert together[:, 0].float().mean().item() == pytest.approx(0.5, abs=0.05)
+    apart = draw_plan(n_frames, replace(CLIP, shared_direction=False), torch.Generator().manual_seed(0)).reverse
+    assert (apart[:, 0] == apart[:, 1]).float().mean().item() == pytest.approx(0.5, abs=0.05)
