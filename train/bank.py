@@ -52,11 +52,13 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def push(self, embeddings: Embeddings, source: Tensor, label: Tensor, has_audio: Tensor) -> None:
-        """Add M entries, overwriting the oldest; source, label, has_audio (M,)."""
+        """Add M entries, overwriting the oldest; of more than the bank holds, the last. Source, label, has_audio (M,)."""
+        last = slice(-self.config.size, None)
+        source, label, has_audio = source[last], label[last], has_audio[last]
         slots = (self.cursor + torch.arange(len(source), device=source.device)) % self.config.size
-        self.within[slots] = embeddings.within.detach().float()
-        self.video[slots] = embeddings.video.detach().float()
-        self.audio[slots] = embeddings.audio.detach().float()
+        self.within[slots] = embeddings.within[last].detach().float()
+        self.video[slots] = embeddings.video[last].detach().float()
+        self.audio[slots] = embeddings.audio[last].detach().float()
         self.source[slots] = source
         self.label[slots] = label
         self.has_audio[slots] = has_audio

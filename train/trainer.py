@@ -49,9 +49,8 @@ class Trainer:
         self.bank = Bank(config.bank, config.model.projection_dim).to(world.device)
         if config.optim.channels_last:
             self.model.encoders.channels_last()
-        if (
-            world.size > 1 and world.device.type == "cuda"
-        ):  # statistics of the joint batch; torch has none for CPU ranks
+        if world.size > 1 and world.device.type == "cuda":
+            # Statistics of the joint batch; torch has no such norm for CPU ranks.
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         self.optimizer = build_optimizer(self.model, config.optim)
         with naming_lost_peers(), together():

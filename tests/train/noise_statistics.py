@@ -58,6 +58,7 @@ def border_statistics(video):
 STATISTICS = {
     "pixels": lambda clips: statistics(inner_pixels(clips.video)),
     "borders": lambda clips: border_statistics(clips.video),
+    "next to borders": lambda clips: border_statistics(clips.video[..., 1:-1, :]),
     "sound": lambda clips: statistics(clips.audio[:, 0].numpy()),
 }
 

@@ -107,3 +107,11 @@ def test_clips_of_a_video_are_ranked_in_their_own_space():
     for i in range(6):
         order = slow_order(bank, similarity, i)
         assert set(ranks_of(drawn.positives[i], bank.within[order])) <= {0, 1, 2}
+
+
+def test_of_more_entries_than_it_holds_the_bank_keeps_the_last():
+    bank = Bank(CONFIG, 8)
+    x, n = unit(40, 8, seed=3), torch.arange(40)
+    bank.push(Embeddings(x, x, x), n, n, torch.ones(40, dtype=torch.bool))
+    assert bank.source.tolist() == list(range(8, 40))
+    assert torch.equal(bank.video, x[8:])

@@ -20,7 +20,6 @@ from tests.train.noise import noise_waveform, write_noise
 from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
 from train.config import load_config
 from train.distributed import join_world
-from train.heldout import Heldout
 from train.trainer import Trainer
 from train.views import gather_columns
 
@@ -64,6 +63,13 @@ def test_sound_of_noise_says_nothing_of_direction_and_order(findings, head):
     assert reached < four_sigma(chance, n)
 
 
+@pytest.mark.parametrize("head", ["speed_video", "direction_video"])
+def test_rows_next_to_the_borders_do_not_know_the_neighbouring_frames(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("next to borders", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
 # --- Short-cuts that are known: their size is pinned, so that a change of it is seen -----------------------------------
 
 
@@ -77,12 +83,14 @@ def test_the_decoders_chroma_smoothing_reaches_over_frame_borders_at_1x_only(fin
     logger.info(
         "top row to the bottom rows before and behind: 1x %s, reversed %s, faster %s", forward, backward, others.mean(0)
     )
+    for head in ("speed_video", "direction_video"):
+        report(f"border rows, {head}", *held_out_share(*findings.rows("borders", head)))
     assert forward[0] > 0.2 > abs(forward[1])
     assert backward[1] > 0.2 > abs(backward[0])
     assert np.abs(others.mean(0)).max() < 4 * others.std(0).max() / math.sqrt(len(others))
 
 
-SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 320)}
+SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 1600)}
 """Shard parameters, frames a clip, clips."""
 
 
@@ -115,7 +123,7 @@ def as_the_trainer_cuts(params, n_frames):
     return taken
 
 
-@pytest.mark.parametrize("name", list(SOUNDS))
+@pytest.mark.parametrize("name", ["sample", pytest.param("default", marks=pytest.mark.slow)])
 def test_overlapping_windows_give_away_1x_and_no_more(name):
     """Neighbouring columns share half a window at 1x and nothing at 2x and above: 1x is told from the rest, no better."""
     params, n_frames, _ = SOUNDS[name]
@@ -164,7 +172,7 @@ def test_a_network_trained_on_noise_is_at_chance_on_held_out_noise(tmp_path):
     )  # fmt: skip
     trainer = Trainer(settings, tmp_path / "run", join_world("cpu"))
     assert trainer.train()
-    scores = Heldout(settings, torch.device("cpu")).scores(trainer.model)
+    scores = trainer.scores
     for name, score in scores.items():
         report(name, score.accuracy, score.commonest, score.n_labels)
     for name in (
