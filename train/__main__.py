@@ -89,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
 def _export(args: argparse.Namespace) -> int:
     from train.export import export_run
 
+    for name in ("onnxscript", "onnx_ir"):  # they report every rewriting of a graph
+        logging.getLogger(name).setLevel(logging.WARNING)
     export_run(args.run, args.out, onnx=not args.no_onnx, force=args.force)
     return 0
 

@@ -51,19 +51,41 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
         untrained=[each for each in ("video", "audio") if not any(each in n for n, weight in weights.items() if weight > 0)],
         bank=asdict(config.bank),
         accuracies=_accuracies(records.last),
-        tables=result_tables(records.results),
+        tables=result_tables(records.results, config.data.split, records.dataset and records.dataset.dataset),
     )  # fmt: skip
 
 
-def result_tables(results: Sequence[ResultRecord]) -> tuple[ResultTable, ...]:
-    """A table a test: of the mean over splits where that is recorded, else one for every split."""
+def result_tables(
+    results: Sequence[ResultRecord], split: str = "", dataset: str | None = None
+) -> tuple[ResultTable, ...]:
+    """Tables of every test: the mean over splits where that is recorded, else each split.
+
+    On the data set that was trained on, the split that was kept to comes first: of other splits, and so of a mean, the
+    pretraining has seen test videos, and the title says so.
+
+    Args:
+        results: of the run.
+        split: that was trained on, such as "1:train"; empty for everything.
+        dataset: that was trained on; None if it is not known, and may be any.
+    """
+    number, _, side = split.partition(":")
+    kept = int(number) if side == "train" and number.isdecimal() else None
     tables = []
     for test in dict.fromkeys(r.test for r in results):
         own = [r for r in results if r.test == test]
-        n_splits = len({r.split for r in own} - {None})
-        for split in [None] if any(r.split is None for r in own) else dict.fromkeys(r.split for r in own):
-            mean = f"mean over {n_splits} splits" if n_splits > 1 else "its one split" if n_splits else "no split named"
-            tables.append(_table(f"{test}, {mean if split is None else f'split {split}'}", own, split))
+        numbers = list(dict.fromkeys(r.split for r in own if r.split is not None))
+        trained_on = dataset in (None, test)
+        if trained_on and kept in numbers:
+            tables.append(_table(f"{test}, split {kept}, whose training part the encoders learnt from", own, kept))
+            numbers.remove(kept)
+            if not numbers:  # the mean over one split says nothing new
+                continue
+        seen = "; the pretraining has seen test videos of it, without labels" if trained_on else ""
+        if any(r.split is None for r in own):
+            title = f"mean over {len(set(r.split for r in own) - {None})} splits" if numbers else "no split named"
+            tables.append(_table(f"{test}, {title}{seen}", own, None))
+        else:
+            tables += [_table(f"{test}, split {n}{seen}", own, n) for n in numbers]
     return tuple(tables)
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 from torch import Tensor
 
 Space = Literal["within", "video", "audio"]
-"""`within`: clips of a video among each other, whatever their speeds. `video` and `audio`: picture and sound in the space that they
-share, where clips of one time span, speed and direction meet. One space for both would be asked to keep the speed and
-to forget it."""
+"""`within`: clips of a video among each other, whatever their speeds. `video` and `audio`: picture and sound in the space
+that they share, where clips of one time span, speed and direction meet. One space for both would be asked to keep the
+speed and to forget it."""
 
 
 @dataclass(frozen=True)

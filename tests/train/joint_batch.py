@@ -126,7 +126,7 @@ def bank_of(config: Config) -> Bank:
 
 def step(case: Case, batch: Batch, model: Model, forward: nn.Module, bank: Bank, rank: int = 0) -> dict[str, Any]:
     """Gradients, terms and the bank after one forward and backward pass of a rank's batch, as the trainer makes it."""
-    config, own = case.config(), len(batch.segments.source)
+    config = case.config()
     outputs = forward(batch.clips)
     generator = torch.Generator().manual_seed(rank)
     objective = compute_objective(

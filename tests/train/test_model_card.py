@@ -14,6 +14,8 @@ from train.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 from train.distributed import join_world
 from train.errors import CheckpointError, ExportError
 from train.export import export_run
+from train.model_card import result_tables
+from train.records import ResultRecord
 from train.trainer import Trainer
 
 
@@ -49,6 +51,7 @@ def test_the_card_says_what_the_records_say(run):
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     for text in (
         training["encoder_sha256"], training["shards_fingerprint"], training["torch"], "`made-up`", "`1:train`",
+        "| its labels, which training does not use | 5: `label-0`, `label-1`, `label-2`, `label-3`, `label-4` |",
         f"| segments trained on | {training['segments']} |", "| segments in the set | 24 of 24 sources",
         f"| loss at step 3 | {last['loss']:.4f} |", "| `video_video` | 0.5 |", "Switched off: `order_audio`.",
         "negative_rank_high `32`", "| device | `cpu` |", "| seed | 0 |", "step | 3 of 3 |", "US patent 12,586,350 B2",
@@ -96,6 +99,22 @@ def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded
     assert "| video | pretrained | 90.0 | 7 |" in said
     assert "50.0" not in re.sub(r"(?s).*## Results", "", said), "a split is not shown beside its mean"
     assert "Nothing beyond the tables above was measured" in said
+
+
+def test_a_mean_over_splits_that_training_has_seen_comes_second_and_says_so():
+    def titles(split, dataset, *splits):
+        records = [ResultRecord(**record("pretrained", "R@1", 0.5, k)) for k in splits]
+        return [table.title for table in result_tables(records, split, dataset)]
+
+    first = "ucf101, split 1, whose training part the encoders learnt from"
+    seen = "; the pretraining has seen test videos of it, without labels"
+    assert titles("1:train", "ucf101", 1, 2, 3, None) == [first, f"ucf101, mean over 3 splits{seen}"]
+    assert titles("1:train", None, 1, 2, None) == [first, f"ucf101, mean over 2 splits{seen}"]
+    assert titles("1:train", "ucf101", 1, None) == [first]
+    assert titles("1:train", "ucf101", 2) == [f"ucf101, split 2{seen}"]
+    assert titles("", "ucf101", 1, 2, None) == [f"ucf101, mean over 2 splits{seen}"]
+    assert titles("1:train", "kinetics400", 1, 2, None) == ["ucf101, mean over 2 splits"]
+    assert titles("", "kinetics400", None) == ["ucf101, no split named"]
 
 
 @pytest.mark.parametrize(
@@ -152,12 +171,12 @@ def test_shards_that_are_gone_or_others_are_not_named(trained, run):
     saved = read_checkpoint(path)
     gone = {**saved.config, "data": {**saved.config["data"], "shards": "nowhere"}}
     save_checkpoint(replace(saved, config=gone), path)
-    assert "| dataset | not known" in card(run)
+    assert "| dataset, by the name of its catalogue | not known" in card(run)
     other = write_shards(run.parent / "other", 20)
     save_checkpoint(replace(saved, config={**gone, "data": {**gone["data"], "shards": str(other)}}), path)
-    assert "| dataset | not known" in card(run, "other-out")
+    assert "| dataset, by the name of its catalogue | not known" in card(run, "other-out")
     (other / "dataset.json").write_text("{}")
-    assert "| dataset | not known" in card(run, "damaged-out")
+    assert "| dataset, by the name of its catalogue | not known" in card(run, "damaged-out")
 
 
 def test_names_from_the_records_cannot_break_out_of_their_cell(run):
