@@ -42,6 +42,7 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
     )  # fmt: skip
     environment.filters["code"] = _code
     config = loaded.config
+    dataset = records.dataset.dataset if records.dataset else None
     weights = {name: getattr(config.loss, name) for name in TERMS}
     return environment.get_template(TEMPLATE.name).render(
         config=config, info=info, records=records, onnx=onnx,
@@ -51,7 +52,7 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
         untrained=[each for each in ("video", "audio") if not any(each in n for n, weight in weights.items() if weight > 0)],
         bank=asdict(config.bank),
         accuracies=_accuracies(records.last),
-        tables=result_tables(records.results, config.data.split, records.dataset and records.dataset.dataset),
+        tables=result_tables(records.results, config.data.split, dataset),
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def result_tables(
                 continue
         seen = "; the pretraining has seen test videos of it, without labels" if trained_on else ""
         if any(r.split is None for r in own):
-            title = f"mean over {len(set(r.split for r in own) - {None})} splits" if numbers else "no split named"
+            title = f"mean over {len({r.split for r in own} - {None})} splits" if numbers else "no split named"
             tables.append(_table(f"{test}, {title}{seen}", own, None))
         else:
             tables += [_table(f"{test}, split {n}{seen}", own, n) for n in numbers]
