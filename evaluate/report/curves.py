@@ -17,11 +17,12 @@ CHANCE = {"direction": 1 / 2, "order": 1 / 3}
 
 GROUPS = {
     "accuracy": "Temporal tasks: accuracy on training batches",
+    "heldout": "Temporal tasks: accuracy on held-out segments",
     "terms": "Loss and its terms, unweighted",
     "purity": "Share of the bank's positives that are of the anchor's class (labels are used for this measure only)",
     "other": "Optimisation",
 }
-SHARES = ("accuracy", "purity")
+SHARES = ("accuracy", "heldout", "purity")
 """Groups whose values are fractions: their panels reach from 0 to 1."""
 
 
@@ -112,7 +113,7 @@ def _series(entry: LogEntry) -> Iterator[tuple[str, float]]:
 def _panel(title: str, points: np.ndarray, span: tuple[int, int], kind: str, n_speeds: int) -> Panel:
     step, value = _thin(points)
     smooth = _smooth(value)
-    chance = chance_of(title, n_speeds) if kind == "accuracy" else None
+    chance = chance_of(title, n_speeds) if kind in ("accuracy", "heldout") else None
     low, high = (0.0, 1.0) if kind in SHARES else _range(value)
 
     def y(number: float) -> float:
