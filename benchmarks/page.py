@@ -27,7 +27,8 @@ _NETWORK, _AROUND = ("#0b5394", "#4d88c4", "#9fc5e8"), ("#b45f06", "#e69138", "#
 def write_page(root: Path) -> None:
     """Fill the tables of docs/benchmarks.md and draw its figure."""
     results, header = read_results(root / RESULTS), read_header(root / RESULTS)
-    tables = {training_step.TASK: _step_table(results), layout.TASK: _layout_table(results)}
+    picture = f"![stacked bar of the parts of a training step]({FIGURE.relative_to(PAGE.parent)})"
+    tables = {training_step.TASK: f"{_step_table(results)}\n\n{picture}", layout.TASK: _layout_table(results)}
     source = (
         f"`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} "
         "([data](results/bench.json))."

@@ -36,3 +36,14 @@ def test_the_tiny_video_encoder_sees_the_order_of_frames():
     encoders = build_encoders(ModelConfig(video="tiny", audio="tiny")).eval()
     clip = torch.randn(1, 3, 8, 64, 64)
     assert not torch.allclose(encoders.video(clip), encoders.video(clip.flip(2)), atol=1e-4)
+
+
+def test_projections_are_centred_over_the_batch():
+    """Or all embeddings could move away together from those of the past that the bank holds."""
+    torch.manual_seed(0)
+    encoders = build_encoders(ModelConfig(video="tiny", audio="tiny", projection_dim=16))
+    features = 3.0 + torch.randn(32, encoders.video_dim)
+    for projection in (encoders.within_projection, encoders.video_projection, encoders.audio_projection):
+        projected = projection(features)
+        assert projected.mean(dim=0).abs().max() < 1e-4
+        assert projected.std(dim=0, correction=0).sub(1).abs().max() < 0.05

@@ -141,3 +141,18 @@ def test_silent_rows_do_not_enter_the_audio_networks_statistics():
         model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio))
         means.append(model.encoders.audio_net.stem[1].running_mean.clone())
     assert torch.equal(*means)
+
+
+def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
+    torch.manual_seed(0)
+    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29), torch.ones(8, dtype=torch.bool))
+    taught = {}
+    for term in ("video_video", "video_audio"):
+        model = Model(CONFIG)
+        compute(model(clips), segments()).terms[term].backward()
+        projections = [name for name, _ in model.encoders.named_children() if name.endswith("projection")]
+        taught[term] = {
+            name for name in projections
+            if any(p.grad is not None and p.grad.abs().max() > 0 for p in getattr(model.encoders, name).parameters())
+        }  # fmt: skip
+    assert taught == {"video_video": {"within_projection"}, "video_audio": {"video_projection", "audio_projection"}}
