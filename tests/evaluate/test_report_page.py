@@ -281,10 +281,10 @@ addEventListener("load", async () => {
   result.panel = document.querySelector('[data-panel="gallery"]:not([hidden])').dataset.value;
   const shown = [...document.querySelectorAll("#plane .dot")].filter(dot => dot.style.display !== "none");
   result.audioTestDots = shown.length;
-  const plane = document.getElementById("plane").getBoundingClientRect();
+  const onScreen = document.getElementById("plane").getScreenCTM();
   const [, x, y] = shown[0].style.transform.match(/([\\d.]+)px, ([\\d.]+)px/).map(Number);
   document.getElementById("plane").dispatchEvent(new PointerEvent("pointermove", {
-    clientX: plane.left + (x + 20) / 1040 * plane.width, clientY: plane.top + (y + 20) / 1040 * plane.height }));
+    clientX: onScreen.a * x + onScreen.e, clientY: onScreen.d * y + onScreen.f }));
   result.tip = document.getElementById("tip").textContent;
   const out = document.createElement("pre");
   out.id = "probe";
