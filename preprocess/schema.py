@@ -43,7 +43,8 @@ Media = Literal["video", "audio"]
 class ShardParams:
     """Everything that decides the bytes of a shard, besides the sources and the ffmpeg release.
 
-    Frames and log-mel columns share one clock: every frame owns `columns_per_frame` columns, a whole number.
+    Frames and log-mel columns share one clock: every frame owns `columns_per_frame` columns, a whole number. The presets'
+    windows are one and a half hops long: at two, the half window that neighbouring columns share tells 1x from the rest.
 
     Raises:
         ValueError: a value is out of range, or frames and columns do not share a clock.
@@ -56,7 +57,7 @@ class ShardParams:
     jpeg_quality: int = 90
     sample_rate_hz: int = 16_000
     n_fft: int = 1024
-    win_length: int = 640
+    win_length: int = 480
     hop_length: int = 320
     n_mels: int = 80
     sources_per_shard: int = 64
@@ -104,10 +105,10 @@ class ShardParams:
 PRESETS: dict[str, ShardParams] = {
     "default": ShardParams(),
     "sample": ShardParams(
-        fps=16.0, short_side_px=64, segment_seconds=4.0, hop_length=250, win_length=500, n_mels=64, sources_per_shard=50
+        fps=16.0, short_side_px=48, segment_seconds=4.0, hop_length=250, win_length=375, n_mels=64, sources_per_shard=50
     ),
     "ucf-small": ShardParams(
-        fps=16.0, short_side_px=64, hop_length=250, win_length=500, n_mels=64, sources_per_shard=32
+        fps=16.0, short_side_px=64, hop_length=250, win_length=375, n_mels=64, sources_per_shard=32
     ),
     "audio": ShardParams(media="audio"),
 }

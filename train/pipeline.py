@@ -154,6 +154,7 @@ def _window_frames(data: Node, sizes: Node, span: tuple[Node, Node], place: Node
     )
     # (F * H, side, 3) -> (F, H, side, 3)
     frames = fn.reshape(strip, shape=fn.stack(taken, height, side, _int32(3)), layout="FHWC")
+    frames = _without_borders(frames, height)
     if graph.frame_px == graph.params.short_side_px:
         # The square has its final size already: one copy does for the rows and the padding.
         return fn.slice(
@@ -173,6 +174,20 @@ def _window_frames(data: Node, sizes: Node, span: tuple[Node, Node], place: Node
         antialias=True,
     )
     return fn.pad(resized, axes=[0], shape=[graph.window_frames], fill_value=0)
+
+
+def _without_borders(frames: Node, height: Node) -> Node:
+    """Overwrite each frame's first and last row by its neighbour: (F, H, W, 3).
+
+    The decoder smooths chroma across the rows of a strip, so these two hold colour of the frames before and behind, which
+    a clip at 1x shows and a faster one skips: they would tell the speed and the direction.
+    """
+    one = _int32(1)
+
+    def rows(first: Node, number: Node) -> Node:
+        return fn.slice(frames, first, number, axis_names="H")
+
+    return fn.cat(rows(one, one), rows(one, height - _int32(2)), rows(height - _int32(2), one), axis=1)
 
 
 def _draw(room: Node, place: Node | None, which: int) -> Node:

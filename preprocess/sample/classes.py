@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-EventKind = Literal["bounce", "spiral", "approach", "rise", "tap", "orbit", "swing"]
+EventKind = Literal["rise", "approach", "kindle", "part", "tap", "orbit", "swing"]
 Difference = Literal["time", "rhythm", "picture", "sound"]
 
 
@@ -38,28 +38,28 @@ def _pair(kind: EventKind, difference: Difference, first: tuple[str, str], secon
 
 CLASSES: tuple[EventClass, ...] = (
     *_pair(
-        "bounce",
-        "time",
-        ("BounceDying", "bounces get lower, quicker and softer, then a new throw; an impact sound at every contact"),
-        ("BounceGrowing", "bounces get higher, slower and louder, then start small again"),
-    ),
-    *_pair(
-        "spiral",
-        "time",
-        ("SpiralIn", "circles ever tighter and faster; plucks come quicker and rise in pitch"),
-        ("SpiralOut", "circles ever wider and slower; plucks come slower and fall in pitch"),
-    ),
-    *_pair(
-        "approach",
-        "time",
-        ("Coming", "grows as it comes near, swaying; its beat gets louder"),
-        ("Going", "shrinks as it goes away, swaying; its beat gets softer"),
-    ),
-    *_pair(
         "rise",
         "time",
         ("Rising", "climbs swaying through the picture; the pitch of an even beat climbs with it"),
         ("Falling", "sinks swaying through the picture; the pitch of an even beat sinks with it"),
+    ),
+    *_pair(
+        "approach",
+        "time",
+        ("Coming", "grows as it comes near; its beat gets louder"),
+        ("Going", "shrinks as it goes away; its beat gets softer"),
+    ),
+    *_pair(
+        "kindle",
+        "time",
+        ("Kindling", "goes from dark to glowing; its beat quickens"),
+        ("Fading", "goes from glowing to dark; its beat slows down"),
+    ),
+    *_pair(
+        "part",
+        "time",
+        ("Parting", "its two halves drift apart; the interval of a tick-tock widens"),
+        ("Joining", "its two halves come together; the interval of a tick-tock narrows"),
     ),
     *_pair(
         "tap",

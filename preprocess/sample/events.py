@@ -24,13 +24,18 @@ from preprocess.sample.motion import (
 
 TEMPO_SPREAD = 0.18
 """Natural logarithm of the largest tempo: within 20 % of the class's own, so that twice as fast is never natural."""
-CYCLE_SECONDS = 3.0
+CYCLE_SECONDS = 1.8
 _MIDDLE = ASPECT / 2
 
 
 def _strikes(seconds: Floats, strength: Floats | float, semitones: Floats | float = 0.0, glide: float = 0.0) -> Strikes:
     shape = np.zeros_like(seconds)
     return Strikes(seconds, shape + strength, shape + semitones, shape + glide, wear_at(seconds))
+
+
+def _glide(variant: int) -> float:
+    """Semitones within a sound of what grows (variant 0) or shrinks: every single sound tells the way that it goes."""
+    return 12.0 if variant == 0 else -12.0
 
 
 def _cycle(line: Timeline, variant: int, rng: np.random.Generator) -> Floats:
@@ -52,6 +57,8 @@ def _motion(
     *,
     scale: Floats | None = None,
     squash: Floats | None = None,
+    brightness: Floats | None = None,
+    gap: Floats | None = None,
     trail: tuple[Floats, Floats] | None = None,
     ground_y: float | None = None,
 ) -> Motion:
@@ -63,6 +70,8 @@ def _motion(
         y=line.at_frames(y),
         scale=ones if scale is None else line.at_frames(scale),
         squash=ones if squash is None else line.at_frames(squash),
+        brightness=0.5 * ones if brightness is None else line.at_frames(brightness),
+        gap=0 * ones if gap is None else line.at_frames(gap),
         trail_x=trail_x,
         trail_y=trail_y,
         strikes=strikes,
@@ -75,59 +84,42 @@ def _squash(height: Floats) -> Floats:
     return 1 - 0.35 * np.clip(1 - height / 0.10, 0, 1)
 
 
-def _bounce(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
-    """Parabolas under one gravity whose height falls by a constant factor within a cycle; reversed: rises."""
-    heights = (0.60 * 0.58 ** np.arange(4))[:: 1 if variant == 0 else -1]
-    speeds = np.sqrt(heights / heights.max())
-    lengths = speeds / speeds.sum() * CYCLE_SECONDS
-    n_cycles = 5  # covers lead-in, clip and the random phase at the quickest tempo
-    ends = np.cumsum(np.tile(lengths, n_cycles)) - rng.random() * lengths.sum()
-    index = np.searchsorted(ends, line.beats, side="right")
-    unit = 1 - (ends[index] - line.beats) / np.tile(lengths, n_cycles)[index]
-    height = np.tile(heights, n_cycles)[index] * 4 * unit * (1 - unit)
-    # Loudness by the mean of the speeds before and after contact: the same in both directions of time.
-    strength = (np.tile(speeds, n_cycles) + np.tile(np.roll(speeds, -1), n_cycles)) / 2
-    struck = ends / line.tempo + line.grid[0]
-    x, ground = _wave(line, rng, 4.5, 0.12), 0.80
-    return _motion(line, x, ground - height, _strikes(struck, strength), squash=_squash(height), ground_y=ground)
-
-
-def _spiral(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
-    """Radius shrinks while the turning quickens; the trail is an arc of the present circle."""
-    tight = _cycle(line, variant, rng)
-    radius = 0.36 - 0.27 * tight
-    turns_per_second = line.tempo * (0.45 + 0.65 * tight)
-    turns = np.cumsum(turns_per_second) / GRID_HZ + rng.random()
-    side = rng.choice([-1.0, 1.0])
-
-    def place(turned: Floats) -> tuple[Floats, Floats]:
-        angle = 2 * np.pi * side * turned
-        return _MIDDLE + radius * np.cos(angle), 0.5 + radius * np.sin(angle)
-
-    ghosts = [place(turns - turns_per_second * lag) for lag in TRAIL_LAGS_SECONDS]
-    trail = (
-        np.stack([line.at_frames(ghost_x) for ghost_x, _ in ghosts]),
-        np.stack([line.at_frames(ghost_y) for _, ghost_y in ghosts]),
-    )
-    plucks = line.crossings(5 * turns)
-    return _motion(line, *place(turns), _strikes(plucks, 0.7, 14 * line.read(plucks, tight) - 7), trail=trail)
-
-
-def _approach(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
-    """Size grows evenly on a log scale, loudness with it; ghosts have the present size."""
-    near = _cycle(line, variant, rng)
-    beats = line.crossings(4 * line.beats + rng.random())
-    strikes = _strikes(beats, 0.12 * 8.0 ** line.read(beats, near))
-    return _motion(line, _wave(line, rng, 1.4, 0.14), np.full_like(near, 0.5), strikes, scale=0.45 * 4.0**near)
-
-
 def _rise(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
     """Height grows evenly and the pitch with it; ghosts lie beside the object, at its present height."""
     height = _cycle(line, variant, rng)
     x, y = _wave(line, rng, 1.4, 0.12), 0.95 - 0.90 * height
     beats = line.crossings(4 * line.beats + rng.random())
     trail = (line.at_lags(x), np.tile(line.at_frames(y), (len(TRAIL_LAGS_SECONDS), 1)))
-    return _motion(line, x, y, _strikes(beats, 0.6, 14 * line.read(beats, height) - 7), trail=trail)
+    strikes = _strikes(beats, 0.6, 14 * line.read(beats, height) - 7, _glide(variant))
+    return _motion(line, x, y, strikes, trail=trail)
+
+
+def _approach(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Size grows evenly on a log scale, loudness with it; ghosts have the present size."""
+    near = _cycle(line, variant, rng)
+    beats = line.crossings(4 * line.beats + rng.random())
+    strikes = _strikes(beats, 0.12 * 8.0 ** line.read(beats, near), 0.0, _glide(variant))
+    x = _wave(line, rng, 4.5, 0.10)
+    return _motion(line, x, np.full_like(near, 0.5), strikes, scale=0.40 * 5.5**near)
+
+
+def _kindle(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """The object goes from dark to glowing while its beat quickens."""
+    heat = _cycle(line, variant, rng)
+    beats = line.crossings(np.cumsum(line.tempo * (2.5 + 4.0 * heat)) / GRID_HZ + rng.random())
+    strikes = _strikes(beats, 0.35, 0.0, _glide(variant))
+    return _motion(line, _wave(line, rng, 4.5, 0.12), np.full_like(heat, 0.5), strikes, brightness=heat)
+
+
+def _part(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Two halves of one object drift apart, and its tick-tock with them: from one pitch to an octave and a half."""
+    apart = _cycle(line, variant, rng)
+    beats = 4 * line.beats + rng.random()
+    ticks = line.crossings(beats)
+    tock = 2 * np.mod(np.round(line.read(ticks, beats)), 2.0) - 1
+    strikes = _strikes(ticks, 0.5, 5.0 * tock * line.read(ticks, apart), _glide(variant))
+    x = _wave(line, rng, 4.5, 0.08)
+    return _motion(line, x, np.full_like(apart, 0.5), strikes, gap=0.03 + 0.33 * apart)
 
 
 def _tap(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
@@ -164,10 +156,10 @@ def _swing(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
 
 
 _BUILDERS: dict[EventKind, Callable[[Timeline, int, np.random.Generator], Motion]] = {
-    "bounce": _bounce,
-    "spiral": _spiral,
-    "approach": _approach,
     "rise": _rise,
+    "approach": _approach,
+    "kindle": _kindle,
+    "part": _part,
     "tap": _tap,
     "orbit": _orbit,
     "swing": _swing,

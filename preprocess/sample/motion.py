@@ -62,6 +62,8 @@ class Motion:
         x, y: centre, (N_FRAMES,).
         scale: size relative to the look's object size, (N_FRAMES,).
         squash: height of the object relative to its usual one, (N_FRAMES,).
+        brightness: 0 black, 0.5 the object's own colour, 1 white, (N_FRAMES,).
+        gap: how far above and below its place the object's two halves are, (N_FRAMES,); 0 where it is one.
         trail_x, trail_y: centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first.
         strikes: when it sounds.
         ground_y: height at which it strikes the ground and halos stay; None where halos move with the object.
@@ -72,6 +74,8 @@ class Motion:
     y: Floats
     scale: Floats
     squash: Floats
+    brightness: Floats
+    gap: Floats
     trail_x: Floats
     trail_y: Floats
     strikes: Strikes

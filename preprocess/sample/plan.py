@@ -9,7 +9,7 @@ from preprocess.sample.look import HEIGHT_PX, WIDTH_PX
 from preprocess.sample.motion import CLIP_SECONDS, FPS
 from preprocess.sample.sound import SAMPLE_RATE_HZ
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever the same seed gives another world."""
 SILENT_EVERY = 8
 """One clip in eight has no audio track; half of UCF101 has none."""

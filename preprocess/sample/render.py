@@ -130,6 +130,13 @@ def _glow(strikes: Strikes, seconds: float) -> float:
     return float(np.max(strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0))
 
 
+def _shade(colour: Pixels, brightness: float) -> Pixels:
+    """From black (0) over the colour itself (0.5) to white (1)."""
+    if brightness <= 0.5:
+        return np.float32(2 * brightness) * colour
+    return colour + np.float32(2 * brightness - 1) * (255 - colour)
+
+
 def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t: int) -> None:
     """Draw the object at frame t with its trail and halos."""
     side = -1.0 if staging.mirrored else 1.0
@@ -138,18 +145,23 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
         return ASPECT / 2 + side * (x - ASPECT / 2) + staging.shift[0], y + staging.shift[1]
 
     radius = look.radius * staging.size * float(motion.scale[t])
-    for lag in reversed(range(len(_TRAIL_OPACITY))):
-        ghost = place(motion.trail_x[lag, t], motion.trail_y[lag, t])
-        opacity = _TRAIL_OPACITY[lag]
-        _draw_shape(canvas, ghost, look.colour, radius=radius, shape=look.shape, turn=staging.turn, opacity=opacity)
+    gap, squash = float(motion.gap[t]), float(motion.squash[t])
+    # Two halves, the upper one light, the lower one dark: two alike would show both ways of going at once.
+    parts = ((-gap, 0.85), (gap, 0.15)) if gap else ((0.0, float(motion.brightness[t])),)
     here = place(motion.x[t], motion.y[t])
+    for offset, brightness in parts:
+        for lag in reversed(range(len(_TRAIL_OPACITY))):
+            ghost = place(motion.trail_x[lag, t], motion.trail_y[lag, t] + offset)
+            opacity, colour = _TRAIL_OPACITY[lag], _shade(look.colour, brightness)
+            _draw_shape(canvas, ghost, colour, radius=radius, shape=look.shape, turn=staging.turn, opacity=opacity)
     struck = here if motion.ground_y is None else place(motion.x[t], motion.ground_y)
     flash = _draw_halos(canvas, look, motion, t / FPS, struck)
-    lit = look.colour + np.float32(0.7 * flash) * (look.halo_colour - look.colour)
-    squash = float(motion.squash[t])
-    _draw_shape(canvas, here, lit, radius=radius, shape=look.shape, turn=staging.turn, squash=squash)
     worn = _CORE_REACH * float(wear_at(np.array(t / FPS)))
-    _draw_shape(canvas, here, look.core_colour, radius=worn * radius, shape="disc", turn=0.0, squash=squash)
+    for offset, brightness in parts:
+        centre, colour = (here[0], here[1] + offset), _shade(look.colour, brightness)
+        lit = colour + np.float32(0.7 * flash) * (look.halo_colour - colour)
+        _draw_shape(canvas, centre, lit, radius=radius, shape=look.shape, turn=staging.turn, squash=squash)
+        _draw_shape(canvas, centre, look.core_colour, radius=worn * radius, shape="disc", turn=0.0, squash=squash)
 
 
 def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -41,9 +41,11 @@ def slow_reader(shards):
             key = name.removesuffix(".json")
             meta = np.load(io.BytesIO(members[f"{key}.meta.npy"]), allow_pickle=False)
             n_frames, height, width = (int(number) for number in meta[2:5])
-            # As DALI decodes: chroma interpolated between rows, across the border of two frames as well.
+            # As DALI decodes: chroma interpolated between rows, across the border of two frames as well, whose rows are
+            # therefore not handed over.
             strip = simplejpeg.decode_jpeg(members[f"{key}.frames.jpg"], fastdct=False, fastupsample=False)
-            frames = strip.reshape(n_frames, height, width, 3)
+            frames = strip.reshape(n_frames, height, width, 3).copy()
+            frames[:, 0], frames[:, -1] = frames[:, 1], frames[:, -2]
             logmel = np.load(io.BytesIO(members[f"{key}.logmel.npy"]), allow_pickle=False).astype(np.float32)
             found[int(meta[0])] = (frames, logmel, bool(meta[6]), int(meta[1]))
     return found

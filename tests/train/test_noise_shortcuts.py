@@ -2,13 +2,14 @@
 
 Noise goes the whole way: written by the real writer, decoded by DALI, cut by the trainer's plans. Then a linear
 classifier looks at the statistics that short-cuts leave (how neighbours in time are alike, how power and variance run,
-what frame borders hold), and in the long test the network itself is trained. Picture tasks and order must stay at chance.
-What is known to leak is stated here with its size, docs/method.md says it in words.
+what frame borders hold), and in the long test the network itself is trained. All tasks must stay at chance. Planted
+short-cuts show that both would be found.
 """
 
 import functools
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,24 +71,15 @@ def test_rows_next_to_the_borders_do_not_know_the_neighbouring_frames(findings, 
     assert reached < four_sigma(chance, n)
 
 
-# --- Short-cuts that are known: their size is pinned, so that a change of it is seen -----------------------------------
-
-
-def test_the_decoders_chroma_smoothing_reaches_over_frame_borders_at_1x_only(findings):
-    """DALI mixes the chroma of rows across the border of two frames of a strip; a clip at 1x holds such neighbours."""
+def test_rows_at_the_borders_do_not_know_the_neighbouring_frames(findings):
+    """The decoder smooths chroma over the border of two frames of a strip; a clip at 1x shows such neighbours."""
     rows, speed = findings.rows("borders", "speed_video")
-    _, reverse = findings.rows("borders", "direction_video")
-    forward = rows[(speed == 0) & (reverse == 0)].mean(0)
-    backward = rows[(speed == 0) & (reverse == 1)].mean(0)
-    others = rows[speed > 0]
-    logger.info(
-        "top row to the bottom rows before and behind: 1x %s, reversed %s, faster %s", forward, backward, others.mean(0)
-    )
+    slowest = rows[speed == 0]
+    assert np.abs(slowest.mean(0)).max() < 4 * slowest.std(0).max() / math.sqrt(len(slowest))
     for head in ("speed_video", "direction_video"):
-        report(f"border rows, {head}", *held_out_share(*findings.rows("borders", head)))
-    assert forward[0] > 0.2 > abs(forward[1])
-    assert backward[1] > 0.2 > abs(backward[0])
-    assert np.abs(others.mean(0)).max() < 4 * others.std(0).max() / math.sqrt(len(others))
+        reached, chance, n = held_out_share(*findings.rows("borders", head))
+        report(f"border rows, {head}", reached, chance, n)
+        assert reached < four_sigma(chance, n)
 
 
 SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 1600)}
@@ -95,17 +87,16 @@ SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"],
 
 
 @functools.cache
-def noise_columns(name):
+def noise_columns(params, n_frames, n):
     """Log-mels of white noise, each long enough for a clip at 8x: (n, n_mels, C)."""
-    params, n_frames, n = SOUNDS[name]
     length = (n_frames - 1) * SPEEDS[-1] + 1
     sounds = [log_mel(noise_waveform(i, length * params.samples_per_frame), params) for i in range(n)]
     return torch.from_numpy(np.stack(sounds))
 
 
-def by_speed(name, taken):
+def by_speed(name, params, taken):
     """Statistics of clips that `taken(logmel, stride)` cuts, speeds by turns: (n, 10), and the speeds (n,)."""
-    logmel = noise_columns(name)
+    logmel = noise_columns(params, *SOUNDS[name][1:])
     index = torch.arange(len(logmel)) % len(SPEEDS)
     clips = torch.stack([taken(logmel[i].float(), SPEEDS[k]) for i, k in enumerate(index)])
     return statistics(clips.numpy()), index.numpy()
@@ -124,30 +115,26 @@ def as_the_trainer_cuts(params, n_frames):
 
 
 @pytest.mark.parametrize("name", ["sample", pytest.param("default", marks=pytest.mark.slow)])
-def test_overlapping_windows_give_away_1x_and_no_more(name):
-    """Neighbouring columns share half a window at 1x and nothing at 2x and above: 1x is told from the rest, no better."""
+def test_sound_of_noise_says_nothing_of_the_speed(name):
     params, n_frames, _ = SOUNDS[name]
-    found, speed = by_speed(name, as_the_trainer_cuts(params, n_frames))
+    found, speed = by_speed(name, params, as_the_trainer_cuts(params, n_frames))
     alike = [found[speed == k, 0].mean() for k in range(len(SPEEDS))]
     logger.info("%s: correlation of neighbouring columns by speed %s", name, np.round(alike, 4))
-    assert 0.03 < alike[0] < 0.07
-    assert np.abs(alike[1:]).max() < 0.01
+    assert np.abs(alike).max() < 0.01
     reached, chance, n_asked = held_out_share(found, speed)
     report(name, reached, chance, n_asked)
-    assert reached < four_sigma(2 * chance, n_asked)  # 1x known, the others guessed
-
-
-def test_taking_columns_a_window_apart_would_close_that():
-    params, n_frames, _ = SOUNDS["sample"]
-    apart = params.win_length // params.hop_length
-    n_columns = (n_frames - 1) * params.columns_per_frame // apart + 1
-
-    def taken(x, stride):
-        return x[:, :: apart * stride][:, :n_columns]
-
-    reached, chance, n_asked = held_out_share(*by_speed("sample", taken))
-    report("a window apart", reached, chance, n_asked)
     assert reached < four_sigma(chance, n_asked)
+
+
+def test_windows_of_two_hops_would_give_1x_away():
+    """Neighbouring columns that share half a window are alike at 1x only."""
+    params, n_frames, _ = SOUNDS["sample"]
+    wide = replace(params, win_length=2 * params.hop_length)
+    found, speed = by_speed("sample", wide, as_the_trainer_cuts(wide, n_frames))
+    assert 0.03 < found[speed == 0, 0].mean() < 0.07
+    reached, chance, n_asked = held_out_share(found, speed)
+    report("two hops", reached, chance, n_asked)
+    assert reached > four_sigma(chance, n_asked)
 
 
 def averaged(x, stride, n_columns):
@@ -159,7 +146,7 @@ def test_averaged_columns_would_give_the_speed_away():
     params, n_frames, _ = SOUNDS["sample"]
     n_columns = (n_frames - 1) * params.columns_per_frame  # one fewer than taken: whole groups
 
-    reached, chance, n_asked = held_out_share(*by_speed("sample", lambda x, stride: averaged(x, stride, n_columns)))
+    reached, chance, n_asked = held_out_share(*by_speed("sample", params, lambda x, stride: averaged(x, stride, n_columns)))
     report("averaged", reached, chance, n_asked)
     assert reached > 0.9
 
@@ -192,9 +179,7 @@ def scores_after_training(shards, run, *overrides):
 @pytest.mark.slow
 def test_a_network_trained_on_noise_is_at_chance_on_held_out_noise(many_shards, tmp_path):
     scores = scores_after_training(many_shards, tmp_path, "steps=300")
-    sound = scores.pop("speed_audio")
-    assert sound.accuracy < four_sigma(2 * sound.commonest, sound.n_labels)  # 1x known, the others guessed
-    assert len(scores) == 6
+    assert len(scores) == 7
     for name, score in scores.items():
         assert score.accuracy < four_sigma(score.commonest, score.n_labels), name
 
