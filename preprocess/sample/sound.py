@@ -1,7 +1,7 @@
-"""What the object sounds like: a voice per group, played at the strikes of a clip.
+"""What the object sounds like: one of a few voices, played at the strikes of a clip.
 
 Every sound has a sharp attack and an exponential decay. The voice (pitch, timbre, decay, loudness, room, background
-noise, other sounds) belongs to the group and not to the class: a mean spectrum tells the group.
+noise, other sounds) says nothing of the class: a mean spectrum tells the voice.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from preprocess.sample.motion import CLIP_SECONDS, LEAD_IN_SECONDS, Strikes
 
 SAMPLE_RATE_HZ = 16_000
 N_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE_HZ)
+N_VOICES = 4
+"""So few that a voice tells neither the class nor which clip it is, and each is heard in every place."""
 NOTE_SECONDS = 0.8
 ATTACK_SECONDS = 0.004
 GLIDE_SECONDS = 0.30
@@ -46,7 +48,7 @@ class Timbre:
 
 @dataclass(frozen=True)
 class Voice:
-    """A group's sound colour.
+    """A sound colour.
 
     Attributes:
         timbre: what the object sounds like.
@@ -82,7 +84,7 @@ def _draw_timbre(rng: np.random.Generator) -> Timbre:
 
 
 def draw_voice(rng: np.random.Generator) -> Voice:
-    """Draw a group's voice."""
+    """Draw a voice."""
     return Voice(
         timbre=_draw_timbre(rng),
         other=_draw_timbre(rng),

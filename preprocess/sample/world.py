@@ -31,7 +31,7 @@ from preprocess.sample.layout import SPLITS_FOLDER, write_splits, write_text
 from preprocess.sample.look import N_PLACES, SHAPES, Look, draw_look
 from preprocess.sample.plan import ClipTask, Plan
 from preprocess.sample.render import render_frames
-from preprocess.sample.sound import Voice, draw_voice, render_sound
+from preprocess.sample.sound import N_VOICES, Voice, draw_voice, render_sound
 
 WORLD_FILE = "world.json"
 PLAN_FILE = ".plan.json"
@@ -43,9 +43,10 @@ LOCK_FILE = ".lock"
 @lru_cache(maxsize=2)
 def _draw_group(seed: int, index: int, group: int) -> tuple[Look, Voice]:
     """What the clips of a group share. As in UCF101, groups of two classes have nothing but their number in common."""
-    rng, voice_rng = (np.random.default_rng([seed, group, 4 + index, stream]) for stream in (1, 2))
+    rng = np.random.default_rng([seed, group, 4 + index, 1])
     place = np.random.default_rng([seed, int(rng.integers(N_PLACES)), 0])
-    return draw_look(place, rng, SHAPES[KINDS.index(CLASSES[index].kind)]), draw_voice(voice_rng)
+    voice = np.random.default_rng([seed, int(rng.integers(N_VOICES)), 5])
+    return draw_look(place, rng, SHAPES[KINDS.index(CLASSES[index].kind)]), draw_voice(voice)
 
 
 def clip_arrays(task: ClipTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

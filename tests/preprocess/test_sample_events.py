@@ -10,7 +10,7 @@ from preprocess.sample.look import N_PLACES, SHAPES, TYPICAL_SHARE, draw_look
 from preprocess.sample.motion import CLIP_SECONDS, FPS, N_FRAMES, Strikes
 from preprocess.sample.plan import ClipTask
 from preprocess.sample.render import render_frames
-from preprocess.sample.sound import N_SAMPLES, SAMPLE_RATE_HZ, draw_voice, render_sound
+from preprocess.sample.sound import N_SAMPLES, N_VOICES, SAMPLE_RATE_HZ, draw_voice, render_sound
 
 
 def motions(name: str, n: int = 150):
@@ -85,10 +85,13 @@ def test_a_beat_quickens_as_its_object_kindles() -> None:
 
 
 def test_an_interval_widens_as_halves_part() -> None:
+    found = []
     for motion in motions("Parting", 20):
         inside = (motion.strikes.seconds > 0) & (motion.strikes.seconds < CLIP_SECONDS - 0.1)
         apart = np.interp(motion.strikes.seconds[inside], np.arange(N_FRAMES) / FPS, motion.gap)
-        assert np.corrcoef(apart, np.abs(motion.strikes.semitones[inside]))[0, 1] > 0.8  # read between two frames, it errs where the event begins anew
+        found.append(np.corrcoef(apart, np.abs(motion.strikes.semitones[inside]))[0, 1])
+    # Not each: read between two frames, the gap errs where the event begins anew.
+    assert np.median(found) > 0.9
 
 
 @pytest.mark.parametrize("name", ["TapEven", "TapGallop"])
@@ -206,6 +209,9 @@ def test_groups_of_a_place_look_alike_but_for_the_form_of_what_moves() -> None:
         here = [look for look in looks if look.backdrop.tobytes() == backdrop]
         assert len({(look.colour.tobytes(), look.noise, look.drift) for look in here}) == 1
         assert len({look.radius for look in here}) == len(here)
+    voices = [world._draw_group(3, index, group)[1] for index in (0, 5) for group in range(1, 16)]
+    assert len(set(voices)) == N_VOICES
+    assert len({(look.backdrop.tobytes(), voice) for look, voice in zip(looks, voices, strict=True)}) > 8
     typical = [world._draw_group(3, 0, group)[0].shape for group in range(1, 100)].count(SHAPES[0])
     assert abs(typical / 99 - TYPICAL_SHARE) < 0.15
 

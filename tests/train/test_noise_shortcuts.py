@@ -146,7 +146,9 @@ def test_averaged_columns_would_give_the_speed_away():
     params, n_frames, _ = SOUNDS["sample"]
     n_columns = (n_frames - 1) * params.columns_per_frame  # one fewer than taken: whole groups
 
-    reached, chance, n_asked = held_out_share(*by_speed("sample", params, lambda x, stride: averaged(x, stride, n_columns)))
+    reached, chance, n_asked = held_out_share(
+        *by_speed("sample", params, lambda x, stride: averaged(x, stride, n_columns))
+    )
     report("averaged", reached, chance, n_asked)
     assert reached > 0.9
 
