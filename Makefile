@@ -65,10 +65,10 @@ doctor: $(READY) ## Is everything installed, and does it belong together?
 	$(BIN)/python -m preprocess doctor
 
 test: $(READY) ## The fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations 10
 
 test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations 20
 
 lint: $(READY) ## Style and types
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from train.encoders import Encoders, build_encoders
 from train.errors import CheckpointError
 
 FORMAT_NAME = "avtempo-checkpoint"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 LAST_NAME = "last.pt"
 
 

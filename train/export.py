@@ -87,7 +87,7 @@ def describe(loaded: LoadedEncoders, shards_fingerprint: str) -> dict[str, Any]:
         "video_input": {
             "name": "clips", "shape": ["batch", 3, clip.n_frames, clip.crop_px, clip.crop_px], "dtype": "float32",
             "fps": params.fps, "short_side_px": params.short_side_px, "frame_px": loaded.config.data.frame_px,
-            "subtract": 127.5, "divide_by": 63.75,
+            "border_rows_overwritten": 1, "subtract": 127.5, "divide_by": 63.75,
         },
         "audio_input": {
             "name": "logmel", "shape": ["batch", 1, params.n_mels, (clip.n_frames - 1) * params.columns_per_frame + 1],

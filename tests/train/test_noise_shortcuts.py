@@ -180,7 +180,7 @@ def scores_after_training(shards, run, *overrides):
 
 @pytest.mark.slow
 def test_a_network_trained_on_noise_is_at_chance_on_held_out_noise(many_shards, tmp_path):
-    scores = scores_after_training(many_shards, tmp_path, "steps=300")
+    scores = scores_after_training(many_shards, tmp_path, "steps=200")
     assert len(scores) == 7
     for name, score in scores.items():
         assert score.accuracy < four_sigma(score.commonest, score.n_labels), name
@@ -195,6 +195,6 @@ def test_a_network_finds_a_planted_short_cut(many_shards, tmp_path, monkeypatch)
         return torch.stack(clips)
 
     monkeypatch.setattr("train.clips.gather_columns", gather_averaged)
-    scores = scores_after_training(many_shards, tmp_path, "steps=100")
+    scores = scores_after_training(many_shards, tmp_path, "steps=60")
     assert scores["speed_audio"].accuracy > 0.9
     assert scores["direction_audio"].accuracy < four_sigma(0.5, scores["direction_audio"].n_labels)
