@@ -10,14 +10,13 @@ A list that is published may begin with one `{"header": {...}}` record (command,
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from evaluate.errors import ResultsError
+from store.atomic import replacing
 
 MODALITIES = ("video", "audio", "joint")
 RESULTS_NAME = "results.json"
@@ -135,28 +134,21 @@ def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result,
 
 
 def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
-    """Write the file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+    """Write the file whole or not at all.
 
     Args:
         path: the file to make or replace.
         results: its records, (n,) in the order that they shall have.
         header: for lists that are published: where the numbers come from (command, date, commit, machine).
+
+    Raises:
+        StoreError: another process is writing it, or the disk is full or refuses.
     """
     lines = [json.dumps({"header": header}, ensure_ascii=False)] if header is not None else []
     lines += [json.dumps(asdict(result), ensure_ascii=False, allow_nan=False) for result in results]
     text = "[\n" + ",\n".join(lines) + "\n]\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:

@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, read without pickled code."""
 
 import hashlib
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from preprocess.schema import ShardParams
 from train.config import Config, config_from_dict
 from train.encoders import Encoders, build_encoders
 from train.errors import CheckpointError
+from train.files import replacing
 
 FORMAT_NAME = "avtempo-checkpoint"
 FORMAT_VERSION = 3
@@ -60,18 +60,18 @@ class LoadedEncoders:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write next to the target, flush to disk, rename: a crash leaves the old file or the new one."""
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        RunError: the system refuses.
+        CheckpointError: torch could not write it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **checkpoint.__dict__}
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             torch.save(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        partial.unlink(missing_ok=True)
+    except RuntimeError as error:  # so torch reports a full disk
         raise CheckpointError(
             f"{path}: could not be written ({error}); free some disk space and start again"
         ) from error

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from train.errors import RunError
 
@@ -28,8 +29,9 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write beside the target, flush to disk, rename: a crash leaves the old file or the new one.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file beside the target; flushed to disk, it takes the name: a crash leaves the old file or the new one.
 
     Raises:
         RunError: the file cannot be written.
@@ -37,10 +39,20 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.partial")
     with writing(path):
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file whole or not at all.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(text.encode())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluate.ablation.aggregate import WHOLE, Cell, Column, read_cells
 from evaluate.results import Result
+from store.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +40,9 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     cells = read_cells(results)
     rows = [model for model in cells if model != "chance"]
     panels = [(title, column) for title, columns in PANELS if (column := _first_measured(columns, cells, rows))]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(_draw(cells, rows, panels))
-    partial.replace(path)
+    picture = _draw(cells, rows, panels)
+    with replacing(path) as temporary:
+        temporary.write_bytes(picture)
 
 
 def _first_measured(

@@ -17,6 +17,7 @@ from evaluate.report.tables import build_tables
 from evaluate.report.template import render
 from evaluate.results import RESULTS_NAME, read_results
 from evaluate.ucf101 import pretraining_note
+from store.atomic import replacing
 from train.runlog import LOG_NAME
 
 logger = logging.getLogger(__name__)
@@ -56,10 +57,8 @@ def write_report(run: Path, shards: Path, dataset: str) -> Path:
         **_sections(models, shards),
     )
     path = run / "report" / "index.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".html.tmp")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
     return path
 

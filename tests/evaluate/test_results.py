@@ -8,6 +8,7 @@ import pytest
 
 from evaluate.errors import ResultsError
 from evaluate.results import Result, mean_over_splits, merge_results, read_results, update_results, write_results
+from store.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,7 +108,7 @@ def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match="No space"):
         write_results(path, [make(2)])
     assert read_results(path) == (make(1),)
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
