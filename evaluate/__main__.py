@@ -1,4 +1,4 @@
-"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,report,ablate,publish}`."""
+"""Command line of the evaluation stage: `python -m evaluate {embed,ucf101,esc50,report,ablate,publish}`."""
 
 import argparse
 import logging
@@ -29,6 +29,8 @@ examples:
   python -m evaluate ucf101 --run runs/sample --shards shards/sample --models pretrained,raw --no-probe
   python -m evaluate embed --run runs/sample --shards shards/archive --dataset archive --models pretrained
       embed any shard set: runs/sample/embeddings/archive.h5
+  python -m evaluate esc50 --run runs/sample --shards shards/esc50
+      five folds of ESC-50, from shards made with the preset sample-audio
   python -m evaluate report --run runs/sample --shards shards/sample
       a page to look at: runs/sample/report/index.html
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,report,ablate,publish}")
+    commands = parser.add_subparsers(required=True, metavar="{embed,ucf101,esc50,report,ablate,publish}")
     embed = commands.add_parser("embed", help="clips of any shard set to an embedding store (HDF5)")
     _add_common(embed)
     _add_embedding(embed, "pretrained")
@@ -75,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         "--projections", action="store_true", help="judge the contrastive projections too, as MODEL-projections"
     )
     ucf101.set_defaults(command=_ucf101)
+    esc50 = commands.add_parser("esc50", help="linear SVM on ESC-50's five folds")
+    _add_common(esc50)
+    _add_embedding(esc50, "pretrained,untrained,raw")
+    esc50.set_defaults(command=_esc50)
     report = commands.add_parser("report", help="one HTML page with table, gallery and map")
     _add_common(report)
     report.set_defaults(command=_report)
@@ -182,6 +188,25 @@ def _ucf101(arguments: argparse.Namespace) -> None:
     path = arguments.run / RESULTS_NAME
     console.print(results_table(update_results(path, results), dataset))
     console.print(f"every split's numbers: {path}", highlight=False, soft_wrap=True)
+
+
+def _esc50(arguments: argparse.Namespace) -> None:
+    from evaluate.esc50 import evaluate, load_recordings
+    from evaluate.results import RESULTS_NAME, update_results
+    from evaluate.table import folds_table
+    from store.reader import EmbeddingStore
+
+    dataset = _dataset(arguments)
+    stores, _ = _embed(arguments)
+    models = {}
+    for name, path in stores.items():
+        with EmbeddingStore(path) as store:
+            models[str(name)] = load_recordings(store)
+    with console.status("") as status:
+        results = evaluate(models, dataset, progress=status.update)
+    path = arguments.run / RESULTS_NAME
+    console.print(folds_table(update_results(path, results), dataset))
+    console.print(f"every fold's numbers: {path}", highlight=False, soft_wrap=True)
 
 
 def _publish(arguments: argparse.Namespace) -> None:

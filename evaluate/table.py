@@ -1,4 +1,4 @@
-"""The results of a retrieval and probe test as a table for the terminal."""
+"""The results of a test as a table for the terminal."""
 
 from collections.abc import Sequence
 
@@ -38,6 +38,29 @@ def results_table(results: Sequence[Result], test: str) -> Table:
             cells = [_cell(value, top) for value, top in zip(row, best, strict=True)]
             n = max((value.n for value in row if value is not None), default=0)
             table.add_row(modality, model, *cells, f"{n:,}", end_section=model == models[-1])
+    return table
+
+
+def folds_table(results: Sequence[Result], test: str) -> Table:
+    """Rows = model, columns = each task's top-1 in per cent: the mean over folds, and each fold.
+
+    Args:
+        results: records of any tests; only those of `test` with folds are shown.
+        test: the dataset.
+    """
+    rows = [r for r in results if r.test == test and r.metric == "top-1"]
+    folds = sorted({r.split for r in rows if r.split is not None})
+    values = {(r.model, r.task, r.split): r.value for r in rows}
+    tasks = list(dict.fromkeys(r.task for r in rows))
+    table = Table(title=f"{test}: top-1 over {len(folds)} folds, per cent", title_justify="left")
+    for name in ("task", "model", "mean", *(f"fold {fold}" for fold in folds)):
+        table.add_column(name, justify="left" if name in ("task", "model") else "right", no_wrap=True)
+    for task in tasks:
+        models = model_order([r.model for r in rows if r.task == task])
+        for model in models:
+            found = [values.get((model, task, fold)) for fold in (None, *folds)]
+            cells = ["-" if value is None else f"{100 * value:.1f}" for value in found]
+            table.add_row(task, model, *cells, end_section=model == models[-1])
     return table
 
 

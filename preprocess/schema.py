@@ -111,4 +111,7 @@ PRESETS: dict[str, ShardParams] = {
         fps=16.0, short_side_px=64, hop_length=250, win_length=375, n_mels=64, sources_per_shard=32
     ),
     "audio": ShardParams(media="audio"),
+    "sample-audio": ShardParams(
+        media="audio", fps=16.0, segment_seconds=5.0, hop_length=250, win_length=375, n_mels=64
+    ),
 }
