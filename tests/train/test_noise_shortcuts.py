@@ -195,6 +195,6 @@ def test_a_network_finds_a_planted_short_cut(many_shards, tmp_path, monkeypatch)
         return torch.stack(clips)
 
     monkeypatch.setattr("train.clips.gather_columns", gather_averaged)
-    scores = scores_after_training(many_shards, tmp_path, "steps=60")
+    scores = scores_after_training(many_shards, tmp_path, "steps=100")
     assert scores["speed_audio"].accuracy > 0.9
     assert scores["direction_audio"].accuracy < four_sigma(0.5, scores["direction_audio"].n_labels)
