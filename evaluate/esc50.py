@@ -26,7 +26,6 @@ SVM, SVM_10 = "svm", "svm-esc10"
 TOP_1 = "top-1"
 CHANCE = "chance"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-FOLDS = (1, 2, 3, 4, 5)
 ESC10 = frozenset({
     "dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter", "chainsaw", "rooster",
     "crackling_fire",
@@ -173,7 +172,7 @@ def fit_svm(recordings: Recordings, cost: float) -> Svm:
 
     model = LinearSVC(C=cost, dual="auto", max_iter=_MAX_ITERATIONS, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the accuracy settles long before the optimum is reached
         model.fit(recordings.features, recordings.labels[recordings.owner])
     weights, bias = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps the second class's row alone

@@ -147,18 +147,19 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
     radius = look.radius * staging.size * float(motion.scale[t])
     gap, squash = float(motion.gap[t]), float(motion.squash[t])
     # Two halves, the upper one light, the lower one dark: two alike would show both ways of going at once.
-    parts = ((-gap, 0.85), (gap, 0.15)) if gap else ((0.0, float(motion.brightness[t])),)
+    brightness = ((-gap, 0.85), (gap, 0.15)) if gap else ((0.0, float(motion.brightness[t])),)
+    parts = [(offset, _shade(look.colour, value)) for offset, value in brightness]
     here = place(motion.x[t], motion.y[t])
-    for offset, brightness in parts:
+    for offset, colour in parts:
         for lag in reversed(range(len(_TRAIL_OPACITY))):
             ghost = place(motion.trail_x[lag, t], motion.trail_y[lag, t] + offset)
-            opacity, colour = _TRAIL_OPACITY[lag], _shade(look.colour, brightness)
+            opacity = _TRAIL_OPACITY[lag]
             _draw_shape(canvas, ghost, colour, radius=radius, shape=look.shape, turn=staging.turn, opacity=opacity)
     struck = here if motion.ground_y is None else place(motion.x[t], motion.ground_y)
     flash = _draw_halos(canvas, look, motion, t / FPS, struck)
     worn = _CORE_REACH * float(wear_at(np.array(t / FPS)))
-    for offset, brightness in parts:
-        centre, colour = (here[0], here[1] + offset), _shade(look.colour, brightness)
+    for offset, colour in parts:
+        centre = here[0], here[1] + offset
         lit = colour + np.float32(0.7 * flash) * (look.halo_colour - colour)
         _draw_shape(canvas, centre, lit, radius=radius, shape=look.shape, turn=staging.turn, squash=squash)
         _draw_shape(canvas, centre, look.core_colour, radius=worn * radius, shape="disc", turn=0.0, squash=squash)
