@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from evaluate.commands.common import Commands, console
 from evaluate.errors import AblationError, EvaluateError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from evaluate.ablation.training import Failure, TrainingState
     from evaluate.results import Result
 
-console = Console()
 logger = logging.getLogger(__name__)
 
 EPILOG = """\
@@ -31,7 +29,7 @@ fails is named at the end (exit status 2), and the others go on.
 """
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
         "ablate", help="train every objective over seeds, and set the results side by side", epilog=EPILOG,

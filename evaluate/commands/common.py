@@ -1,0 +1,94 @@
+"""What the commands share: the options of a run, its shards and how they are embedded, and the progress line."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from evaluate.errors import EvaluateError
+
+if TYPE_CHECKING:
+    from evaluate.embed import EmbedOptions, Progress
+    from evaluate.encode import ModelName
+    from train.config import Config
+
+console = Console()
+Commands = argparse._SubParsersAction  # argparse gives its type no public name
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Which run, which shards, under which name."""
+    parser.add_argument("--run", type=Path, required=True, help="folder of the training run, such as runs/sample")
+    parser.add_argument("--shards", type=Path, required=True, help="folder of the shard set")
+    parser.add_argument("--dataset", help="name for stores and results (default: the shard set's own)")
+
+
+def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
+    """How the shards are embedded where they are not yet."""
+    parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
+    parser.add_argument("--models", default=models, help="pretrained, untrained, raw (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=4, help="clips a segment and speed (default: %(default)s)")
+    parser.add_argument("--speeds", default="", help="playback speeds such as 1,2 (default: the run's clip.eval_speed)")
+    parser.add_argument("--batch-size", type=int, default=16, help="segments at once (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="decoding threads (default: %(default)s)")
+    parser.add_argument("--device", default="", help="cpu, cuda, ... (default: cuda where there is one)")
+
+
+def dataset_name(arguments: argparse.Namespace) -> str:
+    """The name given, or the shard set's own."""
+    if arguments.dataset:
+        return str(arguments.dataset)
+    from preprocess.manifest import read_dataset
+
+    return read_dataset(arguments.shards).dataset
+
+
+def embed_missing(arguments: argparse.Namespace) -> "tuple[dict[ModelName, Path], Config]":
+    """Embed what is missing; return the stores and the configuration of the run."""
+    from evaluate.embed import embed
+    from evaluate.encode import load_run
+    from evaluate.stores import store_paths
+    from train.checkpoint import LAST_NAME
+
+    dataset, options = dataset_name(arguments), _options(arguments)
+    checkpoint = arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
+    run = load_run(checkpoint, [model for model in arguments.models.split(",") if model], options.device)
+    outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
+    with _progress_line() as progress:
+        outcome = embed(run, arguments.shards, outputs, dataset, options, progress=progress)
+    for model, path in outputs.items():
+        made = "embedded" if model in outcome.embedded else "there already"
+        console.print(f"{path}: {made}", highlight=False, soft_wrap=True)
+    return outputs, run.config
+
+
+def _options(arguments: argparse.Namespace) -> "EmbedOptions":
+    import torch
+
+    from evaluate.embed import EmbedOptions
+
+    try:
+        speeds = tuple(int(speed) for speed in arguments.speeds.split(",") if speed)
+    except ValueError as error:
+        raise EvaluateError(f"--speeds takes whole numbers such as 1,2, not {arguments.speeds!r}") from error
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return EmbedOptions(arguments.clips, speeds, arguments.batch_size, device, arguments.threads)
+
+
+@contextmanager
+def _progress_line() -> "Iterator[Callable[[Progress], None]]":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("segments, {task.fields[speed]:.1f}/s,"))
+    with Bars("embedding", *columns, TimeRemainingColumn(), TextColumn("left"), console=console) as bars:
+        task = bars.add_task("", total=None, visible=False, speed=0.0)
+
+        def show(state: "Progress") -> None:
+            speed = state.done / max(state.seconds, 1e-9)
+            bars.update(task, completed=state.done, total=state.total, speed=speed, visible=True)
+
+        yield show

@@ -1,0 +1,1 @@
+"""Which video, and which seconds of it, a mangled clip came from."""
