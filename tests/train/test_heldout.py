@@ -203,7 +203,7 @@ def test_a_held_out_part_that_does_not_exist_is_refused_before_the_first_step(sh
 @pytest.mark.slow
 def test_of_two_ranks_the_main_one_asks_and_neither_hangs(shards, tmp_path):
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29547", "-m", "--", "train",
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
         "pretrain", "--run", tmp_path / "run", "--shards", shards, "--device", "cpu", "--threads", "1",
     ]  # fmt: skip
     settings = [x for item in (*SETTINGS, "steps=4", "heldout.every=2") for x in ("--set", item)]

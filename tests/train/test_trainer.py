@@ -192,7 +192,7 @@ def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_sha
 @pytest.mark.slow
 def test_two_ranks_train_and_leave_one_checkpoint(small_shards, tmp_path):
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531", "-m", "--", "train",
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
         "pretrain", "--run", tmp_path / "run", "--shards", small_shards, "--device", "cpu", "--threads", "1",
     ]  # fmt: skip
     settings = [x for item in (*SMALL, "steps=4") for x in ("--set", item)]
