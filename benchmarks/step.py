@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from benchmarks.stopwatch import Stopwatch
 from train.augment import augment_audio, augment_video
 from train.clips import TrainClips, gather_views
-from train.config import Config, HeldoutConfig, load_config
+from train.config import Config, HeldoutConfig
 from train.distributed import World
 from train.objective import Segments, compute_objective
 from train.optim import learning_rate
+from train.settings import load_config
 from train.trainer import Trainer
 from train.views import draw_plan
 

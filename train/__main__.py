@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from preprocess.errors import PreprocessError
-from train.config import PRESETS_DIR, Config, load_config, objective_names
+from train.config import Config
 from train.errors import TrainError
+from train.settings import PRESETS_DIR, load_config, objective_names
 
 EPILOG = """\
 examples:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from preprocess.schema import ShardParams
-from train.config import Config, config_from_dict
+from train.config import Config
 from train.encoders import Encoders, build_encoders
 from train.errors import CheckpointError
 from train.files import replacing
+from train.settings import config_from_dict
 
 FORMAT_NAME = "avtempo-checkpoint"
 FORMAT_VERSION = 3

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from preprocess.schema import MEL_POWER_FLOOR, ShardParams
 from train.checkpoint import LAST_NAME, LoadedEncoders, encoders_sha256, load_encoders, read_checkpoint
-from train.config import config_from_dict
 from train.encoders import build_encoders
 from train.errors import CheckpointError, ExportError
 from train.export_folder import whole_folder, write_file
+from train.settings import config_from_dict
 from train.views import LOG_MIDDLE, LOG_SCALE
 
 logger = logging.getLogger("train")

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from train.checkpoint import Checkpoint
-from train.config import Config, config_from_dict
+from train.config import Config
 from train.errors import RunError
+from train.settings import config_from_dict
 
 _SETTINGS_FREE_TO_CHANGE = (
     "name", "steps", "log_every", "checkpoint_every", "heldout.split", "heldout.every", "heldout.n_batches",

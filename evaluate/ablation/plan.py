@@ -13,7 +13,8 @@ import yaml
 
 from evaluate.errors import AblationError
 from preprocess.manifest import read_dataset
-from train.config import OBJECTIVES_DIR, Config, load_config, objective_names
+from train.config import Config
+from train.settings import OBJECTIVES_DIR, load_config, objective_names
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from evaluate.ablation.plan import PlannedRun
 from train.checkpoint import LAST_NAME
-from train.config import Config, load_config
+from train.config import Config
 from train.errors import ConfigError
 from train.runlog import LOG_NAME
+from train.settings import load_config
 
 _TAIL_BYTES = 8192
 

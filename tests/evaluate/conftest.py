@@ -12,8 +12,8 @@ from preprocess.executors import SerialExecutor
 from preprocess.pipeline import build
 from preprocess.schema import ShardParams
 from train.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
-from train.config import config_from_dict
 from train.encoders import build_encoders
+from train.settings import config_from_dict
 
 
 def build_videos(

@@ -21,8 +21,8 @@ from evaluate.errors import AblationError
 from evaluate.results import read_header, read_results
 from evaluate.stores import EMBEDDINGS_FOLDER
 from train.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
-from train.config import objective_names
 from train.errors import ConfigError
+from train.settings import objective_names
 
 ROOT = Path(__file__).parents[2]
 PRESET = {

@@ -17,10 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from train.bank import Bank
 from train.clips import TrainClips
-from train.config import Config, load_config
+from train.config import Config
 from train.distributed import average, gather, join_world, leave_world
 from train.heads import Model
 from train.objective import Segments, compute_objective
+from train.settings import load_config
 from train.spaces import Embeddings
 from train.views import IGNORE, Plan
 

@@ -4,9 +4,9 @@ import pytest
 from torch import nn
 
 from tests.train.joint_batch import SETTINGS, Case, batch_of, bits, part_of, same_gradients
-from train.config import load_config
 from train.distributed import join_world
 from train.objective import compute_objective
+from train.settings import load_config
 from train.trainer import Trainer
 
 EVEN = Case(has_audio="11011011", order="01202110", timed="11111111")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from train.config import PRESETS_DIR, load_config, objective_names
 from train.errors import ConfigError
+from train.settings import PRESETS_DIR, load_config, objective_names
 
 PRESETS = sorted(p.stem for p in PRESETS_DIR.glob("*.yaml"))
 

@@ -16,12 +16,12 @@ from tests.train.conftest import SMALL as SMALL_SHARDS
 from tests.train.conftest import write_shards
 from tests.train.test_trainer import SMALL
 from train.checkpoint import LAST_NAME, read_checkpoint
-from train.config import load_config
 from train.distributed import join_world
 from train.errors import ConfigError
 from train.heads import Model
 from train.heldout import _SEED, Heldout
 from train.loader import LoaderConfig, SegmentLoader
+from train.settings import load_config
 from train.trainer import Trainer
 from train.views import draw_plan, normalise_logmel
 

@@ -19,8 +19,8 @@ from preprocess.logmel import log_mel
 from preprocess.schema import PRESETS
 from tests.train.noise import noise_waveform, write_noise
 from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
-from train.config import load_config
 from train.distributed import join_world
+from train.settings import load_config
 from train.trainer import Trainer
 from train.views import gather_columns
 

@@ -6,9 +6,9 @@ import torch
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from train.bank import Bank
 from train.clips import TrainClips
-from train.config import load_config
 from train.heads import Model, Outputs
 from train.objective import Segments, compute_objective
+from train.settings import load_config
 from train.spaces import Embeddings
 from train.views import AFTER, BEFORE, IGNORE, OVERLAP, Plan
 

@@ -14,10 +14,10 @@ import torch
 from tests.train.conftest import write_shards
 from train.__main__ import main
 from train.checkpoint import LAST_NAME, load_encoders, read_checkpoint, untrained_encoders
-from train.config import load_config
 from train.distributed import join_world
 from train.errors import CheckpointError, RunError
 from train.guard import alone
+from train.settings import load_config
 from train.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
