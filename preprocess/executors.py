@@ -189,7 +189,7 @@ def _serve(work: Work[T, R], task: T, pipe: Any) -> None:
         result = work(task, pipe.send)
     except PreprocessError as error:
         pipe.send(error)
-    except Exception as error:
+    except Exception as error:  # whatever it is: the parent names it, and this process shows its stack as it ends
         pipe.send(_Dead(f"{type(error).__name__}: {error}"))
         raise
     else:
