@@ -16,7 +16,10 @@ TOLERANCE = 1e-4
 """Largest difference to torch, relative to the largest value of an output. fp32 kernels that add in other orders stay
 far below it; a wrong operator does not."""
 CHECKED_BATCHES = (1, 3)
-OUTPUTS = ("features", "projection")
+OUTPUTS: dict[Modality, tuple[str, ...]] = {
+    "video": ("features", "projection", "projection_within"),
+    "audio": ("features", "projection"),
+}
 OPSET = 20
 
 
@@ -29,18 +32,18 @@ class Input:
 
 
 class Tower(nn.Module):
-    """One encoder with its projection: clips to (features (B, D), unit vectors (B, P))."""
+    """One encoder with its projections: clips to features (B, D) and unit vectors (B, P), as OUTPUTS names them."""
 
     def __init__(self, encoders: Encoders, modality: Modality) -> None:
         super().__init__()
         self.encoders = encoders  # the exporter keeps what forward uses
         self.modality = modality
 
-    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, T, H, W) or (B, 1, n_mels, C) float32."""
         if self.modality == "video":
             features = self.encoders.video(clips)
-            return features, self.encoders.project_video(features)
+            return features, self.encoders.project_video(features), self.encoders.project_within(features)
         features = self.encoders.audio(clips)
         return features, self.encoders.project_audio(features)
 
@@ -59,8 +62,9 @@ def onnx_model(tower: Tower, given: Input, metadata: dict[str, str]) -> bytes:
     example = torch.zeros(2, *given.shape)  # (B, ...): of one row the exporter would make a constant
     try:
         program = torch.onnx.export(
-            tower, (example,), dynamo=True, opset_version=OPSET, input_names=[given.name], output_names=list(OUTPUTS),
-            dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
+            tower, (example,), dynamo=True, opset_version=OPSET, input_names=[given.name],
+            output_names=list(OUTPUTS[tower.modality]), dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False, verbose=False,
         )  # fmt: skip
     except torch.onnx.OnnxExporterError as error:
         raise ExportError(f"{given.name}: torch cannot export this encoder to ONNX ({error}); use --no-onnx") from error
@@ -99,8 +103,9 @@ def require_same(model: bytes, tower: Tower, given: Input) -> None:
         clips = torch.rand(batch, *given.shape, generator=generator) * 4 - 2  # (B, ...) over the normalised range
         with torch.inference_mode():
             wanted = tower(clips)
-        found = session.run(list(OUTPUTS), {given.name: clips.numpy()})
-        for name, want, got in zip(OUTPUTS, wanted, found, strict=True):
+        names = OUTPUTS[tower.modality]
+        found = session.run(list(names), {given.name: clips.numpy()})
+        for name, want, got in zip(names, wanted, found, strict=True):
             difference = _relative_difference(want.numpy(), got)
             if not difference <= TOLERANCE:  # false for NaN
                 raise ExportError(

@@ -61,7 +61,8 @@ def clips(n, shape):
 def outputs(encoders, modality, batch):
     with torch.inference_mode():
         features = getattr(encoders, modality)(batch)
-        return features, getattr(encoders, f"project_{modality}")(features)
+        within = (encoders.project_within(features),) if modality == "video" else ()
+        return features, getattr(encoders, f"project_{modality}")(features), *within
 
 
 @pytest.mark.parametrize(("modality", "shape"), [("video", VIDEO), ("audio", AUDIO)])
@@ -138,11 +139,14 @@ def test_onnx_gives_torchs_features_and_projections_for_any_batch(exported, moda
     session = onnxruntime.InferenceSession(str(exported / f"{modality}.onnx"), providers=["CPUExecutionProvider"])
     given = clips(batch, shape)
     name = json.loads((exported / CONFIG_NAME).read_text())[f"{modality}_input"]["name"]
-    features, projection = session.run(["features", "projection"], {name: given.numpy()})
+    names = ["features", "projection", *(["projection_within"] if modality == "video" else [])]
+    assert [output.name for output in session.get_outputs()] == names
+    features, *projections = session.run(names, {name: given.numpy()})
     want = outputs(load_exported(exported).encoders, modality, given)
     np.testing.assert_allclose(features, want[0].numpy(), atol=1e-4 * want[0].abs().max().item())
-    np.testing.assert_allclose(projection, want[1].numpy(), atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(projection, axis=1), 1, atol=1e-5)
+    for projection, wanted in zip(projections, want[1:], strict=True):
+        np.testing.assert_allclose(projection, wanted.numpy(), atol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(projection, axis=1), 1, atol=1e-5)
     metadata = {p.key: p.value for p in onnx.load(exported / f"{modality}.onnx").metadata_props}
     assert metadata["encoder_sha256"] == load_exported(exported).sha256
 
@@ -337,6 +341,6 @@ def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(run,
     want = eval_clips(batch, loaded.config.clip, n_clips=4, speed=loaded.config.clip.eval_speed, columns_per_frame=2)
     assert torch.equal(names["clips"].audio, want.audio)
     assert (names["clips"].video - want.video).abs().mean() < 0.1, "equal but for smoothed colour"
-    features, projection = outputs(loaded.encoders, "video", names["clips"].video)
+    features, projection, _ = outputs(loaded.encoders, "video", names["clips"].video)
     np.testing.assert_allclose(names["features"], features.numpy(), atol=1e-4 * features.abs().max().item())
     np.testing.assert_allclose(names["projection"], projection.numpy(), atol=1e-4)
