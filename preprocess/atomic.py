@@ -31,7 +31,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             reason = (
-                f"cannot be written, {os.strerror(error.errno or 0).lower()}. Finished shards are kept: make room "
+                f"cannot be written, {os.strerror(error.errno or 0).lower()}. What is finished is kept: make room "
                 "and run the same command again, it goes on where it stopped"
             )
             raise DiskFullError(path, reason) from error

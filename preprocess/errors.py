@@ -37,7 +37,7 @@ class MediaLimitError(MediaError):
 
 
 class DiskFullError(PathError):
-    """No space left for shards or temporary frames: the run stops, for every later source would fail as well."""
+    """No space left for shards, clips or temporary frames: the run stops, for every later source would fail as well."""
 
 
 class FfmpegMissingError(PreprocessError):
@@ -49,4 +49,4 @@ class StripError(PreprocessError):
 
 
 class ShardError(PathError):
-    """A shard set on disk is damaged, in use, or made with other parameters."""
+    """A shard set on disk is damaged, in use, or made with other parameters; or a file of this stage cannot be written."""

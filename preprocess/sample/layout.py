@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from preprocess.atomic import atomic_file, remove_temporaries
+
 N_SPLITS = 3
 SPLITS_FOLDER = "ucfTrainTestlist"
 
@@ -19,10 +21,15 @@ def held_out_groups(n_groups: int, split: int) -> range:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a small file whole or not at all.
+
+    Raises:
+        DiskFullError: no space left.
+        ShardError: the system refuses otherwise.
+
+    """
+    with atomic_file(path) as file:
+        file.write(text.encode())
 
 
 def write_splits(folder: Path, class_names: Sequence[str], *, n_groups: int, n_clips: int) -> None:
@@ -36,6 +43,7 @@ def write_splits(folder: Path, class_names: Sequence[str], *, n_groups: int, n_c
 
     """
     folder.mkdir(exist_ok=True)
+    remove_temporaries(folder)
     write_text(folder / "classInd.txt", "".join(f"{number} {name}\n" for number, name in enumerate(class_names, 1)))
     for split in range(1, N_SPLITS + 1):
         held_out = held_out_groups(n_groups, split)

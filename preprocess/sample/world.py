@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.atomic import remove_temporaries
 from preprocess.media import ffmpeg_version
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES, KINDS
 from preprocess.sample.encode import write_clip
@@ -143,6 +144,7 @@ def generate(
     tasks = plan.tasks()
     out.mkdir(parents=True, exist_ok=True)
     with _only_writer(out):
+        remove_temporaries(out)
         write_text(out / PLAN_FILE, json.dumps(plan.as_dict()))
         for folder in (PARTIAL_FOLDER, *names):
             (out / folder).mkdir(exist_ok=True)

@@ -305,7 +305,7 @@ def test_a_full_file_system_is_reported_and_survived(clips, reference, tmp_path)
     if mounted.returncode:
         pytest.skip("mounting is not permitted here")
     try:
-        with pytest.raises(DiskFullError, match=r"no space left on device. Finished shards are kept"):
+        with pytest.raises(DiskFullError, match=r"no space left on device. What is finished is kept"):
             _build(clips, out)
         assert not list(out.glob(".*"))
         for part in out.glob("*.parquet"):
