@@ -50,6 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--shards", help="shard directory, short for --set data.shards=...")
             command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
             command.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
+            command.add_argument(
+                "--stop-with-stdin", action="store_true",
+                help="save and stop when standard input ends: with a pipe, when the program that started this is gone",
+            )  # fmt: skip
     _add_export(commands)
     return parser
 
@@ -100,8 +104,11 @@ def _pretrain(args: argparse.Namespace, config: Config) -> int:
     import torch
 
     from train.distributed import join_world, leave_world
+    from train.guard import stop_when_ended
     from train.trainer import Trainer
 
+    if args.stop_with_stdin:
+        stop_when_ended(sys.stdin.fileno())
     if args.threads:
         torch.set_num_threads(args.threads)
     world = join_world(args.device)

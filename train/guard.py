@@ -1,36 +1,68 @@
 """What keeps a run whole: one process at a time in its directory, and signals that stop it at a safe point."""
 
 import fcntl
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Self, TextIO
 
 from train.errors import RunError
 from train.files import writing
 
+_POLL_SECONDS = 0.1
 _SAME_SIGNAL_SECONDS = 2.0
 """Signals that follow each other faster are one: Ctrl-C reaches torchrun and its ranks, and torchrun passes it on."""
 
 
 @contextmanager
-def alone(run_dir: Path) -> Iterator[None]:
+def alone(run_dir: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """Hold the run's lock; a dead process releases it by itself.
+
+    Args:
+        run_dir: directory of the run.
+        patience_seconds: how long to wait for another process that may be about to end.
 
     Raises:
         RunError: another process holds it, or the directory cannot be written.
     """
+    deadline = time.monotonic() + patience_seconds
     with writing(run_dir / ".lock"):
         lock = (run_dir / ".lock").open("w")
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{run_dir}: another process trains here; wait for it or choose another --run") from error
+        while not _taken(lock):
+            if time.monotonic() >= deadline:
+                raise RunError(f"{run_dir}: another process trains here; wait for it or choose another --run")
+            time.sleep(_POLL_SECONDS)
         yield
+
+
+def _taken(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def stop_when_ended(descriptor: int) -> None:
+    """Signal SIGTERM to this process when a pipe ends, as it does when all who could write to it are dead, killed outright too.
+
+    What is read from the pipe before is thrown away. A parent's death has no signal that every system knows; this is none.
+    """
+
+    def follow() -> None:
+        while os.read(
+            descriptor, 4096
+        ):  # not sys.stdin: its lock, held by a thread, is fatal when the interpreter ends
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 class StopFlag:

@@ -1,7 +1,8 @@
 """Train the runs of a plan, each by `python -m train pretrain` in a process of its own, some at a time.
 
 A run that is complete is left alone, one that was stopped goes on. One that fails is remembered with the trainer's own
-words, and the others go on. A signal stops the children with SIGTERM, on which they save.
+words, and the others go on. A signal stops the children with SIGTERM, on which they save; so do they when this process
+is killed outright, for a pipe from it ends then.
 """
 
 import subprocess
@@ -13,13 +14,16 @@ from dataclasses import dataclass
 
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.ablation.standing import is_complete, last_step, other_schedule
-from train.guard import StopFlag
+from train.errors import RunError
+from train.guard import StopFlag, alone
 
 OUTPUT_NAME = "pretrain.txt"
 """What the trainer said, in the run's folder."""
 _STOPPED = 3
 """The trainer's exit status after a signal."""
 _POLL_SECONDS = 0.25
+_ORPHAN_SECONDS = 60.0
+"""How long the training of a killed ablation may take to save and end."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class _Scheduler:
         return tuple(self.failures)
 
     def _start(self, run: PlannedRun) -> None:
-        reason = other_schedule(run)
+        reason = other_schedule(run) or _occupied(run)
         if reason:
             self._end(run, Failure(run, reason))
         else:
@@ -137,13 +141,12 @@ class _Child:
 
     def __init__(self, run: PlannedRun, plan: Plan) -> None:
         self.run = run
-        run.folder.mkdir(parents=True, exist_ok=True)
         self.output = run.folder / OUTPUT_NAME
         with self.output.open("wb") as output:
             # Of another process group: Ctrl-C in a terminal reaches us alone, and a child gets one signal, not two.
             self.process = subprocess.Popen(
-                command(run, plan), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )
+                command(run, plan), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
+            )  # nothing is written to the pipe: it ends when we do
 
     def failure(self) -> Failure | None:
         status = self.process.returncode
@@ -157,11 +160,21 @@ class _Child:
         return Failure(self.run, f"{said[-1] if said else 'no word'} (exit status {status}; {self.output})")
 
 
+def _occupied(run: PlannedRun) -> str:
+    """Why nobody may train in the run's folder, or ""; waits for the training of a killed ablation to end."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone(run.folder, _ORPHAN_SECONDS):
+            return ""
+    except RunError as error:
+        return str(error)
+
+
 def command(run: PlannedRun, plan: Plan) -> list[str]:
     """Give the command that trains a run."""
     words = [
         sys.executable, "-m", "train", "pretrain", "--preset", plan.preset, "--objective", run.objective,
-        "--run", str(run.folder), "--shards", str(plan.shards), "--device", plan.device,
+        "--run", str(run.folder), "--shards", str(plan.shards), "--device", plan.device, "--stop-with-stdin",
     ]  # fmt: skip
     settings = [*plan.overrides, f"seed={run.seed}"]
     if plan.jobs > 1:

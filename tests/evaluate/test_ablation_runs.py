@@ -22,6 +22,7 @@ from evaluate.results import read_header, read_results
 from evaluate.stores import EMBEDDINGS_FOLDER
 from train.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
 from train.errors import ConfigError
+from train.guard import alone
 from train.settings import objective_names
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,7 @@ def test_a_plan_varies_objective_and_seed_and_nothing_else(tmp_path, shards, pre
     two = command(plan.runs[1], plan_of(tmp_path, shards, preset, jobs=2))
     assert two[two.index("--threads") + 1] == "1"
     assert "data.num_threads=1" in two
+    assert "--stop-with-stdin" in two
 
 
 @pytest.mark.parametrize(
@@ -215,20 +217,55 @@ def steps_of(folder):
     return {path.parent.name: last_step(path.parent) for path in folder.glob("*/log.jsonl")}
 
 
+def under_way(words, folder, said):
+    """An ablation of two trainings at a time, both of which have made steps."""
+    with said.open("wb") as output:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 600
+    while len([step for step in steps_of(folder).values() if step > 2]) < 2:
+        assert time.monotonic() < deadline, said.read_text()
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.1)
+    return process
+
+
+@pytest.mark.slow
+def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_at_once(tmp_path, shards, preset):
+    folder = tmp_path / "ablation"
+    words = [
+        sys.executable, "-m", "evaluate",
+        *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "5000", objectives="whole"),
+    ]  # fmt: skip
+    killed = under_way(words, folder, tmp_path / "killed.txt")
+    killed.kill()
+    killed.wait()
+    first = folder / "whole-0"
+    with alone(first, patience_seconds=60):
+        begun = read_checkpoint(first / "checkpoints" / LAST_NAME).step
+        assert 2 < begun == last_step(first) < 5000
+    assert "stopped by a signal" in (first / OUTPUT_NAME).read_text()
+    killed = under_way(words, folder, tmp_path / "again.txt")  # maybe while the other orphan still saves
+    deadline = time.monotonic() + 600
+    while min(steps_of(folder).values()) <= begun:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    for name in ("whole-0", "whole-1"):
+        with alone(folder / name, patience_seconds=60):
+            assert read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step == last_step(folder / name)
+    assert f"at step {begun}" in (first / OUTPUT_NAME).read_text()
+    assert "failed" not in (tmp_path / "again.txt").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset, number):
     folder = tmp_path / "ablation"
     words = [sys.executable, "-m", "evaluate", *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "150")]
-    with (tmp_path / "output.txt").open("wb") as output:
-        process = subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + 600
-        while len([step for step in steps_of(folder).values() if step > 2]) < 2:
-            assert time.monotonic() < deadline, (tmp_path / "output.txt").read_text()
-            assert process.poll() is None, (tmp_path / "output.txt").read_text()
-            time.sleep(0.1)
-        process.send_signal(number)
-        assert process.wait(300) == 130
+    process = under_way(words, folder, tmp_path / "output.txt")
+    process.send_signal(number)
+    assert process.wait(300) == 130
     assert "goes on from here" in (tmp_path / "output.txt").read_text()
     begun = {name: read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step for name in steps_of(folder)}
     assert set(begun) == {"whole-0", "whole-1"}
