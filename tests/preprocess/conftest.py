@@ -9,6 +9,7 @@ import pytest
 
 from preprocess.executable import ffmpeg_executable
 from preprocess.schema import ShardParams
+from tests.preprocess.whole_run import build_folder
 
 COUNTER_BITS = 8
 RATE_HZ = 16_000
@@ -110,3 +111,28 @@ def ordinary_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     time = np.arange(2 * RATE_HZ) / RATE_HZ
     sound = (0.1 * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)
     return _write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", _counter_frames(50), 25, sound)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
+    """Five sources in three shards of two: sound, no sound, one that is no video, two segments, one segment."""
+    folder = tmp_path_factory.mktemp("clips")
+    work = tmp_path_factory.mktemp("raw")
+    made = {
+        "a sound.mp4": write_clip(work / "a.mp4", counter_frames(25, 48, 64), 25, tone(1.0)),
+        "b/mute.mp4": write_clip(work / "b.mp4", counter_frames(25, 48, 64), 25),
+        "d.mkv": write_clip(work / "d.mkv", counter_frames(40, 48, 64), 25, tone(1.6, 440)),
+        "e.mp4": write_clip(work / "e.mp4", counter_frames(10, 64, 48), 25, tone(0.4, 3000)),
+    }
+    for name, path in made.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        path.rename(folder / name)
+    (folder / "c.mp4").write_text("no video")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(clips, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("reference") / "shards"
+    build_folder(clips, out)
+    return out

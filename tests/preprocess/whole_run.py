@@ -1,0 +1,18 @@
+"""A small run for the tests of whole runs: five sources in three shards of two."""
+
+from pathlib import Path
+
+from preprocess.catalogue import open_catalogue
+from preprocess.executors import SerialExecutor
+from preprocess.pipeline import build
+from preprocess.schema import ShardParams
+
+PARAMS = ShardParams(short_side_px=32, segment_seconds=0.8, sources_per_shard=2, n_mels=32)
+
+
+def build_folder(clips: Path, out: Path, params: ShardParams = PARAMS, **options):
+    return build(open_catalogue("folder", clips), out, params, executor=SerialExecutor(), **options)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
