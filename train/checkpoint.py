@@ -17,7 +17,7 @@ from train.errors import CheckpointError
 from train.files import replacing
 
 FORMAT_NAME = "avtempo-checkpoint"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 LAST_NAME = "last.pt"
 
 

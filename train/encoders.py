@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.config import ModelConfig
+from train.spaces import Space
 
 
 class Factored3d(nn.Module):
@@ -95,12 +96,12 @@ class TinyVideo(nn.Module):
 
 
 class TinyAudio(nn.Module):
-    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width). Columns are halved twice only."""
+    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width). Columns are halved twice only, beyond the stem's stride."""
 
-    def __init__(self, width: int = 16) -> None:
+    def __init__(self, width: int = 16, stride_columns: int = 1) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, width, (7, 5), (2, 1), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(1, width, (7, 5), (2, stride_columns), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         stages: list[nn.Module] = []
         c_in = width
@@ -131,9 +132,11 @@ class Encoders(nn.Module):
         super().__init__()
         self.video_net, self.audio_net = video, audio
         self.video_dim, self.audio_dim = video_dim, audio_dim
-        self.within_projection = _projection(video_dim, config)
+        self.within_video_projection = _projection(video_dim, config)
         self.video_projection = _projection(video_dim, config)
         self.audio_projection = _projection(audio_dim, config)
+        with torch.random.fork_rng(devices=()):  # what is drawn after it does not depend on whether it is there
+            self.within_audio_projection = _projection(audio_dim, config)
 
     def channels_last(self) -> None:
         """Lay out the weights with channels last: convolutions take their layout from them, and run faster in it."""
@@ -148,17 +151,25 @@ class Encoders(nn.Module):
         """(B, 1, n_mels, C) float, normalised, to features (B, audio_dim)."""
         return self.audio_net(logmel)
 
-    def project_within(self, features: Tensor) -> Tensor:
+    def project(self, space: Space, features: Tensor) -> Tensor:
+        """Features (B, D) of the space's modality to unit vectors (B, P) in it."""
+        return F.normalize(getattr(self, f"{space}_projection")(features).float(), dim=1)
+
+    def project_within_video(self, features: Tensor) -> Tensor:
         """(B, video_dim) to unit vectors (B, P), to be compared with other pictures."""
-        return F.normalize(self.within_projection(features).float(), dim=1)
+        return self.project("within_video", features)
+
+    def project_within_audio(self, features: Tensor) -> Tensor:
+        """(B, audio_dim) to unit vectors (B, P), to be compared with other sounds."""
+        return self.project("within_audio", features)
 
     def project_video(self, features: Tensor) -> Tensor:
         """(B, video_dim) to unit vectors (B, P), to be compared with sounds."""
-        return F.normalize(self.video_projection(features).float(), dim=1)
+        return self.project("video", features)
 
     def project_audio(self, features: Tensor) -> Tensor:
         """(B, audio_dim) to unit vectors (B, P), to be compared with pictures."""
-        return F.normalize(self.audio_projection(features).float(), dim=1)
+        return self.project("audio", features)
 
 
 def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
@@ -216,7 +227,7 @@ def build_encoders(config: ModelConfig) -> Encoders:
     else:
         video, video_dim = _torchvision_video(config.video)
     if config.audio == "tiny":
-        audio, audio_dim = TinyAudio(config.tiny_width), 16 * config.tiny_width
+        audio, audio_dim = TinyAudio(config.tiny_width, config.tiny_audio_stride), 16 * config.tiny_width
     else:
         audio, audio_dim = _audio_resnet18()
     return Encoders(video, audio, video_dim, audio_dim, config)
