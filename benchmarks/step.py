@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
-from train.augment_audio import augment_audio
-from train.augment_video import augment_video
 
 from benchmarks.stopwatch import Stopwatch
+from train.augment_audio import augment_audio
+from train.augment_video import augment_video
 from train.clips import TrainClips, gather_views
 from train.config import Config, HeldoutConfig, load_config
 from train.distributed import World

@@ -94,6 +94,8 @@ class ModelConfig:
     tiny_width: int = 16
     tiny_audio_stride: PositiveInt = 1
     """Log-mel columns that the tiny audio encoder's first layer steps over; 2 suits hops of 10 ms."""
+    tiny_audio_pool: Literal["last", "stages"] = "last"
+    """What the tiny audio encoder's features are pooled from: its last stage, or all of them."""
     projection_hidden: int = 512
     projection_dim: int = 128
     head_hidden: int = 512

@@ -1,6 +1,7 @@
 """Video and audio encoders with their projections: clips to features and to the contrastive space."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -96,12 +97,17 @@ class TinyVideo(nn.Module):
 
 
 class TinyAudio(nn.Module):
-    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width). Columns are halved twice only, beyond the stem's stride."""
+    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width), or (B, 45 * width) pooled from all stages.
 
-    def __init__(self, width: int = 16, stride_columns: int = 1) -> None:
+    Columns are halved twice only, beyond the stem's stride.
+    """
+
+    def __init__(self, width: int = 16, stride_columns: int = 1, pool: Literal["last", "stages"] = "last") -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, width, (7, 5), (2, stride_columns), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(1, width, (7, 5), (2, stride_columns), (3, 2), bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
         )
         stages: list[nn.Module] = []
         c_in = width
@@ -114,12 +120,24 @@ class TinyAudio(nn.Module):
             stages.append(Residual(body, shortcut))
             c_in = c
         self.stages = nn.Sequential(*stages)
-        self.feature_dim = 2 * c_in
+        self.pool = pool
+        self.feature_dim = 2 * c_in if pool == "last" else 3 * 15 * width
         self.standardise = _standardise(self.feature_dim)
 
     def forward(self, logmel: Tensor) -> Tensor:
         """(B, 1, n_mels, C) to (B, D)."""
-        return self.standardise(_pool(self.stages(self.stem(logmel)).flatten(2).unsqueeze(2)))
+        if self.pool == "last":
+            return self.standardise(_pool(self.stages(self.stem(logmel)).flatten(2).unsqueeze(2)))
+        x, pooled = self.stem(logmel), []
+        for stage in self.stages:
+            x = stage(x)
+            pooled.append(_pool_sound(x))
+        return self.standardise(torch.cat(pooled, 1))
+
+
+def _pool_sound(x: Tensor) -> Tensor:
+    """Mean of (B, C, F, T), largest band averaged over time, and largest moment averaged over bands: (B, 3 * C)."""
+    return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=2).mean(dim=2), x.amax(dim=3).mean(dim=2)], 1)
 
 
 class Encoders(nn.Module):
@@ -218,6 +236,11 @@ def _audio_resnet18() -> tuple[nn.Module, int]:
     return net, 512
 
 
+def _tiny_audio(config: ModelConfig) -> tuple[nn.Module, int]:
+    net = TinyAudio(config.tiny_width, config.tiny_audio_stride, config.tiny_audio_pool)
+    return net, net.feature_dim
+
+
 def build_encoders(config: ModelConfig) -> Encoders:
     """Encoders with random weights, drawn from torch's global generator."""
     video: nn.Module
@@ -227,7 +250,7 @@ def build_encoders(config: ModelConfig) -> Encoders:
     else:
         video, video_dim = _torchvision_video(config.video)
     if config.audio == "tiny":
-        audio, audio_dim = TinyAudio(config.tiny_width, config.tiny_audio_stride), 16 * config.tiny_width
+        audio, audio_dim = _tiny_audio(config)
     else:
         audio, audio_dim = _audio_resnet18()
     return Encoders(video, audio, video_dim, audio_dim, config)
