@@ -69,7 +69,7 @@ def test_projections_that_no_term_trained_are_named(run):
     path = run / "checkpoints" / LAST_NAME
     saved = read_checkpoint(path)
     assert "not trained" not in card(run)
-    for term, projection in (("video_audio", "`project_audio`"), ("video_video", "`project_within`")):
+    for term, projection in (("video_audio", "`project_audio`"), ("video_video", "`project_within_video`")):
         loss = {**saved.config["loss"], term: 0.0}
         save_checkpoint(replace(saved, config={**saved.config, "loss": loss}), path)
         (line,) = [line for line in card(run, term).splitlines() if "not trained" in line]
