@@ -112,6 +112,9 @@ def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_a
     assert {r.task for r in results if r.model == "mfcc"} == {"logistic", "logistic-esc10"}
     assert {r.n for r in results if r.split and r.task == "svm"} == {4}
     assert {r.n for r in results if r.split and r.task == "svm-esc10"} == {3}  # an engine is none of the ten
+    assert evaluate_main(["report", "--run", str(runs), "--shards", str(esc_shards)]) == 0
+    page = (runs / "report" / "index.html").read_text()
+    assert all(word in page for word in (STRICT, TRANSDUCTIVE, "mfcc"))
 
 
 def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_shards, runs):
@@ -171,6 +174,20 @@ def test_training_from_scratch_learns_resumes_exactly_and_is_tested_on_the_other
     found = {r.task: r for r in accuracy_on_fold(resumed, config, 1, options)}
     assert {task: r.n for task, r in found.items()} == {"supervised": 4, "supervised-esc10": 3}
     assert {(r.model, r.split) for r in found.values()} == {("scratch", 1)}
+
+
+def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, runs, capsys):
+    for folds in ("1", "3"):
+        code = evaluate_main([
+            "esc50-scratch", "--run", str(runs), "--shards", str(esc_shards), "--folds", folds, "--steps", "2", "--clips", "2",
+        ])  # fmt: skip
+        assert code == 0
+    rows = [r for r in read_results(runs / "results.json") if r.model == "scratch" and r.task == "supervised"]
+    values = {r.split: r.value for r in rows}
+    assert set(values) == {1, 3, None}
+    assert values[None] == pytest.approx((values[1] + values[3]) / 2)
+    assert evaluate_main(["esc50-scratch", "--run", str(runs), "--shards", str(esc_shards), "--folds", "6"]) == 2
+    assert "--folds" in capsys.readouterr().err
 
 
 def test_pictures_are_refused_early_and_named(tmp_path):
