@@ -14,6 +14,12 @@ CLASSES ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
+# ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict row is tested on this fold, its pretraining hears the others.
+ESC_RUN ?= runs/esc50
+ESC_FOLD ?= 1
+ESC_CLIPS ?= 4
+SCRATCH_STEPS ?= 1500
+
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
 ABLATE_RUN ?= runs/ablation
@@ -23,12 +29,14 @@ ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
 BIN := .venv/bin
+comma := ,
+space := $(subst ,, )
 READY := .venv/.ready
 SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-esc esc50 ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +57,16 @@ shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
 
 eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
+
+eval-esc: ## ESC-50 from its recordings in DATA: strict, transductive and beside them what learnt nothing; resumes
+	$(MAKE) esc50 RUN=$(ESC_RUN) DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
+
+esc50: $(RUN)/training.json
+	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) $(SET) \
+	    --set data.split=fold:$(subst $(space),$(comma),$(filter-out $(ESC_FOLD),1 2 3 4 5))
+	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)
+	$(BIN)/python -m evaluate esc50-scratch --run $(RUN) --shards $(SHARDS) --steps $(SCRATCH_STEPS) --clips $(ESC_CLIPS)
+	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
 
 ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.stopwatch import Stopwatch
-from train.augment import augment_audio, augment_video
+from train.augment_audio import augment_audio
+from train.augment_video import augment_video
 from train.clips import TrainClips, gather_views
 from train.config import Config, HeldoutConfig
 from train.distributed import World

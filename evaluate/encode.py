@@ -1,4 +1,4 @@
-"""What turns clips into vectors: trained or untrained encoders, and raw input as the baseline that learns nothing.
+"""What turns clips into vectors: trained or untrained encoders, and baselines that learn nothing.
 
 Each encoder carries a checksum and a description, which the store keeps: equal ones mean that vectors can be compared.
 """
@@ -20,12 +20,15 @@ from preprocess.schema import ShardParams
 from train.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
 from train.config import ClipConfig, Config
 
-ModelName = Literal["pretrained", "untrained", "raw"]
-MODELS: tuple[ModelName, ...] = ("pretrained", "untrained", "raw")
+ModelName = Literal["pretrained", "untrained", "raw", "mfcc"]
+MODELS: tuple[ModelName, ...] = ("pretrained", "untrained", "raw", "mfcc")
 
 RAW_GRID = 8
 """Raw video is pooled to 8 steps of 8x8 cells, 1,536 numbers: few for a probe, enough to see where things are."""
 _RAW_DESCRIPTION = f"clip pooled to {RAW_GRID}x{RAW_GRID}x{RAW_GRID}, RGB; mean log-mel of the clip"
+
+N_MFCC = 40
+_MFCC_DESCRIPTION = f"mean and standard deviation over the clip of {N_MFCC} mel cepstra (DCT-II of the log-mel)"
 
 
 class ClipEncoder(Protocol):
@@ -75,6 +78,29 @@ class NetworkEncoder:
             return {"features": features, "projections": self._encoders.project_audio(features)}
 
 
+class MfccEncoder:
+    """Mel cepstra, the classical description of a sound: means and spreads over a clip's columns."""
+
+    name: ModelName = "mfcc"
+    sha256 = hashlib.sha256(_MFCC_DESCRIPTION.encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is computed."""
+        return {"model": _MFCC_DESCRIPTION}
+
+    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
+        """Nothing: cepstra are of sound."""
+        return {}
+
+    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
+        """(B, 1, n_mels, C) to means and standard deviations of N_MFCC coefficients, (B, 2 * N_MFCC)."""
+        from torchaudio.functional import create_dct
+
+        dct = create_dct(min(N_MFCC, logmel.shape[2]), logmel.shape[2], "ortho").to(logmel.device)  # (n_mels, n_mfcc)
+        cepstra = torch.einsum("bmc,mk->bkc", logmel[:, 0], dct)
+        return {"features": torch.cat([cepstra.mean(dim=2), cepstra.std(dim=2)], 1)}
+
+
 class RawEncoder:
     """The input itself, coarsely: what any learnt representation must beat."""
 
@@ -114,7 +140,11 @@ def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> Ru
     if unknown or not models:
         raise EmbedError(f"unknown model {', '.join(unknown) or '(none)'}; choose from {', '.join(MODELS)}")
     trained = load_encoders(checkpoint, device)
-    encoders: dict[str, ClipEncoder] = {"raw": RawEncoder(), "pretrained": NetworkEncoder(trained, "pretrained")}
+    encoders: dict[str, ClipEncoder] = {
+        "raw": RawEncoder(),
+        "mfcc": MfccEncoder(),
+        "pretrained": NetworkEncoder(trained, "pretrained"),
+    }
     if "untrained" in models:
         encoders["untrained"] = NetworkEncoder(untrained_encoders(checkpoint, device), "untrained")
     return RunEncoders(tuple(encoders[model] for model in dict.fromkeys(models)), trained.config, trained.shard_params)

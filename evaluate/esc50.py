@@ -5,17 +5,21 @@ Each fold is tested once by an SVM that has seen the other four; the mean over f
 recording, each a row for training; at test the scores of a recording's clips are averaged (multi-crop). The cost is
 swept over 1e-5 to 1 as in CrissCross (Sarkar and Etemad, AAAI 2023), here on training folds alone: on one of the
 four, by SVMs that have seen the other three. Every recording counts: one without sound has a feature of zeros.
+
+Mel cepstra are judged as those who use them do: one vector a recording, every number scaled to the training side's
+spread, and a logistic regression whose C is chosen by the training folds.
 """
 
 import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from evaluate.errors import EvaluateError, SplitError
+from evaluate.probe import fit_probe
 from evaluate.results import Result, mean_over_splits
 from evaluate.videos import l2_normalise
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from store.reader import EmbeddingStore
 
 SVM, SVM_10 = "svm", "svm-esc10"
+LOGISTIC = "logistic"
 TOP_1 = "top-1"
 CHANCE = "chance"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -42,7 +47,7 @@ class Recordings:
         labels: (n,) int64.
         label_names: (n,) names of the labels.
         folds: (n,) int64, 1 to 5.
-        features: (m, d) float32, rows L2-normalised; zeros for clips without sound.
+        features: (m, d) float32; zeros for clips without sound.
         owner: (m,) int64, the recording that each clip is of.
     """
 
@@ -62,8 +67,8 @@ class Recordings:
         )  # fmt: skip
 
 
-def load_recordings(store: "EmbeddingStore") -> Recordings:
-    """Read the clips of every labelled recording that belongs to a fold.
+def load_recordings(store: "EmbeddingStore", *, normalised: bool = True) -> Recordings:
+    """Read the clips of every labelled recording that belongs to a fold, L2-normalised unless told otherwise.
 
     Raises:
         EvaluateError: the store holds no sound, or no recording with a label and a fold.
@@ -79,7 +84,8 @@ def load_recordings(store: "EmbeddingStore") -> Recordings:
         raise EvaluateError(f"{store.path}: no recording has a label and a fold; make the shards with --dataset esc50")
     first = frame[listed].drop_duplicates("source", keep="first")
     number = {source: row for row, source in enumerate(first["source"])}
-    features = l2_normalise(store.vectors(name)[listed])
+    features = store.vectors(name)[listed]
+    features = l2_normalise(features) if normalised else features
     features[~frame["has_audio"].to_numpy(bool)[listed]] = 0.0
     return Recordings(
         labels=first["label"].to_numpy(np.int64),
@@ -90,13 +96,28 @@ def load_recordings(store: "EmbeddingStore") -> Recordings:
     )
 
 
+@dataclass(frozen=True)
+class Contestant:
+    """What is judged.
+
+    Attributes:
+        recordings: with their features.
+        judge: by what.
+        folds: that it may be tested on, none of which its encoder has seen; empty for all.
+    """
+
+    recordings: Recordings
+    judge: Literal["svm", "logistic"] = "svm"
+    folds: tuple[int, ...] = ()
+
+
 def evaluate(
-    models: Mapping[str, Recordings], test: str = "esc50", *, progress: Callable[[str], None] = lambda _: None
+    models: Mapping[str, Contestant], test: str = "esc50", *, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Result, ...]:
     """Accuracy of every model on every fold, of all classes and of ESC-10's, then the means over folds.
 
     Args:
-        models: name in the results -> its recordings.
+        models: name in the results -> what is judged.
         test: name of the data set in the results.
         progress: told what is being worked on.
 
@@ -104,21 +125,28 @@ def evaluate(
         SplitError: fewer than three folds, or a fold's training side has a single class.
     """
     results: dict[tuple[object, ...], Result] = {}
-    for model, recordings in models.items():
-        ten = recordings.take(np.isin(np.array(recordings.label_names, object), list(ESC10)))
-        for task, some in ((SVM, recordings), (SVM_10, ten)):
+    for model, contestant in models.items():
+        judge = contestant.judge
+        for task, some in ((judge, contestant.recordings), (f"{judge}-esc10", of_esc10(contestant.recordings))):
             if not len(some.labels):
                 continue
             for fold in _folds(some):
+                if contestant.folds and fold not in contestant.folds:
+                    continue
                 progress(f"{model}, {task}, fold {fold}")
                 n = int((some.folds == fold).sum())
-                value, chance = fold_accuracy(some, fold), 1 / len(np.unique(some.labels))
+                value, chance = _JUDGES[judge](some, fold), 1 / len(np.unique(some.labels))
                 for row in (
                     Result(test, task, fold, "audio", model, TOP_1, value, n),
                     Result(test, task, fold, "audio", CHANCE, TOP_1, chance, n),
                 ):
                     results[row.identity] = row
     return (*results.values(), *mean_over_splits(results.values()))
+
+
+def of_esc10(recordings: Recordings) -> Recordings:
+    """Select the recordings of ESC-10's classes."""
+    return recordings.take(np.isin(np.array(recordings.label_names, object), list(ESC10)))
 
 
 def _folds(recordings: Recordings) -> tuple[int, ...]:
@@ -137,6 +165,18 @@ def fold_accuracy(recordings: Recordings, fold: int) -> float:
     fitted = fit_svm(training, choose_cost(training))
     test = recordings.take(recordings.folds == fold)
     return float(np.mean(fitted.predict(test) == test.labels))
+
+
+def logistic_accuracy(recordings: Recordings, fold: int) -> float:
+    """Top-1 accuracy on a fold of a logistic regression that has seen the others, each feature scaled by these."""
+    counts = np.bincount(recordings.owner, minlength=len(recordings.labels))
+    total = np.zeros((len(counts), recordings.features.shape[1]))
+    np.add.at(total, recordings.owner, recordings.features)
+    features = total / counts[:, None]
+    seen = recordings.folds != fold
+    scaled = (features - features[seen].mean(axis=0)) / np.maximum(features[seen].std(axis=0), 1e-9)
+    probe = fit_probe(scaled[seen], recordings.labels[seen], recordings.folds[seen].tolist())
+    return float(np.mean(probe.predict(scaled[~seen]) == recordings.labels[~seen]))
 
 
 def choose_cost(training: Recordings) -> float:
@@ -178,3 +218,6 @@ def fit_svm(recordings: Recordings, cost: float) -> Svm:
     if len(model.classes_) == 2:  # scikit-learn keeps the second class's row alone
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
     return Svm(model.classes_.astype(np.int64), weights, bias)
+
+
+_JUDGES: dict[str, Callable[[Recordings, int], float]] = {SVM: fold_accuracy, LOGISTIC: logistic_accuracy}

@@ -76,6 +76,6 @@ def _cell(result: Result | None, best: float) -> str:
 
 
 def model_order(models: Sequence[str]) -> list[str]:
-    """Pretrained first, then the others by name, raw input and chance last."""
-    place = {"pretrained": -1, **{model: 1 + i for i, model in enumerate(_LAST)}}
-    return sorted(set(models), key=lambda model: (place.get(model, 0), model))
+    """Pretrained in all its ways first, then the others by name, raw input and chance last."""
+    place = {model: 1 + i for i, model in enumerate(_LAST)}
+    return sorted(set(models), key=lambda model: (-1 if model.startswith("pretrained") else place.get(model, 0), model))

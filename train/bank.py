@@ -1,12 +1,13 @@
 """The evolving feature space: a FIFO of past embeddings, and the extra positives and negatives drawn from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from train.config import BankConfig
-from train.spaces import Embeddings, Space
+from train.spaces import Embeddings, Space, is_of_sound
 
 
 @dataclass(frozen=True)
@@ -27,23 +28,20 @@ class BankSample:
 
 
 class Bank(nn.Module):
-    """Past embeddings in all spaces with the source they came from; entries with source -1 are empty.
+    """Past embeddings in the spaces that are used, with the source they came from; entries with source -1 are empty.
 
-    Kept as buffers, so that a checkpoint holds it.
+    Kept as buffers, named after the spaces, so that a checkpoint holds it.
     """
 
-    within: Tensor
-    video: Tensor
-    audio: Tensor
     source: Tensor
     label: Tensor
     has_audio: Tensor
     cursor: Tensor
 
-    def __init__(self, config: BankConfig, dim: int) -> None:
+    def __init__(self, config: BankConfig, dim: int, spaces: Sequence[Space]) -> None:
         super().__init__()
-        self.config = config
-        for space in ("within", "video", "audio"):
+        self.config, self.spaces = config, tuple(spaces)
+        for space in self.spaces:
             self.register_buffer(space, torch.zeros(config.size, dim))
         self.register_buffer("source", torch.full((config.size,), -1))
         self.register_buffer("label", torch.full((config.size,), -1))
@@ -56,9 +54,8 @@ class Bank(nn.Module):
         last = slice(-self.config.size, None)
         source, label, has_audio = source[last], label[last], has_audio[last]
         slots = (self.cursor + torch.arange(len(source), device=source.device)) % self.config.size
-        self.within[slots] = embeddings.within[last].detach().float()
-        self.video[slots] = embeddings.video[last].detach().float()
-        self.audio[slots] = embeddings.audio[last].detach().float()
+        for space in self.spaces:
+            self.entries(space)[slots] = embeddings.of(space)[last].detach().float()
         self.source[slots] = source
         self.label[slots] = label
         self.has_audio[slots] = has_audio
@@ -83,10 +80,10 @@ class Bank(nn.Module):
             generator: on the same device.
         """
         config, n = self.config, len(source)
-        entries = self._entries(target)
+        entries = self.entries(target)
         similarity = positives.of(target) @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
-        if target == "audio":
+        if is_of_sound(target):
             usable = usable & self.has_audio[None]
         ranking = similarity.masked_fill(~usable, -torch.inf)
         ranks = ranking.topk(config.negative_rank_high, dim=1)
@@ -107,16 +104,22 @@ class Bank(nn.Module):
         purity = same.sum() / positive_mask.sum()
         return BankSample(entries[positive_index], positive_mask, entries[negative_index], negative_mask, purity)
 
-    def _entries(self, space: Space) -> Tensor:
-        return {"within": self.within, "video": self.video, "audio": self.audio}[space]
+    def entries(self, space: Space) -> Tensor:
+        """Vectors (size, P) in a space; rows of empty entries are zeros."""
+        entries: Tensor = getattr(self, space)
+        return entries
 
     def _consensus(
         self, target: Space, positives: Embeddings, usable: Tensor, has_audio: Tensor
     ) -> torch.return_types.topk:
-        picture: Space = "within" if target == "within" else "video"
-        by_video, by_audio = positives.of(picture) @ self._entries(picture).T, positives.audio @ self.audio.T
-        both = has_audio[:, None] & self.has_audio[None]
-        agreed = torch.where(both, torch.minimum(by_video, by_audio), by_video)
+        picture: Space = "within_video" if target == "within_video" else "video"
+        sound: Space = "within_audio" if target == "within_audio" else "audio"
+        if picture in self.spaces and sound in self.spaces:
+            by_video, by_audio = (positives.of(space) @ self.entries(space).T for space in (picture, sound))
+            both = has_audio[:, None] & self.has_audio[None]
+            agreed = torch.where(both, torch.minimum(by_video, by_audio), by_video)
+        else:  # of one kind alone there is nothing to agree with
+            agreed = positives.of(target) @ self.entries(target).T
         return agreed.masked_fill(~usable, -torch.inf).topk(self.config.positive_ranks, dim=1)
 
 

@@ -18,7 +18,7 @@ from train.files import replacing
 from train.settings import config_from_dict
 
 FORMAT_NAME = "avtempo-checkpoint"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 LAST_NAME = "last.pt"
 
 

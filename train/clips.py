@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from train.augment import augment_audio, augment_video
+from train.augment_audio import augment_audio
+from train.augment_video import augment_video
 from train.config import ClipConfig, Config
 from train.loader import SegmentBatch
 from train.views import Plan, gather_columns, gather_frames, normalise_logmel, plain_video

@@ -19,7 +19,7 @@ class DataConfig:
 
     shards: str = "shards/sample"
     split: str = ""
-    """`"1:train"` keeps the sources that official split 1 trains on; empty keeps all."""
+    """`"1:train"` keeps the sources that official split 1 trains on, `"fold:2,3,4,5"` those of four folds; empty all."""
     batch_size: int = 32
     """Segments a rank and step."""
     frame_px: int = 128
@@ -40,6 +40,10 @@ class ClipConfig:
     shared_direction: bool = True
     """Both views of a segment run forwards, or both backwards. Drawn apart, a contrastive term between the views asks for
     features that cannot tell an event from its reversal."""
+    reverse_probability: float = 0.5
+    balanced_order: bool = True
+    """Place the two views so that each of the three orders is as likely as the others. Where no order is asked they may
+    be drawn apart from each other, anywhere in the segment (false)."""
     eval_speed: int = 2
 
 
@@ -62,6 +66,17 @@ class AugmentConfig:
     """Largest difference that a random spectral slope makes between the lowest and the highest band."""
     mask_mels: int = 8
     """Widest band that is blanked."""
+    mask_columns: int = 0
+    """Longest run of log-mel columns that is blanked."""
+    mix_max: float = 0.0
+    """Largest share of another segment's sound in the mixture; below one half."""
+    crop_bands: tuple[float, float] = (1.0, 1.0)
+    """Range of the share of mel bands that a crop keeps before it is stretched to all of them; 1 at most is kept."""
+    crop_columns: tuple[float, float] = (1.0, 1.0)
+    """Range of the share of columns that a crop keeps; above 1 blank columns stand around the sound. It changes the pace:
+    not beside `loss.speed_audio`."""
+    noise: float = 0.0
+    """Largest standard deviation of white noise on the normalised log-mel, whose range is [-2, 2]."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -71,6 +86,10 @@ class ModelConfig:
     video: VideoEncoder = "r2plus1d_18"
     audio: AudioEncoder = "resnet18"
     tiny_width: int = 16
+    tiny_audio_stride: PositiveInt = 1
+    """Log-mel columns that the tiny audio encoder's first layer steps over; 2 suits hops of 10 ms."""
+    tiny_audio_pool: Literal["last", "stages"] = "last"
+    """What the tiny audio encoder's features are pooled from: its last stage, or all of them."""
     projection_hidden: int = 512
     projection_dim: int = 128
     head_hidden: int = 512
@@ -83,6 +102,8 @@ class LossConfig:
     temperature: float = 0.1
     video_video: float = 1.0
     video_audio: float = 1.0
+    audio_audio: float = 0.0
+    """Between the sounds of the two views. Ours, not the paper's: for sources without picture."""
     speed_video: float = 1.0
     speed_audio: float = 1.0
     direction_video: float = 1.0
@@ -163,6 +184,16 @@ class Config:
             raise ValueError("clip.speeds must be rising whole numbers from 1 up")
         if not self.bank.negative_rank_low < self.bank.negative_rank_high <= self.bank.size:
             raise ValueError("bank: negative_rank_low < negative_rank_high <= size must hold")
+        if not self.clip.balanced_order and max(
+            self.loss.order_video, self.loss.order_audio, self.loss.order_video_audio
+        ):
+            raise ValueError("clip.balanced_order must be true where a term of order counts (loss.order_*)")
+        if not 0 <= self.augment.mix_max < 0.5:
+            raise ValueError("augment.mix_max must be below 0.5: a clip's own sound is the louder one")
+        for name in ("crop_bands", "crop_columns"):
+            low, high = getattr(self.augment, name)
+            if not 0 < low <= high:
+                raise ValueError(f"augment.{name} must be two rising shares above 0")
         if self.bank.positive_ranks < self.bank.n_positives:
             raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
 

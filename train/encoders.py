@@ -1,12 +1,14 @@
 """Video and audio encoders with their projections: clips to features and to the contrastive space."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.config import ModelConfig
+from train.spaces import Space
 
 
 class Factored3d(nn.Module):
@@ -95,12 +97,17 @@ class TinyVideo(nn.Module):
 
 
 class TinyAudio(nn.Module):
-    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width). Columns are halved twice only."""
+    """A small 2-D ResNet on log-mels: (B, 1, n_mels, C) to (B, 16 * width), or (B, 45 * width) pooled from all stages.
 
-    def __init__(self, width: int = 16) -> None:
+    Columns are halved twice only, beyond the stem's stride.
+    """
+
+    def __init__(self, width: int = 16, stride_columns: int = 1, pool: Literal["last", "stages"] = "last") -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, width, (7, 5), (2, 1), (3, 2), bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(1, width, (7, 5), (2, stride_columns), (3, 2), bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
         )
         stages: list[nn.Module] = []
         c_in = width
@@ -113,12 +120,24 @@ class TinyAudio(nn.Module):
             stages.append(Residual(body, shortcut))
             c_in = c
         self.stages = nn.Sequential(*stages)
-        self.feature_dim = 2 * c_in
+        self.pool = pool
+        self.feature_dim = 2 * c_in if pool == "last" else 3 * 15 * width
         self.standardise = _standardise(self.feature_dim)
 
     def forward(self, logmel: Tensor) -> Tensor:
         """(B, 1, n_mels, C) to (B, D)."""
-        return self.standardise(_pool(self.stages(self.stem(logmel)).flatten(2).unsqueeze(2)))
+        if self.pool == "last":
+            return self.standardise(_pool(self.stages(self.stem(logmel)).flatten(2).unsqueeze(2)))
+        x, pooled = self.stem(logmel), []
+        for stage in self.stages:
+            x = stage(x)
+            pooled.append(_pool_sound(x))
+        return self.standardise(torch.cat(pooled, 1))
+
+
+def _pool_sound(x: Tensor) -> Tensor:
+    """Mean of (B, C, F, T), largest band averaged over time, and largest moment averaged over bands: (B, 3 * C)."""
+    return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=2).mean(dim=2), x.amax(dim=3).mean(dim=2)], 1)
 
 
 class Encoders(nn.Module):
@@ -131,9 +150,11 @@ class Encoders(nn.Module):
         super().__init__()
         self.video_net, self.audio_net = video, audio
         self.video_dim, self.audio_dim = video_dim, audio_dim
-        self.within_projection = _projection(video_dim, config)
+        self.within_video_projection = _projection(video_dim, config)
         self.video_projection = _projection(video_dim, config)
         self.audio_projection = _projection(audio_dim, config)
+        with torch.random.fork_rng(devices=()):  # what is drawn after it does not depend on whether it is there
+            self.within_audio_projection = _projection(audio_dim, config)
 
     def channels_last(self) -> None:
         """Lay out the weights with channels last: convolutions take their layout from them, and run faster in it."""
@@ -148,17 +169,25 @@ class Encoders(nn.Module):
         """(B, 1, n_mels, C) float, normalised, to features (B, audio_dim)."""
         return self.audio_net(logmel)
 
-    def project_within(self, features: Tensor) -> Tensor:
+    def project(self, space: Space, features: Tensor) -> Tensor:
+        """Features (B, D) of the space's modality to unit vectors (B, P) in it."""
+        return F.normalize(getattr(self, f"{space}_projection")(features).float(), dim=1)
+
+    def project_within_video(self, features: Tensor) -> Tensor:
         """(B, video_dim) to unit vectors (B, P), to be compared with other pictures."""
-        return F.normalize(self.within_projection(features).float(), dim=1)
+        return self.project("within_video", features)
+
+    def project_within_audio(self, features: Tensor) -> Tensor:
+        """(B, audio_dim) to unit vectors (B, P), to be compared with other sounds."""
+        return self.project("within_audio", features)
 
     def project_video(self, features: Tensor) -> Tensor:
         """(B, video_dim) to unit vectors (B, P), to be compared with sounds."""
-        return F.normalize(self.video_projection(features).float(), dim=1)
+        return self.project("video", features)
 
     def project_audio(self, features: Tensor) -> Tensor:
         """(B, audio_dim) to unit vectors (B, P), to be compared with pictures."""
-        return F.normalize(self.audio_projection(features).float(), dim=1)
+        return self.project("audio", features)
 
 
 def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
@@ -207,6 +236,11 @@ def _audio_resnet18() -> tuple[nn.Module, int]:
     return net, 512
 
 
+def _tiny_audio(config: ModelConfig) -> tuple[nn.Module, int]:
+    net = TinyAudio(config.tiny_width, config.tiny_audio_stride, config.tiny_audio_pool)
+    return net, net.feature_dim
+
+
 def build_encoders(config: ModelConfig) -> Encoders:
     """Encoders with random weights, drawn from torch's global generator."""
     video: nn.Module
@@ -216,7 +250,7 @@ def build_encoders(config: ModelConfig) -> Encoders:
     else:
         video, video_dim = _torchvision_video(config.video)
     if config.audio == "tiny":
-        audio, audio_dim = TinyAudio(config.tiny_width), 16 * config.tiny_width
+        audio, audio_dim = _tiny_audio(config)
     else:
         audio, audio_dim = _audio_resnet18()
     return Encoders(video, audio, video_dim, audio_dim, config)

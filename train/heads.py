@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from train.clips import TrainClips
-from train.config import Config, LossConfig
+from train.config import Config
 from train.encoders import build_encoders
-from train.spaces import Embeddings
+from train.spaces import SPACES, Embeddings, Space, is_of_sound, used_spaces
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,28 @@ class Model(nn.Module):
             {name: _mlp(d, hidden, k) for name, (d, k) in shapes.items() if getattr(config.loss, name) > 0}
         )
         self.channels_last = config.optim.channels_last
-        self._freeze_unread(config.loss)
+        self.spaces = used_spaces(config.loss)
+        self._freeze_unread()
 
-    def _freeze_unread(self, loss: LossConfig) -> None:
-        pictured, sounded = loss.video_video > 0 or loss.video_audio > 0, loss.video_audio > 0
-        unread = {
-            self.encoders.within_projection: loss.video_video == 0,
-            self.encoders.video_projection: not sounded,
-            self.encoders.audio_projection: not sounded,
-            self.encoders.video_net: not pictured and not any("video" in name for name in self.heads),
-            self.encoders.audio_net: not sounded and not any("audio" in name for name in self.heads),
-        }
-        for part, is_unread in unread.items():
-            part.requires_grad_(not is_unread)
+    def _freeze_unread(self) -> None:
+        for space in SPACES:
+            self.encoders.get_submodule(f"{space}_projection").requires_grad_(space in self.spaces)
+        for modality in ("video", "audio"):
+            is_read = any(modality in name for name in (*self.heads, *self.spaces))
+            self.encoders.get_submodule(f"{modality}_net").requires_grad_(is_read)
 
     def forward(self, clips: TrainClips) -> Outputs:
         """Features, projections and logits of both views."""
-        if clips.video is None:
-            raise ValueError("pretraining needs sources with pictures")
-        layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
-        video_features = self.encoders.video(clips.video.contiguous(memory_format=layout))
-        audio_features, audio_embedding = self._audio(clips)
-        embeddings = Embeddings(
-            self.encoders.project_within(video_features), self.encoders.project_video(video_features), audio_embedding
-        )
-        return Outputs(embeddings, self._logits(video_features, audio_features))
+        vectors: dict[Space, Tensor] = {}
+        inputs: dict[str, Tensor] = {}
+        if clips.video is not None:
+            layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
+            features = inputs["video"] = self.encoders.video(clips.video.contiguous(memory_format=layout))
+            vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_of_sound(s)}
+        inputs["audio"], heard = self._audio(clips)
+        return Outputs(Embeddings(vectors | heard), self._logits(**inputs))
 
-    def _audio(self, clips: TrainClips) -> tuple[Tensor, Tensor]:
+    def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
         """Features and embeddings (2B, ...) with zeros where there is no sound.
 
         Silent rows do not pass the network: its batch statistics would learn silence as a sound.
@@ -84,26 +79,26 @@ class Model(nn.Module):
         if len(rows) < 2:  # Batch norm needs two rows; these carry no loss, they keep the graph whole on this rank.
             rows = torch.arange(len(clips.has_audio), device=clips.audio.device)
         features = self.encoders.audio(clips.audio[rows])
-        embedding = self.encoders.project_audio(features)
-        heard = clips.has_audio[rows, None]
-        features, embedding = features * heard, embedding * heard
-        n = len(clips.has_audio)
-        spread = features.new_zeros(n, features.shape[1]).index_copy(0, rows, features)
-        return spread, embedding.new_zeros(n, embedding.shape[1]).index_copy(0, rows, embedding)
 
-    def _logits(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
-        v0, v1 = video.chunk(2)
+        def spread(x: Tensor) -> Tensor:
+            x = x * clips.has_audio[rows, None]
+            return x.new_zeros(len(clips.has_audio), x.shape[1]).index_copy(0, rows, x)
+
+        vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_of_sound(s)}
+        return spread(features), vectors
+
+    def _logits(self, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
         a0, a1 = audio.chunk(2)
-        inputs = {
-            "speed_video": video,
-            "speed_audio": audio,
-            "direction_video": video,
-            "direction_audio": audio,
-            "order_video": torch.cat([v0, v1], 1),
-            "order_audio": torch.cat([a0, a1], 1),
-            # (v0, a1) and (v1, a0): the picture stands first in both.
-            "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
-        }
+        inputs = {"speed_audio": audio, "direction_audio": audio, "order_audio": torch.cat([a0, a1], 1)}
+        if video is not None:
+            v0, v1 = video.chunk(2)
+            inputs |= {
+                "speed_video": video,
+                "direction_video": video,
+                "order_video": torch.cat([v0, v1], 1),
+                # (v0, a1) and (v1, a0): the picture stands first in both.
+                "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
+            }
         return {name: head(inputs[name]) for name, head in self.heads.items()}
 
 

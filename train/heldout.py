@@ -135,8 +135,8 @@ def _score(right: int, labels: torch.Tensor) -> Score:
 
 def _check_apart(trained: str, held_out: str) -> None:
     """Parts of one and the same split are apart; of two splits nothing is known."""
-    name, part = parse_split(held_out)
-    if not trained or parse_split(trained)[0] != name or parse_split(trained)[1] == part:
+    name, parts = parse_split(held_out)
+    if not trained or parse_split(trained)[0] != name or parse_split(trained)[1] & parts:
         raise ConfigError(
             f"heldout.split {held_out!r} is not held out from data.split {trained!r}: name two parts of one split, or "
             "set heldout.split to '' to do without"

@@ -43,7 +43,7 @@ class LoaderConfig:
         shuffle: random order, windows and squares, for training.
         seed: of all that is random.
         num_threads: DALI's decoding threads.
-        split: `"1:train"` keeps segments whose split 1 says train; empty keeps all.
+        split: `"1:train"` keeps segments whose split 1 says train, `"fold:2,3"` those of folds 2 and 3; empty all.
         rank, world_size: this process among its peers.
         only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
 

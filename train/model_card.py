@@ -1,18 +1,18 @@
 """The model card of an export: Markdown, from the run's own records and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from train.checkpoint import LoadedEncoders
-from train.config import LossConfig
+from train.media import TERMS
 from train.records import ResultRecord, RunRecords
 
 TEMPLATE = Path(__file__).parent / "model_card.md.j2"
-TERMS = tuple(field.name for field in fields(LossConfig) if not field.name.startswith("temperature"))
+
 ACCURACY = "accuracy/"
 HELDOUT = "heldout/"
 

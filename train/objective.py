@@ -12,7 +12,7 @@ from train.distributed import gather, mean_over_ranks
 from train.heads import Outputs
 from train.labels import temporal_labels
 from train.losses import contrastive, masked_cross_entropy
-from train.spaces import Space
+from train.spaces import Space, is_of_sound
 from train.views import Plan
 
 
@@ -57,10 +57,12 @@ def compute_objective(
     terms, measures = _temporal(outputs, plan, segments.has_audio)
     contrast = _Contrast(outputs, segments, bank, config, use_bank, generator)
     if config.loss.video_video > 0:
-        terms["video_video"] = contrast.between(("within", 0), ("within", 1), measures)
+        terms["video_video"] = contrast.between(("within_video", 0), ("within_video", 1), measures)
     if config.loss.video_audio > 0:
         sides = [contrast.between(("video", k), ("audio", k), measures) for k in (0, 1)]
         terms["video_audio"] = torch.stack(sides).mean()
+    if config.loss.audio_audio > 0:
+        terms["audio_audio"] = contrast.between(("within_audio", 0), ("within_audio", 1), measures)
     total = torch.stack([getattr(config.loss, name) * value for name, value in terms.items()]).sum()
     return Objective(total, terms, measures)
 
@@ -90,7 +92,7 @@ class _Contrast:
 
     def between(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
         """Mean of the losses x -> y and y -> x over the anchors that have both."""
-        needs_sound = "audio" in (x[0], y[0])
+        needs_sound = is_of_sound(x[0]) or is_of_sound(y[0])
         valid = self.segments.has_audio if needs_sound else torch.ones_like(self.segments.has_audio)
         losses = self._one_way(x, y, measures) + self._one_way(y, x, measures)
         return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
@@ -98,7 +100,7 @@ class _Contrast:
     def _one_way(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
         anchor, positive = self.views[x[1]].of(x[0]), self.views[y[1]].of(y[0])
         mask = self.source[:, None] != self.all_sources[None]
-        if y[0] == "audio":
+        if is_of_sound(y[0]):
             mask = mask & self.all_heard[None]
         drawn = self._draw(y)
         if self.use_bank and drawn.positives.shape[1]:

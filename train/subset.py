@@ -49,16 +49,17 @@ def read_info(shards: Path) -> DatasetInfo:
         raise LoaderError(str(error)) from error
 
 
-def parse_split(split: str) -> tuple[str, str]:
-    """Take `"1:train"` apart into the split's name and the part of it.
+def parse_split(split: str) -> tuple[str, frozenset[str]]:
+    """Take `"1:train"` or `"fold:2,3,4,5"` apart into the split's name and the parts of it.
 
     Raises:
-        ConfigError: it does not read NAME:PART.
+        ConfigError: it does not read NAME:PART or NAME:PART,PART.
     """
-    name, colon, part = split.partition(":")
-    if not (name and colon and part):
-        raise ConfigError(f"a split reads NAME:PART, such as 1:train, not {split!r}")
-    return name, part
+    name, _, rest = split.partition(":")
+    parts = rest.split(",")
+    if not name or not all(parts):
+        raise ConfigError(f"a split reads NAME:PART, such as 1:train or fold:2,3,4,5, not {split!r}")
+    return name, frozenset(parts)
 
 
 def select(shards: Path, info: DatasetInfo, split: str, only: tuple[str, ...], index_folder: Path) -> Subset:
@@ -67,7 +68,7 @@ def select(shards: Path, info: DatasetInfo, split: str, only: tuple[str, ...], i
     Args:
         shards: folder of the data set.
         info: what it holds.
-        split: `NAME:PART` keeps the segments whose split NAME says PART; empty keeps all.
+        split: `NAME:PART,PART` keeps the segments whose split NAME says one of the parts; empty keeps all.
         only: names of the shards to look at, such as `shard-000002.tar`; empty for all.
         index_folder: where thinned-out indexes are written; must last as long as the loader.
 
@@ -128,14 +129,14 @@ def _key(line: str) -> str:
     return line.split()[3].partition(".")[0]
 
 
-def _thin_out(lines: list[str], part: Path, name: str, value: str) -> list[str]:
-    """Keep the index lines of segments whose split `name` is `value`, as the shard's own manifest part has it."""
+def _thin_out(lines: list[str], part: Path, name: str, values: frozenset[str]) -> list[str]:
+    """Keep the index lines of segments whose split `name` is one of `values`, as the shard's own manifest part has it."""
     try:
         table = pq.read_table(part, columns=["kind", "key", "splits"])
     except (OSError, pa.ArrowException) as error:
         raise ShardSetError(part, f"cannot be read ({error}): {_REMEDY}") from error
     segments = [row for row in table.to_pylist() if row["kind"] == "segment"]
-    kept = {row["key"] for row in segments if json.loads(row["splits"] or "{}").get(name) == value}
+    kept = {row["key"] for row in segments if json.loads(row["splits"] or "{}").get(name) in values}
     if {_key(line) for line in lines} != {row["key"] for row in segments}:
         raise ShardSetError(part, f"does not name the segments of its shard's index: {_REMEDY}")
     return [line for line in lines if _key(line) in kept]

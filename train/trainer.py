@@ -26,6 +26,7 @@ from train.guard import StopFlag, alone
 from train.heads import Model
 from train.heldout import Heldout, Score, heldout_table
 from train.loader import LoaderConfig, SegmentBatch, SegmentLoader
+from train.media import refuse_blind
 from train.objective import Objective, Segments, compute_objective
 from train.optim import build_optimizer, learning_rate
 from train.peers import naming_lost_peers, together
@@ -42,11 +43,12 @@ class Trainer:
     def __init__(self, config: Config, run_dir: Path, world: World) -> None:
         self.config, self.run_dir, self.world = config, run_dir, world
         self.dataset = read_dataset(Path(config.data.shards))
+        refuse_blind(config, self.dataset.params.media)
         self.step, self.seconds = 0, 0.0
         self._stop = StopFlag()
         torch.manual_seed(config.seed)
         self.model = Model(config).to(world.device)
-        self.bank = Bank(config.bank, config.model.projection_dim).to(world.device)
+        self.bank = Bank(config.bank, config.model.projection_dim, self.model.spaces).to(world.device)
         if config.optim.channels_last:
             self.model.encoders.channels_last()
         if world.size > 1 and world.device.type == "cuda":

@@ -6,6 +6,7 @@ has (T - 1) * columns_per_frame + 1 columns whatever its speed. Taking columns, 
 background noise free of the speed. Reversed clips take both in reverse.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,11 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
 
     Speeds are independent and uniform over those that fit. Where the two spans leave room for all three order classes,
     the class is drawn uniformly, so it says nothing about the speeds; elsewhere the views overlap and carry no order
-    label.
+    label. Without `clip.balanced_order` each view starts anywhere, whatever the other does, and no order is labelled.
 
     Args:
         n_frames: (B,) int64, valid frames of each segment's window.
-        clip: frames a clip, speeds.
+        clip: frames a clip, speeds, how views are placed.
         generator: on the device of n_frames.
     """
     batch, device = n_frames.shape[0], n_frames.device
@@ -73,6 +74,20 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
     timed = n_fitting > 0
     speed = (uniform(batch, 2) * n_fitting.clamp(min=1)[:, None]).long()
     stride, span = strides[speed], spans[speed]
+    if clip.balanced_order:
+        start, order = _ordered_starts(span, n_frames, timed, uniform)
+    else:
+        start = (uniform(batch, 2) * (n_frames[:, None] - span + 1).clamp(min=1)).long()
+        order = torch.full((batch,), IGNORE, device=device)
+    coin = uniform(batch, 1).expand(-1, 2) if clip.shared_direction else uniform(batch, 2)
+    return Plan(start, speed, stride, coin < clip.reverse_probability, order, timed)
+
+
+def _ordered_starts(
+    span: Tensor, n_frames: Tensor, timed: Tensor, uniform: Callable[..., Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Starts (B, 2) and order (B,) of two views of `span` (B, 2) frames in segments of n_frames (B,)."""
+    batch = len(n_frames)
     first, second = span[:, 0], span[:, 1]
 
     slack = n_frames - first - second
@@ -94,8 +109,7 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
     start = torch.where(
         (order == BEFORE)[:, None], starts_before, torch.where((order == AFTER)[:, None], starts_after, starts_overlap)
     )
-    reverse = (uniform(batch, 1).expand(-1, 2) if clip.shared_direction else uniform(batch, 2)) < 0.5
-    return Plan(start, speed, stride, reverse, torch.where(orderable, order, IGNORE), timed)
+    return start, torch.where(orderable, order, IGNORE)
 
 
 def gather_frames(

@@ -29,7 +29,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     """How the shards are embedded where they are not yet."""
     parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
-    parser.add_argument("--models", default=models, help="pretrained, untrained, raw (default: %(default)s)")
+    parser.add_argument("--models", default=models, help="pretrained, untrained, raw, mfcc (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=4, help="clips a segment and speed (default: %(default)s)")
     parser.add_argument("--speeds", default="", help="playback speeds such as 1,2 (default: the run's clip.eval_speed)")
     parser.add_argument("--batch-size", type=int, default=16, help="segments at once (default: %(default)s)")

@@ -1,6 +1,7 @@
 """`python -m evaluate esc50`: five folds from stored embeddings."""
 
 import argparse
+from pathlib import Path
 
 from evaluate.commands.common import (
     Commands,
@@ -16,24 +17,33 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser("esc50", help="linear SVM on ESC-50's five folds")
     add_run_options(parser)
-    add_embedding_options(parser, "pretrained,untrained,raw")
+    parser.add_argument(
+        "--strict", type=Path, nargs="*", default=[], metavar="RUN",
+        help="runs trained on some folds only (--set data.split=fold:2,3,4,5): each is tested on the others",
+    )  # fmt: skip
+    add_embedding_options(parser, "pretrained,untrained,raw,mfcc")
     parser.set_defaults(command=_esc50)
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
-    from evaluate.esc50 import evaluate, load_recordings
-    from evaluate.results import RESULTS_NAME, update_results
+    from evaluate.esc50 import evaluate
+    from evaluate.esc50_runs import contestants
+    from evaluate.results import RESULTS_NAME, Result, mean_over_splits, merge_results, update_results
     from evaluate.table import folds_table
-    from store.reader import EmbeddingStore
+    from train.checkpoint import LAST_NAME
 
     dataset = dataset_name(arguments)
-    stores, _ = embed_missing(arguments)
-    models = {}
-    for name, path in stores.items():
-        with EmbeddingStore(path) as store:
-            models[str(name)] = load_recordings(store)
-    with console.status("") as status:
-        results = evaluate(models, dataset, progress=status.update)
+    checkpoint = arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
+    asked = [(arguments.run, checkpoint, arguments.models)]
+    asked += [(run, run / "checkpoints" / LAST_NAME, "pretrained") for run in arguments.strict]
+    rows: tuple[Result, ...] = ()
+    for run, checkpoint, models in asked:
+        changed = {"run": run, "checkpoint": checkpoint, "models": models}
+        stores, _ = embed_missing(argparse.Namespace(**{**vars(arguments), **changed}))
+        with console.status("") as status:
+            found = contestants(checkpoint, stores, arguments.shards)
+            rows = merge_results(rows, evaluate(found, dataset, progress=status.update))
     path = arguments.run / RESULTS_NAME
-    console.print(folds_table(update_results(path, results), dataset))
+    results = update_results(path, merge_results(rows, mean_over_splits(rows)))  # the mean of all strict runs' folds
+    console.print(folds_table(results, dataset))
     console.print(f"every fold's numbers: {path}", highlight=False, soft_wrap=True)

@@ -80,7 +80,7 @@ def _sections(models: dict[str, Model], shards: Path) -> dict[str, object]:
     matrices = [build_confusion(model, modality) for modality in searched]
     return {
         "galleries": build_galleries({modality: model.neighbours[modality][0] for modality in single}, shards),
-        "bars": class_bars(models, single),
+        "bars": class_bars(models, single) if single else [],
         "bar_modalities": single,
         "confusions": [matrix for matrix in matrices if matrix is not None],
         "map": build_map(models),

@@ -5,7 +5,19 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from evaluate.errors import SplitError
-from evaluate.esc50 import CHANCE, COSTS, ESC10, SVM, SVM_10, Recordings, choose_cost, evaluate, fit_svm, fold_accuracy
+from evaluate.esc50 import (
+    CHANCE,
+    COSTS,
+    ESC10,
+    SVM,
+    SVM_10,
+    Contestant,
+    Recordings,
+    choose_cost,
+    evaluate,
+    fit_svm,
+    fold_accuracy,
+)
 from evaluate.table import folds_table
 from evaluate.videos import l2_normalise
 
@@ -42,7 +54,7 @@ def test_each_fold_is_scikit_learns_svm_on_the_four_others_clips_averaged():
 
 
 def test_the_mean_over_folds_chance_and_the_ten_classes():
-    results = evaluate({"pretrained": recordings(3.0), "raw": recordings(0.0)})
+    results = evaluate({"pretrained": Contestant(recordings(3.0)), "raw": Contestant(recordings(0.0))})
     assert value(results, SVM, "pretrained") > 0.95
     assert abs(value(results, SVM, "raw") - 0.25) < 0.2
     assert value(results, SVM, CHANCE) == 0.25
@@ -80,4 +92,4 @@ def test_a_recording_without_sound_counts_and_two_classes_work():
 
 def test_too_few_folds_are_refused():
     with pytest.raises(SplitError, match="2 folds are there"):
-        evaluate({"raw": recordings(1.0, folds=(1, 2))})
+        evaluate({"raw": Contestant(recordings(1.0, folds=(1, 2)))})

@@ -22,7 +22,7 @@ from train.distributed import average, gather, join_world, leave_world
 from train.heads import Model
 from train.objective import Segments, compute_objective
 from train.settings import load_config
-from train.spaces import Embeddings
+from train.spaces import Embeddings, used_spaces
 from train.views import IGNORE, Plan
 
 N, P = 8, 8
@@ -42,10 +42,11 @@ class Case:
     has_audio: str = "11011000"
     order: str = "0121----"
     timed: str = "11111101"
+    settings: tuple[str, ...] = ()
 
     def config(self) -> Config:
         rule = [] if self.objective != "whole" else [f"bank.positives={self.positives}", "loss.video_video=1.0"]
-        return load_config("sample", [*SETTINGS, *rule], self.objective)
+        return load_config("sample", [*SETTINGS, *rule, *self.settings], self.objective)
 
 
 CASES = {
@@ -55,6 +56,7 @@ CASES = {
     "temporal terms alone": Case(objective="temporal"),
     "picture and sound alone": Case(objective="avid", has_audio="10010111"),
     "picture alone": Case(objective="video-only"),
+    "sounds among each other too": Case(has_audio="01001101", settings=("loss.audio_audio=1.0",)),
 }
 
 
@@ -116,9 +118,9 @@ def model_of(config: Config) -> Model:
 
 def bank_of(config: Config) -> Bank:
     generator = torch.Generator().manual_seed(4)
-    bank = Bank(config.bank, P)
+    bank = Bank(config.bank, P, used_spaces(config.loss))
     embeddings = Embeddings(
-        *(nn.functional.normalize(torch.randn(40, P, generator=generator), dim=1) for _ in range(3))
+        {s: nn.functional.normalize(torch.randn(40, P, generator=generator), dim=1) for s in bank.spaces}
     )
     source = torch.arange(40) % 10
     bank.push(embeddings, source, source % 3, torch.rand(40, generator=generator) < 0.7)

@@ -4,7 +4,7 @@ import torch
 
 from train.bank import Bank
 from train.config import BankConfig
-from train.spaces import Embeddings
+from train.spaces import SPACES, Embeddings
 
 CONFIG = BankConfig(
     size=32, n_positives=2, positive_ranks=3, n_negatives=4, negative_rank_low=5, negative_rank_high=15, warmup_steps=0
@@ -16,12 +16,16 @@ def unit(*shape, seed):
     return torch.nn.functional.normalize(x, dim=-1)
 
 
+def embeddings(within, video, audio):
+    return Embeddings({"within_video": within, "video": video, "audio": audio, "within_audio": within.flip(1)})
+
+
 def filled(config=CONFIG, *, has_audio=None, seed=0):
-    bank = Bank(config, 8)
+    bank = Bank(config, 8, SPACES)
     source = torch.arange(32) // 2
     has_audio = torch.ones(32, dtype=torch.bool) if has_audio is None else has_audio
     video, audio = unit(32, 8, seed=seed), unit(32, 8, seed=seed + 1)
-    bank.push(Embeddings(unit(32, 8, seed=seed + 100), video, audio), source, source % 4, has_audio)
+    bank.push(embeddings(unit(32, 8, seed=seed + 100), video, audio), source, source % 4, has_audio)
     return bank
 
 
@@ -30,7 +34,7 @@ def draw(bank, target="video", seed=5, has_audio=True):
     source = torch.arange(6)
     video, audio = unit(6, 8, seed=20), unit(6, 8, seed=21)
     return video, audio, bank.draw(
-        target, Embeddings(unit(6, 8, seed=22), video, audio), source, source % 4, torch.full((6,), has_audio), generator
+        target, embeddings(unit(6, 8, seed=22), video, audio), source, source % 4, torch.full((6,), has_audio), generator
     )  # fmt: skip
 
 
@@ -79,14 +83,14 @@ def test_silent_entries_are_never_drawn_as_sound():
 
 
 def test_oldest_entries_leave_first_and_an_empty_bank_gives_masked_rows():
-    bank = Bank(CONFIG, 8)
+    bank = Bank(CONFIG, 8, SPACES)
     _, _, drawn = draw(bank)
     assert not drawn.positive_mask.any()
     assert not drawn.negative_mask.any()
     for i in range(5):
         n = torch.full((10,), i)
         x = unit(10, 8, seed=i)
-        bank.push(Embeddings(x, x, x), n, n, torch.ones(10, dtype=torch.bool))
+        bank.push(embeddings(x, x, x), n, n, torch.ones(10, dtype=torch.bool))
     assert sorted(set(bank.source.tolist())) == [1, 2, 3, 4]
     assert (bank.source == 1).sum() == 2
 
@@ -102,16 +106,34 @@ def test_purity_is_the_share_of_positives_with_the_anchors_label():
 
 def test_clips_of_a_video_are_ranked_in_their_own_space():
     bank = filled()
-    _, _, drawn = draw(bank, target="within")
-    similarity = unit(6, 8, seed=22) @ bank.within.T
+    _, _, drawn = draw(bank, target="within_video")
+    similarity = unit(6, 8, seed=22) @ bank.within_video.T
     for i in range(6):
         order = slow_order(bank, similarity, i)
-        assert set(ranks_of(drawn.positives[i], bank.within[order])) <= {0, 1, 2}
+        assert set(ranks_of(drawn.positives[i], bank.within_video[order])) <= {0, 1, 2}
 
 
 def test_of_more_entries_than_it_holds_the_bank_keeps_the_last():
-    bank = Bank(CONFIG, 8)
+    bank = Bank(CONFIG, 8, SPACES)
     x, n = unit(40, 8, seed=3), torch.arange(40)
-    bank.push(Embeddings(x, x, x), n, n, torch.ones(40, dtype=torch.bool))
+    bank.push(embeddings(x, x, x), n, n, torch.ones(40, dtype=torch.bool))
     assert bank.source.tolist() == list(range(8, 40))
     assert torch.equal(bank.video, x[8:])
+
+
+def test_sounds_are_ranked_among_sounds_and_a_bank_of_sounds_alone_holds_nothing_else():
+    has_audio = torch.arange(32) % 4 > 0
+    for rule in ("nearest", "consensus"):  # without pictures the consensus is that of the sound with itself
+        bank = Bank(BankConfig(**{**CONFIG.__dict__, "positives": rule}), 8, ("within_audio",))
+        assert {name for name, buffer in bank.named_buffers() if buffer.ndim == 2} == {"within_audio"}
+        sounds, anchors = unit(32, 8, seed=1), unit(6, 8, seed=2)
+        source = torch.arange(32) // 2
+        bank.push(Embeddings({"within_audio": sounds}), source, source % 4, has_audio)
+        drawn = bank.draw(
+            "within_audio", Embeddings({"within_audio": anchors}), torch.arange(6), torch.arange(6) % 4,
+            torch.ones(6, dtype=torch.bool), torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        for i in range(6):
+            heard = [j for j in slow_order(bank, anchors @ sounds.T, i) if has_audio[j]]
+            assert set(ranks_of(drawn.positives[i], [sounds[j] for j in heard])) <= {0, 1, 2}, rule
+            assert set(ranks_of(drawn.negatives[i], [sounds[j] for j in heard])) <= set(range(5, 15)), rule

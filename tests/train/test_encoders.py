@@ -23,7 +23,10 @@ def test_features_and_projections_have_their_shapes_and_every_weight_learns(vide
     features, sound = encoders.video(clips), encoders.audio(torch.randn(2, 1, 64, 61))
     assert features.shape == (2, encoders.video_dim)
     assert sound.shape == (2, encoders.audio_dim)
-    made = [encoders.project_within(features), encoders.project_video(features), encoders.project_audio(sound)]
+    made = [
+        encoders.project_within_video(features), encoders.project_video(features), encoders.project_audio(sound),
+        encoders.project_within_audio(sound),
+    ]  # fmt: skip
     for z in made:
         assert z.shape == (2, 16)
         assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)
@@ -43,7 +46,7 @@ def test_projections_are_centred_over_the_batch():
     torch.manual_seed(0)
     encoders = build_encoders(ModelConfig(video="tiny", audio="tiny", projection_dim=16))
     features = 3.0 + torch.randn(32, encoders.video_dim)
-    for projection in (encoders.within_projection, encoders.video_projection, encoders.audio_projection):
+    for projection in (encoders.within_video_projection, encoders.video_projection, encoders.audio_projection):
         projected = projection(features)
         assert projected.mean(dim=0).abs().max() < 1e-4
         assert projected.std(dim=0, correction=0).sub(1).abs().max() < 0.05

@@ -61,8 +61,9 @@ def clips(n, shape):
 def outputs(encoders, modality, batch):
     with torch.inference_mode():
         features = getattr(encoders, modality)(batch)
-        within = (encoders.project_within(features),) if modality == "video" else ()
-        return features, getattr(encoders, f"project_{modality}")(features), *within
+        return tuple(
+            [features, *(getattr(encoders, f"project_{space}")(features) for space in (modality, f"within_{modality}"))]
+        )
 
 
 @pytest.mark.parametrize(("modality", "shape"), [("video", VIDEO), ("audio", AUDIO)])

@@ -53,7 +53,7 @@ def test_the_card_says_what_the_records_say(run):
         training["encoder_sha256"], training["shards_fingerprint"], training["torch"], "`made-up`", "`1:train`",
         "| its labels, which training does not use | 5: `label-0`, `label-1`, `label-2`, `label-3`, `label-4` |",
         f"| segments trained on | {training['segments']} |", "| segments in the set | 24 of 24 sources",
-        f"| loss at step 3 | {last['loss']:.4f} |", "| `video_video` | 0.5 |", "Switched off: `order_audio`.",
+        f"| loss at step 3 | {last['loss']:.4f} |", "| `video_video` | 0.5 |", "Switched off: `audio_audio`, `order_audio`.",
         "negative_rank_high `32`", "| device | `cpu` |", "| seed | 0 |", "step | 3 of 3 |", "US patent 12,586,350 B2",
         f"{100 * last['metrics']['accuracy/speed_video']:.1f}", "6 segments a rank, 1 rank(s)",
         'loaded = load_exported("PATH/TO/THIS/FOLDER")', "`batch x 3 x 4 x 24 x 24`", "no ONNX files",
@@ -69,7 +69,7 @@ def test_projections_that_no_term_trained_are_named(run):
     path = run / "checkpoints" / LAST_NAME
     saved = read_checkpoint(path)
     assert "not trained" not in card(run)
-    for term, projection in (("video_audio", "`project_audio`"), ("video_video", "`project_within`")):
+    for term, projection in (("video_audio", "`project_audio`"), ("video_video", "`project_within_video`")):
         loss = {**saved.config["loss"], term: 0.0}
         save_checkpoint(replace(saved, config={**saved.config, "loss": loss}), path)
         (line,) = [line for line in card(run, term).splitlines() if "not trained" in line]

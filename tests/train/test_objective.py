@@ -1,15 +1,18 @@
 """The objective on whole batches: labels by construction, silent rows and other sources masked, gradients where they belong."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from train.bank import Bank
 from train.clips import TrainClips
+from train.config import LossConfig
 from train.heads import Model, Outputs
 from train.objective import Segments, compute_objective
 from train.settings import load_config
-from train.spaces import Embeddings
+from train.spaces import SPACES, Embeddings, used_spaces
 from train.views import AFTER, BEFORE, IGNORE, OVERLAP, Plan
 
 CONFIG = load_config(
@@ -50,13 +53,17 @@ def perfect_logits():
     }  # fmt: skip
 
 
+def embeddings(video, audio):
+    return Embeddings({"within_video": video, "video": video, "audio": audio, "within_audio": audio})
+
+
 def outputs_of(video, audio, logits):
-    """Pictures lie alike in both of their spaces."""
-    return Outputs(Embeddings(video, video, audio), logits)
+    """Pictures lie alike in both of their spaces, and sounds in theirs."""
+    return Outputs(embeddings(video, audio), logits)
 
 
 def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
-    bank = bank or Bank(config.bank, 8)
+    bank = bank or Bank(config.bank, 8, used_spaces(config.loss))
     generator = torch.Generator().manual_seed(0)
     return compute_objective(outputs, PLAN, facts, bank, config, use_bank=use_bank, generator=generator)
 
@@ -103,10 +110,10 @@ def test_two_segments_of_one_source_are_no_negatives_of_each_other():
 
 
 def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
-    bank = Bank(CONFIG.bank, 8)
+    bank = Bank(CONFIG.bank, 8, used_spaces(CONFIG.loss))
     video, audio = unit(32, 8, seed=4), unit(32, 8, seed=5)
     bank.push(
-        Embeddings(video, video, audio),
+        embeddings(video, audio),
         torch.arange(32) + 10,
         torch.arange(32) % 2,
         torch.ones(32, dtype=torch.bool),
@@ -114,7 +121,7 @@ def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
     outputs = outputs_of(unit(8, 8), unit(8, 8, seed=1), {})
     before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
     assert not [k for k in before.measures if k.startswith("purity")]
-    assert {"purity/within", "purity/video", "purity/audio"} <= set(after.measures)
+    assert {"purity/within_video", "purity/video", "purity/audio"} <= set(after.measures)
     assert after.terms["video_video"] > before.terms["video_video"]
 
 
@@ -147,12 +154,74 @@ def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
     torch.manual_seed(0)
     clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29), torch.ones(8, dtype=torch.bool))
     taught = {}
-    for term in ("video_video", "video_audio"):
-        model = Model(CONFIG)
-        compute(model(clips), segments()).terms[term].backward()
+    config = replace(CONFIG, loss=replace(CONFIG.loss, audio_audio=1.0))
+    for term in ("video_video", "video_audio", "audio_audio"):
+        model = Model(config)
+        compute(model(clips), segments(), config=config).terms[term].backward()
         projections = [name for name, _ in model.encoders.named_children() if name.endswith("projection")]
         taught[term] = {
             name for name in projections
             if any(p.grad is not None and p.grad.abs().max() > 0 for p in getattr(model.encoders, name).parameters())
         }  # fmt: skip
-    assert taught == {"video_video": {"within_projection"}, "video_audio": {"video_projection", "audio_projection"}}
+    assert taught == {
+        "video_video": {"within_video_projection"},
+        "video_audio": {"video_projection", "audio_projection"},
+        "audio_audio": {"within_audio_projection"},
+    }
+
+
+SOUND = replace(
+    CONFIG,
+    loss=LossConfig(
+        audio_audio=0.7,
+        video_video=0,
+        video_audio=0,
+        speed_video=0,
+        direction_video=0,
+        order_video=0,
+        order_video_audio=0,
+    ),
+)
+
+
+def slow_audio_audio(z, facts, temperature):
+    """Both directions, anchor by anchor: the other view against the other view of every sounding other source."""
+    losses = []
+    for a, b in ((z[:N], z[N:]), (z[N:], z[:N])):
+        for i in range(N):
+            if facts.has_audio[i]:
+                others = [j for j in range(N) if facts.source[j] != facts.source[i] and facts.has_audio[j]]
+                scores = torch.stack([a[i] @ b[i], *(a[i] @ b[j] for j in others)]) / temperature
+                losses.append(-scores.log_softmax(0)[0] if others else torch.zeros(()))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("has_audio", [(True,) * N, (True, False, True, True)])
+@pytest.mark.parametrize("source", [range(N), (0, 0, 2, 3)])
+def test_the_term_between_sounds_is_a_slow_ones(has_audio, source):
+    z, facts = unit(2 * N, 8, seed=3), segments(has_audio, source)
+    result = compute(Outputs(Embeddings({"within_audio": z}), {}), facts, config=SOUND)
+    wanted = slow_audio_audio(z, facts, SOUND.loss.temperature)
+    assert set(result.terms) == {"audio_audio"}
+    assert torch.allclose(result.terms["audio_audio"], wanted, atol=1e-6)
+    assert torch.allclose(result.total, 0.7 * wanted, atol=1e-6)
+
+
+def test_sound_alone_trains_the_audio_network_and_touches_nothing_of_the_picture():
+    torch.manual_seed(0)
+    model = Model(SOUND)
+    clips = TrainClips(None, torch.randn(2 * N, 1, 64, 29), torch.ones(2 * N, dtype=torch.bool))
+    result = compute(model(clips), segments(), config=SOUND)
+    assert set(result.terms) == {"speed_audio", "direction_audio", "order_audio", "audio_audio"}
+    result.total.backward()
+    learns = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    pictures = {name for name, _ in model.named_parameters() if "video" in name}
+    unused = {name for name, _ in model.named_parameters() if name.startswith("encoders.audio_projection")}
+    assert learns == {name for name, _ in model.named_parameters()} - pictures - unused
+    assert not [name for name, p in model.named_parameters() if name in pictures | unused and p.requires_grad]
+
+
+def test_the_spaces_in_use_are_those_of_the_terms_that_count():
+    assert used_spaces(SOUND.loss) == ("within_audio",)
+    assert set(used_spaces(replace(CONFIG.loss, audio_audio=1.0))) == set(SPACES)
+    assert set(used_spaces(CONFIG.loss)) == set(SPACES) - {"within_audio"}

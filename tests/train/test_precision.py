@@ -32,7 +32,7 @@ def test_bf16_trains_near_fp32_and_keeps_embeddings_losses_and_the_bank_in_fp32(
         assert abs(float(a.total) - float(b.total)) < 0.1 * float(b.total)
     assert {x.dtype for o in outputs for x in o.logits.values()} == {torch.bfloat16}  # it is on at all
     for output in outputs:
-        for embedding in vars(output.embeddings).values():
+        for embedding in output.embeddings.vectors.values():
             assert embedding.dtype == torch.float32
             norms = embedding.norm(dim=1)[embedding.any(dim=1)]
             assert torch.allclose(norms, torch.ones_like(norms), atol=1e-6)  # bf16 would be off by 1e-3

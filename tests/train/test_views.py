@@ -129,3 +129,19 @@ def test_the_views_of_a_segment_share_the_direction_unless_told_otherwise():
     assert together[:, 0].float().mean().item() == pytest.approx(0.5, abs=0.05)
     apart = draw_plan(n_frames, replace(CLIP, shared_direction=False), torch.Generator().manual_seed(0)).reverse
     assert (apart[:, 0] == apart[:, 1]).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_views_without_order_start_anywhere_apart_or_together_and_carry_no_order_label():
+    clip = replace(CLIP, balanced_order=False, reverse_probability=0.0)
+    plan = draw_plan(torch.full((4000,), 40), clip, torch.Generator().manual_seed(0))
+    assert (plan.order == IGNORE).all()
+    assert not plan.reverse.any()
+    once = plan.speed == 0
+    for view in (0, 1):
+        starts = plan.start[once[:, view], view]
+        assert set(starts.tolist()) == set(range(33))  # 40 frames, clips of 8
+    both = once.all(1)
+    correlation = torch.corrcoef(plan.start[both].double().T)[0, 1]
+    assert abs(correlation) < 0.2
+    span = (CLIP.n_frames - 1) * plan.stride + 1
+    assert (plan.start + span <= 40).all()

@@ -1,4 +1,4 @@
-"""Spatial, colour and spectral augmentation on the device: drawn once a clip, the same for all its frames or columns."""
+"""Spatial and colour augmentation on the device: drawn once a clip, the same for all its frames."""
 
 import math
 
@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.augment_audio import uniform
 from train.config import AugmentConfig
-from train.views import normalise_logmel
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ and back: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries).
@@ -17,8 +17,6 @@ _HALF_RANGE = 255 / 4
 """Grey levels per unit of the normalised range [-2, 2]."""
 _CLIPS_AT_ONCE = 4
 """Clips that are recoloured together: few enough to stay in a processor's cache between the passes."""
-_NEPERS_PER_DB = math.log(10) / 10
-"""Natural-log power of one decibel."""
 
 
 def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
@@ -76,16 +74,12 @@ def _recolour(crops: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     return result.view(crops.shape)
 
 
-def _uniform(low: float, high: float, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(n, generator=generator, device=device)
-
-
 def _crop_boxes(
     n: int, h: int, w: int, config: AugmentConfig, device: torch.device, generator: torch.Generator
 ) -> Tensor:
     """Boxes inside the frame, (N, 5) int64: top, left, height, width, and whether to mirror."""
-    scale = _uniform(config.scale_min, 1.0, n, device, generator).sqrt()
-    aspect = _uniform(-1.0, 1.0, n, device, generator).mul(math.log(config.aspect_max) / 2).exp()
+    scale = uniform(config.scale_min, 1.0, n, device, generator).sqrt()
+    aspect = uniform(-1.0, 1.0, n, device, generator).mul(math.log(config.aspect_max) / 2).exp()
     width = (scale * aspect * w).round().clamp(1, w)
     height = (scale / aspect * h).round().clamp(1, h)
     left = (torch.rand(n, generator=generator, device=device) * (w - width + 1)).floor()
@@ -100,12 +94,12 @@ def _colour(mean_grey: Tensor, config: AugmentConfig, generator: torch.Generator
     Contrast turns about the clip's mean grey (N,), not a frame's: a frame's own mean would flicker.
     """
     n, device = len(mean_grey), mean_grey.device
-    brightness = _uniform(1 - config.brightness, 1 + config.brightness, n, device, generator)
-    contrast = _uniform(1 - config.contrast, 1 + config.contrast, n, device, generator)
-    saturation = _uniform(1 - config.saturation, 1 + config.saturation, n, device, generator)
+    brightness = uniform(1 - config.brightness, 1 + config.brightness, n, device, generator)
+    contrast = uniform(1 - config.contrast, 1 + config.contrast, n, device, generator)
+    saturation = uniform(1 - config.saturation, 1 + config.saturation, n, device, generator)
     grey = torch.rand(n, generator=generator, device=device) < config.grey_probability
     saturation = torch.where(grey, 0.0, saturation)
-    angle = _uniform(-config.hue_turns, config.hue_turns, n, device, generator) * (2 * math.pi)
+    angle = uniform(-config.hue_turns, config.hue_turns, n, device, generator) * (2 * math.pi)
 
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack(
@@ -113,28 +107,3 @@ def _colour(mean_grey: Tensor, config: AugmentConfig, generator: torch.Generator
     )
     matrix = _FROM_YIQ.to(device) @ turn.view(n, 3, 3) @ _TO_YIQ.to(device)
     return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness * mean_grey
-
-
-def augment_audio(logmel: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Random gain, spectral tilt and one blanked band.
-
-    Args:
-        logmel: (N, n_mels, C) float, natural log of mel power.
-        config: ranges.
-        generator: on the device of logmel.
-
-    Returns:
-        (N, 1, n_mels, C) float32, normalised to about [-2, 2].
-    """
-    n, n_mels, _ = logmel.shape
-    device = logmel.device
-    gain = _uniform(-config.gain_db, config.gain_db, n, device, generator) * _NEPERS_PER_DB
-    slope = _uniform(-config.tilt_db, config.tilt_db, n, device, generator) * _NEPERS_PER_DB
-    band = torch.linspace(-0.5, 0.5, n_mels, device=device)
-    changed = logmel + gain[:, None, None] + (slope[:, None] * band)[:, :, None]
-    result = normalise_logmel(changed).clamp_(min=-2.0)
-    width = (torch.rand(n, generator=generator, device=device) * (config.mask_mels + 1)).long()
-    low = (torch.rand(n, generator=generator, device=device) * (n_mels - width + 1)).long()
-    mel = torch.arange(n_mels, device=device)[None]
-    blank = (mel >= low[:, None]) & (mel < (low + width)[:, None])
-    return result.masked_fill_(blank[:, :, None], 0.0)[:, None]
