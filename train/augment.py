@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.config import AugmentConfig
+from train.config import AugmentConfig, VideoAugmentConfig
 from train.views import normalise_logmel
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
@@ -21,7 +21,7 @@ _NEPERS_PER_DB = math.log(10) / 10
 """Natural-log power of one decibel."""
 
 
-def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
+def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
     """Random resized crop, flip, colour and grey.
 
     Args:
@@ -38,7 +38,7 @@ def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator:
     return _recolour(crops, matrix / _HALF_RANGE, offset / _HALF_RANGE - 2.0).permute(0, 4, 1, 2, 3)
 
 
-def _crop(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
+def _crop(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
     """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: a box of whole pixels a clip, half of them mirrored."""
     n, t, h, w, _ = clips.shape
     crops = clips.new_empty(n, t, crop_px, crop_px, 3)
@@ -81,7 +81,7 @@ def _uniform(low: float, high: float, n: int, device: torch.device, generator: t
 
 
 def _crop_boxes(
-    n: int, h: int, w: int, config: AugmentConfig, device: torch.device, generator: torch.Generator
+    n: int, h: int, w: int, config: VideoAugmentConfig, device: torch.device, generator: torch.Generator
 ) -> Tensor:
     """Boxes inside the frame, (N, 5) int64: top, left, height, width, and whether to mirror."""
     scale = _uniform(config.scale_min, 1.0, n, device, generator).sqrt()
@@ -94,7 +94,7 @@ def _crop_boxes(
     return torch.stack([top, left, height, width, flip], 1).long()
 
 
-def _colour(mean_grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _colour(mean_grey: Tensor, config: VideoAugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Brightness, contrast, saturation, hue and grey as one matrix (N, 3, 3) and offset (N,) on 0..255 RGB.
 
     Contrast turns about the clip's mean grey (N,), not a frame's: a frame's own mean would flicker.

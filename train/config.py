@@ -3,23 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import yaml
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from train.errors import ConfigError
+from train.settings import apply_override, check, lay, preset_names, read_preset, read_yaml
 
 PRESETS_DIR = Path(__file__).parent / "presets"
 OBJECTIVES_DIR = Path(__file__).parent / "objectives"
-_STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid")
+"""Unknown settings are refused."""
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Where segments come from and how they reach the device."""
 
@@ -35,7 +36,7 @@ class DataConfig:
     num_threads: int = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ClipConfig:
     """A clip: what an encoder sees at once."""
 
@@ -49,9 +50,9 @@ class ClipConfig:
     eval_speed: int = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
-class AugmentConfig:
-    """Random changes of a training clip, constant over its frames and columns."""
+@dataclass(frozen=True, config=STRICT)
+class VideoAugmentConfig:
+    """Random changes of a training clip's picture, constant over its frames."""
 
     scale_min: float = 0.4
     """Smallest share of the frame's area that a crop keeps."""
@@ -62,6 +63,12 @@ class AugmentConfig:
     contrast: float = 0.4
     saturation: float = 0.4
     hue_turns: float = 0.1
+
+
+@dataclass(frozen=True, config=STRICT)
+class AugmentConfig(VideoAugmentConfig):
+    """Random changes of a training clip, constant over its frames and columns."""
+
     gain_db: float = 6.0
     """Largest change of loudness, up or down."""
     tilt_db: float = 6.0
@@ -70,7 +77,7 @@ class AugmentConfig:
     """Widest band that is blanked."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """Encoders and the heads on them."""
 
@@ -82,7 +89,7 @@ class ModelConfig:
     head_hidden: int = 512
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """Weights of the terms; 0 switches one off and saves its computation."""
 
@@ -98,7 +105,7 @@ class LossConfig:
     order_video_audio: float = 1.0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BankConfig:
     """Past embeddings, and how extra positives and negatives are drawn from them."""
 
@@ -116,7 +123,7 @@ class BankConfig:
     """Steps before the bank is drawn from."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class OptimConfig:
     """Optimiser, schedule and precision."""
 
@@ -130,7 +137,63 @@ class OptimConfig:
     channels_last: bool = False
 
 
-@dataclass(frozen=True, config=_STRICT)
+class _Data(Protocol):
+    """Where a training's segments come from."""
+
+    @property
+    def shards(self) -> str:
+        """Folder of the shards."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Segments a rank and batch."""
+        ...
+
+
+class RunConfig(Protocol):
+    """What every training's configuration says, pretraining's and fine-tuning's."""
+
+    @property
+    def seed(self) -> int:
+        """Of all that is random."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Steps to train."""
+        ...
+
+    @property
+    def log_every(self) -> int:
+        """Steps from one record of the log to the next."""
+        ...
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps from one checkpoint to the next."""
+        ...
+
+    @property
+    def data(self) -> _Data:
+        """Where segments come from."""
+        ...
+
+    @property
+    def optim(self) -> OptimConfig:
+        """Optimiser, schedule and precision."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values (lists, not tuples), as saved with the run."""
+        ...
+
+    def to_yaml(self) -> str:
+        """The YAML that reads back to an equal configuration."""
+        ...
+
+
+@dataclass(frozen=True, config=STRICT)
 class HeldoutConfig:
     """Segments that the training does not see, on which the temporal heads are asked."""
 
@@ -142,7 +205,7 @@ class HeldoutConfig:
     """Batches of `data.batch_size` segments an evaluation."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """A whole run."""
 
@@ -187,11 +250,7 @@ def config_from_dict(values: dict[str, Any], origin: str) -> Config:
     Raises:
         ConfigError: an unknown key, a wrong type or a value out of range; every finding is named.
     """
-    try:
-        return TypeAdapter(Config).validate_python(values)
-    except ValidationError as error:
-        findings = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{origin}: {findings}") from error
+    return check(Config, values, origin)
 
 
 def load_config(preset_or_path: str | Path, overrides: Sequence[str] = (), objective: str = "whole") -> Config:
@@ -206,55 +265,16 @@ def load_config(preset_or_path: str | Path, overrides: Sequence[str] = (), objec
     Raises:
         ConfigError: no such preset, objective or file, or what it says cannot be a Config.
     """
-    path = Path(preset_or_path)
-    if not path.suffix:
-        path = PRESETS_DIR / f"{preset_or_path}.yaml"
-    values = _read(path, f"no preset or file {str(preset_or_path)!r}; presets: {', '.join(_names(PRESETS_DIR))}")
+    values = read_preset(preset_or_path, PRESETS_DIR)
     if objective != "whole":
         known = ", ".join(objective_names())
-        _lay(values, _read(OBJECTIVES_DIR / f"{objective}.yaml", f"no objective {objective!r}; there are: {known}"))
+        lay(values, read_yaml(OBJECTIVES_DIR / f"{objective}.yaml", f"no objective {objective!r}; there are: {known}"))
         values["objective"] = objective
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return config_from_dict(values, str(preset_or_path))
 
 
 def objective_names() -> tuple[str, ...]:
     """All objectives, the whole method first."""
-    return ("whole", *_names(OBJECTIVES_DIR))
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
-def _read(path: Path, missing: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError(missing)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds no settings")
-    return values
-
-
-def _lay(values: dict[str, Any], over: dict[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, dict):
-            _lay(values.setdefault(key, {}), value)
-        else:
-            values[key] = value
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    keys, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"an override reads key.subkey=value, not {override!r}")
-    *parents, last = keys.strip().split(".")
-    for key in parents:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{override!r}: {key} holds a value, not a group of settings")
-    values[last] = yaml.safe_load(text)
+    return ("whole", *preset_names(OBJECTIVES_DIR))
