@@ -28,7 +28,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf finetune ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
 
 eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
+
+finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each split, beside training from scratch; resumes
+	$(BIN)/python -m evaluate finetune --run $(RUN) --shards $(SHARDS) $(SET)
 
 ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \

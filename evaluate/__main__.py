@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, publish, report, ucf101
+from evaluate.commands import ablate, embed, esc50, finetune, publish, report, ucf101
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, ucf101, esc50, report, ablate, publish)
+COMMANDS = (embed, ucf101, finetune, esc50, report, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -22,6 +22,8 @@ examples:
   python -m evaluate ucf101 --run runs/sample --shards shards/sample --models pretrained,raw --no-probe
   python -m evaluate embed --run runs/sample --shards shards/archive --dataset archive --models pretrained
       embed any shard set: runs/sample/embeddings/archive.h5
+  python -m evaluate finetune --run runs/sample --shards shards/sample
+      train the whole video encoder with labels on each split, beside training from scratch
   python -m evaluate esc50 --run runs/sample --shards shards/esc50
       five folds of ESC-50, from shards made with the preset sample-audio
   python -m evaluate report --run runs/sample --shards shards/sample
