@@ -14,6 +14,9 @@ CLASSES ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
+# Settings of fine-tuning: make finetune RUN=runs/ucf FINETUNE_SET="--split 1 --set steps=300"
+FINETUNE_SET ?=
+
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
 ABLATE_RUN ?= runs/ablation
@@ -51,7 +54,7 @@ pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
 eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
 
 finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each split, beside training from scratch; resumes
-	$(BIN)/python -m evaluate finetune --run $(RUN) --shards $(SHARDS) $(SET)
+	$(BIN)/python -m evaluate finetune --run $(RUN) --shards $(SHARDS) $(FINETUNE_SET)
 
 ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \

@@ -187,7 +187,8 @@ def train_and_test(
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     """predictions.json: how it was tested, and each video's label and prediction."""
     shards = Path(finetuned.config.data.shards)
-    names = dict(read_sources(shards)[["source_index", "source"]].itertuples(index=False))
+    sources = read_sources(shards)
+    names = dict(zip(sources["source_index"], sources["source"], strict=True))
     rows = zip(
         predictions.source_index.tolist(), predictions.labels.tolist(), predictions.predicted.tolist(), strict=True
     )
