@@ -56,7 +56,10 @@ def write_shards(
     label: Callable[[int], int] = lambda index: index % 5,
     group: Callable[[int], str] = lambda _: "",
 ) -> Path:
-    """Write a finished set; source i has label i % 5 and no group unless told, and split 1 says train but for every fourth, which it says test."""
+    """Write a finished set; source i has label i % 5 and no group, unless told otherwise.
+
+    Split 1 says train but for every fourth source, which it says test.
+    """
     folder.mkdir(parents=True)
     length = n_frames or (lambda index: params.segment_frames - index % 4)
     recipe = Recipe("made-up", params, n_sources, "0" * 64, "none", {})

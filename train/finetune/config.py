@@ -39,7 +39,7 @@ class FinetuneClip:
 
     n_frames: int = 32
     crop_px: int = 112
-    speed: int = 2
+    speed: int = 1
     """A clip takes every `speed`-th frame; in a segment too short for that, as many as fit."""
 
     def __post_init__(self) -> None:
