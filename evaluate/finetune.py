@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from evaluate.errors import SplitError
-from evaluate.results import Result, mean_over_splits
+from evaluate.results import Result, mean_over_splits, merge_results
 from evaluate.videos import refuse_leak
 from preprocess.manifest import read_segments, read_sources
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
@@ -27,6 +27,7 @@ from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Finetuned, load_finetuned
 from train.finetune.trainer import Finetuner
 from train.loader import SQUARES, LoaderConfig, iterate_once
+from train.peers import naming_lost_peers, together
 from train.subset import parse_split, read_info
 from train.views import eval_clips
 
@@ -36,6 +37,9 @@ PREDICTIONS_NAME = "predictions.json"
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
+
+Sums = dict[int, tuple[int, np.ndarray]]
+"""Source -> label, and the sum of its probabilities (n_classes,) float64."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,16 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
             "shards with the official lists (python -m preprocess shards --splits)"
         )
     labels, groups = segments["label"].to_numpy(), segments["group"].fillna("").to_numpy()
+    label_names = dict(zip(labels.tolist(), segments["label_name"], strict=True))
     for name in names:
         of_side = [np.array([each.get(name) == side for each in splits]) for side in ("train", "test")]
         if not all(side.any() for side in of_side):
             raise SplitError(f"{shards}: split {name} needs videos on both sides; were all of the list preprocessed?")
-        label_names = dict(zip(labels.tolist(), segments["label_name"], strict=True))
         train, test = ((labels[side], groups[side]) for side in of_side)
         refuse_leak(name, train, test, label_names)
     return tuple(names)
 
 
-@torch.no_grad()
 def predict(
     finetuned: Finetuned, shards: Path, split: str, world: World, *, progress: Progress = lambda *_: None
 ) -> Predictions:
@@ -108,8 +111,17 @@ def predict(
         LabelError: a test video has no label.
         LoaderError: the shards cannot be read.
     """
+    with naming_lost_peers():
+        with together():
+            refuse_unlabelled(shards, f"{split}:test")
+            sums = _sums(finetuned, shards, split, world, progress)
+        return _joined(gather_objects(sums))
+
+
+@torch.no_grad()
+def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Sums:
+    """What this rank's share of the test segments adds up to."""
     config, clip = finetuned.config, finetuned.config.clip.for_test()
-    refuse_unlabelled(shards, f"{split}:test")
     segments = read_segments(shards)
     loader = LoaderConfig(
         shards=str(shards), split=f"{split}:test", shuffle=False, seed=0, frame_px=clip.crop_px,
@@ -119,7 +131,7 @@ def predict(
     )  # fmt: skip
     columns = read_info(shards).params.columns_per_frame
     n_test = sum(json.loads(text or "{}").get(split) == "test" for text in segments["splits"])
-    sums: dict[int, tuple[int, np.ndarray]] = {}
+    sums: Sums = {}
     done = 0
     for square in SQUARES:
         for batch in iterate_once(replace(loader, square=square), world.device):
@@ -131,10 +143,10 @@ def predict(
             _add(sums, zip(source, batch.label.tolist(), probabilities, strict=True))
             done += len(batch)
             progress(done * world.size, len(SQUARES) * n_test)
-    return _joined(gather_objects(sums))
+    return sums
 
 
-def _add(sums: dict[int, tuple[int, np.ndarray]], rows: Iterable[tuple[int, int, np.ndarray]]) -> None:
+def _add(sums: Sums, rows: Iterable[tuple[int, int, np.ndarray]]) -> None:
     """Add up probabilities by video."""
     for source, label, probabilities in rows:
         before = sums[source][1] if source in sums else 0.0
@@ -143,7 +155,7 @@ def _add(sums: dict[int, tuple[int, np.ndarray]], rows: Iterable[tuple[int, int,
 
 def _joined(parts: Sequence[Any]) -> Predictions:
     """Predictions from the sums of all ranks."""
-    sums: dict[int, tuple[int, np.ndarray]] = {}
+    sums: Sums = {}
     for part in parts:
         _add(sums, ((source, label, total) for source, (label, total) in part.items()))
     sources = sorted(sums)
@@ -201,15 +213,21 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def as_results(test: str, found: Mapping[tuple[str, Init], Predictions]) -> tuple[Result, ...]:
+def as_results(
+    test: str, found: Mapping[tuple[str, Init], Predictions], before: Iterable[Result] = ()
+) -> tuple[Result, ...]:
     """A record for every (split, start), and for each start the mean over the splits.
 
     Args:
         test: name of the dataset in the results.
         found: predictions by (split, start).
+        before: records that are there already; the mean is over their splits too.
     """
-    results = [
+    new = [
         Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, len(each.labels))
         for (split, init), each in found.items()
     ]
-    return (*results, *mean_over_splits(results))
+    inits = {init for _, init in found}
+    known = [r for r in before if (r.test, r.task) == (test, TASK) and r.split is not None and r.model in inits]
+    measured = merge_results(known, new)
+    return (*measured, *mean_over_splits(measured))

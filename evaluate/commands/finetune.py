@@ -97,13 +97,13 @@ def _finetune_one(
 
 def _write(run: Path, test: str, found: "dict[tuple[str, Init], Predictions]") -> None:
     from evaluate.finetune import TASK, as_results
-    from evaluate.results import RESULTS_NAME, update_results
+    from evaluate.results import RESULTS_NAME, read_results, update_results
     from evaluate.table import folds_table
 
-    results = as_results(test, found)
-    update_results(run / RESULTS_NAME, results)
-    console.print(folds_table([result for result in results if result.task == TASK], test))
-    _say(f"every number: {run / RESULTS_NAME}")
+    path = run / RESULTS_NAME
+    everything = update_results(path, as_results(test, found, read_results(path)))
+    console.print(folds_table([result for result in everything if result.task == TASK], test))
+    _say(f"every number: {path}")
 
 
 def _say(text: str) -> None:
