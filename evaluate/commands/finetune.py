@@ -10,7 +10,7 @@ from evaluate.commands.common import Commands, add_run_options, console, dataset
 from evaluate.errors import EvaluateError
 
 if TYPE_CHECKING:
-    from evaluate.finetune import Predictions
+    from evaluate.finetune.testing import Predictions
     from train.checkpoint import LoadedEncoders
     from train.distributed import World
     from train.finetune.config import Init
@@ -49,7 +49,7 @@ def finetune(arguments: argparse.Namespace) -> None:
     Raises:
         KeyboardInterrupt: a signal stopped a training, which was saved.
     """
-    from evaluate.finetune import splits_of_shards
+    from evaluate.finetune.protocol import splits_of_shards
     from train.checkpoint import LAST_NAME, load_encoders
     from train.distributed import join_world, leave_world
 
@@ -79,7 +79,7 @@ def _inits(text: str) -> "tuple[Init, ...]":
 def _finetune_one(
     arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
 ) -> "Predictions":
-    from evaluate.finetune import train_and_test
+    from evaluate.finetune.protocol import train_and_test
     from train.finetune.config import finetune_config
 
     config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
@@ -96,7 +96,7 @@ def _finetune_one(
 
 
 def _write(run: Path, test: str, found: "dict[tuple[str, Init], Predictions]") -> None:
-    from evaluate.finetune import TASK, as_results
+    from evaluate.finetune.protocol import TASK, as_results
     from evaluate.results import RESULTS_NAME, read_results, update_results
     from evaluate.table import folds_table
 

@@ -13,7 +13,8 @@ import torch
 
 from evaluate.__main__ import main
 from evaluate.errors import GroupLeakError, SplitError
-from evaluate.finetune import predict, splits_of_shards
+from evaluate.finetune.protocol import splits_of_shards
+from evaluate.finetune.testing import predict
 from evaluate.results import read_results
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from tests.train.conftest import write_shards
