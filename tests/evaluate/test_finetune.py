@@ -43,7 +43,7 @@ def random_classifier(shards):
     torch.manual_seed(2)
     classifier = Classifier(config, 5).eval()
     with torch.no_grad():
-        classifier.linear.weight.mul_(20)  # or all classes would be as probable, wherever one looks
+        classifier.linear.weight.mul_(400)  # or all classes would be as probable, wherever one looks
     return Finetuned(classifier, config, tuple("abcde"), 0)
 
 
@@ -79,7 +79,7 @@ def test_ten_clips_and_three_crops_of_every_segment_equal_a_slow_version(tmp_pat
     assert found.source_index.tolist() == sorted(wanted) == [s for s in range(36) if s % 4 == 3]
     assert found.labels.tolist() == [source % 5 for source in sorted(wanted)]
     np.testing.assert_allclose(found.probabilities, [wanted[source] for source in sorted(wanted)], atol=1e-4)
-    assert np.ptp(found.probabilities, axis=0).max() > 0.01  # the videos differ
+    assert np.ptp(found.probabilities, axis=0).max() > 0.02  # the videos differ
     for name, value in finetuned.classifier.state_dict().items():  # no statistic moved with the test videos
         assert torch.equal(value, before[name]), name
 
