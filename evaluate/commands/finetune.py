@@ -10,7 +10,7 @@ from evaluate.commands.common import Commands, add_run_options, console, dataset
 from evaluate.errors import EvaluateError
 
 if TYPE_CHECKING:
-    from evaluate.finetune.testing import Predictions
+    from evaluate.finetune.protocol import Tested
     from train.checkpoint import LoadedEncoders
     from train.distributed import World
     from train.finetune.config import Init
@@ -78,7 +78,7 @@ def _inits(text: str) -> "tuple[Init, ...]":
 
 def _finetune_one(
     arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
-) -> "Predictions":
+) -> "Tested":
     from evaluate.finetune.protocol import train_and_test
     from train.finetune.config import finetune_config
 
@@ -87,15 +87,15 @@ def _finetune_one(
     if world.is_main:
         _say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
     with _bar(f"testing split {split}, {init}") as progress:
-        predictions = train_and_test(run, config, folder, world, progress=progress)
-    if predictions is None:
+        tested = train_and_test(run, config, folder, world, progress=progress)
+    if tested is None:
         raise KeyboardInterrupt
     if world.is_main:
-        _say(f"split {split}, {init}: top-1 {predictions.accuracy:.1%} of {len(predictions.labels):,} test videos")
-    return predictions
+        _say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
+    return tested
 
 
-def _write(run: Path, test: str, found: "dict[tuple[str, Init], Predictions]") -> None:
+def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> None:
     from evaluate.finetune.protocol import TASK, as_results
     from evaluate.results import RESULTS_NAME, read_results, update_results
     from evaluate.table import folds_table

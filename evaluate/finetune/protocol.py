@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,14 @@ from train.subset import parse_split
 
 TASK, METRIC = "finetune", "top-1"
 PREDICTIONS_NAME = "predictions.json"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Top-1 accuracy, a fraction, over `n_videos` test videos."""
+
+    accuracy: float
+    n_videos: int
 
 
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
@@ -55,8 +63,8 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
 
 def train_and_test(
     run: LoadedEncoders, config: FinetuneConfig, folder: Path, world: World, *, progress: Progress = lambda *_: None
-) -> Predictions | None:
-    """Fine-tune on one split, resuming what is there, then test; None if a signal stopped it, after it was saved.
+) -> Tested | None:
+    """Fine-tune on one split and test, as far as that has not been done; None if a signal stopped it, after it was saved.
 
     Args:
         run: the pretrained encoders.
@@ -76,10 +84,23 @@ def train_and_test(
     # From the file, on every rank: batch norm has kept statistics of its own on each.
     finetuned = load_finetuned(finetuner.checkpoint_path, world.device)
     split, _ = parse_split(config.data.split)
+    path = folder / PREDICTIONS_NAME
+    if tested := _tested(path, finetuned.step):
+        return tested
     predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
     if world.is_main:
-        write_whole(folder / PREDICTIONS_NAME, _described(predictions, finetuned))
-    return predictions
+        write_whole(path, _described(predictions, finetuned))
+    return Tested(predictions.accuracy, len(predictions.labels))
+
+
+def _tested(path: Path, step: int) -> Tested | None:
+    """What an earlier test of the same weights found."""
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if (values["step"], values["clips"]) != (step, N_CLIPS):
+        return None
+    return Tested(values[METRIC], len(values["videos"]))
 
 
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
@@ -100,17 +121,17 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
 
 
 def as_results(
-    test: str, found: Mapping[tuple[str, Init], Predictions], before: Iterable[Result] = ()
+    test: str, found: Mapping[tuple[str, Init], Tested], before: Iterable[Result] = ()
 ) -> tuple[Result, ...]:
     """A record for every (split, start), and for each start the mean over the splits.
 
     Args:
         test: name of the dataset in the results.
-        found: predictions by (split, start).
+        found: accuracies by (split, start).
         before: records that are there already; the mean is over their splits too.
     """
     new = [
-        Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, len(each.labels))
+        Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, each.n_videos)
         for (split, init), each in found.items()
     ]
     inits = {init for _, init in found}

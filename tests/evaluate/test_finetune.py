@@ -117,10 +117,15 @@ def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards)
             groups = {int(v["source"].split("_g")[1][:2]) for v in said["videos"]}
             assert groups == {2 * split - 1, 2 * split}
             assert (said["clips"], said["squares"]) == (10, ["first", "middle", "last"])
-    stamp = (run_folder / "finetune" / "ucf101-1-scratch" / "checkpoints" / LAST_NAME).stat().st_mtime_ns
+    folder = run_folder / "finetune" / "ucf101-1-scratch"
+    done = [folder / "checkpoints" / LAST_NAME, folder / "predictions.json"]
+    stamps = [path.stat().st_mtime_ns for path in done]
     assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
-    assert (run_folder / "finetune" / "ucf101-1-scratch" / "checkpoints" / LAST_NAME).stat().st_mtime_ns == stamp
+    assert [path.stat().st_mtime_ns for path in done] == stamps  # neither trained nor tested again
     assert [r for r in read_results(run_folder / "results.json") if r.task == "finetune"] == results  # the mean too
+    longer = [*command(run_folder, shards, "--split", "1", "--init", "scratch"), "--set", "steps=5"]
+    assert main(longer) == 0
+    assert json.loads(done[1].read_text())["step"] == 5
 
 
 def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run_folder, shards):
