@@ -20,6 +20,9 @@ ESC_FOLD ?= 1
 ESC_CLIPS ?= 4
 SCRATCH_STEPS ?= 1500
 
+# Settings of fine-tuning: make finetune RUN=runs/ucf FINETUNE_SET="--split 1 --set steps=300"
+FINETUNE_SET ?=
+
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
 ABLATE_RUN ?= runs/ablation
@@ -36,7 +39,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf eval-esc esc50 ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-esc esc50 finetune ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +70,9 @@ esc50: $(RUN)/training.json
 	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)
 	$(BIN)/python -m evaluate esc50-scratch --run $(RUN) --shards $(SHARDS) --steps $(SCRATCH_STEPS) --clips $(ESC_CLIPS)
 	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+
+finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each split, beside training from scratch; resumes
+	$(BIN)/python -m evaluate finetune --run $(RUN) --shards $(SHARDS) $(FINETUNE_SET)
 
 ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \

@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, esc50_scratch, publish, report, ucf101
+from evaluate.commands import ablate, embed, esc50, esc50_scratch, finetune, publish, report, ucf101
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, ucf101, esc50, esc50_scratch, report, ablate, publish)
+COMMANDS = (embed, ucf101, finetune, esc50, esc50_scratch, report, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -22,6 +22,8 @@ examples:
   python -m evaluate ucf101 --run runs/sample --shards shards/sample --models pretrained,raw --no-probe
   python -m evaluate embed --run runs/sample --shards shards/archive --dataset archive --models pretrained
       embed any shard set: runs/sample/embeddings/archive.h5
+  python -m evaluate finetune --run runs/sample --shards shards/sample
+      train the whole video encoder with labels on each split, beside training from scratch
   python -m evaluate esc50 --run runs/esc50 --shards shards/esc50 --strict runs/esc50/strict-1
       five folds of ESC-50; the strict run's pretraining heard folds 2 to 5 only, and it is tested on fold 1
   python -m evaluate esc50-scratch --run runs/esc50 --shards shards/esc50

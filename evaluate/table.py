@@ -18,7 +18,7 @@ def results_table(results: Sequence[Result], test: str) -> Table:
         results: records of any tests; only the means of `test` are shown.
         test: the dataset.
     """
-    means = [r for r in results if r.test == test and r.split is None]
+    means = [r for r in results if r.test == test and r.split is None and _column(r) in COLUMNS]
     splits = {r.split for r in results if r.test == test and r.split is not None}
     values = {(r.modality, r.model, _column(r)): r for r in means}
     table = Table(title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left")

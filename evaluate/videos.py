@@ -9,6 +9,7 @@ sound, a ranking by that alone tells classes apart.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -178,13 +179,33 @@ def take_split(videos: Videos, name: str) -> Split:
         )
     if len(np.unique(videos.labels[train])) < 2:
         raise SplitError(f"split {name}: the training side has a single class; nothing can be told apart")
-    # UCF101 numbers its groups anew in every class: label and group together name a recording.
-    keys = [(int(label), group) for label, group in zip(videos.labels, videos.groups, strict=True)]
-    both = {keys[row] for row in train if keys[row][1]} & {keys[row] for row in test if keys[row][1]}
-    if both:
-        names = dict(zip(videos.labels.tolist(), videos.label_names, strict=True))
-        raise GroupLeakError(name, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
+    groups = np.array(videos.groups)
+    refuse_leak(
+        name,
+        (videos.labels[train], groups[train]),
+        (videos.labels[test], groups[test]),
+        dict(zip(videos.labels.tolist(), videos.label_names, strict=True)),
+    )
     return Split(name, train, test)
+
+
+def refuse_leak(
+    split: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], names: Mapping[int, str]
+) -> None:
+    """Check that no recording stands on both sides of a split.
+
+    Args:
+        split: its name.
+        train, test: labels and groups of the videos of each side; "" is no group.
+        names: of the labels.
+
+    Raises:
+        GroupLeakError: one does.
+    """
+    # UCF101 numbers its groups anew in every class: label and group together name a recording.
+    sides = [{(int(label), str(group)) for label, group in zip(*side, strict=True) if group} for side in (train, test)]
+    if both := sides[0] & sides[1]:
+        raise GroupLeakError(split, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
 
 
 def narrow(videos: Videos, split: Split, modality: Modality) -> Split | None:

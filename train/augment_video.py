@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.augment_audio import uniform
-from train.config import AugmentConfig
+from train.config import VideoAugmentConfig
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ and back: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries).
@@ -19,7 +19,7 @@ _CLIPS_AT_ONCE = 4
 """Clips that are recoloured together: few enough to stay in a processor's cache between the passes."""
 
 
-def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
+def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
     """Random resized crop, flip, colour and grey.
 
     Args:
@@ -36,7 +36,7 @@ def augment_video(clips: Tensor, config: AugmentConfig, crop_px: int, generator:
     return _recolour(crops, matrix / _HALF_RANGE, offset / _HALF_RANGE - 2.0).permute(0, 4, 1, 2, 3)
 
 
-def _crop(clips: Tensor, config: AugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
+def _crop(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
     """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: a box of whole pixels a clip, half of them mirrored."""
     n, t, h, w, _ = clips.shape
     crops = clips.new_empty(n, t, crop_px, crop_px, 3)
@@ -75,7 +75,7 @@ def _recolour(crops: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
 
 
 def _crop_boxes(
-    n: int, h: int, w: int, config: AugmentConfig, device: torch.device, generator: torch.Generator
+    n: int, h: int, w: int, config: VideoAugmentConfig, device: torch.device, generator: torch.Generator
 ) -> Tensor:
     """Boxes inside the frame, (N, 5) int64: top, left, height, width, and whether to mirror."""
     scale = uniform(config.scale_min, 1.0, n, device, generator).sqrt()
@@ -88,7 +88,7 @@ def _crop_boxes(
     return torch.stack([top, left, height, width, flip], 1).long()
 
 
-def _colour(mean_grey: Tensor, config: AugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _colour(mean_grey: Tensor, config: VideoAugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Brightness, contrast, saturation, hue and grey as one matrix (N, 3, 3) and offset (N,) on 0..255 RGB.
 
     Contrast turns about the clip's mean grey (N,), not a frame's: a frame's own mean would flicker.

@@ -5,7 +5,7 @@ import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,8 +23,8 @@ LAST_NAME = "last.pt"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """The whole state of a run after `step` steps.
+class TrainingState:
+    """What every training saves after `step` steps.
 
     Attributes:
         step: steps done.
@@ -33,9 +33,12 @@ class Checkpoint:
         shard_params: parameters of the shards it trains on, plain values.
         shards_fingerprint: of those shards.
         world_size: ranks; the loader states belong to them.
-        model, bank, optimizer: state dicts.
+        model, optimizer: state dicts.
         loaders: one loader state a rank.
     """
+
+    FORMAT: ClassVar[tuple[str, int]]
+    """Name and version, as they stand in the file."""
 
     step: int
     seconds: float
@@ -44,9 +47,24 @@ class Checkpoint:
     shards_fingerprint: str
     world_size: int
     model: dict[str, Tensor]
-    bank: dict[str, Tensor]
     optimizer: dict[str, Any]
     loaders: list[Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint(TrainingState):
+    """The whole state of a pretraining run.
+
+    Attributes:
+        bank: state dict.
+    """
+
+    FORMAT: ClassVar[tuple[str, int]] = (FORMAT_NAME, FORMAT_VERSION)
+
+    bank: dict[str, Tensor]
+
+
+State = TypeVar("State", bound=TrainingState)
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ class LoadedEncoders:
     step: int
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: TrainingState, path: Path) -> None:
     """Write a checkpoint whole or not at all.
 
     Raises:
@@ -68,7 +86,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         CheckpointError: torch could not write it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **checkpoint.__dict__}
+    name, version = checkpoint.FORMAT
+    values = {"format": name, "format_version": version, **checkpoint.__dict__}
     try:
         with replacing(path) as file:
             torch.save(values, file)
@@ -79,7 +98,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read a checkpoint; only tensors and plain values are unpickled.
+    """Read a pretraining run's checkpoint; see `read_state`."""
+    return read_state(Checkpoint, path, device)
+
+
+def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu") -> State:
+    """Read a checkpoint of one kind; only tensors and plain values are unpickled.
 
     Raises:
         CheckpointError: missing, damaged, or of another format.
@@ -92,13 +116,14 @@ def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         values = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
-    if not isinstance(values, dict) or values.pop("format", None) != FORMAT_NAME:
-        raise CheckpointError(f"{path}: not an Avtempo checkpoint")
+    name, readable = kind.FORMAT
+    if not isinstance(values, dict) or values.pop("format", None) != name:
+        raise CheckpointError(f"{path}: not a checkpoint of the kind {name}")
     version = values.pop("format_version", None)
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {FORMAT_VERSION}")
+    if version != readable:
+        raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {readable}")
     try:
-        return Checkpoint(**values)
+        return kind(**values)
     except TypeError as error:
         raise CheckpointError(f"{path}: incomplete ({error})") from error
 

@@ -1,19 +1,20 @@
 """The configuration of a run: one frozen dataclass a concern, unknown keys refused. `train.settings` reads it."""
 
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import yaml
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid")
+"""Unknown settings are refused."""
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Where segments come from and how they reach the device."""
 
@@ -29,7 +30,7 @@ class DataConfig:
     num_threads: int = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ClipConfig:
     """A clip: what an encoder sees at once."""
 
@@ -47,9 +48,9 @@ class ClipConfig:
     eval_speed: int = 2
 
 
-@dataclass(frozen=True, config=_STRICT)
-class AugmentConfig:
-    """Random changes of a training clip, constant over its frames and columns."""
+@dataclass(frozen=True, config=STRICT)
+class VideoAugmentConfig:
+    """Random changes of a training clip's picture, constant over its frames."""
 
     scale_min: float = 0.4
     """Smallest share of the frame's area that a crop keeps."""
@@ -60,6 +61,12 @@ class AugmentConfig:
     contrast: float = 0.4
     saturation: float = 0.4
     hue_turns: float = 0.1
+
+
+@dataclass(frozen=True, config=STRICT)
+class AugmentConfig(VideoAugmentConfig):
+    """Random changes of a training clip, constant over its frames and columns."""
+
     gain_db: float = 6.0
     """Largest change of loudness, up or down."""
     tilt_db: float = 6.0
@@ -79,7 +86,7 @@ class AugmentConfig:
     """Largest standard deviation of white noise on the normalised log-mel, whose range is [-2, 2]."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """Encoders and the heads on them."""
 
@@ -95,7 +102,7 @@ class ModelConfig:
     head_hidden: int = 512
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """Weights of the terms; 0 switches one off and saves its computation."""
 
@@ -113,7 +120,7 @@ class LossConfig:
     order_video_audio: float = 1.0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BankConfig:
     """Past embeddings, and how extra positives and negatives are drawn from them."""
 
@@ -131,7 +138,7 @@ class BankConfig:
     """Steps before the bank is drawn from."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class OptimConfig:
     """Optimiser, schedule and precision."""
 
@@ -145,7 +152,63 @@ class OptimConfig:
     channels_last: bool = False
 
 
-@dataclass(frozen=True, config=_STRICT)
+class _Data(Protocol):
+    """Where a training's segments come from."""
+
+    @property
+    def shards(self) -> str:
+        """Folder of the shards."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Segments a rank and batch."""
+        ...
+
+
+class RunConfig(Protocol):
+    """What every training's configuration says, pretraining's and fine-tuning's."""
+
+    @property
+    def seed(self) -> int:
+        """Of all that is random."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Steps to train."""
+        ...
+
+    @property
+    def log_every(self) -> int:
+        """Steps from one record of the log to the next."""
+        ...
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps from one checkpoint to the next."""
+        ...
+
+    @property
+    def data(self) -> _Data:
+        """Where segments come from."""
+        ...
+
+    @property
+    def optim(self) -> OptimConfig:
+        """Optimiser, schedule and precision."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values (lists, not tuples), as saved with the run."""
+        ...
+
+    def to_yaml(self) -> str:
+        """The YAML that reads back to an equal configuration."""
+        ...
+
+
+@dataclass(frozen=True, config=STRICT)
 class HeldoutConfig:
     """Segments that the training does not see, on which the temporal heads are asked."""
 
@@ -157,7 +220,7 @@ class HeldoutConfig:
     """Batches of `data.batch_size` segments an evaluation."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """A whole run."""
 

@@ -45,6 +45,10 @@ class TooFewSegmentsError(LoaderError):
     """The shards, or the split chosen from them, cannot fill one batch on every rank."""
 
 
+class LabelError(LoaderError):
+    """Shards, or the part of them to be learnt, that lack the labels or the splits that fine-tuning needs."""
+
+
 class LoaderStateError(LoaderError):
     """A saved loader state that belongs to another data set, split, batch size, seed or rank, or is damaged."""
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from nvidia.dali import Pipeline
@@ -26,6 +26,10 @@ from train.batch import SegmentBatch
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.pipeline import Graph, build_pipeline
 from train.subset import Subset, parse_split, read_info, select
+
+Square = Literal["first", "middle", "last"]
+SQUARES: tuple[Square, ...] = ("first", "middle", "last")
+"""Places of the square along a frame's longer side: left, centre and right, or top, middle and bottom."""
 
 _STATE_FIELDS = ("batch_size", "frame_px", "window_frames", "shuffle", "seed", "split", "rank", "world_size")
 """What a state belongs to, besides the shards; folder and threads may change between runs."""
@@ -46,6 +50,7 @@ class LoaderConfig:
         split: `"1:train"` keeps segments whose split 1 says train, `"fold:2,3"` those of folds 2 and 3; empty all.
         rank, world_size: this process among its peers.
         only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
+        square: which square of the frames is handed over where none is drawn at random.
 
     Raises:
         ConfigError: a value is out of range.
@@ -62,6 +67,7 @@ class LoaderConfig:
     rank: int = 0
     world_size: int = 1
     only_shards: tuple[str, ...] = ()
+    square: Square = "middle"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "frame_px", "window_frames", "num_threads", "world_size"):
@@ -69,6 +75,8 @@ class LoaderConfig:
                 raise ConfigError(f"loader: {name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.rank < self.world_size:
             raise ConfigError(f"loader: rank {self.rank} is not one of {self.world_size}")
+        if self.square not in SQUARES or (self.shuffle and self.square != "middle"):
+            raise ConfigError(f"loader: square is one of {', '.join(SQUARES)}, and drawn at random with shuffle")
         if self.split:
             parse_split(self.split)
 
@@ -142,7 +150,7 @@ class SegmentLoader:
 
 
 def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> Iterator[SegmentBatch]:
-    """Each segment once, in manifest order, first windows and middle squares; the last batch may be short.
+    """Each segment once, in manifest order, first windows and the configured squares; the last batch may be short.
 
     With several ranks each gets its own run of segments, the shares differing by one at most.
 
@@ -182,6 +190,7 @@ class _Source:
             params=info.params, batch_size=config.batch_size, frame_px=config.frame_px,
             window_frames=config.window_frames, random=config.shuffle, seed=config.seed, rank=config.rank,
             world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
+            square=SQUARES.index(config.square),
         )  # fmt: skip
 
     def build(self, checkpoint: bytes | None) -> Pipeline:

@@ -1,11 +1,22 @@
 """The terms of the objective as pure functions of tensors."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _NEVER = -1e9
 """Similarity of what does not count. Finite: a row of infinities would have no gradient but nan."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Losses of one step: the weighted total, each term unweighted, and measures for the log (accuracies, purity)."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    measures: dict[str, Tensor]
 
 
 def contrastive(

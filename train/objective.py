@@ -11,18 +11,9 @@ from train.config import Config
 from train.distributed import gather, mean_over_ranks
 from train.heads import Outputs
 from train.labels import temporal_labels
-from train.losses import contrastive, masked_cross_entropy
+from train.losses import Objective, contrastive, masked_cross_entropy
 from train.spaces import Space, is_of_sound
 from train.views import Plan
-
-
-@dataclass(frozen=True)
-class Objective:
-    """Losses of one step: the weighted total, each term unweighted, and measures for the log (accuracies, purity)."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
-    measures: dict[str, Tensor]
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,31 @@
 """Optimiser and learning-rate schedule."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
 from train.config import OptimConfig
 
+LR_FRACTION = "lr_fraction"
+"""Key of a parameter group: its share of the schedule's learning rate; 1 where there is none."""
+
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW; weights of one dimension (norms, biases) are not decayed."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    """AdamW on a whole model."""
+    return adamw(parameter_groups(model, config), config)
+
+
+def parameter_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
+    """A module's parameters in two groups; weights of one dimension (norms, biases) are not decayed."""
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def adamw(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW on parameter groups."""
     # One kernel for all parameters: three times faster than a loop over a small network's many small tensors.
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 

@@ -42,11 +42,12 @@ class Graph:
         batch_size: segments a batch.
         frame_px: side of the square frames that come out.
         window_frames: frames that come out.
-        random: shuffle, and draw window and square at random; else shard order, the first window, the middle square.
+        random: shuffle, and draw window and square at random; else shard order, the first window, the square named below.
         seed: of everything random; ranks share it.
         rank: this process among `world_size`.
         num_threads: DALI's decoding threads.
         device_id: GPU to decode on, or None for the CPU.
+        square: place of the square where it is not drawn: 0 the first of the longer side, 1 the middle, 2 the last.
     """
 
     params: ShardParams
@@ -59,6 +60,7 @@ class Graph:
     world_size: int
     num_threads: int
     device_id: int | None
+    square: int = 1
 
 
 def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None) -> Pipeline:
@@ -89,7 +91,7 @@ def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     n_frames = sizes[_N_FRAMES]
     taken = dmath.min(n_frames, _int32(graph.window_frames))
     place = fn.random.uniform(range=[0.0, 1.0], shape=[3]) if graph.random else None
-    start = _draw(n_frames - taken, place, 0) if graph.random else n_frames - n_frames
+    start = n_frames - n_frames if place is None else _draw(n_frames - taken, place, 0)
     logmel = _window_columns(logmel, start, graph)
     if not frames:
         return logmel, meta, start
@@ -141,7 +143,10 @@ def _window_frames(data: Node, sizes: Node, span: tuple[Node, Node], place: Node
     """Decode the window, cut the square, resize where needed, black after the segment's end: (F, px, px, 3) uint8."""
     (start, taken), height, width = span, sizes[_HEIGHT], sizes[_WIDTH]
     side = dmath.min(height, width)
-    left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
+    if place is None:
+        left, top = ((room * _int32(graph.square)) // _int32(2) for room in (width - side, height - side))
+    else:
+        left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
     strip = fn.decoders.image_slice(
         data,
         device="cpu" if graph.device_id is None else "mixed",
@@ -190,10 +195,8 @@ def _without_borders(frames: Node, height: Node) -> Node:
     return fn.cat(rows(one, one), rows(one, height - _int32(2)), rows(height - _int32(2), one), axis=1)
 
 
-def _draw(room: Node, place: Node | None, which: int) -> Node:
-    """Uniform over 0 .. room, inclusive, from a number of `place` in [0, 1); the middle if there is none. int32."""
-    if place is None:
-        return room // _int32(2)
+def _draw(room: Node, place: Node, which: int) -> Node:
+    """Uniform over 0 .. room, inclusive, from a number of `place` in [0, 1). int32."""
     drawn = dmath.floor(place[which] * fn.cast(room + _int32(1), dtype=types.FLOAT))
     return dmath.min(fn.cast(drawn, dtype=types.INT32), room)
 

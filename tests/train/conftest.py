@@ -53,8 +53,13 @@ def write_shards(
     params: ShardParams = SMALL,
     n_frames: Callable[[int], int] | None = None,
     decoded_from: Callable[[int, int, ShardParams], Decoded] = make_decoded,
+    label: Callable[[int], int] = lambda index: index % 5,
+    group: Callable[[int], str] = lambda _: "",
 ) -> Path:
-    """Write a finished set; source i has label i % 5, and split 1 says train but for every fourth, which it says test."""
+    """Write a finished set; source i has label i % 5 and no group, unless told otherwise.
+
+    Split 1 says train but for every fourth source, which it says test.
+    """
     folder.mkdir(parents=True)
     length = n_frames or (lambda index: params.segment_frames - index % 4)
     recipe = Recipe("made-up", params, n_sources, "0" * 64, "none", {})
@@ -65,9 +70,8 @@ def write_shards(
         with ShardWriter(folder / f"{shard_name(shard)}.tar") as writer:
             for index in range(first, min(first + params.sources_per_shard, n_sources)):
                 splits = {"1": "test" if index % 4 == 3 else "train"}
-                source = Source(
-                    index, Path(f"{index}.mp4"), f"{index}.mp4", index % 5, f"label-{index % 5}", "", splits
-                )
+                name = f"label-{label(index)}" if label(index) >= 0 else ""
+                source = Source(index, Path(f"{index}.mp4"), f"{index}.mp4", label(index), name, group(index), splits)
                 decoded = decoded_from(index, length(index), params)
                 row = source_row(source)
                 made = []

@@ -61,9 +61,8 @@ def clips(n, shape):
 def outputs(encoders, modality, batch):
     with torch.inference_mode():
         features = getattr(encoders, modality)(batch)
-        return tuple(
-            [features, *(getattr(encoders, f"project_{space}")(features) for space in (modality, f"within_{modality}"))]
-        )
+        projections = (getattr(encoders, f"project_{space}")(features) for space in (modality, f"within_{modality}"))
+        return (features, *projections)
 
 
 @pytest.mark.parametrize(("modality", "shape"), [("video", VIDEO), ("audio", AUDIO)])

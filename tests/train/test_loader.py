@@ -213,3 +213,21 @@ def test_memory_does_not_grow_over_many_batches(small_shards):
         [sys.executable, "-c", code, small_shards], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
     )
     assert int(done.stdout) < 30  # MiB
+
+
+@pytest.mark.parametrize(("square", "place"), [("first", 0), ("middle", 1), ("last", 2)])
+def test_the_square_lies_where_it_is_asked_for_along_the_longer_side(small_shards, square, place):
+    truth, longer = slow_reader(small_shards), set()
+    for batch in iterate_once(config(small_shards, square=square)):
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            frames = truth[segment][0]
+            n, height, width, _ = frames.shape
+            longer.add((height > width) - (width > height))
+            top, left = (height - 32) * place // 2, (width - 32) * place // 2
+            assert np.array_equal(batch.frames[i, :n].numpy(), frames[:, top : top + 32, left : left + 32])
+    assert longer == {-1, 0, 1}
+
+
+def test_a_square_that_is_drawn_at_random_cannot_be_named(small_shards):
+    with pytest.raises(TrainError, match="at random with shuffle"):
+        config(small_shards, shuffle=True, square="last")

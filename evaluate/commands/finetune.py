@@ -1,0 +1,120 @@
+"""`python -m evaluate finetune`: the whole video encoder trained with labels, beside training from scratch."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.commands.common import Commands, add_run_options, console, dataset_name
+from evaluate.errors import EvaluateError
+
+if TYPE_CHECKING:
+    from evaluate.finetune.protocol import Tested
+    from train.checkpoint import LoadedEncoders
+    from train.distributed import World
+    from train.finetune.config import Init
+
+EPILOG = """\
+Each split and start is trained in RUN/finetune/DATASET-SPLIT-START and tested with 10 clips x 3 crops a video; accuracies
+go to RUN/results.json, each video's prediction to predictions.json beside the checkpoint. What was stopped, by Ctrl-C too,
+goes on with the same command.
+
+examples:
+  python -m evaluate finetune --run runs/ucf --shards shards/ucf101
+  python -m evaluate finetune --run runs/small --shards shards/small --split 1 --init pretrained --set steps=200
+  torchrun --nproc-per-node 8 -m -- evaluate finetune --run runs/k400 --shards shards/hmdb51
+"""
+
+
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Put the command on the command line."""
+    parser = commands.add_parser(
+        "finetune", help="train the whole video encoder with labels, from the run and from scratch", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add_run_options(parser)
+    parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
+    parser.add_argument("--init", default="pretrained,scratch", help="what to start from (default: %(default)s)")
+    parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
+    parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.set_defaults(command=finetune)
+
+
+def finetune(arguments: argparse.Namespace) -> None:
+    """Run the command.
+
+    Raises:
+        KeyboardInterrupt: a signal stopped a training, which was saved.
+    """
+    from evaluate.finetune.protocol import splits_of_shards
+    from train.checkpoint import LAST_NAME, load_encoders
+    from train.distributed import join_world, leave_world
+
+    test = dataset_name(arguments)
+    inits, splits = _inits(arguments.init), splits_of_shards(arguments.shards, arguments.split)
+    run = load_encoders(arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME)
+    world = join_world(arguments.device)
+    try:
+        found = {
+            (split, init): _finetune_one(arguments, run, world, test, split, init) for split in splits for init in inits
+        }
+        if world.is_main:
+            _write(arguments.run, test, found)
+    finally:
+        leave_world()
+
+
+def _inits(text: str) -> "tuple[Init, ...]":
+    from train.finetune.config import INITS
+
+    asked = {word.strip() for word in text.split(",")}
+    if not asked <= set(INITS):
+        raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {text!r}")
+    return tuple(init for init in INITS if init in asked)
+
+
+def _finetune_one(
+    arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
+) -> "Tested":
+    from evaluate.finetune.protocol import train_and_test
+    from train.finetune.config import finetune_config
+
+    config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
+    folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
+    if world.is_main:
+        _say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
+    with _bar(f"testing split {split}, {init}") as progress:
+        tested = train_and_test(run, config, folder, world, progress=progress)
+    if tested is None:
+        raise KeyboardInterrupt
+    if world.is_main:
+        _say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
+    return tested
+
+
+def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> None:
+    from evaluate.finetune.protocol import TASK, as_results
+    from evaluate.results import RESULTS_NAME, read_results, update_results
+    from evaluate.table import folds_table
+
+    path = run / RESULTS_NAME
+    everything = update_results(path, as_results(test, found, read_results(path)))
+    console.print(folds_table([result for result in everything if result.task == TASK], test))
+    _say(f"every number: {path}")
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(title, total=None, visible=False)
+        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)

@@ -1,0 +1,140 @@
+"""Every split and start of a fine-tuning: trained, tested, recorded."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluate.errors import SplitError
+from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
+from evaluate.results import Result, mean_over_splits, merge_results
+from evaluate.videos import refuse_leak
+from preprocess.manifest import read_segments, read_sources
+from train.checkpoint import LoadedEncoders
+from train.distributed import World
+from train.files import write_whole
+from train.finetune.config import FinetuneConfig, Init
+from train.finetune.model import Finetuned, load_finetuned
+from train.finetune.trainer import Finetuner
+from train.loader import SQUARES
+from train.subset import parse_split
+
+TASK, METRIC = "finetune", "top-1"
+PREDICTIONS_NAME = "predictions.json"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Top-1 accuracy, a fraction, over `n_videos` test videos."""
+
+    accuracy: float
+    n_videos: int
+
+
+def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
+    """The splits asked for, "1", "1,3" or "all", each with videos on both sides and no recording on both.
+
+    Raises:
+        SplitError: the shards have no such split, or a side of it is empty.
+        GroupLeakError: a recording stands on both sides.
+    """
+    segments = read_segments(shards)
+    splits = [json.loads(text or "{}") for text in segments["splits"]]
+    known = sorted({name for each in splits for name in each if name.isdigit()}, key=int)
+    names = known if wanted == "all" else [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = sorted(set(names) - set(known))
+    if unknown or not names:
+        raise SplitError(
+            f"{shards} has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}: make the "
+            "shards with the official lists (python -m preprocess shards --splits)"
+        )
+    labels, groups = segments["label"].to_numpy(), segments["group"].fillna("").to_numpy()
+    label_names = dict(zip(labels.tolist(), segments["label_name"], strict=True))
+    for name in names:
+        of_side = [np.array([each.get(name) == side for each in splits]) for side in ("train", "test")]
+        if not all(side.any() for side in of_side):
+            raise SplitError(f"{shards}: split {name} needs videos on both sides; were all of the list preprocessed?")
+        train, test = ((labels[side], groups[side]) for side in of_side)
+        refuse_leak(name, train, test, label_names)
+    return tuple(names)
+
+
+def train_and_test(
+    run: LoadedEncoders, config: FinetuneConfig, folder: Path, world: World, *, progress: Progress = lambda *_: None
+) -> Tested | None:
+    """Fine-tune on one split and test, as far as that has not been done; None if a signal stopped it, after it was saved.
+
+    Args:
+        run: the pretrained encoders.
+        config: of this fine-tuning.
+        folder: where it lies; predictions.json in it says what was predicted.
+        world: this process among its peers.
+        progress: told the segments tested.
+
+    Raises:
+        LabelError: the shards lack labels.
+        RunError: the folder holds a fine-tuning with other settings.
+    """
+    encoder = run.encoders.video_net.state_dict() if config.init == "pretrained" else None
+    finetuner = Finetuner(config, folder, world, encoder)
+    if not finetuner.train():
+        return None
+    # From the file, on every rank: batch norm has kept statistics of its own on each.
+    finetuned = load_finetuned(finetuner.checkpoint_path, world.device)
+    split, _ = parse_split(config.data.split)
+    path = folder / PREDICTIONS_NAME
+    if tested := _tested(path, finetuned.step):
+        return tested
+    predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
+    if world.is_main:
+        write_whole(path, _described(predictions, finetuned))
+    return Tested(predictions.accuracy, len(predictions.labels))
+
+
+def _tested(path: Path, step: int) -> Tested | None:
+    """What an earlier test of the same weights found."""
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if (values["step"], values["clips"]) != (step, N_CLIPS):
+        return None
+    return Tested(values[METRIC], len(values["videos"]))
+
+
+def _described(predictions: Predictions, finetuned: Finetuned) -> str:
+    """predictions.json: how it was tested, and each video's label and prediction."""
+    shards = Path(finetuned.config.data.shards)
+    sources = read_sources(shards)
+    names = dict(zip(sources["source_index"], sources["source"], strict=True))
+    rows = zip(
+        predictions.source_index.tolist(), predictions.labels.tolist(), predictions.predicted.tolist(), strict=True
+    )
+    values = {
+        "split": finetuned.config.data.split.partition(":")[0], "init": finetuned.config.init, "step": finetuned.step,
+        "clips": N_CLIPS, "squares": list(SQUARES), "clip": asdict(finetuned.config.clip),
+        "label_names": list(finetuned.label_names), METRIC: predictions.accuracy,
+        "videos": [{"source": names[source], "label": label, "predicted": said} for source, label, said in rows],
+    }  # fmt: skip
+    return json.dumps(values, indent=1) + "\n"
+
+
+def as_results(
+    test: str, found: Mapping[tuple[str, Init], Tested], before: Iterable[Result] = ()
+) -> tuple[Result, ...]:
+    """A record for every (split, start), and for each start the mean over the splits.
+
+    Args:
+        test: name of the dataset in the results.
+        found: accuracies by (split, start).
+        before: records that are there already; the mean is over their splits too.
+    """
+    new = [
+        Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, each.n_videos)
+        for (split, init), each in found.items()
+    ]
+    inits = {init for _, init in found}
+    known = [r for r in before if (r.test, r.task) == (test, TASK) and r.split is not None and r.model in inits]
+    measured = merge_results(known, new)
+    return (*measured, *mean_over_splits(measured))

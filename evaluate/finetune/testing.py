@@ -1,0 +1,130 @@
+"""The test of a fine-tuned classifier: 10 clips x 3 crops a video.
+
+Ten clips evenly spaced over every segment of a test video, and of each three squares along the frame's longer side, as
+high as its shorter one: left, centre and right, or top, middle and bottom. The classifier's probabilities are averaged
+over all of them (the source of the protocol is in docs/protocols.md).
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from preprocess.manifest import read_segments
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from train.distributed import World, gather_objects
+from train.finetune.labels import refuse_unlabelled
+from train.finetune.model import Finetuned
+from train.loader import SQUARES, LoaderConfig, iterate_once
+from train.peers import naming_lost_peers, together
+from train.subset import read_info
+from train.views import eval_clips
+
+N_CLIPS = 10
+
+Progress = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
+
+Sums = dict[int, tuple[int, np.ndarray]]
+"""Source -> label, and the sum of its probabilities (n_classes,) float64."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of the test videos of a split, n of them.
+
+    Attributes:
+        source_index: (n,) int64, rising.
+        labels: (n,) int64, the truth.
+        probabilities: (n, n_classes) float64, means over segments, clips and squares.
+    """
+
+    source_index: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(n,) int64."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the videos whose most probable class is theirs."""
+        return float(np.mean(self.predicted == self.labels))
+
+
+def predict(
+    finetuned: Finetuned, shards: Path, split: str, world: World, *, progress: Progress = lambda *_: None
+) -> Predictions:
+    """Test a fine-tuned classifier on the test side of a split; of several ranks each takes its share.
+
+    Args:
+        finetuned: in eval mode, on the world's device.
+        shards: folder of the shards.
+        split: its number.
+        world: this process among its peers.
+        progress: told the segments done.
+
+    Raises:
+        LabelError: a test video has no label.
+        LoaderError: the shards cannot be read.
+    """
+    with naming_lost_peers():
+        with together():
+            refuse_unlabelled(shards, f"{split}:test")
+            sums = _sums(finetuned, shards, split, world, progress)
+        return _joined(gather_objects(sums))
+
+
+@torch.no_grad()
+def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Sums:
+    """What this rank's share of the test segments adds up to."""
+    config, clip = finetuned.config, finetuned.config.clip.for_test()
+    segments = read_segments(shards)
+    loader = LoaderConfig(
+        shards=str(shards), split=f"{split}:test", shuffle=False, seed=0, frame_px=clip.crop_px,
+        window_frames=max(int(segments["n_frames"].max()), config.clip.span_frames),
+        batch_size=max(1, config.data.batch_size // N_CLIPS),  # about as many clips at once as in a training step
+        num_threads=config.data.num_threads, rank=world.rank, world_size=world.size,
+    )  # fmt: skip
+    columns = read_info(shards).params.columns_per_frame
+    n_test = sum(json.loads(text or "{}").get(split) == "test" for text in segments["splits"])
+    sums: Sums = {}
+    done = 0
+    for square in SQUARES:
+        for batch in iterate_once(replace(loader, square=square), world.device):
+            clips = eval_clips(batch, clip, n_clips=N_CLIPS, speed=clip.eval_speed, columns_per_frame=columns)
+            with torch.autocast(world.device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
+                logits = finetuned.classifier(clips.video)
+            probabilities = logits.double().softmax(1).unflatten(0, (len(batch), N_CLIPS)).mean(1).cpu().numpy()
+            source = (batch.segment_id // SEGMENTS_PER_SOURCE_LIMIT).tolist()
+            _add(sums, zip(source, batch.label.tolist(), probabilities, strict=True))
+            done += len(batch)
+            progress(done * world.size, len(SQUARES) * n_test)
+    return sums
+
+
+def _add(sums: Sums, rows: Iterable[tuple[int, int, np.ndarray]]) -> None:
+    """Add up probabilities by video."""
+    for source, label, probabilities in rows:
+        before = sums[source][1] if source in sums else 0.0
+        sums[source] = (label, before + probabilities)
+
+
+def _joined(parts: Sequence[Any]) -> Predictions:
+    """Predictions from the sums of all ranks."""
+    sums: Sums = {}
+    for part in parts:
+        _add(sums, ((source, label, total) for source, (label, total) in part.items()))
+    sources = sorted(sums)
+    totals = np.stack([sums[source][1] for source in sources])
+    return Predictions(
+        source_index=np.array(sources, np.int64),
+        labels=np.array([sums[source][0] for source in sources], np.int64),
+        probabilities=totals / totals.sum(1, keepdims=True),
+    )

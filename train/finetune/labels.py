@@ -1,0 +1,39 @@
+"""Are there labels to learn from? Asked before the first step, with the remedy where there are none."""
+
+import json
+from pathlib import Path
+
+from preprocess.manifest import read_segments
+from train.errors import LabelError
+from train.subset import parse_split, read_info
+
+_RELABEL = "make the shards from a labelled data set (python -m preprocess shards --dataset ucf101 or hmdb51)"
+
+
+def refuse_unlabelled(shards: Path, split: str) -> None:
+    """Check that every segment of a part of a split has a picture and a label.
+
+    Args:
+        shards: folder of the data set.
+        split: such as "1:train".
+
+    Raises:
+        LabelError: they hold sound only, no segment is of that part, or some of it has no label.
+        LoaderError: there is no finished data set.
+    """
+    info = read_info(shards)
+    if info.params.media != "video":
+        raise LabelError(f"{shards} holds sound without pictures: name shards of a video data set")
+    segments = read_segments(shards)
+    name, part = parse_split(split)
+    chosen = segments[[json.loads(text or "{}").get(name) == part for text in segments["splits"]]]
+    if not (segments["label"] >= 0).any():
+        raise LabelError(f"{shards}: no segment has a label: {_RELABEL}")
+    if chosen.empty:
+        raise LabelError(
+            f"{shards} holds no segment of {split}: make the shards with the official lists (python -m preprocess shards "
+            "--splits), or name another split"
+        )
+    n_unlabelled = int((chosen["label"] < 0).sum())
+    if n_unlabelled:
+        raise LabelError(f"{shards}: {n_unlabelled} of {len(chosen)} segments of {split} have no label: {_RELABEL}")
