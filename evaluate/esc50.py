@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.errors import EvaluateError, SplitError
-from evaluate.results import Result, mean_over_splits
+from evaluate.outcomes import TOP_1, Outcomes, to_results
+from evaluate.results import Result
 from evaluate.videos import l2_normalise
 
 if TYPE_CHECKING:
     from store.reader import EmbeddingStore
 
 SVM, SVM_10 = "svm", "svm-esc10"
-TOP_1 = "top-1"
-CHANCE = "chance"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 ESC10 = frozenset({
     "dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter", "chainsaw", "rooster",
@@ -93,7 +92,7 @@ def load_recordings(store: "EmbeddingStore") -> Recordings:
 def evaluate(
     models: Mapping[str, Recordings], test: str = "esc50", *, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Result, ...]:
-    """Accuracy of every model on every fold, of all classes and of ESC-10's, then the means over folds.
+    """Accuracy of every model on every fold, of all classes and of ESC-10's, then chance and the means over folds.
 
     Args:
         models: name in the results -> its recordings.
@@ -103,7 +102,7 @@ def evaluate(
     Raises:
         SplitError: fewer than three folds, or a fold's training side has a single class.
     """
-    results: dict[tuple[object, ...], Result] = {}
+    outcomes = []
     for model, recordings in models.items():
         ten = recordings.take(np.isin(np.array(recordings.label_names, object), list(ESC10)))
         for task, some in ((SVM, recordings), (SVM_10, ten)):
@@ -111,14 +110,9 @@ def evaluate(
                 continue
             for fold in _folds(some):
                 progress(f"{model}, {task}, fold {fold}")
-                n = int((some.folds == fold).sum())
-                value, chance = fold_accuracy(some, fold), 1 / len(np.unique(some.labels))
-                for row in (
-                    Result(test, task, fold, "audio", model, TOP_1, value, n),
-                    Result(test, task, fold, "audio", CHANCE, TOP_1, chance, n),
-                ):
-                    results[row.identity] = row
-    return (*results.values(), *mean_over_splits(results.values()))
+                chance = 1 / len(np.unique(some.labels))
+                outcomes.append(Outcomes(test, task, fold, "audio", model, TOP_1, fold_hits(some, fold), chance))
+    return to_results(outcomes)
 
 
 def _folds(recordings: Recordings) -> tuple[int, ...]:
@@ -131,12 +125,13 @@ def _folds(recordings: Recordings) -> tuple[int, ...]:
     return there
 
 
-def fold_accuracy(recordings: Recordings, fold: int) -> float:
-    """Top-1 accuracy on a fold of an SVM that has seen the others, its cost chosen among them."""
+def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
+    """Tell which recordings of a fold an SVM names rightly that has seen the others, (n,) bool; cost chosen among them."""
     training = recordings.take(recordings.folds != fold)
     fitted = fit_svm(training, choose_cost(training))
     test = recordings.take(recordings.folds == fold)
-    return float(np.mean(fitted.predict(test) == test.labels))
+    hits: np.ndarray = fitted.predict(test) == test.labels
+    return hits
 
 
 def choose_cost(training: Recordings) -> float:
