@@ -69,8 +69,7 @@ def neighbourhood(videos: Videos, split: Split, modality: Modality, k: int = max
 
 def hits_at(neighbours: Neighbourhood, k: int) -> np.ndarray:
     """Tell which queries have a video of their class among the k nearest (all, where k exceeds them), (q,) bool."""
-    hits: np.ndarray = neighbours.hits[:, :k].any(axis=1)
-    return hits
+    return np.asarray(neighbours.hits[:, :k].any(axis=1))
 
 
 def recall_at(neighbours: Neighbourhood, k: int) -> float:
