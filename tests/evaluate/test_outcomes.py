@@ -15,9 +15,7 @@ def outcomes(hits, split=1, model="pretrained", metric="R@1", chance=0.1):
 def slow_interval(hits, resamples=1000, seed=3):
     """Queries drawn one by one with replacement within each split, then the mean over splits."""
     generator = np.random.default_rng(seed)
-    means = []
-    for _ in range(resamples):
-        means.append(np.mean([own[generator.integers(0, len(own), len(own))].mean() for own in hits]))
+    means = [np.mean([own[generator.integers(0, len(own), len(own))].mean() for own in hits]) for _ in range(resamples)]
     return tuple(np.percentile(means, (2.5, 97.5)))
 
 

@@ -119,10 +119,21 @@ def test_table_shows_means_in_per_cent_with_the_best_in_bold():
     console.print(table)
     text = console.export_text()
     rows = [line.split() for line in text.splitlines() if "video" in line]
-    assert [row[3] for row in rows] == ["pretrained", "raw", "chance"]
-    assert [row[5] for row in rows] == ["50.0", "25.0", "10.0"]
-    assert rows[0][6] == "(41–59)"
+    assert [row[1:3] for row in rows] == [["pretrained", "50.0"], ["raw", "25.0"], ["chance", "10.0"]]
+    assert rows[0][3] == "(41–59)"
     assert "90.0" not in text
+
+
+def test_table_is_whole_in_80_columns():
+    metrics = [("retrieval", f"R@{k}") for k in (1, 5, 10, 20, 50)] + [("knn", "top-1"), ("linear", "top-1")]
+    results = [
+        Result("t", task, None, "video", "pretrained", metric, 1.0, 3_783, 0.999, 1.0) for task, metric in metrics
+    ]
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(results_table(results, "t", RECOGNITION_TABLE))
+    text = console.export_text()
+    assert "…" not in text
+    assert text.count("(100–100)") == 2
 
 
 def test_models_stand_in_the_order_of_interest():
