@@ -64,14 +64,14 @@ def results_table(results: Sequence[Result], test: str, layout: Layout) -> Table
     splits = {r.split for r in shown if r.split is not None}
     table = Table(
         title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left",
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False,
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False,
     )  # fmt: skip
     table.add_column("modality", no_wrap=True)
     table.add_column("model", min_width=10)
     for column, title in layout.columns.items():
         # At 80 columns an interval goes under its number.
         table.add_column(title, justify="right", no_wrap=column not in layout.with_interval, min_width=4)
-    table.add_column("queries", justify="right", no_wrap=True)
+    table.add_column("asked", justify="right", no_wrap=True)
     for modality in (m for m in layout.modalities if any(r.modality == m for r in means)):
         models = model_order([r.model for r in means if r.modality == modality])
         rows = {model: layout.row(means, modality, model) for model in models}

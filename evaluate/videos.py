@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Modality = Literal["video", "audio", "joint"]
 Space = Literal["features", "projections"]
-PARTS: dict[str, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
+PARTS: dict[Modality, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
 MODALITY_ORDER: tuple[Modality, ...] = tuple(PARTS)
 
 _ROWS_PER_READ = 16_384

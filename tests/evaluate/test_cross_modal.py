@@ -43,13 +43,17 @@ def write_store(path, n_videos=6, n_clips=5):
     n = n_videos * n_clips
     video, clip = np.repeat(np.arange(n_videos), n_clips), np.tile(rng.permutation(n_clips), n_videos)
     vectors = rng.normal(size=(n, 16)).astype(np.float32)
+    has_audio = (video != 1) & ~((video == 2) & (clip < 2))
     rows = Rows(
         key=[f"{v:08d}-00000" for v in video], source=[f"v{v}" for v in video], label=video % 2,
         label_name=[f"class{v % 2}" for v in video], group=[""] * n,
         splits=[json.dumps({"1": "train" if v >= 4 else "test"}) for v in video],
         start_seconds=clip.astype(float), end_seconds=clip + 1.0, has_video=np.ones(n, bool),
-        has_audio=(video != 1) & ~((video == 2) & (clip < 2)),
-        vectors={"video/projections": vectors, "audio/projections": 2 * vectors, "video/features": -vectors},
+        has_audio=has_audio,
+        vectors={
+            "video/projections": vectors, "audio/projections": 2 * vectors * has_audio[:, None],
+            "video/features": -vectors,
+        },
     )  # fmt: skip
     write_part(path, rows, Provenance("x", {}, "y", "tiny", "pretrained"))
     return EmbeddingStore(path), video, clip, vectors
