@@ -62,7 +62,7 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
         assert best > 0.7 > 0.4 > raw
         assert chance == pytest.approx(1 / 6, abs=0.01)
         for task in ("knn", "linear"):
-            assert pick(results, task=task, split=None, modality=modality, model="pretrained").value > 0.8
+            assert pick(results, task=task, split=None, modality=modality, model="pretrained").value > 0.75
             assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
 
 
