@@ -2,6 +2,11 @@
 # Every target sets up what it needs; a second call does only what is stale. `make help` lists the targets.
 
 PYTHON ?= python3
+# eval-hmdb is eval-ucf with defaults of its own.
+ifeq ($(MAKECMDGOALS),eval-hmdb)
+RUN ?= runs/hmdb51
+DATASET ?= hmdb51
+endif
 RUN ?= runs/sample
 NAME := $(notdir $(patsubst %/,%,$(RUN)))
 DATA ?= data/$(NAME)
@@ -39,7 +44,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf eval-esc esc50 finetune ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 finetune ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +65,8 @@ shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 pretrain: $(RUN)/training.json ## Train PRESET on SHARDS in RUN; resumes
 
 eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a page in RUN
+
+eval-hmdb: $(RUN)/report/index.html ## The same on HMDB51: make eval-hmdb DATA=/videos/hmdb51
 
 eval-esc: ## ESC-50 from its recordings in DATA: strict, transductive and beside them what learnt nothing; resumes
 	$(MAKE) esc50 RUN=$(ESC_RUN) DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
@@ -131,7 +138,7 @@ $(RUN)/training.json: $(SHARDS)/dataset.json
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN) --shards $(SHARDS) $(SET)
 
 $(RUN)/results.json: $(RUN)/training.json
-	$(BIN)/python -m evaluate ucf101 --run $(RUN) --shards $(SHARDS)
+	$(BIN)/python -m evaluate $(DATASET) --run $(RUN) --shards $(SHARDS)
 
 $(RUN)/report/index.html: $(RUN)/results.json
 	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)

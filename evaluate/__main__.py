@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, esc50_scratch, finetune, publish, report, ucf101
+from evaluate.commands import ablate, embed, esc50, esc50_scratch, finetune, publish, recognition, report
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, ucf101, finetune, esc50, esc50_scratch, report, ablate, publish)
+COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, report, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -17,9 +17,11 @@ errors = Console(stderr=True)
 EPILOG = """\
 examples:
   python -m evaluate ucf101 --run runs/sample --shards shards/sample
-      embed what is missing, then retrieval and linear probe on the official splits;
-      numbers go to runs/sample/results.json
+      embed what is missing, then retrieval, kNN, linear probe and cross-modal retrieval on the
+      official splits; numbers go to runs/sample/results.json
   python -m evaluate ucf101 --run runs/sample --shards shards/sample --models pretrained,raw --no-probe
+  python -m evaluate hmdb51 --run runs/k400 --shards shards/hmdb51
+      the same on HMDB51, with encoders trained elsewhere
   python -m evaluate embed --run runs/sample --shards shards/archive --dataset archive --models pretrained
       embed any shard set: runs/sample/embeddings/archive.h5
   python -m evaluate finetune --run runs/sample --shards shards/sample

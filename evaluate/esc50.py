@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evaluate.errors import EvaluateError, SplitError
+from evaluate.outcomes import TOP_1, Outcomes, to_results
 from evaluate.probe import fit_probe
-from evaluate.results import Result, mean_over_splits
+from evaluate.results import Result
 from evaluate.videos import l2_normalise
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 SVM, SVM_10 = "svm", "svm-esc10"
 LOGISTIC = "logistic"
-TOP_1 = "top-1"
-CHANCE = "chance"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 ESC10 = frozenset({
     "dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter", "chainsaw", "rooster",
@@ -114,7 +113,7 @@ class Contestant:
 def evaluate(
     models: Mapping[str, Contestant], test: str = "esc50", *, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Result, ...]:
-    """Accuracy of every model on every fold, of all classes and of ESC-10's, then the means over folds.
+    """Accuracy of every model on every fold, of all classes and of ESC-10's, then chance and the means over folds.
 
     Args:
         models: name in the results -> what is judged.
@@ -124,7 +123,7 @@ def evaluate(
     Raises:
         SplitError: fewer than three folds, or a fold's training side has a single class.
     """
-    results: dict[tuple[object, ...], Result] = {}
+    outcomes = []
     for model, contestant in models.items():
         judge = contestant.judge
         for task, some in ((judge, contestant.recordings), (f"{judge}-esc10", of_esc10(contestant.recordings))):
@@ -134,14 +133,10 @@ def evaluate(
                 if contestant.folds and fold not in contestant.folds:
                     continue
                 progress(f"{model}, {task}, fold {fold}")
-                n = int((some.folds == fold).sum())
-                value, chance = _JUDGES[judge](some, fold), 1 / len(np.unique(some.labels))
-                for row in (
-                    Result(test, task, fold, "audio", model, TOP_1, value, n),
-                    Result(test, task, fold, "audio", CHANCE, TOP_1, chance, n),
-                ):
-                    results[row.identity] = row
-    return (*results.values(), *mean_over_splits(results.values()))
+                chance = 1 / len(np.unique(some.labels))
+                hits = _JUDGES[judge](some, fold)
+                outcomes.append(Outcomes(test, task, fold, "audio", model, TOP_1, hits, chance))
+    return to_results(outcomes)
 
 
 def of_esc10(recordings: Recordings) -> Recordings:
@@ -159,16 +154,17 @@ def _folds(recordings: Recordings) -> tuple[int, ...]:
     return there
 
 
-def fold_accuracy(recordings: Recordings, fold: int) -> float:
-    """Top-1 accuracy on a fold of an SVM that has seen the others, its cost chosen among them."""
+def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
+    """Tell which recordings of a fold an SVM names rightly that has seen the others, (n,) bool; cost chosen among them."""
     training = recordings.take(recordings.folds != fold)
     fitted = fit_svm(training, choose_cost(training))
     test = recordings.take(recordings.folds == fold)
-    return float(np.mean(fitted.predict(test) == test.labels))
+    hits: np.ndarray = fitted.predict(test) == test.labels
+    return hits
 
 
-def logistic_accuracy(recordings: Recordings, fold: int) -> float:
-    """Top-1 accuracy on a fold of a logistic regression that has seen the others, each feature scaled by these."""
+def logistic_hits(recordings: Recordings, fold: int) -> np.ndarray:
+    """Which of a fold's n recordings, (n,) bool, a logistic regression names that has seen the others, each feature scaled by these."""
     counts = np.bincount(recordings.owner, minlength=len(recordings.labels))
     total = np.zeros((len(counts), recordings.features.shape[1]))
     np.add.at(total, recordings.owner, recordings.features)
@@ -176,7 +172,8 @@ def logistic_accuracy(recordings: Recordings, fold: int) -> float:
     seen = recordings.folds != fold
     scaled = (features - features[seen].mean(axis=0)) / np.maximum(features[seen].std(axis=0), 1e-9)
     probe = fit_probe(scaled[seen], recordings.labels[seen], recordings.folds[seen].tolist())
-    return float(np.mean(probe.predict(scaled[~seen]) == recordings.labels[~seen]))
+    hits: np.ndarray = probe.predict(scaled[~seen]) == recordings.labels[~seen]
+    return hits
 
 
 def choose_cost(training: Recordings) -> float:
@@ -220,4 +217,4 @@ def fit_svm(recordings: Recordings, cost: float) -> Svm:
     return Svm(model.classes_.astype(np.int64), weights, bias)
 
 
-_JUDGES: dict[str, Callable[[Recordings, int], float]] = {SVM: fold_accuracy, LOGISTIC: logistic_accuracy}
+_JUDGES: dict[str, Callable[[Recordings, int], np.ndarray]] = {SVM: fold_hits, LOGISTIC: logistic_hits}

@@ -1,8 +1,9 @@
 """Numbers into the docs: results of a run to docs/results/NAME.json, and tables in Markdown from these files.
 
 A table stands between `<!-- table: NAME test=ucf101 split=1 -->` and `<!-- end table -->` and is written anew from the
-file; `split=mean` asks for the mean over splits. An ablation, its tables and docs/figures/NAME.svg, stands between
-`<!-- ablation: NAME -->` and `<!-- end ablation -->`. Nobody types a number.
+file; `split=mean` asks for the mean over splits, ` task=cross-modal` after the split for cross-modal retrieval. An
+ablation, its tables and docs/figures/NAME.svg, stands between `<!-- ablation: NAME -->` and `<!-- end ablation -->`.
+Nobody types a number.
 """
 
 import json
@@ -11,21 +12,27 @@ import platform
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evaluate.ablation.figure import write_figure
 from evaluate.ablation.tables import ablation_markdown
+from evaluate.cross_modal import CROSS_MODAL
 from evaluate.errors import AblationError, ResultsError
-from evaluate.results import MODALITIES, RESULTS_NAME, Result, read_header, read_results, write_results
-from evaluate.table import COLUMNS, model_order
+from evaluate.results import RESULTS_NAME, Result, read_header, read_results, write_results
+from evaluate.table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, Layout, model_order
 
 RESULTS_DIR = Path("docs/results")
 FIGURES_DIR = Path("docs/figures")
 _TABLE = re.compile(
-    r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+) -->\n).*?(<!-- end table -->)", re.DOTALL
+    r"(<!-- table: (?P<name>\S+) test=(?P<test>\S+) split=(?P<split>\S+)(?P<more> task=(?P<task>\S+))? -->\n).*?"
+    r"(?P<end><!-- end table -->)",
+    re.DOTALL,
 )
+LAYOUTS = {None: RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE}
+"""Tables by the marker's task."""
 _ABLATION = re.compile(r"(<!-- ablation: (?P<name>\S+) -->\n).*?(<!-- end ablation -->)", re.DOTALL)
 
 
@@ -103,10 +110,16 @@ def fill_tables(page: Path, root: Path) -> int:
         path = root / RESULTS_DIR / f"{match['name']}.json"
         results = read_results(path)
         split = None if match["split"] == "mean" else int(match["split"])
-        rows = [r for r in results if r.test == match["test"] and r.split == split]
+        asked = f"{match['test']}, split {match['split']}{match['more'] or ''}"
+        if match["task"] not in LAYOUTS:
+            raise ResultsError(path, f"is asked by {page} for {asked}: there is no such table")
+        layout = LAYOUTS[match["task"]]
+        rows = [
+            r for r in results if r.test == match["test"] and r.split == split and (r.task, r.metric) in layout.columns
+        ]
         if not rows:
-            raise ResultsError(path, f"has nothing for {match['test']}, split {match['split']} (asked by {page})")
-        return f"{match[1]}\n{markdown_table(rows)}\n{_source(path, page)}\n\n{match[5]}"
+            raise ResultsError(path, f"has nothing for {asked} (asked by {page})")
+        return f"{match[1]}\n{markdown_table(rows, layout)}\n{_source(path, page)}\n\n{match['end']}"
 
     def ablation(match: re.Match[str]) -> str:
         path = root / RESULTS_DIR / f"{match['name']}.json"
@@ -123,20 +136,19 @@ def fill_tables(page: Path, root: Path) -> int:
     return n_tables + n_ablations
 
 
-def markdown_table(results: Sequence[Result]) -> str:
-    """Rows = modality and model, columns = R@k and linear top-1, per cent."""
-    values = {(r.modality, r.model, (r.task, r.metric)): r for r in results}
-    names = ["linear" if task == "linear" else metric for task, metric in COLUMNS]
+def markdown_table(results: Sequence[Result], layout: Layout) -> str:
+    """Rows = modality and model, columns = those of the layout, per cent; columns that nobody measured are left out."""
+    measured = {(r.task, r.metric) for r in results}
+    shown = replace(layout, columns={key: title for key, title in layout.columns.items() if key in measured})
     lines = [
-        f"| modality | model | {' | '.join(names)} | videos asked |",
-        "|---|---" + "|---:" * (len(COLUMNS) + 1) + "|",
+        f"| modality | model | {' | '.join(shown.columns.values())} | videos asked |",
+        "|---|---" + "|---:" * (len(shown.columns) + 1) + "|",
     ]
-    for modality in MODALITIES:
+    for modality in shown.modalities:
         for model in model_order([r.model for r in results if r.modality == modality]):
-            row = [values.get((modality, model, column)) for column in COLUMNS]
-            cells = [f"{100 * r.value:.1f}" if r else "-" for r in row]
+            row = shown.row(results, modality, model)
             n = max((r.n for r in row if r), default=0)
-            lines.append(f"| {modality} | {model} | {' | '.join(cells)} | {n} |")
+            lines.append(f"| {modality} | {model} | {' | '.join(shown.texts(row))} | {n} |")
     return "\n".join(lines)
 
 

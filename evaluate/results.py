@@ -1,10 +1,11 @@
 """results.json: a list of records, one number each, shared by every test, table and report.
 
     {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
-     "metric": "R@1", "value": 0.41, "n": 300}
+     "metric": "R@1", "value": 0.41, "n": 300, "low": 0.36, "high": 0.46}
 
-Values are fractions. `split` is null for the mean over splits, and `n` then counts the queries of all of them.
-All fields but `value` and `n` are a record's identity: a newer record takes the place of an older one.
+Values are fractions. `split` is null for the mean over splits, and `n` then counts the queries of all of them. `low`
+and `high` are a 95 % interval (evaluate.outcomes), null where there is none; lists made before there were any lack both.
+All fields from `test` to `metric` are a record's identity: a newer record takes the place of an older one.
 A list that is published may begin with one `{"header": {...}}` record (command, date, machine); readers pass it over.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from evaluate.errors import ResultsError
 from store.atomic import replacing
 
-MODALITIES = ("video", "audio", "joint")
+MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
 RESULTS_NAME = "results.json"
 
 Identity = tuple[str, str, int | None, str, str, str]
@@ -32,11 +33,12 @@ class Result:
         test: dataset that was tested on, such as "ucf101".
         task: "retrieval", "linear", ...
         split: number of the split; None for the mean over splits.
-        modality: "video", "audio" or "joint".
+        modality: "video", "audio", "joint"; "audio-to-video" and "video-to-audio", which sounds or pictures ask.
         model: "pretrained", "untrained", "raw", "chance", ...
         metric: "R@1", "top-1", ...
         value: a fraction, 0 to 1.
         n: queries or test videos behind the value.
+        low, high: ends of the 95 % interval of the value; None, both, where none was computed.
 
     Raises:
         ValueError: a field has the wrong type or range.
@@ -50,6 +52,8 @@ class Result:
     metric: str
     value: float
     n: int
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("test", "task", "modality", "model", "metric"):
@@ -62,8 +66,10 @@ class Result:
             raise ValueError(f"split must be a whole number or null, not {self.split!r}")
         if not _is_whole(self.n) or self.n < 0:
             raise ValueError(f"n must be a whole number from 0 up, not {self.n!r}")
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not math.isfinite(self.value):
+        if not _is_finite(self.value):
             raise ValueError(f"value must be a finite number, not {self.value!r}")
+        if (self.low, self.high) != (None, None) and not (_is_finite(self.low) and _is_finite(self.high)):
+            raise ValueError(f"low and high must be finite numbers or both null, not {self.low!r} and {self.high!r}")
 
     @property
     def identity(self) -> Identity:
@@ -75,7 +81,12 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 FIELD_NAMES = tuple(field.name for field in fields(Result))
+_OPTIONAL = {"low", "high"}
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
@@ -118,7 +129,7 @@ def _is_header(record: Any) -> bool:
 
 
 def _parse(path: Path, number: int, record: Any) -> Result:
-    if not isinstance(record, dict) or set(record) != set(FIELD_NAMES):
+    if not isinstance(record, dict) or set(record) | _OPTIONAL != set(FIELD_NAMES):
         raise ResultsError(path, f"record {number} must have exactly the fields {', '.join(FIELD_NAMES)}")
     try:
         return Result(**record)
@@ -163,19 +174,3 @@ def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:
     merged = merge_results(read_results(path), new)
     write_results(path, merged)
     return merged
-
-
-def mean_over_splits(results: Iterable[Result]) -> tuple[Result, ...]:
-    """One record with `split` None for every group of records that differ in the split alone.
-
-    The value is the plain mean over splits, as UCF101's protocol has it; `n` is the sum.
-    """
-    groups: dict[Identity, list[Result]] = {}
-    for result in results:
-        if result.split is not None:
-            identity = (result.test, result.task, None, result.modality, result.model, result.metric)
-            groups.setdefault(identity, []).append(result)
-    return tuple(
-        Result(*identity, value=sum(r.value for r in members) / len(members), n=sum(r.n for r in members))
-        for identity, members in groups.items()
-    )

@@ -67,14 +67,19 @@ def neighbourhood(videos: Videos, split: Split, modality: Modality, k: int = max
     )
 
 
+def hits_at(neighbours: Neighbourhood, k: int) -> np.ndarray:
+    """Tell which queries have a video of their class among the k nearest (all, where k exceeds them), (q,) bool."""
+    return np.asarray(neighbours.hits[:, :k].any(axis=1))
+
+
 def recall_at(neighbours: Neighbourhood, k: int) -> float:
-    """Share of queries with a video of their class among the k nearest (among all, where k exceeds them)."""
-    return float(neighbours.hits[:, :k].any(axis=1).mean())
+    """R@k: the share of `hits_at`."""
+    return float(hits_at(neighbours, k).mean())
 
 
 def per_class_recall(neighbours: Neighbourhood, k: int = 1) -> dict[int, tuple[float, int]]:
     """R@k of every label that queries: label -> (recall, number of queries), by label."""
-    found = neighbours.hits[:, :k].any(axis=1)
+    found = hits_at(neighbours, k)
     labels, which, counts = np.unique(neighbours.query_labels, return_inverse=True, return_counts=True)
     right = np.bincount(which, weights=found, minlength=len(labels))
     return {int(label): (float(r / n), int(n)) for label, r, n in zip(labels, right, counts, strict=True)}

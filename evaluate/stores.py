@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from evaluate.cross_modal import load_counterparts
 from evaluate.encode import ModelName
 from evaluate.errors import EvaluateError
 from evaluate.videos import Videos, load_videos
@@ -32,3 +33,13 @@ def load_models(stores: Mapping[ModelName, Path], *, projections: bool = False) 
             if projections and any(vector.endswith("/projections") for vector in store.vector_names):
                 models[f"{name}-projections"] = load_videos(store, "projections")
     return models
+
+
+def load_shared(stores: Mapping[ModelName, Path]) -> dict[str, Videos]:
+    """Read the counterparts (evaluate.cross_modal) of every store whose model puts picture and sound in one space."""
+    shared: dict[str, Videos] = {}
+    for name, path in stores.items():
+        with EmbeddingStore(path) as store:
+            if {"video/projections", "audio/projections"} <= set(store.vector_names):
+                shared[name] = load_counterparts(store)
+    return shared

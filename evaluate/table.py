@@ -1,44 +1,100 @@
 """The results of a test as a table for the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 
-from evaluate.results import MODALITIES, Result
+from evaluate.cross_modal import CROSS_MODAL, CROSS_RECALL_AT, DIRECTIONS
+from evaluate.results import Result
 from evaluate.retrieval import RECALL_AT
+from evaluate.videos import MODALITY_ORDER
 
-COLUMNS = (*(("retrieval", f"R@{k}") for k in RECALL_AT), ("linear", "top-1"))
 _LAST = ("raw", "chance")
 
 
-def results_table(results: Sequence[Result], test: str) -> Table:
-    """Rows = modality and model, columns = R@k and linear top-1 in per cent, mean over splits; the best is bold.
+@dataclass(frozen=True)
+class Layout:
+    """What a table shows.
+
+    Attributes:
+        modalities: of its rows, in order.
+        columns: (task, metric) -> title, in order.
+        with_interval: columns that show their interval too; in all of them it would be too wide for a page.
+    """
+
+    modalities: tuple[str, ...]
+    columns: dict[tuple[str, str], str]
+    with_interval: frozenset[tuple[str, str]]
+
+    def texts(self, row: "Sequence[Result | None]") -> list[str]:
+        """Return the text of each cell of a row."""
+        return [
+            cell_text(result, with_interval=column in self.with_interval)
+            for column, result in zip(self.columns, row, strict=True)
+        ]
+
+    def row(self, results: Sequence[Result], modality: str, model: str) -> list[Result | None]:
+        """Return the record of each column, None where nothing was measured."""
+        found = {(r.task, r.metric): r for r in results if (r.modality, r.model) == (modality, model)}
+        return [found.get(column) for column in self.columns]
+
+
+RECOGNITION_TABLE = Layout(
+    MODALITY_ORDER,
+    {**{("retrieval", f"R@{k}"): f"R@{k}" for k in RECALL_AT}, ("knn", "top-1"): "kNN", ("linear", "top-1"): "linear"},
+    frozenset({("retrieval", "R@1"), ("linear", "top-1")}),
+)
+CROSS_MODAL_TABLE = Layout(
+    DIRECTIONS, {(CROSS_MODAL, f"R@{k}"): f"R@{k}" for k in CROSS_RECALL_AT}, frozenset({(CROSS_MODAL, "R@1")})
+)
+
+
+def results_table(results: Sequence[Result], test: str, layout: Layout) -> Table:
+    """Rows = modality and model, columns = those of the layout in per cent, mean over splits; the best is bold.
 
     Args:
         results: records of any tests; only the means of `test` are shown.
         test: the dataset.
+        layout: rows and columns.
     """
-    means = [r for r in results if r.test == test and r.split is None and _column(r) in COLUMNS]
-    splits = {r.split for r in results if r.test == test and r.split is not None}
-    values = {(r.modality, r.model, _column(r)): r for r in means}
-    table = Table(title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left")
-    for name in ("modality", "model"):
-        table.add_column(name, no_wrap=True, min_width=10)
-    for task, metric in COLUMNS:
-        table.add_column("linear" if task == "linear" else metric, justify="right")
-    table.add_column("queries", justify="right")
-    for modality in (m for m in MODALITIES if any(r.modality == m for r in means)):
+    shown = [r for r in results if r.test == test and (r.task, r.metric) in layout.columns]
+    means = [r for r in shown if r.split is None]
+    splits = {r.split for r in shown if r.split is not None}
+    table = Table(
+        title=f"{test}: mean over {len(splits)} splits, per cent", title_justify="left",
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False,
+    )  # fmt: skip
+    table.add_column("modality", no_wrap=True)
+    table.add_column("model", min_width=10)
+    for column, title in layout.columns.items():
+        # At 80 columns an interval goes under its number.
+        table.add_column(title, justify="right", no_wrap=column not in layout.with_interval, min_width=4)
+    table.add_column("asked", justify="right", no_wrap=True)
+    for modality in (m for m in layout.modalities if any(r.modality == m for r in means)):
         models = model_order([r.model for r in means if r.modality == modality])
-        for model in models:
-            row = [values.get((modality, model, column)) for column in COLUMNS]
-            best = [
-                max((r.value for r in means if r.modality == modality and _column(r) == c), default=0.0)
-                for c in COLUMNS
-            ]
-            cells = [_cell(value, top) for value, top in zip(row, best, strict=True)]
-            n = max((value.n for value in row if value is not None), default=0)
+        rows = {model: layout.row(means, modality, model) for model in models}
+        best = [max((r.value for r in column if r), default=0.0) for column in zip(*rows.values(), strict=True)]
+        for model, row in rows.items():
+            cells = [_bold(*cell) for cell in zip(layout.texts(row), row, best, strict=True)]
+            n = max((r.n for r in row if r), default=0)
             table.add_row(modality, model, *cells, f"{n:,}", end_section=model == models[-1])
     return table
+
+
+def cell_text(result: Result | None, *, with_interval: bool) -> str:
+    """Such as "61.2", or "61.2 (54–68)" with the ends of the interval, per cent; "-" where nothing was measured."""
+    if result is None:
+        return "-"
+    text = f"{100 * result.value:.1f}"
+    if not with_interval or result.low is None or result.high is None:
+        return text
+    return f"{text} ({100 * result.low:.0f}–{100 * result.high:.0f})"
+
+
+def _bold(text: str, result: Result | None, best: float) -> str:
+    return f"[bold]{text}[/bold]" if result and result.value >= best else text
 
 
 def folds_table(results: Sequence[Result], test: str) -> Table:
@@ -50,7 +106,7 @@ def folds_table(results: Sequence[Result], test: str) -> Table:
     """
     rows = [r for r in results if r.test == test and r.metric == "top-1"]
     folds = sorted({r.split for r in rows if r.split is not None})
-    values = {(r.model, r.task, r.split): r.value for r in rows}
+    found = {(r.model, r.task, r.split): r for r in rows}
     tasks = list(dict.fromkeys(r.task for r in rows))
     table = Table(title=f"{test}: top-1 over {len(folds)} folds, per cent", title_justify="left")
     for name in ("task", "model", "mean", *(f"fold {fold}" for fold in folds)):
@@ -58,21 +114,9 @@ def folds_table(results: Sequence[Result], test: str) -> Table:
     for task in tasks:
         models = model_order([r.model for r in rows if r.task == task])
         for model in models:
-            found = [values.get((model, task, fold)) for fold in (None, *folds)]
-            cells = ["-" if value is None else f"{100 * value:.1f}" for value in found]
+            cells = [cell_text(found.get((model, task, fold)), with_interval=fold is None) for fold in (None, *folds)]
             table.add_row(task, model, *cells, end_section=model == models[-1])
     return table
-
-
-def _column(result: Result) -> tuple[str, str]:
-    return (result.task, result.metric)
-
-
-def _cell(result: Result | None, best: float) -> str:
-    if result is None:
-        return "-"
-    text = f"{100 * result.value:.1f}"
-    return f"[bold]{text}[/bold]" if result.value >= best else text
 
 
 def model_order(models: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ sound, a ranking by that alone tells classes apart.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,11 +19,14 @@ import numpy as np
 from evaluate.errors import EvaluateError, GroupLeakError, SplitError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from store.reader import EmbeddingStore
 
 Modality = Literal["video", "audio", "joint"]
 Space = Literal["features", "projections"]
-PARTS: dict[str, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
+PARTS: dict[Modality, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
+MODALITY_ORDER: tuple[Modality, ...] = tuple(PARTS)
 
 _ROWS_PER_READ = 16_384
 
@@ -104,8 +107,18 @@ def l2_normalise(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0).astype(np.float32)
 
 
-def load_videos(store: "EmbeddingStore", space: Space = "features") -> Videos:
+def load_videos(
+    store: "EmbeddingStore",
+    space: Space = "features",
+    choose: "Callable[[pd.DataFrame], np.ndarray] | None" = None,
+) -> Videos:
     """Average the clips of every labelled source of a store. Reads a block of rows at a time.
+
+    Args:
+        store: what the encoders made.
+        space: which of their vectors.
+        choose: tells, given the store's columns, which rows are averaged, (rows,) bool; None for all. A source
+            without such a row is there, but lacks every modality.
 
     Raises:
         EvaluateError: nothing in the store has a label, or it has no vectors of this space.
@@ -117,6 +130,8 @@ def load_videos(store: "EmbeddingStore", space: Space = "features") -> Videos:
     first = labelled.drop_duplicates("source", keep="first")
     number = {source: index for index, source in enumerate(first["source"])}
     video_of_row = frame["source"].map(number).fillna(-1).to_numpy(np.int64)  # (rows,), -1: unlabelled
+    if choose is not None:
+        video_of_row = np.where(choose(frame), video_of_row, -1)
     parts = {
         modality: _average(
             store, f"{modality}/{space}", video_of_row, frame[f"has_{modality}"].to_numpy(bool), len(first)

@@ -22,16 +22,21 @@ _TRAINING_KEYS = {"steps", "encoder_sha256", "segments", "device", "torch"}
 
 @checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class ResultRecord:
-    """One record of results.json: `value` is a fraction, `split` null for the mean over splits, `n` what was asked."""
+    """One record of results.json: `value` is a fraction, `split` null for the mean over splits, `n` what was asked.
+
+    `low` and `high` are its interval, where it has one.
+    """
 
     test: _Word
     task: _Word
     split: int | None
-    modality: Literal["video", "audio", "joint"]
+    modality: Literal["video", "audio", "joint", "audio-to-video", "video-to-audio"]
     model: _Word
     metric: _Word
     value: Annotated[float, Field(allow_inf_nan=False)]
     n: Annotated[int, Field(ge=0)]
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def aggregate(measured: Iterable[Measured]) -> tuple[Result, ...]:
 
 def _over_seeds(by_seed: Mapping[int, Result]) -> list[Result]:
     values = [by_seed[seed].value for seed in sorted(by_seed)]
-    first = by_seed[min(by_seed)]
+    # One run's interval is over test videos: it says nothing about the mean over seeds.
+    first = replace(by_seed[min(by_seed)], low=None, high=None)
     results = [replace(first, value=statistics.fmean(values))]
     if len(values) > 1:
         results.append(replace(first, metric=f"{first.metric}{_SD}", value=statistics.stdev(values), n=len(values)))

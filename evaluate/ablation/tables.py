@@ -10,7 +10,8 @@ from evaluate.ablation.aggregate import Cell, Column, read_cells
 from evaluate.ablation.comparison import Comparison, compare
 from evaluate.ablation.temporal import ACCURACY, TASKS
 from evaluate.pairs import METRIC, TASK
-from evaluate.results import MODALITIES, Result
+from evaluate.results import Result
+from evaluate.videos import MODALITY_ORDER
 
 Cells = Mapping[str, Mapping[Column, Cell]]
 
@@ -24,13 +25,13 @@ class TableSpec:
 
 
 def _pairs(*differences: str) -> tuple[tuple[str, Column], ...]:
-    return tuple((f"{m} {d}", (f"{TASK}{d}", m, METRIC)) for d in differences for m in MODALITIES)
+    return tuple((f"{m} {d}", (f"{TASK}{d}", m, METRIC)) for d in differences for m in MODALITY_ORDER)
 
 
 MAIN = TableSpec(
     "Retrieval, linear probe, and R@1 within pairs of classes that are each other reversed (time)",
     (
-        *((f"{modality} R@1", ("retrieval", modality, "R@1")) for modality in MODALITIES),
+        *((f"{modality} R@1", ("retrieval", modality, "R@1")) for modality in MODALITY_ORDER),
         ("joint linear", ("linear", "joint", "top-1")),
         *_pairs("time"),
     ),

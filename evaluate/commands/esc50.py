@@ -28,7 +28,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _esc50(arguments: argparse.Namespace) -> None:
     from evaluate.esc50 import evaluate
     from evaluate.esc50_runs import contestants
-    from evaluate.results import RESULTS_NAME, Result, mean_over_splits, merge_results, update_results
+    from evaluate.outcomes import mean_over_splits
+    from evaluate.results import RESULTS_NAME, Result, merge_results, update_results
     from evaluate.table import folds_table
     from train.checkpoint import LAST_NAME
 

@@ -27,7 +27,8 @@ def _scratch(arguments: argparse.Namespace) -> None:
 
     from evaluate.esc50_runs import FOLDS
     from evaluate.esc50_scratch import SCRATCH, ScratchOptions, accuracy_on_fold, settings, train_fold
-    from evaluate.results import RESULTS_NAME, Result, mean_over_splits, read_results, update_results
+    from evaluate.outcomes import mean_over_splits
+    from evaluate.results import RESULTS_NAME, Result, read_results, update_results
     from evaluate.table import folds_table
     from train.checkpoint import LAST_NAME
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
-from evaluate.results import Result, mean_over_splits, merge_results
+from evaluate.outcomes import mean_over_splits
+from evaluate.results import Result, merge_results
 from evaluate.videos import refuse_leak
 from preprocess.manifest import read_segments, read_sources
 from train.checkpoint import LoadedEncoders

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluate.coverage import pretraining_note
 from evaluate.errors import EvaluateError
 from evaluate.report.classes import build_confusion, class_bars
 from evaluate.report.curves import build_curves, load_log
@@ -16,7 +17,6 @@ from evaluate.report.provenance import collect, read_config, setting
 from evaluate.report.tables import build_tables
 from evaluate.report.template import render
 from evaluate.results import RESULTS_NAME, read_results
-from evaluate.ucf101 import pretraining_note
 from store.atomic import replacing
 from train.runlog import LOG_NAME
 

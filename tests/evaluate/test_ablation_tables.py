@@ -272,3 +272,11 @@ def test_an_older_record_of_a_seed_does_not_count_twice():
     again = replace(runs[0], results=tuple(replace(r, value=0.0) for r in runs[0].results))
     cells = read_cells(aggregate([again, *runs]))
     assert cells["whole"][COLUMNS[0]].by_seed[0] == value_of(runs[0], "pretrained", COLUMNS[0])
+
+
+def test_a_mean_over_seeds_has_no_interval_of_one_run():
+    runs = [
+        Measured("whole", seed, (Result("t", "linear", 1, "video", "pretrained", "top-1", 0.5, 9, 0.4, 0.6),))
+        for seed in (0, 1)
+    ]
+    assert all((r.low, r.high) == (None, None) for r in aggregate(runs) if " seed " not in r.metric)

@@ -108,9 +108,14 @@ def test_encoders_are_forced_into_eval_mode(run_folder, batch):
     encoder = NetworkEncoder(loaded, "pretrained")
     assert not any(module.training for module in loaded.encoders.modules())
     clips = cut(batch, load_run(run_folder / "checkpoints" / LAST_NAME, ("raw",)))
-    vectors = encoder.encode_video(clips.video)["features"]
-    assert vectors.is_inference()
-    assert not vectors.requires_grad
+    video, audio = encoder.encode_video(clips.video), encoder.encode_audio(clips.audio)
+    for vectors in (*video.values(), *audio.values()):
+        assert vectors.is_inference()
+        assert not vectors.requires_grad
+    # what is stored is the space that picture and sound share, not that of pictures among themselves
+    assert torch.equal(video["projections"], loaded.encoders.project_video(video["features"]))
+    assert torch.equal(audio["projections"], loaded.encoders.project_audio(audio["features"]))
+    assert any("running_mean" in name for name in before)
     for name, value in loaded.encoders.state_dict().items():
         assert torch.equal(before[name], value), name
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.svm import LinearSVC
 
 from evaluate.probe import C_GRID, fit_probe, group_folds
 from evaluate.videos import l2_normalise
@@ -31,6 +33,25 @@ def test_agrees_with_plain_logistic_regression_at_the_same_c(n_classes, dim, c):
     assert accuracy == pytest.approx((predicted == labels[test]).mean(), abs=0.005)
     assert (probe.predict(features[test]) == predicted).mean() > 0.99
     assert probe.c == c
+
+
+@pytest.mark.parametrize("kind", ["logistic", "svm"])
+def test_swept_as_a_whole_it_is_within_half_a_point_of_scikit_learn(kind):
+    """Its own cross-validated search over the same features, folds by group and a grid of as many powers of ten."""
+    rng = np.random.default_rng(11)
+    means = 2.8 * rng.normal(size=(6, 24)) / np.sqrt(12)
+    labels = np.arange(4_600) % 6
+    features = l2_normalise(4 + means[labels] + rng.normal(size=(4_600, 24)))
+    train, test, groups = np.arange(1_000), np.arange(1_000, 4_600), np.arange(1_000) // 12
+    square = ((features[train] - features[train].mean(axis=0)) ** 2).sum(axis=1).mean()
+    model = LogisticRegression(max_iter=2_000) if kind == "logistic" else LinearSVC(random_state=0, dual=False)
+    # C counts squared lengths: the probe scales features by itself, scikit-learn takes them as they are.
+    grid = {"C": np.array(C_GRID) / square / (1 if kind == "logistic" else 10)}
+    search = GridSearchCV(model, grid, cv=StratifiedGroupKFold(3)).fit(features[train], labels[train], groups=groups)
+    wanted = search.score(features[test], labels[test])
+    probe = fit_probe(features[train], labels[train], groups.tolist())
+    assert 0.6 < wanted < 0.999
+    assert np.mean(probe.predict(features[test]) == labels[test]) == pytest.approx(wanted, abs=0.005)
 
 
 def test_features_that_tell_nothing_are_guessed_and_perfect_ones_learnt():

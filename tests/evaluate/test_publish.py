@@ -13,9 +13,12 @@ PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end tab
 
 def results():
     return [
-        Result("ucf101", "retrieval", 1, "video", model, "R@1", value, 20)
-        for model, value in (("raw", 0.1), ("pretrained", 0.512))
-    ] + [Result("ucf101", "linear", None, "video", "pretrained", "top-1", 0.9, 60)]
+        Result("ucf101", "retrieval", 1, "video", model, metric, value, 20, value - 0.1, value + 0.1)
+        for model, metric, value in (("raw", "R@1", 0.1), ("pretrained", "R@1", 0.512), ("pretrained", "R@5", 0.8))
+    ] + [
+        Result("ucf101", "cross-modal", 1, "audio-to-video", "pretrained", "R@1", 0.3, 8),
+        Result("ucf101", "linear", None, "video", "pretrained", "top-1", 0.9, 60),
+    ]
 
 
 @pytest.fixture
@@ -33,7 +36,10 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     page.write_text(PAGE)
     assert fill_tables(page, tmp_path) == 1
     text = page.read_text()
-    assert "| video | pretrained | 51.2 | - | - | - | - | - | 20 |" in text
+    assert "| modality | model | R@1 | R@5 | videos asked |" in text
+    assert "| video | pretrained | 51.2 (41–61) | 80.0 | 20 |" in text
+    assert "| video | raw | 10.0 (0–20) | - | 20 |" in text
+    assert "audio-to-video" not in text
     assert text.index("pretrained") < text.index("raw")
     assert "`make demo`, 7 steps in 3 s" in text
     assert "(results/demo.json)" in text
@@ -43,6 +49,18 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     again = page.read_text()
     fill_tables(page, tmp_path)
     assert page.read_text() == again
+
+
+def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE.replace("split=1", "split=1 task=cross-modal"))
+    assert fill_tables(page, tmp_path) == 1
+    assert "| audio-to-video | pretrained | 30.0 | 8 |" in page.read_text()
+    assert "| video |" not in page.read_text()
+    page.write_text(PAGE.replace("split=1", "split=1 task=guessed"))
+    with pytest.raises(ResultsError, match="no such table"):
+        fill_tables(page, tmp_path)
 
 
 def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluate.errors import ResultsError
-from evaluate.results import Result, mean_over_splits, merge_results, read_results, update_results, write_results
+from evaluate.results import Result, merge_results, read_results, update_results, write_results
 from store.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +29,25 @@ def test_records_have_exactly_the_agreed_fields(tmp_path):
     (record,) = json.loads((tmp_path / "results.json").read_text())
     assert record == {
         "test": "ucf101", "task": "retrieval", "split": None, "modality": "video", "model": "pretrained",
-        "metric": "R@1", "value": 0.5, "n": 10,
+        "metric": "R@1", "value": 0.5, "n": 10, "low": None, "high": None,
     }  # fmt: skip
+
+
+def test_intervals_are_kept_and_lists_from_before_there_were_any_are_read(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1, low=0.25, high=0.75)])
+    assert read_results(path) == (make(1, low=0.25, high=0.75),)
+    (record,) = json.loads(path.read_text())
+    path.write_text(json.dumps([{k: v for k, v in record.items() if k not in {"low", "high"}}]))
+    assert read_results(path) == (make(1),)
+    for published in sorted((ROOT / "docs/results").glob("*.json")):
+        assert read_results(published)
+
+
+@pytest.mark.parametrize("ends", [{"low": 0.1}, {"high": 0.1}, {"low": float("nan"), "high": 1.0}])
+def test_an_interval_has_two_finite_ends(ends):
+    with pytest.raises(ValueError, match="low and high"):
+        make(**ends)
 
 
 def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path):
@@ -60,17 +77,6 @@ def test_header_of_a_published_list_is_passed_over(tmp_path):
     write_results(tmp_path / "demo.json", [make(1)], header={"command": "make demo", "commit": "abc"})
     assert json.loads((tmp_path / "demo.json").read_text())[0]["header"]["command"] == "make demo"
     assert read_results(tmp_path / "demo.json") == (make(1),)
-
-
-def test_mean_over_splits_is_the_plain_mean_and_counts_all_queries():
-    results = [
-        make(1, value=0.2, n=10),
-        make(2, value=0.4, n=20),
-        make(3, value=0.9, n=30),
-        make(1, "raw", value=0.1, n=10),
-    ]
-    assert mean_over_splits(results) == (make(None, value=0.5, n=60), make(None, "raw", value=0.1, n=10))
-    assert mean_over_splits([make(None, value=0.5, n=60)]) == ()
 
 
 @pytest.mark.parametrize(

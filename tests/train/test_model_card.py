@@ -85,9 +85,11 @@ def test_projections_that_no_term_trained_are_named(run):
 def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded(run):
     records = [
         {"header": {"command": "make demo"}},
-        record("pretrained", "R@1", 0.5, 1), record("pretrained", "R@1", 0.25, 2), record("pretrained", "R@1", 0.375),
+        record("pretrained", "R@1", 0.5, 1), record("pretrained", "R@1", 0.25, 2),
+        record("pretrained", "R@1", 0.375) | {"low": 0.3, "high": 0.45},
         record("pretrained", "top-1", 0.4567, task="linear"), record("chance", "R@1", 1 / 14),
         record("pretrained", "R@1", 0.9, 3, test="hmdb51", n=7),
+        record("pretrained", "R@1", 0.2, 3, test="hmdb51", n=7, task="cross-modal") | {"modality": "audio-to-video"},
     ]  # fmt: skip
     (run / "results.json").write_text(json.dumps(records))
     said = card(run)
@@ -96,7 +98,8 @@ def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded
     assert "| video | pretrained | 37.5 | 45.7 | 40 |" in said
     assert "| video | chance | 7.1 | - | 40 |" in said
     assert "hmdb51, split 3:" in said
-    assert "| video | pretrained | 90.0 | 7 |" in said
+    assert "| video | pretrained | 90.0 | - | 7 |" in said
+    assert "| audio-to-video | pretrained | - | 20.0 | 7 |" in said
     assert "50.0" not in re.sub(r"(?s).*## Results", "", said), "a split is not shown beside its mean"
     assert "Nothing beyond the tables above was measured" in said
 

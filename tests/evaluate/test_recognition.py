@@ -7,10 +7,12 @@ import pytest
 from rich.console import Console
 
 from evaluate.__main__ import main
+from evaluate.coverage import coverage, pretraining_note
 from evaluate.errors import SplitError
+from evaluate.official import OFFICIAL
+from evaluate.recognition import evaluate
 from evaluate.results import Result, read_results, write_results
-from evaluate.table import model_order, results_table
-from evaluate.ucf101 import coverage, evaluate, pretraining_note
+from evaluate.table import RECOGNITION_TABLE, model_order, results_table
 from preprocess.manifest import read_dataset, read_sources
 from store.reader import EmbeddingStore
 
@@ -36,11 +38,18 @@ def pick(results, **fields):
 
 def test_every_number_of_the_protocol_is_there_once(make_videos):
     rng = np.random.default_rng(0)
-    results = evaluate({"pretrained": sample(make_videos, rng, 3.0), "raw": sample(make_videos, rng, 0.0)}, "sample")
-    assert len({r.identity for r in results}) == len(results) == 3 * 3 * 6 * (3 + 1)
+    models = {"pretrained": sample(make_videos, rng, 3.0), "raw": sample(make_videos, rng, 0.0)}
+    results = evaluate(models, "sample", shared={"pretrained": models["pretrained"]})
+    # models and chance by modalities by metrics by splits and their mean; one model and chance in two directions
+    assert len({r.identity for r in results}) == len(results) == 3 * 3 * 7 * (3 + 1) + 2 * 2 * 3 * (3 + 1)
     assert {r.test for r in results} == {"sample"}
     assert {r.metric for r in results if r.task == "retrieval"} == {"R@1", "R@5", "R@10", "R@20", "R@50"}
-    assert {r.metric for r in results if r.task == "linear"} == {"top-1"}
+    assert {r.metric for r in results if r.task in {"linear", "knn"}} == {"top-1"}
+    assert {(r.modality, r.metric) for r in results if r.task == "cross-modal"} == {
+        (direction, f"R@{k}") for direction in ("audio-to-video", "video-to-audio") for k in (1, 5, 10)
+    }
+    assert all((r.low is None) == (r.model == "chance") for r in results)
+    assert all(r.low <= r.value <= r.high for r in results if r.low is not None)
     assert {r.split for r in results} == {1, 2, 3, None}
     one = {"task": "retrieval", "metric": "R@1", "model": "pretrained", "split": 1}
     assert pick(results, modality="video", **one).n == 36
@@ -52,8 +61,9 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
         )
         assert best > 0.7 > 0.4 > raw
         assert chance == pytest.approx(1 / 6, abs=0.01)
-        linear = pick(results, task="linear", split=None, modality=modality, model="pretrained").value
-        assert linear > 0.8
+        for task in ("knn", "linear"):
+            assert pick(results, task=task, split=None, modality=modality, model="pretrained").value > 0.75
+            assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
 
 
 def test_mean_is_that_of_the_splits(make_videos):
@@ -72,12 +82,14 @@ def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
 def test_coverage_says_how_many_of_the_listed_videos_are_there(make_videos):
     videos = make_videos([0, 1, 0], sides=["train", "train", "test"], video=np.eye(3))
     listed = [json.dumps({"1": side}) for side in ("train", "train", "test", "test")]
-    (row,) = coverage(videos, listed, n_classes=2)
+    (row,) = coverage(videos, listed, 2, OFFICIAL["ucf101"])
     assert (row.n_train, row.listed_train, row.n_test, row.listed_test) == (2, 2, 1, 2)
     assert not row.complete
     assert str(row) == "split 1: 2 of 2 training and 1 of 2 test videos are there"
-    (row,) = coverage(videos, listed, n_classes=101)  # the official lists are longer than what was preprocessed
-    assert (row.listed_train, row.listed_test) == (9537, 3783)
+    # the official lists are longer than what was preprocessed
+    for name, n_classes, counts in (("ucf101", 101, (9537, 3783)), ("hmdb51", 51, (3570, 1530))):
+        (row,) = coverage(videos, listed, n_classes, OFFICIAL[name])
+        assert (row.listed_train, row.listed_test) == counts
 
 
 def test_what_pretraining_has_seen_is_said(make_videos):
@@ -99,18 +111,29 @@ def test_table_shows_means_in_per_cent_with_the_best_in_bold():
         for split, model, value in [
             (1, "raw", 0.9),
             (None, "raw", 0.25),
-            (None, "pretrained", 0.5),
             (None, "chance", 0.1),
         ]
-    ]
-    table = results_table(results, "t")
+    ] + [Result(split=None, modality="video", model="pretrained", value=0.5, low=0.412, high=0.588, **rest)]
+    table = results_table(results, "t", RECOGNITION_TABLE)
     console = Console(width=120, record=True, file=StringIO())
     console.print(table)
     text = console.export_text()
     rows = [line.split() for line in text.splitlines() if "video" in line]
-    assert [row[3] for row in rows] == ["pretrained", "raw", "chance"]
-    assert [row[5] for row in rows] == ["50.0", "25.0", "10.0"]
+    assert [row[1:3] for row in rows] == [["pretrained", "50.0"], ["raw", "25.0"], ["chance", "10.0"]]
+    assert rows[0][3] == "(41–59)"
     assert "90.0" not in text
+
+
+def test_table_is_whole_in_80_columns():
+    metrics = [("retrieval", f"R@{k}") for k in (1, 5, 10, 20, 50)] + [("knn", "top-1"), ("linear", "top-1")]
+    results = [
+        Result("t", task, None, "video", "pretrained", metric, 1.0, 11_213, 0.95, 0.99) for task, metric in metrics
+    ]
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(results_table(results, "t", RECOGNITION_TABLE))
+    text = console.export_text()
+    assert "…" not in text
+    assert text.count("(95–99)") == 2
 
 
 def test_models_stand_in_the_order_of_interest():
@@ -126,6 +149,9 @@ def test_from_shards_to_results(run_folder, shards, capsys):
     results = read_results(run_folder / "results.json")
     models = {r.model for r in results}
     assert models == {"pretrained", "untrained", "raw", "chance", "pretrained-projections", "untrained-projections"}
+    assert {r.model for r in results if r.task == "cross-modal"} == {"pretrained", "untrained", "chance"}
+    crossed = {"task": "cross-modal", "metric": "R@1", "modality": "audio-to-video", "model": "pretrained"}
+    assert pick(results, split=1, **crossed).n == 3
     assert {r.test for r in results} == {"ucf101"}
     one = {"task": "retrieval", "metric": "R@1", "model": "pretrained"}
     assert pick(results, modality="video", split=2, **one).n == 6
@@ -147,7 +173,7 @@ def test_from_shards_to_results(run_folder, shards, capsys):
 def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos):
     listed = read_sources(shards)["splits"]
     videos = make_videos([0, 1, 2], sides=["train", "train", "test"], video=np.eye(3))
-    (row,) = coverage(videos, listed, len(read_dataset(shards).label_names))
+    (row,) = coverage(videos, listed, len(read_dataset(shards).label_names), OFFICIAL["ucf101"])
     assert (row.listed_train, row.listed_test) == (12, 6)
 
 
@@ -156,6 +182,7 @@ def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos)
     [
         (["--run", "missing"], "no checkpoint there"),
         (["--shards", "missing"], "holds no shards"),
+        (["hmdb51"], "holds ucf101, not hmdb51; give the shards of HMDB51"),
         (["--models", "guessed"], "unknown model guessed"),
         (["--dataset", "../escape"], "file name"),
         (["--speeds", "fast"], "--speeds"),
@@ -163,7 +190,10 @@ def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos)
     ],
 )
 def test_errors_are_explained_on_stderr_with_status_2(run_folder, shards, capsys, change, words):
-    assert main(["ucf101", "--run", str(run_folder), "--shards", str(shards), *change]) == 2
+    command = change if change[0] == "hmdb51" else ["ucf101", *change]
+    given = [] if "--shards" in change else ["--shards", str(shards)]
+    given += [] if "--run" in change else ["--run", str(run_folder)]
+    assert main([*command, *given]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert words in captured.err

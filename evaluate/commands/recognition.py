@@ -1,0 +1,75 @@
+"""`python -m evaluate ucf101` and `hmdb51`: the protocol of action recognition from stored embeddings."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.commands.common import (
+    Commands,
+    add_embedding_options,
+    add_run_options,
+    console,
+    dataset_name,
+    embed_missing,
+)
+from evaluate.errors import EvaluateError
+from evaluate.official import OFFICIAL
+
+if TYPE_CHECKING:
+    from evaluate.videos import Videos
+    from train.config import Config
+
+
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Put a command a data set on the command line."""
+    for name, lists in OFFICIAL.items():
+        parser = commands.add_parser(
+            name, help=f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
+        )
+        add_run_options(parser)
+        add_embedding_options(parser, "pretrained,untrained,raw")
+        parser.add_argument("--no-probe", action="store_true", help="without the linear probe")
+        parser.add_argument(
+            "--projections", action="store_true", help="judge the contrastive projections too, as MODEL-projections"
+        )
+        parser.set_defaults(command=partial(_recognition, name))
+
+
+def _recognition(name: str, arguments: argparse.Namespace) -> None:
+    from evaluate.recognition import evaluate
+    from evaluate.results import RESULTS_NAME, update_results
+    from evaluate.stores import load_models, load_shared
+    from evaluate.table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, results_table
+    from preprocess.manifest import read_dataset
+
+    own = read_dataset(arguments.shards).dataset
+    if own != name:
+        raise EvaluateError(f"{arguments.shards}: holds {own}, not {name}; give the shards of {OFFICIAL[name].title}")
+    dataset = dataset_name(arguments)
+    stores, config = embed_missing(arguments)
+    models = load_models(stores, projections=arguments.projections)
+    _say_what_is_there(name, models, config, arguments.shards)
+    with console.status("") as status:
+        results = evaluate(
+            models, dataset, shared=load_shared(stores), probe=not arguments.no_probe, progress=status.update
+        )
+    path = arguments.run / RESULTS_NAME
+    merged = update_results(path, results)
+    for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
+        table = results_table(merged, dataset, layout)
+        if table.row_count:
+            console.print(table)
+    console.print(f"in brackets a 95 % interval; every split's numbers: {path}", highlight=False, soft_wrap=True)
+
+
+def _say_what_is_there(name: str, models: "dict[str, Videos]", config: "Config", shards: Path) -> None:
+    from evaluate.coverage import coverage, pretraining_note
+    from preprocess.manifest import read_dataset, read_sources
+
+    videos = next(iter(models.values()))
+    n_classes = len(read_dataset(shards).label_names)
+    for line in coverage(videos, read_sources(shards)["splits"], n_classes, OFFICIAL[name]):
+        console.print(str(line), highlight=False)
+    if "pretrained" in models and Path(config.data.shards).resolve() == shards.resolve():
+        console.print(pretraining_note(videos, config.data.split), highlight=False, soft_wrap=True)
