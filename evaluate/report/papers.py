@@ -1,0 +1,70 @@
+"""Papers' numbers on the same tests, from papers.yaml, with ours on top: their data and scale are not ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from evaluate.report.tables import Column, mean_value
+from evaluate.results import Result
+
+PAPERS_FILE = Path(__file__).parent / "papers.yaml"
+KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "finetune": ("fine-tune", (("finetune", "top-1"),)),
+    "linear": ("linear", (("linear", "top-1"), ("svm", "top-1"))),
+    "retrieval": ("R@1", (("retrieval", "R@1"),)),
+}
+"""Name in papers.yaml -> title, and where our own number of this kind stands, the first that is there."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method: values are fractions in the order of `Papers.columns`, None where it gives none."""
+
+    method: str
+    pretraining: str
+    values: tuple[float | None, ...]
+    source: str
+    is_ours: bool = False
+
+
+@dataclass(frozen=True)
+class Papers:
+    """The table beside a test's own."""
+
+    columns: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+
+def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | None:
+    """Papers' rows of a test under the pretrained model's own; None for a test that no paper stands for.
+
+    Ours are of the video features where the test has any, else of the audio features.
+    """
+    listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
+    sources, rows = listed["sources"], listed.get(test, ())
+    kinds = [kind for kind in KINDS if any(kind in row for row in rows)]
+    if not kinds:
+        return None
+    mine = [result for result in results if result.test == test and result.model == "pretrained"]
+    modality = next((name for name in ("video", "audio") if any(r.modality == name for r in mine)), "")
+    mine = [result for result in mine if result.modality == modality]
+    entries = [
+        Entry(
+            row["method"],
+            row["pretraining"],
+            tuple(row[kind] / 100 if kind in row else None for kind in kinds),
+            sources[row["source"]],
+        )
+        for row in rows
+    ]
+    if mine:
+        ours = tuple(_first_value(mine, KINDS[kind][1]) for kind in kinds)
+        entries.insert(0, Entry(f"this run, {modality}", "its own shards", ours, run, is_ours=True))
+    return Papers(tuple(KINDS[kind][0] for kind in kinds), tuple(entries))
+
+
+def _first_value(results: Sequence[Result], columns: Sequence[Column]) -> float | None:
+    values = (mean_value(results, column) for column in columns)
+    return next((value for value in values if value is not None), None)
