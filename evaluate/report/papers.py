@@ -36,6 +36,11 @@ class Papers:
     columns: tuple[str, ...]
     entries: tuple[Entry, ...]
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the papers' numbers were read, each source once."""
+        return tuple(dict.fromkeys(entry.source for entry in self.entries if not entry.is_ours))
+
 
 def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | None:
     """Papers' rows of a test under the pretrained model's own; None for a test that no paper stands for.
