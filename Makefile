@@ -14,6 +14,12 @@ CLASSES ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
+# The page: make report COMPARE="runs/avid runs/video-only" MORE_SHARDS=shards/esc50 (further sets that RUN was evaluated on)
+COMPARE ?=
+MORE_SHARDS ?=
+REPORT = $(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS) $(MORE_SHARDS) \
+    $(if $(wildcard $(DATA)),--data $(DATA)) $(if $(COMPARE),--compare $(COMPARE))
+
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
 ABLATE_RUN ?= runs/ablation
@@ -55,8 +61,8 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
 
-report: $(READY) ## Write the page of RUN anew
-	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+report: $(READY) ## Write the page of RUN anew, all its tests on it; beside other runs: COMPARE="runs/a runs/b"
+	$(REPORT)
 
 verify: $(READY) ## Check every byte of the shards in SHARDS
 	$(BIN)/python -m preprocess verify $(SHARDS)
@@ -74,6 +80,7 @@ lint: $(READY) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/analysis.py
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -110,4 +117,4 @@ $(RUN)/results.json: $(RUN)/training.json
 	$(BIN)/python -m evaluate ucf101 --run $(RUN) --shards $(SHARDS)
 
 $(RUN)/report/index.html: $(RUN)/results.json
-	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+	$(REPORT)

@@ -25,7 +25,7 @@ examples:
   python -m evaluate esc50 --run runs/sample --shards shards/esc50
       five folds of ESC-50, from shards made with the preset sample-audio
   python -m evaluate report --run runs/sample --shards shards/sample
-      a page to look at: runs/sample/report/index.html
+      a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
 """
