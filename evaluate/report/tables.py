@@ -89,18 +89,21 @@ def build_tables(results: Sequence[Result], test: str) -> list[Table]:
     """Make the tables of a test: one, or several of at most MAX_COLUMNS columns; none where nothing was measured."""
     own = [result for result in results if result.test == test]
     columns = sorted({(result.task, result.metric) for result in own}, key=column_order)
-    return [_table(test, [r for r in own if (r.task, r.metric) in part], part) for part in _parts(columns)]
+    return [_table(test, [r for r in own if (r.task, r.metric) in part], part) for part in _parts(columns, own)]
 
 
-def _parts(columns: Sequence[Column]) -> list[tuple[Column, ...]]:
-    """Cut the columns between tasks so that no part has more than MAX_COLUMNS, but for a task that has more itself."""
+def _parts(columns: Sequence[Column], results: Sequence[Result]) -> list[tuple[Column, ...]]:
+    """Cut the columns between tasks: where they have no modality in common, and before MAX_COLUMNS are exceeded."""
     parts: list[tuple[Column, ...]] = []
-    for _, group in groupby(columns, key=lambda column: column[0]):
-        task = tuple(group)
-        if parts and len(parts[-1]) + len(task) <= MAX_COLUMNS:
+    covered: set[str] = set()
+    for name, group in groupby(columns, key=lambda column: column[0]):
+        task, modalities = tuple(group), {result.modality for result in results if result.task == name}
+        if parts and covered & modalities and len(parts[-1]) + len(task) <= MAX_COLUMNS:
             parts[-1] += task
+            covered |= modalities
         else:
             parts.append(task)
+            covered = modalities
     return parts
 
 

@@ -234,6 +234,13 @@ class TestTables:
         ]
         assert [len(table.columns) for table in tables] == [MAX_COLUMNS, 6]
 
+    def test_tasks_without_a_modality_in_common_stand_apart(self):
+        results = [result("pretrained", 0.1), result("pretrained", 0.2, task="sorting", modality="joint")]
+        assert [table.columns for table in build_tables(results, "ucf101")] == [
+            (("retrieval", "R@1"),),
+            (("sorting", "R@1"),),
+        ]
+
     def test_unknown_modalities_follow(self):
         results = [result("pretrained", 0.1, modality=name) for name in ("joint", "video")]
         assert [name for name, _ in build_tables(results, "ucf101")[0].groups] == ["video", "joint"]
