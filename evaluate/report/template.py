@@ -25,7 +25,6 @@ def render(**values: Any) -> str:
         lstrip_blocks=True,
     )
     filters = (percent, points, number, clock, basename, column_title, test_title, modality_title, switch_options)
-
     environment.filters["asdict"] = asdict
     environment.filters.update({function.__name__: function for function in filters})
     environment.globals.update(
