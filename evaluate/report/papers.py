@@ -8,6 +8,7 @@ import yaml
 
 from evaluate.report.tables import Column, mean_value
 from evaluate.results import Result
+from evaluate.table import model_order
 
 PAPERS_FILE = Path(__file__).parent / "papers.yaml"
 KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
@@ -16,6 +17,9 @@ KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
     "retrieval": ("R@1", (("retrieval", "R@1"),)),
 }
 """Name in papers.yaml -> title, and where our own number of this kind stands, the first that is there."""
+
+OURS = "pretrained"
+"""How the names of our models begin that stand beside papers'."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,30 @@ class Papers:
 
 
 def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | None:
-    """Papers' rows of a test under the pretrained model's own; None for a test that no paper stands for.
+    """Papers' rows of a test under our own; None where we have no numbers or know of no paper's.
 
-    Ours are of the video features where the test has any, else of the audio features.
+    Ours are those of the pretrained models (several where they differ in what they were trained on), by video features
+    where the test has any, else by audio features.
     """
     listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
     sources, rows = listed["sources"], listed.get(test, ())
     kinds = [kind for kind in KINDS if any(kind in row for row in rows)]
-    if not kinds:
+    mine = [result for result in results if result.test == test]
+    if not kinds or not mine:
         return None
-    mine = [result for result in results if result.test == test and result.model == "pretrained"]
     modality = next((name for name in ("video", "audio") if any(r.modality == name for r in mine)), "")
-    mine = [result for result in mine if result.modality == modality]
+    ours = [result for result in mine if result.modality == modality and result.model.startswith(OURS)]
     entries = [
+        Entry(
+            f"{model}, {modality}",
+            f"its own shards, run {run}",
+            tuple(_first_value([r for r in ours if r.model == model], KINDS[kind][1]) for kind in kinds),
+            "",
+            is_ours=True,
+        )
+        for model in model_order([result.model for result in ours])
+    ]
+    entries += [
         Entry(
             row["method"],
             row["pretraining"],
@@ -64,9 +79,6 @@ def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | Non
         )
         for row in rows
     ]
-    if mine:
-        ours = tuple(_first_value(mine, KINDS[kind][1]) for kind in kinds)
-        entries.insert(0, Entry(f"this run, {modality}", "its own shards", ours, run, is_ours=True))
     return Papers(tuple(KINDS[kind][0] for kind in kinds), tuple(entries))
 
 

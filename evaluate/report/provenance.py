@@ -60,8 +60,10 @@ def collect(
         for section in sections
         if section.name in shards
     ]
-    options = (("--shards", [*shards.values()]), ("--data", data), ("--compare", compare))
-    words = [word for option, values in options if values for word in (option, *values)]
+    options: dict[str, Sequence[Path]] = {"--shards": [*shards.values()], "--data": data, "--compare": compare}
+    words: list[str | Path] = []
+    for option, values in options.items():
+        words += [option, *values] if values else []
     commands.append(_command("evaluate", "report", "--run", run, *words))
     params = {name: tuple((k, str(v)) for k, v in info.params.as_dict().items()) for name, info in sets.items()}
     return Provenance(tuple(facts), tuple(params.items()), config, tuple(commands))

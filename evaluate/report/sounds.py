@@ -30,11 +30,13 @@ def cut_sounds(shards: Path, folders: Sequence[Path], sources: Iterable[str], bu
     wanted = list(dict.fromkeys(sources))
     table = read_segments(shards)
     table = table[table["source"].isin(wanted) & table["has_audio"].astype(bool)].sort_values("segment_id")
-    first = table.drop_duplicates("source").set_index("source")
+    first = table.drop_duplicates("source")
+    spans = zip(first["start_seconds"].tolist(), first["end_seconds"].tolist(), strict=True)
+    span_of = dict(zip(first["source"].tolist(), spans, strict=True))
     jobs = [
-        (source, path, float(first.at[source, "start_seconds"]), float(first.at[source, "end_seconds"]))
+        (source, path, *span_of[source])
         for source in wanted
-        if source in first.index and (path := find_source(folders, source)) is not None
+        if source in span_of and (path := find_source(folders, source)) is not None
     ]
     with ThreadPoolExecutor(WORKERS) as pool:
         sounds = pool.map(lambda job: _cut(*job[1:]), jobs)

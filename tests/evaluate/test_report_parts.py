@@ -327,6 +327,7 @@ class TestPapers:
         assert papers.entries[0].values == (None, None, 0.7)
         assert [entry.is_ours for entry in papers.entries] == [True] + [False] * (len(papers.entries) - 1)
         assert build_papers(results, "unheard of", "mine") is None
+        assert build_papers(results, "hmdb51", "mine") is None
 
     def test_every_number_says_where_it_was_read(self):
         listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
