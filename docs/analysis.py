@@ -129,7 +129,7 @@ def alike_table(names: Sequence[str], similarity: np.ndarray, modality: str) -> 
     """The most similar pairs of classes."""
     rows, columns = np.triu_indices(len(names), 1)
     order = np.argsort(-similarity[rows, columns], kind="stable")[:PAIRS_SHOWN]
-    title = "Classes that sound most alike" if modality == "audio" else "Classes that look most alike"
+    title = "Classes alike by sound" if modality == "audio" else "Classes alike by look"
     table = Table(title=title, title_justify="left")
     for column in ("class", "class ", "cosine"):
         table.add_column(column, justify="right" if column == "cosine" else "left")
