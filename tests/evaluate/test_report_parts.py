@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +240,16 @@ class TestTables:
             (("retrieval", "R@1"),),
             (("sorting", "R@1"),),
         ]
+
+    def test_the_interval_of_a_record_stands_beside_its_own_value(self):
+        @dataclass(frozen=True)
+        class WithInterval(Result):
+            low: float | None = None
+            high: float | None = None
+
+        wide = WithInterval("ucf101", "retrieval", None, "video", "pretrained", "R@1", 0.4, 10, low=0.3, high=0.5)
+        rows = build_tables([wide, result("untrained", 0.2)], "ucf101")[0].groups[0][1]
+        assert [row.mean.intervals for row in rows] == [((0.3, 0.5),), (None,)]
 
     def test_unknown_modalities_follow(self):
         results = [result("pretrained", 0.1, modality=name) for name in ("joint", "video")]
