@@ -28,6 +28,12 @@ SCRATCH_STEPS ?= 1500
 # Settings of fine-tuning: make finetune RUN=runs/ucf FINETUNE_SET="--split 1 --set steps=300"
 FINETUNE_SET ?=
 
+# The page: make report COMPARE="runs/avid runs/video-only" MORE_SHARDS=shards/esc50 (further sets that RUN was evaluated on)
+COMPARE ?=
+MORE_SHARDS ?=
+REPORT = $(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS) $(MORE_SHARDS) \
+    $(if $(wildcard $(DATA)),--data $(DATA)) $(if $(COMPARE),--compare $(COMPARE))
+
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
 ABLATE_RUN ?= runs/ablation
@@ -76,7 +82,7 @@ esc50: $(RUN)/training.json
 	    --set data.split=fold:$(subst $(space),$(comma),$(filter-out $(ESC_FOLD),1 2 3 4 5))
 	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)
 	$(BIN)/python -m evaluate esc50-scratch --run $(RUN) --shards $(SHARDS) --steps $(SCRATCH_STEPS) --clips $(ESC_CLIPS)
-	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+	$(REPORT)
 
 finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each split, beside training from scratch; resumes
 	$(BIN)/python -m evaluate finetune --run $(RUN) --shards $(SHARDS) $(FINETUNE_SET)
@@ -86,8 +92,8 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
 
-report: $(READY) ## Write the page of RUN anew
-	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+report: $(READY) ## Write the page of RUN anew, all its tests on it; beside other runs: COMPARE="runs/a runs/b"
+	$(REPORT)
 
 verify: $(READY) ## Check every byte of the shards in SHARDS
 	$(BIN)/python -m preprocess verify $(SHARDS)
@@ -105,6 +111,7 @@ lint: $(READY) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/analysis.py
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -141,4 +148,4 @@ $(RUN)/results.json: $(RUN)/training.json
 	$(BIN)/python -m evaluate $(DATASET) --run $(RUN) --shards $(SHARDS)
 
 $(RUN)/report/index.html: $(RUN)/results.json
-	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)
+	$(REPORT)

@@ -31,7 +31,7 @@ examples:
   python -m evaluate esc50-scratch --run runs/esc50 --shards shards/esc50
       the same network trained with labels; goes on where it was stopped
   python -m evaluate report --run runs/sample --shards shards/sample
-      a page to look at: runs/sample/report/index.html
+      a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
 """

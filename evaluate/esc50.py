@@ -164,7 +164,10 @@ def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
 
 
 def logistic_hits(recordings: Recordings, fold: int) -> np.ndarray:
-    """Which of a fold's n recordings, (n,) bool, a logistic regression names that has seen the others, each feature scaled by these."""
+    """Which of a fold's n recordings, (n,) bool, a logistic regression names right that has seen the others.
+
+    Each feature is scaled by the others' mean and spread.
+    """
     counts = np.bincount(recordings.owner, minlength=len(recordings.labels))
     total = np.zeros((len(counts), recordings.features.shape[1]))
     np.add.at(total, recordings.owner, recordings.features)

@@ -1,19 +1,51 @@
 """`python -m evaluate report`: the page of a run."""
 
 import argparse
+from pathlib import Path
 
-from evaluate.commands.common import Commands, add_run_options, console, dataset_name
+from evaluate.commands.common import Commands, console
+from evaluate.errors import EvaluateError
+
+EPILOG = """\
+examples:
+  python -m evaluate report --run runs/sample --shards shards/sample --data data/sample
+      every test of the run on one page, with the sound of the clips on show
+  python -m evaluate report --run runs/ours --shards shards/ucf101 shards/esc50 --compare runs/avid runs/video-only
+      two data sets with pictures, and two other runs' numbers beside this one's
+"""
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser("report", help="one HTML page with table, gallery and map")
-    add_run_options(parser)
+    parser = commands.add_parser(
+        "report",
+        help="one HTML page over all tests of a run; beside other runs",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder of the training run, such as runs/sample")
+    parser.add_argument("--shards", type=Path, nargs="+", default=[], help="shard sets that were evaluated")
+    parser.add_argument("--dataset", help="name of the stores and results (default: the shard set's own)")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders with the source files, for sound")
+    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="other runs to put beside")
     parser.set_defaults(command=_report)
 
 
 def _report(arguments: argparse.Namespace) -> None:
     from evaluate.report.page import write_report
 
-    page = write_report(arguments.run, arguments.shards, dataset_name(arguments))
+    shards = _by_dataset(arguments.shards, arguments.dataset)
+    page = write_report(arguments.run, shards, data=arguments.data, compare=arguments.compare)
     console.print(f"{page}", highlight=False, soft_wrap=True)
+
+
+def _by_dataset(folders: list[Path], name: str | None) -> dict[str, Path]:
+    """Name the data set of each shard set."""
+    from preprocess.manifest import read_dataset
+
+    if name and len(folders) != 1:
+        raise EvaluateError(f"--dataset {name} names one shard set; give one --shards, or leave the names to the sets")
+    named = {name or read_dataset(folder).dataset: folder for folder in folders}
+    if len(named) < len(folders):
+        raise EvaluateError("two of the --shards are of the same data set; give one of each")
+    return named

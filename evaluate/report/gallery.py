@@ -1,16 +1,19 @@
-"""Test videos beside their nearest training videos."""
+"""Test videos beside their nearest training videos, playable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from evaluate.report.sounds import cut_sounds
 from evaluate.report.strips import Thumbnail, thumbnails
 from evaluate.retrieval import Neighbourhood
 
 PICTURE_BUDGET_BYTES = 5_500_000
-"""Leaves room for everything else on a page of 8 MB."""
+SOUND_BUDGET_BYTES = 2_000_000
+"""Of all galleries of a page; leaves room for everything else on a page of 10 MB."""
 QUERIES = 8
 SEED = 0
 
@@ -63,17 +66,31 @@ def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
     return sorted(picked, key=lambda query: not right[query])
 
 
-def build_galleries(found: Mapping[str, Neighbourhood], shards: Path) -> list[Gallery]:
+@dataclass(frozen=True)
+class Media:
+    """Where pictures and sounds are read: the shard set, data roots with the source files, and this page's share."""
+
+    shards: Path
+    folders: Sequence[Path]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """A gallery a modality, and the sound of the videos on show: {source: data URI}, each once."""
+
+    galleries: tuple[Gallery, ...]
+    sounds: Mapping[str, str]
+
+
+def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleries:
     """Make a gallery for each modality; a video that several rows show is read once."""
     picks = {modality: pick_queries(neighbours, QUERIES, SEED) for modality, neighbours in found.items()}
-    shown = [
-        source
-        for modality, queries in picks.items()
-        for query in queries
-        for source in _row_sources(found[modality], query)
-    ]
-    pictures = thumbnails(shards, shown, PICTURE_BUDGET_BYTES) if shown else {}
-    return [
+    rows = [_row_sources(found[modality], query) for modality, queries in picks.items() for query in queries]
+    shown = [source for row in rows for source in row]
+    by_rank = [source for rank in zip_longest(*rows) for source in rank if source is not None]
+    pictures = thumbnails(media.shards, shown, int(media.share * PICTURE_BUDGET_BYTES)) if shown else {}
+    galleries = tuple(
         Gallery(
             modality,
             float(neighbours.hits[:, 0].mean()),
@@ -81,7 +98,9 @@ def build_galleries(found: Mapping[str, Neighbourhood], shards: Path) -> list[Ga
             tuple(_row(neighbours, query, pictures) for query in picks[modality]),
         )
         for modality, neighbours in found.items()
-    ]
+    )
+    sounds = cut_sounds(media.shards, media.folders, by_rank, int(media.share * SOUND_BUDGET_BYTES))
+    return Galleries(galleries, sounds)
 
 
 def _row_sources(found: Neighbourhood, query: int) -> Sequence[str]:

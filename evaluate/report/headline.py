@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluate.report.tables import Table, model_title
+from evaluate.report.tables import Column, Table, model_title
 
-COLUMN = ("retrieval", "R@1")
+COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"), ("svm", "top-1"))
+"""The number to show: the first of these that a test has, else its first column."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """R@1 of one model."""
+    """The number of one model."""
 
     title: str
     value: float
@@ -19,8 +20,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class Headline:
-    """R@1 of the pretrained model in the first modality, what it is measured by, and the bars of every modality."""
+    """A number of the pretrained model in the first modality, those it is measured by, and the bars of each modality."""
 
+    column: Column
     modality: str
     main: Bar | None
     others: tuple[Bar, ...]
@@ -28,10 +30,12 @@ class Headline:
 
 
 def build_headline(tables: Sequence[Table]) -> Headline | None:
-    """R@1 of all models in the first table; None where it has no such column."""
-    if not tables or COLUMN not in tables[0].columns:
+    """One number of all models in a test's first table; None where there is no table."""
+    if not tables:
         return None
-    at = tables[0].columns.index(COLUMN)
+    columns = tables[0].columns
+    column = next((column for column in COLUMNS if column in columns), columns[0])
+    at = columns.index(column)
     groups = []
     for modality, rows in tables[0].groups:
         bars = tuple(
@@ -41,13 +45,6 @@ def build_headline(tables: Sequence[Table]) -> Headline | None:
         )
         if bars:
             groups.append((modality, bars))
-    if not groups:
-        return None
     modality, bars = groups[0]
     main = next((bar for bar in bars if bar.is_main), None)
-    return Headline(
-        modality,
-        main,
-        tuple(bar for bar in bars if not bar.is_main),
-        tuple(groups),
-    )
+    return Headline(column, modality, main, tuple(bar for bar in bars if not bar.is_main), tuple(groups))

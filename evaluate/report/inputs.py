@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,22 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
 
 def load_model(name: str, store: "EmbeddingStore") -> Model:
     """Average the clips of each video and search the neighbours in all splits."""
-    videos = load_videos(store)
+    videos = folds_as_splits(load_videos(store))
     neighbours = {modality: _all_splits(videos, modality) for modality in MODALITIES if videos.has(modality)}
     provenance = {key: _text(value) for key, value in vars(store.provenance).items()}
     return Model(name, videos, neighbours, provenance)
+
+
+def folds_as_splits(videos: Videos) -> Videos:
+    """Give videos that belong to folds the splits that these make: split k tests on fold k and trains on the others."""
+    folds = sorted({splits["fold"] for splits in videos.splits if splits.get("fold", "").isdigit()}, key=int)
+    if split_names(videos) or not folds:
+        return videos
+    splits = tuple(
+        {fold: "test" if own.get("fold") == fold else "train" for fold in folds if own.get("fold") in folds}
+        for own in videos.splits
+    )
+    return replace(videos, splits=splits)
 
 
 def class_names(videos: Videos) -> dict[int, str]:

@@ -20,11 +20,16 @@ SIDE = 1000
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """`layouts["pretrained video"]` holds [x, y] or None a point; `points` [class position, split role, source]."""
+    """What the map's script draws.
+
+    `layouts["pretrained video"]` holds [x, y] or None a point; `points` [class position, split role, source, recording
+    position]; `recordings` names what videos were cut from, a class and a group each.
+    """
 
     layouts: dict[str, list[list[int] | None]]
     points: list[list[int | str]]
     classes: list[str]
+    recordings: list[str]
     method: str
     n_sources: int
 
@@ -60,12 +65,15 @@ def build_map(models: Mapping[str, Model]) -> EmbeddingMap | None:
         return None
     names = class_names(videos)
     place = {label: position for position, label in enumerate(names)}
+    recordings = [_recording(videos, int(row)) for row in rows]
+    number = {recording: position for position, recording in enumerate(dict.fromkeys(recordings))}
     points: list[list[int | str]] = [
-        [place[int(videos.labels[row])], _role(videos.splits[row]), videos.sources[row]] for row in rows
+        [place[int(videos.labels[row])], _role(videos.splits[row]), videos.sources[row], number[recording]]
+        for row, recording in zip(rows, recordings, strict=True)
     ]
     method = "t-SNE" if len(rows) >= MIN_TSNE_POINTS else "PCA"
     layout_numbers = {name: _numbers(layout) for name, layout in layouts.items()}
-    return EmbeddingMap(layout_numbers, points, list(names.values()), method, len(videos))
+    return EmbeddingMap(layout_numbers, points, list(names.values()), list(number), method, len(videos))
 
 
 def project(vectors: np.ndarray) -> np.ndarray:
@@ -121,6 +129,12 @@ def _numbers(layout: np.ndarray) -> list[list[int] | None]:
     side = max(float((high - low).max()), 1e-12)
     scaled = np.round(((layout - (low + high) / 2) / side + 0.5) * SIDE)
     return [[int(x), int(y)] if np.isfinite(x) else None for x, y in scaled]
+
+
+def _recording(videos: Videos, row: int) -> str:
+    """Name what a video was cut from: groups are numbered anew in every class; without a group it is its own."""
+    group = videos.groups[row]
+    return f"{videos.label_names[row]} {group}" if group else videos.sources[row]
 
 
 def _role(splits: Mapping[str, str]) -> int:

@@ -2,54 +2,71 @@
 
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evaluate.report.inputs import Model
 from preprocess.manifest import read_dataset
+
+if TYPE_CHECKING:
+    from evaluate.report.section import Section
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "nvidia-dali-cuda130", "numpy", "scikit-learn", "h5py")
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Titled facts, the configuration as text, and the commands that make the page again."""
+    """Titled facts, parameters a shard set, the configuration as text, the commands that make the page again."""
 
     facts: tuple[tuple[str, str], ...]
-    shard_params: tuple[tuple[str, str], ...]
+    shard_params: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     config: str
     commands: tuple[str, ...]
 
 
-def collect(run: Path, shards: Path, dataset: str, models: Mapping[str, Model], config: str) -> Provenance:
-    """Gather the facts from the shard set, the stores and this environment; `config` is config.yaml's text.
+def collect(
+    run: Path,
+    shards: Mapping[str, Path],
+    sections: Sequence["Section"],
+    config: str,
+    *,
+    data: Sequence[Path],
+    compare: Sequence[Path],
+) -> Provenance:
+    """Gather the facts from the shard sets, the stores and this environment; `config` is config.yaml's text.
 
     Raises:
-        ShardError: the shard set cannot be read.
+        ShardError: a shard set cannot be read.
     """
-    info = read_dataset(shards)
-    facts = [
-        ("Run", str(run)),
-        ("Shards", f"{shards} ({info.n_segments} segments of {info.n_sources} sources, {info.n_failed} failed)"),
-        ("Shard set", info.fingerprint),
+    sets = {name: read_dataset(folder) for name, folder in shards.items()}
+    facts = [("Run", str(run))]
+    for name, info in sets.items():
+        counts = f"{info.n_segments} segments of {info.n_sources} sources, {info.n_failed} failed"
+        facts += [(f"Shards, {name}", f"{shards[name]} ({counts})"), ("Shard set", info.fingerprint)]
+    encoders = {
+        (model.name, model.provenance.get("encoder_sha256", "")): None
+        for section in sections
+        for model in section.models.values()
+    }
+    facts += [(f"Encoders, {name}", digest) for name, digest in encoders if digest]
+    versions = ", ".join(dict.fromkeys(info.ffmpeg_version for info in sets.values()))
+    facts += [("ffmpeg", versions), ("Python", platform.python_version()), ("Packages", _packages())]
+    commands = [
+        _command("evaluate", section.name, "--run", run, "--shards", shards[section.name])
+        for section in sections
+        if section.name in shards
     ]
-    facts += [
-        (f"Encoders, {name}", model.provenance["encoder_sha256"])
-        for name, model in models.items()
-        if model.provenance.get("encoder_sha256")
-    ]
-    facts += [("ffmpeg", info.ffmpeg_version), ("Python", platform.python_version()), ("Packages", _packages())]
-    commands = (
-        _command("evaluate", dataset, "--run", run, "--shards", shards),
-        _command("evaluate", "report", "--run", run, "--shards", shards),
-    )
-    params = tuple((name, str(value)) for name, value in info.params.as_dict().items())
-    return Provenance(tuple(facts), params, config, commands)
+    options: dict[str, Sequence[Path]] = {"--shards": [*shards.values()], "--data": data, "--compare": compare}
+    words: list[str | Path] = []
+    for option, values in options.items():
+        words += [option, *values] if values else []
+    commands.append(_command("evaluate", "report", "--run", run, *words))
+    params = {name: tuple((k, str(v)) for k, v in info.params.as_dict().items()) for name, info in sets.items()}
+    return Provenance(tuple(facts), tuple(params.items()), config, tuple(commands))
 
 
 def read_config(run: Path) -> tuple[str, dict[str, Any]]:

@@ -3,15 +3,22 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from evaluate.results import MODALITIES, Result
 from evaluate.table import model_order
 
 RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels + log-mel"}
-TASK_ORDER = ("retrieval", "linear", "probe", "finetune")
+TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
+"""Tasks that come first, in this order; any other follows by name, without a line of code."""
+MAX_COLUMNS = 12
+"""A test with more gets several tables, cut between tasks."""
+TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50", "fingerprint": "Fingerprinting"}
 
 Column = tuple[str, str]
 """(task, metric)."""
+Interval = tuple[float, float]
+"""Lower and upper end of a confidence interval."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class Line:
 
     title: str
     values: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
     best: tuple[bool, ...]
     n: int
 
@@ -62,15 +70,43 @@ def mean_value(results: Iterable[Result], column: Column) -> float | None:
     return sum(result.value for result in fitting) / len(fitting) if fitting else None
 
 
-def build_tables(results: Sequence[Result], first: str) -> list[Table]:
-    """Make a table a test, the one named `first` on top."""
-    tests = sorted({result.test for result in results}, key=lambda test: (test != first, test))
-    return [_table(test, [result for result in results if result.test == test]) for test in tests]
+def test_title(test: str) -> str:
+    """Name of a test for readers."""
+    return TEST_TITLES.get(test, test)
 
 
-def _table(test: str, results: list[Result]) -> Table:
-    columns = tuple(sorted({(result.task, result.metric) for result in results}, key=_column_order))
-    modalities = sorted({result.modality for result in results}, key=lambda name: _position(name, MODALITIES))
+def stored_interval(results: Iterable[Result], column: Column, split: int | None) -> Interval | None:
+    """Take the confidence interval that a record carries, if it does."""
+    for result in results:
+        if (result.task, result.metric, result.split) == (*column, split):
+            return None if result.low is None or result.high is None else (result.low, result.high)
+    return None
+
+
+def build_tables(results: Sequence[Result], test: str) -> list[Table]:
+    """Make the tables of a test: one, or several of at most MAX_COLUMNS columns; none where nothing was measured."""
+    own = [result for result in results if result.test == test]
+    columns = sorted({(result.task, result.metric) for result in own}, key=column_order)
+    return [_table(test, [r for r in own if (r.task, r.metric) in part], part) for part in _parts(columns, own)]
+
+
+def _parts(columns: Sequence[Column], results: Sequence[Result]) -> list[tuple[Column, ...]]:
+    """Cut the columns between tasks: where they have no modality in common, and before MAX_COLUMNS are exceeded."""
+    parts: list[tuple[Column, ...]] = []
+    covered: set[str] = set()
+    for name, group in groupby(columns, key=lambda column: column[0]):
+        task, modalities = tuple(group), {result.modality for result in results if result.task == name}
+        if parts and covered & modalities and len(parts[-1]) + len(task) <= MAX_COLUMNS:
+            parts[-1] += task
+            covered |= modalities
+        else:
+            parts.append(task)
+            covered = modalities
+    return parts
+
+
+def _table(test: str, results: list[Result], columns: tuple[Column, ...]) -> Table:
+    modalities = sorted({result.modality for result in results}, key=modality_order)
     groups = tuple(
         (modality, _group([result for result in results if result.modality == modality], columns))
         for modality in modalities
@@ -93,8 +129,9 @@ def _group(results: list[Result], columns: tuple[Column, ...]) -> tuple[ModelRow
         n = max((result.n for result in own[model] if result.split is None), default=0)
         n = n or sum(line.n for line in splits)
         marks = tuple(value is not None and value == top for value, top in zip(means[model], best, strict=True))
+        intervals = tuple(stored_interval(own[model], column, None) for column in columns)
         title = model_title(model, results[0].modality)
-        rows.append(ModelRows(model, Line(title, tuple(means[model]), marks, n), splits))
+        rows.append(ModelRows(model, Line(title, tuple(means[model]), intervals, marks, n), splits))
     return tuple(rows)
 
 
@@ -105,10 +142,17 @@ def _splits(results: list[Result]) -> list[int]:
 def _split_line(results: list[Result], columns: tuple[Column, ...], split: int) -> Line:
     at = {(result.task, result.metric): result for result in results if result.split == split}
     values = tuple(at[column].value if column in at else None for column in columns)
-    return Line(f"split {split}", values, (False,) * len(columns), max(result.n for result in at.values()))
+    intervals = tuple(stored_interval(results, column, split) for column in columns)
+    return Line(f"split {split}", values, intervals, (False,) * len(columns), max(result.n for result in at.values()))
 
 
-def _column_order(column: Column) -> tuple[int, str, int]:
+def modality_order(modality: str) -> tuple[int, str]:
+    """Sort key: known modalities first, others by name."""
+    return _position(modality, MODALITIES)
+
+
+def column_order(column: Column) -> tuple[int, str, int]:
+    """Sort key: known tasks first, others by name; metrics by the number in their name."""
     task, metric = column
     number = re.search(r"\d+", metric)
     return _position(task, TASK_ORDER)[0], task, int(number.group()) if number else 0

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from evaluate.report.curves import HEIGHT, WIDTH
 from evaluate.report.gallery import SEED
-from evaluate.report.tables import column_title
+from evaluate.report.tables import column_title, test_title
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,7 +24,8 @@ def render(**values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, number, clock, basename, column_title, modality_title, switch_options, asdict)
+    filters = (percent, points, number, clock, basename, column_title, test_title, modality_title, switch_options)
+    environment.filters["asdict"] = asdict
     environment.filters.update({function.__name__: function for function in filters})
     environment.globals.update(
         static=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704 - our own files
@@ -38,6 +39,11 @@ def render(**values: Any) -> str:
 def percent(value: float, digits: int = 1) -> str:
     """0.4123 -> '41.2', without the sign."""
     return f"{100 * value:.{digits}f}"
+
+
+def points(difference: float) -> str:
+    """0.0123 -> '+1.2', with a true minus sign."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -59,7 +65,7 @@ def basename(source: str) -> str:
 
 def modality_title(modality: str) -> str:
     """Name of a modality for readers."""
-    return {"joint": "video + audio"}.get(modality, modality)
+    return {"joint": "video + audio"}.get(modality, modality.replace("-", " "))
 
 
 def switch_options(values: Iterable[str]) -> list[tuple[str, str]]:

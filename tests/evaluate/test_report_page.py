@@ -1,9 +1,11 @@
 """The page of a small run: whole, self-contained, escaped, and working in a real browser."""
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+import wave
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 
@@ -16,8 +18,9 @@ from evaluate.errors import EvaluateError
 from evaluate.report import gallery
 from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
-from evaluate.results import Result, write_results
+from evaluate.results import Result, read_results, update_results, write_results
 from preprocess.manifest import MANIFEST_FILE, SCHEMA, DatasetInfo, Row, write_dataset
+from preprocess.probe import probe
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_MEMBER, ShardParams
 from preprocess.shards import ShardWriter, array_bytes, sample_key
 from preprocess.strip import encode_strip
@@ -137,9 +140,48 @@ def run(tmp_path_factory):
     return folder
 
 
+def write_folds(run):
+    """ESC-50 beside it: sounds alone, in folds, with a confidence interval and a task that no code names."""
+    rows = [replace(row, splits=json.dumps({"fold": str(i % N_GROUPS // 2 + 1)})) for i, row in enumerate(make_rows())]
+    heard = [replace(row, has_audio=True) for row in rows]
+    write_embeddings(run / "embeddings" / "esc50.h5", heard, "pretrained", 0.6, media="audio")
+    update_results(
+        run / "results.json",
+        [
+            *[Result("esc50", "svm", fold, "audio", "pretrained", "top-1", 0.5 + fold / 100, 6) for fold in (1, 2, 3)],
+            Result("esc50", "dreaming", None, "audio", "pretrained", "depth@7", 0.123, 18),
+        ],
+    )
+
+
 @pytest.fixture(scope="module")
-def page(run, shard_set):
-    return write_report(run, shard_set, "ucf101")
+def data(tmp_path_factory):
+    """Sound files of the first class under the names of the shards' sources, all but the hostile one."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / CLASSES[0]).mkdir()
+    for row in make_rows()[1:N_GROUPS]:
+        with wave.open(str(folder / row.source), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes((8000 * np.sin(np.arange(10_000) / 5)).astype("<i2").tobytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "rival"
+    folder.mkdir()
+    write_results(
+        folder / "results.json", [Result("ucf101", "retrieval", None, "video", "pretrained", "R@1", 0.475, 6)]
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run, shard_set, data, other_run):
+    write_folds(run)
+    return write_report(run, {"ucf101": shard_set}, data=[data], compare=[other_run])
 
 
 class Reader(HTMLParser):
@@ -178,12 +220,12 @@ def test_nothing_comes_from_elsewhere(page):
 def test_names_from_data_cannot_become_markup(page):
     text = page.read_text(encoding="utf-8")
     seen = Reader(text)
-    assert seen.tags.count("script") == 2
+    assert seen.tags.count("script") == 4  # sounds, two maps, the page's own
     assert "fail()</script>" not in text
     assert "<b>Tick" not in text
     assert "<i>tiny" not in text
     assert "{{ 7 * 7 }}" in text
-    data = json.loads(seen.scripts[0])
+    data = json.loads(seen.scripts[1])
     assert HOSTILE in {point[2] for point in data["points"]}
     assert tuple(data["classes"]) == CLASSES
 
@@ -194,7 +236,10 @@ def test_it_says_what_was_measured(page):
     assert "Untrained encoders 20.0 % and chance 15.0 %" in text
     for part in ("f1" * 32, "c0" * 32, "9.9-test", "python -m evaluate ucf101 --run", "n_mels", "speeds: [1, 2, 4]"):
         assert part in text
-    assert text.count('<section id="') == 5
+    assert re.findall(r'<section(?: class="[\w-]+")? id="([\w-]+)"', text) == [
+        "ucf101", "ucf101-results", "ucf101-papers", "ucf101-neighbours", "ucf101-map", "ucf101-classes",
+        "esc50", "esc50-results", "esc50-papers", "esc50-map", "esc50-classes", "comparison", "training",
+    ]  # fmt: skip
 
 
 def test_gallery_marks_by_symbol_and_colour(page):
@@ -208,25 +253,65 @@ def test_gallery_marks_by_symbol_and_colour(page):
     assert text.count("data:image/jpeg") == right + wrong + 11
 
 
-def test_the_same_run_gives_the_same_page(page, run, shard_set):
+def test_papers_stand_beside_ours_and_are_marked(page):
+    text = page.read_text(encoding="utf-8")
+    papers = text[text.index('id="ucf101-papers"') : text.index('id="ucf101-neighbours"')]
+    assert "their data, their scale" in papers
+    rows = re.findall(r"<tr.*?</tr>", papers, re.DOTALL)
+    numbers = [re.findall(r"<td>(.*?)</td>", row) for row in rows if "<td>" in row]
+    assert numbers[0] == ["–", "–", "40.0"]
+    assert ["91.8", "88.0", "70.7"] in numbers
+
+
+def test_unknown_tasks_and_folds_need_no_code(page):
+    text = page.read_text(encoding="utf-8")
+    part = text[text.index('id="esc50-results"') : text.index('id="esc50-papers"')]
+    assert "dreaming depth@7" in part
+    assert [word in part for word in (">52.0<", ">12.3", "split 3")] == [True] * 3
+
+
+def test_runs_side_by_side(page):
+    text = page.read_text(encoding="utf-8")
+    part = text[text.index('id="comparison"') : text.index('id="training"')]
+    assert '<th scope="col">rival</th>' in part
+    assert re.search(r"47\.5\s*<span class=\"more\">\+7\.5</span>", part)
+
+
+def test_clips_are_heard_where_the_files_are(page, data):
+    seen = Reader(page.read_text(encoding="utf-8"))
+    sounds = json.loads(seen.scripts[0])
+    assert set(sounds) == {row.source for row in make_rows()[1:N_GROUPS] if row.has_audio}
+    assert all(len(sound) < 20_000 and sound.startswith("data:audio/mpeg;base64,") for sound in sounds.values())
+    info = probe(write_bytes(data / "cut.mp3", base64.b64decode(sounds[f"{CLASSES[0]}/v_g01.mp4"].partition(",")[2])))
+    assert info.has_audio
+
+
+def write_bytes(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def test_the_same_run_gives_the_same_page(page, run, shard_set, data, other_run):
     before = page.read_bytes()
-    assert write_report(run, shard_set, "ucf101").read_bytes() == before
+    assert write_report(run, {"ucf101": shard_set}, data=[data], compare=[other_run]).read_bytes() == before
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
 def test_sections_without_data_are_left_out(run, shard_set, tmp_path):
-    shutil.copy(run / "results.json", tmp_path)
-    text = write_report(tmp_path, shard_set, "ucf101").read_text(encoding="utf-8")
-    assert re.findall(r'<section id="(\w+)"', text) == ["results"]
+    results = [result for result in read_results(run / "results.json") if result.test == "ucf101"]
+    write_results(tmp_path / "results.json", results)
+    text = write_report(tmp_path, {"ucf101": shard_set}).read_text(encoding="utf-8")
+    assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results", "ucf101-papers"]
     (tmp_path / "results.json").unlink()
     shutil.copytree(run / "embeddings", tmp_path / "embeddings")
-    text = write_report(tmp_path, shard_set, "ucf101").read_text(encoding="utf-8")
-    assert re.findall(r'<section id="(\w+)"', text) == ["neighbours", "map", "classes"]
+    text = write_report(tmp_path, {"ucf101": shard_set}).read_text(encoding="utf-8")
+    parts = ["ucf101", "ucf101-neighbours", "ucf101-map", "ucf101-classes"]
+    assert re.findall(r'<section[^>]* id="([\w-]+)"', text) == parts
 
 
 def test_nothing_to_report_is_an_error(shard_set, tmp_path):
     with pytest.raises(EvaluateError, match="python -m evaluate ucf101"):
-        write_report(tmp_path, shard_set, "ucf101")
+        write_report(tmp_path, {"ucf101": shard_set})
     assert not (tmp_path / "report").exists()
 
 
@@ -234,7 +319,7 @@ def test_sounds_alone(tmp_path):
     rows = [replace(row, has_audio=True) for row in make_rows(media="audio")]
     write_shards(tmp_path / "shards", rows, media="audio")
     write_run(tmp_path / "run", rows, media="audio")
-    text = write_report(tmp_path / "run", tmp_path / "shards", "ucf101").read_text(encoding="utf-8")
+    text = write_report(tmp_path / "run", {"ucf101": tmp_path / "shards"}).read_text(encoding="utf-8")
     assert "data:image/jpeg" not in text
     assert "data:image/png" in text
     assert 'class="lookup"' in text
@@ -263,29 +348,40 @@ addEventListener("load", async () => {
   document.querySelector(".expand").click();
   document.querySelector(".play-all").click();
   const film = document.querySelector(".clip .film");
+  const audible = [...document.querySelectorAll(".clip[data-sound]")].find(clip => clip.offsetParent);
+  audible.click();
   await new Promise(done => setTimeout(done, 300));
   const result = {
     problems, images: images.length, loaded: images.filter(image => image.naturalWidth > 0).length, wide,
     animations: film.getAnimations().length, steps: getComputedStyle(film).animationTimingFunction,
     splits: document.querySelectorAll("tr.split:not([hidden])").length,
-    dots: [...document.querySelectorAll("#plane .dot")].filter(dot => dot.style.display !== "none").length,
+    dots: [...document.querySelectorAll("#ucf101-map .plane .dot")].filter(dot => dot.style.display !== "none").length,
     reduced: matchMedia("(prefers-reduced-motion: reduce)").matches,
-    glide: getComputedStyle(document.querySelector("#plane .dot")).transitionDuration,
+    glide: getComputedStyle(document.querySelector("#ucf101-map .plane .dot")).transitionDuration,
     dark: matchMedia("(prefers-color-scheme: dark)").matches,
     ground: getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number),
+    // Without waiting for the decoder: the browser's virtual time would run out before it.
+    sound: playing && playing.clip === audible && playing.sound.src.slice(0, 15) + ";" + playing.sound.canPlayType("audio/mpeg"),
     still: document.querySelector(".lookup:nth-of-type(2) .film").getAnimations().length,
   };
-  document.querySelector('[data-switch="gallery"] input[value="audio"]').click();
-  document.querySelector('[data-switch="map-modality"] input[value="audio"]').click();
-  document.querySelector('input[data-role="0"]').click();
-  result.panel = document.querySelector('[data-panel="gallery"]:not([hidden])').dataset.value;
-  const shown = [...document.querySelectorAll("#plane .dot")].filter(dot => dot.style.display !== "none");
+  document.querySelector('[data-switch="ucf101-gallery"] input[value="audio"]').click();
+  document.querySelector('[data-switch="ucf101-map-modality"] input[value="audio"]').click();
+  document.querySelector('#ucf101-map input[data-role="0"]').click();
+  result.panel = document.querySelector('[data-panel="ucf101-gallery"]:not([hidden])').dataset.value;
+  const shown = [...document.querySelectorAll("#ucf101-map .plane .dot")].filter(dot => dot.style.display !== "none");
   result.audioTestDots = shown.length;
-  const onScreen = document.getElementById("plane").getScreenCTM();
+  const onScreen = document.querySelector("#ucf101-map .plane svg").getScreenCTM();
   const [, x, y] = shown[0].style.transform.match(/([\\d.]+)px, ([\\d.]+)px/).map(Number);
-  document.getElementById("plane").dispatchEvent(new PointerEvent("pointermove", {
+  document.querySelector("#ucf101-map .plane svg").dispatchEvent(new PointerEvent("pointermove", {
     clientX: onScreen.a * x + onScreen.e, clientY: onScreen.d * y + onScreen.f }));
-  result.tip = document.getElementById("tip").textContent;
+  result.tip = document.querySelector("#ucf101-map .tip").textContent;
+  const legend = () => [...document.querySelectorAll("#ucf101-map .legend button")].map(entry => entry.textContent);
+  result.legends = ["class", "split", "source"].map(value => {
+    document.querySelector(`[data-switch="ucf101-map-colour"] input[value="${value}"]`).click();
+    return legend().length;
+  });
+  document.querySelector('[data-switch="ucf101-confusion"] input[value="audio linear"]').click();
+  result.matrix = document.querySelector('[data-panel="ucf101-confusion"]:not([hidden])').dataset.value;
   const out = document.createElement("pre");
   out.id = "probe";
   out.textContent = "PROBE" + btoa(unescape(encodeURIComponent(JSON.stringify(result)))) + "PROBE";
@@ -308,8 +404,6 @@ def browse(address, profile, *options):
 @pytest.mark.parametrize("options", [(), ("--force-prefers-reduced-motion",), ("--force-dark-mode",)])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_in_a_browser(page, tmp_path, width, options):
-    import base64
-
     # A window is never narrower than 500 px: the page stands in a frame, from where the probe tells its parent.
     probe = PROBE.replace("document.body.append(out)", "parent.document.body.append(out)")
     inner, outer = tmp_path / "page.html", tmp_path / "frame.html"
@@ -329,5 +423,8 @@ def test_in_a_browser(page, tmp_path, width, options):
     assert (result["glide"] == "0s") == result["reduced"]
     assert (max(result["ground"]) < 80) == result["dark"]
     assert result["panel"] == "audio"
+    assert result["sound"] == "data:audio/mpeg;probably"
+    assert result["legends"] == [3, 3, 18]
+    assert result["matrix"] == "audio linear"
     assert result["audioTestDots"] == 5
     assert "test" in result["tip"]

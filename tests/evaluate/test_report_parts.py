@@ -2,23 +2,30 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from evaluate.report.classes import build_confusion, class_bars, pooled_recall
+from evaluate.report.classes import class_bars, pooled_recall
+from evaluate.report.compare import compare_runs
+from evaluate.report.confusion import build_confusions, count_confusion, first_split, probe_labels
 from evaluate.report.curves import HEIGHT, WIDTH, build_curves, chance_of, load_log
 from evaluate.report.gallery import pick_queries
 from evaluate.report.headline import build_headline
-from evaluate.report.inputs import Model
+from evaluate.report.inputs import Model, folds_as_splits
 from evaluate.report.map import align, build_map, project
+from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
 from evaluate.report.provenance import read_config, setting
+from evaluate.report.sounds import find_source
 from evaluate.report.strips import Quality, Segment, pick_frames, shrink, sound_picture
-from evaluate.report.tables import build_tables, column_title
+from evaluate.report.tables import MAX_COLUMNS, build_tables, column_title
 from evaluate.report.template import clock
 from evaluate.results import Result
 from evaluate.retrieval import Neighbourhood
+from evaluate.retrieval import neighbourhood as take_neighbours
 from evaluate.videos import Part, Videos, l2_normalise
 
 
@@ -84,18 +91,30 @@ class TestClasses:
             assert recall == pytest.approx(sum(mine) / len(mine))
 
     def test_confusion_counts_every_query_once(self):
-        model = Model("pretrained", videos(), {"video": (neighbourhood([0, 0, 1], [0, 1, 1]),)}, {})
-        matrix = build_confusion(model, "video")
-        assert matrix is not None
+        matrix = count_confusion(
+            {3: "a", 7: "b"}, np.array([3, 3, 7]), np.array([3, 7, 7]), modality="video", judge="linear", split="1"
+        )
         assert {(cell.row, cell.column): (cell.count, cell.share) for cell in matrix.cells} == {
             (0, 0): (1, 0.5),
             (0, 1): (1, 0.5),
             (1, 1): (1, 1.0),
         }
         assert [(cell.row, cell.column) for cell in matrix.mixups] == [(0, 1)]
+        assert matrix.accuracy == pytest.approx(2 / 3)
 
-    def test_no_queries_no_matrix(self):
-        assert build_confusion(Model("pretrained", videos(), {}, {}), "audio") is None
+    def test_the_probe_is_judged_on_the_test_side_alone(self):
+        own = videos(n_each=9)
+        split = first_split(own, "video")
+        assert split is not None
+        assert probe_labels(own, split, "video").tolist() == own.labels[split.test].tolist()
+        matrices = build_confusions(Model("pretrained", own, {}, {}), ("video",))
+        assert matrices == []
+        found = take_neighbours(own, split, "video", 3)
+        matrices = build_confusions(Model("pretrained", own, {"video": (found,)}, {}), ("video", "audio"))
+        assert [(m.modality, m.judge, m.n_queries, m.accuracy) for m in matrices] == [
+            ("video", "nearest", 9, 1.0),
+            ("video", "linear", 9, 1.0),
+        ]
 
     def test_bars_stand_beside_the_untrained_ones_best_first(self):
         right = Model("pretrained", videos(), {"video": (neighbourhood([0, 1, 1], [1, 1, 0]),)}, {})
@@ -195,7 +214,8 @@ class TestTables:
             result("pretrained", 0.1, task="linear", metric="top-1"),
             result("pretrained", 0.9, test="esc50"),
         ]
-        first, second = build_tables(results, "ucf101")
+        (first,) = build_tables(results, "ucf101")
+        (second,) = build_tables(results, "esc50")
         assert (first.test, second.test) == ("ucf101", "esc50")
         assert [column_title(column) for column in first.columns] == ["R@1", "R@5", "R@50", "linear top-1"]
         assert [modality for modality, _ in first.groups] == ["video", "audio"]
@@ -204,6 +224,31 @@ class TestTables:
     def test_best_is_marked_in_each_modality(self):
         rows = build_tables([result("pretrained", 0.2), result("untrained", 0.5)], "ucf101")[0].groups[0][1]
         assert [row.mean.best for row in rows] == [(False,), (True,)]
+
+    def test_many_columns_are_cut_between_tasks(self):
+        tasks = [f"task {i:02d}" for i in range(9)]
+        results = [result("pretrained", 0.1, task=task, metric=f"top-{k}") for task in tasks for k in (1, 5)]
+        tables = build_tables(results, "ucf101")
+        assert [column for table in tables for column in table.columns] == [
+            (t, f"top-{k}") for t in tasks for k in (1, 5)
+        ]
+        assert [len(table.columns) for table in tables] == [MAX_COLUMNS, 6]
+
+    def test_tasks_without_a_modality_in_common_stand_apart(self):
+        results = [result("pretrained", 0.1), result("pretrained", 0.2, task="sorting", modality="joint")]
+        assert [table.columns for table in build_tables(results, "ucf101")] == [
+            (("retrieval", "R@1"),),
+            (("sorting", "R@1"),),
+        ]
+
+    def test_the_interval_of_a_record_stands_beside_its_own_value(self):
+        wide = Result("ucf101", "retrieval", None, "video", "pretrained", "R@1", 0.4, 10, low=0.3, high=0.5)
+        rows = build_tables([wide, result("untrained", 0.2)], "ucf101")[0].groups[0][1]
+        assert [row.mean.intervals for row in rows] == [((0.3, 0.5),), (None,)]
+
+    def test_unknown_modalities_follow(self):
+        results = [result("pretrained", 0.1, modality=name) for name in ("joint", "video")]
+        assert [name for name, _ in build_tables(results, "ucf101")[0].groups] == ["video", "joint"]
 
     def test_headline(self):
         results = [result("pretrained", 0.2), result("raw", 0.05), result("raw", 0.04, modality="audio")]
@@ -276,3 +321,67 @@ def decode(uri: str) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+
+
+class TestPapers:
+    def test_ours_stand_on_top_by_the_same_kinds_of_number(self):
+        results = [result("pretrained", 0.7), result("pretrained", 0.9, modality="audio"), result("untrained", 0.8)]
+        papers = build_papers(results, "ucf101", "mine")
+        assert papers is not None
+        assert papers.columns == ("fine-tune", "linear", "R@1")
+        assert papers.entries[0].values == (None, None, 0.7)
+        assert [entry.is_ours for entry in papers.entries] == [True] + [False] * (len(papers.entries) - 1)
+        assert build_papers(results, "unheard of", "mine") is None
+        assert build_papers(results, "hmdb51", "mine") is None
+
+    def test_every_number_says_where_it_was_read(self):
+        listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
+        sources = listed.pop("sources")
+        for row in (row for rows in listed.values() for row in rows):
+            assert row["source"] in sources
+            values = [row[kind] for kind in KINDS if kind in row]
+            assert values
+            assert all(0 < value < 100 for value in values)
+
+
+class TestComparison:
+    def test_differences_are_to_the_first_run(self):
+        runs = {
+            "a": [result("pretrained", 0.5), result("untrained", 0.9), result("pretrained", 0.1, metric="R@5")],
+            "b": [result("pretrained", 0.3, 1), result("pretrained", 0.5, 2)],
+            "c": [result("pretrained", 0.6)],
+        }
+        (comparison,) = compare_runs(runs, ["ucf101", "esc50"])
+        ((modality, rows),) = comparison.groups
+        assert (modality, comparison.runs) == ("video", ("a", "b", "c"))
+        assert [row.column for row in rows] == [("retrieval", "R@1"), ("retrieval", "R@5")]
+        assert rows[0].values == pytest.approx((0.5, 0.4, 0.6))
+        assert rows[0].differences == pytest.approx((0.0, -0.1, 0.1))
+        assert rows[1].differences == (0.0, None, None)
+
+    def test_a_test_without_a_pretrained_model_compares_all_but_chance(self):
+        results = [result("avtempo", 0.5), result("chance", 0.1)]
+        (comparison,) = compare_runs({"a": results, "b": results}, ["ucf101"])
+        assert [row.model for _, rows in comparison.groups for row in rows] == ["avtempo"]
+
+
+class TestFolds:
+    def test_each_fold_is_tested_once_by_the_others(self):
+        own = replace(videos(), splits=tuple({"fold": str(i % 3 + 1)} for i in range(18)))
+        made = folds_as_splits(own).splits
+        for i, splits in enumerate(made):
+            assert splits == {str(fold): "test" if fold == i % 3 + 1 else "train" for fold in (1, 2, 3)}
+
+    def test_official_splits_stay(self):
+        assert folds_as_splits(videos()).splits == videos().splits
+
+
+class TestSounds:
+    def test_names_that_lead_out_of_the_folder_are_not_followed(self, tmp_path: Path):
+        (tmp_path / "in").mkdir()
+        (tmp_path / "secret.wav").write_bytes(b"x")
+        (tmp_path / "in" / "a.wav").write_bytes(b"x")
+        assert find_source([tmp_path / "in"], "a.wav") == tmp_path / "in" / "a.wav"
+        assert find_source([tmp_path / "in"], "../secret.wav") is None
+        assert find_source([tmp_path / "in"], str(tmp_path / "secret.wav")) is None
+        assert find_source([], "a.wav") is None
