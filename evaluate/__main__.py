@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, publish, report, ucf101
+from evaluate.commands import ablate, embed, esc50, index, match, publish, report, ucf101
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, ucf101, esc50, report, ablate, publish)
+COMMANDS = (embed, ucf101, esc50, report, ablate, publish, index, match)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -28,6 +28,9 @@ examples:
       a page to look at: runs/sample/report/index.html
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
+  python -m evaluate index /archive --index indexes/archive --encoder runs/archive
+  python -m evaluate match clip.mp4 --index indexes/archive --out matches.json
+      which video of the archive, and which seconds of it, a mangled clip came from
 """
 
 

@@ -72,10 +72,12 @@ class Archive:
         folder: where it lies.
         encoder_sha256: of the encoder that it was made with.
         settings: of the encoder, and the hop.
+        encoder_path: where the encoder lay, so that nobody need give it again.
     """
 
-    def __init__(self, folder: Path, encoder_sha256: str, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, encoder_sha256: str, settings: dict[str, Any], encoder_path: str) -> None:
         self.folder, self.encoder_sha256, self.settings = folder, encoder_sha256, settings
+        self.encoder_path = encoder_path
 
     @classmethod
     def open(cls, folder: Path) -> "Archive":
@@ -88,12 +90,14 @@ class Archive:
         if (values.get("format"), values.get("format_version")) != (FORMAT_NAME, FORMAT_VERSION):
             raise ArchiveError(folder / ARCHIVE_FILE, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}; index anew")
         try:
-            return cls(folder, str(values["encoder_sha256"]), dict(values["settings"]))
+            return cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged ({error!r}); index anew") from error
 
     @classmethod
-    def open_or_make(cls, folder: Path, encoder: DescriptorEncoder, hop_seconds: float) -> "Archive":
+    def open_or_make(
+        cls, folder: Path, encoder: DescriptorEncoder, hop_seconds: float, encoder_path: str = ""
+    ) -> "Archive":
         """Open the index of this encoder and hop, or start one.
 
         Raises:
@@ -104,10 +108,9 @@ class Archive:
             archive = cls.open(folder)
             archive.check(encoder.sha256, settings)
             return archive
-        archive = cls(folder, encoder.sha256, settings)
         values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": encoder.sha256}
-        _write_json(folder / ARCHIVE_FILE, {**values, "settings": settings})
-        return archive
+        _write_json(folder / ARCHIVE_FILE, {**values, "encoder_path": encoder_path, "settings": settings})
+        return cls(folder, encoder.sha256, settings, encoder_path)
 
     def check(self, encoder_sha256: str, settings: dict[str, Any]) -> None:
         """Refuse another encoder or other settings.

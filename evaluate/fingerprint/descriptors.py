@@ -1,5 +1,6 @@
 """Descriptors to rows of an embedding store, and back."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def read_descriptors(path: Path, sources: Sequence[str]) -> Iterator[Descriptors
         columns = [store.column(name) for name in ("start_seconds", "end_seconds", "has_video", "has_audio")]
         vectors = [store.vectors(name).astype(np.float32) for name in (PICTURE_NAME, SOUND_NAME)]
     borders = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1], [True]])) if len(names) else []
-    for first, last in zip(borders[:-1], borders[1:], strict=True):
+    for first, last in itertools.pairwise(borders):
         if names[first] in wanted:
             here = slice(first, last)
             start, end, has_picture, has_sound = (column[here] for column in columns)

@@ -136,5 +136,3 @@ def load_encoder(
 def shard_params_for(encoder: DescriptorEncoder, media: Literal["video", "audio"]) -> ShardParams:
     """Parameters of the passing shards that descriptors are made from."""
     return replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)
-
-

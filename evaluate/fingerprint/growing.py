@@ -83,7 +83,7 @@ def grow(
     with archive.only_writer():
         (archive.folder / PARTS_FOLDER).mkdir(exist_ok=True)
         archive.tidy()
-        found = [] if videos is None else _media_files(videos)
+        found = [] if videos is None else media_files(videos)
         removed = _remove(archive, remove, [file.name for file in found])
         known = archive.sources()
         files = [file for file in found if not _fits(file.name, remove)]
@@ -103,7 +103,7 @@ def grow(
     )
 
 
-def _media_files(folder: Path) -> list[MediaFile]:
+def media_files(folder: Path) -> list[MediaFile]:
     """List the videos and the sound files below the folder."""
     found = []
     refusals = []

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluate.fingerprint.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
 from evaluate.fingerprint.calibrate import Calibration, fit
-from evaluate.fingerprint.library import Library, LeaveOut
+from evaluate.fingerprint.library import LeaveOut, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
 
 CANDIDATES = 20
