@@ -6,22 +6,25 @@ shifted rows. The best line keeps the stretch of the query where it is borne out
 next line is sought: so a query may hold several spans, of cuts and of compilations.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-SPEEDS = tuple(sorted(np.round(np.arange(0.82, 1.1801, 0.02), 2).tolist(), key=lambda speed: abs(speed - 1)))
-"""Nearest to 1 first: of equally good lines the one at the usual speed is kept."""
+SPEED_RANGE = (0.82, 1.18)
+"""A little more than the 0.84 to 1.16 that are to be found."""
 SPEED_GAIN = 1.02
 """Another speed must be this much better than one nearer to 1."""
 MISS_COST = 0.35
-"""What a query descriptor without evidence costs a span: after two of them in a row the span ends."""
+"""What a query descriptor without evidence takes from a stretch."""
+MAX_MISSES = 4
+"""In a row; a longer gap ends the stretch, however strong it was."""
 WINDOW_SECONDS = 24.0
 """Longer queries are matched in windows: a speed between two steps of the list drifts by a hop in half a minute."""
 LEAST_EVIDENCE = 0.25
 """Of a descriptor for its line; less is noise."""
-MAX_SPANS = 8
+MAX_SPANS = 6
 """Of a window and a reference."""
 
 
@@ -76,25 +79,31 @@ def find_spans(grid: Grid) -> list[Span]:
     return spans
 
 
+def _speeds(steps: float) -> list[float]:
+    """Speeds of which neighbours differ by one column over a query of `steps` columns, those nearest to 1 first.
+
+    Of equally good lines the one at the usual speed is kept, so it must come first.
+    """
+    n_aside = math.ceil((SPEED_RANGE[1] - 1) * max(steps, 1))
+    speeds = np.linspace(*SPEED_RANGE, 2 * n_aside + 1).tolist()
+    return sorted(speeds, key=lambda speed: abs(speed - 1))
+
+
 def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.ndarray, np.ndarray]:
     """Return, of the line with the most evidence, its column (q,) of each row, and the evidence (q,) there."""
     n_rows, n_columns = left.shape
-    best, found = 0.0, (np.zeros(n_rows, np.int64), np.zeros(n_rows, np.float32))
-    wide = _widened(left)
-    for speed in SPEEDS:
-        shift = np.rint(speed * (seconds - seconds[0]) / hop).astype(np.int64)
-        votes = np.zeros(n_columns + shift[-1], np.float32)  # vote o: row i lies at column o - shift[-1] + shift[i]
-        for row in np.flatnonzero(wide.any(axis=1)):
-            at = shift[-1] - shift[row]
-            votes[at : at + n_columns] += wide[row]
+    steps = (seconds - seconds[0]) / hop
+    room = math.ceil(SPEED_RANGE[1] * steps[-1])
+    wide = np.pad(_widened(left), ((0, 0), (room, room)))  # lines that start before the reference, or end after it
+    rows, offsets = np.arange(n_rows)[:, None], np.arange(n_columns + room)
+    best, columns = 0.0, np.zeros(n_rows, np.int64)
+    for speed in _speeds(float(steps[-1])):
+        shift = np.rint(speed * steps).astype(np.int64)[:, None]
+        votes = wide[rows, offsets + shift].sum(axis=0)
         peak = int(votes.argmax())
         if votes[peak] > best * SPEED_GAIN:
-            best = float(votes[peak])
-            columns = peak - shift[-1] + shift
-            inside = (columns >= 0) & (columns < n_columns)
-            values = np.where(inside, wide[np.arange(n_rows), np.clip(columns, 0, n_columns - 1)], 0)
-            found = columns, values
-    return found
+            best, columns = float(votes[peak]), peak + shift[:, 0]
+    return columns - room, wide[rows[:, 0], columns]
 
 
 def _widened(left: np.ndarray) -> np.ndarray:
@@ -108,12 +117,13 @@ def _widened(left: np.ndarray) -> np.ndarray:
 def _best_stretch(values: np.ndarray) -> tuple[int, int]:
     """Return the first and the last row of the stretch whose evidence less its misses is largest (Kadane's scan)."""
     best, best_first, best_last = -np.inf, 0, 0
-    total, first = 0.0, 0
-    for row, gain in enumerate(values - np.where(values > 0, 0, MISS_COST)):
-        if total <= 0:
+    total, first, misses = 0.0, 0, 0
+    for row, value in enumerate(values.tolist()):
+        misses = 0 if value > 0 else misses + 1
+        if total <= 0 or misses > MAX_MISSES:
             total, first = 0.0, row
-        total += float(gain)
-        if total > best and gain > 0:
+        total += value if value > 0 else -MISS_COST
+        if total > best and value > 0:
             best, best_first, best_last = total, first, row
     return best_first, best_last
 
@@ -141,7 +151,7 @@ def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple
     apart = query - mean_query
     spread, prior = float((weight * apart**2).sum()), 2.0
     speed = (float((weight * apart * (reference - mean_reference)).sum()) + prior) / (spread + prior)
-    speed = min(max(speed, min(SPEEDS)), max(SPEEDS))
+    speed = min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1])
     return speed, float(mean_reference - speed * mean_query)
 
 

@@ -54,8 +54,8 @@ def read_descriptors(path: Path, sources: Sequence[str]) -> Iterator[Descriptors
         names = store.column("source")
         columns = [store.column(name) for name in ("start_seconds", "end_seconds", "has_video", "has_audio")]
         vectors = [store.vectors(name).astype(np.float32) for name in (PICTURE_NAME, SOUND_NAME)]
-    borders = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1], [True]])) if len(names) else []
-    for first, last in itertools.pairwise(borders):
+    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])).tolist()
+    for first, last in itertools.pairwise([*starts, len(names)]):
         if names[first] in wanted:
             here = slice(first, last)
             start, end, has_picture, has_sound = (column[here] for column in columns)

@@ -22,29 +22,27 @@ class LeaveOut:
     background: int = -1
 
 
+@dataclass(frozen=True, eq=False)
 class Library:
-    """What queries are matched with.
+    """What queries are matched with; `build_library` makes one.
 
     Attributes:
         sources: names, in the order of their numbers.
         hop_seconds: from one descriptor to the next.
-        first_seconds, n_columns: of each source, the middle of its first clip and its number of descriptors.
+        first_seconds: of each source, the middle of its first clip, float64 (s,).
+        n_columns: of each source, its number of descriptors, int64 (s,).
         searches: by modality; those without a row are not there.
+        common: by modality, what stands for the library itself.
+        apart: by modality, what stands for videos known not to be in it; may be empty.
     """
 
-    def __init__(
-        self, described: Sequence[Descriptors], hop_seconds: float, *, background: Sequence[Descriptors] = (),
-        flat_below_rows: int = FLAT_BELOW_ROWS,
-    ) -> None:  # fmt: skip
-        self.sources = tuple(each.source for each in described)
-        self.hop_seconds = hop_seconds
-        self.first_seconds = [float(each.start_seconds[0] + each.end_seconds[0]) / 2 for each in described]
-        self.n_columns = [len(each) for each in described]
-        built = {each: build_search(described, each, flat_below_rows=flat_below_rows) for each in MODALITIES}
-        self.searches: dict[str, ModalitySearch] = {name: each for name, each in built.items() if len(each)}
-        self._common = {name: _sampled(each, TRUE_MATCHES) for name, each in self.searches.items()}
-        apart = {each: build_search(background, each) for each in self.searches}
-        self._apart = {name: _sampled(each, 0) for name, each in apart.items() if len(each)}
+    sources: tuple[str, ...]
+    hop_seconds: float
+    first_seconds: np.ndarray
+    n_columns: np.ndarray
+    searches: dict[str, ModalitySearch]
+    common: dict[str, Background]
+    apart: dict[str, Background]
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -54,49 +52,99 @@ class Library:
         """How each modality is searched."""
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
-    def expected(self, query: Descriptors, modality: str, leave_out: LeaveOut) -> np.ndarray:
-        """Similarity (q,) of the query's descriptors to background, the larger of both kinds."""
-        vectors = getattr(query, modality)
-        found = self._common[modality].expected(vectors, leave_out.source)
-        if modality in self._apart:
-            found = np.maximum(found, self._apart[modality].expected(vectors, leave_out.background))
+    def ask(self, query: Descriptors, leave_out: LeaveOut) -> "Question":
+        """Find out once what similarity is to be expected of each of a query's descriptors."""
+        expected = {
+            name: self._expected(name, getattr(query, name), leave_out)
+            for name in self.searches
+            if getattr(query, name) is not None and getattr(query, f"has_{name}").any()
+        }
+        return Question(query, expected, leave_out)
+
+    def _expected(self, modality: str, vectors: np.ndarray, leave_out: LeaveOut) -> np.ndarray:
+        """Similarity (q,) of descriptors to background, the larger of both kinds."""
+        found = self.common[modality].expected(vectors, leave_out.source)
+        if modality in self.apart:
+            found = np.maximum(found, self.apart[modality].expected(vectors, leave_out.background))
         return found
 
-    def candidates(self, query: Descriptors, n: int, leave_out: LeaveOut) -> list[int]:
-        """The sources with the most evidence, by picture and by sound apart, best first."""
+    def candidates(self, question: "Question", n: int) -> list[int]:
+        """The sources with the most evidence, of picture and sound together, best first."""
         total = np.zeros(len(self.sources))
-        for modality, search in self.searches.items():
-            has, vectors = getattr(query, f"has_{modality}"), getattr(query, modality)
-            if vectors is None or not has.any():
-                continue
+        for modality, expected in question.expected.items():
+            search, (has, vectors) = self.searches[modality], question.given(modality)
             found = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
-            near = evidence(found.similarities, self.expected(query, modality, leave_out)[has])
+            near = evidence(found.similarities, expected[has])
             best = np.zeros((len(near), len(self.sources)), np.float32)  # a source counts once a query descriptor
             rows, columns = np.nonzero(found.rows >= 0)
             np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
             total += best.sum(axis=0)
-        if leave_out.source >= 0:
-            total[leave_out.source] = 0
+        if question.leave_out.source >= 0:
+            total[question.leave_out.source] = 0
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, query: Descriptors, source: int, leave_out: LeaveOut) -> np.ndarray:
+    def evidence(self, question: "Question", source: int) -> np.ndarray:
         """Evidence (q, r) in [0, 1] of picture and sound together: 1 - (1 - picture) x (1 - sound).
 
         So what one of them lacks, or does not show, takes nothing from the other: a muted or a black query loses no match.
         """
-        doubt = np.ones((len(query), self.n_columns[source]), np.float32)
-        for modality, search in self.searches.items():
-            has, vectors = getattr(query, f"has_{modality}"), getattr(query, modality)
+        doubt = np.ones((len(question.query), int(self.n_columns[source])), np.float32)
+        for modality, expected in question.expected.items():
+            search, (has, vectors) = self.searches[modality], question.given(modality)
             rows = search.rows_of(source)
-            if vectors is None or not has.any() or rows.start == rows.stop:
+            if rows.start == rows.stop:
                 continue
-            similar = vectors[has] @ search.vectors(rows).T
-            found = evidence(similar, self.expected(query, modality, leave_out)[has])
+            found = evidence(vectors[has] @ search.vectors(rows).T, expected[has])
             middle = search.middle_seconds[rows] - self.first_seconds[source]
             columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, doubt.shape[1] - 1)
             doubt[np.flatnonzero(has)[:, None], columns[None]] *= 1 - found
         return 1 - doubt
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A query, or a window of one, and what similarity is to be expected of its descriptors.
+
+    Attributes:
+        query: the descriptors.
+        expected: modality that both query and library have, to float32 (q,).
+        leave_out: what does not count.
+    """
+
+    query: Descriptors
+    expected: dict[str, np.ndarray]
+    leave_out: LeaveOut
+
+    def given(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
+        """Which descriptors have the modality, bool (q,), and their vectors (q, d)."""
+        return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
+
+
+def build_library(
+    described: Sequence[Descriptors], hop_seconds: float, *, background: Sequence[Descriptors] = (),
+    flat_below_rows: int = FLAT_BELOW_ROWS,
+) -> Library:  # fmt: skip
+    """Gather the descriptors of all references.
+
+    Args:
+        described: the references.
+        hop_seconds: from one descriptor to the next.
+        background: sources that hold no match of any reference.
+        flat_below_rows: up to how many rows a modality is searched flat.
+    """
+    built = {each: build_search(described, each, flat_below_rows=flat_below_rows) for each in MODALITIES}
+    searches = {name: each for name, each in built.items() if len(each)}
+    apart = {name: build_search(background, name) for name in searches}
+    return Library(
+        sources=tuple(each.source for each in described),
+        hop_seconds=hop_seconds,
+        first_seconds=np.array([(each.start_seconds[0] + each.end_seconds[0]) / 2 for each in described]),
+        n_columns=np.array([len(each) for each in described], np.int64),
+        searches=searches,
+        common={name: _sampled(each, TRUE_MATCHES) for name, each in searches.items()},
+        apart={name: _sampled(each, 0) for name, each in apart.items() if len(each)},
+    )
 
 
 def _sampled(search: ModalitySearch, skipped: int) -> Background:

@@ -51,19 +51,15 @@ class Matcher:
         return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
 
 
-def make_matcher(
-    library: Library, *, unmatched: Sequence[Descriptors], own: bool,
-    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE,
-) -> Matcher:  # fmt: skip
+def calibrate(library: Library, *, unmatched: Sequence[Descriptors], own: bool) -> Calibration:
     """Calibrate a library with sources that hold no match of any reference.
 
     Args:
         library: the references.
         unmatched: the library's background, or its own sources, each of which is then left out for its own pieces.
         own: whether these are the library's own.
-        false_positive_rate: share of unmatched queries that may get a match.
     """
-    return Matcher(library, fit(unmatched_scores(library, unmatched, own=own)), false_positive_rate)
+    return fit(unmatched_scores(library, unmatched, own=own))
 
 
 def unmatched_scores(library: Library, unmatched: Sequence[Descriptors], *, own: bool) -> list[float]:
@@ -90,11 +86,12 @@ def find_matches(library: Library, query: Descriptors, leave_out: LeaveOut = Lea
     """All spans that bear any evidence, undecided, in no order."""
     spans: dict[int, list[Span]] = {}
     for window in _windows(query):
-        for source in library.candidates(window, CANDIDATES, leave_out):
+        question = library.ask(window, leave_out)
+        for source in library.candidates(question, CANDIDATES):
             clip = float(window.end_seconds[0] - window.start_seconds[0])
             grid = Grid(
                 (window.start_seconds + window.end_seconds) / 2, library.first_seconds[source], library.hop_seconds,
-                library.evidence(window, source, leave_out), clip,
+                library.evidence(question, source), clip,
             )  # fmt: skip
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds

@@ -45,20 +45,19 @@ class ModalitySearch:
         method: how it is searched, in words.
         source: int64 (n,), number of each row's source.
         middle_seconds: float32 (n,), middle of each row's clip.
+        index: FAISS' own.
+
+    Args:
+        vectors: float32 (n, d) where the index is flat, None where it gives rows back from their codes.
     """
 
     def __init__(
-        self, vectors: np.ndarray, source: np.ndarray, middle_seconds: np.ndarray, *,
-        flat_below_rows: int = FLAT_BELOW_ROWS,
+        self, index: "faiss.Index", method: str, source: np.ndarray, middle_seconds: np.ndarray,
+        vectors: np.ndarray | None,
     ) -> None:  # fmt: skip
-        self.source, self.middle_seconds = source, middle_seconds.astype(np.float32)
-        self._vectors: np.ndarray | None = None
-        self._index: faiss.Index
-        if len(vectors) < flat_below_rows:
-            self._vectors = np.ascontiguousarray(vectors, np.float32)
-            self._index, self.method = _flat(self._vectors)
-        else:
-            self._index, self.method = _inverted(vectors)
+        self.index, self.method, self.source = index, method, source
+        self.middle_seconds = middle_seconds.astype(np.float32)
+        self._vectors = vectors
 
     def __len__(self) -> int:
         return len(self.source)
@@ -67,7 +66,7 @@ class ModalitySearch:
         """Find the k nearest rows of each query (q, d)."""
         if not len(queries) or not len(self):
             return Found(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32))
-        similarities, rows = self._index.search(np.ascontiguousarray(queries, np.float32), k)
+        similarities, rows = self.index.search(np.ascontiguousarray(queries, np.float32), k)
         return Found(rows, np.where(rows >= 0, similarities, -np.inf))
 
     def rows_of(self, source: int) -> slice:
@@ -79,7 +78,7 @@ class ModalitySearch:
         """Vectors (m, d) float32 as they are searched."""
         if self._vectors is not None:
             return self._vectors[rows]
-        return self._index.reconstruct_n(rows.start, rows.stop - rows.start)
+        return self.index.reconstruct_n(rows.start, rows.stop - rows.start)
 
 
 def build_search(
@@ -93,8 +92,11 @@ def build_search(
             vectors.append(values[has])
             source.append(np.full(int(has.sum()), number, np.int64))
             middle.append((each.start_seconds[has] + each.end_seconds[has]) / 2)
-    joined = np.concatenate(vectors[1:]) if len(vectors) > 1 else vectors[0]
-    return ModalitySearch(joined, np.concatenate(source), np.concatenate(middle), flat_below_rows=flat_below_rows)
+    joined = np.concatenate(vectors[1:] or vectors).astype(np.float32)
+    is_flat = len(joined) < flat_below_rows
+    index, method = _flat(joined) if is_flat else _inverted(joined)
+    numbers, seconds = np.concatenate(source), np.concatenate(middle)
+    return ModalitySearch(index, method, numbers, seconds, joined if is_flat else None)
 
 
 def _flat(vectors: np.ndarray) -> "tuple[faiss.Index, str]":
@@ -115,8 +117,8 @@ def _inverted(vectors: np.ndarray) -> "tuple[faiss.Index, str]":
     index = faiss.IndexIVFPQ(faiss.IndexFlatIP(n_dims), n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed = index.pq.cp.seed = SEED
     chosen = np.sort(np.random.default_rng(SEED).permutation(n_rows)[:TRAINING_ROWS])
-    index.train(np.ascontiguousarray(vectors[chosen], np.float32))
-    index.add(np.ascontiguousarray(vectors, np.float32))
+    index.train(vectors[chosen])
+    index.add(vectors)
     index.make_direct_map()
     index.nprobe = min(n_lists, max(PROBED_LEAST, n_lists // PROBED_SHARE))
     return index, f"IVF{n_lists},PQ{code_bytes}x{n_bits} nprobe={index.nprobe}, {n_rows} rows"

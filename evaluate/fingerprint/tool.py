@@ -5,11 +5,13 @@ from pathlib import Path
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.archive import ARCHIVE_FILE, Archive
+from evaluate.fingerprint.calibrate import Calibration
 from evaluate.fingerprint.encoder import DescriptorEncoder, NetworkDescriber, PictureVectors, SoundVectors, load_encoder
 from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.growing import Growth, GrowthProgress, grow, media_files
-from evaluate.fingerprint.library import Library
-from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, Matcher, make_matcher
+from evaluate.fingerprint.library import Library, build_library
+from evaluate.fingerprint.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
+from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, Matcher, calibrate
 from evaluate.fingerprint.records import Answer, Descriptors
 
 DEFAULT_HOP_SECONDS = 0.5
@@ -54,7 +56,10 @@ def index_folder(
     if background is not None:
         apart = Archive.open_or_make(index / BACKGROUND_FOLDER, loaded, hop_seconds, archive.encoder_path)
         grow(apart, background, loaded, options, progress=progress)
-    return grow(archive, videos, loaded, options, remove=remove, retry_failed=retry_failed, progress=progress)
+    growth = grow(archive, videos, loaded, options, remove=remove, retry_failed=retry_failed, progress=progress)
+    if growth.n_sources:
+        _make_ready(archive)
+    return growth
 
 
 def encoder_of(archive: Archive, path: Path | None = None, *, device: str = "cpu") -> NetworkDescriber:
@@ -73,20 +78,41 @@ def encoder_of(archive: Archive, path: Path | None = None, *, device: str = "cpu
 
 
 def open_matcher(archive: Archive, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
-    """Read an index into memory, and calibrate it with its background, or else with its own sources.
+    """Read an index into memory; one that was not made ready, for it was being added to, is made ready in memory.
 
     Raises:
         FingerprintError: there is nothing in it.
         StoreError: a part is damaged.
     """
-    described = list(archive.descriptors())
-    if not described:
-        raise FingerprintError(f"{archive.folder}: holds no source that could be read; index a folder first")
+    archives = _archives(archive)
+    found = load_library(archive.folder / LIBRARY_FOLDER, library_key(archives))
+    library, calibration = found or _build(archives)
+    return Matcher(library, calibration, false_positive_rate)
+
+
+def _make_ready(archive: Archive) -> None:
+    """Build, calibrate and keep what matching needs, unless it is there."""
+    folder = archive.folder / LIBRARY_FOLDER
+    archives = _archives(archive)
+    with archive.only_writer():
+        key = library_key(archives)
+        if load_library(folder, key) is None:
+            save_library(folder, key, *_build(archives))
+
+
+def _archives(archive: Archive) -> list[Archive]:
+    """The archive, and its background if there is one."""
     apart = archive.folder / BACKGROUND_FOLDER
-    background = list(Archive.open(apart).descriptors()) if (apart / ARCHIVE_FILE).is_file() else []
-    library = Library(described, archive.hop_seconds, background=background)
-    unmatched, own = (background, False) if background else (described, True)
-    return make_matcher(library, unmatched=unmatched, own=own, false_positive_rate=false_positive_rate)
+    return [archive, Archive.open(apart)] if (apart / ARCHIVE_FILE).is_file() else [archive]
+
+
+def _build(archives: Sequence[Archive]) -> tuple[Library, Calibration]:
+    described, *background = (list(archive.descriptors()) for archive in archives)
+    if not described:
+        raise FingerprintError(f"{archives[0].folder}: holds no source that could be read; index a folder first")
+    apart = background[0] if background else []
+    library = build_library(described, archives[0].hop_seconds, background=apart)
+    return library, calibrate(library, unmatched=apart or described, own=not apart)
 
 
 def match_files(

@@ -3,9 +3,13 @@ import pytest
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.calibrate import UNCALIBRATED_THRESHOLD, fit
-from evaluate.fingerprint.library import Library
-from evaluate.fingerprint.match import Matcher, make_matcher
+from evaluate.fingerprint.library import build_library
+from evaluate.fingerprint.match import Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors
+
+
+def calibrated(library, **given):
+    return Matcher(library, calibrate(library, **given))
 
 
 def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, described):
@@ -59,7 +63,7 @@ def test_a_still_picture_matches_itself_and_not_other_stills(signal, described):
         return lambda t: np.repeat(signal(number, 4).knots[:1], len(t), 0)
 
     references = [described(f"r{i}", still(i) if i < 10 else signal(i, 60).at, 60) for i in range(30)]
-    matcher = make_matcher(Library(references, 0.5), unmatched=references, own=True)
+    matcher = calibrated(build_library(references, 0.5), unmatched=references, own=True)
     answer = matcher.answer(described("q", still(3), 10))
     assert [match.reference for match in answer.decided] == ["r3"]
     assert not matcher.answer(described("other", still(77), 10)).decided
@@ -74,7 +78,7 @@ def test_an_intro_that_many_videos_share_matches_none_of_them(signal, described)
 
     references = [described(f"r{i}", with_intro(i), 30) for i in range(30)]
     unmatched = [described(f"u{i}", signal(2000 + i, 30).at, 30) for i in range(30)]
-    matcher = make_matcher(Library(references, 0.5, background=unmatched), unmatched=unmatched, own=False)
+    matcher = calibrated(build_library(references, 0.5, background=unmatched), unmatched=unmatched, own=False)
     assert not matcher.answer(described("intro", intro.at, 6)).decided
     decided = matcher.answer(described("q", with_intro(8), 20)).decided
     assert [match.reference for match in decided] == ["r8"]
@@ -86,7 +90,7 @@ def test_a_three_hour_reference_is_found_at_its_second(signal, described):
         described("long", long.at, 3 * 3600),
         *(described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)),
     ]
-    matcher = Matcher(Library(references, 0.5), fit([]))
+    matcher = Matcher(build_library(references, 0.5), fit([]))
     answer = matcher.answer(described("q", lambda t: long.at(t + 9000), 10))
     assert answer.decided[0].reference == "long"
     assert answer.decided[0].reference_start_seconds == pytest.approx(9000, abs=0.5)
@@ -94,7 +98,7 @@ def test_a_three_hour_reference_is_found_at_its_second(signal, described):
 
 def test_compressed_search_finds_what_the_flat_one_finds(signal, described):
     references = [described(f"r{i}", signal(i, 60).at, 60) for i in range(20)]
-    flat, packed = Library(references, 0.5), Library(references, 0.5, flat_below_rows=100)
+    flat, packed = build_library(references, 0.5), build_library(references, 0.5, flat_below_rows=100)
     assert "flat" in flat.method and "IVF" in packed.method
     query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
     for library in (flat, packed):
