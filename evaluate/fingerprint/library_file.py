@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluate.errors import ArchiveError
 from evaluate.fingerprint.archive import Archive
 from evaluate.fingerprint.calibrate import Calibration
 from evaluate.fingerprint.library import MODALITIES, Library
@@ -35,11 +36,22 @@ def library_key(archives: list[Archive]) -> str:
 
 
 def save_library(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
-    """Write a library in the place of the one before; until all of it is there, there is none."""
+    """Write a library in the place of the one before; until all of it is there, there is none.
+
+    Raises:
+        ArchiveError: the disk is full or refuses.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write(folder, key, library, calibration)
+    except (OSError, RuntimeError) as error:  # the latter is how FAISS says it
+        raise ArchiveError(folder, f"cannot be written ({error}); free some space and index again") from error
+
+
+def _write(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
     import faiss
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     arrays = {"first_seconds": library.first_seconds, "n_columns": library.n_columns}
     for name, search in library.searches.items():
         faiss.write_index(search.index, str(folder / f"{name}.faiss"))
