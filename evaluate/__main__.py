@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 fine, 2 an error that was explained, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # else it says which processor it found
     from preprocess.errors import PreprocessError
     from store.errors import StoreError
     from train.errors import TrainError

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.fingerprint.normalise import TRUE_MATCHES, Background, evidence, sample
+from evaluate.fingerprint.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.records import Descriptors
-from evaluate.fingerprint.search import FLAT_BELOW_ROWS, ModalitySearch, build_search
+from evaluate.fingerprint.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
 
 MODALITIES = ("picture", "sound")
 NEIGHBOURS = 128
@@ -53,28 +53,33 @@ class Library:
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
     def ask(self, query: Descriptors, leave_out: LeaveOut) -> "Question":
-        """Find out once what similarity is to be expected of each of a query's descriptors."""
-        expected = {
-            name: self._expected(name, getattr(query, name), leave_out)
-            for name in self.searches
-            if getattr(query, name) is not None and getattr(query, f"has_{name}").any()
-        }
-        return Question(query, expected, leave_out)
+        """Find the nearest rows of each of a query's descriptors, and what similarity is to be expected of it."""
+        asked = Question(query, {}, {}, leave_out)
+        for name, search in self.searches.items():
+            has, vectors = asked.given(name)
+            if vectors is not None and has.any():
+                asked.found[name] = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
+                asked.expected[name] = self._expected(name, vectors[has], asked.found[name], leave_out)
+        return asked
 
-    def _expected(self, modality: str, vectors: np.ndarray, leave_out: LeaveOut) -> np.ndarray:
-        """Similarity (q,) of descriptors to background, the larger of both kinds."""
-        found = self.common[modality].expected(vectors, leave_out.source)
+    def _expected(self, modality: str, vectors: np.ndarray, found: Found, leave_out: LeaveOut) -> np.ndarray:
+        """Similarity (q,) of descriptors to background, the largest of what is known of it."""
+        search = self.searches[modality]
+        sources = np.where(found.rows >= 0, search.source[found.rows], -1)
+        expected = [
+            self.common[modality].expected(vectors, leave_out.source),
+            expected_of_neighbours(found.similarities, sources, leave_out.source),
+        ]
         if modality in self.apart:
-            found = np.maximum(found, self.apart[modality].expected(vectors, leave_out.background))
-        return found
+            expected.append(self.apart[modality].expected(vectors, leave_out.background))
+        return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
         """The sources with the most evidence, of picture and sound together, best first."""
         total = np.zeros(len(self.sources))
-        for modality, expected in question.expected.items():
-            search, (has, vectors) = self.searches[modality], question.given(modality)
-            found = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
-            near = evidence(found.similarities, expected[has])
+        for modality, found in question.found.items():
+            search = self.searches[modality]
+            near = evidence(found.similarities, question.expected[modality])
             best = np.zeros((len(near), len(self.sources)), np.float32)  # a source counts once a query descriptor
             rows, columns = np.nonzero(found.rows >= 0)
             np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
@@ -93,9 +98,9 @@ class Library:
         for modality, expected in question.expected.items():
             search, (has, vectors) = self.searches[modality], question.given(modality)
             rows = search.rows_of(source)
-            if rows.start == rows.stop:
+            if vectors is None or rows.start == rows.stop:
                 continue
-            found = evidence(vectors[has] @ search.vectors(rows).T, expected[has])
+            found = evidence(vectors[has] @ search.vectors(rows).T, expected)
             middle = search.middle_seconds[rows] - self.first_seconds[source]
             columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, doubt.shape[1] - 1)
             doubt[np.flatnonzero(has)[:, None], columns[None]] *= 1 - found
@@ -104,20 +109,22 @@ class Library:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A query, or a window of one, and what similarity is to be expected of its descriptors.
+    """A query, or a window of one, with what is near to its descriptors, by modality that it has.
 
     Attributes:
         query: the descriptors.
-        expected: modality that both query and library have, to float32 (q,).
+        found: the nearest rows of the m descriptors that have the modality.
+        expected: what similarity is to be expected of each of them, float32 (m,).
         leave_out: what does not count.
     """
 
     query: Descriptors
+    found: dict[str, Found]
     expected: dict[str, np.ndarray]
     leave_out: LeaveOut
 
-    def given(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
-        """Which descriptors have the modality, bool (q,), and their vectors (q, d)."""
+    def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""
         return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
 
 

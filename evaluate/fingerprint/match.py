@@ -1,7 +1,7 @@
 """Queries to answers: candidates by picture and by sound, spans by alignment, decisions by calibration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -120,6 +120,8 @@ def _windows(query: Descriptors) -> list[Descriptors]:
 
 def _rows(query: Descriptors, rows: slice) -> Descriptors:
     """Some of the descriptors of a source."""
-    values = {each.name: getattr(query, each.name) for each in fields(query)}
-    taken = {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}
-    return replace(query, **taken)
+    picture, sound = (None if each is None else each[rows] for each in (query.picture, query.sound))
+    return Descriptors(
+        query.source, query.start_seconds[rows], query.end_seconds[rows], query.has_picture[rows],
+        query.has_sound[rows], picture, sound,
+    )  # fmt: skip

@@ -56,11 +56,15 @@ class Track:
             self._describe([0])
         fps = self._params.fps
         starts = np.array(self._starts, np.float64) / fps
-        has_picture, has_sound, picture, sound = (
-            None if values[0] is None else np.concatenate(values) for values in zip(*self._found, strict=True)
-        )
+        pictures = [each[2] for each in self._found if each[2] is not None]
         span = min(self._encoder.clip.span_frames, self._first + len(self._heard)) / fps
-        return Descriptors(self.source, starts, starts + span, has_picture, has_sound, picture, sound)
+        return Descriptors(
+            self.source, starts, starts + span,
+            has_picture=np.concatenate([each[0] for each in self._found]),
+            has_sound=np.concatenate([each[1] for each in self._found]),
+            picture=np.concatenate(pictures) if pictures else None,
+            sound=np.concatenate([each[3] for each in self._found]),
+        )  # fmt: skip
 
     def _forget(self, frame: int) -> None:
         """Let go of the frames before this one; those of a source without a clip so far are kept."""
