@@ -16,8 +16,9 @@ SPEED_RANGE = (0.82, 1.18)
 """A little more than the 0.84 to 1.16 that are to be found."""
 SPEED_GAIN = 1.02
 """Another speed must be this much better than one nearer to 1."""
-MISS_COST = 0.35
-"""What a query descriptor without evidence takes from a stretch."""
+MEMBER_SHARE = 0.5
+"""A descriptor belongs to a stretch if it is borne out at least half as well as the better half of the line: behind the
+cut to another video there is evidence too, by chance, but less."""
 MAX_MISSES = 4
 """In a row; a longer gap ends the stretch, however strong it was."""
 WINDOW_SECONDS = 24.0
@@ -115,15 +116,19 @@ def _widened(left: np.ndarray) -> np.ndarray:
 
 
 def _best_stretch(values: np.ndarray) -> tuple[int, int]:
-    """Return the first and the last row of the stretch whose evidence less its misses is largest (Kadane's scan)."""
+    """Return the first and the last row of the stretch that exceeds what a member must bear most (Kadane's scan)."""
+    borne = np.sort(values[values > 0])
+    if not len(borne):
+        return 0, 0
+    least = MEMBER_SHARE * float(borne[len(borne) // 2 :].mean())
     best, best_first, best_last = -np.inf, 0, 0
     total, first, misses = 0.0, 0, 0
-    for row, value in enumerate(values.tolist()):
-        misses = 0 if value > 0 else misses + 1
+    for row, gain in enumerate((values - least).tolist()):
+        misses = 0 if gain > 0 else misses + 1
         if total <= 0 or misses > MAX_MISSES:
             total, first = 0.0, row
-        total += value if value > 0 else -MISS_COST
-        if total > best and value > 0:
+        total += gain
+        if total > best and gain > 0:
             best, best_first, best_last = total, first, row
     return best_first, best_last
 
