@@ -16,8 +16,8 @@ SPEED_RANGE = (0.82, 1.18)
 """A little more than the 0.84 to 1.16 that are to be found."""
 SPEED_GAIN = 1.02
 """Another speed must be this much better than one nearer to 1."""
-MEMBER_SHARE = 0.5
-"""A descriptor belongs to a stretch if it is borne out at least half as well as the better half of the line: behind the
+MEMBER_SHARE = 0.45
+"""A descriptor belongs to a stretch if it is borne out nearly half as well as the better half of the line: behind the
 cut to another video there is evidence too, by chance, but less."""
 MAX_MISSES = 4
 """In a row; a longer gap ends the stretch, however strong it was."""
@@ -55,6 +55,8 @@ class Grid:
         query_seconds: float64 (q,), middles of the query's clips, rising.
         reference_hop_seconds: from one column to the next; the first column's middle is at `reference_first_seconds`.
         evidence: float32 (q, r) in [0, 1].
+        votes: float32 (q, r), which decide where the line lies: above the evidence where picture and sound agree. A still
+            picture bears every line out; its sound tells which.
         clip_seconds: length of a clip.
     """
 
@@ -62,20 +64,24 @@ class Grid:
     reference_first_seconds: float
     reference_hop_seconds: float
     evidence: np.ndarray
+    votes: np.ndarray
     clip_seconds: float
 
 
 def find_spans(grid: Grid) -> list[Span]:
     """Find the spans of a query, or of a window of it, in one reference."""
-    left = np.where(grid.evidence >= LEAST_EVIDENCE, grid.evidence, 0)  # what no span explains yet
+    left = np.where(grid.evidence >= LEAST_EVIDENCE, grid.votes, 0)  # what no span explains yet
+    evidence = _widened(np.where(grid.evidence >= LEAST_EVIDENCE, grid.evidence, 0))
     spans: list[Span] = []
     while len(spans) < MAX_SPANS and left.any():
-        columns, values = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
-        first, last = _best_stretch(values)
-        if values[first : last + 1].sum() <= 0:
-            break
+        columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
+        first, last = _best_stretch(votes)
         rows = np.arange(first, last + 1)
-        spans.append(_span(grid, rows, columns[rows], values[rows]))
+        inside = (columns[rows] >= 0) & (columns[rows] < evidence.shape[1]) & (votes[rows] > 0)
+        values = np.where(inside, evidence[rows, np.clip(columns[rows], 0, evidence.shape[1] - 1)], 0)
+        if values.sum() <= 0:
+            break
+        spans.append(_span(grid, rows, columns[rows], values))
         left[rows] = 0  # a query descriptor counts once: equal frames of a still picture do not multiply
     return spans
 
@@ -138,7 +144,7 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, values: np.ndarray)
     query = grid.query_seconds[rows]
     n_columns = grid.evidence.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
-    weight = grid.evidence[rows[:, None], around] ** 4 + 1e-9  # sharp: a neighbouring clip shares most of its seconds
+    weight = grid.votes[rows[:, None], around] ** 4 + 1e-9  # sharp: a neighbouring clip shares most of its seconds
     centre = (weight * around).sum(1) / weight.sum(1)
     reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
     speed, offset = _line(query, reference, np.maximum(values, 1e-3))

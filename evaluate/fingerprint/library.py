@@ -89,12 +89,14 @@ class Library:
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, question: "Question", source: int) -> np.ndarray:
-        """Evidence (q, r) in [0, 1] of picture and sound together: 1 - (1 - picture) x (1 - sound).
+    def evidence(self, question: "Question", source: int) -> tuple[np.ndarray, np.ndarray]:
+        """Evidence (q, r) in [0, 1] of picture and sound together, 1 - (1 - picture) x (1 - sound), and their sum.
 
-        So what one of them lacks, or does not show, takes nothing from the other: a muted or a black query loses no match.
+        By the first, what one of them lacks or does not show takes nothing from the other: a muted or a black query loses
+        no match. The sum tells more where both agree.
         """
         doubt = np.ones((len(question.query), int(self.n_columns[source])), np.float32)
+        votes = np.zeros_like(doubt)
         for modality, expected in question.expected.items():
             search, (has, vectors) = self.searches[modality], question.given(modality)
             rows = search.rows_of(source)
@@ -104,7 +106,8 @@ class Library:
             middle = search.middle_seconds[rows] - self.first_seconds[source]
             columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, doubt.shape[1] - 1)
             doubt[np.flatnonzero(has)[:, None], columns[None]] *= 1 - found
-        return 1 - doubt
+            votes[np.flatnonzero(has)[:, None], columns[None]] += found
+        return 1 - doubt, votes
 
 
 @dataclass(frozen=True, eq=False)

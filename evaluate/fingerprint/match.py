@@ -91,7 +91,7 @@ def find_matches(library: Library, query: Descriptors, leave_out: LeaveOut = Lea
             clip = float(window.end_seconds[0] - window.start_seconds[0])
             grid = Grid(
                 (window.start_seconds + window.end_seconds) / 2, library.first_seconds[source], library.hop_seconds,
-                library.evidence(question, source), clip,
+                *library.evidence(question, source), clip,
             )  # fmt: skip
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds

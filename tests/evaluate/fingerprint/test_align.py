@@ -7,6 +7,11 @@ from evaluate.fingerprint.align import Grid, Span, find_spans, join_spans
 HOP, CLIP = 0.5, 1.8
 
 
+def grid(seconds, evidence, votes=None):
+    votes = evidence if votes is None else votes
+    return Grid(seconds, CLIP / 2, HOP, evidence.astype(np.float32), votes.astype(np.float32), CLIP)
+
+
 def plant(n_rows, n_columns, offset, speed, *, rows=None, noise=0.0, seed=0):
     """Evidence of a query whose time t lies at offset + speed * t of the reference."""
     seconds = CLIP / 2 + HOP * np.arange(n_rows)
@@ -15,7 +20,7 @@ def plant(n_rows, n_columns, offset, speed, *, rows=None, noise=0.0, seed=0):
     evidence = np.clip(1 - apart / 1.2, 0, 1)
     evidence[[row for row in range(n_rows) if rows is not None and row not in rows]] = 0
     evidence = np.maximum(evidence, noise * np.random.default_rng(seed).random((n_rows, n_columns)))
-    return Grid(seconds, CLIP / 2, HOP, evidence.astype(np.float32), CLIP)
+    return grid(seconds, evidence)
 
 
 @settings(max_examples=40, deadline=None)
@@ -34,7 +39,7 @@ def test_a_planted_span_is_found_at_any_speed_and_offset(speed, offset, n_rows, 
 
 def test_a_cut_makes_two_spans():
     first, second = plant(20, 120, 5, 1, rows=range(10)), plant(20, 120, 35, 1, rows=range(10, 20))
-    both = Grid(first.query_seconds, CLIP / 2, HOP, np.maximum(first.evidence, second.evidence), CLIP)
+    both = grid(first.query_seconds, np.maximum(first.evidence, second.evidence))
     spans = sorted(find_spans(both), key=lambda span: span.query_start)
     assert len(spans) == 2
     assert abs(spans[0].reference_start - 5) < 0.3
@@ -46,7 +51,7 @@ def test_no_evidence_gives_no_span():
 
 
 def test_equal_frames_of_a_still_picture_count_once_a_query_descriptor():
-    still = Grid(CLIP / 2 + HOP * np.arange(10), CLIP / 2, HOP, np.full((10, 200), 0.9, np.float32), CLIP)
+    still = grid(CLIP / 2 + HOP * np.arange(10), np.full((10, 200), 0.9))
     spans = find_spans(still)
     assert len(spans) == 1
     assert spans[0].evidence <= 9.01
@@ -62,3 +67,11 @@ def test_windows_are_joined_where_one_goes_on_after_the_other():
     elsewhere = Span(9.5, 20, 100, 110, 8, 10)
     assert join_spans([on, first], 2.5) == [Span(0, 20, 50, 70, 16, 20)]
     assert len(join_spans([first, elsewhere], 2.5)) == 2
+
+
+def test_the_sound_of_a_still_picture_tells_where_it_lies():
+    sound = plant(10, 60, 7, 1).evidence
+    still = np.full(sound.shape, 0.95)
+    [span] = find_spans(grid(CLIP / 2 + HOP * np.arange(10), 1 - (1 - still) * (1 - sound), still + sound))
+    assert abs(span.reference_start - 7) < 0.3
+    assert span.evidence <= 10
