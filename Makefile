@@ -42,6 +42,14 @@ ABLATE_OBJECTIVES ?=
 ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
+# Fingerprints: make index VIDEOS=/archive INDEX=indexes/archive ENCODER=runs/archive; then
+# make match QUERY=clip.mp4 INDEX=indexes/archive OUT=matches.json
+VIDEOS ?=
+INDEX ?=
+ENCODER ?=
+QUERY ?=
+OUT ?= matches.json
+
 BIN := .venv/bin
 comma := ,
 space := $(subst ,, )
@@ -50,7 +58,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 finetune ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 finetune ablate index match report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +99,14 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
+
+index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: what is new or changed
+	$(if $(VIDEOS),,$(error give VIDEOS=folder))$(if $(INDEX),,$(error give INDEX=folder))
+	$(BIN)/python -m evaluate index "$(VIDEOS)" --index "$(INDEX)" $(if $(ENCODER),--encoder "$(ENCODER)")
+
+match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: OUT and a page beside it
+	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
+	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
 
 report: $(READY) ## Write the page of RUN anew, all its tests on it; beside other runs: COMPARE="runs/a runs/b"
 	$(REPORT)

@@ -6,10 +6,21 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, esc50_scratch, finetune, publish, recognition, report
+from evaluate.commands import (
+    ablate,
+    embed,
+    esc50,
+    esc50_scratch,
+    finetune,
+    index,
+    match,
+    publish,
+    recognition,
+    report,
+)  # fmt: skip
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, report, ablate, publish)
+COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, report, index, match, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -34,6 +45,9 @@ examples:
       a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
+  python -m evaluate index /archive --index indexes/archive --encoder runs/archive
+  python -m evaluate match clip.mp4 --index indexes/archive --out matches.json
+      which video of the archive, and which seconds of it, a mangled clip came from
 """
 
 
@@ -41,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 fine, 2 an error that was explained, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # else it says which processor it found
     from preprocess.errors import PreprocessError
     from store.errors import StoreError
     from train.errors import TrainError

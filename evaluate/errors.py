@@ -39,3 +39,20 @@ class EmbedError(EvaluateError):
 
 class AblationError(EvaluateError):
     """An ablation cannot be planned as asked, or some of its runs failed."""
+
+
+class FingerprintError(EvaluateError):
+    """Indexing or matching cannot go on as asked."""
+
+
+class ArchiveError(FingerprintError):
+    """An index of descriptors is missing, damaged, or made with another encoder or other settings."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class QueryError(FingerprintError):
+    """Some queries could not be read; all others were matched."""

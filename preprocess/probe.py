@@ -86,7 +86,7 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     av.logging.set_level(av.logging.ERROR)  # without it ffmpeg's reason is lost
     with av.logging.Capture() as log:
         try:
-            with av.open(file, options=options, io_open=_refuse_to_open, metadata_errors="replace") as container:
+            with av.open(file, options=options, io_open=refuse_to_open, metadata_errors="replace") as container:
                 info = _describe(container)
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
             raise _media_error(error, [(name, message) for _, name, message in log], path) from error
@@ -100,7 +100,7 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     return info
 
 
-def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
     """Answer a container that wants to open another file."""
     raise PermissionError(f"refused to open {url!r}")
 

@@ -22,7 +22,7 @@ def _temporary_paths(path: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _only_writer(path: Path) -> Iterator[bool]:
+def only_writer(path: Path) -> Iterator[bool]:
     """Hold `.NAME.lock` beside the file; yields False where the file system knows no locks.
 
     Raises:
@@ -83,7 +83,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_writer(path) as locked:
+        with only_writer(path) as locked:
             if locked:
                 for stale in _temporary_paths(path):
                     stale.unlink(missing_ok=True)

@@ -49,6 +49,19 @@ class Descriptors:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A file that could not be described.
+
+    Attributes:
+        source: its name.
+        reason: why, in ffmpeg's own words where it spoke.
+    """
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Match:
     """A span of a query that was found in a reference.
 
@@ -85,3 +98,25 @@ class Match:
             raise ValueError(f"match of {self.query} in {self.reference}: numbers must be finite")
         if any(end < start for start, end in spans):
             raise ValueError(f"match of {self.query} in {self.reference}: a span ends before it starts")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found for one query.
+
+    Attributes:
+        query: its name.
+        seconds: its length as described.
+        matches: best first, decided ones before candidates that missed the threshold; empty where nothing was near.
+        unreadable: why the query could not be read, "" where it could.
+    """
+
+    query: str
+    seconds: float
+    matches: tuple[Match, ...]
+    unreadable: str = ""
+
+    @property
+    def decided(self) -> tuple[Match, ...]:
+        """The matches that pass the threshold."""
+        return tuple(match for match in self.matches if match.decision)

@@ -146,7 +146,7 @@ def save_tiny(path, seed=5, params=PARAMS, **changes):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_checkpoint():
     return save_tiny
 

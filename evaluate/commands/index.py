@@ -1,0 +1,90 @@
+"""`python -m evaluate index`: the descriptors of an archive, kept up to date."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.commands.common import Commands, console
+
+if TYPE_CHECKING:
+    from evaluate.fingerprint.growing import Growth, GrowthProgress
+
+EPILOG = """\
+examples:
+  python -m evaluate index /archive --index indexes/archive --encoder runs/archive
+  python -m evaluate index /archive --index indexes/archive
+      again: files that are new are added, changed ones indexed anew, the rest is left alone
+  python -m evaluate index --index indexes/archive --remove 'news/2019-*'
+
+Ctrl-C or a kill loses at most the 16 files at hand; the same command goes on.
+"""
+
+
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Put the command on the command line."""
+    parser = commands.add_parser(
+        "index", help="make or update an index of videos, in which `match` finds mangled clips", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and sound files")
+    parser.add_argument("--index", type=Path, required=True, help="folder of the index")
+    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: what made the index)")
+    parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
+    parser.add_argument("--sound", default="projections", help="projections or features (default: %(default)s)")
+    parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
+    parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive: calibrates")
+    parser.add_argument("--remove", action="append", default=[], metavar="PATTERN", help="take out, such as 'news/*'")
+    parser.add_argument("--retry-failed", action="store_true", help="try files again that could not be read")
+    parser.add_argument("--workers", type=int, default=1, help="processes that decode (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+    parser.set_defaults(command=_index)
+
+
+def _index(arguments: argparse.Namespace) -> None:
+    from evaluate.errors import FingerprintError
+    from evaluate.fingerprint.tool import index_folder
+
+    if arguments.videos is None and not arguments.remove:
+        raise FingerprintError("give a folder of videos, or --remove PATTERN")
+    with _progress_line() as progress:
+        growth = index_folder(
+            arguments.videos, arguments.index, encoder=arguments.encoder, picture=arguments.picture,
+            sound=arguments.sound, hop_seconds=arguments.hop, background=arguments.background,
+            remove=arguments.remove, retry_failed=arguments.retry_failed, workers=arguments.workers,
+            device=arguments.device, progress=progress,
+        )  # fmt: skip
+    _show(growth, arguments.index)
+
+
+def _show(growth: "Growth", index: Path) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    say(
+        f"{index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
+        f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
+        f"{len(growth.removed)} taken out"
+    )
+    for source in growth.unreadable:
+        say(f"cannot be read: {source.name}: {source.reason}")
+    if growth.gone:
+        shown = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
+        say(f"{len(growth.gone)} sources are not in the folder any more and stay ({shown}); --remove takes them out")
+
+
+@contextmanager
+def _progress_line() -> "Iterator[Callable[[GrowthProgress], None]]":
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("indexing"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("left"), console=console, transient=True) as bars:
+        task = bars.add_task("", total=None, visible=False, text="")
+
+        def show(state: "GrowthProgress") -> None:
+            rate = state.media_seconds / max(state.seconds, 1e-9)
+            text = f"{state.done}/{state.total} files, {rate:.1f} s of media a second,"
+            bars.update(task, completed=state.bytes_done, total=state.bytes_total, text=text, visible=True)
+
+        yield show

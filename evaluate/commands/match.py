@@ -1,0 +1,69 @@
+"""`python -m evaluate match`: which video, and which seconds of it, clips came from."""
+
+import argparse
+from pathlib import Path
+
+from evaluate.commands.common import Commands, console
+
+EPILOG = """\
+examples:
+  python -m evaluate match clip.mp4 --index indexes/archive --out matches.json
+  python -m evaluate match clips/ --index indexes/archive --out matches.json --page matches.html
+
+Exit status 2 if a query could not be read; the others are matched all the same.
+"""
+
+
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Put the command on the command line."""
+    parser = commands.add_parser(
+        "match", help="find which indexed video, and which seconds of it, clips came from", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("queries", type=Path, help="a video or sound file, or a folder of them")
+    parser.add_argument("--index", type=Path, required=True, help="folder of the index")
+    parser.add_argument("--out", type=Path, help="JSON file for the matches")
+    parser.add_argument("--page", type=Path, help="HTML file that shows them side by side")
+    parser.add_argument(
+        "--false-positive-rate", type=float, default=0.001, help="of queries that match nothing (default: %(default)s)"
+    )
+    parser.add_argument("--encoder", type=Path, help="where the index' encoder lies now (default: where it lay)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that decode (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+    parser.set_defaults(command=_match)
+
+
+def _match(arguments: argparse.Namespace) -> None:
+    from rich.progress import track
+
+    from evaluate.errors import QueryError
+    from evaluate.fingerprint.answers import answers_table, write_answers
+    from evaluate.fingerprint.archive import Archive
+    from evaluate.fingerprint.page import write_page
+    from evaluate.fingerprint.tool import encoder_of, match_files, open_matcher, query_files
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    archive = Archive.open(arguments.index)
+    encoder = encoder_of(archive, arguments.encoder, device=arguments.device)
+    files = query_files(arguments.queries)
+    matcher = open_matcher(archive, false_positive_rate=arguments.false_positive_rate)
+    calibration = matcher.calibration
+    basis = f"calibrated on {calibration.n_scores} unmatched queries" if calibration.is_known else "NOT calibrated"
+    say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
+    found = match_files(files, archive, matcher, encoder, workers=arguments.workers, device=arguments.device)
+    shown = track(found, "matching", len(files), console=console, transient=True)
+    answers = sorted(shown, key=lambda each: each.query)
+    console.print(answers_table(answers, matcher.threshold))
+    if arguments.out:
+        write_answers(arguments.out, answers)
+        say(f"{arguments.out}: written")
+    if arguments.page:
+        paths = {file.name: file.path for file in files}
+        references = {name: (Path(each.path), each.seconds) for name, each in archive.sources().items()}
+        write_page(arguments.page, answers, paths, references, matcher.threshold)
+        say(f"{arguments.page}: written")
+    unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
+    if unread:
+        raise QueryError(f"{len(unread)} of {len(answers)} queries could not be read:{''.join(unread)}")

@@ -1,0 +1,193 @@
+"""Evidence between a query and a reference to spans: Hough voting over offset and speed (docs/fingerprint.md says why).
+
+Every pair of a query and a reference descriptor votes with its evidence for the line  reference = offset + speed x query.
+For one speed all votes of a query descriptor are a shifted row of the evidence, so the votes for all offsets are a sum of
+shifted rows. The best line keeps the stretch of the query where it is borne out; what it explains is taken away, and the
+next line is sought: so a query may hold several spans, of cuts and of compilations.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SPEED_RANGE = (0.82, 1.18)
+"""A little more than the 0.84 to 1.16 that are to be found."""
+SPEED_GAIN = 1.02
+"""Another speed must be this much better than one nearer to 1."""
+MEMBER_SHARE = 0.45
+"""A descriptor belongs to a stretch if it is borne out nearly half as well as the better half of the line: behind the
+cut to another video there is evidence too, by chance, but less."""
+MAX_MISSES = 4
+"""In a row; a longer gap ends the stretch, however strong it was."""
+WINDOW_SECONDS = 24.0
+"""Longer queries are matched in windows: a speed between two steps of the list drifts by a hop in half a minute."""
+LEAST_EVIDENCE = 0.25
+"""Of a descriptor for its line; less is noise."""
+MAX_SPANS = 6
+"""Of a window and a reference."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a query and a reference run along one line, in seconds; starts and ends are those of whole clips.
+
+    Attributes:
+        query_start, query_end, reference_start, reference_end: half open.
+        evidence: summed over the query's descriptors.
+        n: query descriptors between start and end.
+    """
+
+    query_start: float
+    query_end: float
+    reference_start: float
+    reference_end: float
+    evidence: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Descriptors of a query and of a reference at fixed hops.
+
+    Attributes:
+        query_seconds: float64 (q,), middles of the query's clips, rising.
+        reference_hop_seconds: from one column to the next; the first column's middle is at `reference_first_seconds`.
+        evidence: float32 (q, r) in [0, 1].
+        votes: float32 (q, r), which decide where the line lies: above the evidence where picture and sound agree. A still
+            picture bears every line out; its sound tells which.
+        clip_seconds: length of a clip.
+    """
+
+    query_seconds: np.ndarray
+    reference_first_seconds: float
+    reference_hop_seconds: float
+    evidence: np.ndarray
+    votes: np.ndarray
+    clip_seconds: float
+
+
+def find_spans(grid: Grid) -> list[Span]:
+    """Find the spans of a query, or of a window of it, in one reference."""
+    left = np.where(grid.evidence >= LEAST_EVIDENCE, grid.votes, 0)  # what no span explains yet
+    evidence = _widened(np.where(grid.evidence >= LEAST_EVIDENCE, grid.evidence, 0))
+    spans: list[Span] = []
+    while len(spans) < MAX_SPANS and left.any():
+        columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
+        first, last = _best_stretch(votes)
+        rows = np.arange(first, last + 1)
+        inside = (columns[rows] >= 0) & (columns[rows] < evidence.shape[1]) & (votes[rows] > 0)
+        values = np.where(inside, evidence[rows, np.clip(columns[rows], 0, evidence.shape[1] - 1)], 0)
+        if values.sum() <= 0:
+            break
+        spans.append(_span(grid, rows, columns[rows], values))
+        left[rows] = 0  # a query descriptor counts once: equal frames of a still picture do not multiply
+    return spans
+
+
+def _speeds(steps: float) -> list[float]:
+    """Speeds of which neighbours differ by one column over a query of `steps` columns, those nearest to 1 first.
+
+    Of equally good lines the one at the usual speed is kept, so it must come first.
+    """
+    n_aside = math.ceil((SPEED_RANGE[1] - 1) * max(steps, 1))
+    speeds = np.linspace(*SPEED_RANGE, 2 * n_aside + 1).tolist()
+    return sorted(speeds, key=lambda speed: abs(speed - 1))
+
+
+def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of the line with the most evidence, its column (q,) of each row, and the evidence (q,) there."""
+    n_rows, n_columns = left.shape
+    steps = (seconds - seconds[0]) / hop
+    room = math.ceil(SPEED_RANGE[1] * steps[-1])
+    wide = np.pad(_widened(left), ((0, 0), (room, room)))  # lines that start before the reference, or end after it
+    rows, offsets = np.arange(n_rows)[:, None], np.arange(n_columns + room)
+    best, columns = 0.0, np.zeros(n_rows, np.int64)
+    for speed in _speeds(float(steps[-1])):
+        shift = np.rint(speed * steps).astype(np.int64)[:, None]
+        votes = wide[rows, offsets + shift].sum(axis=0)
+        peak = int(votes.argmax())
+        if votes[peak] > best * SPEED_GAIN:
+            best, columns = float(votes[peak]), peak + shift[:, 0]
+    return columns - room, wide[rows[:, 0], columns]
+
+
+def _widened(left: np.ndarray) -> np.ndarray:
+    """Evidence (q, r) with half of each neighbour's: a line between two columns finds both."""
+    wide = left.copy()
+    wide[:, 1:] = np.maximum(wide[:, 1:], 0.5 * left[:, :-1])
+    wide[:, :-1] = np.maximum(wide[:, :-1], 0.5 * left[:, 1:])
+    return wide
+
+
+def _best_stretch(values: np.ndarray) -> tuple[int, int]:
+    """Return the first and the last row of the stretch that exceeds what a member must bear most (Kadane's scan)."""
+    borne = np.sort(values[values > 0])
+    if not len(borne):
+        return 0, 0
+    least = MEMBER_SHARE * float(borne[len(borne) // 2 :].mean())
+    best, best_first, best_last = -np.inf, 0, 0
+    total, first, misses = 0.0, 0, 0
+    for row, gain in enumerate((values - least).tolist()):
+        misses = 0 if gain > 0 else misses + 1
+        if total <= 0 or misses > MAX_MISSES:
+            total, first = 0.0, row
+        total += gain
+        if total > best and gain > 0:
+            best, best_first, best_last = total, first, row
+    return best_first, best_last
+
+
+def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Span:
+    """Fit the line again through the evidence around it, and read off where it starts and ends."""
+    query = grid.query_seconds[rows]
+    n_columns = grid.evidence.shape[1]
+    around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
+    weight = grid.votes[rows[:, None], around] ** 4 + 1e-9  # sharp: a neighbouring clip shares most of its seconds
+    centre = (weight * around).sum(1) / weight.sum(1)
+    reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
+    speed, offset = _line(query, reference, np.maximum(values, 1e-3))
+    half = grid.clip_seconds / 2
+    start, end = query[0] - half, query[-1] + half
+    return Span(
+        float(start), float(end), float(max(0.0, offset + speed * start)), float(max(0.0, offset + speed * end)),
+        float(values.sum()), len(rows),
+    )  # fmt: skip
+
+
+def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Weighted least squares, with a prior that keeps the speed of short spans near 1."""
+    mean_query, mean_reference = np.average(query, weights=weight), np.average(reference, weights=weight)
+    apart = query - mean_query
+    spread, prior = float((weight * apart**2).sum()), 2.0
+    speed = (float((weight * apart * (reference - mean_reference)).sum()) + prior) / (spread + prior)
+    speed = min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1])
+    return speed, float(mean_reference - speed * mean_query)
+
+
+def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
+    """Make one of spans that go on where the one before ended, in the query and in the reference.
+
+    Args:
+        spans: of one query and one reference, in any order.
+        near_seconds: how far an end and the next start may lie apart, or overlap.
+    """
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda each: (each.query_start, each.reference_start)):
+        before = joined[-1] if joined else None
+        if before is not None and _goes_on(before, span, near_seconds):
+            joined[-1] = Span(
+                before.query_start, max(before.query_end, span.query_end),
+                before.reference_start, max(before.reference_end, span.reference_end),
+                before.evidence + span.evidence, before.n + span.n,
+            )  # fmt: skip
+        else:
+            joined.append(span)
+    return joined
+
+
+def _goes_on(before: Span, span: Span, near_seconds: float) -> bool:
+    in_query = span.query_start - before.query_end
+    in_reference = span.reference_start - before.reference_end
+    return abs(in_query) <= near_seconds and abs(in_reference - in_query) <= near_seconds / 2

@@ -1,0 +1,138 @@
+"""What turns clips into descriptors: the encoders of a checkpoint, and which of their vectors are compared.
+
+Anything that keeps the protocol can take their place; its checksum and settings stand in every index made with it.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluate.errors import FingerprintError
+from preprocess.schema import ShardParams
+from train.checkpoint import LAST_NAME, LoadedEncoders, load_encoders
+from train.config import Config
+from train.export import CONFIG_NAME, load_exported
+from train.views import normalise_logmel, plain_video
+
+PictureVectors = Literal["within", "projections", "features"]
+SoundVectors = Literal["projections", "features"]
+PICTURE_VECTORS: tuple[PictureVectors, ...] = ("within", "projections", "features")
+SOUND_VECTORS: tuple[SoundVectors, ...] = ("projections", "features")
+SOURCES_PER_SHARD = 8
+"""A process builds a shard: few sources share its start, and several processes find work in one batch of files."""
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """What an encoder looks at: a clip of `n_frames`, every `stride`-th of the shards' clock.
+
+    Attributes:
+        n_frames: frames a clip.
+        stride: frames of the clock from one clip frame to the next.
+        frame_px: side of the squares that the loader hands over.
+    """
+
+    n_frames: int
+    stride: int
+    frame_px: int
+
+    @property
+    def span_frames(self) -> int:
+        """Frames of the clock from a clip's first frame to its last, inclusive."""
+        return (self.n_frames - 1) * self.stride + 1
+
+
+class DescriptorEncoder(Protocol):
+    """Describes clips, each by itself.
+
+    Attributes:
+        sha256: checksum of the weights.
+        shard_params: clock and log-mels that the encoder was trained on.
+        clip: what it looks at.
+        picture_dims, sound_dims: lengths of the vectors.
+    """
+
+    sha256: str
+    shard_params: ShardParams
+    clip: ClipShape
+    picture_dims: int
+    sound_dims: int
+
+    def settings(self) -> dict[str, Any]:
+        """Return plain values: with the checksum they decide the descriptors of a clip."""
+        ...
+
+    def describe_picture(self, frames: Tensor) -> Tensor:
+        """(B, n_frames, frame_px, frame_px, 3) uint8 to unit vectors (B, d) float32."""
+        ...
+
+    def describe_sound(self, logmel: Tensor) -> Tensor:
+        """(B, n_mels, columns) float32, natural-log mel power, to unit vectors (B, e) float32."""
+        ...
+
+
+class NetworkDescriber:
+    """The encoders of a checkpoint or an export, and the vectors of them that are compared."""
+
+    def __init__(self, loaded: LoadedEncoders, picture: PictureVectors, sound: SoundVectors) -> None:
+        self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
+        self._config: Config = loaded.config
+        clip = loaded.config.clip
+        self.clip = ClipShape(clip.n_frames, clip.eval_speed, loaded.config.data.frame_px)
+        self._picture, self._sound = picture, sound
+        projection = loaded.config.model.projection_dim
+        self.picture_dims = loaded.encoders.video_dim if picture == "features" else projection
+        self.sound_dims = loaded.encoders.audio_dim if sound == "features" else projection
+        self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+    def settings(self) -> dict[str, Any]:
+        """Return architecture, clips and the vectors chosen."""
+        clip = {**asdict(self.clip), "crop_px": self._config.clip.crop_px}
+        model = self._config.as_dict()["model"]
+        return {"model": model, "clip": clip, "picture": self._picture, "sound": self._sound}
+
+    def describe_picture(self, frames: Tensor) -> Tensor:
+        """(B, n_frames, frame_px, frame_px, 3) uint8 to unit vectors (B, d) float32."""
+        with torch.inference_mode():
+            features = self._encoders.video(plain_video(frames, self._config.clip.crop_px))
+            if self._picture == "within":
+                return self._encoders.project_within(features)
+            chosen = self._encoders.project_video(features) if self._picture == "projections" else features
+            return F.normalize(chosen.float(), dim=1)
+
+    def describe_sound(self, logmel: Tensor) -> Tensor:
+        """(B, n_mels, columns) float32 to unit vectors (B, e) float32."""
+        with torch.inference_mode():
+            features = self._encoders.audio(normalise_logmel(logmel)[:, None])
+            chosen = self._encoders.project_audio(features) if self._sound == "projections" else features
+            return F.normalize(chosen.float(), dim=1)
+
+
+def load_encoder(
+    path: Path, *, picture: PictureVectors = "within", sound: SoundVectors = "projections", device: str = "cpu"
+) -> NetworkDescriber:
+    """Load the encoders of a run's folder, of a checkpoint file, or of an exported folder.
+
+    Raises:
+        FingerprintError: no such vectors.
+        train.errors.CheckpointError: nothing there, or damaged.
+    """
+    if picture not in PICTURE_VECTORS or sound not in SOUND_VECTORS:
+        raise FingerprintError(
+            f"no vectors called {picture!r} and {sound!r}: of the picture choose from {', '.join(PICTURE_VECTORS)}, "
+            f"of the sound from {', '.join(SOUND_VECTORS)}"
+        )
+    if (path / CONFIG_NAME).is_file():
+        loaded = load_exported(path, device)
+    else:
+        loaded = load_encoders(path / "checkpoints" / LAST_NAME if path.is_dir() else path, device)
+    return NetworkDescriber(loaded, picture, sound)
+
+
+def shard_params_for(encoder: DescriptorEncoder, media: Literal["video", "audio"]) -> ShardParams:
+    """Parameters of the passing shards that descriptors are made from."""
+    return replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)

@@ -1,0 +1,161 @@
+"""All descriptors of an index in memory, ready to be asked: searches, and what similarity is to be expected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.fingerprint.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
+from evaluate.fingerprint.records import Descriptors
+from evaluate.fingerprint.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
+
+MODALITIES = ("picture", "sound")
+NEIGHBOURS = 128
+"""Of a query descriptor; equal frames of one still picture may take many places."""
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """What does not count for a query: a source of the library and a source of the background, -1 for none."""
+
+    source: int = -1
+    background: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """What queries are matched with; `build_library` makes one.
+
+    Attributes:
+        sources: names, in the order of their numbers.
+        hop_seconds: from one descriptor to the next.
+        first_seconds: of each source, the middle of its first clip, float64 (s,).
+        n_columns: of each source, its number of descriptors, int64 (s,).
+        searches: by modality; those without a row are not there.
+        common: by modality, what stands for the library itself.
+        apart: by modality, what stands for videos known not to be in it; may be empty.
+    """
+
+    sources: tuple[str, ...]
+    hop_seconds: float
+    first_seconds: np.ndarray
+    n_columns: np.ndarray
+    searches: dict[str, ModalitySearch]
+    common: dict[str, Background]
+    apart: dict[str, Background]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def method(self) -> str:
+        """How each modality is searched."""
+        return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
+
+    def ask(self, query: Descriptors, leave_out: LeaveOut) -> "Question":
+        """Find the nearest rows of each of a query's descriptors, and what similarity is to be expected of it."""
+        asked = Question(query, {}, {}, leave_out)
+        for name, search in self.searches.items():
+            has, vectors = asked.given(name)
+            if vectors is not None and has.any():
+                asked.found[name] = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
+                asked.expected[name] = self._expected(name, vectors[has], asked.found[name], leave_out)
+        return asked
+
+    def _expected(self, modality: str, vectors: np.ndarray, found: Found, leave_out: LeaveOut) -> np.ndarray:
+        """Similarity (q,) of descriptors to background, the largest of what is known of it."""
+        search = self.searches[modality]
+        sources = np.where(found.rows >= 0, search.source[found.rows], -1)
+        expected = [
+            self.common[modality].expected(vectors, leave_out.source),
+            expected_of_neighbours(found.similarities, sources, leave_out.source),
+        ]
+        if modality in self.apart:
+            expected.append(self.apart[modality].expected(vectors, leave_out.background))
+        return np.max(expected, axis=0)
+
+    def candidates(self, question: "Question", n: int) -> list[int]:
+        """The sources with the most evidence, of picture and sound together, best first."""
+        total = np.zeros(len(self.sources))
+        for modality, found in question.found.items():
+            search = self.searches[modality]
+            near = evidence(found.similarities, question.expected[modality])
+            best = np.zeros((len(near), len(self.sources)), np.float32)  # a source counts once a query descriptor
+            rows, columns = np.nonzero(found.rows >= 0)
+            np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
+            total += best.sum(axis=0)
+        if question.leave_out.source >= 0:
+            total[question.leave_out.source] = 0
+        order = np.argsort(-total, kind="stable")[:n]
+        return [int(source) for source in order if total[source] > 0]
+
+    def evidence(self, question: "Question", source: int) -> tuple[np.ndarray, np.ndarray]:
+        """Evidence (q, r) in [0, 1] of picture and sound together, 1 - (1 - picture) x (1 - sound), and their sum.
+
+        By the first, what one of them lacks or does not show takes nothing from the other: a muted or a black query loses
+        no match. The sum tells more where both agree.
+        """
+        doubt = np.ones((len(question.query), int(self.n_columns[source])), np.float32)
+        votes = np.zeros_like(doubt)
+        for modality, expected in question.expected.items():
+            search, (has, vectors) = self.searches[modality], question.given(modality)
+            rows = search.rows_of(source)
+            if vectors is None or rows.start == rows.stop:
+                continue
+            found = evidence(vectors[has] @ search.vectors(rows).T, expected)
+            middle = search.middle_seconds[rows] - self.first_seconds[source]
+            columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, doubt.shape[1] - 1)
+            doubt[np.flatnonzero(has)[:, None], columns[None]] *= 1 - found
+            votes[np.flatnonzero(has)[:, None], columns[None]] += found
+        return 1 - doubt, votes
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A query, or a window of one, with what is near to its descriptors, by modality that it has.
+
+    Attributes:
+        query: the descriptors.
+        found: the nearest rows of the m descriptors that have the modality.
+        expected: what similarity is to be expected of each of them, float32 (m,).
+        leave_out: what does not count.
+    """
+
+    query: Descriptors
+    found: dict[str, Found]
+    expected: dict[str, np.ndarray]
+    leave_out: LeaveOut
+
+    def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""
+        return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
+
+
+def build_library(
+    described: Sequence[Descriptors], hop_seconds: float, *, background: Sequence[Descriptors] = (),
+    flat_below_rows: int = FLAT_BELOW_ROWS,
+) -> Library:  # fmt: skip
+    """Gather the descriptors of all references.
+
+    Args:
+        described: the references.
+        hop_seconds: from one descriptor to the next.
+        background: sources that hold no match of any reference.
+        flat_below_rows: up to how many rows a modality is searched flat.
+    """
+    built = {each: build_search(described, each, flat_below_rows=flat_below_rows) for each in MODALITIES}
+    searches = {name: each for name, each in built.items() if len(each)}
+    apart = {name: build_search(background, name) for name in searches}
+    return Library(
+        sources=tuple(each.source for each in described),
+        hop_seconds=hop_seconds,
+        first_seconds=np.array([(each.start_seconds[0] + each.end_seconds[0]) / 2 for each in described]),
+        n_columns=np.array([len(each) for each in described], np.int64),
+        searches=searches,
+        common={name: _sampled(each, TRUE_MATCHES) for name, each in searches.items()},
+        apart={name: _sampled(each, 0) for name, each in apart.items() if len(each)},
+    )
+
+
+def _sampled(search: ModalitySearch, skipped: int) -> Background:
+    return sample(search.vectors(slice(0, len(search))), search.source, skipped)

@@ -1,0 +1,109 @@
+import subprocess
+
+import numpy as np
+import pytest
+
+from evaluate.fingerprint.library import build_library
+from evaluate.fingerprint.match import Matcher, calibrate
+from evaluate.fingerprint.records import Descriptors
+from preprocess.executable import ffmpeg_executable
+from preprocess.executors import SerialExecutor
+
+DIMS, HOP, CLIP, KNOT = 32, 0.5, 1.8, 0.8
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+class Signal:
+    """A source whose vector moves smoothly through random directions, a new one every 0.8 s."""
+
+    def __init__(self, seed, seconds):
+        self.knots = unit(np.random.default_rng(seed).normal(size=(int(seconds / KNOT) + 8, DIMS)))
+
+    def at(self, seconds):
+        place = np.clip(np.asarray(seconds) / KNOT, 0, len(self.knots) - 2)
+        whole, part = place.astype(int), (place % 1)[:, None]
+        return unit((1 - part) * self.knots[whole] + part * self.knots[whole + 1])
+
+
+def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True):
+    """Descriptors at a fixed hop of vectors at(t); `sound` likewise, `picture=False` for a black source."""
+    start = np.arange(0, max(seconds - CLIP, 0) + 1e-9, HOP)
+    shape = (len(start), DIMS)
+    rng = np.random.default_rng(len(name))
+    heard = sound is not None
+    seen = unit(at(start + CLIP / 2) + noise * rng.normal(size=shape) / np.sqrt(DIMS))
+    return Descriptors(
+        name, start, start + CLIP, np.full(len(start), picture), np.full(len(start), heard),
+        seen if picture else np.zeros(shape, np.float32), sound(start + CLIP / 2) if heard else None,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def signal():
+    return Signal
+
+
+@pytest.fixture(scope="session")
+def described():
+    return describe
+
+
+def calibrated(library, **given):
+    return Matcher(library, calibrate(library, **given))
+
+
+@pytest.fixture(scope="session")
+def matcher():
+    """30 references of 40 s with picture and sound, calibrated on themselves."""
+    references = [
+        describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)
+    ]  # fmt: skip
+    return calibrated(build_library(references, HOP), unmatched=references, own=True)
+
+
+def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blocks"):
+    """A real video of 16 fps: blocks that change twice a second, with a tone that does too; or "black", or "still"."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 255, (int(2 * seconds) + 1, 4, 6, 3)).astype(np.uint8)
+    if look == "still":
+        blocks[:] = blocks[0]
+    if look == "black":
+        blocks[:] = 0
+    frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(size[1] // 4, 1).repeat(size[0] // 6, 2)
+    tones = rng.integers(200, 4000, len(blocks)).repeat(8000)[: int(16000 * seconds)]
+    wave = (0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)) * 32767).astype("<i2")
+    samples = path.with_suffix(".pcm")
+    samples.write_bytes((wave if sound else 0 * wave).tobytes())
+    command = [
+        ffmpeg_executable(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}",
+        "-r", "16", "-i", "-", "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", str(samples), "-c:a", "aac",
+        "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path),
+    ]  # fmt: skip
+    subprocess.run(command, input=frames.tobytes(), check=True)
+    samples.unlink()
+    return path
+
+
+@pytest.fixture(scope="session")
+def video():
+    return write_video
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory):
+    """Three videos of 3 s in two folders, and one that is no video."""
+    root = tmp_path_factory.mktemp("archive")
+    (root / "news").mkdir()
+    for seed, name in enumerate(("a.mp4", "b.mp4", "news/c.mp4")):
+        write_video(root / name, seed)
+    (root / "broken.mp4").write_bytes(b"no video at all" * 100)
+    return root
+
+
+@pytest.fixture
+def here():
+    """Decode in this process."""
+    return SerialExecutor()
