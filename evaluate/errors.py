@@ -39,3 +39,7 @@ class EmbedError(EvaluateError):
 
 class AblationError(EvaluateError):
     """An ablation cannot be planned as asked, or some of its runs failed."""
+
+
+class FingerprintError(EvaluateError):
+    """A fingerprint cannot be made, stored or compared as asked."""
