@@ -6,10 +6,10 @@ import sys
 
 from rich.console import Console
 
-from evaluate.commands import ablate, embed, esc50, publish, report, ucf101
+from evaluate.commands import ablate, embed, esc50, fingerprint, publish, report, ucf101
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, ucf101, esc50, report, ablate, publish)
+COMMANDS = (embed, ucf101, esc50, fingerprint, report, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)

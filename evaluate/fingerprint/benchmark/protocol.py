@@ -95,6 +95,7 @@ class Size:
         n_background: groups kept for normalisation and calibration.
         length_seconds: of the queries under single distortions and pairs.
         tasks: distortions such as "crop/medium"; all of the catalogue by default.
+        n_distractors: videos at most, drawn; all that there are by default.
     """
 
     n_queries: int = 20
@@ -102,6 +103,14 @@ class Size:
     n_background: int = 10
     length_seconds: float = 5.0
     tasks: tuple[str, ...] = tuple(CATALOGUE)
+    n_distractors: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.n_queries, self.n_unmatched) < 1 or self.n_background < 2:
+            raise FingerprintError("a plan needs queries, unmatched queries, and two background groups or more")
+        unknown = [task for task in self.tasks if task not in CATALOGUE]
+        if unknown:
+            raise FingerprintError(f"no such distortion: {', '.join(unknown)}; they are named as in crop/medium")
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,8 @@ class Plan:
         background: names of videos that are in no query's or reference's group.
         queries: of all roles.
         n_distractor_segments: spans of the queries' length in references that match no query.
-        n_query_segments: different spans that matched queries are cut from, at most one a query of a task.
+        n_query_segments: sources that matched queries are cut from, one query each in every task.
+        reference_seconds: of all references together.
     """
 
     seed: int
@@ -123,6 +133,7 @@ class Plan:
     queries: tuple[Query, ...]
     n_distractor_segments: int
     n_query_segments: int
+    reference_seconds: float
 
 
 def make_plan(videos: Sequence[Video], size: Size, seed: int) -> Plan:
@@ -152,6 +163,7 @@ def make_plan(videos: Sequence[Video], size: Size, seed: int) -> Plan:
     background = [longest(group) for group in drawn[size.n_queries + size.n_unmatched :]]
     taken = set(drawn)
     distractors = [video for group, members in groups.items() if group not in taken for video in members]
+    distractors = [distractors[i] for i in random.permutation(len(distractors))[: size.n_distractors]]
     plan = Plan(
         seed=seed,
         references=tuple(sorted(video.name for video in [*sources, *distractors])),
@@ -159,6 +171,7 @@ def make_plan(videos: Sequence[Video], size: Size, seed: int) -> Plan:
         queries=_draw_queries(sources, strangers, background, size, random),
         n_distractor_segments=sum(int(video.seconds / size.length_seconds) for video in distractors),
         n_query_segments=len(sources),
+        reference_seconds=sum(video.seconds for video in [*sources, *distractors]),
     )
     if plan.n_distractor_segments < DISTRACTORS_A_QUERY * plan.n_query_segments:
         logger.warning(
@@ -244,7 +257,7 @@ def read_plan(path: Path) -> Plan:
         ]  # fmt: skip
         return Plan(
             record["seed"], tuple(record["references"]), tuple(record["background"]), tuple(queries),
-            record["n_distractor_segments"], record["n_query_segments"],
+            record["n_distractor_segments"], record["n_query_segments"], record["reference_seconds"],
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise FingerprintError(f"{path}: is no plan ({error}); remove it and plan anew") from error

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort import picture, rates, sound
 from evaluate.fingerprint.benchmark.distort.records import STRENGTHS, Distortion, Encoding, Kind
 
@@ -77,3 +78,20 @@ def draw_pair(strength: str, random: np.random.Generator) -> tuple[str, str]:
 
 def _set(distortion: Distortion, part: str) -> bool:
     return getattr(distortion, part) not in (None, Encoding())
+
+
+def choose(words: str) -> tuple[str, ...]:
+    """Tasks that any of some words names: a distortion, a strength, or both as in "crop/medium"; all for none.
+
+    Raises:
+        FingerprintError: a word names nothing.
+    """
+    wanted = [word.strip() for word in words.split(",") if word.strip()]
+    for word in wanted:
+        if not any(_named(task, word) for task in CATALOGUE):
+            raise FingerprintError(f"no such distortion: {word!r}; there are {', '.join(NAMES)}, as crop or crop/light")
+    return tuple(task for task in CATALOGUE if not wanted or any(_named(task, word) for word in wanted))
+
+
+def _named(task: str, word: str) -> bool:
+    return word in (task, *task.split("/"))

@@ -4,23 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = [
-    "breaking",
-    "live",
-    "watch",
-    "this",
-    "now",
-    "follow",
-    "for",
-    "more",
-    "best",
-    "moment",
-    "ever",
-    "seen",
-    "today",
-    "part",
-    "two",
-]
+WORDS = ("breaking", "live", "watch", "this", "now", "follow", "for", "more", "best", "moment", "ever", "seen")
 _INK = [(255, 255, 255), (255, 230, 0), (20, 20, 20), (230, 30, 60), (30, 120, 240)]
 
 

@@ -123,7 +123,8 @@ def render(order: Order, folder: Path, target: Path) -> None:
         encoding = join_encodings([distortion.encoding for distortion in order.distortions])
         sound = _samples(order, pieces, sources, scratch)
         picture = _picture(order, pieces, rate, sources, scratch)
-        streams, options = [], dict(_SAME_BYTES)
+        streams: list[Any] = []
+        options: dict[str, Any] = dict(_SAME_BYTES)
         if picture is not None:
             streams.append(picture)
             options |= {"c:v": "libx264", "preset": "superfast", "crf": encoding.crf, "pix_fmt": "yuv420p"}
