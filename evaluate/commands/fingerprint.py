@@ -71,7 +71,10 @@ def _size(arguments: argparse.Namespace) -> "Size":
     from evaluate.fingerprint.benchmark.distort.catalogue import choose
     from evaluate.fingerprint.benchmark.protocol import Size
 
-    return Size(arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only))
+    return Size(
+        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
+        arguments.distractors,
+    )  # fmt: skip
 
 
 def _summary(plan: "Plan") -> str:
