@@ -145,7 +145,12 @@ def test_rates_at_low_false_positives():
 
 @pytest.mark.parametrize("rate", [0.84, 1.0, 1.16])
 def test_truth_runs_through_cuts_hosts_and_speed(rate):
-    pieces = (Piece("host", 0, 2, is_host=True), Piece("a", 10, 12), Piece("a", 13, 16), Piece("host", 2, 3, is_host=True))
+    pieces = (
+        Piece("host", 0, 2, is_host=True),
+        Piece("a", 10, 12),
+        Piece("a", 13, 16),
+        Piece("host", 2, 3, is_host=True),
+    )
     first, second = spans_of(pieces, rate)
     assert (first.query_start_seconds, first.query_end_seconds) == pytest.approx((2 / rate, 4 / rate))
     assert (second.query_start_seconds, second.query_end_seconds) == pytest.approx((4 / rate, 7 / rate))
