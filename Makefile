@@ -22,16 +22,19 @@ ABLATE_OBJECTIVES ?=
 ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
+# The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
+FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),--queries 4 --unmatched 2 --background 3 --distractors 45 --length 3 --only medium)
+
 BIN := .venv/bin
 READY := .venv/.ready
 SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf ablate report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-fingerprint ablate report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: RUN=$(RUN) DATA=$(DATA) DATASET=$(DATASET) SHARDS=$(SHARDS) PRESET=$(PRESET)"
 	@echo "  on your own UCF101: make eval-ucf DATA=/videos/UCF-101 RUN=runs/ucf PRESET=ucf101"
@@ -54,6 +57,9 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
+
+eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
+	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)
 
 report: $(READY) ## Write the page of RUN anew
 	$(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS)

@@ -26,6 +26,8 @@ examples:
       five folds of ESC-50, from shards made with the preset sample-audio
   python -m evaluate report --run runs/sample --shards shards/sample
       a page to look at: runs/sample/report/index.html
+  python -m evaluate fingerprint --videos /videos/archive --run runs/archive --queries 50
+      distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
 """

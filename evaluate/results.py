@@ -3,7 +3,8 @@
     {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
      "metric": "R@1", "value": 0.41, "n": 300}
 
-Values are fractions. `split` is null for the mean over splits, and `n` then counts the queries of all of them.
+Values are fractions, but for metrics that name a unit, such as "queries-per-second". `split` is null for the mean over
+splits, and `n` then counts the queries of all of them.
 All fields but `value` and `n` are a record's identity: a newer record takes the place of an older one.
 A list that is published may begin with one `{"header": {...}}` record (command, date, machine); readers pass it over.
 """
@@ -35,7 +36,7 @@ class Result:
         modality: "video", "audio" or "joint".
         model: "pretrained", "untrained", "raw", "chance", ...
         metric: "R@1", "top-1", ...
-        value: a fraction, 0 to 1.
+        value: a fraction, 0 to 1, unless the metric names a unit.
         n: queries or test videos behind the value.
 
     Raises:
