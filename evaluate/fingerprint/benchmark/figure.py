@@ -55,10 +55,15 @@ def write_heat_map(results: Sequence[Result], path: Path) -> None:
         axes = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
         for ax, model in zip(axes, models, strict=True):
             _heat(ax, values[model][shown])
-            ax.set_title(model, fontsize=10)
+            ax.set_title(f"{model}\n{_overall(results, model)}", fontsize=10)
         axes[0].set_yticks(range(len(shown)), [ROWS[row] for row in shown])
         figure.supxlabel("micro-AP in per cent by strength of the distortion", fontsize=9)
         _save(figure, path)
+
+
+def _overall(results: Sequence[Result], model: str) -> str:
+    values = [r.value for r in results if (r.test, r.task, r.model, r.metric) == (TEST, OVERALL, model, METRIC)]
+    return f"overall {100 * values[0]:.1f}" if values else ""
 
 
 def _heat(ax: "Axes", cells: np.ndarray) -> None:

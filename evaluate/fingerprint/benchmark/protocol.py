@@ -96,6 +96,7 @@ class Size:
         length_seconds: of the queries under single distortions and pairs.
         tasks: distortions such as "crop/medium"; all of the catalogue by default.
         n_distractors: videos at most, drawn; all that there are by default.
+        lengths_seconds: of the queries that vary in length, as far as the sources are long enough.
     """
 
     n_queries: int = 20
@@ -104,6 +105,7 @@ class Size:
     length_seconds: float = 5.0
     tasks: tuple[str, ...] = tuple(CATALOGUE)
     n_distractors: int | None = None
+    lengths_seconds: tuple[float, ...] = LENGTHS_SECONDS
 
     def __post_init__(self) -> None:
         if min(self.n_queries, self.n_unmatched) < 1 or self.n_background < 2:
@@ -207,7 +209,7 @@ def _draw_queries(
     tasks: list[tuple[str, float, Callable[[], tuple[str, ...]]]] = [(CLEAN, plain, tuple)]
     tasks += [(task, plain, single(task)) for task in size.tasks]
     tasks += [(f"pair/{strength}", plain, pair(strength)) for strength in STRENGTHS]
-    tasks += [(f"length/{seconds:g}s", seconds, any_medium) for seconds in LENGTHS_SECONDS]
+    tasks += [(f"length/{seconds:g}s", seconds, any_medium) for seconds in size.lengths_seconds]
     queries: list[Query] = []
     for number, (task, seconds, distort) in enumerate(tasks):
         people = [("matched", video) for video in sources] + [("unmatched", video) for video in strangers]
