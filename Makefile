@@ -23,7 +23,10 @@ ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
 # The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
-FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),--queries 4 --unmatched 2 --background 3 --distractors 45 --length 3 --only medium)
+FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
+    --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
+    --only crop/medium$(COMMA)flip/light$(COMMA)text/medium$(COMMA)speed/medium$(COMMA)sound-noise/medium)
+COMMA := ,
 
 BIN := .venv/bin
 READY := .venv/.ready

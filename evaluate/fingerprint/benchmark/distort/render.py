@@ -26,6 +26,8 @@ from preprocess.records import Limits, MediaInfo
 WORKING_RATE_HZ = 44_100
 MAX_SHORT_SIDE_PX = 240
 """Larger sources are shrunk to it: queries come from small screens, and no method here looks at more."""
+MAX_BITS_PER_SECOND = 1_500_000
+"""Of the picture: noise would take ten times as much, and no place where clips are shared lets it."""
 TIMEOUT_SECONDS = 300.0
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+error", "-y")
 _ONE_THREAD = ("-filter_complex_threads", "1")
@@ -128,6 +130,7 @@ def render(order: Order, folder: Path, target: Path) -> None:
         if picture is not None:
             streams.append(picture)
             options |= {"c:v": "libx264", "preset": "superfast", "crf": encoding.crf, "pix_fmt": "yuv420p"}
+            options |= {"maxrate": MAX_BITS_PER_SECOND, "bufsize": 2 * MAX_BITS_PER_SECOND}
         if sound is not None:
             streams.append(_sound(order, sound, rate))
             options |= {"c:a": encoding.audio_codec, "b:a": encoding.audio_bits_per_second}
