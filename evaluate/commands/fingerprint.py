@@ -17,8 +17,8 @@ examples:
   python -m evaluate fingerprint --videos data/sample --run runs/sample --length 3 --only medium --queries 5
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
-The plan, the rendered queries and each method's matches go to RUN/fingerprint, numbers to RUN/results.json, a heat map
-to RUN/fingerprint/distortions.svg. What is rendered already is kept: the same command goes on where it was stopped.
+All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
+map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped.
 """
 
 
@@ -57,14 +57,15 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     _say(_summary(plan))
     with _bar() as progress:
         outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
-    update_results(arguments.run / RESULTS_NAME, outcome.results)
+    # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
+    update_results(out / RESULTS_NAME, outcome.results)
     write_heat_map(outcome.results, out / "distortions.svg")
     write_roc(outcome.results, out / "roc.svg")
     for table in benchmark_tables(outcome.results):
         console.print(table)
     for name, reason in {**missing, **outcome.missing}.items():
         _say(f"{name}: not measured: {reason}")
-    _say(f"all numbers: {arguments.run / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
+    _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
 
 
 def _size(arguments: argparse.Namespace) -> "Size":
