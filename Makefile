@@ -50,6 +50,11 @@ ENCODER ?=
 QUERY ?=
 OUT ?= matches.json
 
+# The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
+FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
+    --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
+    --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
+
 BIN := .venv/bin
 comma := ,
 space := $(subst ,, )
@@ -58,10 +63,10 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 finetune ablate index match report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: RUN=$(RUN) DATA=$(DATA) DATASET=$(DATASET) SHARDS=$(SHARDS) PRESET=$(PRESET)"
 	@echo "  on your own UCF101: make eval-ucf DATA=/videos/UCF-101 RUN=runs/ucf PRESET=ucf101"
@@ -99,6 +104,9 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
+
+eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
+	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)
 
 index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: what is new or changed
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))$(if $(INDEX),,$(error give INDEX=folder))

@@ -12,6 +12,7 @@ from evaluate.commands import (
     esc50,
     esc50_scratch,
     finetune,
+    fingerprint,
     index,
     match,
     publish,
@@ -20,7 +21,7 @@ from evaluate.commands import (
 )  # fmt: skip
 from evaluate.errors import EvaluateError
 
-COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, report, index, match, ablate, publish)
+COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, fingerprint, report, index, match, ablate, publish)
 """In the order of the help."""
 
 errors = Console(stderr=True)
@@ -43,6 +44,9 @@ examples:
       the same network trained with labels; goes on where it was stopped
   python -m evaluate report --run runs/sample --shards shards/sample
       a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
+      a page to look at: runs/sample/report/index.html
+  python -m evaluate fingerprint --videos /videos/archive --run runs/archive --queries 50
+      distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
   python -m evaluate index /archive --index indexes/archive --encoder runs/archive

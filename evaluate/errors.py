@@ -42,7 +42,7 @@ class AblationError(EvaluateError):
 
 
 class FingerprintError(EvaluateError):
-    """Indexing or matching cannot go on as asked."""
+    """A fingerprint cannot be made, stored, compared or judged as asked."""
 
 
 class ArchiveError(FingerprintError):

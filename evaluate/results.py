@@ -3,8 +3,9 @@
     {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
      "metric": "R@1", "value": 0.41, "n": 300, "low": 0.36, "high": 0.46}
 
-Values are fractions. `split` is null for the mean over splits, and `n` then counts the queries of all of them. `low`
-and `high` are a 95 % interval (evaluate.outcomes), null where there is none; lists made before there were any lack both.
+Values are fractions, but for metrics that name a unit, such as "queries-per-second". `split` is null for the mean over
+splits, and `n` then counts the queries of all of them. `low` and `high` are a 95 % interval (evaluate.outcomes), null
+where there is none; lists made before there were any lack both.
 All fields from `test` to `metric` are a record's identity: a newer record takes the place of an older one.
 A list that is published may begin with one `{"header": {...}}` record (command, date, machine); readers pass it over.
 """
@@ -36,7 +37,7 @@ class Result:
         modality: "video", "audio", "joint"; "audio-to-video" and "video-to-audio", which sounds or pictures ask.
         model: "pretrained", "untrained", "raw", "chance", ...
         metric: "R@1", "top-1", ...
-        value: a fraction, 0 to 1.
+        value: a fraction, 0 to 1, unless the metric names a unit.
         n: queries or test videos behind the value.
         low, high: ends of the 95 % interval of the value; None, both, where none was computed.
 

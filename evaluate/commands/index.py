@@ -32,7 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: what made the index)")
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
-    parser.add_argument("--sound", default="projections", help="projections or features (default: %(default)s)")
+    parser.add_argument("--sound", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
     parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive: calibrates")
     parser.add_argument("--remove", action="append", default=[], metavar="PATTERN", help="take out, such as 'news/*'")

@@ -18,10 +18,9 @@ from train.config import Config
 from train.export import CONFIG_NAME, load_exported
 from train.views import normalise_logmel, plain_video
 
-PictureVectors = Literal["within", "projections", "features"]
-SoundVectors = Literal["projections", "features"]
-PICTURE_VECTORS: tuple[PictureVectors, ...] = ("within", "projections", "features")
-SOUND_VECTORS: tuple[SoundVectors, ...] = ("projections", "features")
+Vectors = Literal["within", "projections", "features"]
+VECTORS: tuple[Vectors, ...] = ("within", "projections", "features")
+"""In the space of one modality, in the space that picture and sound share, or the encoder's features."""
 SOURCES_PER_SHARD = 8
 """A process builds a shard: few sources share its start, and several processes find work in one batch of files."""
 
@@ -78,7 +77,7 @@ class DescriptorEncoder(Protocol):
 class NetworkDescriber:
     """The encoders of a checkpoint or an export, and the vectors of them that are compared."""
 
-    def __init__(self, loaded: LoadedEncoders, picture: PictureVectors, sound: SoundVectors) -> None:
+    def __init__(self, loaded: LoadedEncoders, picture: Vectors, sound: Vectors) -> None:
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip = loaded.config.clip
@@ -100,7 +99,7 @@ class NetworkDescriber:
         with torch.inference_mode():
             features = self._encoders.video(plain_video(frames, self._config.clip.crop_px))
             if self._picture == "within":
-                return self._encoders.project_within(features)
+                return self._encoders.project_within_video(features)
             chosen = self._encoders.project_video(features) if self._picture == "projections" else features
             return F.normalize(chosen.float(), dim=1)
 
@@ -108,12 +107,14 @@ class NetworkDescriber:
         """(B, n_mels, columns) float32 to unit vectors (B, e) float32."""
         with torch.inference_mode():
             features = self._encoders.audio(normalise_logmel(logmel)[:, None])
+            if self._sound == "within":
+                return self._encoders.project_within_audio(features)
             chosen = self._encoders.project_audio(features) if self._sound == "projections" else features
             return F.normalize(chosen.float(), dim=1)
 
 
 def load_encoder(
-    path: Path, *, picture: PictureVectors = "within", sound: SoundVectors = "projections", device: str = "cpu"
+    path: Path, *, picture: Vectors = "within", sound: Vectors = "within", device: str = "cpu"
 ) -> NetworkDescriber:
     """Load the encoders of a run's folder, of a checkpoint file, or of an exported folder.
 
@@ -121,11 +122,8 @@ def load_encoder(
         FingerprintError: no such vectors.
         train.errors.CheckpointError: nothing there, or damaged.
     """
-    if picture not in PICTURE_VECTORS or sound not in SOUND_VECTORS:
-        raise FingerprintError(
-            f"no vectors called {picture!r} and {sound!r}: of the picture choose from {', '.join(PICTURE_VECTORS)}, "
-            f"of the sound from {', '.join(SOUND_VECTORS)}"
-        )
+    if picture not in VECTORS or sound not in VECTORS:
+        raise FingerprintError(f"no vectors called {picture!r} and {sound!r}: choose from {', '.join(VECTORS)}")
     if (path / CONFIG_NAME).is_file():
         loaded = load_exported(path, device)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.calibrate import Calibration
-from evaluate.fingerprint.encoder import DescriptorEncoder, NetworkDescriber, PictureVectors, SoundVectors, load_encoder
+from evaluate.fingerprint.encoder import DescriptorEncoder, NetworkDescriber, Vectors, load_encoder
 from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.growing import Growth, GrowthProgress, grow, media_files
 from evaluate.fingerprint.library import Library, build_library
@@ -20,8 +20,8 @@ QUERIES_AT_ONCE = 16
 
 
 def index_folder(
-    videos: Path | None, index: Path, *, encoder: Path | None = None, picture: PictureVectors = "within",
-    sound: SoundVectors = "projections", hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | None = None,
+    videos: Path | None, index: Path, *, encoder: Path | None = None, picture: Vectors = "within",
+    sound: Vectors = "within", hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | None = None,
     remove: Sequence[str] = (), retry_failed: bool = False, workers: int = 1, device: str = "cpu",
     progress: Callable[[GrowthProgress], None] = lambda _: None,
 ) -> Growth:  # fmt: skip

@@ -1,0 +1,108 @@
+"""`python -m evaluate fingerprint`: the fingerprint benchmark on a folder of videos."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.commands.common import Commands, console
+
+if TYPE_CHECKING:
+    from evaluate.fingerprint.benchmark.protocol import Plan, Size
+    from evaluate.fingerprint.benchmark.run import Progress
+
+EPILOG = """\
+examples:
+  python -m evaluate fingerprint --videos data/sample --run runs/sample --length 3 --only medium --queries 5
+  python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
+
+All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
+map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped.
+"""
+
+
+def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Put the command on the command line."""
+    parser = commands.add_parser(
+        "fingerprint", help="find distorted clips among distractors, beside known fingerprints", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
+    parser.add_argument("--run", type=Path, required=True, help="folder for the numbers, such as runs/sample")
+    parser.add_argument("--queries", type=int, default=20, help="matched queries a task (default: %(default)s)")
+    parser.add_argument("--unmatched", type=int, default=10, help="unmatched queries a task (default: %(default)s)")
+    parser.add_argument("--background", type=int, default=10, help="groups for calibration (default: %(default)s)")
+    parser.add_argument("--distractors", type=int, help="distractor videos at most (default: all)")
+    parser.add_argument("--length", type=float, default=5.0, help="of the queries in seconds (default: %(default)s)")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="all that is drawn follows from it")
+    parser.add_argument("--methods", default="chromaprint,vpdq,raw-pixels,log-mel", help="default: %(default)s")
+    parser.add_argument("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
+    parser.set_defaults(command=_fingerprint)
+
+
+def _fingerprint(arguments: argparse.Namespace) -> None:
+    from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
+    from evaluate.fingerprint.benchmark.methods import make_peers
+    from evaluate.fingerprint.benchmark.run import benchmark, prepare
+    from evaluate.fingerprint.benchmark.tables import benchmark_tables
+    from evaluate.results import RESULTS_NAME, update_results
+
+    out = arguments.run / "fingerprint"
+    methods, missing = make_peers([word for word in arguments.methods.split(",") if word])
+    plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
+    _say(_summary(plan))
+    with _bar() as progress:
+        outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
+    # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
+    update_results(out / RESULTS_NAME, outcome.results)
+    write_heat_map(outcome.results, out / "distortions.svg")
+    write_roc(outcome.results, out / "roc.svg")
+    for table in benchmark_tables(outcome.results):
+        console.print(table)
+    for name, reason in {**missing, **outcome.missing}.items():
+        _say(f"{name}: not measured: {reason}")
+    _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
+
+
+def _size(arguments: argparse.Namespace) -> "Size":
+    from evaluate.fingerprint.benchmark.distort.catalogue import choose
+    from evaluate.fingerprint.benchmark.protocol import Size
+
+    return Size(
+        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
+        arguments.distractors,
+    )  # fmt: skip
+
+
+def _summary(plan: "Plan") -> str:
+    roles = [query.role for query in plan.queries]
+    return (
+        f"{len(plan.references)} references with {plan.n_distractor_segments} distractor segments, "
+        f"{plan.n_query_segments} query sources; {roles.count('matched')} matched and {roles.count('unmatched')} "
+        f"unmatched queries, {roles.count('background')} for calibration"
+    )
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar() -> "Iterator[Progress]":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, TextColumn("left"), console=console) as bars:
+        tasks: dict[str, int] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = int(bars.add_task(stage, total=total))
+            bars.update(tasks[stage], completed=done)  # type: ignore[arg-type]
+
+        yield show

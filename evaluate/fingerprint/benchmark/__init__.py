@@ -1,0 +1,1 @@
+"""The fingerprint benchmark: distorted queries, references with distractors, all methods in one run."""

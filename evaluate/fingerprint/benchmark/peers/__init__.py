@@ -1,0 +1,1 @@
+"""Known fingerprints that run beside ours, on the same queries and references."""

@@ -1,0 +1,176 @@
+"""The plan's promises, and the whole benchmark with real peers on a few small videos."""
+
+import dataclasses
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluate.errors import FingerprintError
+from evaluate.fingerprint.benchmark.distort.render import Order, rendered
+from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
+from evaluate.fingerprint.benchmark.methods import PEER_NAMES, make_peers
+from evaluate.fingerprint.benchmark.peers.peer import best_diagonal
+from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, read_plan, write_plan
+from evaluate.fingerprint.benchmark.run import benchmark, prepare
+from evaluate.fingerprint.benchmark.scoring import tasks_of
+from evaluate.fingerprint.benchmark.tables import benchmark_tables
+from evaluate.fingerprint.benchmark.truth import Piece
+from preprocess.executable import ffmpeg_executable
+
+SMALL = Size(n_queries=3, n_unmatched=2, n_background=2, length_seconds=3.0, tasks=("crop/light", "cut/medium"))
+
+
+def ucf(n_groups=12, n_clips=3, seconds=6.0):
+    return [
+        Video(f"Surfing/v_Surfing_g{g:02d}_c{c:02d}.mp4", seconds + c / 10, has_audio=g % 4 != 0)
+        for g in range(n_groups) for c in range(n_clips)
+    ]  # fmt: skip
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**31), st.integers(11, 20), st.integers(1, 4))
+def test_groups_never_cross_roles(seed, n_groups, n_clips):
+    videos = {video.name: video for video in ucf(n_groups, n_clips)}
+    plan = make_plan(list(videos.values()), SMALL, seed)
+    groups = {
+        role: {videos[q.wanted.source].group for q in plan.queries if q.role == role}
+        for role in ("matched", "unmatched", "background")
+    }
+    referenced = [videos[name].group for name in plan.references]
+    assert not groups["matched"] & groups["unmatched"]
+    assert not (groups["unmatched"] | groups["background"]) & set(referenced)
+    assert {videos[name].group for name in plan.background}.isdisjoint(groups["unmatched"] | set(referenced))
+    for group in groups["matched"]:  # the source itself, none of its siblings
+        assert referenced.count(group) == 1
+    for query in plan.queries:
+        assert query.role != "matched" or query.wanted.source in plan.references
+        assert query.wanted.end_seconds <= videos[query.wanted.source].seconds
+        assert videos[query.wanted.source].has_audio
+        assert query.host.source in plan.background
+        assert query.host.source != query.wanted.source
+
+
+def test_a_plan_follows_from_its_seed_and_comes_back_from_json(tmp_path):
+    plan = make_plan(ucf(), SMALL, 7)
+    assert make_plan(list(reversed(ucf())), SMALL, 7) == plan
+    assert make_plan(ucf(), SMALL, 8) != plan
+    write_plan(tmp_path / "plan.json", plan, {"data": "here"})
+    assert read_plan(tmp_path / "plan.json") == plan
+    (tmp_path / "plan.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(FingerprintError, match="format 99"):
+        read_plan(tmp_path / "plan.json")
+
+
+def test_lengths_go_as_far_as_the_sources():
+    tasks = tasks_of(make_plan(ucf(), SMALL, 0))
+    assert [task for task in tasks if task.startswith("length/")] == [f"length/{n}s" for n in (1, 2, 3, 5, 6)]
+    assert sum(query.role == "matched" for query in tasks["crop/light"]) == 3
+    assert all(query.wanted.seconds == pytest.approx(5) for query in tasks["length/5s"])
+    assert not any(query.task.startswith("length/") for query in tasks["all"])
+
+
+def test_youtube_excerpts_of_one_video_are_one_group():
+    one, other = (Video(f"-1pRmoJIGQc_0000{n}.mp4", 10, has_audio=True) for n in (10, 40))
+    assert one.group == other.group == "-1pRmoJIGQc"
+    assert Video("a/clip.mp4", 3, has_audio=True).group == "a/clip.mp4"
+
+
+def test_too_few_videos_are_refused_with_the_remedy():
+    with pytest.raises(FingerprintError, match="fewer queries, or shorter"):
+        make_plan(ucf(seconds=2.0), SMALL, 0)
+    with pytest.raises(FingerprintError, match="no such distortion: crop/huge"):
+        Size(tasks=("crop/huge",))
+
+
+def test_few_distractors_are_said(caplog):
+    make_plan(ucf(), SMALL, 0)
+    assert not caplog.records
+    make_plan(ucf(), dataclasses.replace(SMALL, n_distractors=5), 0)
+    assert "distractor segments" in caplog.text
+
+
+def test_best_diagonal_equals_trying_every_offset():
+    random = np.random.default_rng(0)
+    for n_query, n_reference in ((4, 9), (9, 4), (1, 5), (6, 6)):
+        similarity = random.random((n_query, n_reference))
+        tried = {}
+        for offset in range(1 - n_query, n_reference):
+            cells = [similarity[i, i + offset] for i in range(n_query) if 0 <= i + offset < n_reference]
+            if len(cells) >= min(n_query, n_reference) / 2:
+                tried[offset] = np.mean(cells)
+        best = max(tried, key=tried.get)
+        found = best_diagonal(similarity, 0.5, 1.0)
+        assert found.score == pytest.approx(tried[best])
+        assert found.reference_start_seconds - found.query_start_seconds == pytest.approx(0.5 * best)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Nine videos, each with its own blotches that drift, and its own band of pulsing noise."""
+    folder = tmp_path_factory.mktemp("videos")
+    for seed in range(1, 10):
+        blotches = f"color=gray:s=12x8:r=12,noise=alls=100:all_seed={seed}"  # one pattern for all frames
+        picture = f"{blotches},scale=96:64:flags=bicubic,scroll=horizontal=0.002"
+        tone = f"anoisesrc=r=16000:a=0.5:seed={seed},tremolo=f={seed / 2},bandpass=f={200 * seed}:w=300"
+        arguments = [ffmpeg_executable(), "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone]
+        arguments += ["-t", "7", "-c:v", "libx264", "-c:a", "aac", "-threads", "1", str(folder / f"{seed}.mp4")]
+        subprocess.run(arguments, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", PEER_NAMES)
+def test_each_peer_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, name):
+    (method,), _ = make_peers([name])
+    assert method.index({f"{i}.mp4": folder / f"{i}.mp4" for i in (1, 2, 3)}, {}) > 0
+    rendered(Order(Piece("2.mp4", 1.5, 6.0), Piece("4.mp4", 0, 5), (), 0), folder, tmp_path / "query.mp4")
+    (tmp_path / "broken.mp4").write_bytes(b"no media")
+    found = method.match({"query": tmp_path / "query.mp4", "broken": tmp_path / "broken.mp4"})
+    best = max(found, key=lambda match: match.score)
+    assert (best.query, best.reference) == ("query", "2.mp4")
+    assert best.reference_start_seconds - best.query_start_seconds == pytest.approx(1.5, abs=0.5)
+    assert not any(match.query == "broken" for match in found)
+
+
+@pytest.mark.slow
+def test_the_benchmark_from_a_folder_to_pictures(folder, tmp_path):
+    size = Size(2, 1, 2, length_seconds=4.0, tasks=("flip/medium", "volume/light"), lengths_seconds=(2.0,))
+    plan = prepare(folder, tmp_path, size, 0)
+    methods, missing = make_peers(["chromaprint", "vpdq", "raw-pixels", "log-mel"])
+    assert not missing
+    outcome = benchmark(plan, folder, tmp_path, methods, 2, lambda *_: None)
+    values = {(r.model, r.task, r.metric): r.value for r in outcome.results}
+    for method in methods:
+        assert values[method.name, "none", "top-1"] == 1, method.name
+        assert values[method.name, "cost", "descriptor-bytes-per-hour"] > 0
+    assert values["vpdq", "volume/light", "micro-AP"] == 1
+    assert values["chromaprint", "flip/medium", "micro-AP"] == 1
+    assert values["raw-pixels", "all", "median-localisation-error-seconds"] <= 0.5
+    assert values["vpdq", "cost", "descriptor-bytes-per-hour"] == pytest.approx(32 * 3600, rel=0.02)
+    rendered = {path: path.stat().st_mtime_ns for path in (tmp_path / "queries").iterdir()}
+    (tmp_path / "queries" / "old-00000-abc.mp4").touch()
+    again = benchmark(prepare(folder, tmp_path, size, 0), folder, tmp_path, methods[1:2], 2, lambda *_: None)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "queries").iterdir()} == rendered
+    costs = {r.metric for r in again.results if r.task == "cost"}
+    shares = [r for r in again.results if r.metric not in costs]
+    assert shares == [r for r in outcome.results if r.model == "vpdq" and r.metric not in costs]
+    for write in (write_heat_map, write_roc):
+        write(outcome.results, tmp_path / "one.svg")
+        write(outcome.results, tmp_path / "two.svg")
+        assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+        assert "vpdq" in (tmp_path / "one.svg").read_text()
+    assert [table.row_count for table in benchmark_tables(outcome.results)] == [14, 5, 1]
+
+
+def test_an_ffmpeg_without_chromaprint_is_a_reason_not_a_crash(monkeypatch, tmp_path):
+    from evaluate.fingerprint.benchmark.peers import chromaprint
+
+    monkeypatch.setattr(chromaprint, "_has_muxer", lambda: False)
+    made, missing = make_peers(["chromaprint", "raw-pixels"])
+    assert [method.name for method in made] == ["raw-pixels"]
+    assert "without chromaprint" in missing["chromaprint"]
+    with pytest.raises(FingerprintError, match="there are chromaprint"):
+        make_peers(["shazam"])
