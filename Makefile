@@ -66,7 +66,7 @@ SAMPLE := data/sample/world.json
 .PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: RUN=$(RUN) DATA=$(DATA) DATASET=$(DATASET) SHARDS=$(SHARDS) PRESET=$(PRESET)"
 	@echo "  on your own UCF101: make eval-ucf DATA=/videos/UCF-101 RUN=runs/ucf PRESET=ucf101"
@@ -90,7 +90,7 @@ eval-hmdb: $(RUN)/report/index.html ## The same on HMDB51: make eval-hmdb DATA=/
 eval-esc: ## ESC-50 from its recordings in DATA: strict, transductive and beside them what learnt nothing; resumes
 	$(MAKE) esc50 RUN=$(ESC_RUN) DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
 
-esc50: $(RUN)/training.json
+esc50: $(RUN)/training.json ## What eval-esc does, with RUN, SHARDS and PRESET as given
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) $(SET) \
 	    --set data.split=fold:$(subst $(space),$(comma),$(filter-out $(ESC_FOLD),1 2 3 4 5))
 	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)

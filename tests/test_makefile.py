@@ -8,13 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
 NAMING = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml")),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(path for stage in ("preprocess", "train", "store", "evaluate") for path in (ROOT / stage).rglob("*.py")),
 ]
-CALLS = re.compile(r"`make ([a-z][a-z-]*)|^    make ([a-z][a-z-]*)|make ([a-z][a-z-]*) [A-Z_]+=", re.MULTILINE)
+CALLS = re.compile(r"`make ([a-z][a-z0-9-]*)|^    make ([a-z][a-z0-9-]*)|make ([a-z][a-z0-9-]*) [A-Z_]+=", re.MULTILINE)
 
 
 def named(path: Path) -> set[str]:
@@ -35,4 +35,4 @@ def test_every_target_is_phony_and_help_lists_it():
         said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError:
         pytest.skip("make is not installed")
-    assert set(re.findall(r"^  make ([a-z-]+) +\S", said, re.MULTILINE)) == TARGETS
+    assert set(re.findall(r"^  make ([a-z0-9-]+) +\S", said, re.MULTILINE)) == TARGETS

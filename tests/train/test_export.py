@@ -139,7 +139,7 @@ def test_onnx_gives_torchs_features_and_projections_for_any_batch(exported, moda
     session = onnxruntime.InferenceSession(str(exported / f"{modality}.onnx"), providers=["CPUExecutionProvider"])
     given = clips(batch, shape)
     name = json.loads((exported / CONFIG_NAME).read_text())[f"{modality}_input"]["name"]
-    names = ["features", "projection", *(["projection_within"] if modality == "video" else [])]
+    names = ["features", "projection", "projection_within"]
     assert [output.name for output in session.get_outputs()] == names
     features, *projections = session.run(names, {name: given.numpy()})
     want = outputs(load_exported(exported).encoders, modality, given)

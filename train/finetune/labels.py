@@ -25,8 +25,8 @@ def refuse_unlabelled(shards: Path, split: str) -> None:
     if info.params.media != "video":
         raise LabelError(f"{shards} holds sound without pictures: name shards of a video data set")
     segments = read_segments(shards)
-    name, part = parse_split(split)
-    chosen = segments[[json.loads(text or "{}").get(name) == part for text in segments["splits"]]]
+    name, parts = parse_split(split)
+    chosen = segments[[json.loads(text or "{}").get(name) in parts for text in segments["splits"]]]
     if not (segments["label"] >= 0).any():
         raise LabelError(f"{shards}: no segment has a label: {_RELABEL}")
     if chosen.empty:
