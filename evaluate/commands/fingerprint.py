@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from evaluate.commands.common import Commands, console
 
 if TYPE_CHECKING:
+    from evaluate.fingerprint.benchmark.method import Method
     from evaluate.fingerprint.benchmark.protocol import Plan, Size
     from evaluate.fingerprint.benchmark.run import Progress
 
 EPILOG = """\
 examples:
   python -m evaluate fingerprint --videos data/sample --run runs/sample --length 3 --only medium --queries 5
+  python -m evaluate fingerprint --videos /videos --run runs/archive --encoder runs/archive --picture features
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
 All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
@@ -39,6 +41,12 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
     )
     parser.add_argument("--seed", type=int, default=0, help="all that is drawn follows from it")
+    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export: measures avtempo beside the peers")
+    parser.add_argument("--picture", default="within", help="its vectors: within, projections or features")
+    parser.add_argument("--sound", default="within", help="its vectors: within, projections or features")
+    parser.add_argument(
+        "--hop", type=float, default=0.5, metavar="SECONDS", help="of its descriptors (default: %(default)s)"
+    )
     parser.add_argument("--methods", default="chromaprint,vpdq,raw-pixels,log-mel", help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
     parser.set_defaults(command=_fingerprint)
@@ -52,7 +60,8 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.results import RESULTS_NAME, update_results
 
     out = arguments.run / "fingerprint"
-    methods, missing = make_peers([word for word in arguments.methods.split(",") if word])
+    peers, missing = make_peers([word for word in arguments.methods.split(",") if word])
+    methods = [*_ours(arguments), *peers]
     plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
     _say(_summary(plan))
     with _bar() as progress:
@@ -66,6 +75,16 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     for name, reason in {**missing, **outcome.missing}.items():
         _say(f"{name}: not measured: {reason}")
     _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
+
+
+def _ours(arguments: argparse.Namespace) -> "list[Method]":
+    if arguments.encoder is None:
+        return []
+    from evaluate.fingerprint.benchmark.ours import Avtempo
+    from evaluate.fingerprint.encoder import load_encoder
+
+    encoder = load_encoder(arguments.encoder, picture=arguments.picture, sound=arguments.sound)
+    return [Avtempo(encoder, arguments.hop)]
 
 
 def _size(arguments: argparse.Namespace) -> "Size":

@@ -13,12 +13,14 @@ from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.render import Order, rendered
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.methods import PEER_NAMES, make_peers
+from evaluate.fingerprint.benchmark.ours import Avtempo
 from evaluate.fingerprint.benchmark.peers.peer import best_diagonal
 from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, read_plan, write_plan
 from evaluate.fingerprint.benchmark.run import benchmark, prepare
 from evaluate.fingerprint.benchmark.scoring import tasks_of
 from evaluate.fingerprint.benchmark.tables import benchmark_tables
 from evaluate.fingerprint.benchmark.truth import Piece
+from evaluate.fingerprint.encoder import load_encoder
 from preprocess.executable import ffmpeg_executable
 
 SMALL = Size(n_queries=3, n_unmatched=2, n_background=2, length_seconds=3.0, tasks=("crop/light", "cut/medium"))
@@ -126,6 +128,21 @@ def folder(tmp_path_factory):
 def test_each_peer_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, name):
     (method,), _ = make_peers([name])
     assert method.index({f"{i}.mp4": folder / f"{i}.mp4" for i in (1, 2, 3)}, {}) > 0
+    rendered(Order(Piece("2.mp4", 1.5, 6.0), Piece("4.mp4", 0, 5), (), 0), folder, tmp_path / "query.mp4")
+    (tmp_path / "broken.mp4").write_bytes(b"no media")
+    found = method.match({"query": tmp_path / "query.mp4", "broken": tmp_path / "broken.mp4"})
+    best = max(found, key=lambda match: match.score)
+    assert (best.query, best.reference) == ("query", "2.mp4")
+    assert best.reference_start_seconds - best.query_start_seconds == pytest.approx(1.5, abs=0.5)
+    assert not any(match.query == "broken" for match in found)
+
+
+@pytest.mark.slow
+def test_our_own_method_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, make_checkpoint):
+    method = Avtempo(load_encoder(make_checkpoint(tmp_path / "last.pt"), picture="features", sound="features"), 0.5)
+    files = {f"{i}.mp4": folder / f"{i}.mp4" for i in range(1, 10)}
+    apart = {name: files.pop(name) for name in ("8.mp4", "9.mp4")}
+    assert method.index(files, apart) > 0
     rendered(Order(Piece("2.mp4", 1.5, 6.0), Piece("4.mp4", 0, 5), (), 0), folder, tmp_path / "query.mp4")
     (tmp_path / "broken.mp4").write_bytes(b"no media")
     found = method.match({"query": tmp_path / "query.mp4", "broken": tmp_path / "broken.mp4"})

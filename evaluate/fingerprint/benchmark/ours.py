@@ -1,0 +1,61 @@
+"""Avtempo's own index and matching, as one method of the benchmark."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from evaluate.fingerprint.encoder import DescriptorEncoder
+from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.library import build_library
+from evaluate.fingerprint.match import Matcher, calibrate, find_matches
+from evaluate.fingerprint.records import Descriptors, Match
+
+STORED_BYTES = 2
+"""An index keeps descriptors as float16."""
+FALSE_POSITIVE_RATE = 0.01
+"""As the peers'."""
+
+
+class Avtempo:
+    """The index and the matching of `make index` and `make match`, with an encoder of its own.
+
+    Args:
+        encoder: that describes references and queries.
+        hop_seconds: from one descriptor to the next.
+    """
+
+    name = "avtempo"
+    modality = "joint"
+
+    def __init__(self, encoder: DescriptorEncoder, hop_seconds: float) -> None:
+        self._encoder, self._options = encoder, ExtractOptions(hop_seconds)
+        self._matcher: Matcher | None = None
+
+    def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
+        """Describe the references, and the background, which normalises scores and sets the threshold."""
+        described, apart = list(self._describe(references)), list(self._describe(background))
+        library = build_library(described, self._options.hop_seconds, background=apart)
+        calibration = calibrate(library, unmatched=apart or described, own=not apart)
+        self._matcher = Matcher(library, calibration, FALSE_POSITIVE_RATE)
+        return sum(STORED_BYTES * _n_numbers(each) for each in described)
+
+    def calibrate(self, queries: Mapping[str, Path]) -> None:
+        """Nothing is left to do: the background's own seconds have set the threshold."""
+
+    def match(self, queries: Mapping[str, Path]) -> list[Match]:
+        """All spans with any evidence; those above the threshold are decided."""
+        if self._matcher is None:
+            raise RuntimeError("index first")
+        library, threshold = self._matcher.library, self._matcher.threshold
+        found: Iterable[Match] = (match for query in self._describe(queries) for match in find_matches(library, query))
+        return [replace(match, decision=match.score >= threshold) for match in found]
+
+    def _describe(self, files: Mapping[str, Path]) -> Iterator[Descriptors]:
+        named = [MediaFile(name, path) for name, path in files.items()]
+        for each in describe_files(named, self._encoder, self._options):
+            if isinstance(each, Descriptors):
+                yield each
+
+
+def _n_numbers(described: Descriptors) -> int:
+    return sum(vectors.size for vectors in (described.picture, described.sound) if vectors is not None)
