@@ -55,6 +55,9 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# Test files at a time; each may take 3 GB of memory and a core.
+TEST_JOBS ?= 2
+
 BIN := .venv/bin
 comma := ,
 space := $(subst ,, )
@@ -126,10 +129,10 @@ doctor: $(READY) ## Is everything installed, and does it belong together?
 	$(BIN)/python -m preprocess doctor
 
 test: $(READY) ## The fast tests
-	$(BIN)/python -m pytest --durations 10
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --durations 10
 
 test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
-	$(BIN)/python -m pytest -m slow --durations 20
+	$(BIN)/python -m pytest -m slow -n $(TEST_JOBS) --dist loadfile --durations 20
 
 lint: $(READY) ## Style and types
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
 """Numbers into the docs: results of a run to docs/results/NAME.json, and tables in Markdown from these files.
 
 A table stands between `<!-- table: NAME test=ucf101 split=1 -->` and `<!-- end table -->` and is written anew from the
-file; `split=mean` asks for the mean over splits, ` task=cross-modal` after the split for cross-modal retrieval. An
-ablation, its tables and docs/figures/NAME.svg, stands between `<!-- ablation: NAME -->` and `<!-- end ablation -->`.
+file; `split=mean` asks for the mean over splits, ` task=cross-modal`, svm or finetune after the split for a table of its
+own. An ablation, its tables and docs/figures/NAME.svg, stands between `<!-- ablation: NAME -->` and `<!-- end ablation -->`.
 Nobody types a number.
 """
 
@@ -22,7 +22,7 @@ from evaluate.ablation.tables import ablation_markdown
 from evaluate.cross_modal import CROSS_MODAL
 from evaluate.errors import AblationError, ResultsError
 from evaluate.results import RESULTS_NAME, Result, read_header, read_results, write_results
-from evaluate.table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, Layout, model_order
+from evaluate.table import CROSS_MODAL_TABLE, FINETUNE_TABLE, RECOGNITION_TABLE, SOUND_TABLE, Layout, model_order
 
 RESULTS_DIR = Path("docs/results")
 FIGURES_DIR = Path("docs/figures")
@@ -31,7 +31,7 @@ _TABLE = re.compile(
     r"(?P<end><!-- end table -->)",
     re.DOTALL,
 )
-LAYOUTS = {None: RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE}
+LAYOUTS = {None: RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": SOUND_TABLE, "finetune": FINETUNE_TABLE}
 """Tables by the marker's task."""
 _ABLATION = re.compile(r"(<!-- ablation: (?P<name>\S+) -->\n).*?(<!-- end ablation -->)", re.DOTALL)
 

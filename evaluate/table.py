@@ -50,6 +50,17 @@ CROSS_MODAL_TABLE = Layout(
     DIRECTIONS, {(CROSS_MODAL, f"R@{k}"): f"R@{k}" for k in CROSS_RECALL_AT}, frozenset({(CROSS_MODAL, "R@1")})
 )
 
+SOUND_TABLE = Layout(
+    ("audio",),
+    {
+        ("svm", "top-1"): "SVM", ("logistic", "top-1"): "logistic", ("supervised", "top-1"): "with labels",
+        ("svm-esc10", "top-1"): "SVM, ten", ("logistic-esc10", "top-1"): "logistic, ten",
+        ("supervised-esc10", "top-1"): "with labels, ten",
+    },
+    frozenset({("svm", "top-1"), ("svm-esc10", "top-1")}),
+)  # fmt: skip
+FINETUNE_TABLE = Layout(("video",), {("finetune", "top-1"): "top-1"}, frozenset({("finetune", "top-1")}))
+
 
 def results_table(results: Sequence[Result], test: str, layout: Layout) -> Table:
     """Rows = modality and model, columns = those of the layout in per cent, mean over splits; the best is bold.
