@@ -164,11 +164,12 @@ def collage(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _render_progress(seconds_each: float) -> Iterator[Callable[[int, int], None]]:
     """Show how many videos are rendered, how fast, and the time left."""
-    from preprocess.progress import BarProgress, LogProgress, Tally
+    from preprocess.progress import BarProgress, LogProgress, Progress, Tally
     from preprocess.task import ShardProgress
 
     n_before, tally = 0, Tally(0, 0, 0)
-    with BarProgress() if sys.stderr.isatty() else LogProgress() as shown:
+    bar: Progress = BarProgress() if sys.stderr.isatty() else LogProgress()
+    with bar as shown:
 
         def show(done: int, total: int) -> None:
             nonlocal n_before, tally
