@@ -66,7 +66,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,8 @@ demo: ## The main job on the embedded sample, down to a page to look at
 	@echo "open runs/sample/report/index.html"
 
 sample: $(SAMPLE) ## Render the sample videos to data/sample
+
+collage: data/collage/collage.json ## Render made-up videos to data/collage, to train fingerprint encoders on; resumes
 
 shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 
@@ -163,6 +165,9 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 
 $(SAMPLE): | $(READY)
 	$(BIN)/python -m preprocess sample --out $(@D)
+
+data/collage/collage.json: | $(READY)
+	$(BIN)/python -m preprocess collage --out $(@D)
 
 $(SHARDS)/dataset.json: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY)
 	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data $(DATA) --out $(SHARDS) --preset $(SHARD_PRESET) \

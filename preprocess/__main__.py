@@ -1,4 +1,4 @@
-"""Command line of the first stage: `python -m preprocess {shards,verify,doctor,sample}`."""
+"""Command line of the first stage: `python -m preprocess {shards,verify,doctor,sample,collage}`."""
 
 import argparse
 import logging
@@ -63,6 +63,15 @@ examples:
 The same seed gives the same videos. What is there already is kept.
 """
 
+_COLLAGE_EPILOG = """\
+examples:
+  python -m preprocess collage --out data/collage
+  python -m preprocess collage --out data/collage --videos 1600 --seconds 10 --seed 1 --workers 8
+
+An archive of made-up videos with picture and sound, to train a fingerprint encoder on. The same seed gives the same
+videos. What is there already is kept; stopped, the same command goes on where it was.
+"""
+
 _DOCTOR_EPILOG = """\
 example:
   python -m preprocess doctor --out /big/disk/shards
@@ -76,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{shards,verify,doctor,sample}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{shards,verify,doctor,sample,collage}")
     _add_shards(
         commands.add_parser("shards", help="turn a data set into shards", epilog=_SHARDS_EPILOG, formatter_class=raw)
     )
@@ -98,7 +107,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_classes(sample)
     _add_workers(sample)
+    _add_collage(
+        commands.add_parser(
+            "collage", help="render an archive of made-up videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
+        )
+    )
     return parser
+
+
+def _add_collage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
+    parser.add_argument("--videos", type=_positive, default=1600, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, metavar="S", help="length of each (default: %(default)g)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="decides everything (default: %(default)s)")
+    _add_workers(parser)
 
 
 def _add_shards(parser: argparse.ArgumentParser) -> None:
@@ -171,7 +195,13 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    run = {"shards": commands.shards, "verify": commands.verify, "doctor": commands.doctor, "sample": commands.sample}
+    run = {
+        "shards": commands.shards,
+        "verify": commands.verify,
+        "doctor": commands.doctor,
+        "sample": commands.sample,
+        "collage": commands.collage,
+    }
     try:
         return run[arguments.command](arguments)
     except PreprocessError as error:

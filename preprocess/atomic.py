@@ -59,6 +59,18 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all.
+
+    Raises:
+        DiskFullError: no space left.
+        ShardError: the system refuses otherwise.
+
+    """
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside a folder last through a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,8 +1,10 @@
 """What the commands do, and how their outcome looks on the terminal."""
 
 import argparse
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,12 +126,10 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def sample(arguments: argparse.Namespace) -> int:
     """Render the sample videos."""
-    from rich.progress import Progress
-
+    from preprocess.sample.motion import CLIP_SECONDS
     from preprocess.sample.world import generate
 
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("videos", total=None)
+    with _render_progress(CLIP_SECONDS) as progress:
         out = generate(
             arguments.out,
             seed=arguments.seed,
@@ -137,7 +137,46 @@ def sample(arguments: argparse.Namespace) -> int:
             n_clips=arguments.clips,
             classes=arguments.classes,
             workers=arguments.workers,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
         )
     _console().print(escape(f"{out}: the sample videos, in the layout of UCF101"))
     return 0
+
+
+def collage(arguments: argparse.Namespace) -> int:
+    """Render an archive of made-up videos."""
+    from preprocess.collage.archive import generate
+
+    with _render_progress(arguments.seconds) as progress:
+        out = generate(
+            arguments.out,
+            seed=arguments.seed,
+            n_videos=arguments.videos,
+            seconds=arguments.seconds,
+            workers=arguments.workers,
+            progress=progress,
+        )
+    hours = duration_text(arguments.videos * arguments.seconds)
+    _console().print(escape(f"{out}: {arguments.videos} made-up videos, {hours} of picture and sound"))
+    return 0
+
+
+@contextlib.contextmanager
+def _render_progress(seconds_each: float) -> Iterator[Callable[[int, int], None]]:
+    """Show how many videos are rendered, how fast, and the time left."""
+    from preprocess.progress import BarProgress, LogProgress, Progress, Tally
+    from preprocess.task import ShardProgress
+
+    n_before, tally = 0, Tally(0, 0, 0)
+    bar: Progress = BarProgress() if sys.stderr.isatty() else LogProgress()
+    with bar as shown:
+
+        def show(done: int, total: int) -> None:
+            nonlocal n_before, tally
+            if tally.n_total != total:
+                n_before, tally = done, Tally(total, done, 0)
+            rendered = done - n_before
+            tally.add(ShardProgress(0, n_done=rendered, n_segments=rendered, media_seconds=rendered * seconds_each))
+            shown.show(tally.snapshot())
+
+        yield show

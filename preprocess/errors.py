@@ -50,3 +50,7 @@ class StripError(PreprocessError):
 
 class ShardError(PathError):
     """A shard set on disk is damaged, in use, or made with other parameters; or a file of this stage cannot be written."""
+
+
+class RenderError(PreprocessError):
+    """Videos cannot be rendered as asked; the message names the folder or parameter at fault and the remedy."""

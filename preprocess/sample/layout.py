@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocess.atomic import atomic_file, remove_temporaries
+from preprocess.atomic import remove_temporaries, write_text
 
 N_SPLITS = 3
 SPLITS_FOLDER = "ucfTrainTestlist"
@@ -18,18 +18,6 @@ def held_out_groups(n_groups: int, split: int) -> range:
     """Test groups of a split (1 to 3): 1-7, 8-14, 15-21 of 25 as in UCF101, in proportion for other numbers."""
     size = max(1, round(n_groups * 7 / 25))
     return range((split - 1) * size + 1, split * size + 1)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all.
-
-    Raises:
-        DiskFullError: no space left.
-        ShardError: the system refuses otherwise.
-
-    """
-    with atomic_file(path) as file:
-        file.write(text.encode())
 
 
 def write_splits(folder: Path, class_names: Sequence[str], *, n_groups: int, n_clips: int) -> None:

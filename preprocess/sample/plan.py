@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from preprocess.errors import RenderError
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES
-from preprocess.sample.errors import SampleError
 from preprocess.sample.layout import N_SPLITS, clip_name
 from preprocess.sample.look import HEIGHT_PX, WIDTH_PX
 from preprocess.sample.motion import CLIP_SECONDS, FPS
@@ -20,7 +20,7 @@ class Plan:
     """What decides the bytes of a world; `classes` in the order of their numbers.
 
     Raises:
-        SampleError: a parameter is out of range.
+        RenderError: a parameter is out of range.
 
     """
 
@@ -34,15 +34,15 @@ class Plan:
     def __post_init__(self) -> None:
         unknown = [name for name in self.classes if name not in CLASS_BY_NAME]
         if unknown:
-            raise SampleError(f"unknown classes {', '.join(unknown)}; there are {', '.join(CLASS_BY_NAME)}")
+            raise RenderError(f"unknown classes {', '.join(unknown)}; there are {', '.join(CLASS_BY_NAME)}")
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise SampleError("classes must be one or more, each named once")
+            raise RenderError("classes must be one or more, each named once")
         if not N_SPLITS <= self.n_groups <= 99:
-            raise SampleError(f"groups must be {N_SPLITS} (one to test on in every split) to 99, not {self.n_groups}")
+            raise RenderError(f"groups must be {N_SPLITS} (one to test on in every split) to 99, not {self.n_groups}")
         if not 1 <= self.n_clips <= 99:
-            raise SampleError(f"clips per group must be 1 to 99, not {self.n_clips}")
+            raise RenderError(f"clips per group must be 1 to 99, not {self.n_clips}")
         if self.seed < 0:
-            raise SampleError(f"the seed must not be negative, as {self.seed} is")
+            raise RenderError(f"the seed must not be negative, as {self.seed} is")
 
     def tasks(self) -> list["ClipTask"]:
         """All files of the world, group by group."""

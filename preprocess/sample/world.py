@@ -8,37 +8,28 @@ Every clip depends on (seed, class, group, clip) alone, so neither the number of
 a run that was killed and started again changes a byte.
 """
 
-import fcntl
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.atomic import remove_temporaries
+from preprocess.encode import write_clip
 from preprocess.media import ffmpeg_version
+from preprocess.rendered import PARTIAL_FOLDER, Report, is_complete, render_missing, under_way
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES, KINDS
-from preprocess.sample.encode import write_clip
-from preprocess.sample.errors import SampleError
 from preprocess.sample.events import build_motion
-from preprocess.sample.layout import SPLITS_FOLDER, write_splits, write_text
+from preprocess.sample.layout import SPLITS_FOLDER, write_splits
 from preprocess.sample.look import N_PLACES, SHAPES, Look, draw_look
+from preprocess.sample.motion import FPS
 from preprocess.sample.plan import ClipTask, Plan
 from preprocess.sample.render import render_frames
-from preprocess.sample.sound import N_VOICES, Voice, draw_voice, render_sound
+from preprocess.sample.sound import N_VOICES, SAMPLE_RATE_HZ, Voice, draw_voice, render_sound
 
 WORLD_FILE = "world.json"
-PLAN_FILE = ".plan.json"
-"""The parameters of a world under way; gives way to WORLD_FILE."""
-PARTIAL_FOLDER = ".partial"
-LOCK_FILE = ".lock"
+_KEYFRAME_EVERY = 1
+"""Every picture is an intra picture: prediction from the past would leave an arrow of time that is the codec's own."""
 
 
 @lru_cache(maxsize=2)
@@ -60,56 +51,16 @@ def clip_arrays(task: ClipTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 def _make_clip(task: ClipTask, out: Path) -> None:
-    target = out / task.name
-    if target.exists():
-        return
     frames, waveform = clip_arrays(task)
-    write_clip(target, frames, None if task.silent else waveform, out / PARTIAL_FOLDER)
-
-
-def _is_complete(out: Path, plan: Plan) -> bool:
-    """Whether `out` holds this very world; refuses a folder that holds or was begun with another one."""
-    for path in (out / WORLD_FILE, out / PLAN_FILE):
-        if not path.exists():
-            continue
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SampleError(f"{path}: no JSON ({error}); remove {out} and generate it again") from error
-        wanted = plan.as_dict()
-        differing = [f"{key} {found.get(key)}, not {wanted[key]}" for key in wanted if found.get(key) != wanted[key]]
-        if differing:
-            raise SampleError(f"{out}: holds another world ({'; '.join(differing)}); remove it or choose another")
-        return path.name == WORLD_FILE
-    return False
-
-
-@contextmanager
-def _only_writer(out: Path) -> Iterator[None]:
-    with (out / LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SampleError(f"{out}: another run is writing here; wait for it to end") from error
-        yield
-
-
-def _results(tasks: Sequence[ClipTask], out: Path, workers: int) -> Iterator[None]:
-    """Make the clips, in this process or in a pool; yields once for every clip done."""
-    if workers == 1:
-        for task in tasks:
-            _make_clip(task, out)
-            yield
-        return
-    # forkserver: the caller may hold threads (torch, DALI) that a plain fork would copy in mid-step.
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        futures: list[Future[None]] = [pool.submit(_make_clip, task, out) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    write_clip(
+        out / task.name,
+        frames,
+        None if task.silent else waveform,
+        out / PARTIAL_FOLDER,
+        fps=FPS,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        keyframe_every=_KEYFRAME_EVERY,
+    )
 
 
 def generate(
@@ -120,7 +71,7 @@ def generate(
     n_clips: int = 2,
     classes: Sequence[str] | None = None,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Report | None = None,
 ) -> Path:
     """Write the world below `out`, or what is missing of it, and return `out`.
 
@@ -131,28 +82,20 @@ def generate(
         n_clips: clips per class and group.
         classes: names out of CLASSES; None for all.
         workers: processes; None for one per usable core.
-        progress: called with (files done, files in all).
+        progress: told how many videos are there.
 
     Raises:
-        SampleError: a parameter is out of range, `out` holds another world, another run writes there, ffmpeg failed.
+        RenderError: a parameter is out of range, `out` holds another world, ffmpeg failed.
+        ShardError: another run writes there, or the system refuses.
 
     """
     names = tuple(sorted(CLASS_BY_NAME if classes is None else classes))
     plan = Plan(seed, n_groups, n_clips, names, ffmpeg_version())
-    if _is_complete(out, plan):
+    if is_complete(out, WORLD_FILE, plan.as_dict()):
         return out
-    tasks = plan.tasks()
-    out.mkdir(parents=True, exist_ok=True)
-    with _only_writer(out):
-        remove_temporaries(out)
-        write_text(out / PLAN_FILE, json.dumps(plan.as_dict()))
-        for folder in (PARTIAL_FOLDER, *names):
+    with under_way(out, WORLD_FILE, plan.as_dict(), plan.summary()):
+        for folder in names:
             (out / folder).mkdir(exist_ok=True)
-        for done, _ in enumerate(_results(tasks, out, workers or len(os.sched_getaffinity(0))), 1):
-            if progress:
-                progress(done, len(tasks))
+        render_missing(plan.tasks(), _make_clip, out, workers=workers, progress=progress)
         write_splits(out / SPLITS_FOLDER, names, n_groups=n_groups, n_clips=n_clips)
-        shutil.rmtree(out / PARTIAL_FOLDER)
-        write_text(out / WORLD_FILE, json.dumps(plan.summary(), indent=2) + "\n")
-        (out / PLAN_FILE).unlink()
     return out

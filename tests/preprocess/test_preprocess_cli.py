@@ -101,7 +101,7 @@ def _is_group_gone(group: int, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("command", [[], ["shards"], ["verify"], ["doctor"], ["sample"]])
+@pytest.mark.parametrize("command", [[], ["shards"], ["verify"], ["doctor"], ["sample"], ["collage"]])
 def test_help_reads_well_and_has_examples(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])

@@ -13,9 +13,9 @@ import av
 import numpy as np
 import pytest
 
+from preprocess.errors import RenderError, ShardError
 from preprocess.sample import world
 from preprocess.sample.classes import CLASS_BY_NAME, CLASSES
-from preprocess.sample.errors import SampleError
 from preprocess.sample.layout import held_out_groups
 from preprocess.sample.motion import FPS, N_FRAMES
 from preprocess.sample.plan import GENERATOR_VERSION, ClipTask, Plan, is_silent
@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != world.LOCK_FILE]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -98,7 +98,7 @@ def test_second_call_returns_at_once_and_touches_nothing(small: Path) -> None:
 
 
 def test_another_world_in_the_folder_is_refused(small: Path) -> None:
-    with pytest.raises(SampleError, match=r"seed 3, not 5"):
+    with pytest.raises(RenderError, match=r"seed 3, not 5"):
         world.generate(small, seed=5, n_groups=3, n_clips=1, classes=SOME, workers=1)
 
 
@@ -114,7 +114,7 @@ def test_another_world_in_the_folder_is_refused(small: Path) -> None:
     ],
 )
 def test_parameters_out_of_range_are_refused(tmp_path: Path, change: dict, words: str) -> None:
-    with pytest.raises(SampleError, match=words):
+    with pytest.raises(RenderError, match=words):
         world.generate(tmp_path / "w", **{"seed": 0, **change})
     assert not (tmp_path / "w").exists()
 
@@ -133,7 +133,7 @@ def test_killed_and_started_again_gives_the_same_bytes(small: Path, tmp_path: Pa
     process.wait()
     assert not (out / world.WORLD_FILE).exists()
     assert 0 < len(list(out.rglob("v_*.mp4"))) < 6
-    with pytest.raises(SampleError, match="another world"):
+    with pytest.raises(RenderError, match="another world"):
         world.generate(out, seed=4, n_groups=3, n_clips=1, classes=SOME, workers=1)
     world.generate(out, seed=3, n_groups=3, n_clips=1, classes=SOME, workers=1)
     assert checksums(out) == checksums(small)
@@ -142,7 +142,7 @@ def test_killed_and_started_again_gives_the_same_bytes(small: Path, tmp_path: Pa
 def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
     def second(done: int, total: int) -> None:
         if done == 1:
-            with pytest.raises(SampleError, match="another run"):
+            with pytest.raises(ShardError, match="another run"):
                 world.generate(tmp_path, seed=3, n_groups=3, n_clips=1, classes=SOME[:1], workers=1)
 
     world.generate(tmp_path, seed=3, n_groups=3, n_clips=1, classes=SOME[:1], workers=1, progress=second)

@@ -8,39 +8,46 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.errors import RenderError
 from preprocess.media import ffmpeg_executable
-from preprocess.sample.errors import SampleError
-from preprocess.sample.motion import FPS
-from preprocess.sample.sound import SAMPLE_RATE_HZ
 
 _ENCODE_SECONDS = 120
-# Every picture is an intra picture: prediction from the past would leave an arrow of time that is the codec's own.
-_VIDEO_OPTIONS = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-g", "1", "-pix_fmt", "yuv420p")
+_VIDEO_OPTIONS = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-pix_fmt", "yuv420p")
 _AUDIO_OPTIONS = ("-c:a", "aac", "-b:a", "48k")
 _SAME_BYTES = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
 
 
-def _write_wav(path: Path, waveform: NDArray[np.float32]) -> None:
+def _write_wav(path: Path, waveform: NDArray[np.float32], sample_rate_hz: int) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
+        file.setframerate(sample_rate_hz)
         file.writeframes(np.round(waveform * 32767).astype("<i2").tobytes())
 
 
 def write_clip(
-    target: Path, frames: NDArray[np.uint8], waveform: NDArray[np.float32] | None, partial_folder: Path
+    target: Path,
+    frames: NDArray[np.uint8],
+    waveform: NDArray[np.float32] | None,
+    partial_folder: Path,
+    *,
+    fps: float,
+    sample_rate_hz: int,
+    keyframe_every: int,
 ) -> None:
-    """Encode to a temporary file in `partial_folder`, then renames it to `target`.
+    """Encode to a temporary file in `partial_folder`, then rename it to `target`.
 
     Args:
         target: the mp4 to be; on the same file system as `partial_folder`.
-        frames: (T, H, W, 3) RGB at FPS.
-        waveform: (N,) in [-1, 1] at SAMPLE_RATE_HZ, or None for a file without an audio track.
+        frames: (T, H, W, 3) RGB.
+        waveform: (N,) in [-1, 1], or None for a file without an audio track.
         partial_folder: where unfinished files may lie.
+        fps: frames per second.
+        sample_rate_hz: of the waveform.
+        keyframe_every: frames from one intra picture to the next; 1 where nothing may be predicted from the past.
 
     Raises:
-        SampleError: ffmpeg failed; carries its last words.
+        RenderError: ffmpeg failed; carries its last words.
 
     """
     height, width = frames.shape[1:3]
@@ -49,19 +56,19 @@ def write_clip(
         sound_input: tuple[str, ...] = ()
         maps: tuple[str, ...] = ("-map", "0:v")
         if waveform is not None:
-            _write_wav(wav, waveform)
+            _write_wav(wav, waveform, sample_rate_hz)
             sound_input = ("-i", str(wav))
             maps = (*maps, "-map", "1:a", *_AUDIO_OPTIONS)
         command = [
             ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
-            "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0",
-            *sound_input, *maps, "-threads", "1", *_VIDEO_OPTIONS, *_SAME_BYTES, "-y", str(video),
+            "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0",
+            *sound_input, *maps, "-threads", "1", *_VIDEO_OPTIONS, "-g", str(keyframe_every), *_SAME_BYTES, "-y", str(video),
         ]  # fmt: skip
         try:
             subprocess.run(command, input=frames.tobytes(), capture_output=True, check=True, timeout=_ENCODE_SECONDS)
         except subprocess.CalledProcessError as error:
             words = error.stderr.decode("utf-8", "replace").strip()[-500:]
-            raise SampleError(f"ffmpeg could not write {target}: {words}") from error
+            raise RenderError(f"ffmpeg could not write {target}: {words}") from error
         except subprocess.TimeoutExpired as error:
-            raise SampleError(f"ffmpeg took more than {_ENCODE_SECONDS} s for {target}") from error
+            raise RenderError(f"ffmpeg took more than {_ENCODE_SECONDS} s for {target}") from error
         video.replace(target)
