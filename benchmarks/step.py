@@ -58,7 +58,7 @@ def timed_step(run: Trainer, watch: Stopwatch) -> Tensor:
     watch.lap(WAIT)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.step)
     plan = draw_plan(batch.n_frames, config.clip, generator)
-    frames, logmel = gather_views(batch, plan, config.clip.n_frames, cpf)
+    frames, logmel = gather_views(batch, plan, config.clip, cpf)
     watch.lap(VIEWS)
     video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
     clips = TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))

@@ -100,7 +100,7 @@ def train_fold(
         generator = torch.Generator(options.device).manual_seed(config.seed * 1_000_003 + step)
         batch = next(loader)
         plan = draw_plan(batch.n_frames, config.clip, generator)
-        clips = make_clips(batch, plan, config, info.params.columns_per_frame, generator)
+        clips = make_clips(batch, plan, config, info.params, generator)
         model.train()
         loss = F.cross_entropy(model(clips.audio), batch.label.repeat(2))
         optimizer.zero_grad(set_to_none=True)

@@ -110,6 +110,8 @@ PRESETS: dict[str, ShardParams] = {
     "ucf-small": ShardParams(
         fps=16.0, short_side_px=64, hop_length=250, win_length=375, n_mels=64, sources_per_shard=32
     ),
+    # A slow clock and few pixels: whole archives are described, and moments of a second and a half told apart.
+    "fingerprint": ShardParams(fps=8.0, short_side_px=64, hop_length=400, win_length=600, n_mels=64),
     "audio": ShardParams(media="audio"),
     "sample-audio": ShardParams(
         media="audio", fps=16.0, segment_seconds=5.0, hop_length=250, win_length=375, n_mels=64

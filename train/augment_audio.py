@@ -13,7 +13,7 @@ from torch import Tensor
 from train.config import AugmentConfig
 from train.views import normalise_logmel
 
-_NEPERS_PER_DB = math.log(10) / 10
+NEPERS_PER_DB = math.log(10) / 10
 """Natural-log power of one decibel."""
 
 
@@ -32,8 +32,8 @@ def augment_audio(logmel: Tensor, config: AugmentConfig, generator: torch.Genera
     device = logmel.device
     if config.mix_max > 0:
         logmel = mix(logmel, config.mix_max, generator)
-    gain = uniform(-config.gain_db, config.gain_db, n, device, generator) * _NEPERS_PER_DB
-    slope = uniform(-config.tilt_db, config.tilt_db, n, device, generator) * _NEPERS_PER_DB
+    gain = uniform(-config.gain_db, config.gain_db, n, device, generator) * NEPERS_PER_DB
+    slope = uniform(-config.tilt_db, config.tilt_db, n, device, generator) * NEPERS_PER_DB
     band = torch.linspace(-0.5, 0.5, n_mels, device=device)
     changed = logmel + gain[:, None, None] + (slope[:, None] * band)[:, :, None]
     result = normalise_logmel(changed).clamp_(min=-2.0)
@@ -54,6 +54,13 @@ def uniform(low: float, high: float, n: int, device: torch.device, generator: to
     return low + (high - low) * torch.rand(n, generator=generator, device=device)
 
 
+def another(n: int, device: torch.device, generator: torch.Generator) -> Tensor:
+    """For each of n = 2B rows, view after view, the row of another segment, (n,) int64; of its other view where B is 1."""
+    # Fewer than B rows on: never the segment itself, whose views lie B rows apart.
+    step = 1 + (torch.rand(n, generator=generator, device=device) * (n // 2 - 1)).long()
+    return (torch.arange(n, device=device) + step) % n
+
+
 def mix(logmel: Tensor, share_max: float, generator: torch.Generator) -> Tensor:
     """Mix every clip's power with that of another segment's clip, whose share is uniform over [0, share_max).
 
@@ -67,9 +74,7 @@ def mix(logmel: Tensor, share_max: float, generator: torch.Generator) -> Tensor:
     """
     n = len(logmel)
     share = uniform(0.0, share_max, n, logmel.device, generator)[:, None, None]
-    # Fewer than B rows on: never the segment itself, whose views lie B rows apart.
-    step = 1 + (torch.rand(n, generator=generator, device=logmel.device) * (n // 2 - 1)).long()
-    other = (torch.arange(n, device=logmel.device) + step) % n
+    other = another(n, logmel.device, generator)
     if n < 4:  # one segment alone has nobody to be mixed with
         return logmel
     return torch.logaddexp(logmel + torch.log1p(-share), logmel[other] + share.log())

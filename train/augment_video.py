@@ -100,10 +100,14 @@ def _colour(mean_grey: Tensor, config: VideoAugmentConfig, generator: torch.Gene
     grey = torch.rand(n, generator=generator, device=device) < config.grey_probability
     saturation = torch.where(grey, 0.0, saturation)
     angle = uniform(-config.hue_turns, config.hue_turns, n, device, generator) * (2 * math.pi)
+    matrix = turn_colours(angle, saturation)
+    return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness * mean_grey
 
+
+def turn_colours(angle: Tensor, saturation: Tensor) -> Tensor:
+    """Matrices (N, 3, 3) on RGB that turn the hue by an angle (N,) in radians and scale the saturation by (N,)."""
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack(
         [one, zero, zero, zero, cos * saturation, -sin * saturation, zero, sin * saturation, cos * saturation], 1
     )
-    matrix = _FROM_YIQ.to(device) @ turn.view(n, 3, 3) @ _TO_YIQ.to(device)
-    return matrix * (brightness * contrast)[:, None, None], (1 - contrast) * brightness * mean_grey
+    return _FROM_YIQ.to(angle.device) @ turn.view(len(angle), 3, 3) @ _TO_YIQ.to(angle.device)

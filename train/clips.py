@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from preprocess.schema import ShardParams
 from train.augment_audio import augment_audio
 from train.augment_video import augment_video
 from train.config import ClipConfig, Config
+from train.distort_audio import distort_audio
+from train.distort_video import distort_video
 from train.loader import SegmentBatch
 from train.views import Plan, gather_columns, gather_frames, normalise_logmel, plain_video
 
@@ -28,22 +31,29 @@ class TrainClips:
 
 
 def make_clips(
-    batch: SegmentBatch, plan: Plan, config: Config, columns_per_frame: int, generator: torch.Generator
+    batch: SegmentBatch, plan: Plan, config: Config, params: ShardParams, generator: torch.Generator
 ) -> TrainClips:
-    """Gather and augment the planned views, whole batches at once."""
-    frames, logmel = gather_views(batch, plan, config.clip.n_frames, columns_per_frame)
+    """Gather and augment, or distort, the planned views, whole batches at once."""
+    frames, logmel = gather_views(batch, plan, config.clip, params.columns_per_frame)
+    if config.distort.enabled:
+        pace = plan.stride.T.flatten() / config.clip.base_stride
+        audio = distort_audio(logmel, pace, config.distort.audio, params.sample_rate_hz, generator)
+        video = None if frames is None else distort_video(frames, config.distort.video, config.clip.crop_px, generator)
+        return TrainClips(video, audio, batch.has_audio.repeat(2))
     video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
     return TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
 
 
 def plain_clips(batch: SegmentBatch, plan: Plan, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
     """Gather the planned views as they are: the middle square, no change of colour or sound."""
-    frames, logmel = gather_views(batch, plan, clip.n_frames, columns_per_frame)
+    frames, logmel = gather_views(batch, plan, clip, columns_per_frame)
     video = None if frames is None else plain_video(frames, clip.crop_px)
     return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2))
 
 
-def gather_views(batch: SegmentBatch, plan: Plan, length: int, columns_per_frame: int) -> tuple[Tensor | None, Tensor]:
+def gather_views(
+    batch: SegmentBatch, plan: Plan, clip: ClipConfig, columns_per_frame: int
+) -> tuple[Tensor | None, Tensor]:
     """Frames (2B, T, H, W, 3) uint8, or None, and log-mels (2B, n_mels, C), rows as in TrainClips."""
     # (2B,), view after view.
     start, stride, reverse = (field.T.flatten() for field in (plan.start, plan.stride, plan.reverse))
@@ -51,6 +61,7 @@ def gather_views(batch: SegmentBatch, plan: Plan, length: int, columns_per_frame
     frames = None
     if batch.frames is not None:
         segment = torch.arange(len(batch.frames), device=n_frames.device).repeat(2)
-        frames = gather_frames(batch.frames, n_frames, start, stride, reverse, length, segment)
+        frames = gather_frames(batch.frames, n_frames, start, stride, reverse, clip.n_frames, segment)
     logmel = batch.logmel.repeat(2, 1, 1)
-    return frames, gather_columns(logmel, n_frames, start, stride, reverse, length, columns_per_frame)
+    pace = stride if clip.base_stride == 1 else stride / clip.base_stride
+    return frames, gather_columns(logmel, n_frames, start, pace, reverse, clip.clock_frames, columns_per_frame)

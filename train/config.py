@@ -1,14 +1,15 @@
 """The configuration of a run: one frozen dataclass a concern, unknown keys refused. `train.settings` reads it."""
 
+import math
 from dataclasses import field
 from typing import Any, Literal, Protocol
 
 import yaml
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter
+from pydantic import NonNegativeInt, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-STRICT = ConfigDict(extra="forbid")
-"""Unknown settings are refused."""
+from train.distort_config import DistortConfig
+from train.strict import STRICT
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
@@ -37,7 +38,16 @@ class ClipConfig:
     n_frames: int = 16
     crop_px: int = 112
     speeds: tuple[int, ...] = (1, 2, 4, 8)
-    """Playback speeds; a clip at speed s takes every s-th frame."""
+    """Playback speeds; a clip at speed s takes every (s * base_stride)-th frame and every s-th log-mel column."""
+    base_stride: PositiveInt = 1
+    """Frames from one clip frame to the next at speed 1."""
+    views: Literal["anywhere", "same_moment"] = "anywhere"
+    """Where the two views of a segment lie: each anywhere, at a speed of its own, or both at one moment, forwards, at
+    paces near 1. At one moment nothing is asked about time: for fingerprints."""
+    jitter_frames: float = 2.0
+    """At one moment: how far a view may start from it, before or behind."""
+    pace_max: float = 1.19
+    """At one moment: a view plays between 1 / pace_max and pace_max times as fast, log-uniform."""
     shared_direction: bool = True
     """Both views of a segment run forwards, or both backwards. Drawn apart, a contrastive term between the views asks for
     features that cannot tell an event from its reversal."""
@@ -46,6 +56,18 @@ class ClipConfig:
     """Place the two views so that each of the three orders is as likely as the others. Where no order is asked they may
     be drawn apart from each other, anywhere in the segment (false)."""
     eval_speed: int = 2
+
+    @property
+    def clock_frames(self) -> int:
+        """Frames from the first to the last of a clip at speed 1, inclusive."""
+        return (self.n_frames - 1) * self.base_stride + 1
+
+    @property
+    def shortest_window_frames(self) -> int:
+        """Frames that hold one clip: at the lowest speed, or of one moment at any pace."""
+        if self.views == "anywhere":
+            return self.clock_frames
+        return math.ceil((self.clock_frames - 1) * self.pace_max) + 1
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -118,6 +140,13 @@ class LossConfig:
     order_video: float = 1.0
     order_audio: float = 1.0
     order_video_audio: float = 1.0
+
+
+TEMPORAL_TERMS = (
+    "speed_video", "speed_audio", "direction_video", "direction_audio", "order_video", "order_audio",
+    "order_video_audio",
+)  # fmt: skip
+"""Terms that read labels off the plan of the views."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -234,6 +263,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    distort: DistortConfig = field(default_factory=DistortConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     bank: BankConfig = field(default_factory=BankConfig)
@@ -241,8 +271,9 @@ class Config:
     heldout: HeldoutConfig = field(default_factory=HeldoutConfig)
 
     def __post_init__(self) -> None:
-        if self.data.window_frames < self.clip.n_frames:
-            raise ValueError("data.window_frames must hold at least clip.n_frames frames")
+        if self.data.window_frames < self.clip.shortest_window_frames:
+            raise ValueError(f"data.window_frames must hold a clip, {self.clip.shortest_window_frames} frames")
+        self._check_moments()
         if list(self.clip.speeds) != sorted(set(self.clip.speeds)) or min(self.clip.speeds) < 1:
             raise ValueError("clip.speeds must be rising whole numbers from 1 up")
         if not self.bank.negative_rank_low < self.bank.negative_rank_high <= self.bank.size:
@@ -259,6 +290,18 @@ class Config:
                 raise ValueError(f"augment.{name} must be two rising shares above 0")
         if self.bank.positive_ranks < self.bank.n_positives:
             raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
+
+    def _check_moments(self) -> None:
+        temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name) > 0]
+        if self.clip.views == "same_moment" and temporal:
+            raise ValueError(
+                "clip.views: two views of the same moment have no speed, direction or order to tell; set to 0: "
+                + ", ".join(temporal)
+            )
+        if self.clip.pace_max < 1 or self.clip.jitter_frames < 0:
+            raise ValueError("clip.pace_max must be at least 1 and clip.jitter_frames at least 0")
+        if self.distort.enabled and self.data.frame_px != self.clip.crop_px:
+            raise ValueError("distort.enabled shows whole frames: data.frame_px and clip.crop_px must be equal")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values (lists, not tuples), as saved with the run."""

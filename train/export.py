@@ -90,7 +90,7 @@ def describe(loaded: LoadedEncoders, shards_fingerprint: str) -> dict[str, Any]:
             "border_rows_overwritten": 1, "subtract": 127.5, "divide_by": 63.75,
         },
         "audio_input": {
-            "name": "logmel", "shape": ["batch", 1, params.n_mels, (clip.n_frames - 1) * params.columns_per_frame + 1],
+            "name": "logmel", "shape": ["batch", 1, params.n_mels, (clip.clock_frames - 1) * params.columns_per_frame + 1],
             "dtype": "float32", "sample_rate_hz": params.sample_rate_hz, "n_fft": params.n_fft,
             "win_length": params.win_length, "hop_length": params.hop_length, "n_mels": params.n_mels,
             "columns_per_frame": params.columns_per_frame, "mel_power_floor": MEL_POWER_FLOOR,

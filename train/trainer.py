@@ -56,7 +56,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         config, device = self.config, self.world.device
         batch = batch.to(device)
         plan = draw_plan(batch.n_frames, config.clip, generator)
-        clips = make_clips(batch, plan, config, self.dataset.params.columns_per_frame, generator)
+        clips = make_clips(batch, plan, config, self.dataset.params, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
             outputs = self.forward(clips)
         segments = Segments(batch.segment_id, batch.label, batch.has_audio)

@@ -3,7 +3,11 @@
 A plan is drawn per segment on the device, whole batches at once. A clip of T frames at speed s starting at frame f takes
 frames f, f + s, ..., f + (T - 1) s, and the log-mel columns between the first and the last of them, every s-th: a clip
 has (T - 1) * columns_per_frame + 1 columns whatever its speed. Taking columns, not averaging them, keeps the variance of
-background noise free of the speed. Reversed clips take both in reverse.
+background noise free of the speed. Reversed clips take both in reverse. With a base stride b a clip takes every (b s)-th
+frame and, as before, every s-th column: it sees b times as much time, and all of its sound.
+
+Two views of one moment play at paces of their own, so that starts and strides are fractions; the nearest frames and
+columns are taken.
 """
 
 from collections.abc import Callable
@@ -35,7 +39,8 @@ class Plan:
     """Two views of each of B segments.
 
     Attributes:
-        start: (B, 2) int64, first frame in the window (of the span on the source's time line, also when reversed).
+        start: (B, 2) int64, first frame in the window (of the span on the source's time line, also when reversed); float
+            in views of one moment, as the stride is.
         speed: (B, 2) int64, index into ClipConfig.speeds.
         stride: (B, 2) int64, frames from one clip frame to the next.
         reverse: (B, 2) bool.
@@ -68,7 +73,9 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
-    strides = torch.tensor(clip.speeds, device=device)
+    if clip.views == "same_moment":
+        return _at_one_moment(n_frames, clip, uniform)
+    strides = torch.tensor(clip.speeds, device=device) * clip.base_stride
     spans = (clip.n_frames - 1) * strides + 1
     n_fitting = (spans[None] <= n_frames[:, None]).sum(1)
     timed = n_fitting > 0
@@ -81,6 +88,18 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
         order = torch.full((batch,), IGNORE, device=device)
     coin = uniform(batch, 1).expand(-1, 2) if clip.shared_direction else uniform(batch, 2)
     return Plan(start, speed, stride, coin < clip.reverse_probability, order, timed)
+
+
+def _at_one_moment(n_frames: Tensor, clip: ClipConfig, uniform: Callable[..., Tensor]) -> Plan:
+    """Both views start within the jitter of one moment, each at a pace of its own; no temporal label holds."""
+    batch = len(n_frames)
+    stride = clip.base_stride * clip.pace_max ** (2 * uniform(batch, 2) - 1)
+    room = (n_frames[:, None] - 1 - (clip.n_frames - 1) * stride).clamp(min=0)  # (B, 2)
+    moment = room.amin(1, keepdim=True) * uniform(batch, 1)
+    start = torch.minimum((moment + clip.jitter_frames * (2 * uniform(batch, 2) - 1)).clamp(min=0), room)
+    nothing = torch.zeros_like(n_frames)
+    speed, reverse = nothing[:, None].expand(-1, 2), torch.zeros_like(start, dtype=torch.bool)
+    return Plan(start, speed, stride, reverse, torch.full_like(nothing, IGNORE), torch.zeros_like(reverse[:, 0]))
 
 
 def _ordered_starts(
@@ -121,7 +140,7 @@ def gather_frames(
     Args:
         frames: (B, T, H, W, 3) uint8.
         n_frames: (N,) int64, of each clip's segment; a clip that would run past them repeats the last one.
-        start, stride: (N,) int64.
+        start, stride: (N,) int64, or float: the nearest frames are taken.
         reverse: (N,) bool.
         length: frames of the clip.
         segment: (N,) int64, the row of frames that each clip is cut from; without it clip i is cut from row i.
@@ -151,10 +170,11 @@ def gather_columns(
 
 
 def _steps(start: Tensor, stride: Tensor, reverse: Tensor, length: int, limit: Tensor) -> Tensor:
-    """Indices (B, length) from start by stride, in reverse where asked, clamped below the limit."""
+    """Indices (B, length) nearest to start + i * stride, in reverse where asked, clamped below the limit."""
     ramp = torch.arange(length, device=start.device)[None]
     ramp = torch.where(reverse[:, None], length - 1 - ramp, ramp)
-    return torch.minimum(start[:, None] + stride[:, None] * ramp, (limit - 1)[:, None].clamp(min=0))
+    places = (start[:, None] + stride[:, None] * ramp).round().long()
+    return torch.minimum(places, (limit - 1)[:, None].clamp(min=0))
 
 
 def normalise_logmel(logmel: Tensor) -> Tensor:
@@ -198,7 +218,7 @@ def eval_clips(
     A segment too short for the speed is cut at the highest speed of ClipConfig.speeds that fits it.
     """
     n_frames = batch.n_frames.repeat_interleave(n_clips)
-    strides = torch.tensor([s for s in clip.speeds if s <= speed], device=n_frames.device)
+    strides = torch.tensor([s for s in clip.speeds if s <= speed], device=n_frames.device) * clip.base_stride
     fitting = ((clip.n_frames - 1) * strides[None] + 1 <= n_frames[:, None]).sum(1).clamp(min=1)
     stride = strides[fitting - 1]
     span = (clip.n_frames - 1) * stride + 1
@@ -213,6 +233,7 @@ def eval_clips(
         cut = gather_frames(batch.frames, n_frames, start, stride, forward, clip.n_frames, segment)
         video = plain_video(cut, clip.crop_px)
     audio = gather_columns(
-        batch.logmel.repeat_interleave(n_clips, 0), n_frames, start, stride, forward, clip.n_frames, columns_per_frame
-    )
+        batch.logmel.repeat_interleave(n_clips, 0), n_frames, start, stride / clip.base_stride, forward,
+        clip.clock_frames, columns_per_frame,
+    )  # fmt: skip
     return EvalClips(video, normalise_logmel(audio)[:, None], start, torch.minimum(span, n_frames))

@@ -33,11 +33,13 @@ class ClipShape:
         n_frames: frames a clip.
         stride: frames of the clock from one clip frame to the next.
         frame_px: side of the squares that the loader hands over.
+        column_stride: log-mel columns from one that the encoder sees to the next.
     """
 
     n_frames: int
     stride: int
     frame_px: int
+    column_stride: int
 
     @property
     def span_frames(self) -> int:
@@ -81,7 +83,9 @@ class NetworkDescriber:
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip = loaded.config.clip
-        self.clip = ClipShape(clip.n_frames, clip.eval_speed, loaded.config.data.frame_px)
+        self.clip = ClipShape(
+            clip.n_frames, clip.eval_speed * clip.base_stride, loaded.config.data.frame_px, clip.eval_speed
+        )
         self._picture, self._sound = picture, sound
         projection = loaded.config.model.projection_dim
         self.picture_dims = loaded.encoders.video_dim if picture == "features" else projection

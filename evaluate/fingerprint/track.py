@@ -98,7 +98,7 @@ class Track:
         logmel = self._logmel
         assert logmel is not None  # noqa: S101 - a source has at least one segment
         clip, per_frame = self._encoder.clip, self._params.columns_per_frame
-        ramp = clip.stride * torch.arange((clip.n_frames - 1) * per_frame + 1)
+        ramp = torch.arange(0, (clip.span_frames - 1) * per_frame + 1, clip.column_stride)
         index = (starts[:, None] * per_frame + ramp) % logmel.shape[1]
         columns = logmel[:, index].transpose(0, 1)  # (B, n_mels, columns)
         loudest = columns.exp().amax(1).mean(1)

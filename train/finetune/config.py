@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from train.checkpoint import LoadedEncoders
-from train.config import STRICT, ClipConfig, ModelConfig, OptimConfig, VideoAugmentConfig
+from train.config import ClipConfig, ModelConfig, OptimConfig, VideoAugmentConfig
 from train.overrides import apply_override, check, lay, read_preset
+from train.strict import STRICT
 
 PRESETS_DIR = Path(__file__).parent / "presets"
 
