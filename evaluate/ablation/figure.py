@@ -3,10 +3,11 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evaluate.ablation.aggregate import WHOLE, Cell, Column, read_cells
 from evaluate.results import Result
+from evaluate.svg_style import PX_PER_INCH, STYLE
 from store.atomic import replacing
 
 if TYPE_CHECKING:
@@ -19,14 +20,6 @@ PANELS: tuple[tuple[str, tuple[Column, ...]], ...] = (
 )
 """Title, and the columns of which the first that was measured is shown."""
 WIDTH_PX = 900
-_PX_PER_INCH = 96  # of SVG
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "avtempo",  # the same picture is the same bytes
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9.0,
-    "axes.linewidth": 0.6,
-}
 _COLOURS = {"whole": "#0b5394", "without": "#4d88c4", "rival": "#b45f06", "baseline": "#6b6b6b"}
 
 
@@ -57,8 +50,8 @@ def _draw(
     import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
-    with mpl.rc_context(_STYLE):
-        size = (WIDTH_PX / _PX_PER_INCH, (26 * len(rows) + 80) / _PX_PER_INCH)
+    with mpl.rc_context(STYLE):
+        size = (WIDTH_PX / PX_PER_INCH, (26 * len(rows) + 80) / PX_PER_INCH)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, max(1, len(panels)), sharey=True, squeeze=False)[0]
         for ax, (title, column) in zip(axes, panels, strict=False):

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from evaluate.fingerprint.benchmark.distort.records import STRENGTHS
 from evaluate.fingerprint.benchmark.protocol import CLEAN
 from evaluate.fingerprint.benchmark.scoring import OVERALL, ROC_RATES, TEST
 from evaluate.results import Result
+from evaluate.svg_style import PX_PER_INCH, STYLE
 from store.atomic import replacing
 
 if TYPE_CHECKING:
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
 METRIC = "micro-AP"
 ROWS = (CLEAN, *NAMES, "pair", OVERALL)
-_PX_PER_INCH = 96  # of SVG
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "avtempo",  # the same picture is the same bytes
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9.0,
-    "axes.linewidth": 0.6,
-}
 
 
 def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
@@ -49,8 +42,8 @@ def write_heat_map(results: Sequence[Result], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
-    with mpl.rc_context(_STYLE):
-        size = ((150 + 130 * len(models)) / _PX_PER_INCH, (90 + 20 * len(shown)) / _PX_PER_INCH)
+    with mpl.rc_context(STYLE):
+        size = ((150 + 130 * len(models)) / PX_PER_INCH, (90 + 20 * len(shown)) / PX_PER_INCH)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
         for ax, model in zip(axes, models, strict=True):
@@ -86,8 +79,8 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(480 / _PX_PER_INCH, 320 / _PX_PER_INCH), layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(480 / PX_PER_INCH, 320 / PX_PER_INCH), layout="constrained")
         ax = figure.subplots()
         for model in dict.fromkeys(model for model, _ in rates):
             heights = [100 * rates[model, f"TPR@FPR={rate:g}"] for rate in ROC_RATES]
