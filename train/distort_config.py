@@ -24,7 +24,10 @@ class VideoDistortConfig:
     aspect_max: float = 1.35
     rotation_degrees: float = 17.0
     rotation_probability: float = 0.4
+    quarter_turn_probability: float = 0.1
     flip_probability: float = 0.5
+    upside_down_probability: float = 0.15
+    """With the flip: turned by 180 degrees."""
     border_other: float = 0.3
     """Share of clips whose border is another clip's picture."""
     border_black: float = 0.4

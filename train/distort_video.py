@@ -75,13 +75,15 @@ def _geometry(inset: Tensor, config: VideoDistortConfig, generator: torch.Genera
     side = torch.where(chance(config.shown_probability, n, device, generator), side, 1.0)
     side = torch.where(inset, 1 / log_uniform(config.inset, n, device, generator), side)
     stretch = log_uniform((1 / config.aspect_max, config.aspect_max), n, device, generator).sqrt()
-    angle = uniform(-config.rotation_degrees, config.rotation_degrees, n, device, generator).deg2rad()
-    angle = angle * chance(config.rotation_probability, n, device, generator)
+    tilt = uniform(-config.rotation_degrees, config.rotation_degrees, n, device, generator)
+    tilt = tilt * chance(config.rotation_probability, n, device, generator)
+    angle = (tilt + 90 * chance(config.quarter_turn_probability, n, device, generator)).deg2rad()
     mirror = 1 - 2 * chance(config.flip_probability, n, device, generator).float()
+    upside = 1 - 2 * chance(config.upside_down_probability, n, device, generator).float()
     x, y = side * stretch, side / stretch
     shift_x, shift_y = (uniform(-1.0, 1.0, n, device, generator) * (1 - length).abs() for length in (x, y))
     cos, sin = angle.cos(), angle.sin()
-    rows = [x * cos * mirror, -x * sin, shift_x, y * sin * mirror, y * cos, shift_y]
+    rows = [x * cos * mirror, -x * sin * upside, shift_x, y * sin * mirror, y * cos * upside, shift_y]
     return torch.stack(rows, 1).view(n, 2, 3), side
 
 

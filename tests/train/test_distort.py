@@ -14,7 +14,7 @@ from train.views import normalise_frames, normalise_logmel
 
 STILL = VideoDistortConfig(
     shown_probability=0, inset_probability=0, aspect_max=1, rotation_probability=0, flip_probability=0, rectangles=0,
-    hue_probability=0, saturation=(1, 1), grey_probability=0, contrast=(1, 1), brightness=0, gamma_max=1,
+    quarter_turn_probability=0, upside_down_probability=0, hue_probability=0, saturation=(1, 1), grey_probability=0, contrast=(1, 1), brightness=0, gamma_max=1,
     blur_probability=0, noise_probability=0,
 )  # fmt: skip
 QUIET = AudioDistortConfig(
@@ -87,9 +87,17 @@ def test_a_small_frame_lies_whole_before_another_clip():
         assert any(o % 30 == 0 and o // 30 % 4 != i % 4 for o in others.tolist())  # of another segment
 
 
-def test_a_mirrored_clip_is_the_mirror_image():
-    shown = distort_video(clips(), dataclasses.replace(STILL, flip_probability=1.0), 16, generator())
-    assert torch.allclose(shown, normalise_frames(clips()).flip(-1), atol=1e-3)
+@pytest.mark.parametrize(
+    ("change", "moved"),
+    [
+        ("flip_probability", lambda shown: shown.flip(-1)),
+        ("upside_down_probability", lambda shown: shown.flip(-2)),
+        ("quarter_turn_probability", lambda shown: torch.rot90(shown, 1, (-2, -1))),
+    ],
+)
+def test_mirrored_and_turned_clips_are_the_mirror_image_and_the_turned_one(change, moved):
+    shown = distort_video(clips(), dataclasses.replace(STILL, **{change: 1.0}), 16, generator())
+    assert torch.allclose(shown, moved(normalise_frames(clips())), atol=1e-3)
 
 
 @pytest.mark.parametrize(
