@@ -9,6 +9,7 @@ next line is sought: so a query may hold several spans, of cuts and of compilati
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,16 +36,17 @@ class Span:
 
     Attributes:
         query_start, query_end, reference_start, reference_end: half open.
-        evidence: summed over the query's descriptors.
-        n: query descriptors between start and end.
+        evidence: of each modality, summed over the query descriptors between start and end where query and reference
+            have it.
+        n: of each modality, the number of these.
     """
 
     query_start: float
     query_end: float
     reference_start: float
     reference_end: float
-    evidence: float
-    n: int
+    evidence: tuple[float, ...]
+    n: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,8 @@ class Grid:
     Attributes:
         query_seconds: float64 (q,), middles of the query's clips, rising.
         reference_hop_seconds: from one column to the next; the first column's middle is at `reference_first_seconds`.
-        evidence: float32 (q, r) in [0, 1].
-        votes: float32 (q, r), which decide where the line lies: above the evidence where picture and sound agree. A still
-            picture bears every line out; its sound tells which.
+        evidence: float32 (m, q, r) in [0, 1], of each modality.
+        has: bool (m, q, r), where query and reference have it; broadcastable.
         clip_seconds: length of a clip.
     """
 
@@ -64,24 +65,31 @@ class Grid:
     reference_first_seconds: float
     reference_hop_seconds: float
     evidence: np.ndarray
-    votes: np.ndarray
+    has: np.ndarray
     clip_seconds: float
+
+    @cached_property
+    def votes(self) -> np.ndarray:
+        """The sum over modalities, float32 (q, r): what one lacks or does not show takes nothing from the other.
+
+        It decides where a line lies. A still picture bears every line out; its sound tells which.
+        """
+        total: np.ndarray = self.evidence.sum(axis=0)
+        return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)
 
 
 def find_spans(grid: Grid) -> list[Span]:
     """Find the spans of a query, or of a window of it, in one reference."""
-    left = np.where(grid.evidence >= LEAST_EVIDENCE, grid.votes, 0)  # what no span explains yet
-    evidence = _widened(np.where(grid.evidence >= LEAST_EVIDENCE, grid.evidence, 0))
+    left = grid.votes.copy()  # what no span explains yet
     spans: list[Span] = []
     while len(spans) < MAX_SPANS and left.any():
         columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
         first, last = _best_stretch(votes)
         rows = np.arange(first, last + 1)
-        inside = (columns[rows] >= 0) & (columns[rows] < evidence.shape[1]) & (votes[rows] > 0)
-        values = np.where(inside, evidence[rows, np.clip(columns[rows], 0, evidence.shape[1] - 1)], 0)
-        if values.sum() <= 0:
+        inside = (columns[rows] >= 0) & (columns[rows] < left.shape[1])
+        if not (votes[rows] * inside).any():
             break
-        spans.append(_span(grid, rows, columns[rows], values))
+        spans.append(_span(grid, rows, columns[rows], votes[rows] * inside))
         left[rows] = 0  # a query descriptor counts once: equal frames of a still picture do not multiply
     return spans
 
@@ -113,11 +121,11 @@ def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.nd
     return columns - room, wide[rows[:, 0], columns]
 
 
-def _widened(left: np.ndarray) -> np.ndarray:
-    """Evidence (q, r) with half of each neighbour's: a line between two columns finds both."""
-    wide = left.copy()
-    wide[:, 1:] = np.maximum(wide[:, 1:], 0.5 * left[:, :-1])
-    wide[:, :-1] = np.maximum(wide[:, :-1], 0.5 * left[:, 1:])
+def _widened(values: np.ndarray) -> np.ndarray:
+    """Values (..., r) of which each is at least half its neighbour's: a line between two columns finds both."""
+    wide = values.copy()
+    wide[..., 1:] = np.maximum(wide[..., 1:], 0.5 * values[..., :-1])
+    wide[..., :-1] = np.maximum(wide[..., :-1], 0.5 * values[..., 1:])
     return wide
 
 
@@ -139,20 +147,25 @@ def _best_stretch(values: np.ndarray) -> tuple[int, int]:
     return best_first, best_last
 
 
-def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Span:
-    """Fit the line again through the evidence around it, and read off where it starts and ends."""
+def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> Span:
+    """Fit the line again through the votes around it, and read off where it starts and ends, and what bears it out."""
     query = grid.query_seconds[rows]
-    n_columns = grid.evidence.shape[1]
+    n_columns = grid.votes.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
     weight = grid.votes[rows[:, None], around] ** 4 + 1e-9  # sharp: a neighbouring clip shares most of its seconds
     centre = (weight * around).sum(1) / weight.sum(1)
     reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
-    speed, offset = _line(query, reference, np.maximum(values, 1e-3))
+    speed, offset = _line(query, reference, np.maximum(votes, 1e-3))
     half = grid.clip_seconds / 2
     start, end = query[0] - half, query[-1] + half
+    inside = votes > 0
+    at = (slice(None), rows[inside], columns[inside])
+    has = np.broadcast_to(grid.has, grid.evidence.shape)[at]
+    evidence = _widened(grid.evidence)[at]
+    missed = len(rows) - int(inside.sum())  # of these each modality bears nothing out
     return Span(
         float(start), float(end), float(max(0.0, offset + speed * start)), float(max(0.0, offset + speed * end)),
-        float(values.sum()), len(rows),
+        tuple((evidence * has).sum(axis=1).tolist()), tuple((has.sum(axis=1) + missed * has.any(axis=1)).tolist()),
     )  # fmt: skip
 
 
@@ -180,7 +193,8 @@ def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
             joined[-1] = Span(
                 before.query_start, max(before.query_end, span.query_end),
                 before.reference_start, max(before.reference_end, span.reference_end),
-                before.evidence + span.evidence, before.n + span.n,
+                tuple(map(sum, zip(before.evidence, span.evidence, strict=True))),
+                tuple(map(sum, zip(before.n, span.n, strict=True))),
             )  # fmt: skip
         else:
             joined.append(span)

@@ -1,7 +1,7 @@
-"""From scores of queries that match nothing to the threshold of a stated false-positive rate."""
+"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by sound together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,18 +9,16 @@ import numpy as np
 from evaluate.errors import FingerprintError
 
 LEAST_SCORES = 20
-UNCALIBRATED_THRESHOLD = 0.5
-"""Where there are too few unmatched queries to go by."""
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The distribution of the best score of a query that matches nothing.
+class Tail:
+    """How often an unmatched query's best score, by one modality, exceeds a value.
 
     Attributes:
-        location, scale: of a Gumbel distribution of the scores above 0; nan where there were too few of these.
+        location, scale: of a Gumbel distribution, that of maxima of many trials, of the scores above 0.
         share: of the queries that score above 0 at all.
-        n_scores: unmatched queries that it was fitted to.
+        n_scores: unmatched queries that it was fitted to; 0 where there were too few, and it is a guess.
     """
 
     location: float
@@ -28,35 +26,65 @@ class Calibration:
     share: float
     n_scores: int
 
+    def surprise(self, score: float) -> float:
+        """Minus the natural logarithm of the rate at which unmatched queries reach a score; 0 or more."""
+        if score <= 0:
+            return 0.0
+        z = (score - self.location) / self.scale
+        log_rate = math.log(-math.expm1(-math.exp(-z))) if z < 30 else -z
+        return max(0.0, -log_rate - math.log(max(self.share, 1e-3)))
+
+
+GUESS = Tail(0.25, 0.04, 1.0, 0)
+"""Where too few unmatched queries have a modality."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What chance gives, by modality.
+
+    Attributes:
+        tails: by modality; where one is not named, GUESS.
+    """
+
+    tails: Mapping[str, Tail]
+
     @property
-    def is_known(self) -> bool:
-        """Whether there were enough scores."""
-        return not math.isnan(self.location)
+    def n_scores(self) -> int:
+        """Unmatched queries behind the tail that fewest stand behind; 0 where nothing is calibrated."""
+        return min((tail.n_scores for tail in self.tails.values()), default=0)
 
-    def threshold(self, false_positive_rate: float) -> float:
-        """Score that one unmatched query in 1 / rate passes by chance.
+    def score(self, scores: Mapping[str, float]) -> float:
+        """Minus the decimal logarithm of the rate at which chance gives scores like these.
 
-        Raises:
-            FingerprintError: the rate is not between 0 and 1.
+        By Fisher's method: the surprises of k independent modalities sum to a gamma distribution of shape k. A modality that
+        bears nothing out costs little, two that agree say more than the better one.
         """
-        if not 0 < false_positive_rate < 1:
-            raise FingerprintError(f"a false-positive rate lies between 0 and 1, not at {false_positive_rate}")
-        if not self.is_known:
-            return UNCALIBRATED_THRESHOLD
-        passing = false_positive_rate / self.share  # of those above 0
-        return self.location - self.scale * math.log(-math.log1p(-passing)) if passing < 1 else 0.0
+        total = sum(self.tails.get(modality, GUESS).surprise(score) for modality, score in scores.items())
+        terms = (total**k / math.factorial(k) for k in range(len(scores)))
+        return (total - math.log(sum(terms))) / math.log(10) if scores else 0.0
 
 
-def fit(scores: Sequence[float]) -> Calibration:
-    """Fit a Gumbel distribution, that of maxima of many trials, through the quartiles of the scores above 0.
+def threshold(false_positive_rate: float) -> float:
+    """Score that one unmatched query in 1 / rate passes by chance.
+
+    Raises:
+        FingerprintError: the rate is not between 0 and 1.
+    """
+    if not 0 < false_positive_rate < 1:
+        raise FingerprintError(f"a false-positive rate lies between 0 and 1, not at {false_positive_rate}")
+    return -math.log10(false_positive_rate)
+
+
+def fit(scores: Sequence[float]) -> Tail:
+    """Fit a tail through the quartiles of the scores above 0.
 
     Quartiles, not moments: a few of the queries may match after all, for archives hold copies.
     """
     positive = np.array([score for score in scores if score > 0], np.float64)
-    share = len(positive) / max(len(scores), 1)
     if len(positive) < LEAST_SCORES:
-        return Calibration(math.nan, math.nan, share, len(scores))
+        return GUESS
     low, high = np.quantile(positive, [0.25, 0.75])
     at_low, at_high = -math.log(-math.log(0.25)), -math.log(-math.log(0.75))
     scale = max(float(high - low) / (at_high - at_low), 1e-3)
-    return Calibration(float(low) - scale * at_low, scale, share, len(scores))
+    return Tail(float(low) - scale * at_low, scale, len(positive) / len(scores), len(scores))

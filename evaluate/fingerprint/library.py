@@ -90,24 +90,22 @@ class Library:
         return [int(source) for source in order if total[source] > 0]
 
     def evidence(self, question: "Question", source: int) -> tuple[np.ndarray, np.ndarray]:
-        """Evidence (q, r) in [0, 1] of picture and sound together, 1 - (1 - picture) x (1 - sound), and their sum.
-
-        By the first, what one of them lacks or does not show takes nothing from the other: a muted or a black query loses
-        no match. The sum tells more where both agree.
-        """
-        doubt = np.ones((len(question.query), int(self.n_columns[source])), np.float32)
-        votes = np.zeros_like(doubt)
-        for modality, expected in question.expected.items():
+        """Evidence (m, q, r) of picture and of sound, and where query and source have them, bool (m, q, r)."""
+        found = np.zeros((len(MODALITIES), len(question.query), int(self.n_columns[source])), np.float32)
+        both = np.zeros(found.shape, bool)
+        for number, modality in enumerate(MODALITIES):
+            if modality not in question.expected:
+                continue
             search, (has, vectors) = self.searches[modality], question.given(modality)
             rows = search.rows_of(source)
             if vectors is None or rows.start == rows.stop:
                 continue
-            found = evidence(vectors[has] @ search.vectors(rows).T, expected)
             middle = search.middle_seconds[rows] - self.first_seconds[source]
-            columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, doubt.shape[1] - 1)
-            doubt[np.flatnonzero(has)[:, None], columns[None]] *= 1 - found
-            votes[np.flatnonzero(has)[:, None], columns[None]] += found
-        return 1 - doubt, votes
+            columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, found.shape[2] - 1)
+            place = (number, np.flatnonzero(has)[:, None], columns[None])
+            found[place] = evidence(vectors[has] @ search.vectors(rows).T, question.expected[modality])
+            both[place] = True
+        return found, both
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.archive import Archive
-from evaluate.fingerprint.calibrate import Calibration
+from evaluate.fingerprint.calibrate import Calibration, Tail
 from evaluate.fingerprint.library import MODALITIES, Library
 from evaluate.fingerprint.normalise import Background
 from evaluate.fingerprint.search import ModalitySearch
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def library_key(archives: list[Archive]) -> str:
@@ -61,8 +61,9 @@ def _write(folder: Path, key: str, library: Library, calibration: Calibration) -
                 given = backgrounds[name]
                 arrays |= {f"{name}_{kind}": given.vectors.astype(np.float16), f"{name}_{kind}_source": given.source}
     np.savez(folder / "library.npz", allow_pickle=False, **arrays)
+    tails = {modality: asdict(tail) for modality, tail in calibration.tails.items()}
     values = {
-        "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources, "calibration": asdict(calibration),
+        "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources, "calibration": tails,
         "methods": {name: search.method for name, search in library.searches.items()},
         "skipped": {name: background.skipped for name, background in library.common.items()},
     }  # fmt: skip
@@ -76,7 +77,8 @@ def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
         if values["key"] != key:
             return None
         with np.load(folder / "library.npz", allow_pickle=False) as arrays:
-            return _read(folder, values, dict(arrays)), Calibration(**values["calibration"])
+            tails = {modality: Tail(**tail) for modality, tail in values["calibration"].items()}
+            return _read(folder, values, dict(arrays)), Calibration(tails)
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:

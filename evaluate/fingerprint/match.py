@@ -1,13 +1,13 @@
 """Queries to answers: candidates by picture and by sound, spans by alignment, decisions by calibration."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from evaluate.fingerprint.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
-from evaluate.fingerprint.calibrate import Calibration, fit
-from evaluate.fingerprint.library import LeaveOut, Library
+from evaluate.fingerprint.calibrate import Calibration, fit, threshold
+from evaluate.fingerprint.library import MODALITIES, LeaveOut, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
 
 CANDIDATES = 20
@@ -28,7 +28,7 @@ class Matcher:
 
     Attributes:
         library: the references.
-        calibration: scores of queries that match nothing.
+        calibration: what chance gives.
         false_positive_rate: share of unmatched queries that may get a match all the same.
     """
 
@@ -39,13 +39,20 @@ class Matcher:
     @property
     def threshold(self) -> float:
         """Score from which on a match is decided."""
-        return self.calibration.threshold(self.false_positive_rate)
+        return threshold(self.false_positive_rate)
+
+    def match(self, query: Descriptors) -> list[Match]:
+        """All spans with any evidence, best first."""
+        found = []
+        for reference, spans in find_spans_of(self.library, query).items():
+            for span in spans:
+                score = self.calibration.score(_scores(self.library, span))
+                found.append(_match(query.source, reference, span, score, decision=score >= self.threshold))
+        return sorted(found, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
 
     def answer(self, query: Descriptors) -> Answer:
-        """Match one query with all references."""
-        threshold = self.threshold
-        found = [replace(each, decision=each.score >= threshold) for each in find_matches(self.library, query)]
-        found.sort(key=lambda each: (-each.score, each.reference, each.query_start_seconds))
+        """Match one query with all references; of the spans below the threshold the best few are named."""
+        found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
         return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
@@ -59,14 +66,21 @@ def calibrate(library: Library, *, unmatched: Sequence[Descriptors], own: bool) 
         unmatched: the library's background, or its own sources, each of which is then left out for its own pieces.
         own: whether these are the library's own.
     """
-    return fit(unmatched_scores(library, unmatched, own=own))
+    scores: dict[str, list[float]] = {modality: [] for modality in MODALITIES}
+    for piece, leave_out in _pieces(library, unmatched, own=own):
+        best = dict.fromkeys((modality for modality in MODALITIES if getattr(piece, f"has_{modality}").any()), 0.0)
+        for spans in find_spans_of(library, piece, leave_out).values():
+            for span in spans:
+                best |= {name: max(best[name], score) for name, score in _scores(library, span).items()}
+        for modality, score in best.items():
+            scores[modality].append(score)
+    return Calibration({modality: fit(scores[modality]) for modality in library.searches})
 
 
-def unmatched_scores(library: Library, unmatched: Sequence[Descriptors], *, own: bool) -> list[float]:
-    """The best score of each of CALIBRATION_QUERIES pieces, spread over the sources; 0 where nothing was near."""
-    scores = []
+def _pieces(library: Library, unmatched: Sequence[Descriptors], *, own: bool) -> Iterator[tuple[Descriptors, LeaveOut]]:
+    """CALIBRATION_QUERIES pieces, spread over the sources, each with what must not count for it."""
     if len(library) < 2 or not unmatched:
-        return []
+        return
     for turn in range(CALIBRATION_QUERIES):
         number = turn % len(unmatched)
         round_ = turn // len(unmatched)
@@ -76,38 +90,40 @@ def unmatched_scores(library: Library, unmatched: Sequence[Descriptors], *, own:
         if round_ >= pieces:
             continue
         at = (round_ * 7919) % pieces * n  # a prime: later rounds take other places
-        leave_out = LeaveOut(source=number) if own else LeaveOut(background=number)
-        best = find_matches(library, _rows(source, slice(at, at + n)), leave_out)
-        scores.append(max((each.score for each in best), default=0.0))
-    return scores
+        yield _rows(source, slice(at, at + n)), LeaveOut(source=number) if own else LeaveOut(background=number)
 
 
-def find_matches(library: Library, query: Descriptors, leave_out: LeaveOut = LeaveOut()) -> list[Match]:  # noqa: B008
-    """All spans that bear any evidence, undecided, in no order."""
+def find_spans_of(
+    library: Library, query: Descriptors, leave_out: LeaveOut = LeaveOut()  # noqa: B008
+) -> dict[str, list[Span]]:  # fmt: skip
+    """All spans with any evidence, by reference."""
     spans: dict[int, list[Span]] = {}
     for window in _windows(query):
         question = library.ask(window, leave_out)
         for source in library.candidates(question, CANDIDATES):
             clip = float(window.end_seconds[0] - window.start_seconds[0])
-            grid = Grid(
-                (window.start_seconds + window.end_seconds) / 2, library.first_seconds[source], library.hop_seconds,
-                *library.evidence(question, source), clip,
-            )  # fmt: skip
+            middles = (window.start_seconds + window.end_seconds) / 2
+            evidence, has = library.evidence(question, source)
+            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, evidence, has, clip)
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
-    return [
-        _match(query, library.sources[source], span)
-        for source, found in spans.items()
-        for span in join_spans(found, near)
-    ]
+    return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
 
 
-def _match(query: Descriptors, reference: str, span: Span) -> Match:
-    seconds = span.query_end - span.query_start
-    score = span.evidence / span.n * seconds / (seconds + PRIOR_SECONDS)
+def _scores(library: Library, span: Span) -> dict[str, float]:
+    """The mean evidence of each modality that query and reference have, the less the shorter they have it."""
+    scores = {}
+    for modality, evidence, n in zip(MODALITIES, span.evidence, span.n, strict=True):
+        seconds = n * library.hop_seconds
+        if n:
+            scores[modality] = evidence / n * seconds / (seconds + PRIOR_SECONDS)
+    return scores
+
+
+def _match(query: str, reference: str, span: Span, score: float, *, decision: bool) -> Match:
     return Match(
-        query.source, reference, max(0.0, span.query_start), span.query_end,
-        span.reference_start, span.reference_end, score, decision=False,
+        query, reference, max(0.0, span.query_start), span.query_end, span.reference_start, span.reference_end,
+        score, decision,
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from train.views import normalise_frames, normalise_logmel
 
 STILL = VideoDistortConfig(
     shown_probability=0, inset_probability=0, aspect_max=1, rotation_probability=0, flip_probability=0, rectangles=0,
-    quarter_turn_probability=0, upside_down_probability=0, hue_probability=0, saturation=(1, 1), grey_probability=0, contrast=(1, 1), brightness=0, gamma_max=1,
+    quarter_turn_probability=0, upside_down_probability=0, hue_probability=0, saturation=(1, 1),
+    grey_probability=0, contrast=(1, 1), brightness=0, gamma_max=1,
     blur_probability=0, noise_probability=0,
 )  # fmt: skip
 QUIET = AudioDistortConfig(

@@ -1,13 +1,12 @@
 """Avtempo's own index and matching, as one method of the benchmark."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evaluate.fingerprint.encoder import DescriptorEncoder
 from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import Matcher, calibrate, find_matches
+from evaluate.fingerprint.match import Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors, Match
 
 STORED_BYTES = 2
@@ -46,9 +45,7 @@ class Avtempo:
         """All spans with any evidence; those above the threshold are decided."""
         if self._matcher is None:
             raise RuntimeError("index first")
-        library, threshold = self._matcher.library, self._matcher.threshold
-        found: Iterable[Match] = (match for query in self._describe(queries) for match in find_matches(library, query))
-        return [replace(match, decision=match.score >= threshold) for match in found]
+        return [match for query in self._describe(queries) for match in self._matcher.match(query)]
 
     def _describe(self, files: Mapping[str, Path]) -> Iterator[Descriptors]:
         named = [MediaFile(name, path) for name, path in files.items()]

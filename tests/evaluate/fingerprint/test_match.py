@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.calibrate import UNCALIBRATED_THRESHOLD, fit
+from evaluate.fingerprint.calibrate import GUESS, Calibration, Tail, fit, threshold
 from evaluate.fingerprint.library import build_library
 from evaluate.fingerprint.match import Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors
+
+UNKNOWN = Calibration({})
 
 
 def calibrated(library, **given):
@@ -90,7 +92,7 @@ def test_a_three_hour_reference_is_found_at_its_second(signal, described):
         described("long", long.at, 3 * 3600),
         *(described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)),
     ]
-    matcher = Matcher(build_library(references, 0.5), fit([]))
+    matcher = Matcher(build_library(references, 0.5), UNKNOWN)
     answer = matcher.answer(described("q", lambda t: long.at(t + 9000), 10))
     assert answer.decided[0].reference == "long"
     assert answer.decided[0].reference_start_seconds == pytest.approx(9000, abs=0.5)
@@ -102,24 +104,39 @@ def test_compressed_search_finds_what_the_flat_one_finds(signal, described):
     assert "flat" in flat.method and "IVF" in packed.method
     query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
     for library in (flat, packed):
-        assert Matcher(library, fit([])).answer(query).matches[0].reference == "r6"
+        assert Matcher(library, UNKNOWN).answer(query).matches[0].reference == "r6"
 
 
-def test_the_threshold_keeps_the_stated_rate_and_bears_a_few_copies():
+def test_the_score_of_one_modality_is_the_rate_of_chance_and_bears_a_few_copies():
     rng = np.random.default_rng(0)
     scores = rng.gumbel(0.2, 0.03, 400)
-    kept = fit(scores).threshold(0.01)
-    assert 0.002 < (rng.gumbel(0.2, 0.03, 100_000) > kept).mean() < 0.05
-    spoilt = np.where(np.arange(400) % 20 == 0, 0.9, scores)
-    assert fit(spoilt).threshold(0.01) == pytest.approx(kept, abs=0.03)
-    assert fit(scores).threshold(0.001) > kept
+    more = rng.gumbel(0.2, 0.03, 100_000)
+
+    def passing(tail):
+        return np.mean([Calibration({"picture": tail}).score({"picture": each}) >= threshold(0.01) for each in more])
+
+    assert passing(fit(scores)) == pytest.approx(0.01, abs=0.006)
+    assert passing(fit(np.where(np.arange(400) % 20 == 0, 0.9, scores))) == pytest.approx(0.01, abs=0.008)
+
+
+def test_two_modalities_keep_the_rate_too_and_agreement_says_more_than_either():
+    rng = np.random.default_rng(1)
+    tail = Tail(0.2, 0.03, 1.0, 400)
+    both = Calibration({"picture": tail, "sound": tail})
+    pairs = rng.gumbel(0.2, 0.03, (50_000, 2))
+    scores = [both.score({"picture": picture, "sound": sound}) for picture, sound in pairs]
+    assert np.mean(np.array(scores) >= threshold(0.01)) == pytest.approx(0.01, abs=0.002)
+    alone, joined, contradicted = (
+        both.score(each) for each in ({"picture": 0.5}, {"picture": 0.5, "sound": 0.5}, {"picture": 0.5, "sound": 0.0})
+    )
+    assert joined > alone > contradicted > 0.7 * alone
 
 
 def test_too_few_scores_are_said_to_be_too_few():
-    assert not fit([0.1] * 5).is_known
-    assert fit([0.1] * 5).threshold(0.001) == UNCALIBRATED_THRESHOLD
+    assert fit([0.1] * 5) == GUESS
+    assert Calibration({"sound": GUESS, "picture": Tail(0.2, 0.03, 1.0, 50)}).n_scores == 0
     with pytest.raises(FingerprintError, match="between 0 and 1"):
-        fit([0.1] * 50).threshold(0)
+        threshold(0)
 
 
 def test_descriptors_must_agree_in_length():
