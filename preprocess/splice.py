@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from preprocess.errors import StripError
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
@@ -18,8 +16,8 @@ _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
 
-Bytes = bytes | np.ndarray
-"""A strip, or (N,) uint8."""
+Bytes = bytes | memoryview
+"""A strip; of an array take `.data`."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ MAX_FRAME_BLOCKS = 65_535
 def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     """Frames (T, H, W, 3) uint8 RGB -> one baseline JPEG of T * H rows, chroma halved both ways (4:2:0).
 
-    With H a multiple of 16 no coded block holds two frames, and a restart marker stands after each frame but the last. Decoders that smooth the chroma while doubling it still mix
-    the chroma of rows on both sides of a frame's edge; `decode_strip` does not.
+    With H a multiple of 16 no coded block holds two frames, and a restart marker stands after each frame but the last.
+    Decoders that smooth the chroma while doubling it still mix the chroma of rows on both sides of a frame's edge;
+    `decode_strip` does not.
 
     Raises:
         StripError: the frames are not of that shape, or the strip would be too high.

@@ -1,5 +1,7 @@
 """Frames taken out of a strip's bytes are the frames that the whole strip decodes to."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import simplejpeg
@@ -27,10 +29,12 @@ def decode_smoothed(strip, n_frames):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(SIZES), st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(60, 100), st.booleans())
+@given(
+    st.sampled_from(SIZES), st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(60, 100), st.booleans()
+)
 def test_any_choice_of_frames_decodes_to_the_same_pixels_as_in_the_whole_strip(size, chosen, quality, as_array):
     strip = encode_strip(frames(21, *size), quality)
-    part = splice(np.frombuffer(strip, np.uint8) if as_array else strip, chosen)
+    part = splice(np.frombuffer(strip, np.uint8).data if as_array else strip, chosen)
     assert np.array_equal(decode_strip(part, len(chosen)), decode_strip(strip, 21)[chosen])
     assert np.array_equal(decode_smoothed(part, len(chosen)), decode_smoothed(strip, 21)[chosen])
 
@@ -77,7 +81,5 @@ def test_mutated_strips_raise_nothing_but_strip_errors(data):
     strip = bytearray(encode_strip(frames(3, 16, 16), 80))
     for _ in range(data.draw(st.integers(1, 8))):
         strip[data.draw(st.integers(0, len(strip) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(StripError):
         splice(bytes(strip[: data.draw(st.integers(0, len(strip)))]), [0, 2])
-    except StripError:
-        pass
