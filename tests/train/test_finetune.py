@@ -16,9 +16,10 @@ from tests.train.conftest import write_shards
 from train.checkpoint import LAST_NAME, read_state
 from train.distributed import join_world
 from train.errors import ConfigError, LabelError, RunError
+from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.model import FinetuneCheckpoint, load_finetuned
-from train.finetune.trainer import Finetuner, training_clips
+from train.finetune.trainer import Finetuner
 from train.loader import LoaderConfig, SegmentLoader
 from train.overrides import check
 from train.views import plain_video
@@ -114,13 +115,12 @@ def test_clips_of_short_segments_slow_down_and_the_last_frame_may_be_reached(sma
         augment={"scale_min": 1.0, "aspect_max": 1.0, "flip_probability": 0.0, "grey_probability": 0.0, "brightness": 0.0,
                  "contrast": 0.0, "saturation": 0.0, "hue_turns": 0.0},
     )  # fmt: skip
-    loader = SegmentLoader(
-        LoaderConfig(str(small_shards), 12, frame_px=32, window_frames=8, shuffle=True, seed=1, num_threads=1)
-    )
+    whole = LoaderConfig(str(small_shards), 12, frame_px=32, window_frames=8, shuffle=True, seed=1, num_threads=1)
+    loaders = SegmentLoader(whole), SegmentLoader(replace(whole, clips=OneClip(config.clip)))
     seen = set()
     for seed in range(4):
-        batch = next(loader)
-        clips = training_clips(batch, config, torch.Generator().manual_seed(seed))
+        batch, planned = map(next, loaders)
+        clips = training_clips(planned, config, torch.Generator().manual_seed(seed))
         for row, n in enumerate(batch.n_frames.tolist()):
             stride = 2 if n >= 7 else 1
             room = n - 1 - 3 * stride
