@@ -12,7 +12,7 @@ import torch
 
 from preprocess.manifest import read_segments
 from tests.train.conftest import SMALL as SMALL_SHARDS
-from tests.train.conftest import write_shards
+from tests.train.conftest import make_decoded, write_shards
 from train.checkpoint import LAST_NAME, read_state
 from train.distributed import join_world
 from train.errors import ConfigError, LabelError, RunError
@@ -97,8 +97,14 @@ def test_another_encoder_or_other_settings_are_refused(small_shards, tmp_path):
         finetuner(small_shards, tmp_path, steps=4, encoder_sha256="abc").train()
 
 
-def test_it_learns_and_keeps_statistics_and_weights_when_asked(small_shards, tmp_path):
-    assert finetuner(small_shards, tmp_path, steps=30, head={"dropout": 0.0, "label_smoothing": 0.0}).train()
+def dark_or_bright(index, n_frames, params):
+    decoded = make_decoded(index, n_frames, params)
+    return replace(decoded, frames=decoded.frames // 4 + 170 * (index % 2))
+
+
+def test_it_learns_and_keeps_statistics_and_weights_when_asked(tmp_path):
+    shards = write_shards(tmp_path / "shards", 24, decoded_from=dark_or_bright, label=lambda index: index % 2)
+    assert finetuner(shards, tmp_path, steps=30, head={"dropout": 0.0, "label_smoothing": 0.0}).train()
     found = losses(tmp_path)
     assert sum(found[step] for step in (28, 29, 30)) < 0.9 * sum(found[step] for step in (1, 2, 3))
     loaded = load_finetuned(tmp_path / "checkpoints" / LAST_NAME)

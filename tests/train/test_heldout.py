@@ -83,9 +83,8 @@ def slow_counts(settings, shards, model):
         counts[name][0] += answer == label
         counts[name][1] += 1
 
-    for batch, plan in itertools.islice(
-        zip(SegmentLoader(whole), (b.plan for b in planned)), settings.heldout.n_batches
-    ):
+    for _ in range(settings.heldout.n_batches):
+        batch, plan = next(loaders[0]), next(loaders[1]).plan
         for row in range(len(batch)):
             cuts = [(int(plan.start[row, v]), int(plan.stride[row, v]), bool(plan.reverse[row, v])) for v in (0, 1)]
             clips = [slow_clip(batch, row, *cut) for cut in cuts]
