@@ -4,16 +4,16 @@ A strip has a restart marker at every border of two frames (`preprocess/strip.py
 no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from preprocess.errors import StripError
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 """Second bytes of the markers that are read: baseline frame, restart interval, scan (ITU-T T.81, table B.1)."""
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
 
 Bytes = bytes | memoryview
@@ -95,9 +95,16 @@ def _number(data: memoryview, at: int) -> int:
 
 
 def _spans(data: memoryview, header: _Header) -> list[tuple[int, int]]:
-    """First byte and the byte after the last of each frame. In coded blocks 0xFF is never followed by a marker's byte."""
-    markers = [match.start() for match in _RESTART.finditer(data, header.n_bytes)]
-    in_order = all(data[at + 1] == _FIRST_RESTART + i % _N_RESTARTS for i, at in enumerate(markers))
-    if not in_order or (len(markers) + 1) * header.frame_height_px != header.height_px or data[-2:] != _END:
+    """First byte and the byte after the last of each frame.
+
+    In coded blocks a byte 0xFF that is no marker's is followed by 0: looking for the markers takes a few per cent of the
+    time that decoding does, so that a shard need not keep their places.
+    """
+    found = np.frombuffer(data, np.uint8)
+    at = np.flatnonzero(found[header.n_bytes : -1] == 0xFF) + header.n_bytes
+    at = at[found[at + 1] & 0xF8 == _FIRST_RESTART]
+    in_order = np.array_equal(found[at + 1], _FIRST_RESTART + np.arange(len(at)) % _N_RESTARTS)
+    if not in_order or (len(at) + 1) * header.frame_height_px != header.height_px or data[-2:] != _END:
         raise StripError("damaged JPEG: restart markers are missing or out of order")
-    return list(zip([header.n_bytes, *(at + 2 for at in markers)], [*markers, len(data) - 2], strict=True))
+    borders = at.tolist()
+    return list(zip([header.n_bytes, *(border + 2 for border in borders)], [*borders, len(data) - 2], strict=True))
