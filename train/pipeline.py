@@ -13,7 +13,7 @@ from nvidia import dali
 from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_FIELDS, META_MEMBER, ShardParams
-from train.planned import N_OUTPUTS, SEED_NUMBERS, BatchPlanner, most_frames, take_needed
+from train.planned import N_OUTPUTS, SEED_NUMBERS, BatchPlanner, most_frames, take_frames
 from train.planners import Planner
 from train.subset import Subset
 
@@ -99,13 +99,13 @@ def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     start = n_frames - n_frames if place is None else _draw(n_frames - taken, place, 0)
     logmel = _window_columns(logmel, start, graph)
     noise = fn.random.uniform(range=[0.0, 1.0], shape=[SEED_NUMBERS])
-    batch_planner = BatchPlanner(graph.planner)
-    shown, *plan = fn.python_function(
-        taken, noise, function=batch_planner, num_outputs=N_OUTPUTS, batch_processing=True
+    needed, rows, *plan = fn.python_function(
+        taken, noise, function=BatchPlanner(graph.planner), num_outputs=N_OUTPUTS, batch_processing=True
     )
     if not frames:
         return logmel, meta, start, *plan
-    strip, n_needed, rows = fn.python_function(frames[0], start, shown, function=take_needed, num_outputs=3)
+    strip = fn.python_function(frames[0], start, needed, function=take_frames)
+    n_needed = fn.cast(needed.shape()[0], dtype=types.INT32)
     return _decode(strip, sizes, n_needed, place, graph), rows, logmel, meta, start, *plan
 
 

@@ -15,7 +15,7 @@ from train.planners import Planner
 
 SEED_NUMBERS = 2
 """Numbers of 32 bits that a batch's generator is seeded with."""
-N_OUTPUTS = 1 + len(fields(Plan))
+N_OUTPUTS = 2 + len(fields(Plan))
 """Of a `BatchPlanner`."""
 
 Arrays = list[np.ndarray]
@@ -36,34 +36,42 @@ class BatchPlanner:
             noise: (SEED_NUMBERS,) float32 at random, of which the first segment's seed the generator.
 
         Returns:
-            The clips' frames in the window, (V, T) int64, then the plan's fields.
+            The frames of the window that a clip shows, each once and rising, (K,) int64; which of these each clip shows,
+            (V, T) int64; then the plan's fields.
         """
         lengths = torch.from_numpy(np.stack(n_frames).astype(np.int64))
         generator = torch.Generator().manual_seed(int.from_bytes(noise[0].tobytes(), "little") % (1 << 63))
         plan = self.planner(lengths, generator)
-        outputs = (plan.frames(lengths, self.planner.n_frames), *(getattr(plan, field.name) for field in fields(plan)))
-        return tuple([np.array(row) for row in tensor.numpy()] for tensor in outputs)
+        frames = plan.frames(lengths, self.planner.n_frames)  # (B, V, T)
+        shown = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.bool)
+        shown.scatter_(1, frames.flatten(1), value=True)
+        rows = (shown.cumsum(1) - 1).gather(1, frames.flatten(1)).view_as(frames)
+        needed = [np.flatnonzero(row) for row in shown.numpy()]
+        return needed, _split(rows), *(_split(getattr(plan, field.name)) for field in fields(plan))
 
 
-def take_needed(strip: np.ndarray, start: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Splice a strip of the frames that a segment's clips show, each once, in the order of time.
+def take_frames(strip: np.ndarray, start: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Splice a strip of some frames of a window.
 
     Args:
         strip: (N,) uint8, of the whole segment.
         start: () int32, first frame of the window.
-        frames: (V, T) int64, that the clips show, counted from there.
+        frames: (K,) int64, counted from there.
 
     Returns:
-        The new strip (M,) uint8, the number of its frames () int32, and its frame for each of the clips' frames (V, T) int64.
+        The new strip, (M,) uint8.
 
     Raises:
         StripError: the strip is damaged or too short.
     """
-    needed, rows = np.unique(frames, return_inverse=True)
-    spliced = splice(strip.data, (needed + start).tolist())
-    return np.frombuffer(spliced, np.uint8), np.array(len(needed), np.int32), rows.reshape(frames.shape)
+    return np.frombuffer(splice(strip.data, (frames + start).tolist()), np.uint8)
 
 
 def most_frames(planner: Planner, window_frames: int) -> int:
     """Largest number of frames that a segment's clips show."""
     return min(planner.n_clips * planner.n_frames, window_frames)
+
+
+def _split(batch: torch.Tensor) -> Arrays:
+    """One array a segment, also of scalars."""
+    return [np.array(row) for row in batch.numpy()]

@@ -15,7 +15,8 @@ from train.config import ClipConfig
 from train.finetune.clips import OneClip
 from train.finetune.config import FinetuneClip
 from train.loader import LoaderConfig, SegmentLoader, iterate_once
-from train.planned import take_needed
+from train.plan import Plan
+from train.planned import BatchPlanner, take_frames
 from train.planners import EvenClips, TwoViews
 
 ANYWHERE = ClipConfig(n_frames=4, crop_px=32, speeds=(1, 2, 4), eval_speed=2, shared_direction=False)
@@ -70,13 +71,16 @@ STRIP = encode_strip(make_frames(3, 30, 32, 48), 90)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 9), st.lists(st.lists(st.integers(0, 20), min_size=3, max_size=3), min_size=1, max_size=5))
-def test_any_frames_of_any_window_are_taken_once_and_found_again(start, clips):
-    shown = np.array(clips, np.int64)
-    strip, n_needed, rows = take_needed(np.frombuffer(STRIP, np.uint8), np.array(start, np.int32), shown)
-    needed = decode_strip(strip.tobytes(), int(n_needed))
-    assert int(n_needed) == len(np.unique(shown))
-    assert np.array_equal(needed[rows], decode_strip(STRIP, 30)[start + shown])
+@given(st.integers(0, 9), st.lists(st.integers(1, 21), min_size=1, max_size=6), st.integers(0, 999))
+def test_the_frames_of_any_plan_are_taken_once_and_found_again(start, n_frames, seed):
+    noise = [np.random.default_rng(seed).random(2, np.float32)] * len(n_frames)
+    needed, rows, *plan = BatchPlanner(TwoViews(ANYWHERE))([np.array(n, np.int32) for n in n_frames], noise)
+    frames = Plan(*(torch.from_numpy(np.stack(each)) for each in plan)).frames(torch.tensor(n_frames), 4).numpy()
+    for i in range(len(n_frames)):
+        assert needed[i].tolist() == sorted(set(frames[i].flatten()))
+        strip = take_frames(np.frombuffer(STRIP, np.uint8), np.array(start, np.int32), needed[i])
+        pixels = decode_strip(strip.tobytes(), len(needed[i]))
+        assert np.array_equal(pixels[rows[i]], decode_strip(STRIP, 30)[start + frames[i]])
 
 
 def everything(batch):
