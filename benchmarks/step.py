@@ -23,7 +23,7 @@ from train.optim import learning_rate
 from train.settings import load_config
 from train.trainer import Trainer
 
-WAIT, VIEWS, AUGMENT = "waiting for data", "plan and gather", "augmentation"
+WAIT, VIEWS, AUGMENT = "waiting for data", "gathering views", "augmentation"
 FORWARD, OBJECTIVE, BACKWARD, OPTIMISER = "forward", "objective and bank", "backward", "clipping and optimiser"
 PARTS = (WAIT, VIEWS, AUGMENT, FORWARD, OBJECTIVE, BACKWARD, OPTIMISER)
 OVERHEAD = (WAIT, VIEWS, AUGMENT, OBJECTIVE)
