@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import layout, training_step
+from benchmarks import layout, loading, training_step
 from benchmarks.page import RESULTS, write_page
 from evaluate.errors import EvaluateError
 from evaluate.publish import commit, machine
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         if not args.page_only:
             results = [
                 *training_step.records(args.preset, training_step.measure(args.preset, args.shards)),
+                *loading.records(loading.measure_all(args.preset, args.shards)),
                 *layout.records(layout.compare_all(args.preset, args.shards)),
             ]
             header = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import layout, training_step
+from benchmarks import layout, loading, training_step
 from benchmarks.step import OVERHEAD, PARTS
 from evaluate.results import Result, read_header, read_results
 
@@ -28,7 +28,11 @@ def write_page(root: Path) -> None:
     """Fill the tables of docs/benchmarks.md and draw its figure."""
     results, header = read_results(root / RESULTS), read_header(root / RESULTS)
     picture = f"![stacked bar of the parts of a training step]({FIGURE.relative_to(PAGE.parent)})"
-    tables = {training_step.TASK: f"{_step_table(results)}\n\n{picture}", layout.TASK: _layout_table(results)}
+    tables = {
+        training_step.TASK: f"{_step_table(results)}\n\n{picture}",
+        loading.TASK: _loading_table(results),
+        layout.TASK: _layout_table(results),
+    }
     source = (
         f"`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} "
         "([data](results/bench.json))."
@@ -64,6 +68,18 @@ def _step_table(results: Sequence[Result]) -> str:
             f"| the step by the trainer's own clock | {1e3 * loop:.1f} | {100 * loop / step.value:.1f} |",
         ]
         lines += ["", f"Medians over blocks of {training_step.STEPS} steps, {step.n} steps in all."]
+    return "\n".join(lines)
+
+
+def _loading_table(results: Sequence[Result]) -> str:
+    lines = [
+        "| loading | whole windows, segments/s | planned, segments/s | ratio | batches each |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, values in _values(results, loading.TASK).items():
+        whole, planned = (values[f"{which}, segments a second"].value for which in ("whole windows", "planned"))
+        ratio = values["ratio"]
+        lines.append(f"| {name} | {whole:.0f} | {planned:.0f} | {ratio.value:.2f} | {ratio.n} |")
     return "\n".join(lines)
 
 

@@ -22,9 +22,8 @@ from train.objective import Segments, compute_objective
 from train.optim import learning_rate
 from train.settings import load_config
 from train.trainer import Trainer
-from train.views import draw_plan
 
-WAIT, VIEWS, AUGMENT = "waiting for data", "plan and gather", "augmentation"
+WAIT, VIEWS, AUGMENT = "waiting for data", "gathering views", "augmentation"
 FORWARD, OBJECTIVE, BACKWARD, OPTIMISER = "forward", "objective and bank", "backward", "clipping and optimiser"
 PARTS = (WAIT, VIEWS, AUGMENT, FORWARD, OBJECTIVE, BACKWARD, OPTIMISER)
 OVERHEAD = (WAIT, VIEWS, AUGMENT, OBJECTIVE)
@@ -57,8 +56,7 @@ def timed_step(run: Trainer, watch: Stopwatch) -> Tensor:
     batch = next(run.loader)
     watch.lap(WAIT)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.step)
-    plan = draw_plan(batch.n_frames, config.clip, generator)
-    frames, logmel = gather_views(batch, plan, config.clip, cpf)
+    frames, logmel = gather_views(batch, config.clip, cpf)
     watch.lap(VIEWS)
     video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
     clips = TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
@@ -67,7 +65,7 @@ def timed_step(run: Trainer, watch: Stopwatch) -> Tensor:
     watch.lap(FORWARD)
     segments = Segments(batch.segment_id, batch.label, batch.has_audio)
     objective = compute_objective(
-        outputs, plan, segments, run.bank, config,
+        outputs, batch.plan, segments, run.bank, config,
         use_bank=run.step >= config.bank.warmup_steps, generator=generator,
     )  # fmt: skip
     first_views = outputs.embeddings.views()[0]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from store.format import Rows
+from train.batch import SegmentBatch
 from train.config import ClipConfig
-from train.loader import SegmentBatch
 from train.views import eval_clips
 
 if TYPE_CHECKING:
@@ -61,22 +61,17 @@ class Clips:
     audio: Tensor
 
 
-def cut_clips(
-    batch: SegmentBatch, clip: ClipConfig, *, n_clips: int, speeds: tuple[int, ...], columns_per_frame: int
-) -> Clips:
-    """Cut n_clips clips of each segment at each speed, in the order of segments, then speeds, then time.
+def cut_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> Clips:
+    """Cut the planned clips of each segment.
 
     Short segments give fewer: clips that would be cut from the same frames are taken once.
     """
-    cuts = [
-        eval_clips(batch, clip, n_clips=n_clips, speed=speed, columns_per_frame=columns_per_frame) for speed in speeds
-    ]
-    segment = np.tile(np.repeat(np.arange(len(batch)), n_clips), len(speeds))
-    start = torch.cat([cut.start_frame for cut in cuts]).cpu().numpy() + batch.window_start_frame.cpu().numpy()[segment]
-    end = start + torch.cat([cut.span_frames for cut in cuts]).cpu().numpy()
+    cut = eval_clips(batch, clip, columns_per_frame)
+    segment = np.repeat(np.arange(len(batch)), batch.plan.start.shape[1])
+    start = cut.start_frame.cpu().numpy() + batch.window_start_frame.cpu().numpy()[segment]
+    end = start + cut.span_frames.cpu().numpy()
     _, first = np.unique(np.stack([segment, start, end]), axis=1, return_index=True)
     kept = np.sort(first)
-    kept = kept[np.argsort(segment[kept], kind="stable")]
     spans = ClipSpans(
         segment_id=batch.segment_id.cpu().numpy()[segment],
         start_frame=start,
@@ -85,9 +80,7 @@ def cut_clips(
         has_audio=batch.has_audio.cpu().numpy()[segment],
     ).take(kept)
     rows = torch.from_numpy(kept).to(batch.logmel.device)
-    videos = [cut.video for cut in cuts if cut.video is not None]
-    video = torch.cat(videos)[rows] if videos else None
-    return Clips(spans, video, torch.cat([cut.audio for cut in cuts])[rows])
+    return Clips(spans, None if cut.video is None else cut.video[rows], cut.audio[rows])
 
 
 def make_rows(spans: ClipSpans, vectors: dict[str, np.ndarray], segments: "pd.DataFrame", fps: float) -> Rows:

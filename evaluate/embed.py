@@ -22,6 +22,7 @@ from preprocess.schema import ShardParams
 from store.format import Provenance
 from store.writer import join_parts, part_is_complete, write_part
 from train.loader import LoaderConfig, iterate_once
+from train.planners import EvenClips
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +166,8 @@ def embed(
             targets.append(_Target(encoder, outputs[encoder.name], provenance, names))
     n_segments = 0
     if any(target.missing for target in targets):
-        n_segments = _Pass(run, shards, info.params, segments, options).over(targets, speeds, progress)
+        planner = EvenClips(run.config.clip, options.n_clips, speeds)
+        n_segments = _Pass(run, shards, info.params, segments, options, planner).over(targets, progress)
     for target in targets:
         target.join()
     made = tuple(target.encoder.name for target in targets)
@@ -182,17 +184,15 @@ class _Pass:
     params: ShardParams
     segments: "pd.DataFrame"
     options: EmbedOptions
+    planner: EvenClips
 
-    def over(self, targets: Sequence[_Target], speeds: tuple[int, ...], progress: Callable[[Progress], None]) -> int:
+    def over(self, targets: Sequence[_Target], progress: Callable[[Progress], None]) -> int:
         """Encode and write part by part; return the number of segments read."""
         wanted = {shard for target in targets for shard in target.missing}
         left = {shard: int((self.segments["shard"] == shard).sum()) for shard in sorted(wanted)}
         total, done, started = sum(left.values()), 0, time.perf_counter()
         for batch in iterate_once(self._loader(wanted), self.options.device):
-            clips = cut_clips(
-                batch, self.run.config.clip, n_clips=self.options.n_clips, speeds=speeds,
-                columns_per_frame=self.params.columns_per_frame,
-            )  # fmt: skip
+            clips = cut_clips(batch, self.run.config.clip, self.params.columns_per_frame)
             shard_of = self.segments.loc[clips.spans.segment_id, "shard"].to_numpy()
             here = dict.fromkeys(shard_of)
             for target in targets:
@@ -228,4 +228,5 @@ class _Pass:
             seed=0,
             num_threads=self.options.num_threads,
             only_shards=tuple(sorted(wanted)),
+            clips=self.planner,
         )

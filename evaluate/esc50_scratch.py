@@ -26,8 +26,9 @@ from train.encoders import build_encoders
 from train.files import replacing
 from train.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.optim import build_optimizer, learning_rate
+from train.planners import EvenClips, Planner, TwoViews
 from train.settings import config_from_dict
-from train.views import draw_plan, eval_clips
+from train.views import eval_clips
 
 logger = logging.getLogger("evaluate")
 
@@ -92,15 +93,14 @@ def train_fold(
     model = Supervised(config, len(info.label_names)).to(options.device)
     optimizer = build_optimizer(model, config.optim)
     others = ",".join(str(other) for other in folds if other != fold)
-    loader = SegmentLoader(_training(config, f"fold:{others}"), options.device)
+    loader = SegmentLoader(_segments(config, f"fold:{others}", TwoViews(config.clip)), options.device)
     step = _resume(path, identity, model, optimizer, loader)
     while step < options.steps:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config.optim, step, options.steps)
         generator = torch.Generator(options.device).manual_seed(config.seed * 1_000_003 + step)
         batch = next(loader)
-        plan = draw_plan(batch.n_frames, config.clip, generator)
-        clips = make_clips(batch, plan, config, info.params, generator)
+        clips = make_clips(batch, config, info.params, generator)
         model.train()
         loss = F.cross_entropy(model(clips.audio), batch.label.repeat(2))
         optimizer.zero_grad(set_to_none=True)
@@ -120,11 +120,11 @@ def train_fold(
     return model
 
 
-def _training(config: Config, split: str) -> LoaderConfig:
+def _segments(config: Config, split: str, clips: Planner) -> LoaderConfig:
     data = config.data
     return LoaderConfig(
         shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=split,
+        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=split, clips=clips,
     )  # fmt: skip
 
 
@@ -149,10 +149,9 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, options: Scra
     info = read_dataset(Path(config.data.shards))
     model.eval()
     scores, labels = [], []
-    for batch in iterate_once(_training(config, f"fold:{fold}"), options.device):
-        clips = eval_clips(
-            batch, config.clip, n_clips=options.n_clips, speed=1, columns_per_frame=info.params.columns_per_frame
-        )
+    even = EvenClips(config.clip, options.n_clips, (1,))
+    for batch in iterate_once(_segments(config, f"fold:{fold}", even), options.device):
+        clips = eval_clips(batch, config.clip, info.params.columns_per_frame)
         chances = model(clips.audio).softmax(1)
         scores.append(chances.unflatten(0, (len(batch), options.n_clips)).mean(1).cpu().numpy())
         labels.append(batch.label.cpu().numpy())

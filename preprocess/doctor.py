@@ -29,6 +29,7 @@ PACKAGES = {
     "av": "av",
     "ffmpeg-python": "ffmpeg",
     "simplejpeg": "simplejpeg",
+    "pillow": "PIL.Image",
     "pyarrow": "pyarrow.parquet",
     "faiss-cpu": "faiss",
 }

@@ -216,7 +216,10 @@ def read_dataset(folder: Path) -> DatasetInfo:
         with disk_errors(path):
             values = json.loads(path.read_bytes())
         if values.pop("format") != FORMAT_NAME or values["format_version"] != FORMAT_VERSION:
-            raise ShardError(path, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}, which this release reads")
+            remedy = f"remove {folder} and run the command that made the shards again"
+            raise ShardError(
+                path, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}, which this release reads: {remedy}"
+            )
         shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
         params = ShardParams(**values.pop("params"))
         return DatasetInfo(params=params, shards=shards, label_names=tuple(values.pop("label_names")), **values)

@@ -31,7 +31,7 @@ from preprocess.schema import ShardParams
 from preprocess.shards import ShardInfo
 from preprocess.task import ShardProgress, ShardTask, build_shard
 
-PRELOAD = ("av", "pandas", "simplejpeg", "torch", "torchaudio")
+PRELOAD = ("PIL.Image", "av", "pandas", "simplejpeg", "torch", "torchaudio")
 """What building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
 MAX_REASONS = 10
 """Kinds of failure that a summary tells apart; the rest is counted together."""

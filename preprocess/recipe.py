@@ -11,7 +11,7 @@ from preprocess.errors import ShardError
 from preprocess.records import Catalogue
 from preprocess.schema import FORMAT_VERSION, ShardParams
 
-BYTE_PACKAGES = ("av", "numpy", "simplejpeg", "torch", "torchaudio")
+BYTE_PACKAGES = ("av", "numpy", "pillow", "torch", "torchaudio")
 """Packages whose release can change the bytes of a shard: probing, JPEG, mel spectrogram, .npy."""
 
 
@@ -70,7 +70,8 @@ class Recipe:
         """
         version = values.get("format_version")
         if version != FORMAT_VERSION:
-            raise ShardError(path, f"has shard format version {version}, this release reads {FORMAT_VERSION}")
+            remedy = f"remove {path.parent} and make the shards again"
+            raise ShardError(path, f"has shard format version {version}, this release reads {FORMAT_VERSION}: {remedy}")
         try:
             return cls(
                 dataset=str(values["dataset"]),

@@ -17,6 +17,7 @@ from preprocess.schema import (
     META_MEMBER,
     ShardParams,
 )
+from preprocess.splice import count_frames
 from preprocess.strip import decode_strip
 
 LOGMEL_RANGE = (math.log(MEL_POWER_FLOOR) - 0.02, 20.0)
@@ -54,10 +55,13 @@ def check_sample(members: dict[str, bytes], row: dict[str, Any], params: ShardPa
 def _check_frames(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
     try:
         frames = decode_strip(data, row["n_frames"])  # (T, H, W, 3)
+        n_apart = count_frames(data)
     except StripError as error:
         return [str(error)]
     expected = (row["n_frames"], row["height_px"], row["width_px"], 3)
     problems = [] if frames.shape == expected else [f"has frames of shape {frames.shape}, the manifest says {expected}"]
+    if n_apart != row["n_frames"]:
+        problems.append(f"has restart markers around {n_apart} frames, the manifest says {row['n_frames']}")
     if min(frames.shape[1:3]) != params.short_side_px:
         problems.append(
             f"has frames of {frames.shape[2]}x{frames.shape[1]} px, the short side should be {params.short_side_px}"

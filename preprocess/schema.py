@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 FORMAT_NAME = "avtempo-shards"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 FRAMES_MEMBER = "frames.jpg"
 LOGMEL_MEMBER = "logmel.npy"

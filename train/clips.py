@@ -1,4 +1,4 @@
-"""A batch of segments and a plan to two views of each: augmented for training, plain for asking the heads."""
+"""A batch of segments to the two planned views of each: augmented for training, plain for asking the heads."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from preprocess.schema import ShardParams
 from train.augment_audio import augment_audio
 from train.augment_video import augment_video
+from train.batch import SegmentBatch
 from train.config import ClipConfig, Config
 from train.distort_audio import distort_audio
 from train.distort_video import distort_video
-from train.loader import SegmentBatch
-from train.views import Plan, gather_columns, gather_frames, normalise_logmel, plain_video
+from train.views import gather_columns, gather_frames, normalise_logmel, plain_video
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,11 @@ class TrainClips:
     has_audio: Tensor
 
 
-def make_clips(
-    batch: SegmentBatch, plan: Plan, config: Config, params: ShardParams, generator: torch.Generator
-) -> TrainClips:
+def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generator: torch.Generator) -> TrainClips:
     """Gather and augment, or distort, the planned views, whole batches at once."""
-    frames, logmel = gather_views(batch, plan, config.clip, params.columns_per_frame)
+    frames, logmel = gather_views(batch, config.clip, params.columns_per_frame)
     if config.distort.enabled:
-        pace = plan.stride.T.flatten() / config.clip.base_stride
+        pace = batch.plan.stride.T.flatten() / config.clip.base_stride
         audio = distort_audio(logmel, pace, config.distort.audio, params.sample_rate_hz, generator)
         video = None if frames is None else distort_video(frames, config.distort.video, config.clip.crop_px, generator)
         return TrainClips(video, audio, batch.has_audio.repeat(2))
@@ -44,24 +42,22 @@ def make_clips(
     return TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
 
 
-def plain_clips(batch: SegmentBatch, plan: Plan, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
+def plain_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
     """Gather the planned views as they are: the middle square, no change of colour or sound."""
-    frames, logmel = gather_views(batch, plan, clip, columns_per_frame)
+    frames, logmel = gather_views(batch, clip, columns_per_frame)
     video = None if frames is None else plain_video(frames, clip.crop_px)
     return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2))
 
 
-def gather_views(
-    batch: SegmentBatch, plan: Plan, clip: ClipConfig, columns_per_frame: int
-) -> tuple[Tensor | None, Tensor]:
+def gather_views(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> tuple[Tensor | None, Tensor]:
     """Frames (2B, T, H, W, 3) uint8, or None, and log-mels (2B, n_mels, C), rows as in TrainClips."""
+    plan, n_frames = batch.plan, batch.n_frames.repeat(2)
     # (2B,), view after view.
     start, stride, reverse = (field.T.flatten() for field in (plan.start, plan.stride, plan.reverse))
-    n_frames = batch.n_frames.repeat(2)
     frames = None
-    if batch.frames is not None:
-        segment = torch.arange(len(batch.frames), device=n_frames.device).repeat(2)
-        frames = gather_frames(batch.frames, n_frames, start, stride, reverse, clip.n_frames, segment)
+    if batch.frames is not None and batch.clip_frames is not None:
+        segment = torch.arange(len(batch), device=n_frames.device).repeat(2)
+        frames = gather_frames(batch.frames, batch.clip_frames.transpose(0, 1).flatten(0, 1), segment)
     logmel = batch.logmel.repeat(2, 1, 1)
     pace = stride if clip.base_stride == 1 else stride / clip.base_stride
     return frames, gather_columns(logmel, n_frames, start, pace, reverse, clip.clock_frames, columns_per_frame)

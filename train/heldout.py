@@ -18,8 +18,8 @@ from train.errors import ConfigError
 from train.heads import Model
 from train.labels import temporal_labels
 from train.loader import LoaderConfig, SegmentLoader
+from train.planners import TwoViews
 from train.subset import parse_split, read_info, select
-from train.views import draw_plan
 
 logger = logging.getLogger("train")
 
@@ -72,6 +72,7 @@ class Heldout:
             LoaderConfig(
                 shards=data.shards, batch_size=min(data.batch_size, n_segments), frame_px=data.frame_px,
                 window_frames=data.window_frames, shuffle=True, seed=_SEED, num_threads=data.num_threads, split=split,
+                clips=TwoViews(config.clip),
             ),
             device=device,
         )  # fmt: skip
@@ -95,16 +96,14 @@ class Heldout:
     @torch.no_grad()
     def _scores(self, model: Model) -> dict[str, Score]:
         config, device = self.config, self.device
-        generator = torch.Generator(device).manual_seed(_SEED)
         right: dict[str, int] = {}
         labels: dict[str, torch.Tensor] = {}  # labels of each class, (K,)
         for _ in range(config.heldout.n_batches):
             batch = next(self.loader).to(device)
-            plan = draw_plan(batch.n_frames, config.clip, generator)
-            clips = plain_clips(batch, plan, config.clip, self.columns_per_frame)
+            clips = plain_clips(batch, config.clip, self.columns_per_frame)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
                 outputs = model(clips)
-            truth = temporal_labels(plan, batch.has_audio)
+            truth = temporal_labels(batch.plan, batch.has_audio)
             for name, logits in outputs.logits.items():
                 asked = truth[name] >= 0
                 label = truth[name][asked]

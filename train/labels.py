@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from train.views import AFTER, IGNORE, Plan
+from train.plan import AFTER, IGNORE, Plan
 
 
 def temporal_labels(plan: Plan, has_audio: Tensor) -> dict[str, Tensor]:

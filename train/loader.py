@@ -1,10 +1,12 @@
 """Batches of segments from shards, decoded by DALI: endless and shuffled for training, or each segment once.
 
+The clips of each segment are planned first, and the frames that they show are all that is decoded.
+
 The contract. A training loader never ends: every rank gets full batches for ever, so no rank waits for another; steps,
 not epochs, are counted. Epochs are kept all the same: a rank's share of the segments comes out once before any of it
 comes again, and the ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a
 segment twice; `segment_id` tells. The state of a loader names the next batch exactly, whatever DALI has read ahead.
-Order, windows and squares follow from the seed, the rank and the batches drawn before, and from nothing else.
+Order, windows, plans and squares follow from the seed, the rank and the batches drawn before, and from nothing else.
 
 How well it shuffles. Neighbours in a shard are often of one class. So the order of the shards is drawn anew for every
 epoch, and each segment is drawn out of the next `train.pipeline.SHUFFLE_SEGMENTS` in that order: smaller sets, UCF101
@@ -25,6 +27,8 @@ from preprocess.schema import META_FIELDS
 from train.batch import SegmentBatch
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.pipeline import Graph, build_pipeline
+from train.plan import Plan
+from train.planners import Planner, WholeWindow
 from train.subset import Subset, parse_split, read_info, select
 
 Square = Literal["first", "middle", "last"]
@@ -43,7 +47,8 @@ class LoaderConfig:
         shards: folder of the data set.
         batch_size: segments a rank and batch.
         frame_px: side of the square frames handed over.
-        window_frames: frames of a segment handed over; of longer segments a random (shuffle) or the first window.
+        window_frames: frames of a segment that clips are planned in; of longer segments a random (shuffle) or the first
+            window.
         shuffle: random order, windows and squares, for training.
         seed: of all that is random.
         num_threads: DALI's decoding threads.
@@ -51,6 +56,7 @@ class LoaderConfig:
         rank, world_size: this process among its peers.
         only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
         square: which square of the frames is handed over where none is drawn at random.
+        clips: who plans the clips of a segment; without one a single clip is the whole window.
 
     Raises:
         ConfigError: a value is out of range.
@@ -68,6 +74,7 @@ class LoaderConfig:
     world_size: int = 1
     only_shards: tuple[str, ...] = ()
     square: Square = "middle"
+    clips: Planner | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "frame_px", "window_frames", "num_threads", "world_size"):
@@ -188,7 +195,8 @@ class _Source:
             device_id = device.index if device.index is not None else torch.cuda.current_device()
         self._graph = Graph(
             params=info.params, batch_size=config.batch_size, frame_px=config.frame_px,
-            window_frames=config.window_frames, random=config.shuffle, seed=config.seed, rank=config.rank,
+            window_frames=config.window_frames, planner=config.clips or WholeWindow(config.window_frames),
+            random=config.shuffle, seed=config.seed, rank=config.rank,
             world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
             square=SQUARES.index(config.square),
         )  # fmt: skip
@@ -212,13 +220,17 @@ class _Source:
             remedy = "run `python -m preprocess verify` on the folder, which names the damaged segment"
             raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
         # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.
-        *frames, logmel, meta, start = (torch.from_dlpack(output.as_tensor()) for output in outputs)
-        numbers = dict(zip(META_FIELDS, meta.to(self._device).unbind(1), strict=True))
+        tensors = [torch.from_dlpack(output.as_tensor()).to(self._device) for output in outputs]
+        frames, clip_frames = tensors[:2] if self._graph.params.media == "video" else (None, None)
+        logmel, meta, start, *plan = tensors if frames is None else tensors[2:]
+        numbers = dict(zip(META_FIELDS, meta.unbind(1), strict=True))
         return SegmentBatch(
-            frames=frames[0] if frames else None,
-            logmel=logmel.to(self._device),
+            frames=frames,
+            clip_frames=clip_frames,
+            plan=Plan(*plan),
+            logmel=logmel,
             n_frames=numbers["n_frames"].clamp(max=self._graph.window_frames),
-            window_start_frame=start.to(self._device).long(),
+            window_start_frame=start.long(),
             has_audio=numbers["has_audio"] != 0,
             label=numbers["label"],
             segment_id=numbers["segment_id"],

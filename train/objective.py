@@ -12,8 +12,8 @@ from train.distributed import gather, mean_over_ranks
 from train.heads import Outputs
 from train.labels import temporal_labels
 from train.losses import Objective, contrastive, masked_cross_entropy
+from train.plan import Plan
 from train.spaces import Space, is_of_sound
-from train.views import Plan
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The DALI graph: shards in, frames and log-mels of equal size out. The same on CPU and GPU.
+"""The DALI graph: shards in, the frames that planned clips show and log-mels of equal size out. The same on CPU and GPU.
 
-Only the window's frames, and of them only the square's columns, are decoded: a film strip is one picture, a window of
-it a rectangle. What is random is drawn here, by DALI's own generators, so that it is part of DALI's checkpoint.
+The clips are planned before anything is decoded (`train/planned.py`), and only frames that they show, and of them only the
+square's columns, are. What is random follows from DALI's own generators, so that it is part of DALI's checkpoint.
 """
 
 import math
@@ -13,6 +13,8 @@ from nvidia import dali
 from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_FIELDS, META_MEMBER, ShardParams
+from train.planned import N_OUTPUTS, SEED_NUMBERS, BatchPlanner, most_frames, take_frames
+from train.planners import Planner
 from train.subset import Subset
 
 fn: Any = dali.fn
@@ -41,7 +43,8 @@ class Graph:
         params: of the shards.
         batch_size: segments a batch.
         frame_px: side of the square frames that come out.
-        window_frames: frames that come out.
+        window_frames: frames that the clips are planned in.
+        planner: of the clips.
         random: shuffle, and draw window and square at random; else shard order, the first window, the square named below.
         seed: of everything random; ranks share it.
         rank: this process among `world_size`.
@@ -54,6 +57,7 @@ class Graph:
     batch_size: int
     frame_px: int
     window_frames: int
+    planner: Planner
     random: bool
     seed: int
     rank: int
@@ -66,8 +70,9 @@ class Graph:
 def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None) -> Pipeline:
     """Build the pipeline, and put it where `checkpoint` was taken.
 
-    Its outputs: frames (B, window_frames, frame_px, frame_px, 3) uint8, absent for audio shards; log-mels
-    (B, n_mels, columns) float32; the numbers of META_FIELDS (B, 7) int64; first frame of the window (B,) int32.
+    Its outputs: frames (B, K, frame_px, frame_px, 3) uint8 and which of them the clips show (B, V, T) int64, both absent
+    for audio shards; log-mels (B, n_mels, columns) float32; the numbers of META_FIELDS (B, 7) int64; first frame of the
+    window (B,) int32; the fields of `Plan`.
     """
     definition = pipeline_def(
         batch_size=graph.batch_size,
@@ -93,9 +98,15 @@ def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     place = fn.random.uniform(range=[0.0, 1.0], shape=[3]) if graph.random else None
     start = n_frames - n_frames if place is None else _draw(n_frames - taken, place, 0)
     logmel = _window_columns(logmel, start, graph)
+    noise = fn.random.uniform(range=[0.0, 1.0], shape=[SEED_NUMBERS])
+    needed, rows, *plan = fn.python_function(
+        taken, noise, function=BatchPlanner(graph.planner), num_outputs=N_OUTPUTS, batch_processing=True
+    )
     if not frames:
-        return logmel, meta, start
-    return _window_frames(frames[0], sizes, (start, taken), place, graph), logmel, meta, start
+        return logmel, meta, start, *plan
+    strip = fn.python_function(frames[0], start, needed, function=take_frames)
+    n_needed = fn.cast(needed.shape()[0], dtype=types.INT32)
+    return _decode(strip, sizes, n_needed, place, graph), rows, logmel, meta, start, *plan
 
 
 def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
@@ -139,33 +150,34 @@ def _window_columns(data: Node, start: Node, graph: Graph) -> Node:
     )
 
 
-def _window_frames(data: Node, sizes: Node, span: tuple[Node, Node], place: Node | None, graph: Graph) -> Node:
-    """Decode the window, cut the square, resize where needed, black after the segment's end: (F, px, px, 3) uint8."""
-    (start, taken), height, width = span, sizes[_HEIGHT], sizes[_WIDTH]
+def _decode(strip: Node, sizes: Node, n_frames: Node, place: Node | None, graph: Graph) -> Node:
+    """Decode a spliced strip, cut the square, resize where needed, black after the last frame: (K, px, px, 3) uint8."""
+    height, width = sizes[_HEIGHT], sizes[_WIDTH]
     side = dmath.min(height, width)
     if place is None:
         left, top = ((room * _int32(graph.square)) // _int32(2) for room in (width - side, height - side))
     else:
         left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
-    strip = fn.decoders.image_slice(
-        data,
+    pixels = fn.decoders.image_slice(
+        strip,
         device="cpu" if graph.device_id is None else "mixed",
         axes=[0, 1],
-        start=fn.stack(start * height, left),
-        shape=fn.stack(taken * height, side),
+        start=fn.stack(_int32(0), left),
+        shape=fn.stack(n_frames * height, side),
         output_type=types.RGB,
         adjust_orientation=False,
         jpeg_fancy_upsampling=True,  # on a GPU too: the same pixels as on a CPU
     )
-    # (F * H, side, 3) -> (F, H, side, 3)
-    frames = fn.reshape(strip, shape=fn.stack(taken, height, side, _int32(3)), layout="FHWC")
+    # (K * H, side, 3) -> (K, H, side, 3)
+    frames = fn.reshape(pixels, shape=fn.stack(n_frames, height, side, _int32(3)), layout="FHWC")
     frames = _without_borders(frames, height)
+    most = most_frames(graph.planner, graph.window_frames)
     if graph.frame_px == graph.params.short_side_px:
         # The square has its final size already: one copy does for the rows and the padding.
         return fn.slice(
             frames,
             fn.stack(_int32(0), top),
-            fn.stack(_int32(graph.window_frames), side),
+            fn.stack(_int32(most), side),
             axis_names="FH",
             out_of_bounds_policy="pad",
             fill_values=0,
@@ -178,7 +190,7 @@ def _window_frames(data: Node, sizes: Node, span: tuple[Node, Node], place: Node
         interp_type=types.INTERP_LINEAR,
         antialias=True,
     )
-    return fn.pad(resized, axes=[0], shape=[graph.window_frames], fill_value=0)
+    return fn.pad(resized, axes=[0], shape=[most], fill_value=0)
 
 
 def _without_borders(frames: Node, height: Node) -> Node:

@@ -23,7 +23,7 @@ from train.media import refuse_blind
 from train.objective import Segments, compute_objective
 from train.optim import build_optimizer
 from train.peers import naming_lost_peers, together
-from train.views import draw_plan
+from train.planners import TwoViews
 
 logger = logging.getLogger("train")
 
@@ -55,13 +55,12 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
         batch = batch.to(device)
-        plan = draw_plan(batch.n_frames, config.clip, generator)
-        clips = make_clips(batch, plan, config, self.dataset.params, generator)
+        clips = make_clips(batch, config, self.dataset.params, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
             outputs = self.forward(clips)
         segments = Segments(batch.segment_id, batch.label, batch.has_audio)
         objective = compute_objective(
-            outputs, plan, segments, self.bank, config,
+            outputs, batch.plan, segments, self.bank, config,
             use_bank=self.step >= config.bank.warmup_steps, generator=generator,
         )  # fmt: skip
         first_views = outputs.embeddings.views()[0].map(lambda x: gather(x.detach()))
@@ -103,5 +102,5 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         return LoaderConfig(
             shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
             shuffle=True, seed=self.config.seed, num_threads=data.num_threads, split=data.split,
-            rank=self.world.rank, world_size=self.world.size,
+            rank=self.world.rank, world_size=self.world.size, clips=TwoViews(self.config.clip),
         )  # fmt: skip

@@ -21,6 +21,7 @@ from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Finetuned
 from train.loader import SQUARES, LoaderConfig, iterate_once
 from train.peers import naming_lost_peers, together
+from train.planners import EvenClips
 from train.subset import read_info
 from train.views import eval_clips
 
@@ -91,6 +92,7 @@ def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress
         window_frames=max(int(segments["n_frames"].max()), config.clip.span_frames),
         batch_size=max(1, config.data.batch_size // N_CLIPS),  # about as many clips at once as in a training step
         num_threads=config.data.num_threads, rank=world.rank, world_size=world.size,
+        clips=EvenClips(clip, N_CLIPS, (clip.eval_speed,)),
     )  # fmt: skip
     columns = read_info(shards).params.columns_per_frame
     n_test = sum(json.loads(text or "{}").get(split) == "test" for text in segments["splits"])
@@ -98,7 +100,7 @@ def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress
     done = 0
     for square in SQUARES:
         for batch in iterate_once(replace(loader, square=square), world.device):
-            clips = eval_clips(batch, clip, n_clips=N_CLIPS, speed=clip.eval_speed, columns_per_frame=columns)
+            clips = eval_clips(batch, clip, columns)
             with torch.autocast(world.device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
                 logits = finetuned.classifier(clips.video)
             probabilities = logits.double().softmax(1).unflatten(0, (len(batch), N_CLIPS)).mean(1).cpu().numpy()

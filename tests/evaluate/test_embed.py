@@ -18,6 +18,7 @@ from preprocess.manifest import read_dataset, read_segments
 from store.reader import EmbeddingStore
 from train.checkpoint import LAST_NAME, load_encoders
 from train.loader import LoaderConfig, iterate_once
+from train.planners import EvenClips
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("pretrained", "untrained", "raw")
@@ -31,16 +32,12 @@ def run_embed(run_folder, shards, models=MODELS, **options):
     return outcome, outputs, seen
 
 
-@pytest.fixture(scope="session")
-def batch(shards):
+def cut(shards, run, n_clips=3, speeds=(2,), window_frames=24):
     config = LoaderConfig(
-        shards=str(shards), batch_size=18, frame_px=32, window_frames=24, shuffle=False, seed=0, num_threads=1
-    )
-    return next(iterate_once(config))
-
-
-def cut(batch, run, n_clips=3, speeds=(2,)):
-    return cut_clips(batch, run.config.clip, n_clips=n_clips, speeds=speeds, columns_per_frame=2)
+        shards=str(shards), batch_size=18, frame_px=32, window_frames=window_frames, shuffle=False, seed=0, num_threads=1,
+        clips=EvenClips(run.config.clip, n_clips, speeds),
+    )  # fmt: skip
+    return cut_clips(next(iterate_once(config)), run.config.clip, columns_per_frame=2)
 
 
 @pytest.fixture
@@ -88,8 +85,8 @@ def test_clips_are_evenly_spaced_over_the_segment(run_folder, shards):
     assert starts.iloc[0] == pytest.approx([0, 8 / 16, 17 / 16])
 
 
-def test_a_clip_embeds_the_same_whatever_its_batch_mates(run, batch):
-    clips = cut(batch, run)
+def test_a_clip_embeds_the_same_whatever_its_batch_mates(run, shards):
+    clips = cut(shards, run)
     order = torch.randperm(len(clips.audio), generator=torch.Generator().manual_seed(0)).numpy()
     for encoder in run.encoders:
         together = encode_clips(encoder, clips)
@@ -101,13 +98,13 @@ def test_a_clip_embeds_the_same_whatever_its_batch_mates(run, batch):
                     assert np.allclose(alone[name], together[name][rows], rtol=1e-4, atol=1e-5), name
 
 
-def test_encoders_are_forced_into_eval_mode(run_folder, batch):
+def test_encoders_are_forced_into_eval_mode(run_folder, shards):
     loaded = load_encoders(run_folder / "checkpoints" / LAST_NAME)
     loaded.encoders.train()
     before = {k: v.clone() for k, v in loaded.encoders.state_dict().items()}
     encoder = NetworkEncoder(loaded, "pretrained")
     assert not any(module.training for module in loaded.encoders.modules())
-    clips = cut(batch, load_run(run_folder / "checkpoints" / LAST_NAME, ("raw",)))
+    clips = cut(shards, load_run(run_folder / "checkpoints" / LAST_NAME, ("raw",)))
     video, audio = encoder.encode_video(clips.video), encoder.encode_audio(clips.audio)
     for vectors in (*video.values(), *audio.values()):
         assert vectors.is_inference()
@@ -120,18 +117,18 @@ def test_encoders_are_forced_into_eval_mode(run_folder, batch):
         assert torch.equal(before[name], value), name
 
 
-def test_untrained_is_the_same_architecture_with_other_weights(run, batch):
+def test_untrained_is_the_same_architecture_with_other_weights(run, shards):
     pretrained, untrained, _ = run.encoders
     assert pretrained.describe() == untrained.describe()
     assert pretrained.sha256 != untrained.sha256
-    clips = cut(batch, run)
+    clips = cut(shards, run)
     one, other = (encode_clips(encoder, clips)["video/features"] for encoder in (pretrained, untrained))
     assert one.shape == other.shape
     assert not np.allclose(one, other)
 
 
-def test_raw_is_pooled_pixels_and_the_mean_log_mel(run, batch):
-    clips = cut(batch, run)
+def test_raw_is_pooled_pixels_and_the_mean_log_mel(run, shards):
+    clips = cut(shards, run)
     vectors = encode_clips(RawEncoder(), clips)
     assert vectors["video/features"].shape == (len(clips.audio), 8 * 8 * 8 * 3)
     # 4 frames of 32 px: each is seen twice along time, cells are means of 4x4 px
@@ -142,14 +139,13 @@ def test_raw_is_pooled_pixels_and_the_mean_log_mel(run, batch):
     assert np.allclose(vectors["audio/features"][row], clips.audio[row, 0].mean(dim=1).numpy(), atol=1e-5)
 
 
-def test_several_speeds_are_ordered_by_segment_and_short_segments_give_each_clip_once(run, batch):
-    both = cut(batch, run, n_clips=2, speeds=(1, 2))
+def test_several_speeds_are_ordered_by_segment_and_short_segments_give_each_clip_once(run, shards):
+    both = cut(shards, run, n_clips=2, speeds=(1, 2))
     assert both.spans.segment_id.tolist() == sorted(both.spans.segment_id.tolist())
     first = both.spans.segment_id == both.spans.segment_id[0]
     spans = list(zip(both.spans.start_frame[first].tolist(), both.spans.end_frame[first].tolist(), strict=True))
     assert spans == [(0, 4), (20, 24), (0, 7), (17, 24)]
-    short = dataclasses.replace(batch, n_frames=torch.full_like(batch.n_frames, 5))
-    spans = cut(short, run, n_clips=4, speeds=(1, 2, 4)).spans
+    spans = cut(shards, run, n_clips=4, speeds=(1, 2, 4), window_frames=5).spans
     assert len(spans.segment_id) == 18 * 2  # starts 0 and 1 at speed 1; the other speeds do not fit
     assert np.unique(np.stack([spans.segment_id, spans.start_frame]), axis=1).shape[1] == 36
 

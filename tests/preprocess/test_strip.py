@@ -77,3 +77,8 @@ def test_damaged_and_foreign_strips():
     bomb[size_at : size_at + 4] = b"\xfe\x00\xfe\x00"
     with pytest.raises(StripError, match="over the limit"):
         decode_strip(bytes(bomb), 4)
+
+
+def test_a_frame_too_large_for_the_distance_of_two_restart_markers_is_refused():
+    with pytest.raises(StripError, match="65535 blocks"):
+        encode_strip(np.zeros((1, 1024, 16_384, 3), np.uint8), 90)

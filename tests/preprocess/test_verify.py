@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import simplejpeg
 
 from preprocess.catalogue import open_catalogue
 from preprocess.errors import ShardError
@@ -21,6 +22,9 @@ from preprocess.schema import ShardParams
 from preprocess.shards import ShardWriter, read_samples
 from preprocess.strip import encode_strip
 from preprocess.verify import verify
+
+PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, colorsubsampling="420")
+"""Seven frames without restart markers between them."""
 
 PARAMS = ShardParams(short_side_px=32, segment_seconds=0.8, sources_per_shard=2, n_mels=32)
 
@@ -86,6 +90,7 @@ def test_processes_find_the_same(shards):
         ("frames.jpg", b"\xff\xd8 no jpeg", "not a JPEG"),
         ("frames.jpg", encode_strip(np.zeros((5, 32, 48, 3), np.uint8), 90), "does not hold 7 frames|frames of shape"),
         ("frames.jpg", encode_strip(np.zeros((7, 48, 64, 3), np.uint8), 90), "frames of shape"),
+        ("frames.jpg", PLAIN, "restart marker at every border"),
         ("logmel.npy", np.zeros((32, 28), np.float32), "float32"),
         ("logmel.npy", np.zeros((32, 27), np.float16), r"\(32, 27\), should be float16 \(32, 28\)"),
         ("logmel.npy", np.full((32, 28), np.nan, np.float16), "not finite"),

@@ -21,9 +21,9 @@ from train.config import Config
 from train.distributed import average, gather, join_world, leave_world
 from train.heads import Model
 from train.objective import Segments, compute_objective
+from train.plan import IGNORE, Plan
 from train.settings import load_config
 from train.spaces import Embeddings, used_spaces
-from train.views import IGNORE, Plan
 
 N, P = 8, 8
 SETTINGS = (

@@ -12,7 +12,7 @@ from tests.train.noise import PARAMS
 from train.clips import plain_clips
 from train.labels import temporal_labels
 from train.loader import LoaderConfig, SegmentLoader
-from train.views import draw_plan
+from train.planners import TwoViews
 
 
 def four_sigma(chance, n):
@@ -84,17 +84,18 @@ def look_at(shards, config, n_batches):
     """Findings in clips that the trainer's plans cut."""
     data = config.data
     loader = SegmentLoader(
-        LoaderConfig(str(shards), data.batch_size, data.frame_px, data.window_frames, shuffle=True, seed=1, num_threads=1)
+        LoaderConfig(
+            str(shards), data.batch_size, data.frame_px, data.window_frames, shuffle=True, seed=1, num_threads=1,
+            clips=TwoViews(config.clip),
+        )
     )  # fmt: skip
-    generator = torch.Generator().manual_seed(2)
     numbers, labels = defaultdict(list), defaultdict(list)
     for _ in range(n_batches):
         batch = next(loader)
-        plan = draw_plan(batch.n_frames, config.clip, generator)
-        clips = plain_clips(batch, plan, config.clip, PARAMS.columns_per_frame)
+        clips = plain_clips(batch, config.clip, PARAMS.columns_per_frame)
         for kind, of_clips in STATISTICS.items():
             numbers[kind].append(np.stack(np.split(of_clips(clips), 2)))
-        for head, truth in temporal_labels(plan, batch.has_audio).items():
+        for head, truth in temporal_labels(batch.plan, batch.has_audio).items():
             labels[head].append(truth.numpy())
     return Findings(*({name: np.stack(each) for name, each in parts.items()} for parts in (numbers, labels)))
 

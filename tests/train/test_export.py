@@ -28,6 +28,7 @@ from train.export import CONFIG_NAME, WEIGHTS_NAME, export_run, load_exported
 from train.export_folder import whole_folder
 from train.loader import LoaderConfig, iterate_once
 from train.onnx_export import Input, Tower, onnx_model, require_same
+from train.planners import EvenClips
 from train.trainer import Trainer
 from train.views import eval_clips, normalise_frames, normalise_logmel
 
@@ -335,10 +336,10 @@ def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(run,
     exec(compile(code, "docs/export.md", "exec"), names)  # noqa: S102 - our own text
     loaded = names["loaded"]
     settings = LoaderConfig(
-        shards=str(small_shards), batch_size=1, frame_px=32, window_frames=8, shuffle=False, seed=0, num_threads=1
-    )
-    batch = next(iterate_once(settings))
-    want = eval_clips(batch, loaded.config.clip, n_clips=4, speed=loaded.config.clip.eval_speed, columns_per_frame=2)
+        shards=str(small_shards), batch_size=1, frame_px=32, window_frames=8, shuffle=False, seed=0, num_threads=1,
+        clips=EvenClips(loaded.config.clip, 4, (loaded.config.clip.eval_speed,)),
+    )  # fmt: skip
+    want = eval_clips(next(iterate_once(settings)), loaded.config.clip, columns_per_frame=2)
     assert torch.equal(names["clips"].audio, want.audio)
     assert (names["clips"].video - want.video).abs().mean() < 0.1, "equal but for smoothed colour"
     features, projection, _ = outputs(loaded.encoders, "video", names["clips"].video)

@@ -12,13 +12,14 @@ import torch
 
 from preprocess.manifest import read_segments
 from tests.train.conftest import SMALL as SMALL_SHARDS
-from tests.train.conftest import write_shards
+from tests.train.conftest import make_decoded, write_shards
 from train.checkpoint import LAST_NAME, read_state
 from train.distributed import join_world
 from train.errors import ConfigError, LabelError, RunError
+from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.model import FinetuneCheckpoint, load_finetuned
-from train.finetune.trainer import Finetuner, training_clips
+from train.finetune.trainer import Finetuner
 from train.loader import LoaderConfig, SegmentLoader
 from train.overrides import check
 from train.views import plain_video
@@ -96,8 +97,14 @@ def test_another_encoder_or_other_settings_are_refused(small_shards, tmp_path):
         finetuner(small_shards, tmp_path, steps=4, encoder_sha256="abc").train()
 
 
-def test_it_learns_and_keeps_statistics_and_weights_when_asked(small_shards, tmp_path):
-    assert finetuner(small_shards, tmp_path, steps=30, head={"dropout": 0.0, "label_smoothing": 0.0}).train()
+def dark_or_bright(index, n_frames, params):
+    decoded = make_decoded(index, n_frames, params)
+    return replace(decoded, frames=decoded.frames // 4 + 170 * (index % 2))
+
+
+def test_it_learns_and_keeps_statistics_and_weights_when_asked(tmp_path):
+    shards = write_shards(tmp_path / "shards", 24, decoded_from=dark_or_bright, label=lambda index: index % 2)
+    assert finetuner(shards, tmp_path, steps=30, head={"dropout": 0.0, "label_smoothing": 0.0}).train()
     found = losses(tmp_path)
     assert sum(found[step] for step in (28, 29, 30)) < 0.9 * sum(found[step] for step in (1, 2, 3))
     loaded = load_finetuned(tmp_path / "checkpoints" / LAST_NAME)
@@ -114,13 +121,12 @@ def test_clips_of_short_segments_slow_down_and_the_last_frame_may_be_reached(sma
         augment={"scale_min": 1.0, "aspect_max": 1.0, "flip_probability": 0.0, "grey_probability": 0.0, "brightness": 0.0,
                  "contrast": 0.0, "saturation": 0.0, "hue_turns": 0.0},
     )  # fmt: skip
-    loader = SegmentLoader(
-        LoaderConfig(str(small_shards), 12, frame_px=32, window_frames=8, shuffle=True, seed=1, num_threads=1)
-    )
+    whole = LoaderConfig(str(small_shards), 12, frame_px=32, window_frames=8, shuffle=True, seed=1, num_threads=1)
+    loaders = SegmentLoader(whole), SegmentLoader(replace(whole, clips=OneClip(config.clip)))
     seen = set()
     for seed in range(4):
-        batch = next(loader)
-        clips = training_clips(batch, config, torch.Generator().manual_seed(seed))
+        batch, planned = map(next, loaders)
+        clips = training_clips(planned, config, torch.Generator().manual_seed(seed))
         for row, n in enumerate(batch.n_frames.tolist()):
             stride = 2 if n >= 7 else 1
             room = n - 1 - 3 * stride

@@ -21,9 +21,10 @@ from train.errors import ConfigError
 from train.heads import Model
 from train.heldout import _SEED, Heldout
 from train.loader import LoaderConfig, SegmentLoader
+from train.planners import TwoViews
 from train.settings import load_config
 from train.trainer import Trainer
-from train.views import draw_plan, normalise_logmel
+from train.views import normalise_logmel
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (*SMALL, "data.split=1:train", "data.window_frames=16", "heldout.split=1:test", "heldout.n_batches=3")
@@ -71,10 +72,10 @@ def slow_clip(batch, row, start, stride, reverse, length=4, crop_px=24):
 def slow_counts(settings, shards, model):
     """(right, asked) of each head, one clip or pair at a time."""
     data = settings.data
-    loader = SegmentLoader(
-        LoaderConfig(str(shards), 6, data.frame_px, data.window_frames, shuffle=True, seed=_SEED, num_threads=1, split="1:test")
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(_SEED)
+    whole = LoaderConfig(
+        str(shards), 6, data.frame_px, data.window_frames, shuffle=True, seed=_SEED, num_threads=1, split="1:test"
+    )
+    loaders = SegmentLoader(whole), SegmentLoader(dataclasses.replace(whole, clips=TwoViews(settings.clip)))
     counts = {name: [0, 0] for name in model.heads}
 
     def ask(name, features, label):
@@ -83,8 +84,7 @@ def slow_counts(settings, shards, model):
         counts[name][1] += 1
 
     for _ in range(settings.heldout.n_batches):
-        batch = next(loader)
-        plan = draw_plan(batch.n_frames, settings.clip, generator)
+        batch, plan = next(loaders[0]), next(loaders[1]).plan
         for row in range(len(batch)):
             cuts = [(int(plan.start[row, v]), int(plan.stride[row, v]), bool(plan.reverse[row, v])) for v in (0, 1)]
             clips = [slow_clip(batch, row, *cut) for cut in cuts]

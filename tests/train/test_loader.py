@@ -201,8 +201,11 @@ def test_audio_sets_have_no_frames(tmp_path):
 def test_memory_does_not_grow_over_many_batches(small_shards):
     code = (
         "import resource, sys\n"
+        "from train.config import ClipConfig\n"
         "from train.loader import LoaderConfig, SegmentLoader\n"
-        "loader = SegmentLoader(LoaderConfig(sys.argv[1], 6, 32, 8, True, 0, 1))\n"
+        "from train.planners import TwoViews\n"
+        "clips = TwoViews(ClipConfig(n_frames=3, speeds=(1, 2)))\n"
+        "loader = SegmentLoader(LoaderConfig(sys.argv[1], 6, 32, 8, True, 0, 1, clips=clips))\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "for i in range(4000):\n"
         "    next(loader)\n"

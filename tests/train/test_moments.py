@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
+from train.batch import SegmentBatch
 from train.checkpoint import LAST_NAME, load_encoders
 from train.clips import gather_views
 from train.config import ClipConfig
 from train.distributed import join_world
 from train.errors import ConfigError
 from train.labels import temporal_labels
-from train.loader import SegmentBatch
+from train.plan import IGNORE, draw_plan
+from train.planners import EvenClips
 from train.settings import load_config
 from train.trainer import Trainer
-from train.views import IGNORE, draw_plan, eval_clips
+from train.views import eval_clips
 
 CLIP = ClipConfig(
     n_frames=4, crop_px=8, speeds=(1,), base_stride=4, views="same_moment", jitter_frames=2.0, eval_speed=1
@@ -32,13 +34,15 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def clock(n_frames, columns_per_frame=5):
-    """Segments whose pixels and log-mels say which frame and column they are."""
+def clock(n_frames, plan, columns_per_frame=5):
+    """Segments whose pixels and log-mels say which frame and column they are, clips of 4 frames planned in them."""
     n, longest = len(n_frames), max(n_frames)
     frames = torch.arange(longest, dtype=torch.uint8)[None, :, None, None, None].expand(n, -1, 8, 8, 3)
     columns = torch.arange(longest * columns_per_frame).float()[None, None].expand(n, 2, -1)
     number = torch.zeros(n, dtype=torch.long)
-    return SegmentBatch(frames, columns, torch.tensor(n_frames), number, number == 0, number, number)
+    lengths = torch.tensor(n_frames)
+    shown = plan.frames(lengths, 4)
+    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, number, number)
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,9 +64,9 @@ def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_
 
 
 def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
-    batch = clock([80, 40, 9])
-    plan = draw_plan(batch.n_frames, CLIP, generator(1))
-    frames, columns = gather_views(batch, plan, CLIP, 5)
+    plan = draw_plan(torch.tensor([80, 40, 9]), CLIP, generator(1))
+    batch = clock([80, 40, 9], plan)
+    frames, columns = gather_views(batch, CLIP, 5)
     assert columns.shape == (6, 2, 61)
     for view in (0, 1):
         for i, n in enumerate(batch.n_frames.tolist()):
@@ -75,7 +79,8 @@ def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
 
 
 def test_plain_clips_keep_the_stride_and_hear_all_of_it():
-    clips = eval_clips(clock([80]), CLIP, n_clips=1, speed=1, columns_per_frame=5)
+    plan = EvenClips(CLIP, 1, (1,))(torch.tensor([80]), generator())
+    clips = eval_clips(clock([80], plan), CLIP, columns_per_frame=5)
     start = int(clips.start_frame)
     assert int(clips.span_frames) == 13
     shown = ((clips.video[0, 0, :, 0, 0] + 2) * 63.75).round().long()

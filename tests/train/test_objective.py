@@ -11,9 +11,9 @@ from train.clips import TrainClips
 from train.config import LossConfig
 from train.heads import Model, Outputs
 from train.objective import Segments, compute_objective
+from train.plan import AFTER, BEFORE, IGNORE, OVERLAP, Plan
 from train.settings import load_config
 from train.spaces import SPACES, Embeddings, used_spaces
-from train.views import AFTER, BEFORE, IGNORE, OVERLAP, Plan
 
 CONFIG = load_config(
     "sample",

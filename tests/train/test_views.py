@@ -8,19 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from train.batch import SegmentBatch
 from train.config import ClipConfig
-from train.loader import SegmentBatch
-from train.views import (
-    AFTER,
-    BEFORE,
-    IGNORE,
-    OVERLAP,
-    draw_plan,
-    eval_clips,
-    gather_columns,
-    gather_frames,
-    normalise_logmel,
-)
+from train.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
+from train.planners import EvenClips
+from train.views import eval_clips, gather_columns, gather_frames, normalise_logmel
 
 CLIP = ClipConfig(n_frames=8, crop_px=8, speeds=(1, 2, 4, 8), eval_speed=4)
 
@@ -72,7 +64,7 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
     plan = plan_for(n_frames, 3)
     for view in (0, 1):
         args = plan.start[:, view], plan.stride[:, view], plan.reverse[:, view], 8
-        cut = gather_frames(frames, n_frames, *args)
+        cut = gather_frames(frames, plan.frames(n_frames, 8)[:, view], torch.arange(6))
         sound = gather_columns(logmel, n_frames, *args, columns_per_frame)
         for i in range(6):
             start, stride = int(plan.start[i, view]), int(plan.stride[i, view])
@@ -91,23 +83,23 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
 
 def test_clips_of_named_segments_are_those_cut_one_segment_at_a_time():
     frames = torch.randint(0, 256, (3, 20, 2, 2, 3), dtype=torch.uint8)
-    segment = torch.tensor([2, 0, 2, 1, 1])
-    start, stride = torch.tensor([0, 3, 5, 12, 1]), torch.tensor([1, 2, 2, 1, 4])
-    reverse, n_frames = torch.tensor([False, True, False, True, False]), torch.tensor([20, 20, 20, 14, 14])
-    together = gather_frames(frames, n_frames, start, stride, reverse, 4, segment)
+    segment, rows = torch.tensor([2, 0, 2, 1, 1]), torch.randint(0, 20, (5, 4))
+    together = gather_frames(frames, rows, segment)
     for i, row in enumerate(segment.tolist()):
-        one = (n_frames[i : i + 1], start[i : i + 1], stride[i : i + 1], reverse[i : i + 1], 4)
-        assert torch.equal(together[i], gather_frames(frames[row : row + 1], *one)[0])
+        assert torch.equal(together[i], frames[row, rows[i]])
 
 
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
     frames = torch.arange(64, dtype=torch.uint8)[None, :, None, None, None].expand(2, 64, 10, 10, 3)
     logmel = torch.zeros(2, 4, 128)
+    n_frames = torch.tensor([64, 16])
+    plan = EvenClips(CLIP, 3, (4,))(n_frames, torch.Generator())
     batch = SegmentBatch(
-        frames=frames, logmel=logmel, n_frames=torch.tensor([64, 16]), window_start_frame=torch.zeros(2, dtype=torch.long),
-        has_audio=torch.ones(2, dtype=torch.bool), label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
+        frames=frames, clip_frames=plan.frames(n_frames, 8), plan=plan, logmel=logmel, n_frames=n_frames,
+        window_start_frame=torch.zeros(2, dtype=torch.long), has_audio=torch.ones(2, dtype=torch.bool),
+        label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
     )  # fmt: skip
-    clips = eval_clips(batch, CLIP, n_clips=3, speed=4, columns_per_frame=2)
+    clips = eval_clips(batch, CLIP, columns_per_frame=2)
     assert clips.video.shape == (6, 3, 8, 8, 8)
     assert clips.audio.shape == (6, 1, 4, 15)
     assert clips.start_frame.tolist() == [0, 17, 35, 0, 0, 1]

@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.augment_video import augment_video
 from train.batch import SegmentBatch
 from train.distributed import World
-from train.errors import LabelError
+from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Classifier, FinetuneCheckpoint
@@ -20,7 +19,6 @@ from train.losses import Objective
 from train.optim import LR_FRACTION, adamw, parameter_groups
 from train.peers import naming_lost_peers, together
 from train.subset import read_info
-from train.views import gather_frames
 
 
 class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
@@ -93,21 +91,5 @@ class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
             shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px,
             window_frames=self.config.clip.span_frames, shuffle=True, seed=self.config.seed,
             num_threads=data.num_threads, split=data.split, rank=self.world.rank, world_size=self.world.size,
+            clips=OneClip(self.config.clip),
         )  # fmt: skip
-
-
-def training_clips(batch: SegmentBatch, config: FinetuneConfig, generator: torch.Generator) -> Tensor:
-    """One augmented clip a segment, at a random place, played forwards: (B, 3, T, crop_px, crop_px) float32 in [-2, 2].
-
-    A segment too short for the speed is cut at the highest speed that fits it.
-    """
-    clip, n_frames = config.clip, batch.n_frames
-    if batch.frames is None:
-        raise LabelError(f"{config.data.shards} holds sound without pictures: name shards of a video data set")
-    stride = ((n_frames - 1) // (clip.n_frames - 1)).clamp(1, clip.speed)
-    room = (n_frames - 1 - (clip.n_frames - 1) * stride).clamp(min=0)
-    start = (torch.rand(len(batch), generator=generator, device=n_frames.device) * (room + 1)).long()
-    frames = gather_frames(
-        batch.frames, n_frames, start, stride, torch.zeros_like(start, dtype=torch.bool), clip.n_frames
-    )
-    return augment_video(frames, config.augment, clip.crop_px, generator)
