@@ -13,6 +13,7 @@ from rich.console import Console
 
 from preprocess.catalogue import DATASETS
 from preprocess.errors import PreprocessError
+from preprocess.executor_options import add_executor_options
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
@@ -39,6 +40,8 @@ examples:
   python -m preprocess shards --dataset ucf101 --data /videos/UCF-101 --out shards/ucf101 --workers 16
   python -m preprocess shards --dataset folder --data /archive --out shards/archive --set short_side_px=64 --set fps=10
   python -m preprocess shards --dataset vggsound --data /vgg --csv vggsound.csv --out shards/vgg --max-failed 5000
+  python -m preprocess shards --dataset folder --data /shared/archive --out /shared/shards --executor ray
+      on all machines of a Ray cluster, which must see both folders under the same names (docs/scale.md)
 
 Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
 again unless --retry-failed says so; why they failed stands in OUT/manifest.parquet.
@@ -139,6 +142,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="table of labels and splits (the other data sets)")
     _add_classes(parser)
     _add_workers(parser)
+    add_executor_options(parser)
     parser.add_argument(
         "--max-failed", type=_count, default=0, metavar="N", help="this many failed sources are no error (default: 0)"
     )
@@ -151,7 +155,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
-        "--workers", type=_positive, default=n_processors, metavar="N", help="processes (default: one a processor)"
+        "--workers", type=_positive, default=n_processors, metavar="N", help="processes of this machine (default: one a processor)"
     )
 
 

@@ -32,6 +32,7 @@ def _console() -> Console:
 def shards(arguments: argparse.Namespace) -> int:
     """Build shards and show the summary."""
     from preprocess.catalogue import open_catalogue
+    from preprocess.executor_options import chosen_executor
     from preprocess.pipeline import build
     from preprocess.progress import BarProgress, LogProgress
     from preprocess.selection import changed_params, only_classes
@@ -49,6 +50,7 @@ def shards(arguments: argparse.Namespace) -> int:
         arguments.out,
         params,
         workers=arguments.workers,
+        executor=chosen_executor(arguments),
         retry_failed=arguments.retry_failed,
         max_failed=arguments.max_failed,
         limits=Limits(max_duration_seconds=3600 * arguments.max_hours),

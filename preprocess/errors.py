@@ -44,6 +44,14 @@ class FfmpegMissingError(PreprocessError):
     """No ffmpeg executable that runs: set AVTEMPO_FFMPEG or install the bundled one (`imageio-ffmpeg`)."""
 
 
+class ClusterError(PreprocessError):
+    """There is no cluster to run on, or it is gone; what is finished is kept, the same command goes on."""
+
+
+class EnvironmentDiffersError(PreprocessError):
+    """A machine of the cluster has other releases of what decides the bytes of a shard than the one that started."""
+
+
 class StripError(PreprocessError):
     """Frames cannot be put into, or read back from, a film strip."""
 

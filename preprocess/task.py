@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.errors import MediaError, StripError
+from preprocess.executable import ffmpeg_version
 from preprocess.manifest import Part, Row, part_path, write_part
 from preprocess.media import decode
 from preprocess.recipe import Recipe
@@ -59,8 +60,10 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
         DiskFullError: there is no space left for the shard or for decoded frames.
         ShardError: the shard cannot be written.
         FfmpegMissingError: ffmpeg cannot be started.
+        EnvironmentDiffersError: this machine would make other bytes than the one that started the run.
 
     """
+    task.recipe.check_environment(ffmpeg_version())
     progress = ShardProgress(task.shard)
     if task.retried and not _any_readable(task, report):
         return dataclasses.replace(progress, n_done=len(task.sources), n_failed=len(task.retried), is_finished=True)
