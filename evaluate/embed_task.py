@@ -183,7 +183,7 @@ def embed_shards(task: EmbedTask, report: Callable[[TaskProgress], None]) -> Tas
                 _write(targets, shard, segments, info.params)
         progress = TaskProgress(progress.first_shard, progress.n_segments + len(batch))
         report(progress)
-    if short := sorted(shard for shard, n_left in left.items() if n_left):
+    if short := sorted(str(shard) for shard, n_left in left.items() if n_left):
         raise EmbedError(f"{task.shards}: {', '.join(short)} gave fewer segments than the manifest lists; verify them")
     return progress
 

@@ -155,7 +155,11 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
-        "--workers", type=_positive, default=n_processors, metavar="N", help="processes of this machine (default: one a processor)"
+        "--workers",
+        type=_positive,
+        default=n_processors,
+        metavar="N",
+        help="processes of this machine (default: one a processor)",
     )
 
 

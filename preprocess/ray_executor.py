@@ -64,8 +64,7 @@ class RayExecutor:
         """
         import ray
 
-        options = {"num_cpus": 1, "num_gpus": self.gpus_a_task, "max_retries": 0, "max_calls": TASKS_A_PROCESS}
-        start = ray.remote(**options)(_serve).remote
+        served = ray.remote(num_cpus=1, num_gpus=self.gpus_a_task, max_retries=0, max_calls=TASKS_A_PROCESS)(_serve)
         reports, numbers, here = _Reports(), itertools.count(), Path.cwd()
         tasks, again = iter(tasks), deque[_Running]()
         running: dict[Any, _Running] = {}
@@ -73,7 +72,7 @@ class RayExecutor:
             while True:
                 while len(running) < self._places() + WAITING_TASKS and (one := _next(again, tasks)) is not None:
                     one.number = next(numbers)
-                    running[start(work, one.task, one.number, reports.queue, here)] = one
+                    running[served.remote(work, one.task, one.number, reports.queue, here)] = one
                 if not running:
                     return
                 done, _ = ray.wait(list(running), timeout=POLL_SECONDS)

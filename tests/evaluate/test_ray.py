@@ -4,11 +4,15 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evaluate.embed import SHARDS_A_TASK, EmbedOptions, embed
 from evaluate.encode import load_run
+from evaluate.fingerprint.archive import Archive
+from evaluate.fingerprint.tool import index_folder
 from evaluate.stores import store_paths
 from preprocess.catalogue import open_catalogue
 from preprocess.manifest import read_segments
@@ -64,11 +68,11 @@ def at_work(folder, node):
     for path in folder.glob(".shard-*.tar.*.tmp"):
         pid = path.name.split(".")[-2]
         try:
-            with open(f"/proc/{pid}/stat") as file:
-                if int(file.read().rsplit(")", 1)[1].split()[1]) == raylet:
-                    yield path
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
         except FileNotFoundError:
             continue
+        if parent == raylet:
+            yield path
 
 
 def test_a_node_killed_in_mid_run_costs_what_it_was_at_and_nothing_else(
@@ -148,3 +152,17 @@ def test_embedding_on_the_cluster_makes_the_stores_of_one_process(on_ray, ucf_fo
             assert alone.provenance == spread.provenance
             for name in alone.vector_names:
                 assert abs(alone.vectors(name) - spread.vectors(name)).max() < 1e-3, name
+
+
+def test_an_index_made_on_the_cluster_answers_like_one_made_here(on_ray, ucf_folder, run_folder, tmp_path):
+    indexes = []
+    for name, executor in (("alone", None), ("cluster", on_ray)):
+        grown = index_folder(ucf_folder, tmp_path / name, encoder=run_folder, executor=executor)
+        assert (grown.n_sources, len(grown.unreadable)) == (18, 0)
+        indexes.append(Archive.open(tmp_path / name))
+    alone, spread = ({each.source: each for each in index.descriptors()} for index in indexes)
+    assert list(alone) == list(spread)
+    for name, each in alone.items():
+        assert np.allclose(each.picture, spread[name].picture, atol=1e-2)
+        assert (each.start_seconds == spread[name].start_seconds).all()
+    assert [len(part.sources) for part in indexes[1].parts()] == [16, 2]
