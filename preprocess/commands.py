@@ -112,6 +112,36 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def push(arguments: argparse.Namespace) -> int:
+    """Copy a shard set to a URL."""
+    from preprocess.remote import push_set
+
+    with _copy_progress() as show:
+        push_set(arguments.folder, arguments.url, show)
+    _console().print(escape(f"{arguments.url}: the shard set of {arguments.folder}"))
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Copy a shard set from a URL."""
+    from preprocess.remote import fetch_set
+
+    with _copy_progress() as show:
+        info = fetch_set(arguments.url, arguments.folder, show)
+    _console().print(escape(f"{arguments.folder}: {len(info.shards)} shards, {info.n_segments} segments"))
+    return 0
+
+
+@contextlib.contextmanager
+def _copy_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show how many files are copied, and the time left."""
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("files", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     """Show a line for everything that must be there."""
     from preprocess.doctor import check

@@ -101,7 +101,9 @@ def _is_group_gone(group: int, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("command", [[], ["shards"], ["verify"], ["doctor"], ["sample"], ["collage"]])
+@pytest.mark.parametrize(
+    "command", [[], ["shards"], ["verify"], ["push"], ["fetch"], ["doctor"], ["sample"], ["collage"]]
+)
 def test_help_reads_well_and_has_examples(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])
