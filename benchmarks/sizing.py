@@ -21,8 +21,8 @@ UNKNOWN = "not measured"
 _SECTION = re.compile(r"(<!-- sizing: (?P<name>\S+) -->\n).*?(<!-- end sizing -->)", re.DOTALL)
 
 SEGMENT_SECONDS, CLIPS_A_SEGMENT, HOP_SECONDS = 10.0, 4, 0.5
-ID_BYTES = 8
-"""Of a row in FAISS' inverted lists, beside its code."""
+SEARCH_BYTES = CODE_BYTES + 8 + 8 + 8 + 4
+"""Of a row in memory: code, number and place in FAISS' lists, number of the source, middle of the clip."""
 PASSES, CLIP_GFLOP, RATE_TFLOPS = 50, 81.0, 30.0
 """Assumed: passes over the data, r2plus1d_18 forward on 16 frames of 112 px, and a GPU's sustained rate."""
 MEMORY_BYTES = 64 * 2**30
@@ -144,7 +144,7 @@ _INDEX: dict[str, Column] = {
     "descriptors a modality": lambda c, m: f"{_rows(c):,.0f}",
     "parts on disk": lambda c, m: _bytes(_rows(c) * m.sizes[sizes.DESCRIPTOR_BYTES]),
     "memory to build": lambda c, m: _bytes(_rows(c) * 4 * m.sizes[sizes.DIMS]),
-    "memory to search, IVF-PQ": lambda c, m: _bytes(_rows(c) * 2 * (CODE_BYTES + ID_BYTES)),
+    "memory to search, IVF-PQ": lambda c, m: _bytes(_rows(c) * 2 * SEARCH_BYTES),
 }
 
 
@@ -163,7 +163,7 @@ def _limits(measured: Measured) -> str:
     memory = f"{MEMORY_BYTES // 2**30} GiB"
     at = [
         ("building the index: all vectors as float32", memory, MEMORY_BYTES / (rows * 4 * found[sizes.DIMS])),
-        ("searching: IVF-PQ codes of both modalities", memory, MEMORY_BYTES / (rows * 2 * (CODE_BYTES + ID_BYTES))),
+        ("searching: IVF-PQ of both modalities", memory, MEMORY_BYTES / (rows * 2 * SEARCH_BYTES)),
         ("embedding and training read the manifest", memory, MEMORY_BYTES / (segments * found[sizes.FRAME_BYTES])),
         (
             "one HDF5 master, written again when it is joined", _bytes(STORE_BYTES),
