@@ -6,6 +6,7 @@ So a source is fetched to a temporary file for as long as it is decoded, and a s
 
 import contextlib
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from preprocess.records import Limits, RemoteFile, Source
 from preprocess.shards import shard_name
 
 PIECE_BYTES = 1 << 22
+_SHARD = re.compile(r"shard-\d{6,}\.tar")
+"""What a set behind a URL may name: it must not choose where files are written here."""
 
 Show = Callable[[int, int], None]
 """Told how many files are done, of how many."""
@@ -110,6 +113,8 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
         with _named_errors(url):
             (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
         info = read_dataset(Path(passing))
+        if odd := [shard.name for shard in info.shards if not _SHARD.fullmatch(shard.name)]:
+            raise RemoteError(url, f"names {odd[0]!r}, which is no shard: nothing was fetched")
         names = _names(info, None)
     checksums = {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
     for done, name in enumerate(names, 1):

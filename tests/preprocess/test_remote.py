@@ -92,6 +92,17 @@ def test_damage_on_the_way_is_found_and_nothing_is_left(bucket, reference, tmp_p
     assert not (tmp_path / "cache" / "shard-000001.tar").exists()
 
 
+def test_a_set_cannot_name_files_outside_of_its_folder(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+    named = bucket.cat_file("/bucket/set/dataset.json").replace(b"shard-000001.tar", b"../../elsewhere.tar")
+    bucket.pipe_file("/bucket/set/dataset.json", named)
+    bucket.copy("/bucket/set/shard-000001.tar", "/elsewhere.tar")
+    with pytest.raises(RemoteError, match=r"names '../../elsewhere.tar', which is no shard"):
+        fetch_set(f"{URL}/set", tmp_path / "deep" / "cache")
+    bucket.rm("/elsewhere.tar")
+    assert not list(tmp_path.rglob("*.tar"))
+
+
 def test_another_set_is_not_overwritten(bucket, reference, tmp_path):
     push_set(reference, f"{URL}/set")
     other = shutil.copytree(reference, tmp_path / "other")
