@@ -16,6 +16,8 @@ PRESET ?= $(if $(filter sample,$(NAME)),sample,ucf-small)
 SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
 SPLITS ?=
 CLASSES ?=
+# Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/scale.md)
+EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
@@ -171,7 +173,7 @@ data/collage/collage.json: | $(READY)
 
 $(SHARDS)/dataset.json: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY)
 	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data $(DATA) --out $(SHARDS) --preset $(SHARD_PRESET) \
-	    $(if $(SPLITS),--splits $(SPLITS)) $(if $(CLASSES),--classes $(CLASSES))
+	    $(if $(SPLITS),--splits $(SPLITS)) $(if $(CLASSES),--classes $(CLASSES)) $(EXECUTOR)
 
 $(RUN)/training.json: $(SHARDS)/dataset.json
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN) --shards $(SHARDS) $(SET)

@@ -1,64 +1,29 @@
-"""Shards and encoders to embedding stores: one pass over the shards feeds every model that still needs it.
+"""Shards and encoders to embedding stores: what is missing is embedded shard by shard, then joined.
 
-A model's vectors are written a shard at a time, as parts beside its store (`parts/NAME/shard-000000.h5`), and joined
-when all are there. A run that was stopped goes on with the shards that are missing. A store or part of another
-checkpoint, shard set or choice of clips counts as missing and is replaced.
+A run that was stopped goes on with the shards that are missing. A store or part of another checkpoint, shard set or
+choice of clips counts as missing and is replaced. What a few shards need is a task, which an executor may place on
+another machine (evaluate/embed_task.py).
 """
 
-import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from evaluate.clips import ClipSpans, cut_clips, make_rows
-from evaluate.encode import ClipEncoder, ModelName, RunEncoders, check_params, clip_settings, encode_clips
+from evaluate.embed_task import EmbedOptions, EmbedTask, Target, TaskProgress, embed_shards, make_provenance
+from evaluate.encode import ModelName, RunEncoders, check_params
 from evaluate.errors import EmbedError
+from preprocess.executors import Executor, SerialExecutor
 from preprocess.manifest import read_dataset, read_segments
-from preprocess.schema import ShardParams
-from store.format import Provenance
-from store.writer import join_parts, part_is_complete, write_part
-from train.loader import LoaderConfig, iterate_once
-from train.planners import EvenClips
+from store.writer import part_is_complete
 
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
-
-PARTS_FOLDER = "parts"
-
-
-@dataclass(frozen=True)
-class EmbedOptions:
-    """How segments are cut into clips and worked through.
-
-    Attributes:
-        n_clips: clips a segment and speed, evenly spaced.
-        speeds: playback speeds; empty for the one that the encoder's configuration evaluates at.
-        batch_size: segments at once.
-        device: where the encoders run.
-        num_threads: threads that decode.
-
-    Raises:
-        EmbedError: a value is out of range.
-    """
-
-    n_clips: int = 4
-    speeds: tuple[int, ...] = ()
-    batch_size: int = 16
-    device: str = "cpu"
-    num_threads: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("n_clips", "batch_size", "num_threads"):
-            if getattr(self, name) < 1:
-                raise EmbedError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if any(speed < 1 for speed in self.speeds):
-            raise EmbedError(f"speeds are whole numbers from 1 up, not {self.speeds}")
+SHARDS_A_TASK = 8
+"""Of a task on another machine: long against the start of a loader, short against what a dead process costs."""
 
 
 @dataclass(frozen=True)
@@ -87,44 +52,6 @@ class Outcome:
     seconds: float
 
 
-class _Target:
-    """A store in the making: the shards that it lacks, and the clips of those begun."""
-
-    def __init__(self, encoder: ClipEncoder, path: Path, provenance: Provenance, shards: Sequence[str]) -> None:
-        self.encoder, self.path, self.provenance, self.shards = encoder, path, provenance, shards
-        self.missing = {shard for shard in shards if not part_is_complete(self.part(shard), provenance)}
-        self._begun: dict[str, list[tuple[ClipSpans, dict[str, np.ndarray]]]] = {}
-
-    def part(self, shard: str) -> Path:
-        """Where the part of a shard lies."""
-        return self.path.parent / PARTS_FOLDER / self.path.stem / f"{Path(shard).stem}.h5"
-
-    def add(self, shard: str, spans: ClipSpans, vectors: dict[str, np.ndarray]) -> None:
-        """Keep the clips of a shard until it is whole."""
-        if shard in self.missing:
-            self._begun.setdefault(shard, []).append((spans, vectors))
-
-    def write(self, shard: str, segments: "pd.DataFrame", fps: float) -> None:
-        """Write the part of a shard whose clips have all been added."""
-        begun = self._begun.pop(shard)
-        spans = ClipSpans.concatenate([spans for spans, _ in begun])
-        vectors = {name: np.concatenate([vectors[name] for _, vectors in begun]) for name in begun[0][1]}
-        part = self.part(shard)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        write_part(part, make_rows(spans, vectors, segments, fps), self.provenance)
-        self.missing.discard(shard)
-
-    def join(self) -> None:
-        """Make the store from its parts, then clear these away."""
-        parts = [self.part(shard) for shard in self.shards]
-        join_parts(parts, self.path)
-        for part in parts:
-            part.unlink()
-        for folder in (parts[0].parent, parts[0].parent.parent):
-            if not any(folder.iterdir()):
-                folder.rmdir()
-
-
 def embed(
     run: RunEncoders,
     shards: Path,
@@ -132,6 +59,7 @@ def embed(
     dataset: str,
     options: EmbedOptions,
     *,
+    executor: Executor | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Outcome:
     """Make the stores that are missing or out of date.
@@ -142,6 +70,7 @@ def embed(
         outputs: model -> its store, for every encoder of the run.
         dataset: name of the data set, kept in the stores.
         options: clips and device.
+        executor: where shards are embedded; without one in this process.
         progress: told after every batch.
 
     Raises:
@@ -152,81 +81,56 @@ def embed(
     started = time.perf_counter()
     info = read_dataset(shards)
     check_params(run.shard_params, info.params, shards)
-    segments = read_segments(shards).set_index("segment_id")
+    segments = read_segments(shards)
     if segments.empty:
         raise EmbedError(f"{shards}: holds no segments; its manifest says why each source failed")
     names = tuple(segments["shard"].unique())
-    speeds = options.speeds or (run.config.clip.eval_speed,)
-    settings = clip_settings(run.config.clip, run.config.data.frame_px, options.n_clips, speeds)
     targets = []
     for encoder in run.encoders:
-        config = {**encoder.describe(), "clips": settings}
-        provenance = Provenance(encoder.sha256, config, info.fingerprint, dataset, encoder.name)
+        provenance = make_provenance(encoder, run, info, dataset, options)
         if not part_is_complete(outputs[encoder.name], provenance):
-            targets.append(_Target(encoder, outputs[encoder.name], provenance, names))
-    n_segments = 0
-    if any(target.missing for target in targets):
-        planner = EvenClips(run.config.clip, options.n_clips, speeds)
-        n_segments = _Pass(run, shards, info.params, segments, options, planner).over(targets, progress)
+            targets.append(Target(encoder, outputs[encoder.name], provenance, names))
+    made = tuple(target.encoder.name for target in targets)
+    wanted = sorted({shard for target in targets for shard in target.missing})
+    size = len(wanted) if executor is None else SHARDS_A_TASK
+    tasks = (
+        EmbedTask(run, made, shards, group, outputs, dataset, options, int(segments["n_frames"].max()))
+        for group in _groups(wanted, size)
+    )
+    n_segments = _run(executor or SerialExecutor(), tasks, _n_segments(segments, wanted), started, progress)
     for target in targets:
         target.join()
-    made = tuple(target.encoder.name for target in targets)
     current = tuple(encoder.name for encoder in run.encoders if encoder.name not in made)
     return Outcome(made, current, n_segments, time.perf_counter() - started)
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One reading of the shards that at least one store lacks."""
+def _groups(names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(names), max(size, 1)):
+        yield tuple(names[start : start + size])
 
-    run: RunEncoders
-    shards: Path
-    params: ShardParams
-    segments: "pd.DataFrame"
-    options: EmbedOptions
-    planner: EvenClips
 
-    def over(self, targets: Sequence[_Target], progress: Callable[[Progress], None]) -> int:
-        """Encode and write part by part; return the number of segments read."""
-        wanted = {shard for target in targets for shard in target.missing}
-        left = {shard: int((self.segments["shard"] == shard).sum()) for shard in sorted(wanted)}
-        total, done, started = sum(left.values()), 0, time.perf_counter()
-        for batch in iterate_once(self._loader(wanted), self.options.device):
-            clips = cut_clips(batch, self.run.config.clip, self.params.columns_per_frame)
-            shard_of = self.segments.loc[clips.spans.segment_id, "shard"].to_numpy()
-            here = dict.fromkeys(shard_of)
-            for target in targets:
-                if not target.missing.isdisjoint(here):
-                    vectors = encode_clips(target.encoder, clips)
-                    for shard in here:
-                        rows = shard_of == shard
-                        target.add(shard, clips.spans.take(rows), {k: v[rows] for k, v in vectors.items()})
-            for shard in here:
-                left[shard] -= len(np.unique(clips.spans.segment_id[shard_of == shard]))
-                if left[shard] == 0:
-                    self._write(shard, targets)
-            done += len(batch)
-            progress(Progress(done, total, time.perf_counter() - started))
-        if any(left.values()):
-            short = ", ".join(sorted(shard for shard, count in left.items() if count))
-            raise EmbedError(f"{self.shards}: {short} gave fewer segments than the manifest lists; verify the shards")
-        return done
+def _n_segments(segments: "pd.DataFrame", names: Sequence[str]) -> int:
+    return int(segments["shard"].isin(names).sum())
 
-    def _write(self, shard: str, targets: Sequence[_Target]) -> None:
-        for target in targets:
-            if shard in target.missing:
-                target.write(shard, self.segments, self.params.fps)
 
-    def _loader(self, wanted: set[str]) -> LoaderConfig:
-        frames = int(self.segments["n_frames"].max())  # of the whole set: a resumed pass sees the same windows
-        return LoaderConfig(
-            shards=str(self.shards),
-            batch_size=self.options.batch_size,
-            frame_px=self.run.config.data.frame_px,
-            window_frames=max(frames, self.run.config.clip.n_frames),
-            shuffle=False,
-            seed=0,
-            num_threads=self.options.num_threads,
-            only_shards=tuple(sorted(wanted)),
-            clips=self.planner,
-        )
+def _run(
+    executor: Executor, tasks: Iterator[EmbedTask], total: int, started: float, progress: Callable[[Progress], None]
+) -> int:
+    """Do all tasks; return the number of segments read."""
+    done: dict[str, int] = {}
+    deaths = Counter[str]()
+
+    def show(at: TaskProgress) -> None:
+        done[at.first_shard] = at.n_segments
+        progress(Progress(sum(done.values()), total, time.perf_counter() - started))
+
+    def after_death(task: EmbedTask, last: TaskProgress | None, how: str) -> EmbedTask:
+        del last
+        deaths[task.only_shards[0]] += 1
+        if deaths[task.only_shards[0]] < 2:
+            return task
+        raise EmbedError(f"{task.shards}: the process that embedded {task.only_shards[0]} ended twice: {how}")
+
+    for finished in executor.run(embed_shards, tasks, show, after_death):
+        done[finished.first_shard] = finished.n_segments
+    return sum(done.values())

@@ -3,7 +3,9 @@
 Each encoder carries a checksum and a description, which the store keeps: equal ones mean that vectors can be compared.
 """
 
+import functools
 import hashlib
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,11 +124,29 @@ class RawEncoder:
 
 @dataclass(frozen=True)
 class RunEncoders:
-    """The encoders asked for, and what clips they look at."""
+    """The encoders asked for, and what clips they look at.
+
+    To another process they travel as the checkpoint's path, not as weights: it must lie there under the same name.
+    """
 
     encoders: tuple[ClipEncoder, ...]
     config: Config
     shard_params: ShardParams
+    checkpoint: Path
+    device: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Load again where this is unpickled."""
+        named = tuple((encoder.name, encoder.sha256) for encoder in self.encoders)
+        return _load_elsewhere, (self.checkpoint, named, self.device)
+
+
+@functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
+def _load_elsewhere(checkpoint: Path, named: tuple[tuple[str, str], ...], device: str) -> RunEncoders:
+    run = load_run(checkpoint, [name for name, _ in named], device)
+    if [encoder.sha256 for encoder in run.encoders] != [sha256 for _, sha256 in named]:
+        raise EmbedError(f"{checkpoint}: is another checkpoint on {socket.gethostname()} than where this was started")
+    return run
 
 
 def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> RunEncoders:
@@ -147,7 +167,8 @@ def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> Ru
     }
     if "untrained" in models:
         encoders["untrained"] = NetworkEncoder(untrained_encoders(checkpoint, device), "untrained")
-    return RunEncoders(tuple(encoders[model] for model in dict.fromkeys(models)), trained.config, trained.shard_params)
+    chosen = tuple(encoders[model] for model in dict.fromkeys(models))
+    return RunEncoders(chosen, trained.config, trained.shard_params, checkpoint.absolute(), device)
 
 
 def check_params(expected: ShardParams, shards: ShardParams, path: Path) -> None:

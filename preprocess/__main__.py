@@ -1,4 +1,4 @@
-"""Command line of the first stage: `python -m preprocess {shards,verify,doctor,sample,collage}`."""
+"""Command line of the first stage: `python -m preprocess {shards,verify,push,fetch,doctor,sample,collage}`."""
 
 import argparse
 import logging
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from preprocess.catalogue import DATASETS
 from preprocess.errors import PreprocessError
+from preprocess.executor_options import add_executor_options
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
@@ -39,6 +40,9 @@ examples:
   python -m preprocess shards --dataset ucf101 --data /videos/UCF-101 --out shards/ucf101 --workers 16
   python -m preprocess shards --dataset folder --data /archive --out shards/archive --set short_side_px=64 --set fps=10
   python -m preprocess shards --dataset vggsound --data /vgg --csv vggsound.csv --out shards/vgg --max-failed 5000
+  python -m preprocess shards --dataset folder --data /shared/archive --out /shared/shards --executor ray
+      on all machines of a Ray cluster, which must see both folders under the same names (docs/scale.md)
+  python -m preprocess shards --dataset folder --data s3://bucket/videos --out shards/archive
 
 Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
 again unless --retry-failed says so; why they failed stands in OUT/manifest.parquet.
@@ -53,6 +57,15 @@ examples:
 
 Reads every byte: archives, indices, film strips, log-mels, checksums, manifest, leftover files.
 exit status: 0 whole; 1 something is wrong, a line each; 2 it could not be looked into.
+"""
+
+_COPY_EPILOG = """\
+examples:
+  python -m preprocess push shards/archive s3://bucket/shards/archive
+  python -m preprocess fetch shards/archive s3://bucket/shards/archive
+
+Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are held against
+their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/scale.md).
 """
 
 _SAMPLE_EPILOG = """\
@@ -85,13 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{shards,verify,doctor,sample,collage}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{shards,verify,push,fetch,doctor,sample,collage}"
+    )
     _add_shards(
         commands.add_parser("shards", help="turn a data set into shards", epilog=_SHARDS_EPILOG, formatter_class=raw)
     )
     verify = commands.add_parser("verify", help="check a shard set", epilog=_VERIFY_EPILOG, formatter_class=raw)
     verify.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
     _add_workers(verify)
+    for name, text in (("push", "copy a finished shard set to a URL"), ("fetch", "copy a shard set from a URL here")):
+        copying = commands.add_parser(name, help=text, epilog=_COPY_EPILOG, formatter_class=raw)
+        copying.add_argument("folder", type=Path, metavar="DIR", help="folder of shards on this machine")
+        copying.add_argument("url", metavar="URL", help="such as s3://bucket/shards/archive")
     doctor = commands.add_parser("doctor", help="is this machine ready?", epilog=_DOCTOR_EPILOG, formatter_class=raw)
     doctor.add_argument("--out", type=Path, metavar="DIR", help="look at the disk of this folder (default: here)")
     sample = commands.add_parser(
@@ -127,7 +146,9 @@ def _add_collage(parser: argparse.ArgumentParser) -> None:
 
 def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, choices=DATASETS, help="how the files lie and are labelled")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the raw videos or sounds")
+    parser.add_argument(
+        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or sounds; or a URL"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
     parser.add_argument(
         "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default, for sounds alone: audio)"
@@ -139,6 +160,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="table of labels and splits (the other data sets)")
     _add_classes(parser)
     _add_workers(parser)
+    add_executor_options(parser)
     parser.add_argument(
         "--max-failed", type=_count, default=0, metavar="N", help="this many failed sources are no error (default: 0)"
     )
@@ -151,12 +173,21 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
 def _add_workers(parser: argparse.ArgumentParser) -> None:
     n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
-        "--workers", type=_positive, default=n_processors, metavar="N", help="processes (default: one a processor)"
+        "--workers",
+        type=_positive,
+        default=n_processors,
+        metavar="N",
+        help="processes of this machine (default: one a processor)",
     )
 
 
 def _add_classes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these classes (default: all)")
+
+
+def _place(text: str) -> Path | str:
+    """A local path, or a URL as it is."""
+    return text if "://" in text else Path(text)
 
 
 def _count(text: str) -> int:
@@ -198,6 +229,8 @@ def main(argv: list[str] | None = None) -> int:
     run = {
         "shards": commands.shards,
         "verify": commands.verify,
+        "push": commands.push,
+        "fetch": commands.fetch,
         "doctor": commands.doctor,
         "sample": commands.sample,
         "collage": commands.collage,

@@ -39,8 +39,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def temporary_path(path: Path) -> Path:
-    """Hidden name beside `path` for a file that is not finished; no other process uses the same."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """Hidden name beside `path` for a file that is not finished; no other process, on any machine, uses the same."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{TEMPORARY_SUFFIX}")
 
 
 @contextlib.contextmanager

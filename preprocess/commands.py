@@ -32,6 +32,7 @@ def _console() -> Console:
 def shards(arguments: argparse.Namespace) -> int:
     """Build shards and show the summary."""
     from preprocess.catalogue import open_catalogue
+    from preprocess.executor_options import chosen_executor
     from preprocess.pipeline import build
     from preprocess.progress import BarProgress, LogProgress
     from preprocess.selection import changed_params, only_classes
@@ -49,6 +50,7 @@ def shards(arguments: argparse.Namespace) -> int:
         arguments.out,
         params,
         workers=arguments.workers,
+        executor=chosen_executor(arguments),
         retry_failed=arguments.retry_failed,
         max_failed=arguments.max_failed,
         limits=Limits(max_duration_seconds=3600 * arguments.max_hours),
@@ -108,6 +110,36 @@ def verify(arguments: argparse.Namespace) -> int:
         style="green",
     )
     return 0
+
+
+def push(arguments: argparse.Namespace) -> int:
+    """Copy a shard set to a URL."""
+    from preprocess.remote import push_set
+
+    with _copy_progress() as show:
+        push_set(arguments.folder, arguments.url, show)
+    _console().print(escape(f"{arguments.url}: the shard set of {arguments.folder}"))
+    return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Copy a shard set from a URL."""
+    from preprocess.remote import fetch_set
+
+    with _copy_progress() as show:
+        info = fetch_set(arguments.url, arguments.folder, show)
+    _console().print(escape(f"{arguments.folder}: {len(info.shards)} shards, {info.n_segments} segments"))
+    return 0
+
+
+@contextlib.contextmanager
+def _copy_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show how many files are copied, and the time left."""
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("files", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def doctor(arguments: argparse.Namespace) -> int:

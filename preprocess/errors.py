@@ -44,6 +44,27 @@ class FfmpegMissingError(PreprocessError):
     """No ffmpeg executable that runs: set AVTEMPO_FFMPEG or install the bundled one (`imageio-ffmpeg`)."""
 
 
+class ClusterError(PreprocessError):
+    """There is no cluster to run on, or it is gone; what is finished is kept, the same command goes on."""
+
+
+class EnvironmentDiffersError(PreprocessError):
+    """A machine of the cluster has other releases of what decides the bytes of a shard than the one that started."""
+
+
+class RemoteError(PreprocessError):
+    """A URL that cannot be read or written; the message names it."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url}: {reason}")
+        self.url = url
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.url, self.reason)
+
+
 class StripError(PreprocessError):
     """Frames cannot be put into, or read back from, a film strip."""
 

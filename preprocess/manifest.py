@@ -6,7 +6,7 @@ parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,8 +150,10 @@ def read_part(path: Path) -> Part:
         raise ShardError(path, f"is damaged ({error!r}): delete it and run the same command again") from error
 
 
-def read_rows(path: Path) -> pa.Table:
-    """Read all rows of a part or of the manifest, nothing taken on trust but the column names and types.
+def read_rows(path: Path, only_shards: Collection[str] = ()) -> pa.Table:
+    """Read the rows of a part or of the manifest, nothing taken on trust but the column names and types.
+
+    With `only_shards` the segments of these alone; groups of rows that hold none of them are not read.
 
     Raises:
         ShardError: it cannot be read or has other columns.
@@ -159,7 +161,8 @@ def read_rows(path: Path) -> pa.Table:
     """
     try:
         with disk_errors(path):
-            table = pq.read_table(path, partitioning=None)
+            chosen = [("shard", "in", set(only_shards))] if only_shards else None
+            table = pq.read_table(path, partitioning=None, filters=chosen)
     except pa.ArrowInvalid as error:
         raise ShardError(path, f"is damaged: {error}") from error
     if not table.schema.equals(SCHEMA):
@@ -227,9 +230,9 @@ def read_dataset(folder: Path) -> DatasetInfo:
         raise ShardError(path, f"is damaged ({error!r}): run the command that made the shards again") from error
 
 
-def read_segments(folder: Path) -> "pd.DataFrame":
-    """Read the segments of a finished set, a row each, sorted by `segment_id`."""
-    rows = _of_kind(folder, "segment").sort_by("segment_id").to_pandas()
+def read_segments(folder: Path, *, only_shards: Collection[str] = ()) -> "pd.DataFrame":
+    """Read the segments of a finished set, or of some of its shards, a row each, sorted by `segment_id`."""
+    rows = _of_kind(folder, "segment", only_shards).sort_by("segment_id").to_pandas()
     return rows.drop(columns=["kind", "status", "reason", "warnings", "source_bytes"])
 
 
@@ -238,7 +241,7 @@ def read_sources(folder: Path) -> "pd.DataFrame":
     return _of_kind(folder, "source").sort_by("source_index").to_pandas().drop(columns=["kind", *SEGMENT_COLUMNS])
 
 
-def _of_kind(folder: Path, kind: str) -> pa.Table:
+def _of_kind(folder: Path, kind: str, only_shards: Collection[str] = ()) -> pa.Table:
     read_dataset(folder)  # says what is wrong if the set is not finished
-    table = read_rows(folder / MANIFEST_FILE)
+    table = read_rows(folder / MANIFEST_FILE, only_shards)
     return table.filter(pc.equal(table["kind"], kind))

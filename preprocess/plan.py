@@ -84,7 +84,7 @@ def _check_sources(path: Path, sources: tuple[Source, ...]) -> frozenset[int]:
     for row, source in zip(_source_rows(path), sources, strict=True):
         if row["status"] == "failed":
             failed.add(source.index)
-        elif row["source_bytes"] != (n_bytes := _size_bytes(source.path)):
+        elif row["source_bytes"] != (n_bytes := source.n_bytes):
             changed.append(f"\n  {source.name} had {row['source_bytes']} bytes, now has {n_bytes}")
     if changed:
         lines = "".join(changed[:MAX_CHANGED]) + (
@@ -99,13 +99,6 @@ def _check_sources(path: Path, sources: tuple[Source, ...]) -> frozenset[int]:
 def _source_rows(path: Path) -> list[dict[str, object]]:
     rows = read_rows(path).select(["kind", "source_index", "source", "status", "source_bytes"]).to_pylist()
     return [row for row in rows if row["kind"] == "source"]
-
-
-def _size_bytes(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
 
 
 def _has_files(part: Part, out: Path) -> bool:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import socket
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
-from preprocess.errors import ShardError
+from preprocess.errors import EnvironmentDiffersError, ShardError
 from preprocess.records import Catalogue
 from preprocess.schema import FORMAT_VERSION, ShardParams
 
@@ -22,6 +23,11 @@ def sources_sha256(catalogue: Catalogue) -> str:
         row = [source.name, source.label, source.label_name, source.group, sorted(source.splits.items())]
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
+
+
+def installed_packages() -> dict[str, str]:
+    """Releases of BYTE_PACKAGES in this environment."""
+    return {name: metadata.version(name) for name in BYTE_PACKAGES}
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,23 @@ class Recipe:
     @classmethod
     def of(cls, catalogue: Catalogue, params: ShardParams, ffmpeg_version: str) -> Self:
         """Recipe of a run that starts now, with the packages of this environment."""
-        packages = {name: metadata.version(name) for name in BYTE_PACKAGES}
         digest = sources_sha256(catalogue)
-        return cls(catalogue.dataset, params, len(catalogue.sources), digest, ffmpeg_version, packages)
+        return cls(catalogue.dataset, params, len(catalogue.sources), digest, ffmpeg_version, installed_packages())
+
+    def check_environment(self, ffmpeg_version: str) -> None:
+        """Refuse to work on a machine whose programs would make other bytes.
+
+        Raises:
+            EnvironmentDiffersError: names what differs.
+
+        """
+        theirs = self.packages | {"ffmpeg": self.ffmpeg_version}
+        ours = installed_packages() | {"ffmpeg": ffmpeg_version}
+        differ = [f"{name} {ours[name]} instead of {theirs[name]}" for name in theirs if ours[name] != theirs[name]]
+        if differ:
+            raise EnvironmentDiffersError(
+                f"{socket.gethostname()} has {', '.join(differ)}: install the same environment on all machines"
+            )
 
     @property
     def n_shards(self) -> int:

@@ -9,11 +9,20 @@ from preprocess.schema import Media
 
 
 @dataclass(frozen=True)
+class RemoteFile:
+    """A file behind a URL, and its size when it was listed."""
+
+    url: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
 class Source:
     r"""One file of a data set.
 
     `name` is the posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`);
-    `path` opens the file. `label` is -1 and the strings are "" where the data set says nothing. `splits` maps a
+    `path` opens the file, unless it is `remote`: then a copy is fetched while it is decoded.
+    `label` is -1 and the strings are "" where the data set says nothing. `splits` maps a
     split's name to this source's part of it: {"1": "train", "2": "test"} or {"fold": "3"}.
     """
 
@@ -24,6 +33,17 @@ class Source:
     label_name: str = ""
     group: str = ""
     splits: dict[str, str] = field(default_factory=dict)
+    remote: RemoteFile | None = None
+
+    @property
+    def n_bytes(self) -> int | None:
+        """Size of the file, None where it cannot be had: decoding will say why."""
+        if self.remote is not None:
+            return self.remote.n_bytes
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return None
 
     def __post_init__(self) -> None:
         if self.index < 0:

@@ -26,15 +26,11 @@ from preprocess.strip import encode_strip
 
 def source_row(source: Source) -> Row:
     """Row of a source as the catalogue knows it, before anything is decoded."""
-    try:
-        n_bytes = source.path.stat().st_size
-    except OSError:
-        n_bytes = None  # decoding will say why
     return Row(
         kind="source",
         source_index=source.index,
         source=source.name,
-        source_bytes=n_bytes,
+        source_bytes=source.n_bytes,
         label=source.label,
         label_name=source.label_name,
         group=source.group,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.errors import MediaError, StripError
+from preprocess.executable import ffmpeg_version
 from preprocess.manifest import Part, Row, part_path, write_part
 from preprocess.media import decode
 from preprocess.recipe import Recipe
 from preprocess.records import Limits, Source
+from preprocess.remote import local_file
 from preprocess.samples import decoded_row, samples, source_row
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardWriter, shard_name
@@ -59,8 +61,10 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
         DiskFullError: there is no space left for the shard or for decoded frames.
         ShardError: the shard cannot be written.
         FfmpegMissingError: ffmpeg cannot be started.
+        EnvironmentDiffersError: this machine would make other bytes than the one that started the run.
 
     """
+    task.recipe.check_environment(ffmpeg_version())
     progress = ShardProgress(task.shard)
     if task.retried and not _any_readable(task, report):
         return dataclasses.replace(progress, n_done=len(task.sources), n_failed=len(task.retried), is_finished=True)
@@ -91,7 +95,8 @@ def _any_readable(task: ShardTask, report: Report) -> bool:
         if source.index in task.retried and source.index not in task.excluded:
             report(ShardProgress(task.shard, at_source=source.index))
             try:
-                decode(source.path, task.recipe.params, task.limits)
+                with local_file(source, task.limits) as path:
+                    decode(path, task.recipe.params, task.limits)
             except MediaError:
                 continue
             return True
@@ -116,7 +121,8 @@ def _add_source(writer: ShardWriter, source: Source, task: ShardTask) -> list[Ro
         return [dataclasses.replace(row, status="failed", reason=task.excluded[source.index])]
     segment_rows = []
     try:
-        decoded = decode(source.path, task.recipe.params, task.limits)
+        with local_file(source, task.limits) as path:
+            decoded = decode(path, task.recipe.params, task.limits)
         for segment_row, members in samples(row, decoded, task.recipe.params):
             writer.add(segment_row.key or "", members)
             segment_rows.append(dataclasses.replace(segment_row, shard=writer.path.name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from evaluate.errors import EvaluateError
+from preprocess.executor_options import add_executor_options, chosen_executor
 
 if TYPE_CHECKING:
     from evaluate.embed import EmbedOptions, Progress
@@ -35,6 +36,7 @@ def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     parser.add_argument("--batch-size", type=int, default=16, help="segments at once (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="decoding threads (default: %(default)s)")
     parser.add_argument("--device", default="", help="cpu, cuda, ... (default: cuda where there is one)")
+    add_executor_options(parser)
 
 
 def dataset_name(arguments: argparse.Namespace) -> str:
@@ -57,8 +59,9 @@ def embed_missing(arguments: argparse.Namespace) -> "tuple[dict[ModelName, Path]
     checkpoint = arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
     run = load_run(checkpoint, [model for model in arguments.models.split(",") if model], options.device)
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
+    executor = chosen_executor(arguments, gpus_a_task=0.0 if options.device == "cpu" else 1.0)
     with _progress_line() as progress:
-        outcome = embed(run, arguments.shards, outputs, dataset, options, progress=progress)
+        outcome = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=progress)
     for model, path in outputs.items():
         made = "embedded" if model in outcome.embedded else "there already"
         console.print(f"{path}: {made}", highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
+from preprocess.executor_options import add_executor_options, chosen_executor
 
 if TYPE_CHECKING:
     from evaluate.fingerprint.growing import Growth, GrowthProgress
@@ -17,6 +18,8 @@ examples:
   python -m evaluate index /archive --index indexes/archive
       again: files that are new are added, changed ones indexed anew, the rest is left alone
   python -m evaluate index --index indexes/archive --remove 'news/2019-*'
+  python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
+      on all machines of a Ray cluster, which must see all three under the same names
 
 Ctrl-C or a kill loses at most the 16 files at hand; the same command goes on.
 """
@@ -39,6 +42,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--retry-failed", action="store_true", help="try files again that could not be read")
     parser.add_argument("--workers", type=int, default=1, help="processes that decode (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+    add_executor_options(parser)
     parser.set_defaults(command=_index)
 
 
@@ -54,6 +58,7 @@ def _index(arguments: argparse.Namespace) -> None:
             sound=arguments.sound, hop_seconds=arguments.hop, background=arguments.background,
             remove=arguments.remove, retry_failed=arguments.retry_failed, workers=arguments.workers,
             device=arguments.device, progress=progress,
+            executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
     _show(growth, arguments.index)
 

@@ -3,6 +3,8 @@
 Anything that keeps the protocol can take their place; its checksum and settings stand in every index made with it.
 """
 
+import functools
+import socket
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -77,9 +79,13 @@ class DescriptorEncoder(Protocol):
 
 
 class NetworkDescriber:
-    """The encoders of a checkpoint or an export, and the vectors of them that are compared."""
+    """The encoders of a checkpoint or an export, and the vectors of them that are compared.
 
-    def __init__(self, loaded: LoadedEncoders, picture: Vectors, sound: Vectors) -> None:
+    To another process they travel as the path of the weights, which must lie there under the same name.
+    """
+
+    def __init__(self, loaded: LoadedEncoders, picture: Vectors, sound: Vectors, path: Path, device: str) -> None:
+        self._path, self._device = path.absolute(), device
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip = loaded.config.clip
@@ -91,6 +97,10 @@ class NetworkDescriber:
         self.picture_dims = loaded.encoders.video_dim if picture == "features" else projection
         self.sound_dims = loaded.encoders.audio_dim if sound == "features" else projection
         self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Load again where this is unpickled."""
+        return _load_elsewhere, (self._path, self._picture, self._sound, self._device, self.sha256)
 
     def settings(self) -> dict[str, Any]:
         """Return architecture, clips and the vectors chosen."""
@@ -132,7 +142,15 @@ def load_encoder(
         loaded = load_exported(path, device)
     else:
         loaded = load_encoders(path / "checkpoints" / LAST_NAME if path.is_dir() else path, device)
-    return NetworkDescriber(loaded, picture, sound)
+    return NetworkDescriber(loaded, picture, sound, path, device)
+
+
+@functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
+def _load_elsewhere(path: Path, picture: Vectors, sound: Vectors, device: str, sha256: str) -> NetworkDescriber:
+    loaded = load_encoder(path, picture=picture, sound=sound, device=device)
+    if loaded.sha256 != sha256:
+        raise FingerprintError(f"{path}: is another encoder on {socket.gethostname()} than where this was started")
+    return loaded
 
 
 def shard_params_for(encoder: DescriptorEncoder, media: Literal["video", "audio"]) -> ShardParams:

@@ -50,6 +50,7 @@ class ExtractOptions:
         num_threads: threads that decode shards.
         device: where the encoder runs.
         executor: where files are decoded instead of `workers` processes.
+        part_executor: where whole parts of an index are made; without one in this process, one after another.
     """
 
     hop_seconds: float
@@ -57,6 +58,7 @@ class ExtractOptions:
     num_threads: int = 2
     device: str = "cpu"
     executor: Executor | None = None
+    part_executor: Executor | None = None
 
 
 def describe_files(

@@ -2,23 +2,24 @@
 
 import fnmatch
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.archive import PARTS_FOLDER, Archive, IndexedSource
-from evaluate.fingerprint.descriptors import make_rows
 from evaluate.fingerprint.encoder import DescriptorEncoder
-from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
-from evaluate.fingerprint.records import Descriptors
+from evaluate.fingerprint.extract import ExtractOptions, MediaFile
+from evaluate.fingerprint.part_task import PartProgress, PartTask, describe_part
 from preprocess.catalogues.files import scan
 from preprocess.errors import CatalogueError
-from store.writer import write_part
+from preprocess.executors import SerialExecutor
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
 """What is lost when indexing is killed, and what passing shards take of the disk, is bounded by these."""
+_COUNTS = ("n_files", "n_bytes", "media_seconds")
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _indexed(file: MediaFile) -> IndexedSource:
 
 
 class _Growing:
-    """Parts are added one by one."""
+    """Parts are added one by one, in the order in which they get ready."""
 
     def __init__(
         self, archive: Archive, encoder: DescriptorEncoder, options: ExtractOptions,
@@ -163,35 +164,34 @@ class _Growing:
         """Describe files and write them a part at a time."""
         noted = {file.name: _indexed(file) for file in files}  # before they are read: a later change is seen
         total = sum(source.size_bytes for source in noted.values())
-        started, done, bytes_done, media = time.perf_counter(), 0, 0, 0.0
-        for batch in _batches(files, noted):
-            described, sources = [], []
-            for each in describe_files(batch, self._encoder, self._options):
-                source = noted[each.source]
-                if isinstance(each, Descriptors):
-                    described.append(each)
-                    seconds = float(each.end_seconds[-1])
-                    media += seconds
-                    sources.append(_with(source, len(each), seconds, ""))
-                else:
-                    sources.append(_with(source, 0, 0.0, each.reason))
-                done, bytes_done = done + 1, bytes_done + source.size_bytes
-                spent = time.perf_counter() - started
-                self._progress(GrowthProgress(done, len(files), bytes_done, total, media, spent))
-            self._write(described, sources)
+        started, states = time.perf_counter(), dict[int, PartProgress]()
+        deaths = Counter[int]()
 
-    def _write(self, described: Sequence[Descriptors], sources: Sequence[IndexedSource]) -> None:
-        number = max((part.number for part in self._archive.parts()), default=0) + 1
-        if described:
-            rows = make_rows(described, self._encoder.picture_dims, self._encoder.sound_dims)
-            write_part(self._archive.part_path(number), rows, self._archive.provenance)
-        self._archive.write_list(number, sources)
+        def show(at: PartProgress) -> None:
+            states[at.number] = at
+            done, size, media = (sum(getattr(each, name) for each in states.values()) for name in _COUNTS)
+            self._progress(GrowthProgress(done, len(files), size, total, media, time.perf_counter() - started))
 
+        def after_death(task: PartTask, last: PartProgress | None, how: str) -> PartTask:
+            del last
+            deaths[task.number] += 1
+            if deaths[task.number] < 2:
+                return task
+            names = ", ".join(source.name for source in task.sources)
+            raise FingerprintError(f"the process that described one of these ended twice ({how}): {names}")
 
-def _with(source: IndexedSource, n_descriptors: int, seconds: float, reason: str) -> IndexedSource:
-    return IndexedSource(
-        source.name, source.path, source.size_bytes, source.modified_ns, n_descriptors, seconds, reason
-    )
+        executor = self._options.part_executor or SerialExecutor()
+        for ready in executor.run(describe_part, self._tasks(files, noted), show, after_death):
+            self._archive.write_list(ready.number, ready.sources)  # the mark
+
+    def _tasks(self, files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> Iterator[PartTask]:
+        first = max((part.number for part in self._archive.parts()), default=0) + 1
+        for number, batch in enumerate(_batches(files, noted), first):
+            sources = tuple(noted[file.name] for file in batch)
+            yield PartTask(
+                number, tuple(batch), sources, self._archive.part_path(number), self._archive.provenance,
+                self._encoder, replace(self._options, part_executor=None),
+            )  # fmt: skip
 
 
 def _batches(files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> list[list[MediaFile]]:

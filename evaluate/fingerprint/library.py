@@ -156,4 +156,4 @@ def build_library(
 
 
 def _sampled(search: ModalitySearch, skipped: int) -> Background:
-    return sample(search.vectors(slice(0, len(search))), search.source, skipped)
+    return sample(search.vectors, search.source, skipped)

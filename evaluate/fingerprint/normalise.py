@@ -7,6 +7,7 @@ of which the best few sources do not count since they may be true matches. The s
 that many videos share from matching all of them: it is near to more sources than a true match would be.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,17 +77,25 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray, leave_
     return expected
 
 
-def sample(vectors: np.ndarray, source: np.ndarray, skipped: int) -> Background:
-    """Take a background from rows (n, d) of sources (n,), sorted."""
+def sample(vectors_of: Callable[[slice], np.ndarray], source: np.ndarray, skipped: int) -> Background:
+    """Take a background from the rows of sources (n,), sorted.
+
+    Args:
+        vectors_of: gives the vectors (m, d) of a slice of rows; asked for a source at a time.
+        source: which source each row is of.
+        skipped: sources, the most similar first, that do not count.
+    """
     kinds = np.unique(source)
     if len(kinds) > SOURCES:
         kinds = np.sort(np.random.default_rng(SEED).choice(kinds, SOURCES, replace=False))
-    rows = []
+    rows, vectors = [np.zeros(0, np.int64)], [vectors_of(slice(0, 0))]
     for kind in kinds:
         first, last = np.searchsorted(source, [kind, kind + 1])
-        rows.append(np.unique(np.linspace(first, last - 1, min(ROWS_A_SOURCE, last - first)).round().astype(np.int64)))
-    chosen = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    return Background(vectors[chosen], source[chosen], skipped)
+        n = min(ROWS_A_SOURCE, last - first)
+        chosen = np.unique(np.linspace(first, last - 1, n).round().astype(np.int64))
+        rows.append(chosen)
+        vectors.append(vectors_of(slice(int(first), int(last)))[chosen - first])
+    return Background(np.concatenate(vectors), source[np.concatenate(rows)], skipped)
 
 
 def evidence(similarities: np.ndarray, expected: np.ndarray) -> np.ndarray:

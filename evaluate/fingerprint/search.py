@@ -4,7 +4,7 @@ Rows stand in the order of the sources, and a source's rows in the order of time
 gives back of a row is what its code stands for: neither searching nor aligning needs the vectors themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,19 +84,44 @@ class ModalitySearch:
 def build_search(
     described: Sequence[Descriptors], modality: str, *, flat_below_rows: int = FLAT_BELOW_ROWS
 ) -> ModalitySearch:
-    """Gather the rows of "picture" or "sound" that have it."""
-    vectors, source, middle = [np.zeros((0, 1), np.float32)], [np.zeros(0, np.int64)], [np.zeros(0)]
-    for number, each in enumerate(described):
-        has, values = getattr(each, f"has_{modality}"), getattr(each, modality)
-        if values is not None and has.any():
-            vectors.append(values[has])
-            source.append(np.full(int(has.sum()), number, np.int64))
-            middle.append((each.start_seconds[has] + each.end_seconds[has]) / 2)
-    joined = np.concatenate(vectors[1:] or vectors).astype(np.float32)
-    is_flat = len(joined) < flat_below_rows
-    index, method = _flat(joined) if is_flat else _inverted(joined)
-    numbers, seconds = np.concatenate(source), np.concatenate(middle)
-    return ModalitySearch(index, method, numbers, seconds, joined if is_flat else None)
+    """Gather the rows of "picture" or "sound" that have it; IVF-PQ takes them source by source, with no copy of all."""
+    has = [_present(each, modality) for each in described]
+    source = np.repeat(np.arange(len(described)), [int(each.sum()) for each in has])
+    middle = [
+        (each.start_seconds[here] + each.end_seconds[here]) / 2 for each, here in zip(described, has, strict=True)
+    ]
+    n_rows = len(source)
+    is_flat = n_rows < flat_below_rows
+    joined = _gathered(described, modality, np.arange(n_rows)) if is_flat else None
+    index, method = _inverted(described, modality, n_rows) if joined is None else _flat(joined)
+    return ModalitySearch(index, method, source, np.concatenate([*middle, np.zeros(0)]), joined)
+
+
+def _present(each: Descriptors, modality: str) -> np.ndarray:
+    """Which descriptors have the modality, bool (n,)."""
+    if getattr(each, modality) is None:
+        return np.zeros(len(each), bool)
+    return np.asarray(getattr(each, f"has_{modality}"), bool)
+
+
+def _blocks(described: Sequence[Descriptors], modality: str) -> Iterator[np.ndarray]:
+    """Yield the rows of each source that has any, float32 (m, d)."""
+    for each in described:
+        has = _present(each, modality)
+        if has.any():
+            yield np.ascontiguousarray(getattr(each, modality)[has], np.float32)
+
+
+def _gathered(described: Sequence[Descriptors], modality: str, chosen: np.ndarray) -> np.ndarray:
+    """Take rows by their numbers, which rise, float32 (len(chosen), d)."""
+    gathered, first, done = np.zeros((len(chosen), 1), np.float32), 0, 0
+    for block in _blocks(described, modality):
+        if first == 0:
+            gathered = np.empty((len(chosen), block.shape[1]), np.float32)
+        stop = int(np.searchsorted(chosen, first + len(block)))
+        gathered[done:stop] = block[chosen[done:stop] - first]
+        first, done = first + len(block), stop
+    return gathered
 
 
 def _flat(vectors: np.ndarray) -> "tuple[faiss.Index, str]":
@@ -107,18 +132,20 @@ def _flat(vectors: np.ndarray) -> "tuple[faiss.Index, str]":
     return index, f"flat, {len(vectors)} rows"
 
 
-def _inverted(vectors: np.ndarray) -> "tuple[faiss.Index, str]":
+def _inverted(described: Sequence[Descriptors], modality: str, n_rows: int) -> "tuple[faiss.Index, str]":
     import faiss
 
-    n_rows, n_dims = vectors.shape
+    chosen = np.sort(np.random.default_rng(SEED).permutation(n_rows)[:TRAINING_ROWS])
+    training = _gathered(described, modality, chosen)
+    n_dims = training.shape[1]
     code_bytes = max(size for size in range(1, min(CODE_BYTES, n_dims) + 1) if n_dims % size == 0)
     n_lists = max(1, min(round(4 * n_rows**0.5), min(n_rows, TRAINING_ROWS) // 39))  # FAISS wants 39 rows a list
     n_bits = 8 if n_rows >= 39 * 256 else 4
     index = faiss.IndexIVFPQ(faiss.IndexFlatIP(n_dims), n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed = index.pq.cp.seed = SEED
-    chosen = np.sort(np.random.default_rng(SEED).permutation(n_rows)[:TRAINING_ROWS])
-    index.train(vectors[chosen])
-    index.add(vectors)
+    index.train(training)
+    for block in _blocks(described, modality):
+        index.add(block)
     index.make_direct_map()
     index.nprobe = min(n_lists, max(PROBED_LEAST, n_lists // PROBED_SHARE))
     return index, f"IVF{n_lists},PQ{code_bytes}x{n_bits} nprobe={index.nprobe}, {n_rows} rows"

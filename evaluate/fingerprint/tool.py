@@ -13,6 +13,7 @@ from evaluate.fingerprint.library import Library, build_library
 from evaluate.fingerprint.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, Matcher, calibrate
 from evaluate.fingerprint.records import Answer, Descriptors
+from preprocess.executors import Executor, SerialExecutor
 
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
@@ -23,7 +24,7 @@ def index_folder(
     videos: Path | None, index: Path, *, encoder: Path | None = None, picture: Vectors = "within",
     sound: Vectors = "within", hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | None = None,
     remove: Sequence[str] = (), retry_failed: bool = False, workers: int = 1, device: str = "cpu",
-    progress: Callable[[GrowthProgress], None] = lambda _: None,
+    executor: Executor | None = None, progress: Callable[[GrowthProgress], None] = lambda _: None,
 ) -> Growth:  # fmt: skip
     """Make the index of a folder, or bring it up to date; a killed call is just called again.
 
@@ -38,6 +39,7 @@ def index_folder(
         retry_failed: try files again that could not be read.
         workers: processes that decode.
         device: where the encoder runs.
+        executor: where files are described, such as a cluster; without one on this machine.
         progress: told after every file.
 
     Raises:
@@ -52,7 +54,8 @@ def index_folder(
     else:
         loaded = load_encoder(encoder, picture=picture, sound=sound, device=device)
         archive = Archive.open_or_make(index, loaded, hop_seconds, str(encoder.absolute()))
-    options = ExtractOptions(hop_seconds, workers=workers, device=device)
+    here = None if executor is None else SerialExecutor()  # a part is one process's work on a cluster
+    options = ExtractOptions(hop_seconds, workers=workers, device=device, executor=here, part_executor=executor)
     if background is not None:
         apart = Archive.open_or_make(index / BACKGROUND_FOLDER, loaded, hop_seconds, archive.encoder_path)
         grow(apart, background, loaded, options, progress=progress)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from preprocess.errors import CatalogueError
-from preprocess.records import Catalogue, Source
+from preprocess.errors import CatalogueError, RemoteError
+from preprocess.records import Catalogue, RemoteFile, Source
+from preprocess.remote import list_files
 from preprocess.schema import Media
 
 VIDEO_EXTENSIONS = frozenset(
@@ -25,6 +26,7 @@ class FoundFile:
 
     path: Path
     name: str
+    remote: RemoteFile | None = None
 
     @property
     def folder(self) -> str:
@@ -70,6 +72,23 @@ def scan(root: Path, media: Media) -> tuple[list[FoundFile], list[str]]:
     return sorted(found, key=lambda file: file.name), sorted(unreadable)
 
 
+def scan_url(url: str, media: Media) -> tuple[list[FoundFile], list[str]]:
+    """What `scan` finds in a folder, below a URL.
+
+    Raises:
+        RemoteError: it cannot be listed, or there is no such file.
+    """
+    extensions = VIDEO_EXTENSIONS if media == "video" else AUDIO_EXTENSIONS
+    found = [
+        FoundFile(Path(name), name, remote)
+        for name, remote in list_files(url).items()
+        if Path(name).suffix.lower() in extensions
+    ]
+    if not found:
+        raise RemoteError(url, f"no {media} files below it (looked for {' '.join(sorted(extensions))})")
+    return sorted(found, key=lambda file: file.name), []
+
+
 def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
     def note(error: OSError) -> None:
         unreadable.append(f"{_relative_name(Path(error.filename), root)}/ ({error.strerror})")
@@ -109,13 +128,13 @@ class Listing:
     unlisted: Callable[[FoundFile], Entry]
 
 
-def combine(root: Path, listing: Listing) -> Catalogue:
+def combine(root: Path | str, listing: Listing) -> Catalogue:
     """Match the files below `root` with the lists.
 
     Raises:
         CatalogueError: there is no such folder, or no such file in it.
     """
-    files, unreadable = scan(root, listing.media)
+    files, unreadable = scan_url(root, listing.media) if isinstance(root, str) else scan(root, listing.media)
     sources, extra, used = [], [], set()
     for index, file in enumerate(files):
         key = listing.key_of(file)
@@ -125,7 +144,10 @@ def combine(root: Path, listing: Listing) -> Catalogue:
             entry = listing.unlisted(file)
         used.add(key)
         label_name = listing.label_names[entry.label] if entry.label >= 0 else ""
-        sources.append(Source(index, file.path, file.name, entry.label, label_name, entry.group, dict(entry.splits)))
+        splits = dict(entry.splits)
+        sources.append(
+            Source(index, file.path, file.name, entry.label, label_name, entry.group, splits, remote=file.remote)
+        )
     missing = sorted(entry.name for key, entry in listing.entries.items() if key not in used)
     return Catalogue(
         dataset=listing.dataset,

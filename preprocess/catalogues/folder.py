@@ -7,8 +7,10 @@ from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, matc
 from preprocess.records import Catalogue
 
 
-def open_folder(root: Path, csv: Path | None) -> Catalogue:
-    """All videos below `root`. The csv has a column `path` (relative to `root`) and any of label, group, split.
+def open_folder(root: Path | str, csv: Path | None) -> Catalogue:
+    """All videos below `root`, a folder or a URL.
+
+    The csv has a column `path` (relative to `root`) and any of label, group, split.
 
     Folder names are no labels: in an archive they are dates or shelves. Same stems in two folders stay two sources.
 

@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import signal
 import subprocess
 import sys
@@ -241,3 +242,15 @@ def test_unknown_model_is_refused(run_folder):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(EmbedError):
         EmbedOptions(**options)
+
+
+def test_encoders_travel_as_the_place_of_their_checkpoint(run, run_folder, make_checkpoint):
+    """What goes to another machine is small; another checkpoint at that place is refused there."""
+    packed = pickle.dumps(run)
+    assert len(packed) < 2000
+    there = pickle.loads(packed)  # noqa: S301 - packed here
+    assert [(e.name, e.sha256) for e in there.encoders] == [(e.name, e.sha256) for e in run.encoders]
+    make_checkpoint(run_folder / "checkpoints" / LAST_NAME, seed=6)
+    changed = dataclasses.replace(run, device="cpu:0")  # nothing kept from the first time
+    with pytest.raises(EmbedError, match="is another checkpoint on"):
+        pickle.loads(pickle.dumps(changed))  # noqa: S301 - packed here

@@ -101,7 +101,9 @@ def _is_group_gone(group: int, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("command", [[], ["shards"], ["verify"], ["doctor"], ["sample"], ["collage"]])
+@pytest.mark.parametrize(
+    "command", [[], ["shards"], ["verify"], ["push"], ["fetch"], ["doctor"], ["sample"], ["collage"]]
+)
 def test_help_reads_well_and_has_examples(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])
@@ -130,6 +132,13 @@ def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, w
     assert error.startswith("error: ")
     assert words in error
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_a_cluster_without_ray_installed_is_an_error_with_its_remedy(clips, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    base = ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(tmp_path / "out")]
+    assert main([*base, "--executor", "ray"]) == 2
+    assert "Ray is not installed: pip install" in capsys.readouterr().err
 
 
 def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):

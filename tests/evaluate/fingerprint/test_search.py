@@ -1,0 +1,56 @@
+"""Building a search: the same rows whatever the way, and no copy of all of them where they are many."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from evaluate.fingerprint import search
+from evaluate.fingerprint.records import Descriptors
+from evaluate.fingerprint.search import build_search
+
+DIMS, ROWS = 32, 250
+
+
+@pytest.fixture(scope="module")
+def described():
+    """80 sources of 250 rows; every third row has no picture, and one source no sound at all."""
+    rng = np.random.default_rng(0)
+    start = np.arange(ROWS) / 2
+    has = np.arange(ROWS) % 3 > 0
+    vectors = [rng.normal(size=(2, ROWS, DIMS)).astype(np.float32) for _ in range(80)]
+    return [
+        Descriptors(f"{n}", start, start + 1, has, np.full(ROWS, n != 5), picture, None if n == 5 else sound)
+        for n, (picture, sound) in enumerate(vectors)
+    ]
+
+
+def test_rows_stand_in_the_order_of_sources_and_time(described):
+    built = build_search(described, "picture")
+    expected = np.concatenate([each.picture[each.has_picture] for each in described])
+    assert np.array_equal(built.vectors(slice(0, len(built))), expected)
+    assert np.array_equal(built.source, np.repeat(np.arange(80), 166))
+    assert np.array_equal(built.middle_seconds[:3], np.float32([1.0, 1.5, 2.5]))
+    assert built.nearest(expected[[0, 200]], 1).rows.tolist() == [[0], [200]]
+    assert build_search(described, "sound").rows_of(5) == slice(1250, 1250)
+    assert len(build_search([], "sound")) == 0
+
+
+def test_codes_are_of_the_rows_that_flat_search_has(described):
+    flat, packed = build_search(described, "picture"), build_search(described, "picture", flat_below_rows=100)
+    rows = slice(400, 700)
+    given, coded = flat.vectors(rows), packed.vectors(rows)
+    cosine = (given * coded).sum(1) / np.linalg.norm(given, axis=1) / np.linalg.norm(coded, axis=1)
+    assert cosine.mean() > 0.9  # of other rows it would be 0
+    assert np.array_equal(flat.source, packed.source)
+
+
+def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
+    """FAISS' codes lie outside of what is traced; of ours nothing but the training rows and numbers may be there."""
+    monkeypatch.setattr(search, "TRAINING_ROWS", 2000)
+    build_search(described[:10], "picture", flat_below_rows=1)  # loads FAISS
+    tracemalloc.start()
+    build_search(described, "picture", flat_below_rows=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * sum(each.picture[each.has_picture].nbytes for each in described)

@@ -1,0 +1,127 @@
+"""Videos and shard sets behind URLs: the same shards, nothing half, and what goes wrong is named."""
+
+import shutil
+
+import fsspec
+import pytest
+
+from preprocess.__main__ import main
+from preprocess.catalogue import open_catalogue
+from preprocess.errors import RemoteError, ShardError
+from preprocess.executors import SerialExecutor
+from preprocess.manifest import read_sources
+from preprocess.pipeline import build
+from preprocess.records import Limits
+from preprocess.remote import fetch_set, push_set
+from preprocess.verify import verify
+from tests.preprocess.whole_run import PARAMS, bytes_of
+
+URL = "memory://bucket"
+
+
+@pytest.fixture
+def bucket():
+    """An empty file system in memory."""
+    store = fsspec.filesystem("memory")
+    yield store
+    store.rm("/bucket", recursive=True)
+
+
+def test_videos_behind_a_url_make_the_shards_that_local_ones_make(bucket, clips, reference, tmp_path):
+    bucket.put(str(clips), "/bucket/videos", recursive=True)
+    bucket.pipe_file("/bucket/videos/.hidden/x.mp4", b"no source")
+    catalogue = open_catalogue("folder", f"{URL}/videos")
+    build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
+    assert bytes_of(tmp_path / "shards") == bytes_of(reference)
+    build(open_catalogue("folder", f"{URL}/videos"), tmp_path / "shards", PARAMS)  # nothing left, sizes are compared
+    bucket.pipe_file("/bucket/videos/d.mkv", b"another file")
+    with pytest.raises(ShardError, match=r"d.mkv had \d+ bytes, now has 12"):
+        build(open_catalogue("folder", f"{URL}/videos"), tmp_path / "shards", PARAMS)
+
+
+def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, clips, tmp_path):
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        bucket.put_file(str(clips / "e.mp4"), f"/bucket/videos/{name}")
+    bucket.pipe_file("/bucket/videos/large.mp4", bytes(100_000))
+    catalogue = open_catalogue("folder", f"{URL}/videos")
+    bucket.rm("/bucket/videos/a.mp4")
+    bucket.pipe_file("/bucket/videos/b.mp4", b"cut")
+    build(catalogue, tmp_path, PARAMS, executor=SerialExecutor(), limits=Limits(max_file_bytes=50_000))
+    sources = read_sources(tmp_path)
+    assert sources["status"].tolist() == ["failed", "failed", "ok", "failed"]
+    assert "cannot be fetched: memory://" in sources["reason"][0]
+    assert "3 bytes came" in sources["reason"][1]
+    assert sources["reason"][3] == "more than 50000 bytes, the limit"
+
+
+def test_a_set_is_pushed_and_fetched_whole(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+    seen = []
+    info = fetch_set(f"{URL}/set", tmp_path / "cache", lambda *at: seen.append(at))
+    assert (len(info.shards), seen[-1][0]) == (3, seen[-1][1])
+    assert bytes_of(tmp_path / "cache") == bytes_of(reference)
+    assert verify(tmp_path / "cache", executor=SerialExecutor()) == []
+
+
+def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fetch_set(f"{URL}/set", tmp_path / "cache", stop)
+    assert not (tmp_path / "cache" / "dataset.json").exists()
+    before = (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns
+    fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns == before
+    assert bytes_of(tmp_path / "cache") == bytes_of(reference)
+
+
+def test_damage_on_the_way_is_found_and_nothing_is_left(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+    archive = bytearray(bucket.cat_file("/bucket/set/shard-000001.tar"))
+    archive[1000] ^= 1
+    bucket.pipe_file("/bucket/set/shard-000001.tar", bytes(archive))
+    with pytest.raises(RemoteError, match=r"shard-000001.tar: is not what its data set says"):
+        fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert not (tmp_path / "cache" / "shard-000001.tar").exists()
+
+
+def test_a_set_cannot_name_files_outside_of_its_folder(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+    named = bucket.cat_file("/bucket/set/dataset.json").replace(b"shard-000001.tar", b"../../elsewhere.tar")
+    bucket.pipe_file("/bucket/set/dataset.json", named)
+    bucket.copy("/bucket/set/shard-000001.tar", "/elsewhere.tar")
+    with pytest.raises(RemoteError, match=r"names '../../elsewhere.tar', which is no shard"):
+        fetch_set(f"{URL}/set", tmp_path / "deep" / "cache")
+    bucket.rm("/elsewhere.tar")
+    assert not list(tmp_path.rglob("*.tar"))
+
+
+def test_another_set_is_not_overwritten(bucket, reference, tmp_path):
+    push_set(reference, f"{URL}/set")
+    other = shutil.copytree(reference, tmp_path / "other")
+    (other / "dataset.json").write_bytes((other / "dataset.json").read_bytes() + b" ")
+    with pytest.raises(RemoteError, match="holds another shard set"):
+        push_set(other, f"{URL}/set")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["shards", "--dataset", "folder", "--data", "memory://empty"], "memory://empty: no video files below it"),
+        (["shards", "--dataset", "ucf101", "--data", "memory://ucf"], "only --dataset folder reads from a URL"),
+        (["shards", "--dataset", "folder", "--data", "nowhere://x"], "Protocol not known: nowhere"),
+        (["fetch", "memory://none"], "memory://none: FileNotFoundError"),
+    ],
+)
+def test_commands_name_the_url_that_does_not_serve(arguments, words, tmp_path, capsys):
+    place = ["--out", str(tmp_path / "out")] if arguments[0] == "shards" else []
+    command, *rest = arguments
+    assert main([command, *([] if place else [str(tmp_path / "out")]), *rest, *place]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
