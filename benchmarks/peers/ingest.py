@@ -1,8 +1,8 @@
 """Videos to WebDataset tars by video2dataset: as many processes, the same clips, frame rate and height, and the sound.
 
-Its frames are H.264 again, its sound a wav at the source's rate. Release 1.3.0 cannot run as it is: its worker asks the
-subsamplers for `encode_formats`, which they do not have (AttributeError). For the picture the attribute is given here; the
-one for sound is left out, since its sound then has no rate to be changed to.
+Its frames are H.264 again, its sound a wav at the source's rate. Release 1.3.0 cannot run as it is: its worker reads an
+attribute `encode_formats` that the subsamplers do not have (AttributeError), and changes a dictionary while it goes over it
+(RuntimeError). Both are mended here for the picture; sound stays at its rate.
 """
 
 import json
@@ -13,9 +13,23 @@ from pathlib import Path
 
 from answering import serve
 from video2dataset import video2dataset
-from video2dataset.subsamplers import ResolutionSubsampler
+from video2dataset.subsamplers import FrameSubsampler, ResolutionSubsampler
 
-ResolutionSubsampler.encode_formats = {"video": "mp4"}  # here: its processes import this file again
+
+
+def keep_order(subsample):
+    def subsampled(self, streams, metadata=None):
+        found, metas, error = subsample(self, dict(streams), metadata)
+        if error is None:
+            streams.update(found)
+        return streams, metas, error
+
+    return subsampled
+
+
+# Here, not below: its processes import this file again.
+ResolutionSubsampler.encode_formats = {"video": "mp4"}
+FrameSubsampler.__call__ = keep_order(FrameSubsampler.__call__)
 
 
 def work(job):

@@ -1,6 +1,6 @@
 """Batches (B, F, px, px, 3) uint8 by webdataset with one JPEG a frame, or from mp4 by torchcodec, PyAV or decord.
 
-Started by `benchmarks.peer`, with a job as JSON: way, segments, window, px, batch, workers, n_frames; `tars` for webdataset,
+Started by `benchmarks.peer`, with a job as JSON: way, segments, window, px, batch, workers, n_frames, skip; `tars` for webdataset,
 `videos` for the others. Segments come in random order, windows at random; no sound is read.
 """
 
@@ -67,10 +67,9 @@ class Videos(torch.utils.data.Dataset):
 
 
 def from_videos(job):
-    loader = torch.utils.data.DataLoader(
-        Videos(job), job["batch"], shuffle=True, num_workers=job["workers"], drop_last=True, persistent_workers=True
-    )
-    return lambda: loader
+    videos = Videos(job)
+    endless = torch.utils.data.RandomSampler(videos, num_samples=1_000_000)
+    return torch.utils.data.DataLoader(videos, job["batch"], sampler=endless, num_workers=job["workers"])
 
 
 def from_tars(job):
@@ -83,19 +82,21 @@ def from_tars(job):
         frames = [simplejpeg.decode_jpeg(sample[name]) for name in names[start : start + job["window"]]]
         return torch.from_numpy(square(np.stack(frames), job["px"]))
 
-    dataset = webdataset.WebDataset(job["tars"], shardshuffle=len(job["tars"])).shuffle(16).map(decode)
-    loader = torch.utils.data.DataLoader(dataset, job["batch"], num_workers=job["workers"], persistent_workers=True)
-    return lambda: loader
+    dataset = webdataset.WebDataset(job["tars"], shardshuffle=len(job["tars"])).repeat().shuffle(16).map(decode)
+    return torch.utils.data.DataLoader(dataset, job["batch"], num_workers=job["workers"])
 
 
 def main():
     job = json.loads(sys.argv[1])
-    make = (from_tars if job["way"] == "webdataset" else from_videos)(job)
     torch.set_num_threads(1)
+    batches = iter((from_tars if job["way"] == "webdataset" else from_videos)(job))
 
     def work():
+        for _ in range(job["skip"]):  # what was read ahead while others ran
+            next(batches)
         since, n_segments, shape = time.perf_counter(), 0, []
-        for batch in make():
+        for _ in range(job["segments"] // job["batch"]):
+            batch = next(batches)
             n_segments += len(batch)
             shape = list(batch.shape[1:])
         return {"seconds": time.perf_counter() - since, "segments": n_segments, "shape": shape}
