@@ -9,13 +9,12 @@ import torch
 
 from benchmarks.race import OURS, Effort, Race, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
-from benchmarks.step import bench_config, trainer
+from benchmarks.untaught import checkpoint
 from evaluate.clips import Clips, cut_clips
 from evaluate.embed import EmbedOptions, embed
 from evaluate.encode import ClipEncoder, RunEncoders, load_run
 from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
-from train.checkpoint import save_checkpoint
 from train.loader import LoaderConfig, iterate_once
 
 TASK = "embedding"
@@ -33,7 +32,7 @@ def measure(folder: Path, effort: Effort) -> list[Race]:
 def _race(folder: Path, model: str, n: int, effort: Effort) -> Race:
     params = ShardParams(fps=FPS, short_side_px=96, sources_per_shard=32)
     shards = shards_of(collage(folder, n), folder / f"embedding-shards-{n}", params)
-    run = load_run(_checkpoint(folder, shards, model, n), ["pretrained"])
+    run = load_run(_checkpoint(folder, shards, model), ["pretrained"])
     clips = _clips(run, shards, params)
     n_clips = sum(len(each.audio) for each in clips)
     return race(
@@ -46,17 +45,11 @@ def _race(folder: Path, model: str, n: int, effort: Effort) -> Race:
     )  # fmt: skip
 
 
-def _checkpoint(folder: Path, shards: Path, model: str, n: int) -> Path:
-    """Encoders that learnt nothing; weights do not change what a pass costs."""
-    path = folder / f"embedding-{model}-{n}.pt"
-    if not path.exists():
-        overrides = (
-            f"model.video={model}", "clip.n_frames=16", "clip.crop_px=96", "data.frame_px=96", "data.window_frames=125",
-            "data.split=''", f"data.batch_size={min(n, 8)}",
-        )  # fmt: skip
-        with trainer(bench_config("sample", shards, overrides)) as run:
-            save_checkpoint(run.checkpoint(), path)
-    return path
+def _checkpoint(folder: Path, shards: Path, model: str) -> Path:
+    overrides = (
+        f"model.video={model}", "clip.n_frames=16", "clip.crop_px=96", "data.frame_px=96", "data.window_frames=125",
+    )  # fmt: skip
+    return checkpoint(folder / f"embedding-{model}.pt", "sample", shards, overrides)
 
 
 def _clips(run: RunEncoders, shards: Path, params: ShardParams) -> list[Clips]:
