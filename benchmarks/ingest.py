@@ -24,7 +24,11 @@ from preprocess.schema import ShardParams
 TASK = "ingest"
 VIDEOS = 24
 CASE = "archive"
-FLOOR, FRAME_TARS, VIDEO2DATASET = "ffmpeg, decoding alone", "ffmpeg and WebDataset, one JPEG a frame", "video2dataset 1.3.0"
+FLOOR, FRAME_TARS, VIDEO2DATASET = (
+    "ffmpeg, decoding alone",
+    "ffmpeg and WebDataset, one JPEG a frame",
+    "video2dataset 1.3.0",
+)
 HEIGHT_PX, RATE_HZ = 128, 16_000
 """Of what all keep: sources are 320x240, the short side becomes 128; the hand-written tars keep 16 kHz mono."""
 
@@ -35,12 +39,13 @@ def measure(folder: Path, effort: Effort) -> list[Race]:
     params = ShardParams(sources_per_shard=-(-len(videos) // (2 * CORES)))
     job = {"videos": [str(path) for path in videos], "height_px": HEIGHT_PX, "fps": params.fps, "processes": CORES}
     expected = {"clips": len(videos)}
-    with peers("ingest.py", {VIDEO2DATASET: job}, expected, goal=1.0) as ways, ProcessPoolExecutor(
-        CORES, mp_context=get_context("forkserver")
-    ) as pool:
+    with (
+        peers("ingest.py", {VIDEO2DATASET: job}, expected, goal=1.0) as ways,
+        ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool,
+    ):
         return [
             race(
-                TASK, CASE, {"clips": len(videos), "hours of video": len(videos) * SECONDS},
+                TASK, CASE, {"clips": len(videos), "seconds of video": len(videos) * SECONDS},
                 [
                     Way(OURS, _in_folder(partial(_build, videos, params))),
                     Way(FLOOR, timed(partial(_decode_all, videos)), goal=1 / 1.25),
@@ -80,7 +85,19 @@ def _decode_all(videos: list[Path]) -> None:
 
 
 def _decode(path: Path) -> None:
-    command = [ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-i", str(path), "-f", "null", "-"]
+    command = [
+        ffmpeg_executable(),
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-threads",
+        "1",
+        "-i",
+        str(path),
+        "-f",
+        "null",
+        "-",
+    ]
     subprocess.run(command, check=True)
 
 

@@ -48,7 +48,7 @@ class Peer:
         (bin_folder / "ffmpeg").symlink_to(ffmpeg_executable())  # all ways decode with the same ffmpeg
         paths = os.pathsep.join([str(bin_folder), str(python.parent), os.environ["PATH"]])
         library_path = python.parent.parent / "ffmpeg-libs"
-        self._words = stack.enter_context(tempfile.TemporaryFile())
+        self._words = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         self._process = stack.enter_context(
             subprocess.Popen(
                 [str(python), str(SCRIPTS / script), json.dumps(job)],
@@ -78,7 +78,9 @@ class Peer:
 
 
 @contextmanager
-def peers(script: str, jobs: dict[str, dict[str, Any]], expected: dict[str, Any], goal: float | None) -> Iterator[list[Way]]:
+def peers(
+    script: str, jobs: dict[str, dict[str, Any]], expected: dict[str, Any], goal: float | None
+) -> Iterator[list[Way]]:
     """Start a process a job; those that cannot run are told with their reason.
 
     Args:

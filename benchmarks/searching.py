@@ -45,7 +45,11 @@ def _in_index(references: np.ndarray, queries: np.ndarray, effort: Effort) -> Ra
     described = Descriptors("benchmark", start, start + 1, present, ~present, references, None)
     search, index = build_search([described], "picture"), _flat(references)
     return _race(
-        "in an index", lambda: search.nearest(queries, K).rows, lambda: index.search(queries, K)[1], len(queries), effort
+        "in an index",
+        lambda: search.nearest(queries, K).rows,
+        lambda: index.search(queries, K)[1],
+        len(queries),
+        effort,
     )
 
 

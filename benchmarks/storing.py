@@ -94,4 +94,3 @@ def _create(file: h5py.File, rows: Rows, name: str) -> h5py.Dataset:
         return file.create_dataset(name, (0, DIMS), "<f4", maxshape=(None, DIMS), chunks=(chunk, DIMS))
     kind = h5py.string_dtype("utf-8") if COLUMNS[name] == "str" else np.dtype(COLUMNS[name])
     return file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(chunk,))
-

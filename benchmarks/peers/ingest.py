@@ -16,7 +16,6 @@ from video2dataset import video2dataset
 from video2dataset.subsamplers import FrameSubsampler, ResolutionSubsampler
 
 
-
 def keep_order(subsample):
     def subsampled(self, streams, metadata=None):
         found, metas, error = subsample(self, dict(streams), metadata)
@@ -37,7 +36,9 @@ def work(job):
     try:
         table, out = folder / "list.csv", folder / "out"
         table.write_text("url\n" + "\n".join(job["videos"]) + "\n")
-        video2dataset(str(table), str(out), "webdataset", encode_formats={"video": "mp4", "audio": "wav"}, config=config(job))
+        video2dataset(
+            str(table), str(out), "webdataset", encode_formats={"video": "mp4", "audio": "wav"}, config=config(job)
+        )
         stats = [json.loads(path.read_text()) for path in out.glob("*_stats.json")]
         # Its own clock: what its processes import at their start is left out.
         seconds = max(each["end_time"] for each in stats) - min(each["start_time"] for each in stats)

@@ -1,7 +1,7 @@
 """Batches (B, F, px, px, 3) uint8 by webdataset with one JPEG a frame, or from mp4 by torchcodec, PyAV or decord.
 
-Started by `benchmarks.peer`, with a job as JSON: way, segments, window, px, batch, workers, n_frames, skip; `tars` for webdataset,
-`videos` for the others. Segments come in random order, windows at random; no sound is read.
+Started by `benchmarks.peer`, with a job as JSON: way, segments, window, px, batch, workers, n_frames, skip; `tars` or
+`videos`. Segments come in random order, windows at random; no sound is read.
 """
 
 import json
