@@ -136,7 +136,7 @@ def measure(folder: Path, effort: Effort) -> list[Result]:
         runs: dict[int, list[dict[str, float]]] = {factor: [] for factor in times}
         for number in range(min(effort.rounds, ROUNDS)):
             for factor in times:
-                runs[factor].append(_in_process(name, factor * base, data, encoder))
+                runs[factor].append(in_process(name, factor * base, data, encoder))
             logger.info("growth, %s: round %d of %d", name, number + 1, effort.rounds)
         found += [record for factor, each in runs.items() for record in _records(name, stage, factor, base, each)]
     return found
@@ -150,7 +150,8 @@ def _records(name: str, stage: Stage, factor: int, base: int, runs: Sequence[dic
     ]
 
 
-def _in_process(name: str, size: int, data: Path, encoder: Path) -> dict[str, float]:
+def in_process(name: str, size: int, data: Path, encoder: Path) -> dict[str, float]:
+    """One run of a stage in a process of its own: its seconds and its largest memory."""
     with tempfile.TemporaryDirectory(prefix="growth-", dir=data.parent) as folder:  # where hard links can be made
         environment = {**os.environ, _VIDEOS: str(data.absolute()), _ENCODER: str(encoder.absolute())}
         command = [sys.executable, "-m", "benchmarks.growth", name, str(size), folder]
