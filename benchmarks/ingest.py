@@ -22,7 +22,7 @@ from preprocess.pipeline import build
 from preprocess.schema import ShardParams
 
 TASK = "ingest"
-VIDEOS = 24
+VIDEOS = 40
 CASE = "archive"
 FLOOR, FRAME_TARS, VIDEO2DATASET = (
     "ffmpeg, decoding alone",

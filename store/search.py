@@ -5,6 +5,7 @@ computed again in float64 in a way that does not depend on where the row lies in
 ties go to the lower index. Without that, equal rows differ in the last bit with the block they fall into.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -108,10 +109,20 @@ def _unit(vectors: np.ndarray, what: str) -> np.ndarray:
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise SearchError(None, f"{what} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
     vectors = vectors.astype(np.float64)
-    if not np.isfinite(vectors).all():
-        raise SearchError(None, f"{what} hold NaN or infinity", "leave these rows out")
     length = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-    return vectors / np.where(length > 0, length, 1)
+    if not np.isfinite(length).all() and not np.isfinite(vectors).all():
+        raise SearchError(None, f"{what} hold NaN or infinity", "leave these rows out")
+    vectors /= np.where(length > 0, length, 1)
+    return vectors
+
+
+def _unit_float32(references: np.ndarray) -> np.ndarray:
+    """Return float32 (n, d) of length 1, a MiB at a time: what stays in the processor's cache is done twice as fast."""
+    units = np.empty(references.shape, np.float32)
+    n_rows, n_dims = references.shape
+    for block in _parts(n_rows, 16 * n_dims):
+        units[block] = _unit(references[block], "references")
+    return units
 
 
 def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -197,27 +208,48 @@ def _with_faiss(
     if not len(vectors):
         return Neighbours(indices, scores, "faiss (no references)")
     index, method, complete = _build_index(vectors, backend)
-    for first in range(0, len(queries), QUERY_BLOCK):
-        pending = np.arange(first, min(first + QUERY_BLOCK, len(queries)))
-        asked = min(len(vectors), 2 * k + 16)
-        while len(pending):
-            rough, found = index.search(queries[pending].astype(np.float32), asked)
-            unsettled = []
-            for query, row_scores, rows in zip(pending, rough, found, strict=True):
-                kept = rows[rows >= 0]
-                if pairs is not None:
-                    kept = kept[pairs[1][kept] != pairs[0][query]]
-                exact = _similarity(queries[query], _unit(vectors[kept], "references"))
-                best = np.lexsort((kept, -exact))[:k]
-                indices[query, : len(best)], scores[query, : len(best)] = kept[best], exact[best]
-                # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
-                missed = row_scores[-1] + (_tolerance(vectors.shape[1]) if complete else 0)
-                if rows[-1] >= 0 and scores[query, -1] <= missed:
-                    unsettled.append(query)
-            if asked == len(vectors):
-                break
-            pending, asked = np.array(unsettled, np.int64), min(len(vectors), 4 * asked)
+    tolerance = _tolerance(vectors.shape[1]) if complete else 0
+    pending, asked = np.arange(len(queries)), min(len(vectors), 2 * k + 16)
+    while len(pending):
+        unsettled = []
+        for block in _parts(len(pending), asked):  # FAISS is several times slower with few queries a call
+            here = pending[block]
+            rough, found = index.search(queries[here].astype(np.float32), asked)
+            for part in _parts(len(here), asked * vectors.shape[1]):
+                rows = _without_pairs(found[part], here[part], pairs)
+                indices[here[part]], scores[here[part]] = _best(queries[here[part]], vectors, rows, k)
+            # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
+            unsettled.append(here[(found[:, -1] >= 0) & (scores[here, -1] <= rough[:, -1] + tolerance)])
+        if asked == len(vectors):
+            break
+        pending, asked = np.concatenate(unsettled), min(len(vectors), 4 * asked)
     return Neighbours(indices, scores, method)
+
+
+def _parts(n_queries: int, numbers_a_query: int) -> Iterator[slice]:
+    """Queries whose candidates fit into a block of memory together."""
+    step = max(1, REFERENCE_BLOCK_BYTES // (8 * numbers_a_query))
+    return (slice(first, first + step) for first in range(0, n_queries, step))
+
+
+def _without_pairs(found: np.ndarray, queries: np.ndarray, pairs: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+    """Return the candidates int64 (q, m) of queries (q,), -1 in the place of those that do not count."""
+    if pairs is None:
+        return found
+    return np.where(pairs[1][found] == pairs[0][queries, None], -1, found)
+
+
+def _best(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best k (q, k) of the candidates (q, m) and their exact similarities; -1 stands for none."""
+    n_queries, n_rows = rows.shape
+    candidates = _unit(vectors[rows.ravel()], "references").reshape(n_queries, n_rows, -1)  # (q, m, d)
+    exact = (candidates * queries[:, None]).sum(axis=2).astype(np.float32)
+    exact[rows < 0] = -np.inf
+    best = np.lexsort((rows, -exact))[:, :k]
+    indices, scores = np.full((n_queries, k), -1, np.int64), np.full((n_queries, k), -np.inf, np.float32)
+    indices[:, : best.shape[1]] = np.take_along_axis(rows, best, 1)
+    scores[:, : best.shape[1]] = np.take_along_axis(exact, best, 1)
+    return indices, scores
 
 
 def _build_index(vectors: np.ndarray, backend: str) -> tuple["faiss.Index", str, bool]:
@@ -225,7 +257,7 @@ def _build_index(vectors: np.ndarray, backend: str) -> tuple["faiss.Index", str,
     import faiss
 
     n_rows, n_dims = vectors.shape
-    vectors = _unit(vectors, "references").astype(np.float32)
+    vectors = _unit_float32(vectors)
     index: faiss.Index
     if backend == "faiss-flat" or (backend == "faiss" and n_rows < IVF_FROM_ROWS):
         index = faiss.IndexFlatIP(n_dims)
