@@ -18,7 +18,7 @@ from store.reader import EmbeddingStore
 from train.loader import LoaderConfig, iterate_once
 
 TASK = "embedding"
-SIZES = {"tiny": 96, "r2plus1d_18": 6}
+SIZES = {"tiny": 96, "r2plus1d_18": 4}
 """Segments by video encoder."""
 FLOOR = "the forward passes alone"
 OPTIONS = EmbedOptions(n_clips=2, batch_size=8, num_threads=CORES)
