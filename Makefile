@@ -57,6 +57,9 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
+BENCH ?=
+
 # Test files at a time; each may take 3 GB of memory and a core.
 TEST_JOBS ?= 2
 
@@ -68,7 +71,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,8 +151,10 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(SHARDS)/dataset.json ## Where a training step's time goes, on this machine; writes docs/benchmarks.md
-	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET)
+bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare libraries, on this machine: make bench BENCH="loading ingest"
+	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET) $(if $(BENCH),--only $(BENCH))
+
+bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
 
 lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
@@ -163,6 +168,12 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r bootstrap.lock
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-peers/.ready: benchmarks/peers/requirements.txt | $(READY)
+	$(PYTHON) -m venv --without-pip .venv-peers
+	$(BIN)/uv pip install --quiet --system-certs --python .venv-peers/bin/python --no-deps --require-hashes -r benchmarks/peers/requirements.txt
+	$(BIN)/python -m benchmarks.peer .venv-peers
 	touch $@
 
 $(SAMPLE): | $(READY)

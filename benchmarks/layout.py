@@ -72,11 +72,11 @@ def compare_large(threads: int, rounds: int = LARGE_ROUNDS) -> Comparison:
         return _in_turns(f"r2plus1d_18, {LARGE_CLIPS} clips, {threads} threads", step, rounds, 1)
 
 
-def compare_all(preset: str, shards: Path) -> list[Comparison]:
+def compare_all(preset: str, shards: Path, rounds: int = ROUNDS) -> list[Comparison]:
     """The preset at one thread and at all, the large encoder at all."""
     cores = os.cpu_count() or 1
-    found = [compare_tiny(preset, shards, threads) for threads in sorted({1, cores})]
-    return [*found, compare_large(cores)]
+    found = [compare_tiny(preset, shards, threads, rounds) for threads in sorted({1, cores})]
+    return [*found, compare_large(cores, min(rounds, LARGE_ROUNDS))]
 
 
 @contextmanager

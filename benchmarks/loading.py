@@ -1,87 +1,121 @@
-"""Asks how much faster segments are loaded if the frames that the planned views show are decoded and no others."""
+"""Asks how fast segments reach the trainer, beside loaders that people use today and beside decoding the bytes alone."""
 
-import logging
-import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
+from typing import Any
 
-from evaluate.results import Result
+import simplejpeg
+
+from benchmarks.ingest import write_frame_tar
+from benchmarks.peer import PeerError, peers
+from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
+from benchmarks.sources import CORES, FPS, HEIGHT_PX, SECONDS, collage, collage_params, shards_of
+from preprocess.schema import FRAMES_MEMBER
+from preprocess.strip import decode_strip, encode_strip
 from train.loader import LoaderConfig, SegmentLoader
-from train.planners import TwoViews
-from train.settings import load_config
-
-logger = logging.getLogger("benchmarks")
 
 TASK = "loading"
-ROUNDS, BATCHES, WARM_UP = 7, 16, 4
-"""Turns of each loader, batches that are timed in a turn, and batches before them: those that lay decoded, and those that
-the other loader decodes ahead in the meantime."""
+VIDEOS, BATCH = 96, 8
+WINDOWS = {"window": 16, "whole": round(SECONDS * FPS)}
+"""Frames of a segment that are handed over, by case."""
+SKIP = 2 * CORES + 1
+"""Batches before the clock runs: loaders read ahead while others have their turn (torch's two a process, DALI two)."""
+FLOOR = "libjpeg-turbo, decoding alone"
+PEERS = {
+    "webdataset": "webdataset, one JPEG a frame",
+    "torchcodec": "torchcodec, from mp4",
+    "PyAV": "PyAV, from mp4",
+    "decord": "decord, from mp4",
+}
 
 
-@dataclass(frozen=True)
-class Loading:
-    """Segments a second, medians over the rounds, and the median of the ratios within a round.
-
-    Attributes:
-        what: preset and threads.
-        planned: decoding the frames that two views show.
-        whole: decoding whole windows.
-        ratio: planned / whole.
-        n: batches timed of each.
-    """
-
-    what: str
-    planned: float
-    whole: float
-    ratio: float
-    n: int
+def measure(folder: Path, effort: Effort) -> list[Race]:
+    """Batches of segments in random order, frames (8, F, 96, 96, 3) uint8 from pictures of 128x96."""
+    n = BATCH * max(CORES, effort.sized(VIDEOS // BATCH))  # whole batches, one for each of a peer's processes at least
+    videos = collage(folder, n)
+    shards = shards_of(videos, folder / f"loading-shards-{n}", collage_params(n))
+    return [_race(case, window, videos, shards, effort) for case, window in WINDOWS.items()]
 
 
-def measure(preset: str, shards: Path, threads: int, rounds: int = ROUNDS) -> Loading:
-    """Draw from both loaders in turns and do nothing else."""
-    config = load_config(preset, (f"data.shards={shards}",))
-    data = config.data
-    whole = LoaderConfig(
-        shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-        shuffle=True, seed=config.seed, num_threads=threads, split=data.split,
-    )  # fmt: skip
-    loaders = SegmentLoader(replace(whole, clips=TwoViews(config.clip))), SegmentLoader(whole)
-    rates = [tuple(_segments_a_second(loader, data.batch_size) for loader in loaders) for _ in range(rounds + 1)][1:]
-    what = f"{preset}, {threads} thread{'s' if threads > 1 else ''}"
-    logger.info("loading: %s", what)
-    return Loading(
-        what=what,
-        planned=median(planned for planned, _ in rates),
-        whole=median(whole for _, whole in rates),
-        ratio=median(planned / whole for planned, whole in rates),
-        n=rounds * BATCHES,
-    )
+def _race(case: str, window: int, videos: list[Path], shards: Path, effort: Effort) -> Race:
+    n = len(videos)
+    job: dict[str, Any] = {
+        "segments": n, "window": window, "px": HEIGHT_PX, "batch": BATCH, "workers": CORES, "n_frames": WINDOWS["whole"],
+        "skip": SKIP,
+        "videos": [str(path) for path in videos], "tars": [str(path) for path in _frame_tars(videos)],
+    }  # fmt: skip
+    expected = {"segments": n, "shape": [window, HEIGHT_PX, HEIGHT_PX, 3]}
+    jobs = {name: {**job, "way": way} for way, name in PEERS.items()}
+    with peers("loading.py", jobs, expected, goal=2.0) as ways:
+        return race(
+            TASK, case, {"segments": n, "frames": n * window},
+            [
+                Way(OURS, _ours(shards, n, window)),
+                Way(FLOOR, timed(_bare(shards, window)), goal=0.8),
+                *ways,
+            ],
+            effort,
+        )  # fmt: skip
 
 
-def measure_all(preset: str, shards: Path) -> list[Loading]:
-    """At one decoding thread and at one a core."""
-    return [measure(preset, shards, threads) for threads in sorted({1, os.cpu_count() or 1})]
-
-
-def _segments_a_second(loader: SegmentLoader, batch_size: int) -> float:
-    for _ in range(WARM_UP):
-        next(loader)
-    since = time.perf_counter()
-    for _ in range(BATCHES):
-        next(loader)
-    return BATCHES * batch_size / (time.perf_counter() - since)
-
-
-def records(measured: Sequence[Loading]) -> list[Result]:
-    """As records: three numbers a measurement."""
-    return [
-        Result("bench", TASK, None, "joint", each.what, metric, value, each.n)
-        for each in measured
-        for metric, value in (
-            ("planned, segments a second", each.planned), ("whole windows, segments a second", each.whole),
-            ("ratio", each.ratio),
+def _ours(shards: Path, n_segments: int, window: int) -> Run:
+    """As many segments as an epoch has, from a loader that is at work already."""
+    loader = SegmentLoader(
+        LoaderConfig(
+            shards=str(shards), batch_size=BATCH, frame_px=HEIGHT_PX, window_frames=window, shuffle=True, seed=0,
+            num_threads=CORES,
         )
-    ]  # fmt: skip
+    )  # fmt: skip
+
+    def draw(n_batches: int) -> None:
+        for _ in range(n_batches):
+            shape = getattr(next(loader).frames, "shape", None)
+            if shape != (BATCH, window, HEIGHT_PX, HEIGHT_PX, 3):
+                raise PeerError(f"the loader gave frames of shape {shape}")
+
+    def run() -> float:
+        draw(SKIP)
+        return timed(lambda: draw(n_segments // BATCH))()
+
+    return run
+
+
+def _bare(shards: Path, window: int) -> Callable[[], None]:
+    """Strips of as many frames from memory to pixels, on all cores; nothing is read, cut or put together."""
+    strips = [_cut(data, window) for data in _strips(shards)]
+    pool = ThreadPoolExecutor(CORES)  # the decoder does not hold Python's lock
+    return lambda: _drain(pool, strips)
+
+
+def _drain(pool: ThreadPoolExecutor, strips: list[bytes]) -> None:
+    for _ in pool.map(_decoded_bytes, strips, chunksize=4):
+        pass
+
+
+def _decoded_bytes(data: bytes) -> int:
+    return int(simplejpeg.decode_jpeg(data).nbytes)
+
+
+def _strips(shards: Path) -> list[bytes]:
+    import webdataset
+
+    tars = [str(path) for path in sorted(shards.glob("*.tar"))]
+    return [sample[FRAMES_MEMBER] for sample in webdataset.WebDataset(tars, shardshuffle=False)]
+
+
+def _cut(data: bytes, window: int) -> bytes:
+    if window == WINDOWS["whole"]:
+        return data
+    return encode_strip(decode_strip(data, WINDOWS["whole"])[:window], collage_params(1).jpeg_quality)
+
+
+def _frame_tars(videos: list[Path]) -> list[Path]:
+    """The videos as WebDataset tars of one JPEG a frame, at their own size and rate, made once; one for each core."""
+    tars = [videos[0].parent / f"frames-{number:06d}.tar" for number in range(CORES)]
+    for number, tar in enumerate(tars):
+        if not tar.exists():
+            partial = tar.with_suffix(".part")
+            write_frame_tar(videos[number::CORES], partial, FPS, HEIGHT_PX)
+            partial.replace(tar)
+    return tars

@@ -6,25 +6,18 @@ ties go to the lower index. Without that, equal rows differ in the last bit with
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from store.cosine import similarity, tolerance, unit
 from store.errors import SearchError
-
-if TYPE_CHECKING:
-    import faiss
+from store.faiss_search import search_faiss
 
 Backend = Literal["exact", "faiss", "faiss-flat", "faiss-ivf"]
 
 QUERY_BLOCK = 256
 REFERENCE_BLOCK_BYTES = 16 * 1024 * 1024
-IVF_FROM_ROWS = 200_000
-"""From here on "faiss" takes IVF: a flat search over so many rows of 512 takes tens of ms a query."""
-IVF_PROBED_SHARE = 16
-"""One list in so many is visited, but at least IVF_PROBED_LEAST."""
-IVF_PROBED_LEAST = 8
-_EPSILON = float(np.finfo(np.float32).eps)
 
 
 class References(Protocol):
@@ -88,7 +81,7 @@ def nearest(
     Raises:
         SearchError: shapes that do not fit, values that are not finite, k below 1, an unknown backend.
     """
-    queries = _unit(np.asarray(queries), "queries")
+    queries = unit(np.asarray(queries), "queries")
     if len(references.shape) != 2 or queries.shape[1] != references.shape[1]:
         problem = f"queries {queries.shape} and references {references.shape} do not fit"
         raise SearchError(None, problem, "give (q, d) and (n, d)")
@@ -100,18 +93,7 @@ def nearest(
         return Neighbours(indices, scores, "exact")
     if backend not in ("faiss", "faiss-flat", "faiss-ivf"):
         raise SearchError(None, f"unknown backend {backend!r}", "choose exact, faiss, faiss-flat or faiss-ivf")
-    return _with_faiss(queries, references, k, pairs, backend)
-
-
-def _unit(vectors: np.ndarray, what: str) -> np.ndarray:
-    """Return float64 (n, d) of length 1; zeros stay zeros, so they are similar to nothing (0)."""
-    if vectors.ndim != 2 or vectors.dtype.kind != "f":
-        raise SearchError(None, f"{what} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
-    vectors = vectors.astype(np.float64)
-    if not np.isfinite(vectors).all():
-        raise SearchError(None, f"{what} hold NaN or infinity", "leave these rows out")
-    length = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-    return vectors / np.where(length > 0, length, 1)
+    return Neighbours(*search_faiss(queries, np.asarray(references[:]), k, pairs, backend))
 
 
 def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -134,7 +116,7 @@ def _exact(
     scores = np.full((n_queries, k), -np.inf, np.float32)
     step = max(1, REFERENCE_BLOCK_BYTES // (8 * n_dims))
     for start in range(0, references.shape[0], step):
-        block = _unit(np.asarray(references[start : start + step]), "references")
+        block = unit(np.asarray(references[start : start + step]), "references")
         block32 = block.astype(np.float32)
         for first in range(0, n_queries, QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
@@ -143,11 +125,6 @@ def _exact(
                 rough[pairs[0][part, None] == pairs[1][None, start : start + step]] = -np.inf
             _improve(queries[part], block, rough, indices[part], scores[part], start=start)
     return indices, scores
-
-
-def _tolerance(n_dims: int) -> float:
-    """Twice the worst rounding error of a float32 dot product of two unit vectors of this length, and of its input."""
-    return (n_dims + 8) * _EPSILON
 
 
 def _improve(
@@ -163,78 +140,16 @@ def _improve(
         scores: float32 (q, k) so far.
         start: index of the block's first row.
     """
-    k, tolerance = scores.shape[1], _tolerance(queries.shape[1])
+    k, margin = scores.shape[1], tolerance(queries.shape[1])
     last = scores[:, -1]  # what a row must reach to come in
-    reach = np.where(np.isfinite(last), last - tolerance, np.finfo(np.float32).min)
+    reach = np.where(np.isfinite(last), last - margin, np.finfo(np.float32).min)
     candidates = rough >= reach[:, None]
     for query in np.flatnonzero(candidates.any(axis=1)):
         columns = np.flatnonzero(candidates[query])
         if len(columns) > k:
             values = rough[query, columns]
-            columns = columns[values >= np.partition(values, -k)[-k] - tolerance]
+            columns = columns[values >= np.partition(values, -k)[-k] - margin]
         every_index = np.concatenate([indices[query], columns + start])
-        every_score = np.concatenate([scores[query], _similarity(queries[query], block[columns])])
+        every_score = np.concatenate([scores[query], similarity(queries[query], block[columns])])
         best = np.lexsort((every_index, -every_score))[:k]
         indices[query], scores[query] = every_index[best], every_score[best]
-
-
-def _similarity(query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return float32 (n,) similarities of one query (d,) with rows (n, d), the same for equal rows anywhere."""
-    return (rows * query).sum(axis=1).astype(np.float32)
-
-
-def _with_faiss(
-    queries: np.ndarray,
-    references: References,
-    k: int,
-    pairs: tuple[np.ndarray, np.ndarray] | None,
-    backend: str,
-) -> Neighbours:
-    """Let FAISS propose candidates, more and more of them until no missed row could belong to the answer."""
-    vectors = np.asarray(references[:])
-    indices = np.full((len(queries), k), -1, np.int64)
-    scores = np.full((len(queries), k), -np.inf, np.float32)
-    if not len(vectors):
-        return Neighbours(indices, scores, "faiss (no references)")
-    index, method, complete = _build_index(vectors, backend)
-    for first in range(0, len(queries), QUERY_BLOCK):
-        pending = np.arange(first, min(first + QUERY_BLOCK, len(queries)))
-        asked = min(len(vectors), 2 * k + 16)
-        while len(pending):
-            rough, found = index.search(queries[pending].astype(np.float32), asked)
-            unsettled = []
-            for query, row_scores, rows in zip(pending, rough, found, strict=True):
-                kept = rows[rows >= 0]
-                if pairs is not None:
-                    kept = kept[pairs[1][kept] != pairs[0][query]]
-                exact = _similarity(queries[query], _unit(vectors[kept], "references"))
-                best = np.lexsort((kept, -exact))[:k]
-                indices[query, : len(best)], scores[query, : len(best)] = kept[best], exact[best]
-                # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
-                missed = row_scores[-1] + (_tolerance(vectors.shape[1]) if complete else 0)
-                if rows[-1] >= 0 and scores[query, -1] <= missed:
-                    unsettled.append(query)
-            if asked == len(vectors):
-                break
-            pending, asked = np.array(unsettled, np.int64), min(len(vectors), 4 * asked)
-    return Neighbours(indices, scores, method)
-
-
-def _build_index(vectors: np.ndarray, backend: str) -> tuple["faiss.Index", str, bool]:
-    """Return an index over vectors (n, d), its description, and whether it is flat, so complete."""
-    import faiss
-
-    n_rows, n_dims = vectors.shape
-    vectors = _unit(vectors, "references").astype(np.float32)
-    index: faiss.Index
-    if backend == "faiss-flat" or (backend == "faiss" and n_rows < IVF_FROM_ROWS):
-        index = faiss.IndexFlatIP(n_dims)
-        index.add(vectors)
-        return index, "faiss Flat", True
-    n_lists = max(1, min(round(2 * n_rows**0.5), n_rows // 39))  # FAISS wants 39 training vectors a list
-    inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(n_dims), n_dims, n_lists, faiss.METRIC_INNER_PRODUCT)
-    inverted.cp.max_points_per_centroid, inverted.cp.niter = 64, 10  # a quarter of FAISS's defaults: 10 times faster
-    inverted.train(vectors)
-    inverted.add(vectors)
-    inverted.nprobe = min(n_lists, max(IVF_PROBED_LEAST, n_lists // IVF_PROBED_SHARE))
-    return inverted, f"faiss IVF{n_lists},Flat nprobe={inverted.nprobe} (approximate)", False

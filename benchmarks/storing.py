@@ -1,0 +1,96 @@
+"""Asks what appending embeddings to a store takes beside HDF5 alone."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
+from store.format import Provenance, Rows
+from store.layout import COLUMNS
+from store.writer import append
+
+TASK = "storing"
+ROWS, DIMS = 20_000, 512
+THERE_BEFORE = (0, 20_000)
+"""Rows that the store holds before more are appended."""
+RAW = "h5py alone"
+PROVENANCE = Provenance("benchmark", {}, "benchmark", "benchmark", "benchmark")
+
+
+def measure(folder: Path, effort: Effort) -> list[Race]:
+    """Rows of 512 numbers of float32 with all their columns, appended to an empty store and to one as large as they."""
+    del folder
+    n = effort.sized(ROWS)
+    return [_race(n, n if before else 0, effort) for before in THERE_BEFORE]
+
+
+def _race(n: int, before: int, effort: Effort) -> Race:
+    rows, held = make_rows(n, "new"), make_rows(before, "old")
+    case = "to as many rows" if before else "to an empty store"
+    ways = [
+        Way(OURS, _from(held, lambda path: append(path, rows, PROVENANCE), _write_ours, before + n)),
+        Way(RAW, _from(held, lambda path: append_raw(path, rows), append_raw, before + n), goal=0.8),
+    ]
+    return race(TASK, case, {"rows": n}, ways, effort)
+
+
+def make_rows(n: int, name: str) -> Rows:
+    """Made-up embeddings, float32 (n, 512)."""
+    source = np.array([f"{name}/{number // 4:07d}.mp4" for number in range(n)], object)
+    seconds = (np.arange(n) % 4).astype(float)
+    empty = np.full(n, "", object)
+    return Rows(
+        key=np.array([f"{name}-{number:08d}" for number in range(n)], object), source=source, label=np.arange(n) % 100,
+        label_name=empty, group=empty, splits=np.full(n, "{}", object), start_seconds=seconds, end_seconds=seconds + 1,
+        has_video=np.ones(n, bool), has_audio=np.ones(n, bool),
+        vectors={"video/features": np.random.default_rng(0).standard_normal((n, DIMS), np.float32)},
+    )  # fmt: skip
+
+
+def _write_ours(path: Path, rows: Rows) -> None:
+    append(path, rows, PROVENANCE)
+
+
+def _from(held: Rows, work: Callable[[Path], None], begin: Callable[[Path, Rows], None], n_after: int) -> Run:
+    """A run on a file that holds rows already."""
+
+    def run() -> float:
+        with tempfile.TemporaryDirectory(prefix="avtempo-storing-") as folder:
+            path = Path(folder) / "rows.h5"
+            if len(held):
+                begin(path, held)
+            seconds = timed(lambda: work(path))()
+            with h5py.File(path) as file:
+                if file["video/features"].shape != (n_after, DIMS):
+                    raise ValueError(f"{path} holds {file['video/features'].shape}, not {(n_after, DIMS)}")
+            return seconds
+
+    return run
+
+
+def append_raw(path: Path, rows: Rows) -> None:
+    """The same columns and vectors at the end of data sets that grow, in the same chunks, and on the disk at the end.
+
+    Without what a store gives besides: checksums, reading back, and a file that is whole or not there.
+    """
+    with h5py.File(path, "a", libver=("v110", "v110")) as file:
+        for name in rows.layout.names():
+            for block in rows.blocks(name):
+                dataset = file[name] if name in file else _create(file, rows, name)
+                first = len(dataset)
+                dataset.resize(first + len(block), axis=0)
+                dataset[first:] = block
+    with path.open("rb") as done:
+        os.fsync(done.fileno())
+
+
+def _create(file: h5py.File, rows: Rows, name: str) -> h5py.Dataset:
+    chunk = rows.layout.chunk_rows(name)
+    if name in rows.vectors:
+        return file.create_dataset(name, (0, DIMS), "<f4", maxshape=(None, DIMS), chunks=(chunk, DIMS))
+    kind = h5py.string_dtype("utf-8") if COLUMNS[name] == "str" else np.dtype(COLUMNS[name])
+    return file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(chunk,))
