@@ -14,7 +14,7 @@ SETTLED_SHARE = 0.2
 """Of the segments: buffers fill and the allocator finds its size within these."""
 FLAT_MIB = 16.0
 """What the memory may grow from there to the end."""
-BATCH = 32
+BATCH = 8
 
 
 @dataclass(frozen=True)
