@@ -75,7 +75,7 @@ def _columns(store: EmbeddingStore) -> Iterator[Finding]:
 def _is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text or "{}"), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -9,12 +9,15 @@ parts name a source, the later one counts: so a changed file is added before its
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.descriptors import read_descriptors
@@ -90,8 +93,11 @@ class Archive:
         if (values.get("format"), values.get("format_version")) != (FORMAT_NAME, FORMAT_VERSION):
             raise ArchiveError(folder / ARCHIVE_FILE, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}; index anew")
         try:
-            return cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
-        except (KeyError, TypeError, ValueError) as error:
+            archive = cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
+            if not 0 < archive.hop_seconds < math.inf:
+                raise ValueError(f"a hop of {archive.hop_seconds} s")  # noqa: TRY301 - told with the other damage
+            return archive
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged ({error!r}); index anew") from error
 
     @classmethod
@@ -206,18 +212,18 @@ class Archive:
     def _read_part(self, path: Path) -> Part:
         values = _read_json(path, "index anew")
         try:
-            sources = tuple(IndexedSource(**source) for source in values["sources"])
+            sources = TypeAdapter(tuple[IndexedSource, ...]).validate_python(values["sources"])
             return Part(int(path.stem.removeprefix("part-")), sources)
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    if not path.is_file():  # a device would be read for ever
+        raise ArchiveError(path, f"there is no such file; {remedy}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArchiveError(path, f"there is no such file; {remedy}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArchiveError(path, f"cannot be read ({error}); {remedy}") from error
     if not isinstance(values, dict):
         raise ArchiveError(path, f"is damaged; {remedy}")

@@ -172,14 +172,14 @@ def odd_rows(folder: Path, rng: np.random.Generator, canary: Path) -> None:
 
     path = _pick(folder, "*.parquet", rng)
     table = pq.read_table(path)
-    rows, name = table.to_pylist(), table.schema.names[rng.integers(len(table.schema))]
-    kind = type(next((row[name] for row in rows if row[name] is not None), ""))
+    rows, field = table.to_pylist(), table.schema[int(rng.integers(len(table.schema)))]
+    kind = type(next((row[field.name] for row in rows if row[field.name] is not None), ""))
     fitting = [value for value in odd_values(str(canary)) if type(value) is kind and _fits(value)]
-    value = None if not fitting or rng.integers(5) == 0 else fitting[rng.integers(len(fitting))]
-    rows[rng.integers(len(rows))][name] = value
-    schema = pa.schema([field.with_nullable(True) for field in table.schema], table.schema.metadata)
-    table = pa.Table.from_pylist(rows, schema=schema)
-    pq.write_table(table.cast(table.schema) if value is None else table.cast(pq.read_schema(path)), path)
+    is_null = field.nullable and (not fitting or rng.integers(5) == 0)
+    value = None if is_null else [kind(), *fitting][rng.integers(1 + len(fitting))]
+    for row in [rows[rng.integers(len(rows))]] if rng.integers(2) else rows:
+        row[field.name] = value
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
 
 
 def _fits(value: object) -> bool:
@@ -261,10 +261,10 @@ def odd_export(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from train.export import _config_sha256
+    from train.export import CONFIG_NAME, WEIGHTS_NAME, _config_sha256
 
-    path = _pick(folder, "config.json", rng)
-    weights = path.with_name("model.safetensors")
+    path = _pick(folder, CONFIG_NAME, rng)
+    weights = path.with_name(WEIGHTS_NAME)
     info = mutate_values(json.loads(path.read_text()), rng, str(canary))
     path.write_text(json.dumps(info))
     with safe_open(weights, framework="pt") as file:

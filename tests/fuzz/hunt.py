@@ -116,7 +116,9 @@ def _watch(
         show(seen)
         return begun + 1
     if ended < span[0]:
-        raise RuntimeError(f"the process that fuzzes {name} does not start, status {status}: see {scratch}.log")
+        log = scratch.with_name(f"{name}.log")
+        words = log.read_text("utf-8", "replace")[-1500:] if log.exists() else ""
+        raise RuntimeError(f"the process that fuzzes {name} ended without a case, status {status}\n{words}")
     return ended + 1
 
 
