@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.fuzz.hostile import note_mutated
 from tests.fuzz.mutate import mutate
-from tests.fuzz.targets import TARGETS, Target, Unsound
+from tests.fuzz.targets import Target, Unsound, find_target
 
 CRAFTED_SHARE = 0.4
 MEMORY_BYTES = 4 << 30
@@ -90,7 +90,7 @@ def _quiet(log: Path) -> Iterator[int]:
 
 def main(name: str, scratch: Path, seed: int, first: int, last: int) -> None:
     """Go through the cases [first, last)."""
-    target = TARGETS[name]
+    target = find_target(name)
     for module in target.preload:
         importlib.import_module(module)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -101,7 +101,7 @@ def main(name: str, scratch: Path, seed: int, first: int, last: int) -> None:
         for number in range(first, last):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
-            prepare(target, work, scratch.parent / f"{name}-specimen", seed, number)
+            prepare(target, work, scratch.parent / f"{target.name}-specimen", seed, number)
             os.write(lines, (json.dumps({"begin": number}) + "\n").encode())
             os.write(lines, (json.dumps({"end": number, "said": judge(target, work, out)}) + "\n").encode())
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.child import CANARY
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import find_target
 
 ROOT = Path(__file__).parents[2]
 CASE_SECONDS = 60.0
@@ -69,10 +69,11 @@ def hunt(
         show: told after every case.
 
     """
-    specimen, scratch = folder / f"{name}-specimen", folder / name
+    target = find_target(name)
+    specimen, scratch = folder / f"{target.name}-specimen", folder / target.name
     if not specimen.exists():
         specimen.mkdir(parents=True)
-        TARGETS[name].make(specimen)
+        target.make(specimen)
     shutil.rmtree(scratch, ignore_errors=True)
     for each in ("tmp", "home"):
         (scratch / each).mkdir(parents=True)
@@ -116,7 +117,7 @@ def _watch(
         show(seen)
         return begun + 1
     if ended < span[0]:
-        log = scratch.with_name(f"{name}.log")
+        log = scratch.with_name(f"{scratch.name}.log")
         words = log.read_text("utf-8", "replace")[-1500:] if log.exists() else ""
         raise RuntimeError(f"the process that fuzzes {name} ended without a case, status {status}\n{words}")
     return ended + 1

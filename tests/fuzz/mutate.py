@@ -1,7 +1,7 @@
 """Damage and malice, drawn from a seeded generator: bytes that are changed anywhere, and JSON values that nobody expects."""
 
-import json
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -88,13 +88,15 @@ def odd_values(canary: str) -> tuple[Any, ...]:
 
 def mutate_values(values: Any, rng: np.random.Generator, canary: str) -> Any:
     """Return a copy of plain values in which one place, anywhere, holds something odd, or lacks, or has a stranger."""
-    copy = json.loads(json.dumps(values))
+    copy = deepcopy(values)
     holder, key = _somewhere(copy, rng)
     odd = odd_values(canary)[rng.integers(len(odd_values(canary)))]
     if holder is None:
         return odd
     choice = rng.integers(10)
-    if choice == 0:
+    if isinstance(holder[key], bytes) and choice:
+        holder[key] = mutate(holder[key], rng)
+    elif choice == 0:
         del holder[key]
     elif choice == 1 and isinstance(holder, dict):
         holder["stranger"] = odd
@@ -108,6 +110,6 @@ def _somewhere(values: Any, rng: np.random.Generator) -> tuple[Any, Any]:
     holder, key, here = None, None, values
     while isinstance(here, dict | list) and here and rng.uniform() < (0.98 if holder is None else 0.7):
         holder = here
-        key = sorted(here)[rng.integers(len(here))] if isinstance(here, dict) else int(rng.integers(len(here)))
+        key = sorted(here, key=str)[rng.integers(len(here))] if isinstance(here, dict) else int(rng.integers(len(here)))
         here = holder[key]
     return holder, key

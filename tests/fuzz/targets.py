@@ -3,6 +3,7 @@
 Readers import what they need when they run, so that a process that fuzzes one kind does not pay for the others.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -212,6 +213,33 @@ def read_checkpoint(folder: Path, out: Path) -> None:
     load_encoders(folder / "last.pt")
 
 
+def _trainer(folder: Path, shards: Path, steps: int):  # noqa: ANN202
+    from train.distributed import join_world
+    from train.settings import load_config
+    from train.trainer import Trainer
+
+    more = (
+        f"data.shards={shards}", f"steps={steps}", "data.batch_size=4", "data.num_threads=1", "clip.speeds=[1, 2]",
+        "bank.size=16", "bank.n_negatives=4", "bank.negative_rank_low=4", "bank.negative_rank_high=8", "log_every=1",
+    )  # fmt: skip
+    return Trainer(load_config("sample", (*_TINY, *more)), folder / "run", join_world("cpu"))
+
+
+def make_run(folder: Path) -> None:
+    """A training after two steps; the shards lie beside it."""
+    shards = folder.parent / "resume-shards"
+    make_shards(shards)
+    _trainer(folder, shards / "shards", 2).train()
+
+
+def resume_run(folder: Path, out: Path) -> None:
+    """Go on for one more step, in a copy: a training writes into its folder."""
+    import shutil
+
+    shutil.copytree(folder / "run", out / "run", symlinks=True)
+    _trainer(out, folder.parents[1] / "resume-shards" / "shards", 3).train()
+
+
 def make_export(folder: Path) -> None:
     """The same encoders, exported without ONNX."""
     from train.export import export_run
@@ -287,6 +315,10 @@ TARGETS: dict[str, Target] = {
             preload=(*_TORCH, "train.checkpoint"),
         ),
         Target(
+            "resume", make_run, resume_run, (_TRAIN, _PREPROCESS), ("run/checkpoints/*.pt",), crafted=hostile.CHECKPOINT,
+            preload=(*_TORCH, "train.trainer", "tensorboard.summary", "torch.utils.tensorboard"),
+        ),
+        Target(
             "export", make_export, read_export, (_TRAIN,), ("*/config.json", "*/*.safetensors"), crafted=hostile.EXPORT,
             preload=(*_TORCH, "train.export"),
         ),
@@ -294,3 +326,9 @@ TARGETS: dict[str, Target] = {
         Target("media", make_media, ingest_media, (_PREPROCESS,), preload=(*_TORCH, "torchaudio", "av")),
     )
 }  # fmt: skip
+
+
+def find_target(name: str) -> Target:
+    """A target by its name, or by "module:attribute"."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute) if attribute else TARGETS[name]
