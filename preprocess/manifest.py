@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from preprocess.atomic import atomic_file, disk_errors
 from preprocess.errors import ShardError
@@ -200,7 +200,10 @@ def _of_right_types(record: _Record) -> _Record:
         ValueError: naming the field.
 
     """
-    return TypeAdapter(type(record)).validate_python(asdict(record))
+    try:
+        return TypeAdapter(type(record)).validate_python(asdict(record))
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
 
 
 def join_parts(folder: Path, n_shards: int) -> str:

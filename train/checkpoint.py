@@ -182,7 +182,9 @@ def filled_encoders(config: Config, weights: dict[str, Tensor], path: Path) -> E
     try:
         with torch.device("meta"):  # neither memory nor random numbers are spent on weights that are replaced
             encoders = build_encoders(config.model)
-        encoders.load_state_dict(weights, assign=True)
+        # A run with channels last saves them so; in one layout encoders compute the same, to the last bit, whoever loads them.
+        plain = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+        encoders.load_state_dict(plain, assign=True)
     except (RuntimeError, AttributeError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())  # torch's message has many lines
         raise CheckpointError(f"{path}: weights do not fit their own configuration ({said})") from error

@@ -100,10 +100,10 @@ class RunLog:
             self._board.close()
 
     def _drop_after(self, step: int) -> None:
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            raise RunError(f"{self.path}: is a link or no file; move it away, the run goes on with a new log")
         if not self.path.exists():
             return
-        if not self.path.is_file():
-            raise RunError(f"{self.path}: is no file; move it away, the run goes on with a new log")
         kept = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.descriptors import read_descriptors
@@ -214,6 +214,10 @@ class Archive:
         try:
             sources = TypeAdapter(tuple[IndexedSource, ...]).validate_python(values["sources"])
             return Part(int(path.stem.removeprefix("part-")), sources)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = f"sources.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ArchiveError(path, f"is damaged ({said}); remove it and index again") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
 
