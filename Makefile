@@ -55,6 +55,11 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# What lasts: make soak SOAK="--sources 300 --kills 4 --steps 200 --out runs/soak-small"; make fuzz SECONDS=3600 SEED=7
+SOAK ?= --sources 3000 --bad-share 0.05 --kills 10 --steps 2000 --segments 100000 --seed 0
+SECONDS ?= 600
+SEED ?= 0
+
 # Test files at a time; each may take 3 GB of memory and a core.
 TEST_JOBS ?= 2
 
@@ -66,7 +71,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench clean
+.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +153,12 @@ format: $(READY) ## Format the code
 
 bench: $(SHARDS)/dataset.json ## Where a training step's time goes, on this machine; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET)
+
+soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/soak.md; resumes
+	$(BIN)/python -m tests.soak $(SOAK) --publish
+
+fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz SECONDS=3600 SEED=7
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock

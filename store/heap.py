@@ -1,8 +1,8 @@
 """Looking into HDF5's global heap, where all texts of a store lie, before HDF5 does.
 
 The heap is the only part of the file that HDF5 guards by no checksum, and it believes the lengths that it finds there: an
-object of no length makes it read the same place for ever (seen with HDF5 2.0). So whoever checks a file of unknown state looks here first. The
-layout is that of the HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap".
+object of no length makes it read the same place for ever (seen with HDF5 2.0). So whoever checks a file of unknown state
+looks here first. The layout is that of the HDF5 File Format Specification 3.0, III.E "Level 1E - Global Heap".
 """
 
 import struct

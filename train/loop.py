@@ -248,6 +248,8 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             self._load_own_state(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             said = " ".join(str(error).split())
-            raise CheckpointError(f"{self.checkpoint_path}: damaged, it does not fit its own settings ({said})") from error
+            raise CheckpointError(
+                f"{self.checkpoint_path}: damaged, it does not fit its own settings ({said})"
+            ) from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)

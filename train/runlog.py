@@ -108,7 +108,12 @@ class RunLog:
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 is_kept = json.loads(line)["step"] <= step
-            except (ValueError, KeyError, TypeError, RecursionError):  # the last line of a killed run may be half a line
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                RecursionError,
+            ):  # the last line of a killed run may be half a line
                 continue
             if is_kept:
                 kept.append(line)

@@ -94,11 +94,12 @@ class Archive:
             raise ArchiveError(folder / ARCHIVE_FILE, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}; index anew")
         try:
             archive = cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
-            if not 0 < archive.hop_seconds < math.inf:
-                raise ValueError(f"a hop of {archive.hop_seconds} s")  # noqa: TRY301 - told with the other damage
-            return archive
+            hop_seconds = archive.hop_seconds
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged ({error!r}); index anew") from error
+        if not 0 < hop_seconds < math.inf:
+            raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged (a hop of {hop_seconds} s); index anew")
+        return archive
 
     @classmethod
     def open_or_make(

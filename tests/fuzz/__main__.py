@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m tests.fuzz", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=sorted(TARGETS), nargs="+", default=list(TARGETS), help="targets (default: all)")
+    parser.add_argument(
+        "--only", choices=sorted(TARGETS), nargs="+", default=list(TARGETS), help="targets (default: all)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all cases (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
     parser.add_argument("--cases", type=int, default=sys.maxsize, help="of each target (default: no end)")

@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.fuzz.hostile import note_mutated
 from tests.fuzz.mutate import mutate
-from tests.fuzz.targets import Target, Unsound, find_target
+from tests.fuzz.targets import Target, UnsoundError, find_target
 
 CRAFTED_SHARE = 0.4
 MEMORY_BYTES = 4 << 30
@@ -48,7 +48,7 @@ def judge(target: Target, work: Path, out: Path) -> str:
     try:
         target.read(work, out)
         said = "read"
-    except Unsound as error:
+    except UnsoundError as error:
         said = f"FOUND: {error}"
     except Exception as error:  # noqa: BLE001 - which errors come is what is asked
         allowed = tuple(_class(name) for name in target.errors)

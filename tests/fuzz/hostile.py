@@ -146,7 +146,9 @@ def hostile_arrays(folder: Path, rng: np.random.Generator, canary: Path) -> None
     np.save(other, np.full((3, 2), np.nan, ">f8"))
     zipped = io.BytesIO()
     np.savez(zipped, np.zeros(3))
-    header = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (2**99,)}".ljust(117) + b"\n"
+    header = (
+        b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (2**99,)}".ljust(117) + b"\n"
+    )
     choices = (pickle.dumps(_Trap(canary)), objects.getvalue(), claim, other.getvalue(), zipped.getvalue(), header)
     members[number] = (members[number][0], choices[rng.integers(len(choices))])
     _write_tar(tar, members)
@@ -203,7 +205,7 @@ def odd_attributes(folder: Path, rng: np.random.Generator, canary: Path) -> None
 
     with h5py.File(_pick(folder, "*.h5", rng), "r+") as file:
         name = sorted(file.attrs)[rng.integers(len(file.attrs))]
-        values = ("", "x", canary.name, -1, 2**62, 0.5, np.zeros(3), h5py.Empty("f4"), b"\xff", np.nan, "{", "[]", "null")
+        values = ("", "x", canary.name, -1, 2**62, 0.5, np.zeros(3), h5py.Empty("f4"), b"\xff", np.nan, "{", "[]")
         file.attrs[name] = values[rng.integers(len(values))]
 
 
@@ -215,7 +217,8 @@ def odd_cells(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     with h5py.File(_pick(folder, "*.h5", rng), "r+") as file:
         columns = [name for name in file if isinstance(file[name], h5py.Dataset)]
         column = file[columns[rng.integers(len(columns))]]
-        odd = {"f": (np.nan, np.inf, -1.0), "i": (-1, 2**62), "b": (True, False), "O": (b"\xff", b"", b"{", b"[]", b"x" * 9000)}
+        texts = (b"\xff", b"", b"{", b"[]", b"x" * 9000)
+        odd = {"f": (np.nan, np.inf, -1.0), "i": (-1, 2**62), "b": (True, False), "O": texts}
         choices = odd[column.dtype.kind]
         column[int(rng.integers(len(column)))] = choices[rng.integers(len(choices))]
 

@@ -132,7 +132,7 @@ def _note(seen: Hunt, name: str, seed: int, number: int, said: str) -> None:
         seen.outcomes[said] += 1
 
 
-def _lines(process: "subprocess.Popen[bytes]", first_seconds: float, seconds: float):  # noqa: ANN202
+def _lines(process: "subprocess.Popen[bytes]", first_seconds: float, seconds: float):
     """Yield lines until the process ends, or none comes for too long."""
     assert process.stdout is not None
     held, patience = b"", first_seconds

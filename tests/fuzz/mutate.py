@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-_EXTREMES = (b"\x00" * 8, b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00\x00\x00\x80" * 2, b"\xff\xff\xff\x7f" * 2, b"\x01" + b"\x00" * 7)
+_EXTREMES = (
+    bytes(8), b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00\x00\x00\x80" * 2, b"\xff\xff\xff\x7f" * 2, b"\x01" + bytes(7),
+)  # fmt: skip
+"""Nothing, everything, and the largest and smallest numbers of four and eight bytes."""
 MAX_SPAN_BYTES = 256
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tests.fuzz import hostile
 
 
-class Unsound(AssertionError):
+class UnsoundError(AssertionError):
     """A reader took what it should have refused, or made something that is not whole."""
 
 
@@ -63,7 +63,7 @@ def verify_shards(folder: Path, out: Path) -> None:
     for finding in findings:
         str(finding)
     if not findings and hostile.archives_changed(folder):
-        raise Unsound("archives were changed, and verify finds nothing")
+        raise UnsoundError("archives were changed, and verify finds nothing")
     for read in (read_segments, read_sources):
         try:
             read(folder / "shards")
@@ -91,7 +91,9 @@ def make_store(folder: Path) -> None:
     from store.writer import write_part
     from tests.store.conftest import _make_rows
 
-    write_part(folder / "a.h5", _make_rows(0, 60), Provenance("ab" * 32, {"n_clips": 2}, "cd" * 32, "sample", "pretrained"))
+    write_part(
+        folder / "a.h5", _make_rows(0, 60), Provenance("ab" * 32, {"n_clips": 2}, "cd" * 32, "sample", "pretrained")
+    )
 
 
 def read_store(folder: Path, out: Path) -> None:
@@ -103,7 +105,8 @@ def read_store(folder: Path, out: Path) -> None:
 
     path = folder / "a.h5"
     for finding in verify(path):
-        if "heap collection" in finding.problem:  # who opens such a file without `verify` may wait for ever: known limit
+        # Who opens such a file without `verify` may wait for ever: docs/store-format.md, a known limit.
+        if "heap collection" in finding.problem:
             raise DamagedStoreError(path, finding.problem, finding.remedy)
     with EmbeddingStore(path) as store:
         try:
@@ -115,7 +118,7 @@ def read_store(folder: Path, out: Path) -> None:
             store.vectors(name, [3, 1])
 
 
-def _described(name: str, seed: int, seconds: float = 9.0):  # noqa: ANN202
+def _described(name: str, seed: int, seconds: float = 9.0):
     from tests.evaluate.fingerprint.conftest import Signal, describe
 
     return describe(name, Signal(seed, seconds).at, seconds, sound=Signal(100 + seed, seconds).at)
@@ -215,7 +218,7 @@ def read_checkpoint(folder: Path, out: Path) -> None:
     load_encoders(folder / "last.pt")
 
 
-def _trainer(folder: Path, shards: Path, steps: int):  # noqa: ANN202
+def _trainer(folder: Path, shards: Path, steps: int):
     from train.distributed import join_world
     from train.settings import load_config
     from train.trainer import Trainer
@@ -293,7 +296,7 @@ def ingest_media(folder: Path, out: Path) -> None:
     limits = Limits(timeout_seconds=20.0, max_duration_seconds=600.0, max_pixels=1 << 22)
     build(catalogue, out / "shards", params, executor=SerialExecutor(), limits=limits)
     if findings := verify(out / "shards", executor=SerialExecutor()):
-        raise Unsound(f"shards of mutated media are not whole: {findings[0]}")
+        raise UnsoundError(f"shards of mutated media are not whole: {findings[0]}")
 
 
 _PREPROCESS, _TRAIN = "preprocess.errors:PreprocessError", "train.errors:TrainError"

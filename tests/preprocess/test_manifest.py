@@ -148,7 +148,10 @@ def test_fingerprint_changes_with_contents_and_parameters_only():
         (lambda p: _edit(p, format_version=2), "is not of avtempo-shards version 1"),
         (lambda p: _edit(p, params={"fps": 1}, surprise=1), "is damaged"),
         (lambda p: _edit(p, n_sources={"x": None}), "is damaged.*n_sources"),
-        (lambda p: _edit(p, params=RECIPE.params.as_dict() | {"segment_seconds": float("nan")}), "must be above 0 and finite"),
+        (
+            lambda p: _edit(p, params=RECIPE.params.as_dict() | {"segment_seconds": float("nan")}),
+            "must be above 0 and finite",
+        ),
         (lambda p: (p / "dataset.json").write_text("[" * 100_000), "is damaged.*RecursionError"),
     ],
 )

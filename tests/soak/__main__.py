@@ -34,15 +34,21 @@ def parse(argv: list[str] | None) -> tuple[Plan, bool]:
     parser = argparse.ArgumentParser(
         "python -m tests.soak", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/soak"), help="folder for all of it (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/soak"), help="folder for all of it (default: %(default)s)"
+    )
     parser.add_argument("--sources", type=int, default=3000, help="files of the archive (default: %(default)s)")
-    parser.add_argument("--bad-share", type=float, default=0.05, help="of them that cannot be read (default: %(default)s)")
+    parser.add_argument(
+        "--bad-share", type=float, default=0.05, help="of them that cannot be read (default: %(default)s)"
+    )
     parser.add_argument("--kills", type=int, default=10, help="in each stage (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=2000, help="of training (default: %(default)s)")
     parser.add_argument("--segments", type=int, default=100_000, help="drawn for the memory (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="of ingest (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
-    parser.add_argument("--publish", action="store_true", help="write docs/results/soak.json and the table of docs/soak.md")
+    parser.add_argument(
+        "--publish", action="store_true", help="write docs/results/soak.json and the table of docs/soak.md"
+    )
     args = parser.parse_args(argv)
     plan = Plan(
         args.out.resolve(), args.sources, args.bad_share, args.kills, args.steps, args.segments, args.workers, args.seed

@@ -19,7 +19,12 @@ ROOT = Path(__file__).parents[2]
 def commands_clean(*arguments: str) -> list[str]:
     """Run a command of the project; breaches are what it says when it does not end with 0."""
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     words = (done.stdout + done.stderr).strip().splitlines()[:MAX_LINES]
     return [] if done.returncode == 0 else [f"{' '.join(arguments)}: status {done.returncode}", *words]

@@ -79,7 +79,9 @@ def _frames(look: Look, rng: np.random.Generator) -> "list[av.VideoFrame]":
     frames = []
     for number, seconds in enumerate(times):
         blocks = changes[int(max(seconds, 0) * _CHANGES_A_SECOND) % len(changes)]
-        tall = np.resize(blocks.repeat(-(-height // 4), 0).repeat(-(-width // 6), 1)[:height, :width], (height, width, 3))
+        tall = np.resize(
+            blocks.repeat(-(-height // 4), 0).repeat(-(-width // 6), 1)[:height, :width], (height, width, 3)
+        )
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(tall), "rgb24").reformat(format=look.pixels)
         frame.pts = round(seconds * _TICKS_A_SECOND) if look.is_variable else number
         frame.time_base = Fraction(1, _TICKS_A_SECOND if look.is_variable else look.fps)

@@ -86,5 +86,8 @@ def markdown(path: Path) -> str:
         else:
             counts.setdefault(each.task, []).append(f"{each.metric} {each.value:g}")
     told = [f"- {task}: {'; '.join(texts)}" for task, texts in counts.items()]
-    source = f"`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} ([data](results/soak.json))."
+    source = (
+        f"`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} "
+        "([data](results/soak.json))."
+    )
     return "\n".join([*lines, "", *told, "", source])

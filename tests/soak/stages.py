@@ -93,7 +93,9 @@ def ingest(plan: Plan, show: Show) -> Found:
     return Found(
         _counts(done["shards"]),
         {
-            "verify is clean": checks.commands_clean("preprocess", "verify", str(shards), "--workers", str(plan.workers)),
+            "verify is clean": checks.commands_clean(
+                "preprocess", "verify", str(shards), "--workers", str(plan.workers)
+            ),
             "shards are the undisturbed run's bytes": checks.same_files(whole, shards),
             "every source is read, or failed with a reason": checks.sources_accounted_for(shards, planned),
             "no segment is lost or there twice": checks.segments_accounted_for(shards, planned),
@@ -146,7 +148,11 @@ def train(plan: Plan, show: Show) -> Found:
 
 def _train_job(plan: Plan, name: str) -> Job:
     run = plan.path(name)
-    settings = (*TRAINING, f"steps={plan.n_steps}", f"checkpoint_every={max(2, plan.n_steps // (4 * plan.n_kills + 4))}")
+    settings = (
+        *TRAINING,
+        f"steps={plan.n_steps}",
+        f"checkpoint_every={max(2, plan.n_steps // (4 * plan.n_kills + 4))}",
+    )
     command = [
         sys.executable, "-m", "train", "pretrain", "--preset", "sample", "--run", str(run), "--shards",
         str(plan.path("shards")), "--device", "cpu", "--threads", "1", *(f"--set={setting}" for setting in settings),
@@ -174,7 +180,9 @@ def embed(plan: Plan, show: Show) -> Found:
     return Found(
         _counts(done["run"]),
         {
-            "store verify is clean": checks.commands_clean("store", "verify", *map(str, sorted(stores[1].glob("*.h5")))),
+            "store verify is clean": checks.commands_clean(
+                "store", "verify", *map(str, sorted(stores[1].glob("*.h5")))
+            ),
             "store is the undisturbed run's bytes": checks.same_files(*stores),
         },
     )
