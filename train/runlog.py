@@ -100,8 +100,8 @@ class RunLog:
             self._board.close()
 
     def _drop_after(self, step: int) -> None:
-        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
-            raise RunError(f"{self.path}: is a link or no file; move it away, the run goes on with a new log")
+        if self.path.is_symlink():  # it may lead anywhere, and would be appended to
+            raise RunError(f"{self.path}: is a link; move it away, the run goes on with a new log")
         if not self.path.exists():
             return
         kept = []

@@ -97,6 +97,8 @@ def select(shards: Path, info: DatasetInfo, split: str, only: tuple[str, ...], i
 
 def _read_index(index: Path, tar: Path, n_segments: int) -> list[str]:
     """Lines of an index, one a sample, checked against the archive's length and the manifest's count."""
+    if not index.is_file():  # a device would be read for ever
+        raise ShardSetError(index, f"is missing or no file: {_REMEDY}")
     try:
         header, *lines = index.read_text(encoding="utf-8").splitlines()
         n_bytes = tar.stat().st_size

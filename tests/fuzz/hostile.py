@@ -84,6 +84,24 @@ def no_file(folder: Path, rng: np.random.Generator, canary: Path) -> None:
         path.mkdir()
 
 
+def planted_links(folder: Path, rng: np.random.Generator, canary: Path) -> None:
+    """Links to the canary under names that locks, logs and unfinished files take."""
+    names = (
+        ".lock",
+        "log.jsonl.partial",
+        "config.yaml.partial",
+        "last.pt.partial",
+        "training.json.partial",
+        ".a.h5.lock",
+    )
+    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    for where in folders:
+        path = where / names[rng.integers(len(names))]
+        path.unlink(missing_ok=True)
+        path.symlink_to(canary)
+    note_mutated(folder, path)
+
+
 def _members(tar: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(tar) as archive:
         return [(entry, archive.extractfile(entry).read()) for entry in archive.getmembers()]  # type: ignore[union-attr]
@@ -281,5 +299,12 @@ SHARDS: tuple[Craft, ...] = (
     swapped_members, hostile_members, hostile_arrays, hostile_strips, odd_rows, odd_rows, odd_mark, *JSON,
 )  # fmt: skip
 STORE: tuple[Craft, ...] = (odd_attributes, odd_cells, *_ANY)
-CHECKPOINT: tuple[Craft, ...] = (trapped_checkpoint, odd_checkpoint, odd_checkpoint, odd_checkpoint, *_ANY)
+CHECKPOINT: tuple[Craft, ...] = (
+    planted_links,
+    trapped_checkpoint,
+    odd_checkpoint,
+    odd_checkpoint,
+    odd_checkpoint,
+    *_ANY,
+)
 EXPORT: tuple[Craft, ...] = (odd_export, odd_export, *JSON)

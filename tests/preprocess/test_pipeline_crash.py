@@ -138,3 +138,12 @@ def test_a_process_killed_while_it_finishes_a_shard_costs_nothing(clips, referen
 def test_processes_that_keep_dying_end_the_run_with_the_remedy(clips, tmp_path):
     with pytest.raises(ShardError, match=r"shard-000000 .*SIGKILL.*fewer --workers"):
         build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(3))
+
+
+def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ShardError, match=r"\.lock: cannot be read or written"):
+        build_folder(clips, tmp_path / "shards")
+    assert (tmp_path / "precious").read_text() == "precious"
