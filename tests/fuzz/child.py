@@ -20,7 +20,8 @@ import numpy as np
 
 from tests.fuzz.hostile import note_mutated
 from tests.fuzz.mutate import mutate
-from tests.fuzz.targets import Target, UnsoundError, find_target
+from tests.fuzz.target import Target, UnsoundError
+from tests.fuzz.targets import find_target
 
 CRAFTED_SHARE = 0.4
 MEMORY_BYTES = 4 << 30

@@ -9,7 +9,8 @@ import pytest
 from tests.fuzz import hunt as hunting
 from tests.fuzz.hunt import hunt
 from tests.fuzz.mutate import mutate, mutate_values
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS
 
 FAST = {"shards": 40, "store": 60, "index": 40}
 """Cases that a few seconds are enough for; the other kinds load torch or start ffmpeg."""

@@ -9,10 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from preprocess.manifest import read_segments, read_sources
+from store.reader import EmbeddingStore
 from tests.soak.sources import MadeSource
 
 MAX_LINES = 5
+ROUNDING = 1e-4
+"""Largest difference of a coordinate that counts as rounding; vectors have a length of about 1."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,6 +48,23 @@ def _digests(folder: Path) -> dict[str, str]:
         with path.open("rb") as file:
             found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def same_stores(whole: Path, disturbed: Path) -> list[str]:
+    """Both stores hold the same clips in the same order, exactly, with the same vectors up to rounding.
+
+    A resumed run embeds the shards that are missing, so its batches hold other segments, and other sizes of batches add in
+    another order.
+    """
+    with EmbeddingStore(whole) as one, EmbeddingStore(disturbed) as other:
+        breaches = [f"{other.path}: {other.layout}, not {one.layout}"] if str(one.layout) != str(other.layout) else []
+        if not breaches and not one.frame().equals(other.frame()):
+            breaches.append(f"{other.path}: other clips, or in another order")
+        for name in () if breaches else one.vector_names:
+            difference = np.abs(one.vectors(name) - other.vectors(name)).max()
+            if not difference < ROUNDING:
+                breaches.append(f"{other.path}: /{name} differs by {difference:.2g}")
+    return breaches
 
 
 def sources_accounted_for(shards: Path, planned: Sequence[MadeSource]) -> list[str]:

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from evaluate.results import read_results
+from store.format import Provenance
+from store.writer import write_part
 from tests.soak.__main__ import main
-from tests.soak.checks import same_files, segments_accounted_for, sources_accounted_for
+from tests.soak.checks import same_files, same_stores, segments_accounted_for, sources_accounted_for
 from tests.soak.loader_memory import MemoryCurve
 from tests.soak.record import markdown
 from tests.soak.sources import BAD, GOOD, plan_sources, write_source
+from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 
 
@@ -39,6 +42,18 @@ def test_what_is_lost_doubled_or_changed_is_noticed(tmp_path):
     lines = segments_accounted_for(copied, planned)
     assert any("stored 2 times" in line for line in lines) and any("lost" in line for line in lines)
     assert [line.partition(":")[0] for line in same_files(shards, copied)] == ["shard-000002.tar"]
+
+
+def test_stores_that_differ_are_noticed(tmp_path):
+    provenance = Provenance("ab" * 32, {}, "cd" * 32, "sample", "pretrained")
+    for name, stop, shift in (("a", 9, 0.0), ("rounded", 9, 1e-6), ("other", 9, 0.1), ("short", 8, 0.0)):
+        rows = _make_rows(0, stop)
+        vectors = rows.vectors["video/features"] + np.float32(shift)
+        write_part(tmp_path / name, replace(rows, vectors={"video/x": vectors}), provenance)
+    said = [same_stores(tmp_path / "a", tmp_path / name) for name in ("a", "rounded", "other", "short")]
+    assert said[:2] == [[], []]
+    assert "/video/x differs by 0.1" in said[2][0]
+    assert "(8, 16)" in said[3][0]
 
 
 def test_memory_that_grows_is_noticed():
