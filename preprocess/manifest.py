@@ -4,6 +4,7 @@ Every shard has its own part of the table, written last: it is the mark that the
 parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the whole set is.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -201,9 +202,15 @@ def _of_right_types(record: _Record) -> _Record:
 
     """
     try:
-        return TypeAdapter(type(record)).validate_python(asdict(record))
+        return _type_adapter(type(record)).validate_python(asdict(record))
     except ValidationError as error:
         raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+
+
+@functools.cache
+def _type_adapter(kind: Any) -> "TypeAdapter[Any]":
+    """Made once: it takes longer than reading a part."""
+    return TypeAdapter(kind)
 
 
 def join_parts(folder: Path, n_shards: int) -> str:

@@ -60,6 +60,9 @@ class IndexedSource:
         return (self.size_bytes, self.modified_ns)
 
 
+_SOURCES = TypeAdapter(tuple[IndexedSource, ...])
+
+
 @dataclass(frozen=True)
 class Part:
     """Descriptors of a few sources, and which of these count."""
@@ -213,7 +216,7 @@ class Archive:
     def _read_part(self, path: Path) -> Part:
         values = _read_json(path, "index anew")
         try:
-            sources = TypeAdapter(tuple[IndexedSource, ...]).validate_python(values["sources"])
+            sources = _SOURCES.validate_python(values["sources"])
             return Part(int(path.stem.removeprefix("part-")), sources)
         except ValidationError as error:
             first = error.errors()[0]

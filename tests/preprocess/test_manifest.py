@@ -1,7 +1,7 @@
 """Tables: parts and their join, the description of a set, and what is said when they are damaged."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -148,6 +148,7 @@ def test_fingerprint_changes_with_contents_and_parameters_only():
         (lambda p: _edit(p, format_version=2), "is not of avtempo-shards version 1"),
         (lambda p: _edit(p, params={"fps": 1}, surprise=1), "is damaged"),
         (lambda p: _edit(p, n_sources={"x": None}), "is damaged.*n_sources"),
+        (lambda p: _edit(p, shards=[asdict(INFO) | {"name": "../shard-000000.tar"}]), "outside of its folder"),
         (
             lambda p: _edit(p, params=RECIPE.params.as_dict() | {"segment_seconds": float("nan")}),
             "must be above 0 and finite",

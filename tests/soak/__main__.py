@@ -15,6 +15,7 @@ from tests.soak.checks import ROOT
 from tests.soak.disturb import SoakError
 from tests.soak.record import keep, kept, publish, write
 from tests.soak.stages import STAGES, Found, Plan
+from train.errors import TrainError
 
 EPILOG = """\
 examples:
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     try:
         found = soak(plan, console)
-    except SoakError as error:
+    except (SoakError, TrainError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
