@@ -4,7 +4,6 @@ Every shard has its own part of the table, written last: it is the mark that the
 parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the whole set is.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -119,6 +118,9 @@ class DatasetInfo:
     format_version: int = FORMAT_VERSION
 
 
+_TYPE_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
+
+
 def part_path(folder: Path, shard: int) -> Path:
     """Where the mark of a shard stands."""
     return folder / f"{shard_name(shard)}.parquet"
@@ -202,15 +204,9 @@ def _of_right_types(record: _Record) -> _Record:
 
     """
     try:
-        return _type_adapter(type(record)).validate_python(asdict(record))
+        return _TYPE_ADAPTERS[type(record)].validate_python(asdict(record))
     except ValidationError as error:
         raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
-
-
-@functools.cache
-def _type_adapter(kind: Any) -> "TypeAdapter[Any]":
-    """Made once: it takes longer than reading a part."""
-    return TypeAdapter(kind)
 
 
 def join_parts(folder: Path, n_shards: int) -> str:
