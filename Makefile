@@ -60,6 +60,11 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
 
+# What lasts: make soak SOAK="--sources 300 --kills 4 --steps 200 --out runs/soak-small"; make fuzz SECONDS=3600 SEED=7
+SOAK ?= --sources 3000 --bad-share 0.05 --kills 10 --steps 2000 --segments 100000 --seed 0
+SECONDS ?= 600
+SEED ?= 0
+
 # Test files at a time; each may take 3 GB of memory and a core.
 TEST_JOBS ?= 2
 
@@ -71,7 +76,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers clean
+.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -155,6 +160,12 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET) $(if $(BENCH),--only $(BENCH))
 
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
+
+soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/soak.md; resumes
+	$(BIN)/python -m tests.soak $(SOAK) --publish
+
+fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz SECONDS=3600 SEED=7
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock

@@ -118,7 +118,7 @@ def _read(path: Path) -> list[Any]:
         return []
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultsError(path, f"is not JSON ({error})") from error
     if not isinstance(records, list):
         raise ResultsError(path, "is not a list of records")

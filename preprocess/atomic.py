@@ -108,7 +108,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _take(path: Path) -> BinaryIO:
     """Open and lock the lock file; again if the one opened was removed meanwhile by the run that held it."""
     while True:
-        file = path.open("a+b")
+        # Never through a link, which may stand in a folder that somebody else has made: what it leads to would be emptied.
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -9,11 +9,12 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from preprocess.atomic import atomic_file, disk_errors
 from preprocess.errors import ShardError
@@ -30,6 +31,7 @@ ROWS_PER_GROUP = 8192
 """Least rows of a row group of the joined table; bounds the memory of joining."""
 
 _METADATA_KEY = FORMAT_NAME.encode()
+_Record = TypeVar("_Record", "Part", "DatasetInfo")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ class DatasetInfo:
     format_version: int = FORMAT_VERSION
 
 
+_TYPE_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
+
+
 def part_path(folder: Path, shard: int) -> Path:
     """Where the mark of a shard stands."""
     return folder / f"{shard_name(shard)}.parquet"
@@ -145,8 +150,8 @@ def read_part(path: Path) -> Part:
             values = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
         recipe = Recipe.from_dict(values.pop("recipe"), path)
         file = ShardInfo(**values.pop("file")) if values["file"] else values.pop("file")
-        return Part(recipe=recipe, file=file, **values)
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        return _of_right_types(Part(recipe=recipe, file=file, **values))
+    except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ShardError(path, f"is damaged ({error!r}): delete it and run the same command again") from error
 
 
@@ -156,18 +161,55 @@ def read_rows(path: Path, only_shards: Collection[str] = ()) -> pa.Table:
     With `only_shards` the segments of these alone; groups of rows that hold none of them are not read.
 
     Raises:
-        ShardError: it cannot be read or has other columns.
+        ShardError: it cannot be read, has other columns, or holds what no writer writes: a segment that lacks a value or
+            has one without bounds, splits that are no JSON object.
 
     """
     try:
         with disk_errors(path):
             chosen = [("shard", "in", set(only_shards))] if only_shards else None
             table = pq.read_table(path, partitioning=None, filters=chosen)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise ShardError(path, f"is damaged: {error}") from error
     if not table.schema.equals(SCHEMA):
         raise ShardError(path, "has other columns than the manifest of this format version")
+    if wrong := next(_wrong_cells(table), None):
+        raise ShardError(path, f"is damaged: {wrong}")
     return table
+
+
+def _wrong_cells(table: pa.Table) -> Iterator[str]:
+    """Name values that whoever reads the rows could stumble over."""
+    segments = table.filter(pc.equal(table["kind"], "segment"))
+    for name in ("key", "segment_id", "start_seconds", "end_seconds", "n_frames", "n_columns", "has_audio"):
+        if segments[name].null_count:
+            yield f"a segment without {name}"
+    for name in ("start_seconds", "end_seconds"):
+        if not pc.all(pc.is_finite(segments[name]), min_count=0).as_py():
+            yield f"a segment whose {name} is not finite"
+    for text in pc.unique(table["splits"]).to_pylist():
+        if not _is_json_object(text):
+            yield f"splits that are no JSON object: {text[:80]!r}"
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _of_right_types(record: _Record) -> _Record:
+    """Refuse fields of a wrong type: a shard called "x" or 0.5 would be an error far from here.
+
+    Raises:
+        ValueError: naming the field.
+
+    """
+    try:
+        return _TYPE_ADAPTERS[type(record)].validate_python(asdict(record))
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
 
 
 def join_parts(folder: Path, n_shards: int) -> str:
@@ -225,8 +267,9 @@ def read_dataset(folder: Path) -> DatasetInfo:
             )
         shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
         params = ShardParams(**values.pop("params"))
-        return DatasetInfo(params=params, shards=shards, label_names=tuple(values.pop("label_names")), **values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        labels = tuple(values.pop("label_names"))
+        return _of_right_types(DatasetInfo(params=params, shards=shards, label_names=labels, **values))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ShardError(path, f"is damaged ({error!r}): run the command that made the shards again") from error
 
 

@@ -28,7 +28,7 @@ from preprocess.progress import LogProgress, Progress, Tally
 from preprocess.recipe import Recipe
 from preprocess.records import Catalogue, Limits
 from preprocess.schema import ShardParams
-from preprocess.shards import ShardInfo
+from preprocess.shards import ShardInfo, shard_name
 from preprocess.task import ShardProgress, ShardTask, build_shard
 
 PRELOAD = ("PIL.Image", "av", "pandas", "simplejpeg", "torch", "torchaudio")
@@ -36,6 +36,8 @@ PRELOAD = ("PIL.Image", "av", "pandas", "simplejpeg", "torch", "torchaudio")
 MAX_REASONS = 10
 """Kinds of failure that a summary tells apart; the rest is counted together."""
 MAX_COUNTED_REASONS = 1000
+MAX_SHARD_DEATHS = 3
+"""Deaths of processes of one shard, outside its sources, that end the run."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ def _tasks(plan: Plan, catalogue: Catalogue, out: Path, recipe: Recipe, limits: 
 
 def _run(executor: Executor, tasks: Iterator[ShardTask], tally: Tally, progress: Progress | None) -> None:
     """Build shards until none is left, and show how far it is."""
-    deaths = Counter[int]()
+    deaths, shard_deaths = Counter[int](), Counter[int]()
 
     def show(at: ShardProgress) -> None:
         tally.add(at)
@@ -131,14 +133,22 @@ def _run(executor: Executor, tasks: Iterator[ShardTask], tally: Tally, progress:
 
     def after_death(task: ShardTask, last: ShardProgress | None, how: str) -> ShardTask:
         if last is None or last.at_source < 0:
-            raise ShardError(
-                task.folder, f"a process that builds shards ended before its first source or after its last ({how})"
-            )
+            return _once_more(task, how, shard_deaths)
         return _without_killer(task, last.at_source, how, deaths)
 
     with progress or LogProgress() as shown:
         for finished in executor.run(build_shard, tasks, show, after_death):
             show(finished)
+
+
+def _once_more(task: ShardTask, how: str, deaths: Counter[int]) -> ShardTask:
+    """Try a shard again whose process died at no source: chance (a machine short of memory), unless it keeps doing so."""
+    deaths[task.shard] += 1
+    if deaths[task.shard] >= MAX_SHARD_DEATHS:
+        reason = f"processes that build {shard_name(task.shard)} end before its first source or after its last ({how})"
+        raise ShardError(task.folder, f"{reason}: is there enough memory? Run again with fewer --workers")
+    _log.warning("the process that builds %s ended: %s", shard_name(task.shard), how)
+    return task
 
 
 def _without_killer(task: ShardTask, index: int, how: str, deaths: Counter[int]) -> ShardTask:

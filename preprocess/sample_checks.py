@@ -102,7 +102,7 @@ def _check_meta(data: bytes, row: dict[str, Any], params: ShardParams) -> list[s
 def _check_json(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
     try:
         values = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return [f"is no JSON: {error}"]
     if not isinstance(values, dict):
         return ["is no JSON object"]
@@ -122,6 +122,6 @@ def _load(data: bytes) -> np.ndarray | None:
     """Read an .npy file, never a pickle."""
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+    except (ValueError, EOFError, OSError, MemoryError):  # the last: a header that claims terabytes
         return None
     return array if isinstance(array, np.ndarray) else None

@@ -3,6 +3,7 @@
 The written specification is docs/shard-format.md; this file is its single statement in code.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -66,8 +67,8 @@ class ShardParams:
         if self.media not in ("video", "audio"):
             raise ValueError(f"media is 'video' or 'audio', not {self.media!r}")
         for name in ("fps", "segment_seconds", "sources_per_shard", "hop_length", "n_mels", "sample_rate_hz"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
         if self.short_side_px < FRAME_HEIGHT_MULTIPLE_PX or self.short_side_px % FRAME_HEIGHT_MULTIPLE_PX:
             raise ValueError(
                 f"short_side_px must be a multiple of {FRAME_HEIGHT_MULTIPLE_PX}, not {self.short_side_px}"

@@ -65,7 +65,7 @@ def _row_problems(
     """Whether the rows of a mark are complete and agree with each other."""
     first = part.shard * part.recipe.params.sources_per_shard
     indices = [row["source_index"] for row in sources]
-    if indices != list(range(first, first + part.n_sources)):
+    if len(indices) != part.n_sources or indices != list(range(first, first + part.n_sources)):
         yield "", f"should have a row for each of the sources {first} to {first + part.n_sources - 1}"
     if sum(row["status"] == "failed" for row in sources) != part.n_failed:
         yield "", "counts other failures than it has rows"

@@ -64,12 +64,21 @@ class Sample:
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A finished archive; the checksum is over the whole file."""
+    """A finished archive; the checksum is over the whole file.
+
+    Raises:
+        ValueError: the name leads to another folder.
+
+    """
 
     name: str
     n_segments: int
     n_bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        if "/" in self.name:
+            raise ValueError(f"an archive outside of its folder: {self.name!r}")
 
 
 def array_bytes(array: np.ndarray) -> bytes:

@@ -27,10 +27,15 @@ def only_writer(path: Path) -> Iterator[bool]:
 
     Raises:
         BusyError: another process holds it.
+        WriteError: it cannot be made, or is a link.
     """
     lock = path.with_name(f".{path.name}.lock")
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:  # never through a link: nothing is touched outside of the folder
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            remedy = "make its folder writable, and remove the lock if it is a link"
+            raise WriteError(path, f"cannot be written, {lock.name}: {error.strerror or error}", remedy) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             locked = True

@@ -121,7 +121,7 @@ def _provenance(path: Path, file: h5py.File) -> Provenance:
     texts = {name: _text_attribute(path, file, name) for name in names}
     try:
         return Provenance.from_attributes(texts)
-    except (ValueError, RowsError) as error:
+    except (ValueError, RowsError, RecursionError) as error:
         raise DamagedStoreError(path, f"attribute /encoder_config is not JSON ({error})", DAMAGED_REMEDY) from error
 
 

@@ -101,7 +101,8 @@ class EmbeddingStore:
     @property
     def created_by(self) -> dict[str, str]:
         """Versions of what wrote the file."""
-        return json.loads(self._open()[1].created_by)
+        with reading(self.path, "created_by"):
+            return json.loads(self._open()[1].created_by)
 
     @property
     def content_sha256(self) -> str:

@@ -15,6 +15,7 @@ from train.config import Config
 from train.encoders import Encoders, build_encoders
 from train.errors import CheckpointError
 from train.files import replacing
+from train.overrides import check
 from train.settings import config_from_dict
 
 FORMAT_NAME = "avtempo-checkpoint"
@@ -64,6 +65,16 @@ class Checkpoint(TrainingState):
     bank: dict[str, Tensor]
 
 
+_TYPES: dict[str, Any] = {
+    "step": int, "seconds": int | float, "config": dict, "shard_params": dict, "shards_fingerprint": str, "world_size": int,
+    "model": dict, "optimizer": dict, "loaders": list,
+}  # fmt: skip
+_DAMAGE = (
+    RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, AssertionError,
+    OverflowError, MemoryError, pickle.UnpicklingError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What torch's restricted unpickler raises at one damaged byte or another; it runs nothing of ours."""
+
 State = TypeVar("State", bound=TrainingState)
 
 
@@ -110,11 +121,9 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no checkpoint there; train first (python -m train pretrain)")
-    if not zipfile.is_zipfile(path):  # torch would try its old format, a bare pickle, on anything else
-        raise CheckpointError(f"{path}: damaged or not a checkpoint")
     try:
-        values = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        values = _unpickled(path, device)
+    except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
     name, readable = kind.FORMAT
     if not isinstance(values, dict) or values.pop("format", None) != name:
@@ -123,9 +132,19 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
     if version != readable:
         raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {readable}")
     try:
-        return kind(**values)
+        state = kind(**values)
     except TypeError as error:
         raise CheckpointError(f"{path}: incomplete ({error})") from error
+    for name, expected in _TYPES.items():
+        if not isinstance(getattr(state, name), expected):
+            raise CheckpointError(f"{path}: damaged ({name} is {type(getattr(state, name)).__name__})")
+    return state
+
+
+def _unpickled(path: Path, device: torch.device | str) -> Any:
+    if not zipfile.is_zipfile(path):  # torch would try its old format, a bare pickle, on anything else
+        raise ValueError("no zip archive")
+    return torch.load(path, map_location=device, weights_only=True)
 
 
 def encoders_sha256(encoders: Encoders) -> str:
@@ -147,15 +166,38 @@ def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncod
     checkpoint = read_checkpoint(path)
     config = config_from_dict(checkpoint.config, str(path))
     prefix = "encoders."
-    weights = {k.removeprefix(prefix): v for k, v in checkpoint.model.items() if k.startswith(prefix)}
-    encoders = build_encoders(config.model)
-    try:
-        encoders.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: weights do not fit their own configuration ({error})") from error
-    params = ShardParams(**checkpoint.shard_params)
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint.model.items() if str(k).startswith(prefix)}
+    encoders = filled_encoders(config, weights, path)
+    params = params_from_dict(checkpoint.shard_params, str(path))
     sha256 = encoders_sha256(encoders)
     return LoadedEncoders(encoders.to(device).eval(), config, params, sha256, checkpoint.step)
+
+
+def filled_encoders(config: Config, weights: dict[str, Tensor], path: Path) -> Encoders:
+    """Build the encoders of a configuration around their weights.
+
+    Raises:
+        CheckpointError: the weights, read from `path`, are not theirs.
+    """
+    try:
+        with torch.device("meta"):  # neither memory nor random numbers are spent on weights that are replaced
+            encoders = build_encoders(config.model)
+        # A run with channels last saves them so; in one layout encoders compute the same, to the last bit, whoever loads them.
+        plain = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+        encoders.load_state_dict(plain, assign=True)
+    except (RuntimeError, AttributeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())  # torch's message has many lines
+        raise CheckpointError(f"{path}: weights do not fit their own configuration ({said})") from error
+    return encoders
+
+
+def params_from_dict(values: dict[str, Any], origin: str) -> ShardParams:
+    """Check plain values and build the parameters of the shards that were trained on.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type or a value out of range.
+    """
+    return check(ShardParams, values, origin)
 
 
 def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
@@ -164,5 +206,5 @@ def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> Loaded
     config = config_from_dict(checkpoint.config, str(path))
     torch.manual_seed(config.seed)
     encoders = build_encoders(config.model)
-    params = ShardParams(**checkpoint.shard_params)
+    params = params_from_dict(checkpoint.shard_params, str(path))
     return LoadedEncoders(encoders.to(device).eval(), config, params, encoders_sha256(encoders), 0)

@@ -11,9 +11,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from preprocess.schema import MEL_POWER_FLOOR, ShardParams
-from train.checkpoint import LAST_NAME, LoadedEncoders, encoders_sha256, load_encoders, read_checkpoint
-from train.encoders import build_encoders
+from preprocess.schema import MEL_POWER_FLOOR
+from train.checkpoint import (
+    LAST_NAME,
+    LoadedEncoders,
+    encoders_sha256,
+    filled_encoders,
+    load_encoders,
+    params_from_dict,
+    read_checkpoint,
+)
 from train.errors import CheckpointError, ExportError
 from train.export_folder import whole_folder, write_file
 from train.settings import config_from_dict
@@ -27,6 +34,11 @@ WEIGHTS_NAME = "encoders.safetensors"
 CONFIG_NAME = "config.json"
 ONNX_NAMES = {"video": "video.onnx", "audio": "audio.onnx"}
 CARD_NAME = "README.md"
+_NEEDED = {
+    "config": dict, "shard_params": dict, "video_input": dict, "audio_input": dict, "encoder_sha256": str,
+    "shards_fingerprint": str, "step": int,
+}  # fmt: skip
+"""What loading reads of config.json, and its types."""
 _FILES = {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, *ONNX_NAMES.values()}
 
 
@@ -117,19 +129,12 @@ def load_exported(folder: str | Path, device: torch.device | str = "cpu") -> Loa
     if metadata.get("config_sha256") != _config_sha256(info):
         raise CheckpointError(f"{folder / CONFIG_NAME}: was changed, or belongs to other weights; export the run again")
     config = config_from_dict(info["config"], str(folder / CONFIG_NAME))
-    with torch.device("meta"):  # neither memory nor random numbers are spent on weights that are replaced
-        encoders = build_encoders(config.model)
-    try:
-        encoders.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())  # torch's message has many lines
-        raise CheckpointError(f"{path}: weights do not fit their own configuration ({said})") from error
+    encoders = filled_encoders(config, weights, path)
     sha256 = encoders_sha256(encoders)
     if sha256 != info["encoder_sha256"]:
         raise CheckpointError(f"{path}: the weights have sha256 {sha256}, {CONFIG_NAME} says {info['encoder_sha256']}")
-    loaded = LoadedEncoders(
-        encoders.to(device).eval(), config, ShardParams(**info["shard_params"]), sha256, info["step"]
-    )
+    params = params_from_dict(info["shard_params"], str(folder / CONFIG_NAME))
+    loaded = LoadedEncoders(encoders.to(device).eval(), config, params, sha256, info["step"])
     now = describe(loaded, info["shards_fingerprint"])
     other = [name for name in now if name.endswith("_input") and now[name] != info[name]]
     if other:
@@ -185,7 +190,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         )
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise CheckpointError(f"{path}: cannot be read ({error}); export the run again") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT_NAME:
         raise CheckpointError(f"{path}: does not describe Avtempo encoders")
@@ -193,6 +198,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: export format {info.get('format_version')}; this release reads {FORMAT_VERSION}"
         )
+    wrong = sorted(name for name, kind in _NEEDED.items() if not isinstance(info.get(name), kind))
+    if wrong:
+        raise CheckpointError(f"{path}: lacks {', '.join(wrong)}, or has them of another type; export the run again")
     return info
 
 

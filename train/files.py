@@ -39,7 +39,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     partial = path.with_name(f"{path.name}.partial")
     with writing(path):
         try:
-            with partial.open("wb") as file:
+            partial.unlink(missing_ok=True)  # of a killed process; were it a link, it must not be written through
+            with partial.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -32,7 +32,8 @@ def alone(run_dir: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """
     deadline = time.monotonic() + patience_seconds
     with writing(run_dir / ".lock"):
-        lock = (run_dir / ".lock").open("w")
+        # Never through a link, which may stand in a folder that somebody else has made: "w" empties what it leads to.
+        lock = os.fdopen(os.open(run_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w")
     with lock:
         while not _taken(lock):
             if time.monotonic() >= deadline:

@@ -216,7 +216,7 @@ class _Source:
         """Wait for the next batch of a pipeline, and put it on the device."""
         try:
             outputs = pipeline.run()  # waits until the batch is whole, on a GPU too
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # the latter where DALI quotes damaged bytes
             remedy = "run `python -m preprocess verify` on the folder, which names the damaged segment"
             raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
         # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.

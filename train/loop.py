@@ -22,7 +22,7 @@ from train.batch import SegmentBatch
 from train.checkpoint import LAST_NAME, State, read_state, save_checkpoint
 from train.config import RunConfig
 from train.distributed import World, any_rank, average, gather_objects, wait_to_sync
-from train.errors import RunError
+from train.errors import CheckpointError, RunError
 from train.files import write_whole, writing
 from train.guard import StopFlag, alone
 from train.loader import SegmentLoader
@@ -241,9 +241,15 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         refuse_another_run(
             saved, self.config, self.dataset.fingerprint, self.world.size, self.run_dir, self.REMEDY
         )  # fmt: skip
-        self.model.load_state_dict(saved.model)
-        self.optimizer.load_state_dict(saved.optimizer)
-        self.loader.load_state_dict(saved.loaders[self.world.rank])
-        self._load_own_state(saved)
+        try:
+            self.model.load_state_dict(saved.model)
+            self.optimizer.load_state_dict(saved.optimizer)
+            self.loader.load_state_dict(saved.loaders[self.world.rank])
+            self._load_own_state(saved)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            said = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{self.checkpoint_path}: damaged, it does not fit its own settings ({said})"
+            ) from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)

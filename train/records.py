@@ -140,5 +140,5 @@ def _dataset(folder: Path, fingerprint: str) -> DatasetInfo | None:
 def _json(path: Path, data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ExportError(f"{path}: is not JSON ({error}); move it away, or repair it") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.errors import RunError
 from train.files import write_whole, writing
 
 logger = logging.getLogger("train")
@@ -99,15 +100,22 @@ class RunLog:
             self._board.close()
 
     def _drop_after(self, step: int) -> None:
+        if self.path.is_symlink():  # it may lead anywhere, and would be appended to
+            raise RunError(f"{self.path}: is a link; move it away, the run goes on with a new log")
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # The last line of a killed run may be half a line.
+                is_kept = json.loads(line)["step"] <= step
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                RecursionError,
+            ):  # the last line of a killed run may be half a line
                 continue
-            if record["step"] <= step:
+            if is_kept:
                 kept.append(line)
         write_whole(self.path, "".join(f"{line}\n" for line in kept))
 

@@ -8,11 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from preprocess.errors import PreprocessError
-from preprocess.manifest import DatasetInfo, read_dataset
+from preprocess.manifest import DatasetInfo, read_dataset, read_rows
 from train.errors import ConfigError, LoaderError, ShardSetError
 
 _INDEX_VERSION = "v1.2"
@@ -100,6 +97,8 @@ def select(shards: Path, info: DatasetInfo, split: str, only: tuple[str, ...], i
 
 def _read_index(index: Path, tar: Path, n_segments: int) -> list[str]:
     """Lines of an index, one a sample, checked against the archive's length and the manifest's count."""
+    if not index.is_file():  # a device would be read for ever
+        raise ShardSetError(index, f"is missing or no file: {_REMEDY}")
     try:
         header, *lines = index.read_text(encoding="utf-8").splitlines()
         n_bytes = tar.stat().st_size
@@ -132,8 +131,8 @@ def _key(line: str) -> str:
 def _thin_out(lines: list[str], part: Path, name: str, values: frozenset[str]) -> list[str]:
     """Keep the index lines of segments whose split `name` is one of `values`, as the shard's own manifest part has it."""
     try:
-        table = pq.read_table(part, columns=["kind", "key", "splits"])
-    except (OSError, pa.ArrowException) as error:
+        table = read_rows(part).select(["kind", "key", "splits"])
+    except PreprocessError as error:
         raise ShardSetError(part, f"cannot be read ({error}): {_REMEDY}") from error
     segments = [row for row in table.to_pylist() if row["kind"] == "segment"]
     kept = {row["key"] for row in segments if json.loads(row["splits"] or "{}").get(name) in values}

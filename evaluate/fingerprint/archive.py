@@ -9,12 +9,15 @@ parts name a source, the later one counts: so a changed file is added before its
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.descriptors import read_descriptors
@@ -57,6 +60,9 @@ class IndexedSource:
         return (self.size_bytes, self.modified_ns)
 
 
+_SOURCES = TypeAdapter(tuple[IndexedSource, ...])
+
+
 @dataclass(frozen=True)
 class Part:
     """Descriptors of a few sources, and which of these count."""
@@ -90,9 +96,13 @@ class Archive:
         if (values.get("format"), values.get("format_version")) != (FORMAT_NAME, FORMAT_VERSION):
             raise ArchiveError(folder / ARCHIVE_FILE, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}; index anew")
         try:
-            return cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
-        except (KeyError, TypeError, ValueError) as error:
+            archive = cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
+            hop_seconds = archive.hop_seconds
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged ({error!r}); index anew") from error
+        if not 0 < hop_seconds < math.inf:
+            raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged (a hop of {hop_seconds} s); index anew")
+        return archive
 
     @classmethod
     def open_or_make(
@@ -206,18 +216,22 @@ class Archive:
     def _read_part(self, path: Path) -> Part:
         values = _read_json(path, "index anew")
         try:
-            sources = tuple(IndexedSource(**source) for source in values["sources"])
+            sources = _SOURCES.validate_python(values["sources"])
             return Part(int(path.stem.removeprefix("part-")), sources)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = f"sources.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ArchiveError(path, f"is damaged ({said}); remove it and index again") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    if not path.is_file():  # a device would be read for ever
+        raise ArchiveError(path, f"there is no such file; {remedy}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArchiveError(path, f"there is no such file; {remedy}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArchiveError(path, f"cannot be read ({error}); {remedy}") from error
     if not isinstance(values, dict):
         raise ArchiveError(path, f"is damaged; {remedy}")

@@ -11,6 +11,7 @@ import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
-FORMAT_VERSION = 2
+ARRAYS_FILE = "library.npz"
+FORMAT_VERSION = 3
 
 
 def library_key(archives: list[Archive]) -> str:
@@ -60,33 +62,63 @@ def _write(folder: Path, key: str, library: Library, calibration: Calibration) -
             if name in backgrounds:
                 given = backgrounds[name]
                 arrays |= {f"{name}_{kind}": given.vectors.astype(np.float16), f"{name}_{kind}_source": given.source}
-    np.savez(folder / "library.npz", allow_pickle=False, **arrays)
+    np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
     tails = {modality: asdict(tail) for modality, tail in calibration.tails.items()}
     values = {
         "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources, "calibration": tails,
         "methods": {name: search.method for name, search in library.searches.items()},
         "skipped": {name: background.skipped for name, background in library.common.items()},
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }  # fmt: skip
-    (folder / LIBRARY_FILE).write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")  # the mark, last
+    text = json.dumps({"values": values, "sha256": _values_sha256(values)}, ensure_ascii=False)
+    (folder / LIBRARY_FILE).write_text(text, encoding="utf-8")  # the mark, last
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _values_sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
-    """Read a library of this key; None where there is none, or one of another state."""
+    """Read a library of this key; None where there is none, or one of another state, or one of which a byte has changed."""
+    if not (folder / LIBRARY_FILE).is_file():
+        return None
     try:
-        values = json.loads((folder / LIBRARY_FILE).read_text(encoding="utf-8"))
+        values = _intact(folder)
         if values["key"] != key:
             return None
-        with np.load(folder / "library.npz", allow_pickle=False) as arrays:
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
             tails = {modality: Tail(**tail) for modality, tail in values["calibration"].items()}
             return _read(folder, values, dict(arrays)), Calibration(tails)
-    except FileNotFoundError:
-        return None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s: cannot be read (%s); it is made again", folder, error)
         return None
 
 
-def _read(folder: Path, values: dict, arrays: dict[str, np.ndarray]) -> Library:  # type: ignore[type-arg]
+def _intact(folder: Path) -> dict[str, Any]:
+    """Read what a library says of itself.
+
+    FAISS believes what it reads: from damaged bytes it makes row numbers that do not exist, and may crash. So nothing is
+    given to it that is not, byte for byte, what was written.
+
+    Raises:
+        ValueError: something was changed.
+    """
+    told = json.loads((folder / LIBRARY_FILE).read_text(encoding="utf-8"))
+    values: dict[str, Any] = told["values"]
+    if _values_sha256(values) != told["sha256"]:
+        raise ValueError(f"{LIBRARY_FILE} has another checksum than when it was written")
+    for name, sha256 in values["files"].items():
+        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+            raise ValueError(f"{name} has another checksum than when it was written, or is gone")
+    return values
+
+
+def _read(folder: Path, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Library:
     def background(name: str, kind: str, skipped: int) -> Background:
         return Background(arrays[f"{name}_{kind}"].astype(np.float32), arrays[f"{name}_{kind}_source"], skipped)
 

@@ -1,7 +1,7 @@
 """Tables: parts and their join, the description of a set, and what is said when they are damaged."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -43,8 +43,9 @@ def _rows(shard: int) -> list[Row]:
         rows.append(source)
         for number in range(2):
             segment = replace(
-                source, kind="segment", key=f"{index:08d}-{number:05d}", segment_id=(index << 20) + number
-            )
+                source, kind="segment", key=f"{index:08d}-{number:05d}", segment_id=(index << 20) + number,
+                has_audio=True, n_columns=200,
+            )  # fmt: skip
             rows.append(replace(segment, start_seconds=4.0 * number, end_seconds=4.0 * number + 4, n_frames=50))
     return rows
 
@@ -146,6 +147,13 @@ def test_fingerprint_changes_with_contents_and_parameters_only():
         (lambda p: (p / "dataset.json").write_text('{"format": "other"}'), "is damaged|is not of"),
         (lambda p: _edit(p, format_version=1), "is not of avtempo-shards version 2.*remove"),
         (lambda p: _edit(p, params={"fps": 1}, surprise=1), "is damaged"),
+        (lambda p: _edit(p, n_sources={"x": None}), "is damaged.*n_sources"),
+        (lambda p: _edit(p, shards=[asdict(INFO) | {"name": "../shard-000000.tar"}]), "outside of its folder"),
+        (
+            lambda p: _edit(p, params=RECIPE.params.as_dict() | {"segment_seconds": float("nan")}),
+            "must be above 0 and finite",
+        ),
+        (lambda p: (p / "dataset.json").write_text("[" * 100_000), "is damaged.*RecursionError"),
     ],
 )
 def test_sets_that_cannot_be_read_say_why(tmp_path, damage, words):
@@ -172,6 +180,28 @@ def test_damaged_parts_are_told(tmp_path, n_kept):
     path.write_bytes(path.read_bytes()[:n_kept])
     with pytest.raises(ShardError, match="is damaged"):
         read_part(path)
+
+
+def test_a_mark_with_values_of_other_types_is_told(tmp_path):
+    write_part(tmp_path, replace(Part(0, RECIPE, INFO, 2, 0), n_failed="some"), _rows(0))
+    with pytest.raises(ShardError, match=r"is damaged.*n_failed"):
+        read_part(part_path(tmp_path, 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"segment_id": None}, "a segment without segment_id"),
+        ({"end_seconds": float("inf")}, "end_seconds is not finite"),
+        ({"splits": "[1]"}, "splits that are no JSON object"),
+        ({"splits": "{"}, "splits that are no JSON object"),
+    ],
+)
+def test_rows_that_no_writer_writes_are_told(tmp_path, change, words):
+    rows = [replace(row, **change) if row.kind == "segment" else row for row in _rows(0)]
+    write_part(tmp_path, Part(0, RECIPE, INFO, 2, 0), rows)
+    with pytest.raises(ShardError, match=words):
+        read_rows(part_path(tmp_path, 0))
 
 
 def test_foreign_tables_are_refused(tmp_path):

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from preprocess.errors import DiskFullError
+from preprocess.catalogue import open_catalogue
+from preprocess.errors import DiskFullError, ShardError
 from preprocess.executors import SerialExecutor
+from preprocess.pipeline import build
+from preprocess.task import ShardProgress
 from preprocess.verify import verify
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
@@ -111,3 +114,36 @@ def test_a_full_file_system_is_reported_and_survived(clips, reference, tmp_path)
         assert bytes_of(out) == bytes_of(reference)
     finally:
         subprocess.run(["umount", str(out)], check=True)
+
+
+class DyingExecutor(SerialExecutor):
+    """As if the process of every shard were killed, after its last source, so many times."""
+
+    def __init__(self, n_deaths: int) -> None:
+        self.n_deaths = n_deaths
+
+    def run(self, work, tasks, report, on_death):
+        for task in tasks:
+            for _ in range(self.n_deaths):
+                again = on_death(task, ShardProgress(task.shard), "signal SIGKILL")
+                assert again == task
+            yield work(task, report)
+
+
+def test_a_process_killed_while_it_finishes_a_shard_costs_nothing(clips, reference, tmp_path):
+    build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(2))
+    assert bytes_of(tmp_path / "shards") == bytes_of(reference)
+
+
+def test_processes_that_keep_dying_end_the_run_with_the_remedy(clips, tmp_path):
+    with pytest.raises(ShardError, match=r"shard-000000 .*SIGKILL.*fewer --workers"):
+        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(3))
+
+
+def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ShardError, match=r"\.lock: cannot be read or written"):
+        build_folder(clips, tmp_path / "shards")
+    assert (tmp_path / "precious").read_text() == "precious"

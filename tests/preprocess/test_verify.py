@@ -75,6 +75,22 @@ def _rewrite(folder: Path, samples: list[tuple[str, dict[str, bytes]]]) -> None:
     pq.write_table(pa.table(rows.columns, schema=schema), path)
 
 
+def test_counts_that_no_set_has_are_told_in_a_moment(shards):
+    path = shards / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_sources": 10**18}))
+    found = _findings(shards)
+    assert any("n_sources|is 1000000000000000000, the shards have 3" in line for line in found)
+    assert len(found) < 50
+
+
+def test_an_array_that_claims_terabytes_is_told(shards):
+    samples = list(_members(shards / "shard-000000.tar").items())
+    header = b"{'descr': '<f2', 'fortran_order': False, 'shape': (99999999, 99999), }".ljust(117) + b"\n"
+    samples[0][1]["logmel.npy"] = b"\x93NUMPY\x01\x00\x76\x00" + header + bytes(100)
+    _rewrite(shards, samples)
+    assert any("logmel.npy|holds no array" in line for line in _findings(shards))
+
+
 def test_a_whole_set_has_no_findings(whole):
     assert _findings(whole) == []
 

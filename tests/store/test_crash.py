@@ -190,3 +190,10 @@ def test_a_folder_that_cannot_be_written(tmp_path, make_rows, provenance):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="cannot be written"):
         write_part(tmp_path / "file" / "a.h5", make_rows(0, 5), provenance)
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path, make_rows, provenance):
+    (tmp_path / ".a.h5.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WriteError, match="remove the lock if it is a link"):
+        write_part(tmp_path / "a.h5", make_rows(0, 5), provenance)
+    assert not (tmp_path / "elsewhere").exists()

@@ -191,6 +191,18 @@ def test_a_flipped_bit_in_vectors_is_noticed_on_reading_and_elsewhere_by_verify(
     assert "sha256" in finding.problem
 
 
+def test_texts_of_no_length_are_told_before_hdf5_reads_them_for_ever(good):
+    """Zeros over the heads of the heap's objects; h5py 3.16 with HDF5 2.0 does not come back from opening such a file."""
+    data = bytearray(good.read_bytes())
+    heap = data.index(b"GCOL")
+    good.write_bytes(data[: heap + 16] + bytes(200) + data[heap + 216 :])
+    (finding,) = verify(good)
+    assert f"heap collection at byte {heap}" in finding.problem
+    good.write_bytes(data[: heap + 8] + b"\xff" * 8 + data[heap + 16 :])
+    (finding,) = verify(good)
+    assert "texts are damaged" in finding.problem
+
+
 def test_verify_finds_changed_provenance_and_broken_rules(good, tmp_path, make_rows, provenance):
     with h5py.File(good, "r+") as file:
         file.attrs["dataset"] = "ucf101"

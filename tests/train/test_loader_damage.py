@@ -83,6 +83,11 @@ def no_index(shards):
     (shards / "shard-000003.idx").unlink()
 
 
+def index_that_never_ends(shards):
+    no_index(shards)
+    (shards / "shard-000003.idx").symlink_to("/dev/zero")
+
+
 def index_of_another(shards):
     index = shards / "shard-000003.idx"
     index.write_text("\n".join(index.read_text().splitlines()[:-1]) + "\n")
@@ -92,7 +97,7 @@ def index_of_nonsense(shards):
     (shards / "shard-000003.idx").write_text("v1.2 4\nnothing\nof\nany\nuse\n")
 
 
-@pytest.mark.parametrize("damage", [cut_short, no_index, index_of_another, index_of_nonsense])
+@pytest.mark.parametrize("damage", [cut_short, no_index, index_that_never_ends, index_of_another, index_of_nonsense])
 def test_a_shard_that_is_not_whole_is_found_before_the_first_batch(copied, damage):
     damage(copied)
     with pytest.raises(ShardSetError, match="shard-000003"):

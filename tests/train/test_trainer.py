@@ -15,7 +15,7 @@ from tests.train.conftest import write_shards
 from train.__main__ import main
 from train.checkpoint import LAST_NAME, load_encoders, read_checkpoint, untrained_encoders
 from train.distributed import join_world
-from train.errors import CheckpointError, RunError
+from train.errors import CheckpointError, RunError, TrainError
 from train.guard import alone
 from train.settings import load_config
 from train.trainer import Trainer
@@ -142,6 +142,33 @@ def test_checkpoints_give_back_their_encoders_and_refuse_garbage(small_shards, t
         load_encoders(path)
     with pytest.raises(CheckpointError, match="train first"):
         load_encoders(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": None}, "damaged .model is NoneType"),
+        ({"step": "2"}, "damaged .step is str"),
+        ({"model": {"encoders.x": 3}}, "weights do not fit"),
+        ({"shard_params": {"fps": 0}}, "shard_params|fps must be above 0"),
+    ],
+)
+def test_checkpoints_that_say_something_odd_are_refused(small_shards, tmp_path, change, words):
+    train(tmp_path, small_shards, "steps=1")
+    path = tmp_path / "checkpoints" / LAST_NAME
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(TrainError, match=words):
+        load_encoders(path)
+
+
+def test_a_run_does_not_go_on_from_a_state_that_does_not_fit(small_shards, tmp_path):
+    train(tmp_path, small_shards, "steps=1")
+    path = tmp_path / "checkpoints" / LAST_NAME
+    whole = torch.load(path, weights_only=True)
+    for change in ({"optimizer": {}}, {"loaders": []}, {"bank": {"x": 1}}, {"model": {}}):
+        torch.save(whole | change, path)
+        with pytest.raises(TrainError, match="damaged"):
+            train(tmp_path, small_shards, "steps=2")
 
 
 def start(run, shards, *overrides):

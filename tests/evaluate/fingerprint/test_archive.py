@@ -127,6 +127,28 @@ def test_a_changed_file_counts_once_even_if_a_kill_left_both(archive, encoder, v
 def test_what_is_no_index_or_a_damaged_one_is_named(tmp_path):
     with pytest.raises(ArchiveError, match="there is no such file; make one"):
         Archive.open(tmp_path)
-    (tmp_path / "archive.json").write_text('{"format": "something"}')
+    path = tmp_path / "archive.json"
+    path.write_text('{"format": "something"}')
     with pytest.raises(ArchiveError, match="index anew"):
         Archive.open(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        Archive.open(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ArchiveError, match="no such file"):
+        Archive.open(tmp_path)
+
+
+def test_settings_and_lists_of_other_types_are_named(archive, tmp_path):
+    (archive.folder / "parts").mkdir()
+    (archive.folder / "parts" / "part-000001.json").write_text(
+        json.dumps({"sources": [{"name": ["x"], "path": "x", "size_bytes": 1, "modified_ns": 1}]})
+    )
+    with pytest.raises(ArchiveError, match=r"part-000001\.json: is damaged .sources"):
+        archive.parts()
+    path = archive.folder / "archive.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"settings": {"hop_seconds": {}}}))
+    with pytest.raises(ArchiveError, match="is damaged"):
+        Archive.open(archive.folder)

@@ -1,0 +1,78 @@
+"""`python -m tests.fuzz`: mutated and hostile files for every reader, for as long as you like."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tests.fuzz.hunt import Hunt, hunt
+from tests.fuzz.targets import TARGETS
+
+EPILOG = """\
+examples:
+  python -m tests.fuzz --seconds 600
+  python -m tests.fuzz --only store --seed 7 --cases 5000
+  python -m tests.fuzz --only store --seed 7 --first 4711 --cases 1      one case again
+
+A case passes if what was mutated is read, or refused by a typed error of the project, within a minute, without a crash,
+without terabytes of memory, and without touching a file outside of the output. Cases follow from seed and number alone.
+
+exit status: 0 nothing found; 1 something was found, a line each.
+"""
+CASES_A_TURN = 200
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Take the targets in turns until the time is up or the cases are done."""
+    parser = argparse.ArgumentParser(
+        "python -m tests.fuzz", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", choices=sorted(TARGETS), nargs="+", default=list(TARGETS), help="targets (default: all)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all cases (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
+    parser.add_argument("--cases", type=int, default=sys.maxsize, help="of each target (default: no end)")
+    parser.add_argument("--seconds", type=float, default=600.0, help="for all targets together (default: %(default)s)")
+    args = parser.parse_args(argv)
+    console, until = Console(), time.monotonic() + args.seconds
+    seen = {name: Hunt() for name in args.only}
+    with tempfile.TemporaryDirectory(prefix="avtempo-fuzz-") as folder:
+        try:
+            for turn in range(0, args.cases, CASES_A_TURN):
+                for number, name in enumerate(args.only):
+                    share = max(0.0, until - time.monotonic()) / (len(args.only) - number)
+                    n_cases = min(CASES_A_TURN, args.cases - turn)
+                    more = hunt(name, Path(folder), args.seed, args.first + turn, n_cases, seconds=share)
+                    _add(seen[name], more, console)
+                if time.monotonic() >= until:
+                    break
+        except KeyboardInterrupt:
+            console.print("stopped")
+    _show(seen, console)
+    return 1 if any(each.findings for each in seen.values()) else 0
+
+
+def _add(seen: Hunt, more: Hunt, console: Console) -> None:
+    seen.outcomes.update(more.outcomes)
+    seen.n_cases += more.n_cases
+    for finding in more.findings:
+        seen.findings.append(finding)
+        console.print(escape(str(finding)), style="red", highlight=False, soft_wrap=True)
+
+
+def _show(seen: dict[str, Hunt], console: Console) -> None:
+    table = Table("files", "cases", "read", "refused", "found")
+    for name, each in seen.items():
+        n_read, n_found = each.outcomes["read"], len(each.findings)
+        table.add_row(name, *map(str, (each.n_cases, n_read, each.n_cases - n_read - n_found, n_found)))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
