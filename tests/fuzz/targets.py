@@ -38,9 +38,8 @@ TARGETS: dict[str, Target] = {
             "export", make_export, read_export, (_TRAIN,), ("*/config.json", "*/*.safetensors"), crafted=EXPORT,
             preload=(*_TORCH, "train.export"),
         ),
-        # UnicodeDecodeError: DALI quotes damaged bytes in its messages, and the loader does not expect that.
         Target(
-            "loader", make_shards, load_shards, (_TRAIN, _PREPROCESS, "builtins:UnicodeDecodeError"),
+            "loader", make_shards, load_shards, (_TRAIN, _PREPROCESS),
             crafted=SHARDS, preload=("train.loader",),
         ),
         Target("media", make_media, ingest_media, (_PREPROCESS,), preload=(*_TORCH, "torchaudio", "av")),
