@@ -25,10 +25,10 @@ def crop(share: float) -> PictureFilter:
     """Keep `share` of each side, at a place drawn."""
 
     def apply(stream: Any, scene: Scene) -> Any:
-        width, height = _even(scene.width_px * share), _even(scene.height_px * share)
-        x = int(scene.random.integers(0, max(1, scene.width_px - width + 1)))
-        y = int(scene.random.integers(0, max(1, scene.height_px - height + 1)))
-        return stream.filter("crop", width, height, x, y)
+        x, y = scene.random.random(2).round(6)
+        # In terms of what comes in: a distortion before may have shrunk it.
+        size = (f"max(2, 2*round({side}*{share}/2))" for side in ("iw", "ih"))
+        return stream.filter("crop", *size, f"(iw-ow)*{x}", f"(ih-oh)*{y}")
 
     return apply
 

@@ -89,6 +89,12 @@ def test_a_source_without_sound_gives_a_query_without_sound(folder, tmp_path):
     assert not probe(tmp_path / "q.mp4").has_audio
 
 
+def test_a_crop_follows_what_was_shrunk_before(folder, tmp_path):
+    for strength in ("light", "strong"):
+        _, decoded = render(folder, tmp_path / f"{strength}.mp4", f"resolution/{strength}", f"crop/{strength}")
+        assert decoded.n_frames == pytest.approx(50, abs=1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", list(CATALOGUE))
 def test_every_distortion_renders_with_picture_and_sound(folder, tmp_path, task):
