@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 examples:
-  python -m evaluate index /archive --index indexes/archive --encoder runs/archive
   python -m evaluate index /archive --index indexes/archive
       again: files that are new are added, changed ones indexed anew, the rest is left alone
+  python -m evaluate index /archive --index indexes/own --encoder runs/archive
   python -m evaluate index --index indexes/archive --remove 'news/2019-*'
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
@@ -33,7 +33,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )  # fmt: skip
     parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and sound files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
-    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: what made the index)")
+    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--sound", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")

@@ -78,7 +78,7 @@ class Archive:
         folder: where it lies.
         encoder_sha256: of the encoder that it was made with.
         settings: of the encoder, and the hop.
-        encoder_path: where the encoder lay, so that nobody need give it again.
+        encoder_path: where the encoder lay, so that nobody need give it again; empty for the shipped one.
     """
 
     def __init__(self, folder: Path, encoder_sha256: str, settings: dict[str, Any], encoder_path: str) -> None:

@@ -14,14 +14,6 @@ NEIGHBOURS = 128
 """Of a query descriptor; equal frames of one still picture may take many places."""
 
 
-@dataclass(frozen=True)
-class LeaveOut:
-    """What does not count for a query: a source of the library and a source of the background, -1 for none."""
-
-    source: int = -1
-    background: int = -1
-
-
 @dataclass(frozen=True, eq=False)
 class Library:
     """What queries are matched with; `build_library` makes one.
@@ -52,26 +44,29 @@ class Library:
         """How each modality is searched."""
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
-    def ask(self, query: Descriptors, leave_out: LeaveOut) -> "Question":
-        """Find the nearest rows of each of a query's descriptors, and what similarity is to be expected of it."""
-        asked = Question(query, {}, {}, leave_out)
+    def ask(self, query: Descriptors, without_background: int = -1) -> "Question":
+        """Find the nearest rows of each of a query's descriptors, and what similarity is to be expected of it.
+
+        A piece of the background itself is asked about without the source that it is from.
+        """
+        asked = Question(query, {}, {})
         for name, search in self.searches.items():
             has, vectors = asked.given(name)
             if vectors is not None and has.any():
                 asked.found[name] = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
-                asked.expected[name] = self._expected(name, vectors[has], asked.found[name], leave_out)
+                asked.expected[name] = self._expected(name, vectors[has], asked.found[name], without_background)
         return asked
 
-    def _expected(self, modality: str, vectors: np.ndarray, found: Found, leave_out: LeaveOut) -> np.ndarray:
+    def _expected(self, modality: str, vectors: np.ndarray, found: Found, without_background: int) -> np.ndarray:
         """Similarity (q,) of descriptors to background, the largest of what is known of it."""
         search = self.searches[modality]
         sources = np.where(found.rows >= 0, search.source[found.rows], -1)
         expected = [
-            self.common[modality].expected(vectors, leave_out.source),
-            expected_of_neighbours(found.similarities, sources, leave_out.source),
+            self.common[modality].expected(vectors),
+            expected_of_neighbours(found.similarities, sources),
         ]
         if modality in self.apart:
-            expected.append(self.apart[modality].expected(vectors, leave_out.background))
+            expected.append(self.apart[modality].expected(vectors, without_background))
         return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
@@ -84,8 +79,6 @@ class Library:
             rows, columns = np.nonzero(found.rows >= 0)
             np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
             total += best.sum(axis=0)
-        if question.leave_out.source >= 0:
-            total[question.leave_out.source] = 0
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
@@ -116,13 +109,11 @@ class Question:
         query: the descriptors.
         found: the nearest rows of the m descriptors that have the modality.
         expected: what similarity is to be expected of each of them, float32 (m,).
-        leave_out: what does not count.
     """
 
     query: Descriptors
     found: dict[str, Found]
     expected: dict[str, np.ndarray]
-    leave_out: LeaveOut
 
     def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluate.fingerprint.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
 from evaluate.fingerprint.calibrate import Calibration, fit, threshold
-from evaluate.fingerprint.library import MODALITIES, LeaveOut, Library
+from evaluate.fingerprint.library import MODALITIES, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
 
 CANDIDATES = 20
@@ -58,18 +58,15 @@ class Matcher:
         return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
 
 
-def calibrate(library: Library, *, unmatched: Sequence[Descriptors], own: bool) -> Calibration:
-    """Calibrate a library with sources that hold no match of any reference.
+def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibration:
+    """Calibrate a library with its background, sources that hold no match of any reference.
 
-    Args:
-        library: the references.
-        unmatched: the library's background, or its own sources, each of which is then left out for its own pieces.
-        own: whether these are the library's own.
+    Not with the library's own: archives hold many videos of one scene, whose pieces do match.
     """
     scores: dict[str, list[float]] = {modality: [] for modality in MODALITIES}
-    for piece, leave_out in _pieces(library, unmatched, own=own):
+    for piece, number in _pieces(library, background):
         best = dict.fromkeys((modality for modality in MODALITIES if getattr(piece, f"has_{modality}").any()), 0.0)
-        for spans in find_spans_of(library, piece, leave_out).values():
+        for spans in find_spans_of(library, piece, number).values():
             for span in spans:
                 best |= {name: max(best[name], score) for name, score in _scores(library, span).items()}
         for modality, score in best.items():
@@ -77,29 +74,27 @@ def calibrate(library: Library, *, unmatched: Sequence[Descriptors], own: bool) 
     return Calibration({modality: fit(scores[modality]) for modality in library.searches})
 
 
-def _pieces(library: Library, unmatched: Sequence[Descriptors], *, own: bool) -> Iterator[tuple[Descriptors, LeaveOut]]:
-    """CALIBRATION_QUERIES pieces, spread over the sources, each with what must not count for it."""
-    if len(library) < 2 or not unmatched:
+def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tuple[Descriptors, int]]:
+    """CALIBRATION_QUERIES pieces, spread over the sources, each with the number of its source."""
+    if not background:
         return
     for turn in range(CALIBRATION_QUERIES):
-        number = turn % len(unmatched)
-        round_ = turn // len(unmatched)
-        source, seconds = unmatched[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
+        number = turn % len(background)
+        round_ = turn // len(background)
+        source, seconds = background[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
         n = max(1, round(seconds / library.hop_seconds))
         pieces = max(1, len(source) // n)
         if round_ >= pieces:
             continue
         at = (round_ * 7919) % pieces * n  # a prime: later rounds take other places
-        yield _rows(source, slice(at, at + n)), LeaveOut(source=number) if own else LeaveOut(background=number)
+        yield _rows(source, slice(at, at + n)), number
 
 
-def find_spans_of(
-    library: Library, query: Descriptors, leave_out: LeaveOut = LeaveOut()  # noqa: B008
-) -> dict[str, list[Span]]:  # fmt: skip
+def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
     """All spans with any evidence, by reference."""
     spans: dict[int, list[Span]] = {}
     for window in _windows(query):
-        question = library.ask(window, leave_out)
+        question = library.ask(window, without_background)
         for source in library.candidates(question, CANDIDATES):
             clip = float(window.end_seconds[0] - window.start_seconds[0])
             middles = (window.start_seconds + window.end_seconds) / 2

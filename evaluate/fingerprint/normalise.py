@@ -55,7 +55,7 @@ class Background:
         return ranked.mean(axis=1)
 
 
-def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray, leave_out: int) -> np.ndarray:
+def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """What `Background.expected` says of the library itself, from neighbours that were found anyway.
 
     The sample may have stepped over the very second that many videos share; the neighbours have not.
@@ -63,7 +63,6 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray, leave_
     Args:
         similarities: float32 (q, k), falling.
         sources: int64 (q, k), of the rows found; -1 where there were fewer.
-        leave_out: a source that does not count.
 
     Returns:
         float32 (q,); 0 where the neighbours lie in too few sources to tell.
@@ -71,7 +70,7 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray, leave_
     expected = np.zeros(len(similarities), np.float32)
     for query, (values, found) in enumerate(zip(similarities, sources, strict=True)):
         kinds, firsts = np.unique(found, return_index=True)  # the first of a source is its best
-        best = np.sort(values[firsts[(kinds >= 0) & (kinds != leave_out)]])[::-1]
+        best = np.sort(values[firsts[kinds >= 0]])[::-1]
         if len(best) >= TRUE_MATCHES + NEAREST:
             expected[query] = best[TRUE_MATCHES : TRUE_MATCHES + NEAREST].mean()
     return expected

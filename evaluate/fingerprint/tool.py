@@ -15,6 +15,8 @@ from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, Matcher, cal
 from evaluate.fingerprint.records import Answer, Descriptors
 from preprocess.executors import Executor, SerialExecutor
 
+SHIPPED_ENCODER = Path(__file__).parent / "shipped"
+"""Trained on made-up videos alone (docs/collage.md); its model card lies in the folder."""
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
@@ -31,7 +33,7 @@ def index_folder(
     Args:
         videos: folder of videos and sounds; None to take out only.
         index: folder of the index.
-        encoder: run, checkpoint or export; without it the one that made the index.
+        encoder: run, checkpoint or export; without it the one that made the index, at first the shipped one.
         picture, sound: which of its vectors are compared.
         hop_seconds: from one descriptor to the next.
         background: folder of videos that are not in the archive, for normalisation and calibration.
@@ -45,15 +47,13 @@ def index_folder(
     Raises:
         FingerprintError, StoreError, PreprocessError, TrainError: the message says what to do.
     """
-    if encoder is None:
-        archive = Archive.open(index) if (index / ARCHIVE_FILE).is_file() else None
-        if archive is None:
-            raise FingerprintError(f"{index}: is no index yet; give --encoder, a run's folder or an export")
+    if encoder is None and (index / ARCHIVE_FILE).is_file():
+        archive = Archive.open(index)
         loaded = encoder_of(archive, device=device)
         hop_seconds = archive.hop_seconds
     else:
-        loaded = load_encoder(encoder, picture=picture, sound=sound, device=device)
-        archive = Archive.open_or_make(index, loaded, hop_seconds, str(encoder.absolute()))
+        loaded = load_encoder(encoder or SHIPPED_ENCODER, picture=picture, sound=sound, device=device)
+        archive = Archive.open_or_make(index, loaded, hop_seconds, str(encoder.absolute()) if encoder else "")
     here = None if executor is None else SerialExecutor()  # a part is one process's work on a cluster
     options = ExtractOptions(hop_seconds, workers=workers, device=device, executor=here, part_executor=executor)
     if background is not None:
@@ -74,7 +74,10 @@ def encoder_of(archive: Archive, path: Path | None = None, *, device: str = "cpu
     """
     settings = {name: value for name, value in archive.settings.items() if name != "hop_seconds"}
     loaded = load_encoder(
-        path or Path(archive.encoder_path), picture=settings["picture"], sound=settings["sound"], device=device
+        path or Path(archive.encoder_path or SHIPPED_ENCODER),
+        picture=settings["picture"],
+        sound=settings["sound"],
+        device=device,
     )
     archive.check(loaded.sha256, {**loaded.settings(), "hop_seconds": archive.hop_seconds})
     return loaded
@@ -115,7 +118,7 @@ def _build(archives: Sequence[Archive]) -> tuple[Library, Calibration]:
         raise FingerprintError(f"{archives[0].folder}: holds no source that could be read; index a folder first")
     apart = background[0] if background else []
     library = build_library(described, archives[0].hop_seconds, background=apart)
-    return library, calibrate(library, unmatched=apart or described, own=not apart)
+    return library, calibrate(library, apart)
 
 
 def match_files(

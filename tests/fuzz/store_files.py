@@ -92,13 +92,12 @@ def make_library(folder: Path) -> None:
 def read_library(folder: Path, out: Path) -> None:
     """Load both, and ask them if they load."""
     del out
-    from evaluate.fingerprint.library import LeaveOut
     from evaluate.fingerprint.library_file import load_library
 
     for name in ("flat", "inverted"):
         loaded = load_library(folder / name, "key")
         if loaded is not None:
             library = loaded[0]
-            question = library.ask(_described("q", 3, 6.0), LeaveOut())
+            question = library.ask(_described("q", 3, 6.0))
             for source in library.candidates(question, 3):
                 library.evidence(question, source)

@@ -34,7 +34,7 @@ class Avtempo:
         """Describe the references, and the background, which normalises scores and sets the threshold."""
         described, apart = list(self._describe(references)), list(self._describe(background))
         library = build_library(described, self._options.hop_seconds, background=apart)
-        calibration = calibrate(library, unmatched=apart or described, own=not apart)
+        calibration = calibrate(library, apart)
         self._matcher = Matcher(library, calibration, FALSE_POSITIVE_RATE)
         return sum(STORED_BYTES * _n_numbers(each) for each in described)
 

@@ -3,8 +3,9 @@ import subprocess
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.calibrate import Calibration
 from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import Matcher, calibrate
+from evaluate.fingerprint.match import Matcher
 from evaluate.fingerprint.records import Descriptors
 from preprocess.executable import ffmpeg_executable
 from preprocess.executors import SerialExecutor
@@ -51,17 +52,13 @@ def described():
     return describe
 
 
-def calibrated(library, **given):
-    return Matcher(library, calibrate(library, **given))
-
-
 @pytest.fixture(scope="session")
 def matcher():
-    """30 references of 40 s with picture and sound, calibrated on themselves."""
+    """30 references of 40 s with picture and sound, and no background."""
     references = [
         describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)
     ]  # fmt: skip
-    return calibrated(build_library(references, HOP), unmatched=references, own=True)
+    return Matcher(build_library(references, HOP), Calibration({}))
 
 
 def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blocks"):

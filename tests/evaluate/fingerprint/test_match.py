@@ -10,8 +10,8 @@ from evaluate.fingerprint.records import Descriptors
 UNKNOWN = Calibration({})
 
 
-def calibrated(library, **given):
-    return Matcher(library, calibrate(library, **given))
+def calibrated(library, background):
+    return Matcher(library, calibrate(library, background))
 
 
 def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, described):
@@ -65,7 +65,7 @@ def test_a_still_picture_matches_itself_and_not_other_stills(signal, described):
         return lambda t: np.repeat(signal(number, 4).knots[:1], len(t), 0)
 
     references = [described(f"r{i}", still(i) if i < 10 else signal(i, 60).at, 60) for i in range(30)]
-    matcher = calibrated(build_library(references, 0.5), unmatched=references, own=True)
+    matcher = Matcher(build_library(references, 0.5), UNKNOWN)
     answer = matcher.answer(described("q", still(3), 10))
     assert [match.reference for match in answer.decided] == ["r3"]
     assert not matcher.answer(described("other", still(77), 10)).decided
@@ -80,7 +80,7 @@ def test_an_intro_that_many_videos_share_matches_none_of_them(signal, described)
 
     references = [described(f"r{i}", with_intro(i), 30) for i in range(30)]
     unmatched = [described(f"u{i}", signal(2000 + i, 30).at, 30) for i in range(30)]
-    matcher = calibrated(build_library(references, 0.5, background=unmatched), unmatched=unmatched, own=False)
+    matcher = calibrated(build_library(references, 0.5, background=unmatched), unmatched)
     assert not matcher.answer(described("intro", intro.at, 6)).decided
     decided = matcher.answer(described("q", with_intro(8), 20)).decided
     assert [match.reference for match in decided] == ["r8"]
