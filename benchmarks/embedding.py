@@ -16,6 +16,7 @@ from evaluate.encode import ClipEncoder, RunEncoders, load_run
 from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
 from train.loader import LoaderConfig, iterate_once
+from train.planners import EvenClips
 
 TASK = "embedding"
 SIZES = {"tiny": 96, "r2plus1d_18": 4}
@@ -56,14 +57,9 @@ def _clips(run: RunEncoders, shards: Path, params: ShardParams) -> list[Clips]:
     config = LoaderConfig(
         shards=str(shards), batch_size=OPTIONS.batch_size, frame_px=run.config.data.frame_px,
         window_frames=params.segment_frames, shuffle=False, seed=0, num_threads=CORES,
+        clips=EvenClips(run.config.clip, OPTIONS.n_clips, OPTIONS.speeds_of(run)),
     )  # fmt: skip
-    return [
-        cut_clips(
-            batch, run.config.clip, n_clips=OPTIONS.n_clips, speeds=(run.config.clip.eval_speed,),
-            columns_per_frame=params.columns_per_frame,
-        )
-        for batch in iterate_once(config)
-    ]  # fmt: skip
+    return [cut_clips(batch, run.config.clip, params.columns_per_frame) for batch in iterate_once(config)]
 
 
 def _ours(run: RunEncoders, shards: Path, n_clips: int) -> Callable[[], None]:

@@ -75,7 +75,14 @@ def _manifest(folder: Path, n: int) -> Callable[[], object]:
     recipe = Recipe.of(Catalogue("benchmark", "video", sources), ShardParams(sources_per_shard=100), "benchmark")
     for shard in range(recipe.n_shards):
         own = sources[100 * shard : 100 * (shard + 1)]
-        rows = [Row(kind, each.index, each.name) for each in own for kind in ("source", "segment")]
+        rows = [Row("source", each.index, each.name) for each in own]
+        rows += [
+            Row(
+                "segment", each.index, each.name, has_audio=True, key=each.name, shard="shard-000000.tar",
+                segment_id=each.index, start_seconds=0.0, end_seconds=10.0, n_frames=125, n_columns=1000,
+            )
+            for each in own
+        ]  # fmt: skip
         write_part(folder, Part(shard, recipe, None, len(own), 0), rows)
     return lambda: join_parts(folder, recipe.n_shards)
 

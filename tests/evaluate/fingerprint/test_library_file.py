@@ -36,9 +36,7 @@ def test_a_library_of_another_state_or_a_damaged_one_is_not_used(signal, describ
 def test_a_library_of_which_a_byte_has_changed_is_not_used(signal, described, tmp_path, name):
     """FAISS reads most damaged bytes without a word, and finds rows that do not exist."""
     folder = tmp_path / "library"
-    save_library(
-        folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), Calibration(0.2, 0.01, 1.0, 30)
-    )
+    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
     data = bytearray((folder / name).read_bytes())
     data[len(data) * 2 // 3] ^= 1
     (folder / name).write_bytes(data)
