@@ -44,7 +44,7 @@ ABLATE_OBJECTIVES ?=
 ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
-# Fingerprints: make index VIDEOS=/archive INDEX=indexes/archive ENCODER=runs/archive; then
+# Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=indexes/archive; then
 # make match QUERY=clip.mp4 INDEX=indexes/archive OUT=matches.json
 VIDEOS ?=
 INDEX ?=

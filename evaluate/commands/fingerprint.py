@@ -41,7 +41,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
     )
     parser.add_argument("--seed", type=int, default=0, help="all that is drawn follows from it")
-    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export: measures avtempo beside the peers")
+    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="its vectors: within, projections or features")
     parser.add_argument("--sound", default="within", help="its vectors: within, projections or features")
     parser.add_argument(
@@ -78,12 +78,11 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
 
 
 def _ours(arguments: argparse.Namespace) -> "list[Method]":
-    if arguments.encoder is None:
-        return []
     from evaluate.fingerprint.benchmark.ours import Avtempo
     from evaluate.fingerprint.encoder import load_encoder
+    from evaluate.fingerprint.tool import SHIPPED_ENCODER
 
-    encoder = load_encoder(arguments.encoder, picture=arguments.picture, sound=arguments.sound)
+    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
     return [Avtempo(encoder, arguments.hop)]
 
 

@@ -1,9 +1,12 @@
 import json
 import shutil
+import subprocess
 
 import pytest
 
 from evaluate.__main__ import main
+from preprocess.collage.archive import generate
+from preprocess.executable import ffmpeg_executable
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,35 @@ def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, video, t
     text = page.read_text()
     assert "No match" in text and "Cannot be read" in text and "data:image/jpeg" in text
     assert "http" not in text
+
+
+@pytest.mark.slow
+def test_the_shipped_encoder_finds_mangled_clips_of_videos_it_has_never_seen(tmp_path):
+    generate(tmp_path / "archive", n_videos=16, seconds=10.0, seed=77, workers=2)
+    index = tmp_path / "index"
+    assert main(["index", str(tmp_path / "archive"), "--index", str(index)]) == 0
+    names = sorted(path.name for path in (tmp_path / "archive").glob("*.mp4"))
+    queries = tmp_path / "queries"
+    queries.mkdir()
+    for number, name in enumerate(names[:4]):
+        mangled = [
+            "-ss",
+            str(number + 1),
+            "-i",
+            str(tmp_path / "archive" / name),
+            "-t",
+            "5",
+            "-vf",
+            "hflip,crop=iw*.8:ih*.8",
+        ]
+        coded = ["-af", "volume=-10dB", "-c:v", "libx264", "-crf", "33", "-c:a", "aac", "-b:a", "48k"]
+        subprocess.run([ffmpeg_executable(), "-v", "error", *mangled, *coded, str(queries / name)], check=True)
+    out = tmp_path / "matches.json"
+    assert main(["match", str(queries), "--index", str(index), "--out", str(out)]) == 0
+    for number, name in enumerate(names[:4]):
+        best = next(each for each in json.loads(out.read_text()) if each["query"] == name)
+        assert (best["reference"], best["decision"]) == (name, True)
+        assert best["reference_start_seconds"] == pytest.approx(number + 1, abs=0.6)
 
 
 @pytest.mark.slow
