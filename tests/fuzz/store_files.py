@@ -79,14 +79,14 @@ def read_index(folder: Path, out: Path) -> None:
 
 def make_library(folder: Path) -> None:
     """One library that is searched flat, and one by inverted lists."""
-    from evaluate.fingerprint.calibrate import Calibration
+    from evaluate.fingerprint.calibrate import Calibration, Tail
     from evaluate.fingerprint.library import build_library
     from evaluate.fingerprint.library_file import save_library
 
     references = [_described(f"r{i}", i, 40.0) for i in range(10)]  # FAISS wants 39 rows for each of 16 centroids
     for name, rows in (("flat", 10_000), ("inverted", 100)):
         library = build_library(references, 0.5, background=[_described("u", 50)], flat_below_rows=rows)
-        save_library(folder / name, "key", library, Calibration(0.2, 0.01, 1.0, 30))
+        save_library(folder / name, "key", library, Calibration({"picture": Tail(0.2, 0.01, 1.0, 30)}))
 
 
 def read_library(folder: Path, out: Path) -> None:
