@@ -9,15 +9,17 @@ memory that a task leaks outlives it. From a fork server with the modules loaded
 import logging
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from preprocess.errors import PreprocessError
+from preprocess.errors import PathError, PreprocessError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,7 +84,7 @@ class ProcessExecutor:
         """Run the tasks.
 
         Raises:
-            PreprocessError: what the work or `on_death` raised; the other processes are ended first.
+            PreprocessError: what the work or `on_death` raised, or no process can be started; the others are ended first.
 
         """
         get_context("forkserver").set_forkserver_preload([work.__module__, *self.preload])
@@ -164,7 +166,15 @@ def _start(work: Work[T, R], task: T) -> _Running:
     context = get_context("forkserver")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(work, task, theirs), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except (
+        OSError
+    ) as error:  # the fork server's socket lies among the temporary files; its path has about 100 characters
+        folder = Path(tempfile.gettempdir())
+        raise PathError(
+            folder, f"no process can be started ({error}); set TMPDIR to a short path with space"
+        ) from error
     theirs.close()  # now the pipe ends when the process does
     return _Running(process, ours, task)
 

@@ -26,6 +26,8 @@ pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 << 20}
+HEAD = NODE | {"_system_config": {"num_workers_soft_limit": 4}}
+"""Ray ends idle processes beyond this number, else the processors': then each task of a second would load torch anew."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def cluster():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        started = Cluster(initialize_head=True, head_node_args=NODE)
+        started = Cluster(initialize_head=True, head_node_args=HEAD)
         yield started
         import ray
 

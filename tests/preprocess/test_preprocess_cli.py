@@ -134,6 +134,16 @@ def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, w
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
+def test_a_folder_for_temporary_files_with_a_path_too_long_for_sockets_is_named(clips, tmp_path):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    ended = _run(_command(clips, tmp_path / "out"), TMPDIR=str(long))
+    assert ended.returncode == 2
+    error = " ".join(ended.stderr.replace("\n", "").split())
+    assert str(long) in error
+    assert "set TMPDIR to a short path" in " ".join(ended.stderr.split())
+
+
 def test_a_cluster_without_ray_installed_is_an_error_with_its_remedy(clips, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     base = ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(tmp_path / "out")]

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,11 +85,14 @@ def ingest(plan: Plan, show: Show) -> Found:
     """Make shards of it, in peace and under fire, and retry in the end what failed."""
     names, planned = ("shards-whole", "shards"), plan.sources
     done = {}
-    for name, n_kills in zip(names, (0, plan.n_kills), strict=True):
-        job = _ingest_job(plan, name)
-        done[name] = disturb(job, n_kills, _rng(plan, name), show)
-    # A decoder that was killed is a source that failed; so is a source whose reader was killed twice.
-    disturb(replace(_ingest_job(plan, "shards"), command=[*job.command, "--retry-failed"]), 0, _rng(plan, ""), show)
+    # Not in the soak's folder: the fork server keeps a socket there, and those have short paths only.
+    with tempfile.TemporaryDirectory(prefix="soak-") as tmp:
+        for name, n_kills in zip(names, (0, plan.n_kills), strict=True):
+            job = _ingest_job(plan, name, tmp)
+            done[name] = disturb(job, n_kills, _rng(plan, name), show)
+        # A decoder that was killed is a source that failed; so is a source whose reader was killed twice.
+        disturb(replace(job, command=[*job.command, "--retry-failed"]), 0, _rng(plan, ""), show)
+        left = _left(Path(tmp))
     whole, shards = (plan.path(name) for name in names)
     return Found(
         _counts(done["shards"]),
@@ -99,14 +103,13 @@ def ingest(plan: Plan, show: Show) -> Found:
             "shards are the undisturbed run's bytes": checks.same_files(whole, shards),
             "every source is read, or failed with a reason": checks.sources_accounted_for(shards, planned),
             "no segment is lost or there twice": checks.segments_accounted_for(shards, planned),
-            "no decoded frames are left": _left(plan.path("tmp")),
+            "no decoded frames are left": left,
         },
     )
 
 
-def _ingest_job(plan: Plan, name: str) -> Job:
-    out, tmp = plan.path(name), plan.path("tmp")
-    tmp.mkdir(parents=True, exist_ok=True)
+def _ingest_job(plan: Plan, name: str, tmp: str) -> Job:
+    out = plan.path(name)
     settings = [f"--set={key}={value}" for key, value in SHARDS.items()]
     command = [
         sys.executable, "-m", "preprocess", "shards", "--dataset", "folder", "--data", str(plan.path("sources")), "--out",
@@ -125,7 +128,7 @@ def _ingest_job(plan: Plan, name: str) -> Job:
         ),
         ended_by_signal=frozenset({128 + signal.SIGTERM}),
         log=plan.path(f"{name}.log"),
-        environment=_environment() | {"TMPDIR": str(tmp)},
+        environment=_environment() | {"TMPDIR": tmp},
     )  # fmt: skip
 
 
