@@ -150,7 +150,7 @@ lint: $(READY) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/analysis.py
+	$(BIN)/mypy docs/analysis.py docs/position.py
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,62 @@
+"""docs/position.py as a reader runs it: a place that stands in the way of retrieval, and features that know of none."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from store.format import Provenance, Rows
+from store.writer import write_part
+
+ROOT = Path(__file__).parents[2]
+N_CLASSES, N_VIDEOS = 40, 160
+
+
+def write_store(path, place_weight):
+    """A clip a video at a random place; the features are the class, the place on one axis, and a little noise."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(N_VIDEOS) % N_CLASSES
+    start = rng.uniform(0, 10, N_VIDEOS)
+    axis = rng.normal(size=16)
+    features = rng.normal(size=(N_CLASSES, 16))[labels] + 0.05 * rng.normal(size=(N_VIDEOS, 16))
+    features += place_weight * (start[:, None] - 5) * axis
+    sides = ["train" if number < N_VIDEOS // 2 else "test" for number in range(N_VIDEOS)]
+    rows = Rows(
+        key=[f"{i:08d}" for i in range(N_VIDEOS)], source=[f"{i:03d}.mp4" for i in range(N_VIDEOS)], label=labels,
+        label_name=[f"class{label}" for label in labels], group=[f"g{i}" for i in range(N_VIDEOS)],
+        splits=[json.dumps({"1": side}) for side in sides], start_seconds=start, end_seconds=start + 1,
+        has_video=np.ones(N_VIDEOS, bool), has_audio=np.zeros(N_VIDEOS, bool),
+        vectors={"video/features": features.astype(np.float32)},
+    )  # fmt: skip
+    write_part(path, rows, Provenance("", {}, "", "small", "pretrained"))
+
+
+def run_script(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, ROOT / "docs" / "position.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_what_the_features_know_of_the_place_is_found_and_taken_out(tmp_path):
+    write_store(tmp_path / "placed.h5", place_weight=2.0)
+    write_store(tmp_path / "free.h5", place_weight=0.0)
+    done = run_script(tmp_path / "placed.h5", tmp_path / "free.h5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split("│") for line in done.stdout.splitlines() if "video" in line and "│" in line]
+    (placed, before, after), (free, free_before, _) = ([float(cell) for cell in row[3:6]] for row in rows)
+    assert placed > 90
+    assert before < 50
+    assert after > 75
+    assert free < 10
+    assert free_before == pytest.approx(100)
+
+
+def test_what_is_no_store_is_named(tmp_path):
+    (tmp_path / "no.h5").write_text("no store")
+    done = run_script(tmp_path / "no.h5")
+    assert done.returncode == 2
+    assert "no.h5" in done.stdout
