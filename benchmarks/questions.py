@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import embedding, growth, ingest, layout, loading, searching, storing, training_step
+from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
 from benchmarks.race import Effort, Race
 from evaluate.results import Result
 
@@ -60,6 +60,10 @@ def _growth(setting: Setting) -> Answer:
     return Answer(growth.measure(setting.data, setting.effort))
 
 
+def _archive(setting: Setting) -> Answer:
+    return Answer(archive.measure(setting.data, setting.effort))
+
+
 QUESTIONS: dict[str, Question] = {
     ingest.TASK: _raced(ingest.measure),
     loading.TASK: _raced(loading.measure),
@@ -67,6 +71,7 @@ QUESTIONS: dict[str, Question] = {
     storing.TASK: _raced(storing.measure),
     searching.TASK: _raced(searching.measure),
     growth.TASK: _growth,
+    archive.TASK: _archive,
     training_step.TASK: _step,
     layout.TASK: _layout,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import embedding, growth, ingest, layout, loading, searching, storing, training_step
+from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
 from benchmarks.race import OURS, RATIO, SECONDS
 from benchmarks.step import OVERHEAD, PARTS
 from evaluate.results import Result
@@ -24,6 +24,8 @@ def table(task: str, results: Sequence[Result], missing: Mapping[str, str]) -> s
         return _step_table(results)
     if task == layout.TASK:
         return _layout_table(results)
+    if task == archive.TASK:
+        return _archive_table(results)
     return _growth_table(results) if task == growth.TASK else _race_table(task, results, missing)
 
 
@@ -119,3 +121,18 @@ def _layout_table(results: Sequence[Result]) -> str:
             f"| {name} | {milliseconds[0]:.0f} | {milliseconds[1]:.0f} | {speed_up.value:.2f} | {speed_up.n} |"
         )
     return "\n".join(lines)
+
+
+def _archive_table(results: Sequence[Result]) -> str:
+    lines = [
+        "| archive | descriptors | codes, MB an hour | s to build | ms a query | goal | | found first, per cent |",
+        "|---|---:|---:|---:|---:|---:|---|---:|",
+    ]
+    for name, values in values_of(results, archive.TASK).items():
+        took, goal = values[archive.MILLISECONDS].value, archive.GOAL_MILLISECONDS
+        lines.append(
+            f"| {name} | {values[archive.ROWS].value:,.0f} | {values[archive.MEGABYTES].value:.2f} | "
+            f"{values[archive.BUILD].value:.0f} | {took:.0f} | {goal:.0f} | {'met' if took <= goal else '**missed**'} | "
+            f"{100 * values[archive.FOUND].value:.0f} |"
+        )
+    return "\n".join([*lines, "", f"Medians of {next(iter(results_of(results, archive.TASK))).n} queries of 10 s."])

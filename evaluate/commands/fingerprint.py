@@ -83,7 +83,7 @@ def _ours(arguments: argparse.Namespace) -> "list[Method]":
     from evaluate.fingerprint.tool import SHIPPED_ENCODER
 
     encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
-    return [Avtempo(encoder, arguments.hop)]
+    return [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True)]
 
 
 def _size(arguments: argparse.Namespace) -> "Size":

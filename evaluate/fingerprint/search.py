@@ -62,6 +62,11 @@ class ModalitySearch:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all rows: code and list number where they are codes, float32 where the index is flat."""
+        return len(self) * self.index.sa_code_size()
+
     def nearest(self, queries: np.ndarray, k: int) -> Found:
         """Find the k nearest rows of each query (q, d)."""
         if not len(queries) or not len(self):
@@ -78,7 +83,9 @@ class ModalitySearch:
         """Vectors (m, d) float32 as they are searched."""
         if self._vectors is not None:
             return self._vectors[rows]
-        return self.index.reconstruct_n(rows.start, rows.stop - rows.start)
+        # Not reconstruct_n: that of an inverted file reads through all lists for whatever range.
+        vectors: np.ndarray = self.index.reconstruct_batch(np.arange(rows.start, rows.stop))
+        return vectors
 
 
 def build_search(

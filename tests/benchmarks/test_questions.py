@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchmarks import embedding, growth, ingest, loading, searching, sources, storing
+from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing
 from benchmarks.peer import NOT_INSTALLED, peer_python
 from benchmarks.race import OURS, RATIO, Effort
 
@@ -61,6 +61,15 @@ def test_embedding(data, monkeypatch):
 def test_storing_and_searching(data):
     check(storing.measure(data, TINY), [storing.RAW])
     check(searching.measure(data, TINY), [searching.FAISS])
+
+
+def test_archives(data, monkeypatch):
+    monkeypatch.setattr(archive, "HOURS", (50, 200))
+    found = {(each.model, each.metric): each.value for each in archive.measure(data, TINY)}
+    assert found["200 h", archive.ROWS] == 4 * found["50 h", archive.ROWS] == 40 * 360 * 2
+    assert found["200 h", archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
+    assert found["50 h", archive.FOUND] == found["200 h", archive.FOUND] == 1
+    assert found["50 h", archive.MILLISECONDS] > 0
 
 
 @pytest.mark.parametrize("stage", ["manifest", "store", "search"])

@@ -8,6 +8,7 @@ from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_fil
 from evaluate.fingerprint.library import build_library
 from evaluate.fingerprint.match import Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors, Match
+from evaluate.fingerprint.search import FLAT_BELOW_ROWS
 
 STORED_BYTES = 2
 """An index keeps descriptors as float16."""
@@ -21,21 +22,25 @@ class Avtempo:
     Args:
         encoder: that describes references and queries.
         hop_seconds: from one descriptor to the next.
+        is_compressed: whether the index holds codes (IVF-PQ), as that of a large archive does, whatever its size.
     """
 
-    name = "avtempo"
     modality = "joint"
 
-    def __init__(self, encoder: DescriptorEncoder, hop_seconds: float) -> None:
-        self._encoder, self._options = encoder, ExtractOptions(hop_seconds)
+    def __init__(self, encoder: DescriptorEncoder, hop_seconds: float, *, is_compressed: bool = False) -> None:
+        self._encoder, self._options, self._is_compressed = encoder, ExtractOptions(hop_seconds), is_compressed
+        self.name = "avtempo-compressed" if is_compressed else "avtempo"
         self._matcher: Matcher | None = None
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
         """Describe the references, and the background, which normalises scores and sets the threshold."""
         described, apart = list(self._describe(references)), list(self._describe(background))
-        library = build_library(described, self._options.hop_seconds, background=apart)
+        flat_below = 0 if self._is_compressed else FLAT_BELOW_ROWS
+        library = build_library(described, self._options.hop_seconds, background=apart, flat_below_rows=flat_below)
         calibration = calibrate(library, apart)
         self._matcher = Matcher(library, calibration, FALSE_POSITIVE_RATE)
+        if self._is_compressed:
+            return sum(search.n_bytes for search in library.searches.values())
         return sum(STORED_BYTES * _n_numbers(each) for each in described)
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
