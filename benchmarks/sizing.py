@@ -70,25 +70,24 @@ class Measured:
 
     def __init__(self, root: Path) -> None:
         self.sizes = {r.metric: r.value for r in read_results(root / sizes.RESULTS) if r.task == sizes.TASK}
-        self._bench = read_results(root / BENCH)
-        found = re.search(r"(\d+) cores", str(read_header(root / BENCH).get("machine", "")))
-        self._cores = int(found[1]) if found else None
+        self._bench, self._questions = read_results(root / BENCH), read_header(root / BENCH).get("questions", {})
         if not self.sizes:
             raise ResultsError(root / sizes.RESULTS, "is not there: run `python -m benchmarks.sizes SHARDS`")
 
     def core_hours_per_hour(self) -> float | None:
         """Of ingest: hours of a core for an hour of video."""
-        speed = self._rate("ingest", "hours of video/s")
-        return self._cores / (3600 * speed) if speed and self._cores else None
+        return self._core_seconds("ingest", "seconds of video/s")
 
     def core_hours_per_clip(self) -> float | None:
         """Of embedding with the tiny encoder."""
-        speed = self._rate("embedding", "clips/s")
-        return self._cores / (3600 * speed) if speed and self._cores else None
+        seconds = self._core_seconds("embedding", "tiny encoder: clips/s")
+        return None if seconds is None else seconds / 3600
 
-    def _rate(self, task: str, unit: str) -> float | None:
-        values = [r.value for r in self._bench if (r.task, r.model) == (task, "Avtempo") and r.metric.endswith(unit)]
-        return values[0] if values else None
+    def _core_seconds(self, task: str, metric: str) -> float | None:
+        """Seconds of a core for one of what a question counts by the second; None where it has not been asked."""
+        rates = [r.value for r in self._bench if (r.task, r.model) == (task, "Avtempo") and r.metric.endswith(metric)]
+        cores = re.search(r"(\d+) cores", self._questions.get(task, {}).get("machine", ""))
+        return int(cores[1]) / rates[0] if rates and cores else None
 
 
 def tables(measured: Measured) -> dict[str, str]:

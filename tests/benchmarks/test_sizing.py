@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import sizes
+from benchmarks import embedding, ingest, sizes
+from benchmarks.race import OURS, Race
 from benchmarks.sizing import BENCH, COLLECTIONS, PAGE, UNKNOWN, Measured, tables, write_page
 from evaluate.errors import ResultsError
 from evaluate.results import Result, write_results
@@ -19,12 +20,14 @@ def root(tmp_path):
     (tmp_path / sizes.RESULTS).parent.mkdir(parents=True)
     for path in (PAGE, sizes.RESULTS):
         shutil.copy(ROOT / path, tmp_path / path)
-    write_results(tmp_path / BENCH, _speeds(hours_a_second=1 / 36), {"machine": "Some CPU, 4 cores, 8 GiB, Linux"})
+    question = {"machine": "Some CPU, 4 cores, 8 GiB, Linux"}
+    raced = [
+        Race(ingest.TASK, ingest.CASE, {"clips": 360.0, "seconds of video": 3600.0}, {OURS: (36.0,)}),
+        Race(embedding.TASK, "tiny encoder", {"clips": 400.0}, {OURS: (1.0,)}),
+    ]
+    results = [record for each in raced for record in each.records()]
+    write_results(tmp_path / BENCH, results, {"questions": {each.task: question for each in raced}})
     return tmp_path
-
-
-def _speeds(hours_a_second):
-    return [Result("bench", "ingest", None, "joint", "Avtempo", "archive: hours of video/s", hours_a_second, 5)]
 
 
 def test_the_page_is_up_to_date(tmp_path):
@@ -39,9 +42,11 @@ def test_the_page_is_up_to_date(tmp_path):
 def test_core_hours_follow_from_the_measured_speed_and_the_cores_it_was_measured_on(root):
     """36 s for an hour of video on 4 cores are 144 core seconds, a 25th of an hour."""
     assert Measured(root).core_hours_per_hour() == pytest.approx(1 / 25)
-    ingest = tables(Measured(root))["ingest"]
-    assert UNKNOWN not in ingest
-    (row,) = (line for line in ingest.splitlines() if line.startswith("| Kinetics-400"))
+    assert Measured(root).core_hours_per_clip() == pytest.approx(1 / 100 / 3600)
+    assert UNKNOWN not in tables(Measured(root))["training"]
+    table = tables(Measured(root))["ingest"]
+    assert UNKNOWN not in table
+    (row,) = (line for line in table.splitlines() if line.startswith("| Kinetics-400"))
     assert row.endswith(f"| {240_000 * 10 / 3600 / 25:.0f} |")
 
 
