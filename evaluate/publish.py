@@ -2,8 +2,9 @@
 
 A table stands between `<!-- table: NAME test=ucf101 split=1 -->` and `<!-- end table -->` and is written anew from the
 file; `split=mean` asks for the mean over splits, ` task=cross-modal`, svm or finetune after the split for a table of its
-own. An ablation, its tables and docs/figures/NAME.svg, stands between `<!-- ablation: NAME -->` and `<!-- end ablation -->`.
-Nobody types a number.
+own. An ablation, its tables and docs/figures/NAME.svg, stands between `<!-- ablation: NAME -->` and `<!-- end ablation -->`;
+the fingerprint benchmark, with NAME-distortions.svg and NAME-roc.svg, between `<!-- fingerprint: NAME -->` and
+`<!-- end fingerprint -->`. Nobody types a number.
 """
 
 import json
@@ -21,6 +22,9 @@ from evaluate.ablation.figure import write_figure
 from evaluate.ablation.tables import ablation_markdown
 from evaluate.cross_modal import CROSS_MODAL
 from evaluate.errors import AblationError, ResultsError
+from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
+from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
+from evaluate.fingerprint.benchmark.tables import benchmark_tables
 from evaluate.results import RESULTS_NAME, Result, read_header, read_results, write_results
 from evaluate.table import CROSS_MODAL_TABLE, FINETUNE_TABLE, RECOGNITION_TABLE, SOUND_TABLE, Layout, model_order
 
@@ -33,6 +37,7 @@ _TABLE = re.compile(
 )
 LAYOUTS = {None: RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": SOUND_TABLE, "finetune": FINETUNE_TABLE}
 """Tables by the marker's task."""
+_FINGERPRINT = re.compile(r"(<!-- fingerprint: (?P<name>\S+) -->\n).*?(<!-- end fingerprint -->)", re.DOTALL)
 _ABLATION = re.compile(r"(<!-- ablation: (?P<name>\S+) -->\n).*?(<!-- end ablation -->)", re.DOTALL)
 
 
@@ -55,35 +60,40 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
     results = read_results(run / RESULTS_NAME)
     if not results:
         raise ResultsError(run / RESULTS_NAME, "is not there or empty; evaluate the run first")
-    origin = read_header(run / RESULTS_NAME) or _origin(run, root)
-    if origin.get("missing"):
-        raise AblationError(
-            f"{run}: lacks {', '.join(origin['missing'])}; run the ablation to its end, then publish it"
-        )
-    header = {"command": ""} | origin | {"command": made_by} | facts
+    known = read_header(run / RESULTS_NAME) or origin(root) | {"training": _training(run)}
+    if known.get("missing"):
+        raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
+    header = {"command": ""} | known | {"command": made_by} | facts
     path = root / RESULTS_DIR / f"{name}.json"
     write_results(path, results, header)
     if "seeds" in header:
         write_figure(results, root / FIGURES_DIR / f"{name}.svg")
+    if any(result.test == FINGERPRINT for result in results):
+        write_heat_map(results, root / FIGURES_DIR / f"{name}-distortions.svg")
+        write_roc(results, root / FIGURES_DIR / f"{name}-roc.svg")
     return path
 
 
-def _origin(run: Path, root: Path) -> dict[str, Any]:
+def origin(root: Path) -> dict[str, Any]:
+    """What is to be known of numbers that are made now with the code in `root`: date, commit, machine."""
+    return {"date": datetime.now(UTC).date().isoformat(), "commit": commit(root), "machine": machine()}
+
+
+def _training(run: Path) -> Any:
     training = run / "training.json"
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(root),
-        "machine": machine(),
-        "training": json.loads(training.read_text(encoding="utf-8")) if training.exists() else None,
-    }
+    return json.loads(training.read_text(encoding="utf-8")) if training.exists() else None
 
 
 def commit(root: Path) -> str:
-    """Name the commit of a repository, with "-dirty" where it has changes; "unknown" where there is none."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
+    """Name the commit of a repository, with "-dirty" where anything but its docs has changes; "unknown" where there is none."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    name = git("describe", "--always")
+    # What writes numbers into the docs changes them itself.
+    return (name + "-dirty" * bool(git("status", "--porcelain", "--untracked-files=no", ":!docs"))) or "unknown"
 
 
 def machine() -> str:
@@ -130,10 +140,22 @@ def fill_tables(page: Path, root: Path) -> int:
         shown = f"![{match['name']}: a dot a seed, a bar at the mean of each objective]({figure})"
         return f"{match[1]}\n{ablation_markdown(results)}\n\n{shown}\n{_source(path, page)}\n\n{match[3]}"
 
+    def fingerprint(match: re.Match[str]) -> str:
+        path = root / RESULTS_DIR / f"{match['name']}.json"
+        results = read_results(path)
+        if not results:
+            raise ResultsError(path, f"is not there or empty (asked by {page})")
+        shown = [f"{read_header(path)['plan']}.", *(sheet.markdown() for sheet in benchmark_tables(results))]
+        for which, words in (("distortions", "micro-AP by distortion and strength"), ("roc", "right pairs by rate")):
+            figure = os.path.relpath(root / FIGURES_DIR / f"{match['name']}-{which}.svg", page.parent)
+            shown.append(f"![{words}, a panel or line a method]({figure})")
+        return f"{match[1]}\n" + "\n\n".join(shown) + f"\n{_source(path, page)}\n\n{match[3]}"
+
     text, n_tables = _TABLE.subn(table, page.read_text(encoding="utf-8"))
     text, n_ablations = _ABLATION.subn(ablation, text)
+    text, n_fingerprints = _FINGERPRINT.subn(fingerprint, text)
     page.write_text(text, encoding="utf-8")
-    return n_tables + n_ablations
+    return n_tables + n_ablations + n_fingerprints
 
 
 def markdown_table(results: Sequence[Result], layout: Layout) -> str:

@@ -20,7 +20,8 @@ examples:
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
 All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
-map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped.
+map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped. Methods that an
+earlier run measured on the same plan stay in the tables.
 """
 
 
@@ -57,7 +58,8 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.benchmark.methods import make_peers
     from evaluate.fingerprint.benchmark.run import benchmark, prepare
     from evaluate.fingerprint.benchmark.tables import benchmark_tables
-    from evaluate.results import RESULTS_NAME, update_results
+    from evaluate.publish import origin
+    from evaluate.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
     peers, missing = make_peers([word for word in arguments.methods.split(",") if word])
@@ -67,11 +69,14 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     with _bar() as progress:
         outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
-    update_results(out / RESULTS_NAME, outcome.results)
-    write_heat_map(outcome.results, out / "distortions.svg")
-    write_roc(outcome.results, out / "roc.svg")
-    for table in benchmark_tables(outcome.results):
-        console.print(table)
+    path, header = out / RESULTS_NAME, origin(Path.cwd()) | {"plan": _summary(plan)}
+    earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()
+    results = merge_results(earlier, outcome.results)
+    write_results(path, results, header)
+    write_heat_map(results, out / "distortions.svg")
+    write_roc(results, out / "roc.svg")
+    for table in benchmark_tables(results):
+        console.print(table.shown())
     for name, reason in {**missing, **outcome.missing}.items():
         _say(f"{name}: not measured: {reason}")
     _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")

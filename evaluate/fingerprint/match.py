@@ -10,6 +10,9 @@ from evaluate.fingerprint.calibrate import Calibration, fit, threshold
 from evaluate.fingerprint.library import MODALITIES, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
 
+DESCRIPTORS_A_HOP = 4
+"""Of queries and background. A query begins anywhere between two descriptors of its reference; one in four lies within an
+eighth of a hop of one, whatever it began with."""
 CANDIDATES = 20
 """Sources that a window of a query is aligned with."""
 PRIOR_SECONDS = 1.0
@@ -82,12 +85,13 @@ def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tup
         number = turn % len(background)
         round_ = turn // len(background)
         source, seconds = background[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
-        n = max(1, round(seconds / library.hop_seconds))
-        pieces = max(1, len(source) // n)
+        hops = [*_first_of_hops(source, library.hop_seconds).tolist(), len(source)]
+        n = min(max(1, round(seconds / library.hop_seconds)), len(hops) - 1)
+        pieces = (len(hops) - 1) // n
         if round_ >= pieces:
             continue
         at = (round_ * 7919) % pieces * n  # a prime: later rounds take other places
-        yield _rows(source, slice(at, at + n)), number
+        yield _rows(source, slice(hops[at], hops[at + n])), number
 
 
 def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
@@ -95,14 +99,22 @@ def find_spans_of(library: Library, query: Descriptors, without_background: int 
     spans: dict[int, list[Span]] = {}
     for window in _windows(query):
         question = library.ask(window, without_background)
+        firsts = _first_of_hops(window, library.hop_seconds)
+        clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
+        middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
+        middles /= np.diff(firsts, append=len(window))
         for source in library.candidates(question, CANDIDATES):
-            clip = float(window.end_seconds[0] - window.start_seconds[0])
-            middles = (window.start_seconds + window.end_seconds) / 2
-            evidence, has = library.evidence(question, source)
-            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, evidence, has, clip)
+            evidence, has = (np.maximum.reduceat(each, firsts, axis=1) for each in library.evidence(question, source))
+            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, evidence, has, clips)
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
+
+
+def _first_of_hops(query: Descriptors, hop_seconds: float) -> np.ndarray:
+    """The first descriptor of each hop of a query, int64: of those within a hop the best one bears evidence."""
+    hops = np.floor((query.start_seconds - query.start_seconds[0]) / hop_seconds + 1e-6)
+    return np.flatnonzero(np.diff(hops, prepend=-1))
 
 
 def _scores(library: Library, span: Span) -> dict[str, float]:

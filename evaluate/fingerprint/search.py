@@ -19,8 +19,8 @@ FLAT_BELOW_ROWS = 200_000
 """Up to here a flat search of a 10 s query takes tens of ms; at a hop of 0.5 s these are 28 hours."""
 CODE_BYTES = 32
 """Of a row in IVF-PQ: 0.23 MB an hour and modality at a hop of 0.5 s."""
-TRAINING_ROWS = 100_000
-PROBED_SHARE = 64
+TRAINING_ROWS = 200_000
+PROBED_SHARE = 256
 PROBED_LEAST = 8
 SEED = 1234
 

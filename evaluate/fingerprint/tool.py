@@ -1,6 +1,7 @@
 """The tool in two functions: make or update the index of a folder, and ask where queries come from."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evaluate.errors import FingerprintError
@@ -11,7 +12,7 @@ from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_fil
 from evaluate.fingerprint.growing import Growth, GrowthProgress, grow, media_files
 from evaluate.fingerprint.library import Library, build_library
 from evaluate.fingerprint.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
-from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, Matcher, calibrate
+from evaluate.fingerprint.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher, calibrate
 from evaluate.fingerprint.records import Answer, Descriptors
 from preprocess.executors import Executor, SerialExecutor
 
@@ -35,7 +36,7 @@ def index_folder(
         index: folder of the index.
         encoder: run, checkpoint or export; without it the one that made the index, at first the shipped one.
         picture, sound: which of its vectors are compared.
-        hop_seconds: from one descriptor to the next.
+        hop_seconds: from one descriptor of the archive to the next; background and queries have more (DESCRIPTORS_A_HOP).
         background: folder of videos that are not in the archive, for normalisation and calibration.
         remove: patterns of names to take out.
         retry_failed: try files again that could not be read.
@@ -57,8 +58,9 @@ def index_folder(
     here = None if executor is None else SerialExecutor()  # a part is one process's work on a cluster
     options = ExtractOptions(hop_seconds, workers=workers, device=device, executor=here, part_executor=executor)
     if background is not None:
-        apart = Archive.open_or_make(index / BACKGROUND_FOLDER, loaded, hop_seconds, archive.encoder_path)
-        grow(apart, background, loaded, options, progress=progress)
+        dense = replace(options, hop_seconds=hop_seconds / DESCRIPTORS_A_HOP)  # as queries are
+        apart = Archive.open_or_make(index / BACKGROUND_FOLDER, loaded, dense.hop_seconds, archive.encoder_path)
+        grow(apart, background, loaded, dense, progress=progress)
     growth = grow(archive, videos, loaded, options, remove=remove, retry_failed=retry_failed, progress=progress)
     if growth.n_sources:
         _make_ready(archive)
@@ -126,7 +128,7 @@ def match_files(
     device: str = "cpu",
 ) -> Iterator[Answer]:  # fmt: skip
     """Match files a few at a time; those that cannot be read are answered with the reason."""
-    options = ExtractOptions(archive.hop_seconds, workers=workers, device=device)
+    options = ExtractOptions(archive.hop_seconds / DESCRIPTORS_A_HOP, workers=workers, device=device)
     for start in range(0, len(files), QUERIES_AT_ONCE):
         for each in describe_files(files[start : start + QUERIES_AT_ONCE], encoder, options):
             if isinstance(each, Descriptors):

@@ -71,3 +71,27 @@ def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_
         fill_tables(page, tmp_path)
     with pytest.raises(ResultsError, match="evaluate the run first"):
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
+
+
+def test_the_fingerprint_benchmark_is_tables_and_pictures(tmp_path):
+    run = tmp_path / "runs" / "archive" / "fingerprint"
+    measured = [
+        Result("fingerprint", task, None, "joint", model, "micro-AP", value, 9)
+        for model, value in (("avtempo", 0.991), ("vpdq", 0.45))
+        for task in ("all", "crop/light", "crop/strong")
+    ]
+    header = {"date": "2020-01-02", "commit": "abc", "machine": "an abacus", "plan": "7 references"}
+    write_results(run / RESULTS_NAME, measured, header)
+    publish(run, "found", "make eval-fingerprint", tmp_path)
+    page = tmp_path / "docs" / "fingerprint.md"
+    page.write_text("<!-- fingerprint: found -->\nold\n<!-- end fingerprint -->\n")
+    assert fill_tables(page, tmp_path) == 1
+    text = page.read_text()
+    assert "old" not in text
+    assert "7 references." in text
+    assert "| micro-AP | 99.1 | 45.0 |" in text
+    assert "| crop | 99/-/99 | 45/-/45 |" in text
+    assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc" in text
+    for figure in ("found-distortions.svg", "found-roc.svg"):
+        assert f"](figures/{figure})" in text
+        assert (tmp_path / "docs" / "figures" / figure).exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 from evaluate.fingerprint.encoder import DescriptorEncoder
 from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import Matcher, calibrate
+from evaluate.fingerprint.match import DESCRIPTORS_A_HOP, Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors, Match
 from evaluate.fingerprint.search import FLAT_BELOW_ROWS
 
@@ -28,15 +28,16 @@ class Avtempo:
     modality = "joint"
 
     def __init__(self, encoder: DescriptorEncoder, hop_seconds: float, *, is_compressed: bool = False) -> None:
-        self._encoder, self._options, self._is_compressed = encoder, ExtractOptions(hop_seconds), is_compressed
+        self._encoder, self._hop_seconds, self._is_compressed = encoder, hop_seconds, is_compressed
         self.name = "avtempo-compressed" if is_compressed else "avtempo"
         self._matcher: Matcher | None = None
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
         """Describe the references, and the background, which normalises scores and sets the threshold."""
-        described, apart = list(self._describe(references)), list(self._describe(background))
+        described = list(self._describe(references, self._hop_seconds))
+        apart = list(self._describe(background, self._hop_seconds / DESCRIPTORS_A_HOP))
         flat_below = 0 if self._is_compressed else FLAT_BELOW_ROWS
-        library = build_library(described, self._options.hop_seconds, background=apart, flat_below_rows=flat_below)
+        library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
         calibration = calibrate(library, apart)
         self._matcher = Matcher(library, calibration, FALSE_POSITIVE_RATE)
         if self._is_compressed:
@@ -50,11 +51,13 @@ class Avtempo:
         """All spans with any evidence; those above the threshold are decided."""
         if self._matcher is None:
             raise RuntimeError("index first")
-        return [match for query in self._describe(queries) for match in self._matcher.match(query)]
+        described = self._describe(queries, self._hop_seconds / DESCRIPTORS_A_HOP)
+        return [match for query in described for match in self._matcher.match(query)]
 
-    def _describe(self, files: Mapping[str, Path]) -> Iterator[Descriptors]:
+    def _describe(self, files: Mapping[str, Path], hop_seconds: float) -> Iterator[Descriptors]:
+        options = ExtractOptions(hop_seconds)
         named = [MediaFile(name, path) for name, path in files.items()]
-        for each in describe_files(named, self._encoder, self._options):
+        for each in describe_files(named, self._encoder, options):
             if isinstance(each, Descriptors):
                 yield each
 

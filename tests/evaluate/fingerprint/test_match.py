@@ -4,7 +4,7 @@ import pytest
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.calibrate import GUESS, Calibration, Tail, fit, threshold
 from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import Matcher, calibrate
+from evaluate.fingerprint.match import DESCRIPTORS_A_HOP, Matcher, calibrate
 from evaluate.fingerprint.records import Descriptors
 
 UNKNOWN = Calibration({})
@@ -21,6 +21,21 @@ def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, desc
     match = answer.decided[0]
     assert match.reference_start_seconds == pytest.approx(12, abs=0.5)
     assert match.reference_end_seconds == pytest.approx(12 + 11.2, abs=0.5)
+
+
+def test_a_query_that_begins_between_two_descriptors_is_borne_out_by_its_denser_ones(matcher, signal):
+    def asked(hop):
+        start = np.arange(0, 8, hop)
+        vectors = signal(7, 40).at(12.27 + start + 0.9)
+        yes = np.ones(len(start), bool)
+        return matcher.match(Descriptors("q", start, start + 1.8, yes, ~yes, vectors, None))[0]
+
+    sparse, dense = asked(0.5), asked(0.5 / DESCRIPTORS_A_HOP)
+    assert sparse.reference == dense.reference == "r7"
+    assert dense.score > sparse.score + 1
+    assert dense.query_start_seconds == 0
+    assert dense.reference_start_seconds == pytest.approx(12.27, abs=0.1)
+    assert dense.reference_end_seconds - dense.query_end_seconds == pytest.approx(12.27, abs=0.1)
 
 
 def test_what_is_nowhere_gets_no_match(matcher, signal, described):

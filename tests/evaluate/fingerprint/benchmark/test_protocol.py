@@ -179,7 +179,7 @@ def test_the_benchmark_from_a_folder_to_pictures(folder, tmp_path):
         write(outcome.results, tmp_path / "two.svg")
         assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
         assert "vpdq" in (tmp_path / "one.svg").read_text()
-    assert [table.row_count for table in benchmark_tables(outcome.results)] == [14, 5, 1]
+    assert [len(table.rows) for table in benchmark_tables(outcome.results)] == [14, 5, 1]
 
 
 def test_an_ffmpeg_without_chromaprint_is_a_reason_not_a_crash(monkeypatch, tmp_path):
