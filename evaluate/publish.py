@@ -85,7 +85,7 @@ def _training(run: Path) -> Any:
 
 
 def commit(root: Path) -> str:
-    """Name the commit of a repository, with "-dirty" where anything but its docs has changes; "unknown" where there is none."""
+    """Name the commit of a repository, with "-dirty" where anything but its docs has changed; "unknown" where there is none."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
@@ -93,7 +93,9 @@ def commit(root: Path) -> str:
 
     name = git("describe", "--always")
     # What writes numbers into the docs changes them itself.
-    return (name + "-dirty" * bool(git("status", "--porcelain", "--untracked-files=no", ":!docs"))) or "unknown"
+    return (
+        name + "-dirty" * bool(git("status", "--porcelain", "--untracked-files=no", ":!docs", ":!*.md"))
+    ) or "unknown"
 
 
 def machine() -> str:
