@@ -19,7 +19,7 @@ from evaluate.fingerprint.calibrate import Calibration
 from evaluate.fingerprint.encoder import load_encoder
 from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.library import MODALITIES, build_library
-from evaluate.fingerprint.match import Matcher
+from evaluate.fingerprint.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.records import Descriptors
 from evaluate.fingerprint.tool import SHIPPED_ENCODER
 from evaluate.results import Result
@@ -115,11 +115,11 @@ def _source(pool: Pool, name: str, rng: np.random.Generator) -> Descriptors:
 
 
 def _query(source: Descriptors, rng: np.random.Generator) -> Descriptors:
-    """QUERY_SECONDS of a source with noise."""
+    """QUERY_SECONDS of a source with noise, as densely as queries are described."""
     n = round(QUERY_SECONDS / HOP_SECONDS)
-    rows = slice(first := int(rng.integers(len(source) - n)), first + n)
-    start = np.arange(n) * HOP_SECONDS
-    yes = np.ones(n, bool)
+    rows = np.repeat(np.arange(n) + int(rng.integers(len(source) - n)), DESCRIPTORS_A_HOP)
+    start = np.arange(len(rows)) * HOP_SECONDS / DESCRIPTORS_A_HOP
+    yes = np.ones(len(rows), bool)
     picture, sound = (
         _noisy(np.asarray(getattr(source, name))[rows].astype(np.float32), DISTORTION, rng) for name in MODALITIES
     )
