@@ -1,21 +1,19 @@
 """Which files a data set has, and what its official lists say about them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from preprocess.catalogues.esc50 import open_esc50
-from preprocess.catalogues.folder import open_folder
-from preprocess.catalogues.hmdb51 import open_hmdb51
-from preprocess.catalogues.ucf101 import open_ucf101
-from preprocess.catalogues.youtube import open_kinetics, open_vggsound
 from preprocess.errors import CatalogueError, RemoteError
-from preprocess.records import Catalogue
+
+if TYPE_CHECKING:
+    from preprocess.records import Catalogue
 
 DATASETS = ("ucf101", "hmdb51", "esc50", "vggsound", "kinetics", "folder")
 
 
 def open_catalogue(
     dataset: str, root: Path | str, splits_dir: Path | None = None, csv: Path | None = None
-) -> Catalogue:
+) -> "Catalogue":
     """List the sources of a data set below `root`, sorted by name, with labels, groups and official splits.
 
     A `root` that is a str is a URL. `splits_dir` holds the official lists of UCF101 and HMDB51, `csv` those of the
@@ -25,6 +23,12 @@ def open_catalogue(
     Raises:
         CatalogueError: no such data set, folder, lists or files.
     """
+    from preprocess.catalogues.esc50 import open_esc50
+    from preprocess.catalogues.folder import open_folder
+    from preprocess.catalogues.hmdb51 import open_hmdb51
+    from preprocess.catalogues.ucf101 import open_ucf101
+    from preprocess.catalogues.youtube import open_kinetics, open_vggsound
+
     if dataset == "folder":
         return open_folder(root, csv)
     if isinstance(root, str):

@@ -12,11 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from preprocess.progress import duration_text
-from preprocess.records import Catalogue, Limits
-
 if TYPE_CHECKING:
     from preprocess.pipeline import Summary
+    from preprocess.records import Catalogue
 
 MAX_NAMES = 5
 """Missing or extra files that are named; the rest is counted."""
@@ -35,6 +33,7 @@ def shards(arguments: argparse.Namespace) -> int:
     from preprocess.executor_options import chosen_executor
     from preprocess.pipeline import build
     from preprocess.progress import BarProgress, LogProgress
+    from preprocess.records import Limits
     from preprocess.selection import changed_params, only_classes
 
     started = time.monotonic()
@@ -60,7 +59,7 @@ def shards(arguments: argparse.Namespace) -> int:
     return 1 if summary.too_many_failed else 0
 
 
-def _show_catalogue(catalogue: Catalogue, console: Console) -> None:
+def _show_catalogue(catalogue: "Catalogue", console: Console) -> None:
     """Say what was found, and name what does not fit the lists."""
     labels = f", {len(catalogue.label_names)} classes" if catalogue.label_names else ""
     console.print(f"{catalogue.dataset}: {len(catalogue.sources)} sources{labels}")
@@ -72,6 +71,8 @@ def _show_catalogue(catalogue: Catalogue, console: Console) -> None:
 
 def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
     """Show counts, and why sources failed."""
+    from preprocess.progress import duration_text
+
     n_ok = summary.n_sources - summary.n_failed
     kept = summary.n_shards - summary.n_shards_built
     state = "nothing left to build" if summary.n_shards_built == 0 else f"{max(kept, 0)} were there before"
@@ -178,6 +179,7 @@ def sample(arguments: argparse.Namespace) -> int:
 def collage(arguments: argparse.Namespace) -> int:
     """Render an archive of made-up videos."""
     from preprocess.collage.archive import generate
+    from preprocess.progress import duration_text
 
     with _render_progress(arguments.seconds) as progress:
         out = generate(

@@ -26,7 +26,7 @@ def main(fate: str) -> None:
     if world.rank == 1 and fate == "dies":
         os._exit(9)
     if world.rank == 1 and fate == "hangs":
-        time.sleep(3 * PATIENCE_SECONDS)
+        time.sleep(2 * PATIENCE_SECONDS)
         os._exit(9)
     since = time.monotonic()
     try:

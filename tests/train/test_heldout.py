@@ -201,7 +201,7 @@ def test_a_held_out_part_that_does_not_exist_is_refused_before_the_first_step(sh
 
 
 @pytest.mark.slow
-def test_of_two_ranks_the_main_one_asks_and_neither_hangs(shards, tmp_path):
+def test_two_ranks_leave_one_checkpoint_and_the_main_one_asks(shards, tmp_path):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
         "pretrain", "--run", tmp_path / "run", "--shards", shards, "--device", "cpu", "--threads", "1",
@@ -211,5 +211,8 @@ def test_of_two_ranks_the_main_one_asks_and_neither_hangs(shards, tmp_path):
         [*map(str, command), *settings], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
+    saved = read_checkpoint(tmp_path / "run" / "checkpoints" / LAST_NAME)
+    assert (saved.step, saved.world_size, len(saved.loaders)) == (4, 2, 2)
+    assert int(saved.bank["cursor"]) == 4 * 2 * 6
     asked = [step for step, r in records(tmp_path / "run").items() if "heldout/speed_video" in r["metrics"]]
     assert asked == [2, 4]

@@ -214,19 +214,3 @@ def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_sha
     process = start(run, small_shards, *settings)
     assert process.wait(120) == 0, process.stderr.read()
     assert losses(run) == losses(tmp_path / "whole")
-
-
-@pytest.mark.slow
-def test_two_ranks_train_and_leave_one_checkpoint(small_shards, tmp_path):
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
-        "pretrain", "--run", tmp_path / "run", "--shards", small_shards, "--device", "cpu", "--threads", "1",
-    ]  # fmt: skip
-    settings = [x for item in (*SMALL, "steps=4") for x in ("--set", item)]
-    done = subprocess.run(
-        [*map(str, command), *settings], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    saved = read_checkpoint(tmp_path / "run" / "checkpoints" / LAST_NAME)
-    assert (saved.step, saved.world_size, len(saved.loaders)) == (4, 2, 2)
-    assert int(saved.bank["cursor"]) == 4 * 2 * 6
