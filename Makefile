@@ -69,6 +69,8 @@ SEED ?= 0
 # that a fixture is made in one of them, and who is through early takes from the end of another's.
 TEST_JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal
+# More threads than cores wait for each other by spinning: small tensors take several times the CPU.
+test test-slow: export OMP_NUM_THREADS := 1
 
 # Where it is set, as in many container images, every process compiles torch and all else anew: 13 s of CPU instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
