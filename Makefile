@@ -157,7 +157,6 @@ lint: $(READY) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/analysis.py docs/position.py
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

@@ -176,17 +176,18 @@ def test_training_from_scratch_learns_resumes_exactly_and_is_tested_on_the_other
     assert {(r.model, r.split) for r in found.values()} == {("scratch", 1)}
 
 
-def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, runs, capsys):
+def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, runs, tmp_path, capsys):
+    run = shutil.copytree(runs, tmp_path / "run")  # its results are not for the other tests
     for folds in ("1", "3"):
         code = evaluate_main([
-            "esc50-scratch", "--run", str(runs), "--shards", str(esc_shards), "--folds", folds, "--steps", "2", "--clips", "2",
+            "esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", folds, "--steps", "2", "--clips", "2",
         ])  # fmt: skip
         assert code == 0
-    rows = [r for r in read_results(runs / "results.json") if r.model == "scratch" and r.task == "supervised"]
+    rows = [r for r in read_results(run / "results.json") if r.model == "scratch" and r.task == "supervised"]
     values = {r.split: r.value for r in rows}
     assert set(values) == {1, 3, None}
     assert values[None] == pytest.approx((values[1] + values[3]) / 2)
-    assert evaluate_main(["esc50-scratch", "--run", str(runs), "--shards", str(esc_shards), "--folds", "6"]) == 2
+    assert evaluate_main(["esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", "6"]) == 2
     assert "--folds" in capsys.readouterr().err
 
 
