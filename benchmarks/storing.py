@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
 from store.format import Provenance, Rows
-from store.layout import COLUMNS
+from store.layout import CHUNK_BYTES
 from store.writer import append
 
 TASK = "storing"
@@ -78,19 +78,19 @@ def append_raw(path: Path, rows: Rows) -> None:
     Without what a store gives besides: checksums, reading back, and a file that is whole or not there.
     """
     with h5py.File(path, "a", libver=("v110", "v110")) as file:
-        for name in rows.layout.names():
-            for block in rows.blocks(name):
-                dataset = file[name] if name in file else _create(file, rows, name)
-                first = len(dataset)
-                dataset.resize(first + len(block), axis=0)
-                dataset[first:] = block
+        for name, values in (rows.__dict__ | rows.vectors).items():
+            if name == "vectors":
+                continue
+            dataset = file[name] if name in file else _create(file, values, name)
+            first = len(dataset)
+            dataset.resize(first + len(values), axis=0)
+            dataset[first:] = values
     with path.open("rb") as done:
         os.fsync(done.fileno())
 
 
-def _create(file: h5py.File, rows: Rows, name: str) -> h5py.Dataset:
-    chunk = rows.layout.chunk_rows(name)
-    if name in rows.vectors:
-        return file.create_dataset(name, (0, DIMS), "<f4", maxshape=(None, DIMS), chunks=(chunk, DIMS))
-    kind = h5py.string_dtype("utf-8") if COLUMNS[name] == "str" else np.dtype(COLUMNS[name])
-    return file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(chunk,))
+def _create(file: h5py.File, values: np.ndarray, name: str) -> h5py.Dataset:
+    kind = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
+    rows = min(len(values), CHUNK_BYTES // (kind.itemsize * int(np.prod(values.shape[1:]))))
+    shape = values.shape[1:]
+    return file.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=(rows, *shape))
