@@ -121,8 +121,9 @@ def _refuse_other_vectors(pieces: Sequence[Piece]) -> None:
 def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
     try:
         with ForgivingFile(path) as target, ThreadPoolExecutor(1) as hashing:
-            # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums.
-            with h5py.File(target, "w", libver=("v110", "v110")) as file:
+            # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
+            # chunks they lie in the file in the order in which they come, however many come at once.
+            with h5py.File(target, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
                 _fill(file, provenance, pieces, target, hashing)
             target.check()
     finally:
