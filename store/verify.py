@@ -12,6 +12,7 @@ from store.layout import Digest, content_digest, modality
 from store.opening import DAMAGED_REMEDY
 from store.reader import EmbeddingStore
 
+
 @dataclass(frozen=True)
 class Finding:
     """Something that is wrong with a store.
