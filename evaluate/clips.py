@@ -79,6 +79,8 @@ def cut_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> 
         has_video=np.full(len(segment), batch.frames is not None),
         has_audio=batch.has_audio.cpu().numpy()[segment],
     ).take(kept)
+    if len(kept) == len(segment):  # as a rule: the clips are large, and need no copy
+        return Clips(spans, cut.video, cut.audio)
     rows = torch.from_numpy(kept).to(batch.logmel.device)
     return Clips(spans, None if cut.video is None else cut.video[rows], cut.audio[rows])
 

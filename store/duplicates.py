@@ -1,30 +1,16 @@
 """Finding clips that would stand in one store twice; a clip is known by its key and its start."""
 
-import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 
 from store.errors import DuplicateRowsError
-from store.layout import RowSource
+from store.pieces import Piece, StoredRows
 
 
-class _Keyed(RowSource, Protocol):
-    """Rows whose least and greatest key are known."""
-
-    @property
-    def first_key(self) -> str: ...
-
-    @property
-    def last_key(self) -> str: ...
-
-
-_KeyedT = TypeVar("_KeyedT", bound=_Keyed)
-
-
-def overlapping(parts: Sequence[_KeyedT]) -> list[_KeyedT]:
+def overlapping(parts: Sequence[StoredRows]) -> list[StoredRows]:
     """Return those parts whose range of keys meets another part's: only they can share a clip.
 
     Args:
@@ -35,34 +21,34 @@ def overlapping(parts: Sequence[_KeyedT]) -> list[_KeyedT]:
     for number, part in enumerate(parts):
         if part.layout.n_rows == 0:
             continue
-        if widest is not None and part.first_key <= parts[widest].last_key:
+        first, last = part.key_range
+        if widest is not None and first <= parts[widest].key_range[1]:
             chosen |= {widest, number}
-        if widest is None or part.last_key > parts[widest].last_key:
+        if widest is None or last > parts[widest].key_range[1]:
             widest = number
     return [parts[number] for number in sorted(chosen)]
 
 
-def refuse_repeated(path: Path, pieces: Sequence[RowSource]) -> None:
+def refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
     """Check that all rows are different clips; 8 bytes of memory a row.
 
     Raises:
         DuplicateRowsError: two rows have the same key and start; names the key.
     """
-    every = np.concatenate([np.zeros(0, np.uint64), *(_row_hashes(piece) for piece in pieces)])
-    _, first, counts = np.unique(every, return_index=True, return_counts=True)
-    if (counts > 1).any():
+    every = np.concatenate([np.zeros(0, np.int64), *(_row_hashes(piece) for piece in pieces)])
+    ordered = np.sort(every)
+    if (ordered[1:] == ordered[:-1]).any():
+        _, first, counts = np.unique(every, return_index=True, return_counts=True)
         row = int(first[counts > 1].min())
-        keys = (key for piece in pieces for block in piece.blocks("key") for key in block)
-        key = next(key for number, key in enumerate(keys) if number == row)
+        keys = (key for piece in pieces for block in piece.blocks("key") for key in block.tolist())
+        key = next(itertools.islice(keys, row, None)).decode()
         raise DuplicateRowsError(path, f"clip {key!r} would stand in it twice", "leave out the rows that are there")
 
 
-def _row_hashes(piece: RowSource) -> np.ndarray:
-    """Return uint64 (n,), equal for rows with equal key and start."""
-    starts = np.concatenate([np.zeros(0), *piece.blocks("start_seconds")])
-    keys = (key for block in piece.blocks("key") for key in block)
-    hashes = (
-        hashlib.blake2b(f"{start!r} {key}".encode(), digest_size=8).digest()
-        for start, key in zip(starts.tolist(), keys, strict=True)
-    )
-    return np.frombuffer(b"".join(hashes), dtype=np.uint64)
+def _row_hashes(piece: Piece) -> np.ndarray:
+    """Return int64 (n,), equal for rows with equal key and start: Python's own hash, of 64 bits and for this process."""
+    starts = np.concatenate([np.zeros(0), *piece.blocks("start_seconds")]).tolist()
+    keys = (key for block in piece.blocks("key") for key in block.tolist())
+    hashes = np.fromiter(map(hash, zip(keys, starts, strict=True)), np.int64, piece.layout.n_rows)
+    piece.close()
+    return hashes

@@ -1,16 +1,19 @@
 """Nearest neighbours with FAISS: it proposes candidates, which are scored again exactly."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from store.cosine import tolerance, unit
+from store.cosine import similarity, tolerance, unit_float32
 
-if TYPE_CHECKING:
-    import faiss
+Searcher = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+"""Queries float32 (q, d) and k to similarities and rows, (q, k) each."""
 
 BLOCK_BYTES = 16 * 1024 * 1024
+CACHED_SHARE = 32
+"""One in so many of these bytes stays in the processor's cache: what is gone over several times comes in such blocks."""
+SPARE = 8
+"""Candidates beyond the k asked for: the k-th is then clearly above the last but for ties, and no second search follows."""
 IVF_FROM_ROWS = 200_000
 """From here on "faiss" takes IVF: a flat search over so many rows of 512 takes tens of ms a query."""
 IVF_PROBED_SHARE = 16
@@ -40,15 +43,15 @@ def search_faiss(
     scores = np.full((len(queries), k), -np.inf, np.float32)
     if not len(vectors):
         return indices, scores, "faiss (no references)"
-    index, method, complete = _build_index(vectors, backend)
+    search, method, complete = _searcher(_units(vectors), backend)
     margin = tolerance(vectors.shape[1]) if complete else 0
-    pending, asked = np.arange(len(queries)), min(len(vectors), 2 * k + 16)
+    pending, asked = np.arange(len(queries)), min(len(vectors), k + SPARE)
     while len(pending):
         unsettled = []
         for block in _parts(len(pending), asked):  # FAISS is several times slower with few queries a call
             here = pending[block]
-            rough, found = index.search(queries[here].astype(np.float32), asked)
-            for part in _parts(len(here), asked * vectors.shape[1]):
+            rough, found = search(queries[here].astype(np.float32), asked)
+            for part in _parts(len(here), asked * vectors.shape[1] * CACHED_SHARE):
                 rows = _without_pairs(found[part], here[part], pairs)
                 indices[here[part]], scores[here[part]] = _best(queries[here[part]], vectors, rows, k)
             # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
@@ -59,12 +62,11 @@ def search_faiss(
     return indices, scores, method
 
 
-def _unit_float32(references: np.ndarray) -> np.ndarray:
-    """Return float32 (n, d) of length 1, a MiB at a time: what stays in the processor's cache is done twice as fast."""
+def _units(references: np.ndarray) -> np.ndarray:
+    """Return float32 (n, d) of length 1."""
     units = np.empty(references.shape, np.float32)
-    n_rows, n_dims = references.shape
-    for block in _parts(n_rows, 16 * n_dims):
-        units[block] = unit(references[block], "references")
+    for block in _parts(len(references), references.shape[1] * CACHED_SHARE):
+        units[block] = unit_float32(references[block], "references")
     return units
 
 
@@ -83,32 +85,27 @@ def _without_pairs(found: np.ndarray, queries: np.ndarray, pairs: tuple[np.ndarr
 
 def _best(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the best k (q, k) of the candidates (q, m) and their exact similarities; -1 stands for none."""
-    n_queries, n_rows = rows.shape
-    candidates = unit(vectors[rows.ravel()], "references").reshape(n_queries, n_rows, -1)  # (q, m, d)
-    exact = (candidates * queries[:, None]).sum(axis=2).astype(np.float32)
+    exact = similarity(queries, vectors[rows])
     exact[rows < 0] = -np.inf
     best = np.lexsort((rows, -exact))[:, :k]
-    indices, scores = np.full((n_queries, k), -1, np.int64), np.full((n_queries, k), -np.inf, np.float32)
+    indices, scores = np.full((len(rows), k), -1, np.int64), np.full((len(rows), k), -np.inf, np.float32)
     indices[:, : best.shape[1]] = np.take_along_axis(rows, best, 1)
     scores[:, : best.shape[1]] = np.take_along_axis(exact, best, 1)
     return indices, scores
 
 
-def _build_index(vectors: np.ndarray, backend: str) -> tuple["faiss.Index", str, bool]:
-    """Return an index over vectors (n, d), its description, and whether it is flat, so complete."""
+def _searcher(units: np.ndarray, backend: str) -> tuple[Searcher, str, bool]:
+    """Return what searches vectors (n, d) of length 1, its description, and whether it goes over all of them."""
     import faiss
 
-    n_rows, n_dims = vectors.shape
-    vectors = _unit_float32(vectors)
-    index: faiss.Index
+    n_rows, n_dims = units.shape
     if backend == "faiss-flat" or (backend == "faiss" and n_rows < IVF_FROM_ROWS):
-        index = faiss.IndexFlatIP(n_dims)
-        index.add(vectors)
-        return index, "faiss Flat", True
+        # What an IndexFlat does, without its copy of the vectors.
+        return lambda queries, k: faiss.knn(queries, units, k, faiss.METRIC_INNER_PRODUCT), "faiss Flat", True
     n_lists = max(1, min(round(2 * n_rows**0.5), n_rows // 39))  # FAISS wants 39 training vectors a list
     inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(n_dims), n_dims, n_lists, faiss.METRIC_INNER_PRODUCT)
     inverted.cp.max_points_per_centroid, inverted.cp.niter = 64, 10  # a quarter of FAISS's defaults: 10 times faster
-    inverted.train(vectors)
-    inverted.add(vectors)
+    inverted.train(units)
+    inverted.add(units)
     inverted.nprobe = min(n_lists, max(IVF_PROBED_LEAST, n_lists // IVF_PROBED_SHARE))
-    return inverted, f"faiss IVF{n_lists},Flat nprobe={inverted.nprobe} (approximate)", False
+    return inverted.search, f"faiss IVF{n_lists},Flat nprobe={inverted.nprobe} (approximate)", False

@@ -2,14 +2,14 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 
 from store.errors import RowsError
-from store.layout import COLUMNS, Layout, modality
+from store.layout import COLUMNS, modality
 
 _KINDS = {"<i8": "iu", "<f8": "fiu", "bool": "b"}
 """numpy kinds that are taken for a column type without loss."""
@@ -129,15 +129,6 @@ class Rows:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in self.vectors.items())
         return f"Rows(n={len(self)}, {shapes})"
-
-    @property
-    def layout(self) -> Layout:
-        """Length and vectors."""
-        return Layout(len(self), {name: (array.shape[1], array.dtype.str) for name, array in self.vectors.items()})
-
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield a column or vectors, here in one block."""
-        yield self.vectors[name] if name in self.vectors else getattr(self, name)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,14 @@ The written specification is docs/store-format.md; this file is its single state
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from store.errors import RowsError
 
 FORMAT_NAME = "avtempo-embeddings"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 COLUMNS: dict[str, str] = {
     "key": "str",
@@ -29,19 +28,19 @@ COLUMNS: dict[str, str] = {
     "has_audio": "bool",
 }
 """Name and type of the columns, in the order in which they are written."""
+TEXT_COLUMNS = tuple(name for name, kind in COLUMNS.items() if kind == "str")
 
 VECTOR_NAME = re.compile(r"(video|audio)/[a-z][a-z0-9_]*")
 VECTOR_DTYPES = ("<f4", "<f2")
 DIGEST_ATTRIBUTE = "sha256"
 CONTENT_ATTRIBUTE = "content_sha256"
 
-COLUMN_CHUNK_ROWS = 8192
 CHUNK_BYTES = 256 * 1024
-"""A vector chunk: one read for a few hundred rows, and 4 fit into the smallest HDF5 chunk cache."""
+"""A chunk: one read for a few hundred vectors, and 4 fit into the smallest HDF5 chunk cache."""
 BLOCK_BYTES = 8 * 1024 * 1024
 """What a streaming loop holds of one data set at a time."""
-TEXT_BYTES = 64
-"""Memory that a short string is taken to cost when blocks of rows are planned."""
+TEXT_OBJECT_BYTES = 64
+"""Memory of a Python string beside its characters, counted when blocks of rows are planned."""
 
 
 def modality(vector_name: str) -> str:
@@ -57,23 +56,19 @@ def modality(vector_name: str) -> str:
     return vector_name.partition("/")[0]
 
 
-def vector_chunk_rows(n_dims: int, dtype: str) -> int:
-    """Rows of a chunk of vectors: the largest power of two whose chunk is at most CHUNK_BYTES, at least 1."""
-    rows = max(1, CHUNK_BYTES // (n_dims * np.dtype(dtype).itemsize))
-    return 1 << (rows.bit_length() - 1)
-
-
 @dataclass(frozen=True)
 class Layout:
-    """Length and vectors of a store, without the data; its text form shows the shapes.
+    """Length and types of a store, without the data; its text form shows the shapes of the vectors.
 
     Attributes:
         n_rows: rows of every data set.
         vectors: name to (dimensions, dtype), sorted by name.
+        text_bytes: text column to the bytes of its longest text, at least 1.
     """
 
     n_rows: int
     vectors: dict[str, tuple[int, str]]
+    text_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TEXT_COLUMNS, 1))
 
     def __str__(self) -> str:
         shapes = [f"/{name} ({self.n_rows}, {n_dims}) {dtype}" for name, (n_dims, dtype) in self.vectors.items()]
@@ -83,38 +78,28 @@ class Layout:
         """Every data set in the order in which it is written and digested."""
         return (*COLUMNS, *self.vectors)
 
+    def row_bytes(self, name: str) -> int:
+        """Bytes of a row of this data set in the file."""
+        if name in self.vectors:
+            n_dims, dtype = self.vectors[name]
+            return n_dims * np.dtype(dtype).itemsize
+        return self.text_bytes[name] if name in self.text_bytes else np.dtype(COLUMNS[name]).itemsize
+
     def chunk_rows(self, name: str) -> int:
-        """Rows of a chunk of this data set, never more than there are rows."""
-        rows = vector_chunk_rows(*self.vectors[name]) if name in self.vectors else COLUMN_CHUNK_ROWS
-        return max(1, min(rows, self.n_rows))
+        """Rows of a chunk: the largest power of two that fits into CHUNK_BYTES, never more than there are, at least 1."""
+        rows = max(1, CHUNK_BYTES // self.row_bytes(name))
+        return max(1, min(1 << (rows.bit_length() - 1), self.n_rows))
 
     def block_rows(self, name: str) -> int:
         """Rows that a streaming loop takes at once: whole chunks, about BLOCK_BYTES of memory."""
-        if name in self.vectors:
-            n_dims, dtype = self.vectors[name]
-            row_bytes = n_dims * np.dtype(dtype).itemsize
-        else:
-            row_bytes = TEXT_BYTES
+        cost = self.row_bytes(name) + (TEXT_OBJECT_BYTES if name in self.text_bytes else 0)
         chunk = self.chunk_rows(name)
-        return chunk * max(1, BLOCK_BYTES // (chunk * row_bytes))
+        return chunk * max(1, BLOCK_BYTES // (chunk * cost))
 
-    def blocks(self, name: str) -> Iterator[slice]:
-        """Row slices that cover the data set once, in order."""
+    def blocks(self, name: str, first: int = 0) -> Iterator[slice]:
+        """Row slices that cover the data set from this row on once, in order."""
         step = self.block_rows(name)
-        return (slice(start, min(start + step, self.n_rows)) for start in range(0, self.n_rows, step))
-
-
-class RowSource(Protocol):
-    """Consecutive rows that can be gone through more than once: `Rows` in memory, or a store."""
-
-    @property
-    def layout(self) -> Layout:
-        """Length and vectors."""
-        ...
-
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in order."""
-        ...
+        return (slice(start, min(start + step, self.n_rows)) for start in range(first, self.n_rows, step))
 
 
 class Digest:
@@ -127,9 +112,9 @@ class Digest:
         self._hash = hashlib.sha256()
 
     def update(self, block: np.ndarray) -> None:
-        """Add the next rows."""
-        if block.dtype == object:
-            self._hash.update("".join(f"{value}\0" for value in block).encode())
+        """Add the next rows, as they are stored."""
+        if block.dtype.kind == "S":
+            self._hash.update(b"\0".join([*block.tolist(), b""]))
         else:
             self._hash.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
 

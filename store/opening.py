@@ -131,8 +131,12 @@ def _layout(path: Path, file: h5py.File) -> Layout:
         n_rows = file.attrs.get("n_rows")
     if not isinstance(n_rows, np.integer) or n_rows < 0:
         raise DamagedStoreError(path, "attribute /n_rows is missing or no number", DAMAGED_REMEDY)
+    text_bytes = {}
     for name in COLUMNS:
-        _check_column(path, _dataset(path, file, name), name)
+        dataset = _dataset(path, file, name)
+        _check_column(path, dataset, name)
+        if COLUMNS[name] == "str":
+            text_bytes[name] = dataset.dtype.itemsize
     vectors = {}
     for name in _vector_names(path, file):
         dataset = _dataset(path, file, name)
@@ -140,7 +144,7 @@ def _layout(path: Path, file: h5py.File) -> Layout:
             problem = f"/{name} is {dataset.dtype} of shape {dataset.shape}, not float32 or float16 of shape (n, d)"
             raise DamagedStoreError(path, problem, DAMAGED_REMEDY)
         vectors[name] = (int(dataset.shape[1]), dataset.dtype.str)
-    layout = Layout(int(n_rows), vectors)
+    layout = Layout(int(n_rows), vectors, text_bytes)
     for name in layout.names():
         if file[name].shape[0] != n_rows:
             problem = f"/{name} has {file[name].shape[0]} rows, attribute /n_rows says {n_rows}"
@@ -199,7 +203,7 @@ def _check_column(path: Path, dataset: h5py.Dataset, name: str) -> None:
     kind = COLUMNS[name]
     text = h5py.check_string_dtype(dataset.dtype)
     if kind == "str":
-        right = text is not None and text.encoding == "utf-8" and text.length is None
+        right = text is not None and text.encoding == "utf-8" and text.length is not None
     else:
         right = text is None and dataset.dtype == np.dtype(kind)
     if dataset.ndim != 1 or not right:

@@ -12,8 +12,9 @@ import numpy as np
 
 from store.errors import LayoutError, ProvenanceError, ReplacedError
 from store.format import Provenance, canonical_json
-from store.layout import COLUMNS, DIGEST_ATTRIBUTE, Layout, modality
+from store.layout import COLUMNS, DIGEST_ATTRIBUTE, TEXT_COLUMNS, Layout, modality
 from store.opening import Header, open_store, reading
+from store.texts import decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +117,7 @@ class EmbeddingStore:
 
     def recorded_digest(self, name: str) -> str:
         """Return the sha256 that was recorded for a column or for vectors when they were written."""
-        return str(self._open()[0][name].attrs[DIGEST_ATTRIBUTE])
+        return str(self.dataset(name).attrs[DIGEST_ATTRIBUTE])
 
     def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.
@@ -169,10 +170,14 @@ class EmbeddingStore:
             IndexError: a row number out of range.
             DamagedStoreError: the data does not read, or fails HDF5's own checksum.
         """
+        found = self.stored(name, rows)
+        with reading(self.path, name):
+            return decode(found) if name in TEXT_COLUMNS else found
+
+    def stored(self, name: str, rows: RowIndex = None) -> np.ndarray:
+        """Return what `read` does, but texts as they lie in the file: UTF-8, `S` (n,)."""
         file, header = self._open()
         dataset = file[name]
-        if COLUMNS.get(name) == "str":
-            dataset = dataset.asstr()
         if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
             start, stop, _ = (rows or slice(None)).indices(header.layout.n_rows)
             with reading(self.path, name):
@@ -180,6 +185,10 @@ class EmbeddingStore:
         wanted = _row_numbers(rows, header.layout.n_rows)
         with reading(self.path, name):
             return _gather(dataset, wanted, header.layout.chunk_rows(name))
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """Return the data set itself, open until `close`."""
+        return self._open()[0][name]
 
     def expect(self, **fields: str | Mapping[str, Any]) -> None:
         """Check that the embeddings come from where the caller thinks, e.g. `expect(encoder_sha256=..., dataset=...)`.

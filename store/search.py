@@ -150,6 +150,6 @@ def _improve(
             values = rough[query, columns]
             columns = columns[values >= np.partition(values, -k)[-k] - margin]
         every_index = np.concatenate([indices[query], columns + start])
-        every_score = np.concatenate([scores[query], similarity(queries[query], block[columns])])
+        every_score = np.concatenate([scores[query], similarity(queries[[query]], block[None, columns])[0]])
         best = np.lexsort((every_index, -every_score))[:k]
         indices[query], scores[query] = every_index[best], every_score[best]

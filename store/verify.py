@@ -1,6 +1,5 @@
 """Checking a store against its own checksums and against the rules that HDF5 does not know."""
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from store.errors import DamagedStoreError, StoreError
-from store.heap import broken_collections
 from store.layout import Digest, content_digest, modality
 from store.opening import DAMAGED_REMEDY
 from store.reader import EmbeddingStore
-
-MAX_BROKEN = 5
-"""Places of damaged texts that are named."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +34,8 @@ def altered(store: EmbeddingStore) -> list[str]:
 
 
 def verify(path: Path | str) -> list[Finding]:
-    """Check everything there is to check and return what is wrong, nothing if all is well; flat memory.
-
-    Where the texts' own lengths are damaged, that alone is told: HDF5 might never come back from reading them.
-    """
+    """Check everything there is to check and return what is wrong, nothing if all is well; flat memory."""
     try:
-        if broken := _broken_heap(Path(path)):
-            return broken
         with EmbeddingStore(path) as store:
             damaged = altered(store)
             findings = [Finding(f"/{name}", "does not match its recorded sha256", DAMAGED_REMEDY) for name in damaged]
@@ -56,22 +46,11 @@ def verify(path: Path | str) -> list[Finding]:
         return [Finding("/", error.problem, error.remedy)]
 
 
-def _broken_heap(path: Path) -> list[Finding]:
-    """Where texts cannot be read; [] also for what cannot be opened, of which `EmbeddingStore` says why."""
-    if not path.is_file():
-        return []
-    try:
-        offsets = itertools.islice(broken_collections(path), MAX_BROKEN)
-        return [Finding("/", f"texts are damaged (heap collection at byte {at})", DAMAGED_REMEDY) for at in offsets]
-    except OSError:
-        return []
-
-
 def _digest(store: EmbeddingStore, name: str) -> str | None:
     digest = Digest()
     try:
-        for block in store.blocks(name):
-            digest.update(block)
+        for rows in store.layout.blocks(name):
+            digest.update(store.stored(name, rows))
     except DamagedStoreError:
         return None
     return digest.hexdigest()

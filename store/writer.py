@@ -1,11 +1,11 @@
 """Writing stores: parts, a master joined from parts, appending. No file is ever changed in place.
 
-Everything is written under a temporary name, read back, and renamed. The same rows and provenance give the same
+Everything is written under a temporary name and renamed. The same rows and provenance give the same
 bytes, whether written at once, joined from parts or appended.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -13,7 +13,8 @@ import numpy as np
 
 from store.atomic import ForgivingFile, replacing
 from store.duplicates import overlapping, refuse_repeated
-from store.errors import DamagedStoreError, LayoutError, RowsError, StoreError
+from store.errors import LayoutError, RowsError, StoreError
+from store.filling import fill
 from store.format import Provenance, Rows, created_by
 from store.layout import (
     COLUMNS,
@@ -21,34 +22,13 @@ from store.layout import (
     DIGEST_ATTRIBUTE,
     FORMAT_NAME,
     FORMAT_VERSION,
-    Digest,
+    TEXT_COLUMNS,
     Layout,
-    RowSource,
     content_digest,
 )
-from store.opening import DAMAGED_REMEDY
+from store.pieces import GivenRows, Piece, StoredRows
 from store.reader import EmbeddingStore
 from store.verify import altered
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part file that is open only while it is read: there may be more parts than a process may open files."""
-
-    store: EmbeddingStore
-    layout: Layout
-    first_key: str
-    last_key: str
-
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield the data set block by block, then hold it against its checksum."""
-        digest = Digest()
-        with self.store:
-            for block in self.store.blocks(name):
-                digest.update(block)
-                yield block
-            if digest.hexdigest() != self.store.recorded_digest(name):
-                raise DamagedStoreError(self.store.path, f"/{name} does not match its checksum", DAMAGED_REMEDY)
 
 
 def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
@@ -58,9 +38,10 @@ def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
         DuplicateRowsError: two rows have the same key and start.
         BusyError, WriteError: another process writes this path, or the disk refuses.
     """
-    refuse_repeated(Path(path), [rows])
+    given = GivenRows(rows)
+    refuse_repeated(Path(path), [given])
     with replacing(Path(path)) as temporary:
-        _write(temporary, rows.layout, provenance, [rows])
+        _write(temporary, provenance, [given])
 
 
 def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
@@ -86,15 +67,24 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     out = Path(out)
     if not parts:
         raise LayoutError(out, "there are no parts to join", "give at least one")
-    pieces = sorted((_part(Path(each)) for each in parts), key=lambda part: (part.first_key, str(part.store.path)))
+    pieces = [_looked_at(Path(each)) for each in parts]
+    pieces.sort(key=lambda piece: (piece.key_range[0], str(piece.store.path)))
     provenance = pieces[0].store.provenance
     for piece in pieces:
-        with piece.store:
-            piece.store.expect(**provenance.__dict__)
-    layout = _joint_layout(pieces)
+        piece.store.expect(**provenance.__dict__)
+        piece.close()
+    _refuse_other_vectors(pieces)
     refuse_repeated(out, overlapping(pieces))
     with replacing(out) as temporary:
-        _write(temporary, layout, provenance, pieces)
+        _write(temporary, provenance, pieces)
+
+
+def _looked_at(path: Path) -> StoredRows:
+    """Return a part of known keys that is not open."""
+    part = StoredRows(path)
+    part.key_range  # noqa: B018 - kept by the part
+    part.close()
+    return part
 
 
 def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
@@ -107,52 +97,43 @@ def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
         ProvenanceError, LayoutError, DuplicateRowsError: the rows do not belong to what is there.
         BusyError, WriteError: another process writes `path`, or the disk refuses.
     """
-    path = Path(path)
+    path, given = Path(path), GivenRows(rows)
     with replacing(path) as temporary:
-        if not path.exists():
-            refuse_repeated(path, [rows])
-            _write(temporary, rows.layout, provenance, [rows])
-            return
-        part = _part(path)
-        part.store.expect(**provenance.__dict__)
-        pieces: list[RowSource] = [part, rows]
-        layout = _joint_layout(pieces)
+        pieces: list[Piece] = [given]
+        if path.exists():
+            held = StoredRows(path)
+            held.store.expect(**provenance.__dict__)
+            pieces = [held, given]
+            _refuse_other_vectors(pieces)
         refuse_repeated(path, pieces)
-        _write(temporary, layout, provenance, pieces)
+        _write(temporary, provenance, pieces)
 
 
-def _part(path: Path) -> _Part:
-    with EmbeddingStore(path) as store:
-        keys = [key for block in store.blocks("key") if len(block) for key in (min(block), max(block))]
-        return _Part(store, store.layout, min(keys, default=""), max(keys, default=""))
-
-
-def _joint_layout(pieces: Sequence[RowSource]) -> Layout:
+def _refuse_other_vectors(pieces: Sequence[Piece]) -> None:
     first = pieces[0].layout
     for piece in pieces[1:]:
         if piece.layout.vectors != first.vectors:
-            path = piece.store.path if isinstance(piece, _Part) else None
+            path = piece.store.path if isinstance(piece, StoredRows) else None
             problem = f"holds {piece.layout}, the others hold {first}"
             raise LayoutError(path, problem, "embed all of them with the same settings")
-    return Layout(sum(piece.layout.n_rows for piece in pieces), first.vectors)
 
 
-def _write(path: Path, layout: Layout, provenance: Provenance, pieces: Sequence[RowSource]) -> None:
-    """Write the file and read it back."""
-    with ForgivingFile(path) as target:
-        # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums.
-        with h5py.File(target, "w", libver=("v110", "v110")) as file:
-            _fill(file, layout, provenance, pieces, target)
-        target.check()
-    with EmbeddingStore(path) as store:
-        damaged = altered(store)
-    if damaged:
-        raise DamagedStoreError(path, f"/{damaged[0]} does not read back as written", "check the disk")
+def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
+    try:
+        with ForgivingFile(path) as target, ThreadPoolExecutor(1) as hashing:
+            # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
+            # chunks they lie in the file in the order in which they come, however many come at once.
+            with h5py.File(target, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
+                _fill(file, provenance, pieces, target, hashing)
+            target.check()
+    finally:
+        pieces[0].close()
 
 
 def _fill(
-    file: h5py.File, layout: Layout, provenance: Provenance, pieces: Sequence[RowSource], target: ForgivingFile
+    file: h5py.File, provenance: Provenance, pieces: Sequence[Piece], target: ForgivingFile, hashing: Executor
 ) -> None:
+    layout = _joint_layout(pieces)
     attributes = provenance.attributes()
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
@@ -163,40 +144,31 @@ def _fill(
     digests = dict(attributes)
     for name in layout.names():
         dataset = _create(file, layout, name)
-        digest, row = Digest(), 0
-        for block in _aligned(pieces, name, layout.block_rows(name)):
-            dataset[row : row + len(block)] = block
-            digest.update(block)
-            row += len(block)
-            target.check()
-        if row != layout.n_rows:
-            raise RowsError(None, f"/{name}: {row} rows came, {layout.n_rows} were announced", "write again")
-        digests[name] = dataset.attrs[DIGEST_ATTRIBUTE] = digest.hexdigest()
+        n_rows, digest = fill(dataset, layout, pieces, target, hashing)
+        if n_rows != layout.n_rows:
+            raise RowsError(None, f"/{name}: {n_rows} rows came, {layout.n_rows} were announced", "write again")
+        digests[name] = dataset.attrs[DIGEST_ATTRIBUTE] = digest
     file.attrs[CONTENT_ATTRIBUTE] = content_digest(digests.items())
 
 
+def _joint_layout(pieces: Sequence[Piece]) -> Layout:
+    layouts = [piece.layout for piece in pieces]
+    text_bytes = {name: max(each.text_bytes[name] for each in layouts) for name in TEXT_COLUMNS}
+    return Layout(sum(each.n_rows for each in layouts), layouts[0].vectors, text_bytes)
+
+
 def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:
-    """Create one data set: chunked, without times, vectors with HDF5's own checksum on every chunk."""
-    n_rows, chunk = layout.n_rows, layout.chunk_rows(name)
+    """Create one data set: chunked, without times, with HDF5's own checksum on every chunk."""
+    shape, kind = _type(layout, name)
+    stored = {"chunks": (layout.chunk_rows(name), *shape[1:]), "fletcher32": True} if layout.n_rows else {}
+    return file.create_dataset(name, shape, kind, track_times=False, **stored)
+
+
+def _type(layout: Layout, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of a data set."""
     if name in layout.vectors:
         n_dims, dtype = layout.vectors[name]
-        stored = {"chunks": (chunk, n_dims), "fletcher32": True} if n_rows else {}
-        return file.create_dataset(name, (n_rows, n_dims), dtype, track_times=False, **stored)
-    kind = h5py.string_dtype("utf-8") if COLUMNS[name] == "str" else np.dtype(COLUMNS[name])
-    return file.create_dataset(name, (n_rows,), kind, track_times=False, chunks=(chunk,) if n_rows else None)
-
-
-def _aligned(pieces: Sequence[RowSource], name: str, block_rows: int) -> Iterator[np.ndarray]:
-    """Yield the rows of all pieces in blocks of this many, so that bytes do not depend on where the pieces end."""
-    held: list[np.ndarray] = []
-    n_held = 0
-    for block in (block for piece in pieces for block in piece.blocks(name)):
-        rest = block
-        while n_held + len(rest) >= block_rows:
-            taken = block_rows - n_held
-            yield np.concatenate([*held, rest[:taken]]) if held else rest[:taken]
-            held, n_held, rest = [], 0, rest[taken:]
-        if len(rest):
-            held, n_held = [*held, rest], n_held + len(rest)
-    if held:
-        yield np.concatenate(held)
+        return (layout.n_rows, n_dims), np.dtype(dtype)
+    text = name in layout.text_bytes
+    kind = h5py.string_dtype("utf-8", layout.text_bytes[name]) if text else np.dtype(COLUMNS[name])
+    return (layout.n_rows,), kind

@@ -55,11 +55,13 @@ def test_loading_without_peers(data, no_peers):
 
 def test_embedding(data, monkeypatch):
     monkeypatch.setattr(embedding, "SIZES", {"tiny": 2})
-    check(embedding.measure(data, TINY), [embedding.FLOOR])
+    check(embedding.measure(data, TINY), [embedding.FLOOR, embedding.PARTS])
 
 
 def test_storing_and_searching(data):
-    check(storing.measure(data, TINY), [storing.RAW])
+    empty, held = storing.measure(data, TINY)
+    check([empty], [storing.RAW])
+    check([held], [storing.RAW, storing.SAFE])
     check(searching.measure(data, TINY), [searching.FAISS])
 
 

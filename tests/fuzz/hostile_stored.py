@@ -29,8 +29,8 @@ def odd_cells(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     with h5py.File(pick(folder, "*.h5", rng), "r+") as file:
         columns = [name for name in file if isinstance(file[name], h5py.Dataset)]
         column = file[columns[rng.integers(len(columns))]]
-        texts = (b"\xff", b"", b"{", b"[]", b"x" * 9000)
-        odd = {"f": (np.nan, np.inf, -1.0), "i": (-1, 2**62), "b": (True, False), "O": texts}
+        texts = (b"\xff", b"", b"{", b"[]", b"a\0b")
+        odd = {"f": (np.nan, np.inf, -1.0), "i": (-1, 2**62), "b": (True, False), "S": texts}
         choices = odd[column.dtype.kind]
         column[int(rng.integers(len(column)))] = choices[rng.integers(len(choices))]
 

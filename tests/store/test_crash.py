@@ -99,12 +99,12 @@ def test_killed_inside_a_join_leaves_the_old_master(tmp_path, make_rows, provena
     before = (tmp_path / "master.h5").read_bytes()
     body = """
     import os, signal
-    import store.writer
-    done = store.writer.Digest.hexdigest
+    import store.layout
+    done = store.layout.Digest.hexdigest
     def die_half_way(digest):
         print("ready", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
-    store.writer.Digest.hexdigest = die_half_way
+    store.layout.Digest.hexdigest = die_half_way
     join_parts([FOLDER / "part.h5"], FOLDER / "master.h5")
     """
     process = _start(tmp_path, body)

@@ -17,7 +17,7 @@ from store.writer import write_part
 @pytest.fixture
 def store(tmp_path, make_rows, provenance, monkeypatch):
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)  # several blocks
-    monkeypatch.setattr("store.layout.COLUMN_CHUNK_ROWS", 20)
+    monkeypatch.setattr("store.layout.CHUNK_BYTES", 160)
     halves = make_rows(0, 70).vectors["video/features"].astype(np.float16)
     vectors = {**make_rows(0, 70).vectors, "video/projections": halves}
     write_part(tmp_path / "a.h5", make_rows(0, 70, vectors=vectors), provenance)

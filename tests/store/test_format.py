@@ -6,6 +6,8 @@ import pytest
 from store.errors import RowsError
 from store.format import Provenance, Rows
 from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout
+from store.pieces import GivenRows
+from store.texts import decode, encode
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_rows_take_lists_and_give_stored_types(make_rows):
 def test_no_rows_at_all():
     rows = Rows(**{name: [] for name in COLUMNS}, vectors={"video/features": np.zeros((0, 3))})
     assert len(rows) == 0
-    assert rows.layout == Layout(0, {"video/features": (3, "<f4")})
+    assert GivenRows(rows).layout == Layout(0, {"video/features": (3, "<f4")})
 
 
 def test_provenance_survives_its_attributes(provenance):
@@ -72,6 +74,7 @@ def test_chunks_are_bounded_and_never_longer_than_the_data():
     assert wide.chunk_rows("video/pixels") == 1
     assert wide.block_rows("video/features") % wide.chunk_rows("video/features") == 0
     assert Layout(3, {"video/features": (512, "<f4")}).chunk_rows("video/features") == 3
+    assert Layout(10**6, {}, {"key": CHUNK_BYTES * 2}).chunk_rows("key") == 1
     covered = [row for rows in Layout(70_001, {}).blocks("key") for row in range(rows.start, rows.stop)]
     assert covered == list(range(70_001))
 
@@ -85,6 +88,14 @@ def test_digest_does_not_depend_on_blocks_but_on_boundaries_between_strings():
 
     numbers = np.arange(12, dtype="<f4").reshape(6, 2)
     assert digest(numbers) == digest(numbers[:1], numbers[1:1], numbers[1:])
-    texts = [np.array(each, dtype=object) for each in (["ab", "c"], ["a", "bc"], ["ab"], ["c"])]
+    texts = [encode(each) for each in (["ab", "c"], ["a", "bc"], ["ab"], ["c"])]
     assert digest(texts[0]) != digest(texts[1])
     assert digest(texts[0]) == digest(texts[2], texts[3])
+    assert digest(texts[2]) == digest(texts[2].astype("S9")), "a wider column holds the same texts"
+
+
+def test_texts_survive_being_encoded():
+    for texts in ([], [""], ["", ""], ["a", "映画 é", ""]):
+        stored = encode(np.array(texts, dtype=object))
+        assert stored.shape == (len(texts),)
+        assert decode(stored).tolist() == texts

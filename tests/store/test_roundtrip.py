@@ -21,6 +21,7 @@ from store.errors import (
 )
 from store.format import Provenance, Rows
 from store.layout import COLUMNS
+from store.pieces import GivenRows
 from store.reader import EmbeddingStore
 from store.verify import verify
 from store.writer import append, join_parts, part_is_complete, write_part
@@ -54,7 +55,7 @@ def any_rows(draw: st.DrawFn) -> Rows:
 
 def _assert_holds(store: EmbeddingStore, rows: Rows) -> None:
     assert store.n_rows == len(rows)
-    assert store.layout == rows.layout
+    assert store.layout == GivenRows(rows).layout
     for name in COLUMNS:
         expected = getattr(rows, name)
         assert store.column(name).dtype == expected.dtype
@@ -101,7 +102,6 @@ def test_joined_parts_equal_rows_written_at_once(make_rows, provenance, cuts, or
 def test_joining_across_many_blocks_equals_writing_at_once(tmp_path, make_rows, provenance, monkeypatch):
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 512)
-    monkeypatch.setattr("store.layout.COLUMN_CHUNK_ROWS", 7)
     for start in range(0, 300, 60):
         write_part(tmp_path / f"{start:03d}.h5", make_rows(start, start + 60), provenance)
     join_parts(sorted(tmp_path.glob("*.h5")), tmp_path / "joined.h5")
@@ -117,6 +117,32 @@ def test_append_equals_writing_at_once_and_makes_what_is_missing(tmp_path, make_
     write_part(tmp_path / "whole.h5", make_rows(0, 20), provenance)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.h5", "whole.h5"]
+
+
+def test_append_copies_full_chunks_and_equals_writing_at_once(tmp_path, make_rows, provenance, monkeypatch):
+    monkeypatch.setattr("store.layout.CHUNK_BYTES", 512)  # 8 rows of video/features, 16 of audio/features
+    monkeypatch.setattr("store.pieces._COPIED_BYTES", 2000)
+    for start, stop in ((0, 4), (4, 100), (100, 104), (104, 230), (230, 230)):
+        append(tmp_path / "a.h5", make_rows(start, stop), provenance)
+    append(tmp_path / "a.h5", make_rows(230, 240, label_name=["a much longer name"] * 10), provenance)
+    names = [f"class {number // 8}" for number in range(230)] + ["a much longer name"] * 10
+    write_part(tmp_path / "whole.h5", make_rows(0, 240, label_name=names), provenance)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    with h5py.File(tmp_path / "a.h5", "r+") as file:  # HDF5 mends its own checksum: only sha256 tells
+        file["video/features"][3] = 0
+    with pytest.raises(DamagedStoreError, match="/video/features does not match its checksum"):
+        append(tmp_path / "a.h5", make_rows(240, 250), provenance)
+
+
+def test_chunks_of_other_sizes_are_not_copied(tmp_path, make_rows, provenance):
+    write_part(tmp_path / "a.h5", make_rows(0, 60), provenance)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        values, digest = file["video/features"][:], file["video/features"].attrs["sha256"]
+        del file["video/features"]
+        file.create_dataset("video/features", data=values, chunks=(7, 3)).attrs["sha256"] = digest
+    append(tmp_path / "a.h5", make_rows(60, 90), provenance)
+    write_part(tmp_path / "whole.h5", make_rows(0, 90), provenance)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_the_same_clip_twice_is_refused(tmp_path, make_rows, provenance):
