@@ -12,7 +12,7 @@ from preprocess.errors import EnvironmentDiffersError, ShardError
 from preprocess.records import Catalogue
 from preprocess.schema import FORMAT_VERSION, ShardParams
 
-BYTE_PACKAGES = ("av", "numpy", "pillow", "torch", "torchaudio")
+BYTE_PACKAGES = ("av", "numpy", "simplejpeg", "torch", "torchaudio")
 """Packages whose release can change the bytes of a shard: probing, JPEG, mel spectrogram, .npy."""
 
 
