@@ -1,5 +1,6 @@
 """What a shard set is made from and with: two runs may share an output folder only if all of it is the same."""
 
+import functools
 import hashlib
 import json
 import socket
@@ -25,6 +26,7 @@ def sources_sha256(catalogue: Catalogue) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def installed_packages() -> dict[str, str]:
     """Releases of BYTE_PACKAGES in this environment."""
     return {name: metadata.version(name) for name in BYTE_PACKAGES}

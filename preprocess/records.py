@@ -136,9 +136,9 @@ class Decoded:
     """A source on its constant-rate clock: frame i shows the time [i / fps, (i + 1) / fps) after the container's t = 0.
 
     `planes` is (T, H * 3 / 2, W) uint8 as in preprocess/planes.py, read-only, a memory map of an unlinked temporary file
-    (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a memory map too, or
-    None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is what ffmpeg
-    wrote on stderr, without repetitions and addresses, sorted: the same in every run.
+    (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a
+    memory map too, or None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is
+    what ffmpeg wrote on stderr, without repetitions and addresses, sorted: the same in every run.
     """
 
     n_frames: int
