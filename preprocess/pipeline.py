@@ -36,6 +36,7 @@ PRELOAD = (
     "pandas",
     "preprocess.warm",
     "pyarrow.pandas_compat",
+    "pyarrow.vendored.version",
     "simplejpeg",
     "torch",
     "torchaudio",
