@@ -10,13 +10,14 @@ n_fft; then floored at MEL_POWER_FLOOR and the natural logarithm taken. The mel 
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from preprocess.schema import MEL_POWER_FLOOR, ShardParams
 
 if TYPE_CHECKING:
+    import torch
     from torchaudio.transforms import MelSpectrogram
 
 DBFS_FLOOR = -120.0
@@ -29,8 +30,8 @@ SAMPLES_PER_BLOCK = 1 << 20
 
 
 @functools.cache
-def _mel_power(params: ShardParams) -> "MelSpectrogram":
-    """Transform a waveform (N,) into mel power (n_mels, 1 + (N - n_fft) // hop), without padding."""
+def _transform(params: ShardParams) -> "MelSpectrogram":
+    """From a waveform (N,) to 1 + (N - n_fft) // hop columns, without padding; `_mel_power` applies its two parts."""
     import torchaudio
 
     return torchaudio.transforms.MelSpectrogram(
@@ -39,11 +40,20 @@ def _mel_power(params: ShardParams) -> "MelSpectrogram":
         win_length=params.win_length,
         hop_length=params.hop_length,
         n_mels=params.n_mels,
-        power=2.0,
+        power=None,
         center=False,
         mel_scale="htk",
         norm=None,
     ).eval()
+
+
+def _mel_power(block: np.ndarray, transform: "MelSpectrogram") -> "torch.Tensor":
+    """Waveform (N,) -> mel power (n_mels, columns). Squares are added up here: torchaudio would draw the root and square it."""
+    import torch
+
+    spectrum = transform.spectrogram(torch.from_numpy(block))  # (n_fft / 2 + 1, columns) complex
+    power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+    return cast("torch.Tensor", transform.mel_scale(power))
 
 
 def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
@@ -59,7 +69,7 @@ def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
 
     if waveform.ndim != 1:
         raise ValueError(f"waveform must be (N,), not {waveform.shape}")
-    transform = _mel_power(params)
+    transform = _transform(params)
     hop, n_fft = params.hop_length, params.n_fft
     scale = 4.0 / (n_fft * float(transform.spectrogram.window.square().sum()))
     before = (n_fft - hop) // 2
@@ -70,7 +80,7 @@ def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
         start = first * hop - before
         block = _cut_padded(waveform, start, start + (last - first - 1) * hop + n_fft)
         with torch.inference_mode():
-            power = transform(torch.from_numpy(block)) * scale  # (n_mels, last - first)
+            power = _mel_power(block, transform).mul_(scale)  # (n_mels, last - first)
             result[:, first:last] = power.clamp_(min=MEL_POWER_FLOOR).log_().to(torch.float16).numpy()
     return result
 

@@ -32,6 +32,8 @@ ASSUMED_BYTES_PER_SECOND = 50_000
 """Of media without a duration in its header, for the time limit: 0.4 Mbit/s."""
 SHORTFALL_SECONDS = 0.5
 """Missing at the end before it is worth a warning; streams of one file often differ by less."""
+_JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
+"""For ffmpeg's scaler: what preprocess/planes.py says, whatever the source has; the middle of four pixels is at 128/256."""
 SPACE_SHARE = 0.8
 """Share of the free temporary space that one source may fill."""
 
@@ -95,7 +97,7 @@ class _Job:
     def longest_seconds(self) -> float:
         """When decoding stops: a few bytes with wild timestamps must not become 20 GB of repeated frames."""
         width, height = self.size_px
-        bytes_per_second = width * height * 3 * self.params.fps + 4 * self.params.sample_rate_hz
+        bytes_per_second = width * height * 3 // 2 * self.params.fps + 4 * self.params.sample_rate_hz
         free_seconds = SPACE_SHARE * shutil.disk_usage(tempfile.gettempdir()).free / bytes_per_second
         longest = min(self.limits.max_duration_seconds, free_seconds)
         return min(longest, 60 + 1.25 * self.info.duration_seconds) if self.info.duration_seconds else longest
@@ -143,10 +145,14 @@ def _frames(stream: Any, job: _Job) -> Any:
     rate = Fraction(job.params.fps).limit_denominator(100_000)
     return (
         stream.filter("fps", fps=str(rate), start_time=0, round="near", eof_action="pass" if is_short else "round")
-        .filter("scale", *job.size_px, flags="area+accurate_rnd")
-        .filter("format", "rgb24")
+        .filter("scale", *job.size_px, flags="area+accurate_rnd", **_JPEG_COLOUR)
+        .filter("format", "yuv420p")
         .output(
-            f"pipe:{job.frames.fileno()}", format="rawvideo", fps_mode="passthrough", t=f"{job.longest_seconds:.3f}"
+            f"pipe:{job.frames.fileno()}",
+            format="rawvideo",
+            fps_mode="passthrough",
+            threads=1,  # else an encoder, which copies bytes here, starts a thread a processor
+            t=f"{job.longest_seconds:.3f}",
         )
     )
 
@@ -182,7 +188,7 @@ def _collect(job: _Job, words: str) -> Decoded:
     width, height = job.size_px
     n_samples = job.samples.seek(0, 2) // 4
     if job.params.media == "video":
-        n_frames = job.frames.seek(0, 2) // (width * height * 3)
+        n_frames = job.frames.seek(0, 2) // (width * height * 3 // 2)
     else:
         n_frames = int(n_samples / job.params.samples_per_frame + 0.5) or int(n_samples > 0)
     if n_frames == 0:
@@ -190,14 +196,14 @@ def _collect(job: _Job, words: str) -> Decoded:
     if n_frames >= int(job.longest_seconds * job.params.fps):
         reason = f"goes on for more than {job.longest_seconds:.0f} s: over the limit, its header or the space in TMPDIR"
         raise MediaLimitError(job.path, reason)
-    frames = waveform = None
+    planes = waveform = None
     if job.params.media == "video":
-        frames = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height, width, 3))
+        planes = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height * 3 // 2, width))
     if n_samples:
         job.samples.truncate(4 * n_frames * job.params.samples_per_frame)  # cuts, or pads with zeros
         waveform = np.memmap(job.samples, np.float32, "r", shape=(n_frames * job.params.samples_per_frame,))
     info = dataclasses.replace(job.info, has_audio=n_samples > 0)
-    return Decoded(n_frames, frames, waveform, info, _with_shortfall(words, n_frames / job.params.fps, info))
+    return Decoded(n_frames, planes, waveform, info, _with_shortfall(words, n_frames / job.params.fps, info))
 
 
 def _with_shortfall(words: str, seconds: float, info: MediaInfo) -> str:

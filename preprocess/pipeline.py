@@ -31,7 +31,16 @@ from preprocess.schema import ShardParams
 from preprocess.shards import ShardInfo, shard_name
 from preprocess.task import ShardProgress, ShardTask, build_shard
 
-PRELOAD = ("PIL.Image", "av", "pandas", "simplejpeg", "torch", "torchaudio")
+PRELOAD = (
+    "av.subtitles.stream",
+    "pandas",
+    "preprocess.warm",
+    "pyarrow.pandas_compat",
+    "pyarrow.vendored.version",
+    "simplejpeg",
+    "torch",
+    "torchaudio",
+)
 """What building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
 MAX_REASONS = 10
 """Kinds of failure that a summary tells apart; the rest is counted together."""

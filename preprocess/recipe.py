@@ -1,5 +1,6 @@
 """What a shard set is made from and with: two runs may share an output folder only if all of it is the same."""
 
+import functools
 import hashlib
 import json
 import socket
@@ -12,7 +13,7 @@ from preprocess.errors import EnvironmentDiffersError, ShardError
 from preprocess.records import Catalogue
 from preprocess.schema import FORMAT_VERSION, ShardParams
 
-BYTE_PACKAGES = ("av", "numpy", "pillow", "torch", "torchaudio")
+BYTE_PACKAGES = ("av", "numpy", "simplejpeg", "torch", "torchaudio")
 """Packages whose release can change the bytes of a shard: probing, JPEG, mel spectrogram, .npy."""
 
 
@@ -25,6 +26,7 @@ def sources_sha256(catalogue: Catalogue) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def installed_packages() -> dict[str, str]:
     """Releases of BYTE_PACKAGES in this environment."""
     return {name: metadata.version(name) for name in BYTE_PACKAGES}

@@ -1,10 +1,12 @@
 """The data that travels between the catalogue, the decoder and the shard writer."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from preprocess.planes import to_rgb
 from preprocess.schema import Media
 
 
@@ -133,20 +135,25 @@ class Limits:
 class Decoded:
     """A source on its constant-rate clock: frame i shows the time [i / fps, (i + 1) / fps) after the container's t = 0.
 
-    `frames` is (T, H, W, 3) uint8, read-only, a memory map of an unlinked temporary file (slice it, do not copy it
-    whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a memory map too, or
-    None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is what ffmpeg
-    wrote on stderr, without repetitions and addresses, sorted: the same in every run.
+    `planes` is (T, H * 3 / 2, W) uint8 as in preprocess/planes.py, read-only, a memory map of an unlinked temporary file
+    (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a
+    memory map too, or None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is
+    what ffmpeg wrote on stderr, without repetitions and addresses, sorted: the same in every run.
     """
 
     n_frames: int
-    frames: np.ndarray | None
+    planes: np.ndarray | None
     waveform: np.ndarray | None
     info: MediaInfo
     warnings: str = ""
 
+    @functools.cached_property
+    def frames(self) -> np.ndarray | None:
+        """The same as (T, H, W, 3) uint8 RGB, all of them in memory: for short clips whose pixels are looked at."""
+        return None if self.planes is None else to_rgb(self.planes)
+
     def __repr__(self) -> str:
         """Shapes instead of data."""
-        frames = None if self.frames is None else self.frames.shape
+        planes = None if self.planes is None else self.planes.shape
         waveform = None if self.waveform is None else self.waveform.shape
-        return f"Decoded(n_frames={self.n_frames}, frames={frames}, waveform={waveform}, info={self.info})"
+        return f"Decoded(n_frames={self.n_frames}, planes={planes}, waveform={waveform}, info={self.info})"

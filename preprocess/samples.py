@@ -9,6 +9,7 @@ import numpy as np
 
 from preprocess.logmel import DBFS_FLOOR, SILENCE_DBFS, log_mel, rms_dbfs, silence
 from preprocess.manifest import Row
+from preprocess.planes import frame_height_px
 from preprocess.records import Decoded, Segment, Source
 from preprocess.schema import (
     FRAMES_MEMBER,
@@ -21,7 +22,7 @@ from preprocess.schema import (
 )
 from preprocess.segments import cut
 from preprocess.shards import array_bytes, sample_key
-from preprocess.strip import encode_strip
+from preprocess.strip import encode_planes
 
 
 def source_row(source: Source) -> Row:
@@ -70,15 +71,15 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
         StripError: the frames do not fit into a film strip.
 
     """
-    height = 0 if decoded.frames is None else decoded.frames.shape[1]
+    height = 0 if decoded.planes is None else frame_height_px(decoded.planes)
     per_frame = params.columns_per_frame
     mel = None if decoded.waveform is None else log_mel(decoded.waveform, params)  # (n_mels, T * per_frame)
     for segment in cut(decoded.n_frames, height, params):
         row = _segment_row(source, decoded, segment, params)
         members = {}
-        if decoded.frames is not None:
-            frames = decoded.frames[segment.start_frame : segment.stop_frame]  # (n_frames, H, W, 3)
-            members[FRAMES_MEMBER] = encode_strip(frames, params.jpeg_quality)
+        if decoded.planes is not None:
+            planes = decoded.planes[segment.start_frame : segment.stop_frame]  # (n_frames, H * 3 / 2, W)
+            members[FRAMES_MEMBER] = encode_planes(planes, params.jpeg_quality)
         columns = slice(segment.start_frame * per_frame, segment.stop_frame * per_frame)
         sound = silence(segment.n_frames * per_frame, params) if mel is None else mel[:, columns]
         members[LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(sound))
@@ -89,14 +90,14 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
 
 def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardParams) -> Row:
     """Row of a segment, its shard still open. Sound below SILENCE_DBFS does not count as sound."""
-    info, frames = decoded.info, decoded.frames
+    info, planes = decoded.info, decoded.planes
     loudness = None if decoded.waveform is None else _loudness_dbfs(decoded.waveform, segment, params)
     return dataclasses.replace(
         source,
         kind="segment",
         has_audio=loudness is not None and loudness > SILENCE_DBFS,
-        width_px=None if frames is None else frames.shape[2],
-        height_px=None if frames is None else frames.shape[1],
+        width_px=None if planes is None else planes.shape[2],
+        height_px=None if planes is None else frame_height_px(planes),
         source_fps=info.fps if info.has_video else None,
         rotation_degrees=info.rotation_degrees if info.has_video else None,
         duration_seconds=info.duration_seconds,

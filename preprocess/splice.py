@@ -1,10 +1,10 @@
-"""Some frames of a film strip as a strip of their own, by copying bytes: nothing is decoded or encoded.
+"""Film strips out of frames and of frames of another strip, by copying bytes: nothing is decoded or encoded.
 
 A strip has a restart marker at every border of two frames (`preprocess/strip.py`). So the coded blocks of a frame refer to
 no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ _START, _END = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 """Second bytes of the markers that are read: baseline frame, restart interval, scan (ITU-T T.81, table B.1)."""
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
+_BLOCK_PX = 16
+"""Side of what 4:2:0 codes at once."""
 
 Bytes = bytes | memoryview
 """A strip; of an array take `.data`."""
@@ -50,12 +52,30 @@ def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
         raise StripError(f"a strip of {len(spans)} frames was asked for the frames {list(frames)}")
     head = bytearray(data[: header.n_bytes])
     head[header.height_at : header.height_at + 2] = (header.frame_height_px * len(frames)).to_bytes(2, "big")
-    parts: list[bytes | bytearray | memoryview] = [head]
-    for number, frame in enumerate(frames):
-        if number:
-            parts.append(bytes((0xFF, _FIRST_RESTART + (number - 1) % _N_RESTARTS)))
-        parts.append(data[slice(*spans[frame])])
-    return b"".join([*parts, _END])
+    return _strip(head, [data[slice(*spans[frame])] for frame in frames])
+
+
+def join(frames: Sequence[bytes]) -> bytes:
+    """A strip of frames that are baseline JPEGs, of one encoder, size, quality and 4:2:0.
+
+    Raises:
+        StripError: there are none, they are no such JPEGs, or their headers differ.
+    """
+    if not frames:
+        raise StripError("a strip needs a frame")
+    first = memoryview(frames[0])
+    at = dict(_marks(first))
+    if _FRAME not in at or _INTERVAL in at:
+        raise StripError("a frame of a strip is a baseline JPEG without restart markers")
+    end = at[_SCAN] + 2 + _number(first, at[_SCAN] + 2)
+    if any(frame[:end] != frames[0][:end] for frame in frames):
+        raise StripError("the frames of a strip are JPEGs of one size and quality")
+    height, width = _number(first, at[_FRAME] + 5), _number(first, at[_FRAME] + 7)
+    interval = -(-height // _BLOCK_PX) * -(-width // _BLOCK_PX)
+    head = bytearray(first[: at[_SCAN]])
+    head[at[_FRAME] + 5 : at[_FRAME] + 7] = (height * len(frames)).to_bytes(2, "big")
+    head += bytes((0xFF, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big") + first[at[_SCAN] : end]
+    return _strip(head, [memoryview(frame)[end : -len(_END)] for frame in frames])
 
 
 def count_frames(strip: Bytes) -> int:
@@ -68,18 +88,36 @@ def count_frames(strip: Bytes) -> int:
     return len(_spans(data, _read_header(data)))
 
 
-def _read_header(data: memoryview) -> _Header:
+def _strip(head: bytearray, frames: Sequence[memoryview]) -> bytes:
+    """A header, the coded blocks of frames with restart markers between them, and the end."""
+    parts: list[bytes | bytearray | memoryview] = [head]
+    for number, blocks in enumerate(frames):
+        if number:
+            parts.append(bytes((0xFF, _FIRST_RESTART + (number - 1) % _N_RESTARTS)))
+        parts.append(blocks)
+    return b"".join([*parts, _END])
+
+
+def _marks(data: memoryview) -> Iterator[tuple[int, int]]:
+    """The header's markers by their second bytes, and where they stand, up to that of the scan."""
     if data[:2] != _START:
         raise StripError("not a JPEG")
-    at, height_at, interval = 2, 0, 0
+    at = 2
     try:
         while (marker := data[at + 1]) != _SCAN:
-            if marker == _FRAME:
-                height_at = at + 5
-            elif marker == _INTERVAL:
-                interval = _number(data, at + 4)
+            yield marker, at
             at += 2 + _number(data, at + 2)
-        n_bytes = at + 2 + _number(data, at + 2)
+    except IndexError as error:
+        raise StripError("damaged JPEG: its header does not end") from error
+    yield _SCAN, at
+
+
+def _read_header(data: memoryview) -> _Header:
+    at = dict(_marks(data))
+    height_at = at[_FRAME] + 5 if _FRAME in at else 0
+    try:
+        interval = _number(data, at[_INTERVAL] + 4) if _INTERVAL in at else 0
+        n_bytes = at[_SCAN] + 2 + _number(data, at[_SCAN] + 2)
         height, width, sampling = _number(data, height_at), _number(data, height_at + 2), data[height_at + 6]
     except IndexError as error:
         raise StripError("damaged JPEG: its header does not end") from error

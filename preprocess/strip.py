@@ -3,14 +3,13 @@
 A restart marker stands at every border of two frames: `preprocess/splice.py` takes some of them out without decoding any.
 """
 
-import io
-
 import numpy as np
 import simplejpeg
-from PIL import Image
 
 from preprocess.errors import StripError
+from preprocess.planes import frame_height_px, split
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_STRIP_HEIGHT_PX
+from preprocess.splice import join
 
 MAX_STRIP_WIDTH_PX = 16_384
 MAX_FRAME_BLOCKS = 65_535
@@ -20,27 +19,43 @@ MAX_FRAME_BLOCKS = 65_535
 def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     """Frames (T, H, W, 3) uint8 RGB -> one baseline JPEG of T * H rows, chroma halved both ways (4:2:0).
 
-    With H a multiple of 16 no coded block holds two frames, and a restart marker stands after each frame but the last.
-    Decoders that smooth the chroma while doubling it still mix the chroma of rows on both sides of a frame's edge;
-    `decode_strip` does not.
+    Every frame is coded alone, H being a multiple of 16, and a restart marker stands after each but the last. Decoders that
+    smooth the chroma while doubling it still mix the chroma of rows on both sides of a frame's edge; `decode_strip` does not.
 
     Raises:
         StripError: the frames are not of that shape, or the strip would be too high.
     """
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or frames.size == 0:
         raise StripError(f"frames must be (T, H, W, 3) uint8 and not empty, not {frames.shape} {frames.dtype}")
-    n_frames, height, width, _ = frames.shape
+    _check_size(*frames.shape[:3])
+    return join(
+        [
+            simplejpeg.encode_jpeg(np.ascontiguousarray(frame), quality, colorsubsampling="420", fastdct=False)
+            for frame in frames
+        ]
+    )
+
+
+def encode_planes(planes: np.ndarray, quality: int) -> bytes:
+    """Like `encode_strip`, of frames (T, H * 3 / 2, W) uint8 as in preprocess/planes.py; W is even.
+
+    Raises:
+        StripError: the frames are not of that shape, or the strip would be too high.
+    """
+    if planes.ndim != 3 or planes.shape[1] % 3 or planes.shape[2] % 2 or planes.dtype != np.uint8 or planes.size == 0:
+        raise StripError(f"planes must be (T, H * 3 / 2, W) uint8 and not empty, not {planes.shape} {planes.dtype}")
+    _check_size(len(planes), frame_height_px(planes), planes.shape[2])
+    frames = np.ascontiguousarray(planes)
+    return join([simplejpeg.encode_jpeg_yuv_planes(*split(frame), quality, fastdct=False) for frame in frames])
+
+
+def _check_size(n_frames: int, height: int, width: int) -> None:
     if height % FRAME_HEIGHT_MULTIPLE_PX:
         raise StripError(f"the frame height must be a multiple of {FRAME_HEIGHT_MULTIPLE_PX} px, not {height}")
     if n_frames * height > MAX_STRIP_HEIGHT_PX or width > MAX_STRIP_WIDTH_PX:
         raise StripError(f"{n_frames} frames of {width}x{height} px do not fit into {MAX_STRIP_HEIGHT_PX} px")
-    block_rows = height // FRAME_HEIGHT_MULTIPLE_PX
-    if block_rows * -(-width // FRAME_HEIGHT_MULTIPLE_PX) > MAX_FRAME_BLOCKS:
+    if height // FRAME_HEIGHT_MULTIPLE_PX * -(-width // FRAME_HEIGHT_MULTIPLE_PX) > MAX_FRAME_BLOCKS:
         raise StripError(f"a frame of {width}x{height} px has more than {MAX_FRAME_BLOCKS} blocks of 16x16 px")
-    rows = np.ascontiguousarray(frames).reshape(n_frames * height, width, 3)  # (T * H, W, 3), no copy if contiguous
-    file = io.BytesIO()
-    Image.fromarray(rows).save(file, "JPEG", quality=quality, subsampling="4:2:0", restart_marker_rows=block_rows)
-    return file.getvalue()
 
 
 def decode_strip(data: bytes, n_frames: int) -> np.ndarray:

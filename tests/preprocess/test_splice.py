@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess.errors import StripError
-from preprocess.splice import count_frames, splice
+from preprocess.splice import count_frames, join, splice
 from preprocess.strip import decode_strip, encode_strip
 
 SIZES = [(16, 16), (32, 50), (64, 86), (48, 17)]
@@ -83,3 +83,18 @@ def test_mutated_strips_raise_nothing_but_strip_errors(data):
         strip[data.draw(st.integers(0, len(strip) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(StripError):
         splice(bytes(strip[: data.draw(st.integers(0, len(strip)))]), [0, 2])
+
+
+def test_frames_that_are_no_frames_of_one_strip():
+    small, large, marked = (
+        simplejpeg.encode_jpeg(np.zeros((16, side, 3), np.uint8), 90, colorsubsampling="420") for side in (16, 32, 16)
+    )
+    with pytest.raises(StripError, match="needs a frame"):
+        join([])
+    with pytest.raises(StripError, match="one size"):
+        join([small, large])
+    with pytest.raises(StripError, match="without restart markers"):
+        join([join([small, marked])])
+    with pytest.raises(StripError, match="not a JPEG"):
+        join([b"nothing of the kind"])
+    assert splice(join([small, marked, small]), [1]) == splice(join([small]), [0])

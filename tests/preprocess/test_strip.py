@@ -4,7 +4,10 @@ import simplejpeg
 from PIL import Image
 
 from preprocess.errors import StripError
-from preprocess.strip import decode_strip, encode_strip
+from preprocess.planes import split, to_rgb
+from preprocess.splice import count_frames
+from preprocess.strip import decode_strip, encode_planes, encode_strip
+from tests.planes import from_rgb
 
 
 def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarray:
@@ -82,3 +85,46 @@ def test_damaged_and_foreign_strips():
 def test_a_frame_too_large_for_the_distance_of_two_restart_markers_is_refused():
     with pytest.raises(StripError, match="65535 blocks"):
         encode_strip(np.zeros((1, 1024, 16_384, 3), np.uint8), 90)
+
+
+@pytest.mark.parametrize("width", [64, 86, 170])
+def test_planes_give_the_strip_that_rgb_gives(width):
+    frames = smooth_frames(10, width=width)
+    strip = encode_planes(from_rgb(frames), 95)
+    assert count_frames(strip) == 10
+    back, other = decode_strip(strip, 10).astype(int), decode_strip(encode_strip(frames, 95), 10).astype(int)
+    assert np.abs(back - frames).mean() < 2
+    assert np.abs(back - other).mean() < 1.5
+
+
+def test_a_frame_of_a_strip_is_what_it_is_alone():
+    planes = from_rgb(smooth_frames(9))
+    strip = encode_planes(planes, 90)
+    for number in (0, 4, 8):
+        assert np.array_equal(
+            decode_strip(encode_planes(planes[number : number + 1], 90), 1)[0], decode_strip(strip, 9)[number]
+        )
+
+
+def test_planes_are_the_picture():
+    frames = smooth_frames(3)
+    assert np.abs(to_rgb(from_rgb(frames)).astype(int) - frames).max() < 12
+    y, cb, cr = split(from_rgb(np.full((1, 32, 48, 3), (255, 0, 0), np.uint8))[0])
+    assert (y.shape, cb.shape, cr.shape) == ((32, 48), (16, 24), (16, 24))
+    for plane, value in ((y, 76), (cb, 85), (cr, 255)):  # JFIF 1.02's red
+        np.testing.assert_allclose(plane, value, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((0, 96, 64), np.uint8),
+        ((2, 90, 64), np.uint8),
+        ((2, 95, 64), np.uint8),
+        ((2, 96, 63), np.uint8),
+        ((2, 96, 64), np.int8),
+    ],
+)
+def test_planes_that_do_not_fit(shape, dtype):
+    with pytest.raises(StripError):
+        encode_planes(np.zeros(shape, dtype), 90)

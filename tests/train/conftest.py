@@ -12,6 +12,7 @@ from preprocess.records import Decoded, MediaInfo, Source
 from preprocess.samples import decoded_row, samples, source_row
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardWriter, shard_name
+from tests.planes import from_rgb
 
 SMALL = ShardParams(
     fps=16.0, short_side_px=32, segment_seconds=0.5, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=4
@@ -41,9 +42,9 @@ def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
         has_video=video, has_audio=index % 3 != 2, video_codec="h264" if video else "", audio_codec="aac",
     )  # fmt: skip
     waveform = np.random.default_rng(index).normal(0, 0.1, n_frames * params.samples_per_frame).astype(np.float32)
-    frames = make_frames(index, n_frames, height * scale, width * scale) if video else None
+    planes = from_rgb(make_frames(index, n_frames, height * scale, width * scale)) if video else None
     return Decoded(
-        n_frames=n_frames, frames=frames, waveform=waveform if info.has_audio else None, info=info, warnings=""
+        n_frames=n_frames, planes=planes, waveform=waveform if info.has_audio else None, info=info, warnings=""
     )
 
 

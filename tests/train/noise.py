@@ -6,6 +6,7 @@ import numpy as np
 
 from preprocess.records import Decoded, MediaInfo
 from preprocess.schema import PRESETS, ShardParams
+from tests.planes import from_rgb
 from tests.train.conftest import write_shards
 
 PARAMS = PRESETS["sample"]
@@ -30,7 +31,7 @@ def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
         has_video=True, has_audio=True, video_codec="rawvideo", audio_codec="pcm_s16le",
     )  # fmt: skip
     frames, waveform = noise_frames(index, n_frames), noise_waveform(index, n_frames * params.samples_per_frame)
-    return Decoded(n_frames=n_frames, frames=frames, waveform=waveform, info=info, warnings="")
+    return Decoded(n_frames=n_frames, planes=from_rgb(frames), waveform=waveform, info=info, warnings="")
 
 
 def write_noise(folder: Path, n_sources: int, params: ShardParams = PARAMS) -> Path:
