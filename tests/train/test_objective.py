@@ -18,7 +18,7 @@ from train.spaces import SPACES, Embeddings, used_spaces
 CONFIG = load_config(
     "sample",
     ["model.tiny_width=4", "model.projection_dim=8", "bank.size=32", "bank.negative_rank_low=2", "bank.negative_rank_high=16",
-     "bank.n_negatives=4", "bank.positives=nearest", "loss.video_video=1.0"],
+     "bank.n_negatives=4", "bank.positive_ranks=2", "bank.positives=nearest", "loss.video_video=1.0"],
 )  # fmt: skip
 N = 4
 PLAN = Plan(
