@@ -66,9 +66,10 @@ def _shards(folder: Path, n: int) -> Callable[[], object]:
 
 def _manifest(folder: Path, n: int) -> Callable[[], object]:
     """Parts of 100 sources each, joined."""
-    from preprocess.manifest import Part, Row, join_parts, write_part
+    from preprocess.manifest import Part, join_parts, write_part
     from preprocess.recipe import Recipe
     from preprocess.records import Catalogue, Source
+    from preprocess.rows import Row
     from preprocess.schema import ShardParams
 
     sources = tuple(Source(number, folder / f"{number:07d}.mp4", f"{number:07d}.mp4") for number in range(n))

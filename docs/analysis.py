@@ -14,15 +14,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evaluate.errors import EvaluateError
+from evaluate.exit_status import exit_status
 from evaluate.geometry import alignment, centroid_similarity, cluster_nmi, modality_gap, uniformity
-from evaluate.videos import Modality, Videos, load_videos
+from evaluate.videos import MODALITY_ORDER, Modality, Videos, load_videos
 from store.atomic import replacing
-from store.errors import StoreError
 from store.reader import EmbeddingStore
 from store.search import Exclude, nearest
 
-MODALITIES: tuple[Modality, ...] = ("video", "audio", "joint")
 PAIRS_SHOWN = 8
 
 console = Console()
@@ -43,12 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--figure", type=Path, help="where the figure goes (default: beside the store)")
     arguments = parser.parse_args(argv)
     figure = arguments.figure or arguments.store.with_name(f"{arguments.store.stem}-analysis.svg")
-    try:
-        analyse(arguments.store, figure)
-    except (EvaluateError, StoreError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    return 0
+    return exit_status(lambda: analyse(arguments.store, figure))
 
 
 def analyse(path: Path, figure: Path) -> None:
@@ -100,7 +93,7 @@ def classes_table(videos: Videos) -> Table:
     table = Table(title="Features and classes", title_justify="left")
     for name in ("features of", "videos", "classes", "nearest of its class, %", "k-means NMI"):
         table.add_column(name, justify="left" if name == "features of" else "right")
-    for modality in (modality for modality in MODALITIES if videos.has(modality)):
+    for modality in (modality for modality in MODALITY_ORDER if videos.has(modality)):
         rows = np.flatnonzero(videos.usable(modality))
         labels = videos.labels[rows]
         accuracy, nmi = neighbour_accuracy(videos, modality), cluster_nmi(videos.vectors(modality, rows), labels)

@@ -19,10 +19,9 @@ from rich.table import Table
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from evaluate.errors import EvaluateError
+from evaluate.exit_status import exit_status
 from evaluate.retrieval import neighbourhood, recall_at
-from evaluate.videos import Modality, Part, Videos, l2_normalise, load_videos, take_split
-from store.errors import StoreError
+from evaluate.videos import Modality, Part, l2_normalise, load_videos, narrow, take_split
 from store.reader import EmbeddingStore
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")
@@ -52,16 +51,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("stores", type=Path, nargs="+", help="embedding stores with labels, groups and splits")
     parser.add_argument("--split", default="1", help="official split (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    return exit_status(lambda: console.print(places_table(arguments.stores, arguments.split)))
+
+
+def places_table(stores: Sequence[Path], split: str) -> Table:
+    """A row a store and modality.
+
+    Raises:
+        StoreError, EvaluateError: as `judge`.
+    """
     table = Table("store", "features of", "place explained, %", "R@1, %", "R@1 without the place, %")
-    try:
-        for path in arguments.stores:
-            for modality, numbers in judge(path, arguments.split).items():
-                table.add_row(str(path), modality, *(f"{100 * number:.1f}" for number in numbers))
-    except (EvaluateError, StoreError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    console.print(table)
-    return 0
+    for path in stores:
+        for modality, numbers in judge(path, split).items():
+            table.add_row(str(path), modality, *(f"{100 * number:.1f}" for number in numbers))
+    return table
 
 
 def judge(path: Path, split: str) -> dict[Modality, tuple[float, float, float]]:
@@ -77,12 +80,16 @@ def judge(path: Path, split: str) -> dict[Modality, tuple[float, float, float]]:
     sides = take_split(videos, split)
     train, test = ({videos.sources[row] for row in side} for side in (sides.train, sides.test))
     found = {}
-    for modality, each in clips.items():
-        explained, directions = place_directions(each.of(train), each.of(test))
+    for modality, own in clips.items():
+        narrowed = narrow(videos, sides, modality)
+        if narrowed is None:
+            continue
+        explained, directions = place_directions(own.of(train), own.of(test))
         part = videos.parts[modality]
         rest = l2_normalise(part.vectors - part.vectors @ directions.T @ directions)
         without = replace(videos, parts={**videos.parts, modality: Part(rest, part.present)})
-        found[modality] = (explained, recall(videos, split, modality), recall(without, split, modality))
+        before, after = (recall_at(neighbourhood(each, narrowed, modality, 1), 1) for each in (videos, without))
+        found[modality] = (explained, before, after)
     return found
 
 
@@ -111,14 +118,6 @@ def place_directions(train: Clips, test: Clips) -> tuple[float, np.ndarray]:
         along = along - along @ directions.T @ directions
         directions = np.vstack([directions, along / np.linalg.norm(along)])
     return explained, directions
-
-
-def recall(videos: Videos, split: str, modality: Modality) -> float:
-    """R@1 of the videos of a split that have the modality."""
-    usable = videos.usable(modality)
-    sides = take_split(videos, split)
-    narrow = replace(sides, train=sides.train[usable[sides.train]], test=sides.test[usable[sides.test]])
-    return recall_at(neighbourhood(videos, narrow, modality, 1), 1)
 
 
 if __name__ == "__main__":

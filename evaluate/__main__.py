@@ -3,8 +3,7 @@
 import argparse
 import logging
 import sys
-
-from rich.console import Console
+from functools import partial
 
 from evaluate.commands import (
     ablate,
@@ -19,12 +18,10 @@ from evaluate.commands import (
     recognition,
     report,
 )  # fmt: skip
-from evaluate.errors import EvaluateError
+from evaluate.exit_status import exit_status
 
 COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, fingerprint, report, index, match, ablate, publish)
 """In the order of the help."""
-
-errors = Console(stderr=True)
 
 EPILOG = """\
 examples:
@@ -46,7 +43,6 @@ examples:
       the same network trained with labels; goes on where it was stopped
   python -m evaluate report --run runs/sample --shards shards/sample
       a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
-      a page to look at: runs/sample/report/index.html
   python -m evaluate fingerprint --videos /videos/archive --run runs/archive --queries 50
       distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
@@ -62,19 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # else it says which processor it found
-    from preprocess.errors import PreprocessError
-    from store.errors import StoreError
-    from train.errors import TrainError
-
-    try:
-        arguments.command(arguments)
-    except (EvaluateError, TrainError, StoreError, PreprocessError) as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from here")
-        return 130
-    return 0
+    return exit_status(partial(arguments.command, arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

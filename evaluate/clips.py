@@ -9,7 +9,7 @@ from torch import Tensor
 
 from store.format import Rows
 from train.batch import SegmentBatch
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
 from train.views import eval_clips
 
 if TYPE_CHECKING:

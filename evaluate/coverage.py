@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from evaluate.official import OfficialLists
 from evaluate.videos import Videos, split_names, take_split
+from preprocess.manifest import read_dataset
+from train.checkpoint import read_checkpoint
+from train.settings import config_from_dict
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,21 @@ def coverage(videos: Videos, catalogue: Iterable[str], n_classes: int, official:
             seen = list(official.counts[name])
         rows.append(Coverage(name, there[0], there[1], seen[0], seen[1]))
     return tuple(rows)
+
+
+def part_read(checkpoint: Path, shards: Path) -> str | None:
+    """The part of these shards that a run's pretraining read, such as "1:train", "" for all; None: it read others.
+
+    What the shards hold decides, not where they lie.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or a damaged one.
+        ShardError: there are no finished shards.
+    """
+    saved = read_checkpoint(checkpoint)
+    if saved.shards_fingerprint != read_dataset(shards).fingerprint:
+        return None
+    return config_from_dict(saved.config, str(checkpoint)).data.split
 
 
 def pretraining_note(videos: Videos, trained_on: str) -> str:

@@ -12,7 +12,7 @@ spread, and a logistic regression whose C is chosen by the training folds.
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -27,8 +27,7 @@ from evaluate.videos import l2_normalise
 if TYPE_CHECKING:
     from store.reader import EmbeddingStore
 
-SVM, SVM_10 = "svm", "svm-esc10"
-LOGISTIC = "logistic"
+SVM, LOGISTIC = "svm", "logistic"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 ESC10 = frozenset({
     "dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter", "chainsaw", "rooster",
@@ -111,12 +110,15 @@ class Contestant:
 
 
 def evaluate(
-    models: Mapping[str, Contestant], test: str = "esc50", *, progress: Callable[[str], None] = lambda _: None
+    contestants: Iterable[tuple[str, Contestant]],
+    test: str = "esc50",
+    *,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Result, ...]:
     """Accuracy of every model on every fold, of all classes and of ESC-10's, then chance and the means over folds.
 
     Args:
-        models: name in the results -> what is judged.
+        contestants: name in the results, and what is judged; several of one name are tested on folds of their own.
         test: name of the data set in the results.
         progress: told what is being worked on.
 
@@ -124,7 +126,7 @@ def evaluate(
         SplitError: fewer than three folds, or a fold's training side has a single class.
     """
     outcomes = []
-    for model, contestant in models.items():
+    for model, contestant in contestants:
         judge = contestant.judge
         for task, some in ((judge, contestant.recordings), (f"{judge}-esc10", of_esc10(contestant.recordings))):
             if not len(some.labels):

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from evaluate.coverage import part_read
 from evaluate.encode import ModelName
 from evaluate.errors import SplitError
 from evaluate.esc50 import Contestant, load_recordings
-from preprocess.manifest import read_dataset
 from store.reader import EmbeddingStore
-from train.checkpoint import read_checkpoint
-from train.settings import config_from_dict
 from train.subset import parse_split
 
 FOLDS = ("1", "2", "3", "4", "5")
@@ -23,12 +21,9 @@ def heard_folds(checkpoint: Path, shards: Path) -> frozenset[str]:
     Raises:
         SplitError: it learnt from a part of these shards that is no fold.
     """
-    saved = read_checkpoint(checkpoint)
-    if saved.shards_fingerprint != read_dataset(shards).fingerprint:
-        return frozenset()
-    split = config_from_dict(saved.config, str(checkpoint)).data.split
+    split = part_read(checkpoint, shards)
     if not split:
-        return frozenset(FOLDS)
+        return frozenset() if split is None else frozenset(FOLDS)
     name, parts = parse_split(split)
     if name != "fold":
         raise SplitError(f"{checkpoint}: was trained on split {split}; train it on folds: data.split=fold:2,3,4,5")

@@ -1,56 +1,40 @@
 """ESC-50 with labels from the start: the same audio network, trained on four folds and tested on the fifth.
 
 What pretraining must beat. Clips, augmentation, optimiser and batch are those of a pretraining run's settings; of its
-views the labels take speed 1, forwards. Each fold is a training of its own, saved as it goes: a stopped one goes on.
+views the labels take speed 1, forwards. Each fold is a training of its own (the loop is train/loop.py).
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evaluate.errors import EvaluateError
 from evaluate.esc50 import ESC10
+from evaluate.outcomes import TOP_1, interval
 from evaluate.results import Result
-from preprocess.manifest import read_dataset
-from train.checkpoint import read_checkpoint
+from train.batch import SegmentBatch
+from train.checkpoint import TrainingState, read_checkpoint
 from train.clips import make_clips
 from train.config import Config
+from train.distributed import World, with_joint_norms
 from train.encoders import build_encoders
-from train.files import replacing
 from train.loader import LoaderConfig, SegmentLoader, iterate_once
-from train.optim import build_optimizer, learning_rate
+from train.loop import TrainingLoop
+from train.losses import Objective
+from train.optim import build_optimizer
+from train.peers import naming_lost_peers, together
 from train.planners import EvenClips, Planner, TwoViews
 from train.settings import config_from_dict
+from train.subset import read_info
 from train.views import eval_clips
-
-logger = logging.getLogger("evaluate")
 
 SUPERVISED, SUPERVISED_10 = "supervised", "supervised-esc10"
 SCRATCH = "scratch"
-
-
-@dataclass(frozen=True)
-class ScratchOptions:
-    """How long and how.
-
-    Attributes:
-        steps: of each fold's training.
-        n_clips: clips a recording whose class scores are averaged at test.
-        save_every: steps between two savings.
-        device: to train on.
-    """
-
-    steps: int = 1500
-    n_clips: int = 4
-    save_every: int = 100
-    device: str = "cpu"
 
 
 class Supervised(nn.Module):
@@ -68,92 +52,96 @@ class Supervised(nn.Module):
         return logits
 
 
-def settings(checkpoint: Path, shards: Path) -> Config:
-    """Settings of a pretraining run, for training with labels on these shards: speed 1, forwards, views anywhere."""
+def settings(checkpoint: Path, shards: Path, fold: int, folds: Sequence[int], steps: int) -> Config:
+    """Settings of a pretraining run, for `steps` steps with labels on all folds of these shards but one.
+
+    Speed 1, forwards; each view anywhere in the recording.
+    """
     config = config_from_dict(read_checkpoint(checkpoint).config, str(checkpoint))
-    clip = replace(config.clip, speeds=(1,), reverse_probability=0.0, eval_speed=1)
-    return replace(config, clip=clip, data=replace(config.data, shards=str(shards)))
+    clip = replace(config.clip, views="anywhere", speeds=(1,), reverse_probability=0.0, eval_speed=1)
+    others = ",".join(str(other) for other in folds if other != fold)
+    data = replace(config.data, shards=str(shards), split=f"fold:{others}")
+    return replace(config, name=SCRATCH, steps=steps, clip=clip, data=data)
 
 
-def train_fold(
-    config: Config, fold: int, folds: tuple[int, ...], path: Path, options: ScratchOptions,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Supervised:  # fmt: skip
-    """Train on all folds but one, from where `path` was saved, and save the end there.
+@dataclass(frozen=True)
+class ScratchCheckpoint(TrainingState):
+    """The whole state of a training from scratch."""
+
+    FORMAT: ClassVar[tuple[str, int]] = ("avtempo-scratch", 1)
+
+
+class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
+    """The training of one fold.
+
+    Args:
+        config: of `settings`.
+        run_dir: of this training.
+        world: this process among its peers.
 
     Raises:
-        EvaluateError: `path` holds a training with other settings or of other shards.
+        LoaderError: the shards cannot be read, or hold too few recordings for a batch.
     """
-    info = read_dataset(Path(config.data.shards))
-    identity = {
-        "config": {**config.as_dict(), "data": {**config.as_dict()["data"], "shards": ""}}, "fold": fold,
-        "steps": options.steps, "shards_fingerprint": info.fingerprint,
-    }  # fmt: skip
-    torch.manual_seed(config.seed)
-    model = Supervised(config, len(info.label_names)).to(options.device)
-    optimizer = build_optimizer(model, config.optim)
-    others = ",".join(str(other) for other in folds if other != fold)
-    loader = SegmentLoader(_segments(config, f"fold:{others}", TwoViews(config.clip)), options.device)
-    step = _resume(path, identity, model, optimizer, loader)
-    while step < options.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config.optim, step, options.steps)
-        generator = torch.Generator(options.device).manual_seed(config.seed * 1_000_003 + step)
-        batch = next(loader)
-        clips = make_clips(batch, config, info.params, generator)
-        model.train()
-        loss = F.cross_entropy(model(clips.audio), batch.label.repeat(2))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_grad_norm)
-        optimizer.step()
-        step += 1
-        progress(step)
-        if step % options.save_every == 0 or step == options.steps:
-            state = {
-                "identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                "loader": loader.state_dict(),
-            }  # fmt: skip
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as file:
-                torch.save(state, file)
-    return model
+
+    KIND = ScratchCheckpoint
+    CLIPS_A_SEGMENT: ClassVar[int] = 2
+    REMEDY: ClassVar[str] = "remove that folder to train anew"
+
+    def __init__(self, config: Config, run_dir: Path, world: World) -> None:
+        with naming_lost_peers(), together():
+            super().__init__(config, run_dir, world, read_info(Path(config.data.shards)))
+            loader = SegmentLoader(_segments(config, config.data.split, TwoViews(config.clip), world), world.device)
+        torch.manual_seed(config.seed)
+        model = Supervised(config, len(self.dataset.label_names)).to(world.device)
+        model = with_joint_norms(model, world)
+        self._train_model(model, build_optimizer(model, config.optim), loader)
+
+    def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
+        config, device = self.config, self.world.device
+        batch = batch.to(device)
+        clips, labels = make_clips(batch, config, self.dataset.params, generator), batch.label.repeat(2)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
+            logits = self.forward(clips.audio)
+        loss = F.cross_entropy(logits.float(), labels)
+        right = (logits.detach().argmax(1) == labels).float().mean()
+        return Objective(loss, {"cross_entropy": loss}, {"accuracy": right})
+
+    def _loss(self, terms: dict[str, float]) -> float:
+        return terms["cross_entropy"]
+
+    def _summary(self) -> dict[str, Any]:
+        return {"split": self.config.data.split}
 
 
-def _segments(config: Config, split: str, clips: Planner) -> LoaderConfig:
+def _segments(config: Config, split: str, clips: Planner, world: World) -> LoaderConfig:
     data = config.data
     return LoaderConfig(
         shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=split, clips=clips,
+        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=split, rank=world.rank,
+        world_size=world.size, clips=clips,
     )  # fmt: skip
 
 
-def _resume(
-    path: Path, identity: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, loader: SegmentLoader
-) -> int:
-    if not path.exists():
-        return 0
-    saved = torch.load(path, weights_only=True)
-    if saved["identity"] != identity:
-        raise EvaluateError(f"{path}: holds a training with other settings or of other shards; move it away")
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    loader.load_state_dict(saved["loader"])
-    step: int = saved["step"]
-    return step
-
-
 @torch.inference_mode()
-def accuracy_on_fold(model: Supervised, config: Config, fold: int, options: ScratchOptions) -> tuple[Result, ...]:
-    """Top-1 on a fold, its recordings' clips averaged; for ESC-10's recordings the best of the ten classes counts."""
-    info = read_dataset(Path(config.data.shards))
+def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int, world: World) -> tuple[Result, ...]:
+    """Top-1 on a fold, its recordings' clips averaged; for ESC-10's recordings the best of the ten classes counts.
+
+    Args:
+        model: trained without the fold; put in eval mode.
+        config: that it was trained by.
+        fold: to test on.
+        n_clips: clips a recording, evenly spaced.
+        world: this process, which tests alone.
+    """
+    info = read_info(Path(config.data.shards))
     model.eval()
     scores, labels = [], []
-    even = EvenClips(config.clip, options.n_clips, (1,))
-    for batch in iterate_once(_segments(config, f"fold:{fold}", even), options.device):
+    alone = World(0, 1, world.device)
+    segments = _segments(config, f"fold:{fold}", EvenClips(config.clip, n_clips, (1,)), alone)
+    for batch in iterate_once(segments, world.device):
         clips = eval_clips(batch, config.clip, info.params.columns_per_frame)
         chances = model(clips.audio).softmax(1)
-        scores.append(chances.unflatten(0, (len(batch), options.n_clips)).mean(1).cpu().numpy())
+        scores.append(chances.unflatten(0, (len(batch), n_clips)).mean(1).cpu().numpy())
         labels.append(batch.label.cpu().numpy())
     score, label = np.concatenate(scores), np.concatenate(labels)
     ten = np.array([number for number, name in enumerate(info.label_names) if name in ESC10], np.int64)
@@ -166,4 +154,4 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, options: Scra
 
 
 def _result(test: str, task: str, fold: int, right: np.ndarray) -> Result:
-    return Result(test, task, fold, "audio", SCRATCH, "top-1", float(right.mean()), len(right))
+    return Result(test, task, fold, "audio", SCRATCH, TOP_1, float(right.mean()), len(right), *interval([right]))

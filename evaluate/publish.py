@@ -99,7 +99,7 @@ def commit(root: Path) -> str:
 
 
 def machine() -> str:
-    """Processor, cores and memory in a line, such as "AMD EPYC, 2 cores, 24 GiB, Linux"."""
+    """Processor, cores, memory and GPUs in a line, such as "AMD EPYC, 2 cores, 24 GiB, no GPU used, Linux"."""
     model, memory = platform.processor() or platform.machine(), ""
     cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
     if cpuinfo.exists():
@@ -108,7 +108,17 @@ def machine() -> str:
     if meminfo.exists():
         kib = re.search(r"MemTotal:\s*(\d+)", meminfo.read_text(encoding="utf-8"))
         memory = f", {int(kib[1]) / 2**20:.0f} GiB" if kib else ""
-    return f"{model}, {os.cpu_count()} cores{memory}, no GPU used, {platform.system()}"
+    return f"{model}, {os.cpu_count()} cores{memory}, {_gpus()}, {platform.system()}"
+
+
+def _gpus() -> str:
+    """Such as "8 GPUs (NVIDIA H100)": those that torch may use, asked to or not."""
+    import torch
+
+    n = torch.cuda.device_count()
+    if not n:
+        return "no GPU used"
+    return f"{n} GPU{'s' * (n > 1)} ({torch.cuda.get_device_name(0)})"
 
 
 def fill_tables(page: Path, root: Path) -> int:

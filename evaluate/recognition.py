@@ -94,16 +94,15 @@ def judge(
     ]
     outcomes.append(outcome(KNN, TOP_1, knn_labels(neighbours) == test_labels, guess))
     if probe:
-        outcomes.append(outcome(LINEAR, TOP_1, linear_hits(videos, split, modality), guess))
+        outcomes.append(outcome(LINEAR, TOP_1, probe_labels(videos, split, modality) == test_labels, guess))
     return outcomes
 
 
-def linear_hits(videos: Videos, split: Split, modality: Modality) -> np.ndarray:
-    """Tell which test videos a linear probe that has seen the training side alone names rightly, (n_test,) bool."""
+def probe_labels(videos: Videos, split: Split, modality: Modality) -> np.ndarray:
+    """Labels (n_test,) int64 that a linear probe gives to the test videos, having seen the training side alone."""
     train, test = (videos.vectors(modality, rows) for rows in (split.train, split.test))
     # As the official splits do, folds hold a group number back in all classes at once: groups of one number may share
     # their surroundings. A video without a group is a recording of its own.
     groups = [videos.groups[row] or videos.sources[row] for row in split.train]
     fitted = fit_probe(train, videos.labels[split.train], groups)
-    hits: np.ndarray = fitted.predict(test) == videos.labels[split.test]
-    return hits
+    return fitted.predict(test)

@@ -20,13 +20,13 @@ from preprocess.manifest import (
     join_parts,
     part_path,
     read_part,
-    read_rows,
     write_dataset,
 )
 from preprocess.plan import Plan, make_plan, sources_of
 from preprocess.progress import LogProgress, Progress, Tally
 from preprocess.recipe import Recipe
 from preprocess.records import Catalogue, Limits
+from preprocess.rows import read_rows
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardInfo, shard_name
 from preprocess.task import ShardProgress, ShardTask, build_shard

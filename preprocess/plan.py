@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.errors import ShardError
-from preprocess.manifest import Part, part_path, read_part, read_rows
+from preprocess.manifest import Part, part_path, read_part
 from preprocess.recipe import Recipe
 from preprocess.records import Catalogue, Source
+from preprocess.rows import read_rows
 
 REMEDY = "Choose another --out, go back to what it was, or delete the folder to build it anew"
 MAX_CHANGED = 5

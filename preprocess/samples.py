@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from preprocess.logmel import DBFS_FLOOR, SILENCE_DBFS, log_mel, rms_dbfs, silence
-from preprocess.manifest import Row
 from preprocess.planes import frame_height_px
 from preprocess.records import Decoded, Segment, Source
+from preprocess.rows import Row
 from preprocess.schema import (
     FRAMES_MEMBER,
     JSON_MEMBER,

@@ -118,6 +118,6 @@ PRESETS: dict[str, ShardParams] = {
         media="audio", fps=16.0, segment_seconds=5.0, hop_length=250, win_length=375, n_mels=64
     ),
     # Of CrissCross on ESC-50 (Sarkar and Etemad, AAAI 2023); the window is ours. It is two and a half hops long: short
-    # windows blur pitch. What that costs: neighbouring columns share samples, so noise alone tells 1x from 2x.
+    # windows blur pitch. What that costs: neighbouring columns share samples, so noise alone tells speeds apart.
     "esc50": ShardParams(media="audio", fps=20.0, segment_seconds=5.0, hop_length=160, win_length=400),
 }

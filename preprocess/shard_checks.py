@@ -10,7 +10,8 @@ from typing import Any
 
 from preprocess.atomic import disk_errors
 from preprocess.errors import ShardError
-from preprocess.manifest import Part, part_path, read_rows
+from preprocess.manifest import Part, part_path
+from preprocess.rows import read_rows
 from preprocess.sample_checks import check_sample
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, ShardParams
 from preprocess.shards import Sample, ShardInfo, index_text, member_order, read_samples, sample_key, shard_name

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.augment_audio import uniform
-from train.config import VideoAugmentConfig
+from train.augment_config import VideoAugmentConfig
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ and back: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries).

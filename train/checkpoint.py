@@ -14,7 +14,7 @@ from preprocess.schema import ShardParams
 from train.config import Config
 from train.encoders import Encoders, build_encoders
 from train.errors import CheckpointError
-from train.files import replacing
+from train.files import replacing, writing
 from train.overrides import check
 from train.settings import config_from_dict
 
@@ -96,7 +96,8 @@ def save_checkpoint(checkpoint: TrainingState, path: Path) -> None:
         RunError: the system refuses.
         CheckpointError: torch could not write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     name, version = checkpoint.FORMAT
     values = {"format": name, "format_version": version, **checkpoint.__dict__}
     try:
@@ -162,6 +163,7 @@ def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncod
 
     Raises:
         CheckpointError: as `read_checkpoint`, or weights that do not fit the configuration in the file.
+        ConfigError: that holds settings which this release does not know.
     """
     checkpoint = read_checkpoint(path)
     config = config_from_dict(checkpoint.config, str(path))

@@ -9,7 +9,8 @@ from preprocess.schema import ShardParams
 from train.augment_audio import augment_audio
 from train.augment_video import augment_video
 from train.batch import SegmentBatch
-from train.config import ClipConfig, Config
+from train.clip_config import ClipConfig
+from train.config import Config
 from train.distort_audio import distort_audio
 from train.distort_video import distort_video
 from train.views import gather_columns, gather_frames, normalise_logmel, plain_video

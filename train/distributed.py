@@ -4,7 +4,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from train.errors import RunError
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 PATIENCE = timedelta(minutes=10)
 """How long a rank waits for the others before it gives up. The longest that it waits in a healthy run is for the main
@@ -141,6 +143,14 @@ def any_rank(*, flag: bool, device: torch.device) -> bool:
     raised = torch.tensor(int(flag), device=device)
     dist.all_reduce(raised, dist.ReduceOp.MAX)
     return bool(raised.item())
+
+
+def with_joint_norms(model: AnyModel, world: World) -> AnyModel:
+    """The model with batch norms that take the statistics of all ranks' rows, on GPUs: torch has none for CPU ranks."""
+    if world.size > 1 and world.device.type == "cuda":
+        converted: AnyModel = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return converted
+    return model
 
 
 def wait_to_sync(module: nn.Module) -> AbstractContextManager[None]:

@@ -119,6 +119,7 @@ def load_exported(folder: str | Path, device: torch.device | str = "cpu") -> Loa
     Raises:
         CheckpointError: a file is missing, damaged or changed, of another format, or of a release that prepared the
             encoders' input otherwise.
+        ConfigError: it holds settings that this release does not know.
     """
     folder = Path(folder)
     info = _read_config(folder / CONFIG_NAME)

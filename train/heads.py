@@ -68,16 +68,14 @@ class Model(nn.Module):
             features = inputs["video"] = self.encoders.video(clips.video.contiguous(memory_format=layout))
             vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_of_sound(s)}
         inputs["audio"], heard = self._audio(clips)
-        return Outputs(Embeddings(vectors | heard), self._logits(**inputs))
+        return Outputs(Embeddings(vectors | heard), self._logits(clips.has_audio, **inputs))
 
     def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
         """Features and embeddings (2B, ...) with zeros where there is no sound.
 
         Silent rows do not pass the network: its batch statistics would learn silence as a sound.
         """
-        rows = clips.has_audio.nonzero()[:, 0]
-        if len(rows) < 2:  # Batch norm needs two rows; these carry no loss, they keep the graph whole on this rank.
-            rows = torch.arange(len(clips.has_audio), device=clips.audio.device)
+        rows = _heard_rows(clips.has_audio)
         features = self.encoders.audio(clips.audio[rows])
 
         def spread(x: Tensor) -> Tensor:
@@ -87,7 +85,8 @@ class Model(nn.Module):
         vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_of_sound(s)}
         return spread(features), vectors
 
-    def _logits(self, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
+    def _logits(self, has_audio: Tensor, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
+        """Of every head; like the audio network, heads that read sound are shown the rows that have some, and no others."""
         a0, a1 = audio.chunk(2)
         inputs = {"speed_audio": audio, "direction_audio": audio, "order_audio": torch.cat([a0, a1], 1)}
         if video is not None:
@@ -99,7 +98,26 @@ class Model(nn.Module):
                 # (v0, a1) and (v1, a0): the picture stands first in both.
                 "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
             }
-        return {name: head(inputs[name]) for name, head in self.heads.items()}
+        return {
+            name: self._of_heard(head, inputs[name], has_audio) if "audio" in name else head(inputs[name])
+            for name, head in self.heads.items()
+        }
+
+    @staticmethod
+    def _of_heard(head: nn.Module, inputs: Tensor, has_audio: Tensor) -> Tensor:
+        """Logits (N, K) of inputs (N, D), zeros where there is no sound; rows as in has_audio (2B,), or one a segment."""
+        rows = _heard_rows(has_audio[: len(inputs)])
+        logits = head(inputs[rows])
+        return logits.new_zeros(len(inputs), logits.shape[1]).index_copy(0, rows, logits)
+
+
+def _heard_rows(has_audio: Tensor) -> Tensor:
+    """Numbers of the rows with sound; all rows where fewer than two have.
+
+    Batch norm needs two rows. Those without sound carry no loss, they keep the graph whole on this rank.
+    """
+    rows = has_audio.nonzero()[:, 0]
+    return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)
 
 
 def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:

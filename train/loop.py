@@ -60,7 +60,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     def __init__(self, config: AnyConfig, run_dir: Path, world: World, dataset: DatasetInfo) -> None:
         self.config, self.run_dir, self.world, self.dataset = config, run_dir, world, dataset
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._since = 0, 0.0, 0.0
         self._stop = StopFlag()
 
     def _train_model(self, model: AnyModel, optimizer: torch.optim.Optimizer, loader: SegmentLoader) -> None:
@@ -168,20 +168,20 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
     def _loop(self, log: RunLog | None) -> None:
         config = self.config
         clips_a_step = self.CLIPS_A_SEGMENT * config.data.batch_size * config.optim.accumulate * self.world.size
-        since, clips, waited = time.monotonic(), 0, self.loader.wait_seconds
+        clips, waited, self._since = 0, self.loader.wait_seconds, time.monotonic()
         while self.step < config.steps:
             objective, extra = self._train_step()
             clips += clips_a_step
             asking = self._asks_now()
             if self.step % config.log_every == 0 or self.step == config.steps or asking:
-                passed = time.monotonic() - since
+                passed = time.monotonic() - self._since
                 self.seconds += passed
                 if asking:
                     extra |= self._ask()
                 record = self._record(objective, extra, clips / passed, (self.loader.wait_seconds - waited) / passed)
                 if log:
                     log.write(record)
-                since, clips, waited = time.monotonic(), 0, self.loader.wait_seconds
+                clips, waited, self._since = 0, self.loader.wait_seconds, time.monotonic()
             stopping = any_rank(flag=self._stop.raised, device=self.world.device)
             if stopping or self.step % config.checkpoint_every == 0 or self.step == config.steps:
                 self._save()
@@ -230,7 +230,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     def _state(self, loaders: list[object]) -> State:
         return self.KIND(
-            step=self.step, seconds=self.seconds, config=self.config.as_dict(),
+            step=self.step, seconds=self.seconds + time.monotonic() - self._since, config=self.config.as_dict(),
             shard_params=self.dataset.params.as_dict(), shards_fingerprint=self.dataset.fingerprint,
             world_size=self.world.size, model=self.model.state_dict(), optimizer=self.optimizer.state_dict(),
             loaders=loaders, **self._own_state(),

@@ -1,13 +1,8 @@
 """Which terms of the objective a shard set can feed."""
 
-from dataclasses import fields
-
 from preprocess.schema import Media
-from train.config import Config, LossConfig
+from train.config import TERMS, Config
 from train.errors import ConfigError
-
-TERMS = tuple(field.name for field in fields(LossConfig) if field.name != "temperature")
-"""Names of all terms of the objective."""
 
 
 def refuse_blind(config: Config, media: Media) -> None:

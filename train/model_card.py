@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from train.checkpoint import LoadedEncoders
-from train.media import TERMS
+from train.config import TERMS
 from train.records import ResultRecord, RunRecords
 
 TEMPLATE = Path(__file__).parent / "model_card.md.j2"

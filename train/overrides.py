@@ -51,7 +51,7 @@ def read_yaml(path: Path, missing: str) -> dict[str, Any]:
         raise ConfigError(missing)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings")
@@ -59,10 +59,14 @@ def read_yaml(path: Path, missing: str) -> dict[str, Any]:
 
 
 def lay(values: dict[str, Any], over: dict[str, Any]) -> None:
-    """Lay settings over others, key by key, groups inside groups."""
+    """Lay settings over others, key by key, groups inside groups.
+
+    Raises:
+        ConfigError: a group would come over a value.
+    """
     for key, value in over.items():
         if isinstance(value, dict):
-            lay(values.setdefault(key, {}), value)
+            lay(_group(values, key), value)
         else:
             values[key] = value
 
@@ -78,7 +82,16 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"an override reads key.subkey=value, not {override!r}")
     *parents, last = keys.strip().split(".")
     for key in parents:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{override!r}: {key} holds a value, not a group of settings")
-    values[last] = yaml.safe_load(text)
+        values = _group(values, key)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{override!r}: the value is not YAML ({' '.join(str(error).split())})") from error
+
+
+def _group(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """The settings under a key; an empty group where there is none yet."""
+    group = values.setdefault(key, {})
+    if not isinstance(group, dict):
+        raise ConfigError(f"{key} holds a value, not a group of settings")
+    return group

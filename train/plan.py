@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
 
 BEFORE, OVERLAP, AFTER = 0, 1, 2
 """Order classes of a pair (x, y): x ends before y starts, they share time, x starts after y ends."""

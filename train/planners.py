@@ -6,7 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
+from train.errors import ConfigError
 from train.plan import Plan, draw_plan
 
 
@@ -54,12 +55,22 @@ class EvenClips:
     Attributes:
         clip: frames a clip, and speeds that are allowed.
         clips_a_speed: how many at each speed.
-        speeds: playback speeds.
+        speeds: playback speeds, among ClipConfig.speeds.
+
+    Raises:
+        ConfigError: a speed that is none of these; the next lower one in its place would pass for it.
     """
 
     clip: ClipConfig
     clips_a_speed: int
     speeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.speeds) - set(self.clip.speeds)):
+            raise ConfigError(
+                f"clips are cut at speeds {', '.join(map(str, self.clip.speeds))} (clip.speeds), not at "
+                f"{', '.join(map(str, unknown))}: choose among these (--speeds, or clip.eval_speed)"
+            )
 
     @property
     def n_clips(self) -> int:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocess.errors import PreprocessError
-from preprocess.manifest import DatasetInfo, read_dataset, read_rows
+from preprocess.manifest import DatasetInfo, read_dataset
+from preprocess.rows import read_rows
 from train.errors import ConfigError, LoaderError, ShardSetError
 
 _INDEX_VERSION = "v1.2"

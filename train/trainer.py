@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from preprocess.manifest import read_dataset
 from train.bank import Bank
@@ -13,7 +12,7 @@ from train.batch import SegmentBatch
 from train.checkpoint import Checkpoint, encoders_sha256
 from train.clips import make_clips
 from train.config import Config
-from train.distributed import World, gather
+from train.distributed import World, gather, with_joint_norms
 from train.heads import Model
 from train.heldout import Heldout, Score, heldout_table
 from train.loader import LoaderConfig, SegmentLoader
@@ -42,9 +41,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         self.bank = Bank(config.bank, config.model.projection_dim, model.spaces).to(world.device)
         if config.optim.channels_last:
             model.encoders.channels_last()
-        if world.size > 1 and world.device.type == "cuda":
-            # Statistics of the joint batch; torch has no such norm for CPU ranks.
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = with_joint_norms(model, world)
         with naming_lost_peers(), together():
             loader = SegmentLoader(self._loader_config(), device=world.device)
             asks = config.heldout.split and len(model.heads)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from preprocess.schema import MEL_POWER_FLOOR
 from train.batch import SegmentBatch
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
 from train.plan import steps
 
 LOG_MIDDLE = torch.tensor(MEL_POWER_FLOOR).log().item() / 2

@@ -18,10 +18,11 @@ Cells = Mapping[str, Mapping[Column, Cell]]
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of an ablation: what it shows, and its columns with their titles."""
+    """A table of an ablation: what it shows, its columns with their titles, and what it shows besides where pairs are known."""
 
     title: str
     columns: tuple[tuple[str, Column], ...]
+    title_of_pairs: str = ""
 
 
 def _pairs(*differences: str) -> tuple[tuple[str, Column], ...]:
@@ -29,12 +30,13 @@ def _pairs(*differences: str) -> tuple[tuple[str, Column], ...]:
 
 
 MAIN = TableSpec(
-    "Retrieval, linear probe, and R@1 within pairs of classes that are each other reversed (time)",
+    "Retrieval, linear probe",
     (
         *((f"{modality} R@1", ("retrieval", modality, "R@1")) for modality in MODALITY_ORDER),
         ("joint linear", ("linear", "joint", "top-1")),
         *_pairs("time"),
     ),
+    ", and R@1 within pairs of classes that are each other reversed (time)",
 )
 TABLES = (
     MAIN,
@@ -59,14 +61,24 @@ def cell_text(cell: Cell | None) -> str:
 
 def rows_of(spec: TableSpec, cells: Cells) -> tuple[list[str], list[list[str]]]:
     """Give titles and rows of text, without the columns and rows in which nothing was measured."""
-    # A column that chance alone fills says nothing.
-    shown = [(t, c) for t, c in spec.columns if any(c in row for model, row in cells.items() if model != "chance")]
+    shown = _measured(spec, cells)
     rows = [
         [model, *(cell_text(row.get(column)) for _, column in shown)]
         for model, row in cells.items()
         if any(column in row for _, column in shown)
     ]
     return ["objective", *(title for title, _ in shown)], rows
+
+
+def heading(spec: TableSpec, cells: Cells) -> str:
+    """The title, of pairs only where a column of pairs is shown."""
+    of_pairs = any(task.startswith(TASK) for _, (task, _, _) in _measured(spec, cells))
+    return spec.title + spec.title_of_pairs * of_pairs
+
+
+def _measured(spec: TableSpec, cells: Cells) -> list[tuple[str, Column]]:
+    """Columns in which something was measured: one that chance alone fills says nothing."""
+    return [(t, c) for t, c in spec.columns if any(c in row for model, row in cells.items() if model != "chance")]
 
 
 def terminal_table(cells: Cells, title: str) -> Table:
@@ -99,7 +111,7 @@ def ablation_markdown(results: Sequence[Result]) -> str:
     for spec in TABLES:
         titles, rows = rows_of(spec, cells)
         if len(titles) > 1:
-            parts.append(f"{spec.title}:\n\n{_markdown(titles, rows)}")
+            parts.append(f"{heading(spec, cells)}:\n\n{_markdown(titles, rows)}")
     comparisons = compare(cells)
     if comparisons:
         parts.append(f"The whole method against each row, difference of the means:\n\n{_comparisons(comparisons)}")

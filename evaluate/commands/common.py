@@ -14,7 +14,6 @@ from preprocess.executor_options import add_executor_options, chosen_executor
 if TYPE_CHECKING:
     from evaluate.embed import EmbedOptions, Progress
     from evaluate.encode import ModelName
-    from train.config import Config
 
 console = Console()
 Commands = argparse._SubParsersAction  # argparse gives its type no public name
@@ -48,16 +47,23 @@ def dataset_name(arguments: argparse.Namespace) -> str:
     return read_dataset(arguments.shards).dataset
 
 
-def embed_missing(arguments: argparse.Namespace) -> "tuple[dict[ModelName, Path], Config]":
-    """Embed what is missing; return the stores and the configuration of the run."""
+def checkpoint_path(arguments: argparse.Namespace) -> Path:
+    """The checkpoint given, or the run's newest."""
+    from train.checkpoint import LAST_NAME
+
+    return arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
+
+
+def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
+    """Embed what is missing; return the stores."""
     from evaluate.embed import embed
     from evaluate.encode import load_run
     from evaluate.stores import store_paths
-    from train.checkpoint import LAST_NAME
 
     dataset, options = dataset_name(arguments), _options(arguments)
-    checkpoint = arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
-    run = load_run(checkpoint, [model for model in arguments.models.split(",") if model], options.device)
+    run = load_run(
+        checkpoint_path(arguments), [model for model in arguments.models.split(",") if model], options.device
+    )
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
     executor = chosen_executor(arguments, gpus_a_task=0.0 if options.device == "cpu" else 1.0)
     with _progress_line() as progress:
@@ -65,7 +71,7 @@ def embed_missing(arguments: argparse.Namespace) -> "tuple[dict[ModelName, Path]
     for model, path in outputs.items():
         made = "embedded" if model in outcome.embedded else "there already"
         console.print(f"{path}: {made}", highlight=False, soft_wrap=True)
-    return outputs, run.config
+    return outputs
 
 
 def _options(arguments: argparse.Namespace) -> "EmbedOptions":

@@ -7,6 +7,7 @@ from evaluate.commands.common import (
     Commands,
     add_embedding_options,
     add_run_options,
+    checkpoint_path,
     console,
     dataset_name,
     embed_missing,
@@ -26,25 +27,22 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
-    from evaluate.esc50 import evaluate
+    from evaluate.esc50 import Contestant, evaluate
     from evaluate.esc50_runs import contestants
-    from evaluate.outcomes import mean_over_splits
-    from evaluate.results import RESULTS_NAME, Result, merge_results, update_results
+    from evaluate.results import RESULTS_NAME, update_results
     from evaluate.table import folds_table
     from train.checkpoint import LAST_NAME
 
     dataset = dataset_name(arguments)
-    checkpoint = arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
-    asked = [(arguments.run, checkpoint, arguments.models)]
+    asked = [(arguments.run, checkpoint_path(arguments), arguments.models)]
     asked += [(run, run / "checkpoints" / LAST_NAME, "pretrained") for run in arguments.strict]
-    rows: tuple[Result, ...] = ()
+    found: list[tuple[str, Contestant]] = []
     for run, checkpoint, models in asked:
         changed = {"run": run, "checkpoint": checkpoint, "models": models}
-        stores, _ = embed_missing(argparse.Namespace(**{**vars(arguments), **changed}))
-        with console.status("") as status:
-            found = contestants(checkpoint, stores, arguments.shards)
-            rows = merge_results(rows, evaluate(found, dataset, progress=status.update))
+        stores = embed_missing(argparse.Namespace(**{**vars(arguments), **changed}))
+        found += contestants(checkpoint, stores, arguments.shards).items()
     path = arguments.run / RESULTS_NAME
-    results = update_results(path, merge_results(rows, mean_over_splits(rows)))  # the mean of all strict runs' folds
+    with console.status("") as status:
+        results = update_results(path, evaluate(found, dataset, progress=status.update))
     console.print(folds_table(results, dataset))
     console.print(f"every fold's numbers: {path}", highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, add_run_options, console, dataset_name
+from evaluate.commands.common import Commands, add_run_options, checkpoint_path, console, dataset_name
 from evaluate.errors import EvaluateError
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def finetune(arguments: argparse.Namespace) -> None:
         KeyboardInterrupt: a signal stopped a training, which was saved.
     """
     from evaluate.finetune.protocol import splits_of_shards
-    from train.checkpoint import LAST_NAME, load_encoders
+    from train.checkpoint import load_encoders
     from train.distributed import join_world, leave_world
 
     test = dataset_name(arguments)
     inits, splits = _inits(arguments.init), splits_of_shards(arguments.shards, arguments.split)
-    run = load_encoders(arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME)
+    run = load_encoders(checkpoint_path(arguments))
     world = join_world(arguments.device)
     try:
         found = {

@@ -9,6 +9,7 @@ from evaluate.commands.common import (
     Commands,
     add_embedding_options,
     add_run_options,
+    checkpoint_path,
     console,
     dataset_name,
     embed_missing,
@@ -18,7 +19,6 @@ from evaluate.official import OFFICIAL
 
 if TYPE_CHECKING:
     from evaluate.videos import Videos
-    from train.config import Config
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -47,9 +47,9 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     if own != name:
         raise EvaluateError(f"{arguments.shards}: holds {own}, not {name}; give the shards of {OFFICIAL[name].title}")
     dataset = dataset_name(arguments)
-    stores, config = embed_missing(arguments)
+    stores = embed_missing(arguments)
     models = load_models(stores, projections=arguments.projections)
-    _say_what_is_there(name, models, config, arguments.shards)
+    _say_what_is_there(name, models, checkpoint_path(arguments), arguments.shards)
     with console.status("") as status:
         results = evaluate(
             models, dataset, shared=load_shared(stores), probe=not arguments.no_probe, progress=status.update
@@ -63,13 +63,14 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     console.print(f"in brackets a 95 % interval; every split's numbers: {path}", highlight=False, soft_wrap=True)
 
 
-def _say_what_is_there(name: str, models: "dict[str, Videos]", config: "Config", shards: Path) -> None:
-    from evaluate.coverage import coverage, pretraining_note
+def _say_what_is_there(name: str, models: "dict[str, Videos]", checkpoint: Path, shards: Path) -> None:
+    from evaluate.coverage import coverage, part_read, pretraining_note
     from preprocess.manifest import read_dataset, read_sources
 
     videos = next(iter(models.values()))
     n_classes = len(read_dataset(shards).label_names)
     for line in coverage(videos, read_sources(shards)["splits"], n_classes, OFFICIAL[name]):
         console.print(str(line), highlight=False)
-    if "pretrained" in models and Path(config.data.shards).resolve() == shards.resolve():
-        console.print(pretraining_note(videos, config.data.split), highlight=False, soft_wrap=True)
+    read = part_read(checkpoint, shards) if "pretrained" in models else None
+    if read is not None:
+        console.print(pretraining_note(videos, read), highlight=False, soft_wrap=True)

@@ -80,12 +80,14 @@ def train_and_test(
     """
     encoder = run.encoders.video_net.state_dict() if config.init == "pretrained" else None
     finetuner = Finetuner(config, folder, world, encoder)
+    path = folder / PREDICTIONS_NAME
+    if world.is_main and not finetuner.checkpoint_path.exists():
+        path.unlink(missing_ok=True)  # of weights that were taken away: as many steps will not make these
     if not finetuner.train():
         return None
     # From the file, on every rank: batch norm has kept statistics of its own on each.
     finetuned = load_finetuned(finetuner.checkpoint_path, world.device)
     split, _ = parse_split(config.data.split)
-    path = folder / PREDICTIONS_NAME
     if tested := _tested(path, finetuned.step):
         return tested
     predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.probe import fit_probe
+from evaluate.recognition import probe_labels
 from evaluate.report.inputs import Model, class_names
 from evaluate.videos import Modality, Split, Videos, narrow, split_names, take_split
 
@@ -69,13 +69,6 @@ def first_split(videos: Videos, modality: Modality) -> Split | None:
     """Take the first split that can be judged by a modality, narrowed to it."""
     narrowed = (narrow(videos, take_split(videos, name), modality) for name in split_names(videos))
     return next((split for split in narrowed if split is not None), None)
-
-
-def probe_labels(videos: Videos, split: Split, modality: Modality) -> np.ndarray:
-    """Labels (n_test,) int64 that a linear probe on the training side gives to the test side."""
-    groups = [videos.groups[row] or videos.sources[row] for row in split.train]
-    probe = fit_probe(videos.vectors(modality, split.train), videos.labels[split.train], groups)
-    return probe.predict(videos.vectors(modality, split.test))
 
 
 def count_confusion(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from evaluate.retrieval import Neighbourhood, neighbourhood
 from evaluate.stores import store_paths
-from evaluate.videos import Modality, Videos, load_videos, narrow, split_names, take_split
+from evaluate.videos import MODALITY_ORDER, Modality, Videos, load_videos, narrow, split_names, take_split
 
 if TYPE_CHECKING:
     from store.reader import EmbeddingStore
 
-MODALITIES: tuple[Modality, ...] = ("video", "audio", "joint")
 NEIGHBOURS = 5
 
 
@@ -50,7 +49,7 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
 def load_model(name: str, store: "EmbeddingStore") -> Model:
     """Average the clips of each video and search the neighbours in all splits."""
     videos = folds_as_splits(load_videos(store))
-    neighbours = {modality: _all_splits(videos, modality) for modality in MODALITIES if videos.has(modality)}
+    neighbours = {modality: _all_splits(videos, modality) for modality in MODALITY_ORDER if videos.has(modality)}
     provenance = {key: _text(value) for key, value in vars(store.provenance).items()}
     return Model(name, videos, neighbours, provenance)
 

@@ -34,13 +34,13 @@ def write_report(
 
     Raises:
         EvaluateError: the run has neither results nor embeddings, or they or another run's cannot be read.
-        PreprocessError, StoreError: the shards or a store cannot be read.
+        PreprocessError, StoreError, TrainError: the shards, a store or the checkpoint cannot be read.
     """
     results = read_results(run / RESULTS_NAME)
     text, config = read_config(run)
     tests = list(dict.fromkeys([*shards, *sorted({result.test for result in results})]))
     media = {test: Media(folder, data, 1 / len(shards)) for test, folder in shards.items()}
-    built = [build_section(run, test, results, config, media.get(test)) for test in tests]
+    built = [build_section(run, test, results, media.get(test)) for test in tests]
     sections = [section for section in built if section is not None]
     if not sections:
         raise EvaluateError(

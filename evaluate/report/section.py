@@ -4,20 +4,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from evaluate.coverage import pretraining_note
+from evaluate.coverage import part_read, pretraining_note
 from evaluate.report.classes import ClassBars, class_bars
 from evaluate.report.confusion import Confusion, build_confusions
 from evaluate.report.gallery import Galleries, Media, build_galleries
 from evaluate.report.headline import Headline, build_headline
-from evaluate.report.inputs import MODALITIES, Model, load_models
+from evaluate.report.inputs import Model, load_models
 from evaluate.report.map import EmbeddingMap, build_map
 from evaluate.report.papers import Papers, build_papers
-from evaluate.report.provenance import setting
 from evaluate.report.tables import Table, build_tables, test_title
 from evaluate.results import Result
-from evaluate.videos import Modality
+from evaluate.videos import MODALITY_ORDER, Modality
+from train.checkpoint import LAST_NAME
 
 
 @dataclass(frozen=True)
@@ -65,20 +64,18 @@ class Section:
         return tuple((f"{self.slug}-{name}", title) for name, title, part in there if part)
 
 
-def build_section(
-    run: Path, test: str, results: Sequence[Result], config: Mapping[str, Any], media: Media | None
-) -> Section | None:
+def build_section(run: Path, test: str, results: Sequence[Result], media: Media | None) -> Section | None:
     """Put together what a run knows of a test; None where it has neither results nor embeddings of it.
 
     Raises:
-        EvaluateError, StoreError, PreprocessError: an embedding store or the shards cannot be read.
+        EvaluateError, StoreError, PreprocessError, TrainError: a store, the shards or the checkpoint cannot be read.
     """
     models = load_models(run, test)
     tables = tuple(build_tables(results, test))
     if not tables and not models:
         return None
     model = models.get("pretrained")
-    searched = [modality for modality in MODALITIES if model and model.neighbours.get(modality)]
+    searched = [modality for modality in MODALITY_ORDER if model and model.neighbours.get(modality)]
     single = tuple(modality for modality in searched if modality != "joint")
     galleries = None
     if model and single and media:
@@ -88,7 +85,7 @@ def build_section(
         title=test_title(test),
         slug=re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-") or "test",
         models=models,
-        note=_note(model, media, config),
+        note=_note(run, model, media),
         headline=build_headline(tables),
         tables=tables,
         papers=build_papers(results, test, run.name),
@@ -100,10 +97,10 @@ def build_section(
     )
 
 
-def _note(model: Model | None, media: Media | None, config: Mapping[str, Any]) -> str:
-    """Say which test videos pretraining has seen; nothing where it read other shards."""
-    if model is None or media is None:
+def _note(run: Path, model: Model | None, media: Media | None) -> str:
+    """Say which test videos pretraining has seen; nothing where it read other shards, or is not there to be asked."""
+    checkpoint = run / "checkpoints" / LAST_NAME
+    if model is None or media is None or not checkpoint.exists():
         return ""
-    if Path(setting(config, "data", "shards", "")).resolve() != media.shards.resolve():
-        return ""
-    return pretraining_note(model.videos, setting(config, "data", "split", ""))
+    read = part_read(checkpoint, media.shards)
+    return "" if read is None else pretraining_note(model.videos, read)

@@ -76,6 +76,18 @@ def test_means_and_spreads_agree_with_numpy():
     assert {r.split for r in results} == {1}
 
 
+def test_pairs_are_named_only_where_there_are_some():
+    with_pairs = ablation_markdown(aggregate(measured_runs()))
+    assert with_pairs.startswith(
+        "Retrieval, linear probe, and R@1 within pairs of classes that are each other reversed"
+    )
+    runs = [
+        replace(run, results=tuple(r for r in run.results if not r.task.startswith("pairs") or r.model == "chance"))
+        for run in measured_runs()
+    ]
+    assert ablation_markdown(aggregate(runs)).startswith("Retrieval, linear probe:\n")
+
+
 def test_a_list_reads_back_to_the_cells_it_was_made_of(tmp_path):
     runs = measured_runs()
     write_results(tmp_path / "r.json", aggregate(runs), {"seeds": list(SEEDS)})

@@ -83,4 +83,4 @@ def test_what_is_no_store_is_named(tmp_path):
     path.write_text("no store")
     done = run_script(path)
     assert done.returncode == 2
-    assert str(path) in done.stdout
+    assert str(path) in done.stderr

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,10 @@ import torch
 
 from evaluate.__main__ import main as evaluate_main
 from evaluate.encode import N_MFCC, MfccEncoder
-from evaluate.errors import EvaluateError, SplitError
+from evaluate.errors import SplitError
 from evaluate.esc50 import Contestant, evaluate
 from evaluate.esc50_runs import STRICT, TRANSDUCTIVE, heard_folds
-from evaluate.esc50_scratch import ScratchOptions, accuracy_on_fold, settings, train_fold
+from evaluate.esc50_scratch import ScratchTrainer, accuracy_on_fold, settings
 from evaluate.results import read_results
 from preprocess.catalogue import open_catalogue
 from preprocess.executors import SerialExecutor
@@ -24,7 +26,8 @@ from preprocess.pipeline import build
 from preprocess.schema import ShardParams
 from train.__main__ import main as train_main
 from train.checkpoint import LAST_NAME
-from train.errors import ConfigError
+from train.distributed import join_world
+from train.errors import CheckpointError, ConfigError, RunError
 from train.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.media import refuse_blind
 from train.settings import load_config
@@ -111,6 +114,9 @@ def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_a
     }  # fmt: skip
     assert {r.task for r in results if r.model == "mfcc"} == {"logistic", "logistic-esc10"}
     assert {r.n for r in results if r.split and r.task == "svm"} == {4}
+    means = [r for r in results if r.split is None]
+    assert all((r.low is None) == (r.model == "chance") for r in means)  # the bootstrap over all folds together
+    assert {r.n for r in means if r.model == "chance" and r.task == "svm"} == {20}
     assert {r.n for r in results if r.split and r.task == "svm-esc10"} == {3}  # an engine is none of the ten
     assert evaluate_main(["report", "--run", str(runs), "--shards", str(esc_shards)]) == 0
     page = (runs / "report" / "index.html").read_text()
@@ -146,32 +152,38 @@ def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint,
         heard_folds(path, esc_shards)
 
 
-def test_training_from_scratch_learns_resumes_exactly_and_is_tested_on_the_other_fold(esc_shards, runs, tmp_path):
-    config = settings(runs / "checkpoints" / LAST_NAME, esc_shards)
-    assert config.clip.speeds == (1,)
-    assert config.clip.reverse_probability == 0
-    folds, steps = (1, 2, 3, 4, 5), []
-    options = ScratchOptions(steps=6, n_clips=2, save_every=2)
-    whole = train_fold(config, 1, folds, tmp_path / "whole.pt", options, steps.append)
-    assert steps == [1, 2, 3, 4, 5, 6]
+def test_training_from_scratch_hears_the_other_folds_resumes_and_is_tested_on_its_own(esc_shards, runs, tmp_path):
+    folds, world = (1, 2, 3, 4, 5), join_world("cpu")
 
-    class StoppedError(Exception):
-        pass
+    def config(fold, steps=6):
+        return settings(runs / "checkpoints" / LAST_NAME, esc_shards, fold, folds, steps)
 
-    def stop(step):
-        if step == 5:
-            raise StoppedError
+    assert config(1).clip.speeds == (1,)
+    assert config(1).clip.reverse_probability == 0
+    assert config(1).data.split == "fold:2,3,4,5"
+    whole = ScratchTrainer(config(1), tmp_path / "whole", world)
+    assert whole.train()
+    part = ScratchTrainer(config(1), tmp_path / "part", world)
+    step, steps = part._train_step, []
 
-    with pytest.raises(StoppedError):
-        train_fold(config, 1, folds, tmp_path / "part.pt", options, stop)
-    steps.clear()
-    resumed = train_fold(config, 1, folds, tmp_path / "part.pt", options, steps.append)
-    assert steps == [5, 6]  # from the last saving
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
-    with pytest.raises(EvaluateError, match="other settings"):
-        train_fold(config, 2, folds, tmp_path / "part.pt", options)
-    found = {r.task: r for r in accuracy_on_fold(resumed, config, 1, options)}
+    def stop_after_four():
+        steps.append(1)
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    part._train_step = stop_after_four
+    assert part.train() is False
+    resumed = ScratchTrainer(config(1), tmp_path / "part", world)
+    assert resumed.train()
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    with pytest.raises(RunError, match=r"other settings.*remove that folder"):
+        ScratchTrainer(config(2), tmp_path / "part", world).train()
+    (tmp_path / "part" / "checkpoints" / LAST_NAME).write_bytes(b"PK damaged")
+    with pytest.raises(CheckpointError, match="damaged"):
+        ScratchTrainer(config(1), tmp_path / "part", world).train()
+    found = {r.task: r for r in accuracy_on_fold(whole.model, config(1), 1, 2, world)}
     assert {task: r.n for task, r in found.items()} == {"supervised": 4, "supervised-esc10": 3}
     assert {(r.model, r.split) for r in found.values()} == {("scratch", 1)}
 
@@ -212,7 +224,7 @@ def test_cepstra_are_scipys_and_tell_classes_apart():
 
     some = recordings(3.0)
     scaled = type(some)(some.labels, some.label_names, some.folds, some.features * np.logspace(-3, 3, 12), some.owner)
-    results = evaluate({"mfcc": Contestant(scaled, "logistic", folds=(2,))})
+    results = evaluate([("mfcc", Contestant(scaled, "logistic", folds=(2,)))])
     assert {(r.task, r.split) for r in results if r.model == "mfcc"} == {
         (task, split) for task in ("logistic", "logistic-esc10") for split in (2, None)
     }

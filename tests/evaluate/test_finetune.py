@@ -1,6 +1,7 @@
 """Fine-tuning's protocol: 10 clips x 3 crops against a slow version, every split and their mean, from the command."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,11 @@ def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards)
     assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
     assert [path.stat().st_mtime_ns for path in done] == stamps  # neither trained nor tested again
     assert [r for r in read_results(run_folder / "results.json") if r.task == "finetune"] == results  # the mean too
+    shutil.rmtree(folder / "checkpoints")
+    assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
+    assert (
+        done[1].stat().st_mtime_ns != stamps[1]
+    )  # what was predicted by weights that are gone is not these weights' word
     longer = [*command(run_folder, shards, "--split", "1", "--init", "scratch"), "--set", "steps=5"]
     assert main(longer) == 0
     assert json.loads(done[1].read_text())["step"] == 5

@@ -59,4 +59,4 @@ def test_what_is_no_store_is_named(tmp_path):
     (tmp_path / "no.h5").write_text("no store")
     done = run_script(tmp_path / "no.h5")
     assert done.returncode == 2
-    assert "no.h5" in done.stdout
+    assert "no.h5" in done.stderr

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evaluate.errors import ResultsError
-from evaluate.publish import fill_tables, publish
+from evaluate.publish import fill_tables, machine, publish
 from evaluate.results import RESULTS_NAME, Result, read_results, write_results
 
 PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
@@ -49,6 +49,14 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     again = page.read_text()
     fill_tables(page, tmp_path)
     assert page.read_text() == again
+
+
+def test_the_machine_line_says_what_gpus_there_are(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert ", no GPU used, " in machine()
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _number: "Abacus 9")
+    assert ", 2 GPUs (Abacus 9), " in machine()
 
 
 def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):

@@ -15,6 +15,7 @@ from evaluate.results import Result, read_results, write_results
 from evaluate.table import RECOGNITION_TABLE, model_order, results_table
 from preprocess.manifest import read_dataset, read_sources
 from store.reader import EmbeddingStore
+from train.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 
 SPLITS = ("1", "2", "3")
 
@@ -168,6 +169,20 @@ def test_from_shards_to_results(run_folder, shards, capsys):
     again = read_results(run_folder / "results.json")
     assert len(again) == len(results) + 1
     assert [r for r in again if r.test == "ucf101"] == list(results)
+
+
+def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_path(run_folder, shards, capsys):
+    path = run_folder / "checkpoints" / LAST_NAME
+    saved = read_checkpoint(path)
+    config = {**saved.config, "data": {**saved.config["data"], "shards": "where/it/was/trained", "split": "1:train"}}
+    arguments = ["ucf101", "--run", str(run_folder), "--shards", str(shards), "--models", "pretrained", "--no-probe"]
+    for fingerprint, said in (("another", False), (read_dataset(shards).fingerprint, True)):
+        save_checkpoint(replace(saved, config=config, shards_fingerprint=fingerprint), path)
+        assert main([*arguments, "--threads", "1"]) == 0
+        assert ("pretraining read 1:train of these shards" in capsys.readouterr().out) == said
+        assert main(["report", "--run", str(run_folder), "--shards", str(shards)]) == 0
+        page = (run_folder / "report" / "index.html").read_text(encoding="utf-8")
+        assert ("pretraining read 1:train of these shards" in page) == said
 
 
 def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos):

@@ -19,8 +19,9 @@ from evaluate.report import gallery
 from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
 from evaluate.results import Result, read_results, update_results, write_results
-from preprocess.manifest import MANIFEST_FILE, SCHEMA, DatasetInfo, Row, write_dataset
+from preprocess.manifest import MANIFEST_FILE, DatasetInfo, write_dataset
 from preprocess.probe import probe
+from preprocess.rows import SCHEMA, Row
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_MEMBER, ShardParams
 from preprocess.shards import ShardWriter, array_bytes, sample_key
 from preprocess.strip import encode_strip

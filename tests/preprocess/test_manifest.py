@@ -12,16 +12,13 @@ from hypothesis import strategies as st
 from preprocess import manifest
 from preprocess.errors import ShardError
 from preprocess.manifest import (
-    SCHEMA,
     DatasetInfo,
     Part,
-    Row,
     fingerprint,
     join_parts,
     part_path,
     read_dataset,
     read_part,
-    read_rows,
     read_segments,
     read_sources,
     write_dataset,
@@ -29,6 +26,7 @@ from preprocess.manifest import (
 )
 from preprocess.recipe import Recipe, sources_sha256
 from preprocess.records import Catalogue, Source
+from preprocess.rows import SCHEMA, Row, read_rows
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardInfo
 

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from train.augment_audio import augment_audio
+from train.augment_config import AugmentConfig
 from train.augment_video import _crop_boxes, augment_video
-from train.config import AugmentConfig
 from train.views import normalise_frames, normalise_logmel
 
 NOTHING = AugmentConfig(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.augment_audio import augment_audio, mix
-from train.config import AugmentConfig
+from train.augment_config import AugmentConfig
 from train.errors import ConfigError
 from train.settings import load_config
 from train.views import normalise_logmel

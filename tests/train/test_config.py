@@ -28,11 +28,43 @@ def test_presets_survive_a_round_trip(name, tmp_path):
         ("bank.negative_rank_high=999999", "negative_rank_high"),
         ("data.window_frames=4", "window_frames"),
         ("optim.lr", "key.subkey=value"),
+        ("optim.lr=[", r"optim.lr=\[.*YAML"),
+        ("steps=0", "steps"),
+        ("log_every=0", "log_every"),
+        ("optim.accumulate=0", "optim.accumulate"),
+        ("loss.temperature=0", "loss.temperature"),
+        ("loss.video_video=-1", "loss.video_video"),
+        ("clip.crop_px=64", "clip.crop_px is cut out of data.frame_px"),  # 48: the middle square would be a corner
+        ("clip.speeds=[]", "speeds"),
+        ("augment.scale_min=0", "scale_min"),
+        ("augment.crop_columns=[0.5, 1]", "crop_columns"),
+        ("bank.n_negatives=385", "n_negatives"),  # of ranks 128 to 512
+        ("bank.positive_ranks=129", "positive_ranks"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(override, named):
     with pytest.raises(ConfigError, match=named):
         load_config("sample", [override])
+
+
+def test_an_objective_that_leaves_nothing_to_learn_is_refused():
+    with pytest.raises(ConfigError, match="no term has a weight above 0"):
+        load_config("esc50", objective="avid")  # which has sound alone
+
+
+@pytest.mark.parametrize("text", ["loss:\n", "loss: 3\n"])
+def test_an_objective_over_a_group_that_holds_no_settings(tmp_path, text):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="loss holds a value, not a group of settings"):
+        load_config(path, objective="avid")
+
+
+def test_a_preset_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_bytes(b"\xff\xfe\x00steps")
+    with pytest.raises(ConfigError, match=r"own\.yaml is not YAML"):
+        load_config(path)
 
 
 def test_unknown_preset_lists_the_known_ones():

@@ -52,6 +52,12 @@ def test_a_settings_file_on_a_full_disk_stops_the_run_before_it_trains(small_sha
     assert not (tmp_path / "log.jsonl").exists()
 
 
+def test_a_folder_that_cannot_be_made_for_checkpoints_is_named(small_shards, tmp_path):
+    (tmp_path / "checkpoints").write_text("no folder")
+    with pytest.raises(RunError, match=r"checkpoints: cannot be written"):
+        train(tmp_path, small_shards, "steps=1")
+
+
 def test_a_summary_that_cannot_be_written_is_written_by_the_next_start(small_shards, tmp_path):
     (tmp_path / "training.json.partial").mkdir()
     with pytest.raises(RunError, match=r"training\.json: cannot be written"):

@@ -201,7 +201,7 @@ def test_audio_sets_have_no_frames(tmp_path):
 def test_memory_does_not_grow_over_many_batches(small_shards):
     code = (
         "import resource, sys\n"
-        "from train.config import ClipConfig\n"
+        "from train.clip_config import ClipConfig\n"
         "from train.loader import LoaderConfig, SegmentLoader\n"
         "from train.planners import TwoViews\n"
         "clips = TwoViews(ClipConfig(n_frames=3, speeds=(1, 2)))\n"

@@ -11,8 +11,8 @@ from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
 from train.batch import SegmentBatch
 from train.checkpoint import LAST_NAME, load_encoders
+from train.clip_config import ClipConfig
 from train.clips import gather_views
-from train.config import ClipConfig
 from train.distributed import join_world
 from train.errors import ConfigError
 from train.labels import temporal_labels

@@ -18,7 +18,7 @@ from train.spaces import SPACES, Embeddings, used_spaces
 CONFIG = load_config(
     "sample",
     ["model.tiny_width=4", "model.projection_dim=8", "bank.size=32", "bank.negative_rank_low=2", "bank.negative_rank_high=16",
-     "bank.n_negatives=4", "bank.positives=nearest", "loss.video_video=1.0"],
+     "bank.n_negatives=4", "bank.positive_ranks=2", "bank.positives=nearest", "loss.video_video=1.0"],
 )  # fmt: skip
 N = 4
 PLAN = Plan(
@@ -148,6 +148,22 @@ def test_silent_rows_do_not_enter_the_audio_networks_statistics():
         model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio))
         means.append(model.encoders.audio_net.stem[1].running_mean.clone())
     assert torch.equal(*means)
+
+
+def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were_no_others():
+    torch.manual_seed(0)
+    video, audio = torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29)
+    has_audio = torch.tensor([True, True, False, True] * 2)
+    found = []
+    for rows in (torch.arange(8), has_audio.nonzero()[:, 0]):
+        torch.manual_seed(1)
+        model = Model(CONFIG)
+        logits = model(TrainClips(video[rows], audio[rows], has_audio[rows])).logits
+        found.append((model.heads, logits))
+    (with_silence, all_logits), (without, logits) = found
+    for name in ("speed_audio", "direction_audio", "order_audio"):
+        assert torch.equal(with_silence[name][1].running_mean, without[name][1].running_mean), name
+        assert torch.equal(all_logits[name][has_audio[: len(all_logits[name])]], logits[name]), name
 
 
 def test_each_contrastive_term_teaches_the_projections_of_its_own_space():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from preprocess.strip import decode_strip, encode_strip
 from tests.train.conftest import SMALL, make_frames, write_shards
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
 from train.finetune.clips import OneClip
 from train.finetune.config import FinetuneClip
 from train.loader import LoaderConfig, SegmentLoader, iterate_once

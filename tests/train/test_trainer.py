@@ -23,7 +23,7 @@ from train.trainer import Trainer
 ROOT = Path(__file__).parents[2]
 SMALL = (
     "data.split=''", "data.batch_size=6", "data.frame_px=32", "data.window_frames=8", "clip.n_frames=4", "clip.crop_px=24",
-    "clip.speeds=[1, 2]", "model.tiny_width=4", "model.head_hidden=16", "model.projection_hidden=16",
+    "clip.speeds=[1, 2]", "clip.eval_speed=2", "model.tiny_width=4", "model.head_hidden=16", "model.projection_hidden=16",
     "model.projection_dim=8", "bank.size=64", "bank.negative_rank_low=8", "bank.negative_rank_high=32",
     "bank.n_negatives=8", "bank.warmup_steps=3", "log_every=1", "checkpoint_every=100", "optim.warmup_steps=2",
     "optim.lr=0.001", "bank.positives=nearest",
@@ -68,6 +68,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one(small_shards, tmp_path):
         assert torch.equal(value, ends[1].model[name]), name
     for name, value in ends[0].bank.items():
         assert torch.equal(value, ends[1].bank[name]), name
+
+
+def test_time_trained_since_the_last_record_is_saved_too(small_shards, tmp_path):
+    trainer = Trainer(config(small_shards, "steps=9", "log_every=9"), tmp_path, join_world("cpu"))
+    step = trainer._train_step
+
+    def stop():
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    trainer._train_step = stop
+    assert trainer.train() is False
+    assert read_checkpoint(tmp_path / "checkpoints" / LAST_NAME).seconds > 0
 
 
 def test_a_finished_run_has_nothing_to_do_and_says_how_it_went(small_shards, tmp_path):

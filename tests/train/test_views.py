@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.batch import SegmentBatch
-from train.config import ClipConfig
+from train.clip_config import ClipConfig
+from train.errors import ConfigError
 from train.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
 from train.planners import EvenClips
 from train.views import eval_clips, gather_columns, gather_frames, normalise_logmel
@@ -53,6 +54,11 @@ def test_speed_and_order_are_balanced_and_order_says_nothing_about_speed():
         order = torch.bincount(plan.order[rows], minlength=3).float() / rows.sum()
         assert torch.allclose(order, torch.full((3,), 1 / 3), atol=0.015)
     assert not (known & (plan.speed == 3).any(1)).any()
+
+
+def test_a_speed_that_clips_are_not_cut_at_is_refused_not_rounded_down():
+    with pytest.raises(ConfigError, match=r"speeds 1, 2, 4, 8 .*, not at 3"):
+        EvenClips(CLIP, 2, (2, 3))
 
 
 def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from train.batch import SegmentBatch
-from train.distributed import World
+from train.distributed import World, with_joint_norms
 from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.labels import refuse_unlabelled
@@ -53,9 +53,7 @@ class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
         if encoder is not None:
             model.video_net.load_state_dict(encoder)
         model = model.to(world.device)
-        if world.size > 1 and world.device.type == "cuda":
-            # Statistics of the joint batch; torch has no such norm for CPU ranks.
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = with_joint_norms(model, world)
         self._train_model(model, self._optimizer(model), loader)
 
     def _optimizer(self, model: Classifier) -> torch.optim.Optimizer:

@@ -1,0 +1,28 @@
+"""How a command ends: what went wrong in a line for people, and the exit status for programs."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from evaluate.errors import EvaluateError
+from preprocess.errors import PreprocessError
+from store.errors import StoreError
+from train.errors import TrainError
+
+ERRORS = (EvaluateError, TrainError, StoreError, PreprocessError)
+"""Those of all stages: what a command says instead of a traceback."""
+
+errors = Console(stderr=True)
+
+
+def exit_status(work: Callable[[], object]) -> int:
+    """Do it; 0 fine, 2 an error that was explained, 130 interrupted."""
+    try:
+        work()
+    except ERRORS as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from here")
+        return 130
+    return 0
