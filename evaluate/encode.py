@@ -20,7 +20,8 @@ from evaluate.clips import Clips
 from evaluate.errors import EmbedError
 from preprocess.schema import ShardParams
 from train.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
-from train.config import ClipConfig, Config
+from train.clip_config import ClipConfig
+from train.config import Config
 
 ModelName = Literal["pretrained", "untrained", "raw", "mfcc"]
 MODELS: tuple[ModelName, ...] = ("pretrained", "untrained", "raw", "mfcc")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from preprocess.errors import MediaError, StripError
 from preprocess.executable import ffmpeg_version
-from preprocess.manifest import Part, Row, part_path, write_part
+from preprocess.manifest import Part, part_path, write_part
 from preprocess.media import decode
 from preprocess.recipe import Recipe
 from preprocess.records import Limits, Source
 from preprocess.remote import local_file
+from preprocess.rows import Row
 from preprocess.samples import decoded_row, samples, source_row
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardWriter, shard_name

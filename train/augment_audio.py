@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.config import AugmentConfig
+from train.augment_config import AugmentConfig
 from train.views import normalise_logmel
 
 NEPERS_PER_DB = math.log(10) / 10
