@@ -44,8 +44,8 @@ ABLATE_OBJECTIVES ?=
 ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
-# Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=indexes/archive; then
-# make match QUERY=clip.mp4 INDEX=indexes/archive OUT=matches.json
+# Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=index/archive; then
+# make match QUERY=clip.mp4 INDEX=index/archive OUT=matches.json
 VIDEOS ?=
 INDEX ?=
 ENCODER ?=

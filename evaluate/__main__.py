@@ -47,8 +47,8 @@ examples:
       distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
-  python -m evaluate index /archive --index indexes/archive --encoder runs/archive
-  python -m evaluate match clip.mp4 --index indexes/archive --out matches.json
+  python -m evaluate index /archive --index index/archive --encoder runs/archive
+  python -m evaluate match clip.mp4 --index index/archive --out matches.json
       which video of the archive, and which seconds of it, a mangled clip came from
 """
 

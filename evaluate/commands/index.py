@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 examples:
-  python -m evaluate index /archive --index indexes/archive
+  python -m evaluate index /archive --index index/archive
       again: files that are new are added, changed ones indexed anew, the rest is left alone
-  python -m evaluate index /archive --index indexes/own --encoder runs/archive
-  python -m evaluate index --index indexes/archive --remove 'news/2019-*'
+  python -m evaluate index /archive --index index/own --encoder runs/archive
+  python -m evaluate index --index index/archive --remove 'news/2019-*'
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 

@@ -7,8 +7,8 @@ from evaluate.commands.common import Commands, console
 
 EPILOG = """\
 examples:
-  python -m evaluate match clip.mp4 --index indexes/archive --out matches.json
-  python -m evaluate match clips/ --index indexes/archive --out matches.json --page matches.html
+  python -m evaluate match clip.mp4 --index index/archive --out matches.json
+  python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
 
 Exit status 2 if a query could not be read; the others are matched all the same.
 """
