@@ -84,8 +84,7 @@ class Bank(nn.Module):
             has_audio: (N,) bool; without sound the consensus falls back on the picture alone.
             generator: on the same device.
         """
-        config, n = self.config, len(source)
-        entries = self.entries(target)
+        config, entries = self.config, self.entries(target)
         similarity = positives.of(target) @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
         if is_of_sound(target):

@@ -150,12 +150,8 @@ def _window_columns(data: Node, start: Node, graph: Graph) -> Node:
 
 def _decode(data: Node, start: Node, needed: Node, sizes: Node, place: Node | None, graph: Graph) -> Node:
     """Splice a strip, decode it, cut the square, resize where needed, black after the last frame: (K, px, px, 3) uint8."""
-    height, width = sizes[_HEIGHT], sizes[_WIDTH]
-    side = dmath.min(height, width)
-    if place is None:
-        left, top = ((room * _int32(graph.square)) // _int32(2) for room in (width - side, height - side))
-    else:
-        left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
+    height, side = sizes[_HEIGHT], dmath.min(sizes[_HEIGHT], sizes[_WIDTH])
+    left, top = _corner(sizes, side, place, graph)
     is_final = graph.frame_px == graph.params.short_side_px  # the square has its final size already
     # Resizing reads beyond the square's edge: it gets all rows.
     first_row, n_rows = (top, side) if is_final else (top - top, height)
@@ -178,15 +174,29 @@ def _decode(data: Node, start: Node, needed: Node, sizes: Node, place: Node | No
     # (K * n_rows, side, 3) -> (K, n_rows, side, 3)
     frames = fn.reshape(rows, shape=fn.stack(n_frames, n_rows, side, _int32(3)), layout="FHWC")
     if not is_final:
-        frames = fn.resize(
-            frames,
-            size=[graph.frame_px, graph.frame_px],
-            roi_start=fn.cast(fn.stack(top, _int32(0)), dtype=types.FLOAT),
-            roi_end=fn.cast(fn.stack(top + side, side), dtype=types.FLOAT),
-            interp_type=types.INTERP_LINEAR,
-            antialias=True,
-        )
+        frames = _resize(frames, top, side, graph.frame_px)
     return fn.pad(frames, axes=[0], shape=[most_frames(graph.planner, graph.window_frames)], fill_value=0)
+
+
+def _corner(sizes: Node, side: Node, place: Node | None, graph: Graph) -> tuple[Node, Node]:
+    """First column and first row of the square, int32."""
+    rooms = sizes[_WIDTH] - side, sizes[_HEIGHT] - side
+    if place is None:
+        left, top = ((room * _int32(graph.square)) // _int32(2) for room in rooms)
+        return left, top
+    return _draw(rooms[0], place, 1), _draw(rooms[1], place, 2)
+
+
+def _resize(frames: Node, top: Node, side: Node, px: int) -> Node:
+    """The square from row `top` on, (K, H, side, 3), at its final size: (K, px, px, 3)."""
+    return fn.resize(
+        frames,
+        size=[px, px],
+        roi_start=fn.cast(fn.stack(top, _int32(0)), dtype=types.FLOAT),
+        roi_end=fn.cast(fn.stack(top + side, side), dtype=types.FLOAT),
+        interp_type=types.INTERP_LINEAR,
+        antialias=True,
+    )
 
 
 def _draw(room: Node, place: Node, which: int) -> Node:
