@@ -28,8 +28,10 @@ class BankSample:
 
     def view(self, number: int) -> "BankSample":
         """Of 2B anchors, rows as in TrainClips, those of one view; the purity is still that of both."""
-        fields = (self.positives, self.positive_mask, self.negatives, self.negative_mask)
-        return BankSample(*(x.chunk(2)[number] for x in fields), self.purity)
+        return BankSample(
+            self.positives.chunk(2)[number], self.positive_mask.chunk(2)[number],
+            self.negatives.chunk(2)[number], self.negative_mask.chunk(2)[number], self.purity,
+        )  # fmt: skip
 
 
 class Bank(nn.Module):
