@@ -117,5 +117,5 @@ class _Contrast:
             none = like.new_zeros(len(like), 0, like.shape[1])
             mask = torch.zeros(len(like), 0, dtype=torch.bool, device=like.device)
             return BankSample(none, mask, none, mask, like.new_full((), float("nan")))
-        rows = (x.repeat(2) for x in (self.source, self.segments.label, self.segments.has_audio))
-        return self.bank.draw(space, positives, *rows, self.generator)
+        source, label, has_audio = (x.repeat(2) for x in (self.source, self.segments.label, self.segments.has_audio))
+        return self.bank.draw(space, positives, source, label, has_audio, self.generator)
