@@ -17,6 +17,7 @@ from train.augment_audio import augment_audio
 from train.augment_video import augment_video
 from train.clips import TrainClips, gather_views
 from train.config import Config, HeldoutConfig
+from train.cores import sparing
 from train.distributed import World
 from train.objective import Segments, compute_objective
 from train.optim import learning_rate
@@ -56,10 +57,11 @@ def timed_step(run: Trainer, watch: Stopwatch) -> Tensor:
     batch = next(run.loader)
     watch.lap(WAIT)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.step)
-    frames, logmel = gather_views(batch, config.clip, cpf)
-    watch.lap(VIEWS)
-    video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
-    clips = TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
+    with sparing(config.data.num_threads, CPU.device):
+        frames, logmel = gather_views(batch, config.clip, cpf)
+        watch.lap(VIEWS)
+        video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
+        clips = TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
     watch.lap(AUGMENT)
     outputs = run.forward(clips)
     watch.lap(FORWARD)

@@ -26,6 +26,13 @@ class BankSample:
     negative_mask: Tensor
     purity: Tensor
 
+    def view(self, number: int) -> "BankSample":
+        """Of 2B anchors, rows as in TrainClips, those of one view; the purity is still that of both."""
+        return BankSample(
+            self.positives.chunk(2)[number], self.positive_mask.chunk(2)[number],
+            self.negatives.chunk(2)[number], self.negative_mask.chunk(2)[number], self.purity,
+        )  # fmt: skip
+
 
 class Bank(nn.Module):
     """Past embeddings in the spaces that are used, with the source they came from; entries with source -1 are empty.
@@ -79,52 +86,73 @@ class Bank(nn.Module):
             has_audio: (N,) bool; without sound the consensus falls back on the picture alone.
             generator: on the same device.
         """
-        config, n = self.config, len(source)
-        entries = self.entries(target)
+        config, entries = self.config, self.entries(target)
         similarity = positives.of(target) @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
         if is_of_sound(target):
             usable = usable & self.has_audio[None]
         ranking = similarity.masked_fill(~usable, -torch.inf)
-        ranks = ranking.topk(config.negative_rank_high, dim=1)
 
         n_pos = config.n_positives if config.positives != "none" else 0
-        by_rank = ranks if config.positives != "consensus" else self._consensus(target, positives, usable, has_audio)
-        choice = _distinct(n, config.positive_ranks, n_pos, source.device, generator)
-        positive_mask = by_rank.values.gather(1, choice) > -torch.inf
-        positive_index = by_rank.indices.gather(1, choice)
+        agreed = ranking
+        if config.positives == "consensus":
+            agreed = self._consensus(target, positives, has_audio).masked_fill(~usable, -torch.inf)
+        nearest = agreed.topk(config.positive_ranks if n_pos else 0, dim=1, sorted=False)
+        positive_index, positive_mask = _pick(nearest.values, nearest.indices, n_pos, generator)
 
         n_neg = config.n_negatives if config.negatives != "none" else 0
-        width = config.negative_rank_high - config.negative_rank_low
-        choice = config.negative_rank_low + _distinct(n, width, min(n_neg, width), source.device, generator)
-        negative_mask = ranks.values.gather(1, choice) > -torch.inf
-        negative_index = ranks.indices.gather(1, choice)
+        ranked = _ranks(ranking, config.negative_rank_low if n_neg else 0, config.negative_rank_high if n_neg else 0)
+        negative_index, negative_mask = _pick(*ranked, n_neg, generator)
 
         same = (self.label[positive_index] == label[:, None]) & positive_mask
         purity = same.sum() / positive_mask.sum()
-        return BankSample(entries[positive_index], positive_mask, entries[negative_index], negative_mask, purity)
+        return BankSample(
+            _rows(entries, positive_index), positive_mask, _rows(entries, negative_index), negative_mask, purity
+        )
 
     def entries(self, space: Space) -> Tensor:
         """Vectors (size, P) in a space; rows of empty entries are zeros."""
         entries: Tensor = getattr(self, space)
         return entries
 
-    def _consensus(
-        self, target: Space, positives: Embeddings, usable: Tensor, has_audio: Tensor
-    ) -> torch.return_types.topk:
+    def _consensus(self, target: Space, positives: Embeddings, has_audio: Tensor) -> Tensor:
+        """Similarity (N, size) on which picture and sound agree."""
         picture: Space = "within_video" if target == "within_video" else "video"
         sound: Space = "within_audio" if target == "within_audio" else "audio"
         if picture in self.spaces and sound in self.spaces:
             by_video, by_audio = (positives.of(space) @ self.entries(space).T for space in (picture, sound))
             both = has_audio[:, None] & self.has_audio[None]
-            agreed = torch.where(both, torch.minimum(by_video, by_audio), by_video)
-        else:  # of one kind alone there is nothing to agree with
-            agreed = positives.of(target) @ self.entries(target).T
-        return agreed.masked_fill(~usable, -torch.inf).topk(self.config.positive_ranks, dim=1)
+            return torch.where(both, torch.minimum(by_video, by_audio), by_video)
+        # Of one kind alone there is nothing to agree with.
+        return positives.of(target) @ self.entries(target).T
+
+
+def _ranks(ranking: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
+    """Values and indices of the ranks [low, high) of each row, (N, high - low) each, in any order.
+
+    Two selections: what is drawn from does not have an order, and to sort it would take most of the objective's time.
+    """
+    best = ranking.topk(high, dim=1, sorted=False)
+    if low == 0:
+        return best.values, best.indices
+    far = best.values.topk(high - low, dim=1, largest=False, sorted=False)
+    return far.values, best.indices.gather(1, far.indices)
+
+
+def _pick(values: Tensor, indices: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw up to `count` distinct ones of each row's (N, K): indices, and whether each stands for an entry at all."""
+    n, size = values.shape
+    choice = _distinct(n, size, min(count, size), values.device, generator)
+    return indices.gather(1, choice), values.gather(1, choice) > -torch.inf
+
+
+def _rows(entries: Tensor, index: Tensor) -> Tensor:
+    """Entries (size, P) at (N, k): (N, k, P). Whole rows at once: indexing by a matrix takes five times as long."""
+    return entries.index_select(0, index.flatten()).unflatten(0, index.shape)
 
 
 def _distinct(n: int, size: int, count: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """(n, count) int64: each row holds distinct numbers below size, uniformly drawn."""
+    """(n, count) int64: each row holds distinct numbers below size, uniformly drawn, in any order."""
     if count == 0:
         return torch.zeros(n, 0, dtype=torch.long, device=device)
-    return torch.rand(n, size, generator=generator, device=device).topk(count, dim=1).indices
+    return torch.rand(n, size, generator=generator, device=device).topk(count, dim=1, sorted=False).indices

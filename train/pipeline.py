@@ -104,9 +104,7 @@ def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     )
     if not frames:
         return logmel, meta, start, *plan
-    strip = fn.python_function(frames[0], start, needed, function=take_frames)
-    n_needed = fn.cast(needed.shape()[0], dtype=types.INT32)
-    return _decode(strip, sizes, n_needed, place, graph), rows, logmel, meta, start, *plan
+    return _decode(frames[0], start, needed, sizes, place, graph), rows, logmel, meta, start, *plan
 
 
 def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
@@ -150,14 +148,17 @@ def _window_columns(data: Node, start: Node, graph: Graph) -> Node:
     )
 
 
-def _decode(strip: Node, sizes: Node, n_frames: Node, place: Node | None, graph: Graph) -> Node:
-    """Decode a spliced strip, cut the square, resize where needed, black after the last frame: (K, px, px, 3) uint8."""
-    height, width = sizes[_HEIGHT], sizes[_WIDTH]
-    side = dmath.min(height, width)
-    if place is None:
-        left, top = ((room * _int32(graph.square)) // _int32(2) for room in (width - side, height - side))
-    else:
-        left, top = _draw(width - side, place, 1), _draw(height - side, place, 2)
+def _decode(data: Node, start: Node, needed: Node, sizes: Node, place: Node | None, graph: Graph) -> Node:
+    """Splice a strip, decode it, cut the square, resize where needed, black after the last frame: (K, px, px, 3) uint8."""
+    height, side = sizes[_HEIGHT], dmath.min(sizes[_HEIGHT], sizes[_WIDTH])
+    left, top = _corner(sizes, side, place, graph)
+    is_final = graph.frame_px == graph.params.short_side_px  # the square has its final size already
+    # Resizing reads beyond the square's edge: it gets all rows.
+    first_row, n_rows = (top, side) if is_final else (top - top, height)
+    strip, kept = fn.python_function(
+        data, start, needed, height, first_row, n_rows, function=take_frames, num_outputs=2, batch_processing=True
+    )
+    n_frames = fn.cast(needed.shape()[0], dtype=types.INT32)
     pixels = fn.decoders.image_slice(
         strip,
         device="cpu" if graph.device_id is None else "mixed",
@@ -168,43 +169,34 @@ def _decode(strip: Node, sizes: Node, n_frames: Node, place: Node | None, graph:
         adjust_orientation=False,
         jpeg_fancy_upsampling=True,  # on a GPU too: the same pixels as on a CPU
     )
-    # (K * H, side, 3) -> (K, H, side, 3)
-    frames = fn.reshape(pixels, shape=fn.stack(n_frames, height, side, _int32(3)), layout="FHWC")
-    frames = _without_borders(frames, height)
-    most = most_frames(graph.planner, graph.window_frames)
-    if graph.frame_px == graph.params.short_side_px:
-        # The square has its final size already: one copy does for the rows and the padding.
-        return fn.slice(
-            frames,
-            fn.stack(_int32(0), top),
-            fn.stack(_int32(most), side),
-            axis_names="FH",
-            out_of_bounds_policy="pad",
-            fill_values=0,
-        )
-    resized = fn.resize(
+    # Rows as the frames of a sequence: one copy cuts the square and overwrites the edges.
+    rows = fn.sequence_rearrange(fn.reshape(pixels, layout="FWC"), new_order=kept)
+    # (K * n_rows, side, 3) -> (K, n_rows, side, 3)
+    frames = fn.reshape(rows, shape=fn.stack(n_frames, n_rows, side, _int32(3)), layout="FHWC")
+    if not is_final:
+        frames = _resize(frames, top, side, graph.frame_px)
+    return fn.pad(frames, axes=[0], shape=[most_frames(graph.planner, graph.window_frames)], fill_value=0)
+
+
+def _corner(sizes: Node, side: Node, place: Node | None, graph: Graph) -> tuple[Node, Node]:
+    """First column and first row of the square, int32."""
+    rooms = sizes[_WIDTH] - side, sizes[_HEIGHT] - side
+    if place is None:
+        left, top = ((room * _int32(graph.square)) // _int32(2) for room in rooms)
+        return left, top
+    return _draw(rooms[0], place, 1), _draw(rooms[1], place, 2)
+
+
+def _resize(frames: Node, top: Node, side: Node, px: int) -> Node:
+    """The square from row `top` on, (K, H, side, 3), at its final size: (K, px, px, 3)."""
+    return fn.resize(
         frames,
-        size=[graph.frame_px, graph.frame_px],
+        size=[px, px],
         roi_start=fn.cast(fn.stack(top, _int32(0)), dtype=types.FLOAT),
         roi_end=fn.cast(fn.stack(top + side, side), dtype=types.FLOAT),
         interp_type=types.INTERP_LINEAR,
         antialias=True,
     )
-    return fn.pad(resized, axes=[0], shape=[most], fill_value=0)
-
-
-def _without_borders(frames: Node, height: Node) -> Node:
-    """Overwrite each frame's first and last row by its neighbour: (F, H, W, 3).
-
-    The decoder smooths chroma across the rows of a strip, so these two hold colour of the frames before and behind, which
-    a clip at 1x shows and a faster one skips: they would tell the speed and the direction.
-    """
-    one = _int32(1)
-
-    def rows(first: Node, number: Node) -> Node:
-        return fn.slice(frames, first, number, axis_names="H")
-
-    return fn.cat(rows(one, one), rows(one, height - _int32(2)), rows(height - _int32(2), one), axis=1)
 
 
 def _draw(room: Node, place: Node, which: int) -> Node:

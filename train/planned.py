@@ -50,21 +50,43 @@ class BatchPlanner:
         return needed, _split(rows), *(_split(getattr(plan, field.name)) for field in fields(plan))
 
 
-def take_frames(strip: np.ndarray, start: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Splice a strip of some frames of a window.
+def take_frames(
+    strips: Arrays, starts: Arrays, frames: Arrays, heights: Arrays, first_rows: Arrays, n_rows: Arrays
+) -> tuple[Arrays, Arrays]:
+    """Splice strips of some frames of the windows, and say which rows of their pictures to keep.
 
     Args:
-        strip: (N,) uint8, of the whole segment.
-        start: () int32, first frame of the window.
+        strips: (N,) uint8 each, of the whole segments.
+        starts: () int32, first frame of the window.
         frames: (K,) int64, counted from there.
+        heights: () int32, of a frame.
+        first_rows, n_rows: () int32, the rows of a frame that are kept.
 
     Returns:
-        The new strip, (M,) uint8.
+        The new strips, (M,) uint8 each; the rows to keep of all that they hold, (K * n_rows,) int32.
 
     Raises:
-        StripError: the strip is damaged or too short.
+        StripError: a strip is damaged or too short.
     """
-    return np.frombuffer(splice(strip.data, (frames + start).tolist()), np.uint8)
+    spliced = [
+        np.frombuffer(splice(strip.data, (wanted + start).tolist()), np.uint8)
+        for strip, wanted, start in zip(strips, frames, starts, strict=True)
+    ]
+    rows = [
+        inner_rows(len(wanted), int(height), int(first), int(number))
+        for wanted, height, first, number in zip(frames, heights, first_rows, n_rows, strict=True)
+    ]
+    return spliced, rows
+
+
+def inner_rows(n_frames: int, height: int, first: int, number: int) -> np.ndarray:
+    """Rows first .. first + number of every frame of a strip, (n_frames * number,) int32; of an edge its neighbour's.
+
+    The decoder smooths chroma across the rows of a strip, so a frame's first and last row hold colour of the frames before
+    and behind, which a clip at 1x shows and a faster one skips: they would tell the speed and the direction.
+    """
+    rows = np.arange(first, first + number, dtype=np.int32).clip(1, height - 2)
+    return (np.arange(n_frames, dtype=np.int32)[:, None] * height + rows).ravel()
 
 
 def most_frames(planner: Planner, window_frames: int) -> int:

@@ -12,6 +12,7 @@ from train.batch import SegmentBatch
 from train.checkpoint import Checkpoint, encoders_sha256
 from train.clips import make_clips
 from train.config import Config
+from train.cores import sparing
 from train.distributed import World, gather, with_joint_norms
 from train.heads import Model
 from train.heldout import Heldout, Score, heldout_table
@@ -52,7 +53,8 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
         batch = batch.to(device)
-        clips = make_clips(batch, config, self.dataset.params, generator)
+        with sparing(config.data.num_threads, device):
+            clips = make_clips(batch, config, self.dataset.params, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
             outputs = self.forward(clips)
         segments = Segments(batch.segment_id, batch.label, batch.has_audio)

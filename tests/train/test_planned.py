@@ -76,11 +76,16 @@ def test_the_frames_of_any_plan_are_taken_once_and_found_again(start, n_frames, 
     noise = [np.random.default_rng(seed).random(2, np.float32)] * len(n_frames)
     needed, rows, *plan = BatchPlanner(TwoViews(ANYWHERE))([np.array(n, np.int32) for n in n_frames], noise)
     frames = Plan(*(torch.from_numpy(np.stack(each)) for each in plan)).frames(torch.tensor(n_frames), 4).numpy()
-    for i in range(len(n_frames)):
+    each = len(n_frames)
+    first, height, first_row, n_rows = ([np.array(x, np.int32)] * each for x in (start, 32, 0, 24))
+    strips, kept = take_frames([np.frombuffer(STRIP, np.uint8)] * each, first, needed, height, first_row, n_rows)
+    for i in range(each):
         assert needed[i].tolist() == sorted(set(frames[i].flatten()))
-        strip = take_frames(np.frombuffer(STRIP, np.uint8), np.array(start, np.int32), needed[i])
-        pixels = decode_strip(strip.tobytes(), len(needed[i]))
+        pixels = decode_strip(strips[i].tobytes(), len(needed[i]))
         assert np.array_equal(pixels[rows[i]], decode_strip(STRIP, 30)[start + frames[i]])
+        cut = pixels.reshape(-1, *pixels.shape[2:])[kept[i]].reshape(len(needed[i]), 24, *pixels.shape[2:])
+        assert np.array_equal(cut[:, 1:], pixels[:, 1:24])
+        assert np.array_equal(cut[:, 0], pixels[:, 1]), "the first row is its neighbour's: the decoder mixed it"
 
 
 def everything(batch):
