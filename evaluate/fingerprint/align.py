@@ -115,12 +115,13 @@ def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.nd
     steps = (seconds - seconds[0]) / hop
     room = math.ceil(SPEED_RANGE[1] * steps[-1])
     wide = np.pad(_widened(left), ((0, 0), (room, room)))  # lines that start before the reference, or end after it
+    voting = np.flatnonzero(left.any(axis=1))
     best, columns = 0.0, np.zeros(n_rows, np.int64)
     for speed in _speeds(float(steps[-1])):
         shift = np.rint(speed * steps).astype(np.int64)
         votes = np.zeros(n_columns + room, np.float32)
-        for row, first in zip(wide, shift.tolist(), strict=True):  # slices: gathering takes twice as long
-            votes += row[first : first + len(votes)]
+        for row, first in zip(voting.tolist(), shift[voting].tolist(), strict=True):
+            votes += wide[row, first : first + len(votes)]  # slices: gathering takes twice as long
         peak = int(votes.argmax())
         if votes[peak] > best * SPEED_GAIN:
             best, columns = float(votes[peak]), peak + shift

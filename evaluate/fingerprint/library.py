@@ -1,6 +1,6 @@
 """All descriptors of an index in memory, ready to be asked: searches, and what similarity is to be expected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,23 +92,23 @@ class Library:
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, question: "Question", source: int) -> tuple[np.ndarray, np.ndarray]:
-        """Evidence (m, h, r) of picture and of sound, the best of each hop, and where both have them, bool (m, h, r)."""
-        found = np.zeros((len(MODALITIES), len(question.firsts), int(self.n_columns[source])), np.float32)
-        both = np.zeros(found.shape, bool)
-        for number, modality in enumerate(MODALITIES):
-            if modality not in question.expected:
-                continue
-            search, (has, vectors) = self.searches[modality], question.given(modality)
-            rows = search.rows_of(source)
-            if vectors is None or rows.start == rows.stop:
-                continue
-            middle = search.middle_seconds[rows] - self.first_seconds[source]
-            columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, found.shape[2] - 1)
-            borne = evidence(vectors @ search.vectors(rows).T, question.expected[modality])
-            found[number][:, columns] = np.maximum.reduceat(borne, question.firsts, axis=0)
-            both[number][:, columns] = np.logical_or.reduceat(has, question.firsts)[:, None]
-        return found, both
+    def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield, a source at a time, the evidence (m, h, r) of each hop's best descriptor, and where both have it, bool."""
+        vectors = {name: self.searches[name].vectors_of(sources) for name in question.expected}
+        for source in sources:
+            found = np.zeros((len(MODALITIES), len(question.firsts), int(self.n_columns[source])), np.float32)
+            both = np.zeros(found.shape, bool)
+            for modality, rows in vectors.items():
+                number, columns = MODALITIES.index(modality), self._columns(modality, source)
+                found[number][:, columns] = question.evidence(modality, next(rows))
+                both[number][:, columns] = question.hops_with(modality)[:, None]
+            yield found, both
+
+    def _columns(self, modality: str, source: int) -> np.ndarray:
+        """In which column of its source each row of it stands, int64 (r,)."""
+        search = self.searches[modality]
+        middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
+        return np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, int(self.n_columns[source]) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +132,18 @@ class Question:
     def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""
         return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
+
+    def hops_with(self, modality: str) -> np.ndarray:
+        """In which hops a descriptor has the modality, bool (h,)."""
+        found: np.ndarray = np.logical_or.reduceat(self.given(modality)[0], self.firsts)
+        return found
+
+    def evidence(self, modality: str, rows: np.ndarray) -> np.ndarray:
+        """Evidence (h, r) of the rows (r, d) of a reference at each hop, that of the best of its descriptors."""
+        vectors = self.given(modality)[1]
+        assert vectors is not None  # noqa: S101 - what is expected is known of modalities that it has
+        best: np.ndarray = np.maximum.reduceat(evidence(vectors @ rows.T, self.expected[modality]), self.firsts, axis=0)
+        return best
 
 
 def build_library(

@@ -104,10 +104,9 @@ def find_spans_of(library: Library, query: Descriptors, without_background: int 
         clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
         middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
         middles /= np.diff(firsts, append=len(window))
-        for source in library.candidates(question, CANDIDATES):
-            grid = Grid(
-                middles, library.first_seconds[source], library.hop_seconds, *library.evidence(question, source), clips
-            )
+        candidates = library.candidates(question, CANDIDATES)
+        for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
+            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}

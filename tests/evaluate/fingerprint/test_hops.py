@@ -53,7 +53,7 @@ def test_what_is_expected_between_those_searched_is_near_to_what_a_search_gives(
 def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(matcher, signal):
     query = dense(signal, 6, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
     question = matcher.library.ask(query)
-    found, both = matcher.library.evidence(question, 7)
+    [(found, both)] = matcher.library.evidence(question, [7])
     rows = matcher.library.searches["sound"].rows_of(7)
     for hop, first in enumerate(question.firsts):
         some = [each for each in range(first, first + 4) if query.has_sound[each]]
