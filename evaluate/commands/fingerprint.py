@@ -1,17 +1,15 @@
 """`python -m evaluate fingerprint`: the fingerprint benchmark on a folder of videos."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
+from evaluate.commands.stages import shown_stages
 
 if TYPE_CHECKING:
     from evaluate.fingerprint.benchmark.method import Method
     from evaluate.fingerprint.benchmark.protocol import Plan, Size
-    from evaluate.fingerprint.benchmark.run import Progress
 
 EPILOG = """\
 examples:
@@ -66,7 +64,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     methods = [*_ours(arguments), *peers]
     plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
     _say(_summary(plan))
-    with _bar() as progress:
+    with shown_stages() as progress:
         outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
     path, header = out / RESULTS_NAME, origin(Path.cwd()) | {"plan": _summary(plan)}
@@ -112,20 +110,3 @@ def _summary(plan: "Plan") -> str:
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _bar() -> "Iterator[Progress]":
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, TextColumn("left"), console=console) as bars:
-        tasks: dict[str, int] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = int(bars.add_task(stage, total=total))
-            bars.update(tasks[stage], completed=done)  # type: ignore[arg-type]
-
-        yield show

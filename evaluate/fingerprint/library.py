@@ -1,10 +1,11 @@
 """All descriptors of an index in memory, ready to be asked: searches, and what similarity is to be expected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.fingerprint.hops import first_of_hops, searched_of_hops
 from evaluate.fingerprint.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.records import Descriptors
 from evaluate.fingerprint.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
@@ -45,16 +46,25 @@ class Library:
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
     def ask(self, query: Descriptors, without_background: int = -1) -> "Question":
-        """Find the nearest rows of each of a query's descriptors, and what similarity is to be expected of it.
+        """Find the nearest rows of some of a query's descriptors, and what similarity is to be expected of all.
 
-        A piece of the background itself is asked about without the source that it is from.
+        What is expected changes little from one descriptor to the next: between those searched it is interpolated. A piece of
+        the background itself is asked about without the source that it is from.
         """
-        asked = Question(query, {}, {})
+        firsts = first_of_hops(query.start_seconds, self.hop_seconds)
+        searched = searched_of_hops(firsts, len(query))
+        asked = Question(query, firsts, {}, {}, {})
         for name, search in self.searches.items():
             has, vectors = asked.given(name)
-            if vectors is not None and has.any():
-                asked.found[name] = search.nearest(vectors[has], min(NEIGHBOURS, len(search)))
-                asked.expected[name] = self._expected(name, vectors[has], asked.found[name], without_background)
+            if vectors is None or not has.any():
+                continue
+            rows = searched[has[searched]]
+            rows = rows if len(rows) else np.flatnonzero(has)
+            found = search.nearest(vectors[rows], min(NEIGHBOURS, len(search)))
+            expected = self._expected(name, vectors[rows], found, without_background)
+            between = np.interp(np.arange(len(query)), rows, expected)
+            asked.searched[name], asked.found[name] = rows, found
+            asked.expected[name] = np.where(has, between, np.inf).astype(np.float32)
         return asked
 
     def _expected(self, modality: str, vectors: np.ndarray, found: Found, without_background: int) -> np.ndarray:
@@ -74,7 +84,7 @@ class Library:
         total = np.zeros(len(self.sources))
         for modality, found in question.found.items():
             search = self.searches[modality]
-            near = evidence(found.similarities, question.expected[modality])
+            near = evidence(found.similarities, question.expected[modality][question.searched[modality]])
             best = np.zeros((len(near), len(self.sources)), np.float32)  # a source counts once a query descriptor
             rows, columns = np.nonzero(found.rows >= 0)
             np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
@@ -82,23 +92,23 @@ class Library:
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, question: "Question", source: int) -> tuple[np.ndarray, np.ndarray]:
-        """Evidence (m, q, r) of picture and of sound, and where query and source have them, bool (m, q, r)."""
-        found = np.zeros((len(MODALITIES), len(question.query), int(self.n_columns[source])), np.float32)
-        both = np.zeros(found.shape, bool)
-        for number, modality in enumerate(MODALITIES):
-            if modality not in question.expected:
-                continue
-            search, (has, vectors) = self.searches[modality], question.given(modality)
-            rows = search.rows_of(source)
-            if vectors is None or rows.start == rows.stop:
-                continue
-            middle = search.middle_seconds[rows] - self.first_seconds[source]
-            columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, found.shape[2] - 1)
-            place = (number, np.flatnonzero(has)[:, None], columns[None])
-            found[place] = evidence(vectors[has] @ search.vectors(rows).T, question.expected[modality])
-            both[place] = True
-        return found, both
+    def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield, a source at a time, the evidence (m, h, r) of each hop's best descriptor, and where both have it, bool."""
+        vectors = {name: self.searches[name].vectors_of(sources) for name in question.expected}
+        for source in sources:
+            found = np.zeros((len(MODALITIES), len(question.firsts), int(self.n_columns[source])), np.float32)
+            both = np.zeros(found.shape, bool)
+            for modality, rows in vectors.items():
+                number, columns = MODALITIES.index(modality), self._columns(modality, source)
+                found[number][:, columns] = question.evidence(modality, next(rows))
+                both[number][:, columns] = question.hops_with(modality)[:, None]
+            yield found, both
+
+    def _columns(self, modality: str, source: int) -> np.ndarray:
+        """In which column of its source each row of it stands, int64 (r,)."""
+        search = self.searches[modality]
+        middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
+        return np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, int(self.n_columns[source]) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +116,34 @@ class Question:
     """A query, or a window of one, with what is near to its descriptors, by modality that it has.
 
     Attributes:
-        query: the descriptors.
-        found: the nearest rows of the m descriptors that have the modality.
-        expected: what similarity is to be expected of each of them, float32 (m,).
+        query: the q descriptors.
+        firsts: the first of each of its h hops, int64 (h,).
+        searched: numbers of those that were searched, int64 (m,).
+        found: the nearest rows of these.
+        expected: what similarity is to be expected of every descriptor, float32 (q,); inf of those without the modality.
     """
 
     query: Descriptors
+    firsts: np.ndarray
+    searched: dict[str, np.ndarray]
     found: dict[str, Found]
     expected: dict[str, np.ndarray]
 
     def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""
         return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
+
+    def hops_with(self, modality: str) -> np.ndarray:
+        """In which hops a descriptor has the modality, bool (h,)."""
+        found: np.ndarray = np.logical_or.reduceat(self.given(modality)[0], self.firsts)
+        return found
+
+    def evidence(self, modality: str, rows: np.ndarray) -> np.ndarray:
+        """Evidence (h, r) of the rows (r, d) of a reference at each hop, that of the best of its descriptors."""
+        vectors = self.given(modality)[1]
+        assert vectors is not None  # noqa: S101 - what is expected is known of modalities that it has
+        best: np.ndarray = np.maximum.reduceat(evidence(vectors @ rows.T, self.expected[modality]), self.firsts, axis=0)
+        return best
 
 
 def build_library(

@@ -7,6 +7,7 @@ import numpy as np
 
 from evaluate.fingerprint.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
 from evaluate.fingerprint.calibrate import Calibration, fit, threshold
+from evaluate.fingerprint.hops import first_of_hops
 from evaluate.fingerprint.library import MODALITIES, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
 
@@ -85,7 +86,7 @@ def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tup
         number = turn % len(background)
         round_ = turn // len(background)
         source, seconds = background[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
-        hops = [*_first_of_hops(source, library.hop_seconds).tolist(), len(source)]
+        hops = [*first_of_hops(source.start_seconds, library.hop_seconds).tolist(), len(source)]
         n = min(max(1, round(seconds / library.hop_seconds)), len(hops) - 1)
         pieces = (len(hops) - 1) // n
         if round_ >= pieces:
@@ -99,22 +100,16 @@ def find_spans_of(library: Library, query: Descriptors, without_background: int 
     spans: dict[int, list[Span]] = {}
     for window in _windows(query):
         question = library.ask(window, without_background)
-        firsts = _first_of_hops(window, library.hop_seconds)
+        firsts = question.firsts
         clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
         middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
         middles /= np.diff(firsts, append=len(window))
-        for source in library.candidates(question, CANDIDATES):
-            evidence, has = (np.maximum.reduceat(each, firsts, axis=1) for each in library.evidence(question, source))
-            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, evidence, has, clips)
+        candidates = library.candidates(question, CANDIDATES)
+        for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
+            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
             spans.setdefault(source, []).extend(find_spans(grid))
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
-
-
-def _first_of_hops(query: Descriptors, hop_seconds: float) -> np.ndarray:
-    """The first descriptor of each hop of a query, int64: of those within a hop the best one bears evidence."""
-    hops = np.floor((query.start_seconds - query.start_seconds[0]) / hop_seconds + 1e-6)
-    return np.flatnonzero(np.diff(hops, prepend=-1))
 
 
 def _scores(library: Library, span: Span) -> dict[str, float]:

@@ -67,12 +67,13 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray) -> np.
     Returns:
         float32 (q,); 0 where the neighbours lie in too few sources to tell.
     """
-    expected = np.zeros(len(similarities), np.float32)
-    for query, (values, found) in enumerate(zip(similarities, sources, strict=True)):
-        kinds, firsts = np.unique(found, return_index=True)  # the first of a source is its best
-        best = np.sort(values[firsts[kinds >= 0]])[::-1]
-        if len(best) >= TRUE_MATCHES + NEAREST:
-            expected[query] = best[TRUE_MATCHES : TRUE_MATCHES + NEAREST].mean()
+    order = np.argsort(sources, axis=1, kind="stable")  # the first of a source is its best
+    is_first = np.diff(np.take_along_axis(sources, order, 1), axis=1, prepend=-1) > 0
+    best = np.where(is_first, np.take_along_axis(similarities, order, 1), -np.inf)
+    ranked = -np.sort(-best, axis=1)[:, TRUE_MATCHES : TRUE_MATCHES + NEAREST]
+    if ranked.shape[1] < NEAREST:
+        return np.zeros(len(similarities), np.float32)
+    expected: np.ndarray = np.where(np.isfinite(ranked[:, -1]), ranked.mean(axis=1), 0)
     return expected
 
 

@@ -96,5 +96,4 @@ def read_library(folder: Path, out: Path) -> None:
         if loaded is not None:
             library = loaded[0]
             question = library.ask(_described("q", 3, 6.0))
-            for source in library.candidates(question, 3):
-                library.evidence(question, source)
+            list(library.evidence(question, library.candidates(question, 3)))

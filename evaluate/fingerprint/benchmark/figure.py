@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRIC = "micro-AP"
+TITLE_PX = 9
+"""Of a panel's width, a letter of its title: the layout lets titles run over the edge."""
 ROWS = (CLEAN, *NAMES, "pair", OVERALL)
 
 
@@ -43,7 +45,8 @@ def write_heat_map(results: Sequence[Result], path: Path) -> None:
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
     with mpl.rc_context(STYLE):
-        size = ((150 + 130 * len(models)) / PX_PER_INCH, (90 + 20 * len(shown)) / PX_PER_INCH)
+        panel_px = max(130, *(TITLE_PX * len(model) for model in models))
+        size = ((150 + panel_px * len(models)) / PX_PER_INCH, (90 + 20 * len(shown)) / PX_PER_INCH)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
         for ax, model in zip(axes, models, strict=True):

@@ -91,6 +91,7 @@ def measure(plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method,
         {name: videos / name for name in plan.references}, {name: videos / name for name in plan.background}
     )
     index_seconds = time.perf_counter() - begin
+    progress(f"{method.name}: indexing", len(plan.references), len(plan.references))
     method.calibrate({query.name: paths[query.name] for query in _of_role(plan, {"background"})})
     queries = _of_role(plan, {"matched", "unmatched"})
     matches: list[Match] = []
@@ -98,7 +99,9 @@ def measure(plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method,
     for first in range(0, len(queries), QUERIES_AT_ONCE):
         progress(f"{method.name}: matching", first, len(queries))
         matches += method.match({query.name: paths[query.name] for query in queries[first : first + QUERIES_AT_ONCE]})
-    return Measured(method.name, method.modality, tuple(matches), n_bytes, index_seconds, time.perf_counter() - begin)
+    match_seconds = time.perf_counter() - begin
+    progress(f"{method.name}: matching", len(queries), len(queries))
+    return Measured(method.name, method.modality, tuple(matches), n_bytes, index_seconds, match_seconds)
 
 
 def _of_role(plan: Plan, roles: set[str]) -> list[Query]:

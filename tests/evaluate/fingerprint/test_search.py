@@ -45,6 +45,17 @@ def test_codes_are_of_the_rows_that_flat_search_has(described):
     assert np.array_equal(flat.source, packed.source)
 
 
+def test_the_vectors_of_sources_are_those_of_their_rows(described, monkeypatch):
+    """The sound of the sixth source is missing, and a block holds two and a half sources."""
+    monkeypatch.setattr(search, "ROWS_AT_ONCE", 600)
+    for built in (build_search(described[:10], "sound"), build_search(described[:10], "sound", flat_below_rows=1)):
+        sources = [7, 5, 2, 9, 0, 5]
+        for source, vectors in zip(sources, built.vectors_of(sources), strict=True):
+            assert np.array_equal(vectors, built.vectors(built.rows_of(source)))
+        assert list(built.vectors_of([])) == []
+        assert [len(each) for each in built.vectors_of([5])] == [0]
+
+
 def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
     """FAISS' codes lie outside of what is traced; of ours nothing but the training rows and numbers may be there."""
     monkeypatch.setattr(search, "TRAINING_ROWS", 2000)

@@ -1,0 +1,30 @@
+"""The hops of a query, which has several descriptors in each: which are searched, and the best of each."""
+
+import math
+
+import numpy as np
+
+SEARCHED = 16
+"""Descriptors of a window that are searched at least, if it has so many. A long window finds its candidates by one a hop; it
+is aligned with all of them."""
+
+
+def first_of_hops(start_seconds: np.ndarray, hop_seconds: float) -> np.ndarray:
+    """The first descriptor of each hop, int64 (h,), of descriptors that start at (q,): of those within a hop the best counts."""
+    hops = np.floor((start_seconds - start_seconds[0]) / hop_seconds + 1e-6)
+    return np.flatnonzero(np.diff(hops, prepend=-1))
+
+
+def searched_of_hops(firsts: np.ndarray, n: int) -> np.ndarray:
+    """Which of n descriptors are searched, int64, rising: of each hop as many as make SEARCHED, elsewhere in each.
+
+    So some of a window's lie near a descriptor of its reference, whatever the query began with.
+
+    Args:
+        firsts: the first descriptor of each hop.
+        n: descriptors.
+    """
+    sizes = np.diff(firsts, append=n)
+    hop = np.repeat(np.arange(len(firsts)), sizes)
+    period = np.maximum(1, sizes // math.ceil(SEARCHED / len(firsts)))[hop]
+    return np.flatnonzero((np.arange(n) - firsts[hop] + hop) % period == 0)
