@@ -17,7 +17,7 @@ class BankSample:
     Attributes:
         positives: (N, n_p, P); positive_mask (N, n_p) bool.
         negatives: (N, n_n, P); negative_mask (N, n_n) bool.
-        purity: scalar, share of drawn positives with the anchor's label (labels serve this log only), nan if none.
+        purity: scalar, share of the drawn positives of known label with the anchor's (labels serve this log only), nan if none.
     """
 
     positives: Tensor
@@ -103,9 +103,11 @@ class Bank(nn.Module):
         n_neg = config.n_negatives if config.negatives != "none" else 0
         ranked = _ranks(ranking, config.negative_rank_low if n_neg else 0, config.negative_rank_high if n_neg else 0)
         negative_index, negative_mask = _pick(*ranked, n_neg, generator)
+        if config.positives == "consensus":  # ranked otherwise than negatives are, but none is both
+            negative_mask &= (negative_index[:, :, None] != positive_index[:, None]).all(2)
 
-        same = (self.label[positive_index] == label[:, None]) & positive_mask
-        purity = same.sum() / positive_mask.sum()
+        known = positive_mask & (self.label[positive_index] >= 0) & (label[:, None] >= 0)
+        purity = (known & (self.label[positive_index] == label[:, None])).sum() / known.sum()
         return BankSample(
             _rows(entries, positive_index), positive_mask, _rows(entries, negative_index), negative_mask, purity
         )

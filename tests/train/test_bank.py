@@ -72,6 +72,19 @@ def test_consensus_ranks_by_the_smaller_similarity():
         assert set(ranks_of(drawn.positives[i], [bank.audio[j] for j in nearest])) <= {0, 1, 2}
 
 
+def test_what_the_consensus_makes_a_positive_is_no_negative():
+    bank = filled(BankConfig(**{**CONFIG.__dict__, "positives": "consensus"}))
+    n_masked = 0
+    for seed in range(20):
+        _, _, drawn = draw(bank, target="audio", seed=seed)
+        for i in range(6):
+            positives = {tuple(row.tolist()) for row in drawn.positives[i]}
+            negatives = {tuple(row.tolist()) for row in drawn.negatives[i][drawn.negative_mask[i]]}
+            assert not positives & negatives
+            n_masked += int((~drawn.negative_mask[i]).sum())
+    assert 0 < n_masked < 100  # some were drawn as both
+
+
 def test_silent_entries_are_never_drawn_as_sound():
     has_audio = torch.arange(32) % 2 == 0
     bank = filled(has_audio=has_audio)
@@ -102,6 +115,13 @@ def test_purity_is_the_share_of_positives_with_the_anchors_label():
     right = [label[tuple(p.tolist())] == i % 4 for i in range(6) for p in drawn.positives[i]]
     assert float(drawn.purity) == sum(right) / len(right)
     assert len(video) == 6
+
+
+def test_purity_is_unknown_where_no_label_is():
+    bank = filled()
+    bank.label.fill_(-1)
+    _, _, drawn = draw(bank)
+    assert drawn.purity.isnan()
 
 
 def test_clips_of_a_video_are_ranked_in_their_own_space():
