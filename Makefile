@@ -46,9 +46,11 @@ ABLATE_JOBS ?= 1
 
 # Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=index/archive; then
 # make match QUERY=clip.mp4 INDEX=index/archive OUT=matches.json
+# BACKGROUND: a folder of videos that are not in the archive; they tell what chance gives.
 VIDEOS ?=
 INDEX ?=
 ENCODER ?=
+BACKGROUND ?=
 QUERY ?=
 OUT ?= matches.json
 
@@ -132,7 +134,8 @@ eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Fi
 
 index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: what is new or changed
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))$(if $(INDEX),,$(error give INDEX=folder))
-	$(BIN)/python -m evaluate index "$(VIDEOS)" --index "$(INDEX)" $(if $(ENCODER),--encoder "$(ENCODER)")
+	$(BIN)/python -m evaluate index "$(VIDEOS)" --index "$(INDEX)" $(if $(ENCODER),--encoder "$(ENCODER)") \
+	    $(if $(BACKGROUND),--background "$(BACKGROUND)")
 
 match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: OUT and a page beside it
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))

@@ -50,7 +50,8 @@ def _match(arguments: argparse.Namespace) -> None:
     files = query_files(arguments.queries)
     matcher = open_matcher(archive, false_positive_rate=arguments.false_positive_rate)
     calibration = matcher.calibration
-    basis = f"calibrated on {calibration.n_scores} unmatched queries" if calibration.n_scores else "NOT calibrated"
+    n_scores = calibration.n_scores
+    basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
     found = match_files(files, archive, matcher, encoder, workers=arguments.workers, device=arguments.device)
     shown = track(found, "matching", len(files), console=console, transient=True)
