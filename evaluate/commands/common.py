@@ -1,6 +1,7 @@
 """What the commands share: the options of a run, its shards and how they are embedded, and the progress line."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,14 @@ def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     parser.add_argument("--threads", type=int, default=2, help="decoding threads (default: %(default)s)")
     parser.add_argument("--device", default="", help="cpu, cuda, ... (default: cuda where there is one)")
     add_executor_options(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """How many processes of this machine decode."""
+    n_processors = len(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--workers", type=int, default=n_processors, help="processes that decode (default: one a processor)"
+    )
 
 
 def dataset_name(arguments: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, console
+from evaluate.commands.common import Commands, add_workers, console
 from preprocess.executor_options import add_executor_options, chosen_executor
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive: calibrates")
     parser.add_argument("--remove", action="append", default=[], metavar="PATTERN", help="take out, such as 'news/*'")
     parser.add_argument("--retry-failed", action="store_true", help="try files again that could not be read")
-    parser.add_argument("--workers", type=int, default=1, help="processes that decode (default: %(default)s)")
+    add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)
     parser.set_defaults(command=_index)

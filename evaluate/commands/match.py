@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, console
+from evaluate.commands.common import Commands, add_workers, console
 
 EPILOG = """\
 examples:
@@ -28,7 +28,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--false-positive-rate", type=float, default=0.001, help="of queries that match nothing (default: %(default)s)"
     )
     parser.add_argument("--encoder", type=Path, help="where the index' encoder lies now (default: where it lay)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that decode (default: %(default)s)")
+    add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     parser.set_defaults(command=_match)
 
