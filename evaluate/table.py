@@ -119,9 +119,13 @@ def folds_table(results: Sequence[Result], test: str) -> Table:
     folds = sorted({r.split for r in rows if r.split is not None})
     found = {(r.model, r.task, r.split): r for r in rows}
     tasks = list(dict.fromkeys(r.task for r in rows))
-    table = Table(title=f"{test}: top-1 over {len(folds)} folds, per cent", title_justify="left")
-    for name in ("task", "model", "mean", *(f"fold {fold}" for fold in folds)):
-        table.add_column(name, justify="left" if name in ("task", "model") else "right", no_wrap=True)
+    table = Table(
+        title=f"{test}: top-1, mean over {len(folds)} folds and of each, per cent", title_justify="left",
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False,
+    )  # fmt: skip
+    for name in ("task", "model", "mean", *map(str, folds)):
+        # At 80 columns an interval goes under its number.
+        table.add_column(name, justify="left" if name in ("task", "model") else "right", no_wrap=name != "mean")
     for task in tasks:
         models = model_order([r.model for r in rows if r.task == task])
         for model in models:
