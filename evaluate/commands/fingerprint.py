@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
-from evaluate.commands.stages import shown_stages
 
 if TYPE_CHECKING:
     from evaluate.fingerprint.benchmark.method import Method
@@ -52,6 +51,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
+    from evaluate.commands.stages import shown_stages
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
     from evaluate.fingerprint.benchmark.methods import make_peers
     from evaluate.fingerprint.benchmark.run import benchmark, prepare

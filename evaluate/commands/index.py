@@ -83,6 +83,12 @@ def _show(growth: "Growth", index: Path) -> None:
 def _progress_line() -> "Iterator[Callable[[GrowthProgress], None]]":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from evaluate.commands.stages import StageLines
+
+    if not console.is_terminal:
+        lines = StageLines()
+        yield lambda state: lines.show("indexing", state.done, state.total)
+        return
     columns = (TextColumn("indexing"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
     with Progress(*columns, TextColumn("left"), console=console, transient=True) as bars:
         task = bars.add_task("", total=None, visible=False, text="")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from preprocess.manifest import read_segments
+from tests.planes import from_rgb
 from tests.train.conftest import SMALL as SMALL_SHARDS
 from tests.train.conftest import make_decoded, write_shards
 from train.checkpoint import LAST_NAME, read_state
@@ -99,7 +100,7 @@ def test_another_encoder_or_other_settings_are_refused(small_shards, tmp_path):
 
 def dark_or_bright(index, n_frames, params):
     decoded = make_decoded(index, n_frames, params)
-    return replace(decoded, frames=decoded.frames // 4 + 170 * (index % 2))
+    return replace(decoded, planes=from_rgb(decoded.frames // 4 + 170 * (index % 2)))
 
 
 def test_it_learns_and_keeps_statistics_and_weights_when_asked(tmp_path):
