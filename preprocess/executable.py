@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from preprocess.errors import FfmpegMissingError
 
 ENVIRONMENT_VARIABLE = "AVTEMPO_FFMPEG"
+_REMEDY = f"set {ENVIRONMENT_VARIABLE} to one that runs, or unset it to use the bundled one"
 STDERR_READ_BYTES = 1 << 18
 WORDS_KEPT = 1000
 """Characters of ffmpeg's words that errors, warnings and manifests carry."""
@@ -41,15 +42,17 @@ def ffmpeg_version() -> str:
     """Version string of the ffmpeg in use, such as "n9.0.2-17-g2a571b6068".
 
     Raises:
-        FfmpegMissingError: it does not run.
+        FfmpegMissingError: it does not run, or is no ffmpeg.
     """
     executable = ffmpeg_executable()
     try:
         answer = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise FfmpegMissingError(f"{executable} does not run: {error}") from error
+        raise FfmpegMissingError(f"{executable} does not run: {error}; {_REMEDY}") from error
     found = re.match(r"ffmpeg version (\S+)", answer.stdout)
-    return found.group(1) if found else "unknown"
+    if not found:
+        raise FfmpegMissingError(f"{executable} is no ffmpeg: it does not say its version; {_REMEDY}")
+    return found.group(1)
 
 
 def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
@@ -68,7 +71,7 @@ def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_sec
             pass_fds=tuple(pass_fds),
         )
     except OSError as error:
-        raise FfmpegMissingError(f"{arguments[0]} does not start: {error}") from error
+        raise FfmpegMissingError(f"{arguments[0]} does not start: {error}; {_REMEDY}") from error
     try:
         words = _read_stderr(process, timeout_seconds)
         return process.wait(timeout=timeout_seconds), clean_words(words, ordered=True)

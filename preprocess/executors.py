@@ -168,6 +168,10 @@ def _start(work: Work[T, R], task: T) -> _Running:
     process = context.Process(target=_serve, args=(work, task, theirs), daemon=True)
     try:
         process.start()
+    except (EOFError, ConnectionError) as error:
+        raise PreprocessError(
+            "the server that starts processes ended: its words stand above, or there was too little memory; run again"
+        ) from error
     except (
         OSError
     ) as error:  # the fork server's socket lies among the temporary files; its path has about 100 characters

@@ -34,6 +34,8 @@ SHORTFALL_SECONDS = 0.5
 """Missing at the end before it is worth a warning; streams of one file often differ by less."""
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
 """For ffmpeg's scaler: what preprocess/planes.py says, whatever the source has; the middle of four pixels is at 128/256."""
+_SOUND_ANEW = "[f32le] Application provided invalid, non monotonically increasing dts"
+"""What ffmpeg says when it had to build the sound's filters anew: they fill up with silence from second 0 once more."""
 SPACE_SHARE = 0.8
 """Share of the free temporary space that one source may fill."""
 
@@ -132,39 +134,53 @@ def _command(job: _Job) -> list[str]:
     if job.info.has_audio:
         outputs.append(_samples(media[str(job.info.audio_stream)], job))
     merged = ffmpeg.merge_outputs(*outputs).global_args(
-        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+warning", "-filter_complex_threads", "1"
+        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+warning", "-filter_threads", "1"
     )
     return list(ffmpeg.compile(merged, cmd=ffmpeg_executable()))
 
 
 def _frames(stream: Any, job: _Job) -> Any:
-    """Video branch; ffmpeg itself turns rotated pictures upright before the first filter."""
+    """Video branch; ffmpeg itself turns rotated pictures upright before the first filter.
+
+    ffmpeg builds the filters anew where a picture of another size or pixel format comes, so they must not count from the
+    start: what keeps the clock, and fills it up to the first picture, is the output's constant rate.
+    """
     # round=near: output i takes the last picture with time < (i + 0.5) / fps, the one on screen in the frame's middle.
     # A source shorter than half a frame would come out empty with eof_action=round.
     is_short = job.info.duration_seconds is not None and job.info.duration_seconds * job.params.fps < 2
-    rate = Fraction(job.params.fps).limit_denominator(100_000)
-    return (
-        stream.filter("fps", fps=str(rate), start_time=0, round="near", eof_action="pass" if is_short else "round")
-        .filter("scale", *job.size_px, flags="area+accurate_rnd", **_JPEG_COLOUR)
-        .filter("format", "yuv420p")
-        .output(
-            f"pipe:{job.frames.fileno()}",
-            format="rawvideo",
-            fps_mode="passthrough",
-            threads=1,  # else an encoder, which copies bytes here, starts a thread a processor
-            t=f"{job.longest_seconds:.3f}",
-        )
+    rate = str(Fraction(job.params.fps).limit_denominator(100_000))
+    filters = [
+        # The constant rate would repeat the last picture of the first frame's time, not the first of all.
+        _filter("setpts", expr=f"'if(eq(N,0)*gte(T,0)*lt(T,{2 / job.params.fps:.6f}),0,PTS)'"),
+        _filter("fps", fps=rate, round="near", eof_action="pass" if is_short else "round"),
+        _filter("scale", w=job.size_px[0], h=job.size_px[1], flags="area+accurate_rnd", **_JPEG_COLOUR),
+        "format=yuv420p",
+        "trim=start_pts=0",  # the constant rate would take a picture before second 0 for the first and be late by it
+    ]
+    return stream.output(
+        f"pipe:{job.frames.fileno()}",
+        format="rawvideo",
+        vf=",".join(filters),
+        r=rate,
+        fps_mode="cfr",
+        threads=1,  # else an encoder, which copies bytes here, starts a thread a processor
+        t=f"{job.longest_seconds:.3f}",
     )
 
 
 def _samples(stream: Any, job: _Job) -> Any:
     """Audio branch; rematrix_maxval=1: a stereo tone makes a mono tone as loud, not one 3 dB louder."""
     resampling = {"async": 1, "first_pts": 0, "min_hard_comp": HARD_COMPENSATION_SECONDS, "rematrix_maxval": 1}
-    return (
-        stream.filter("aresample", job.params.sample_rate_hz, **resampling)
-        .filter("aformat", sample_fmts="flt", channel_layouts="mono")
-        .output(f"pipe:{job.samples.fileno()}", format="f32le", t=f"{job.longest_seconds:.3f}")
+    filters = [_filter("aresample", sample_rate=job.params.sample_rate_hz, **resampling)]
+    filters.append("aformat=sample_fmts=flt:channel_layouts=mono")
+    return stream.output(
+        f"pipe:{job.samples.fileno()}", format="f32le", af=",".join(filters), t=f"{job.longest_seconds:.3f}"
     )
+
+
+def _filter(name: str, **options: object) -> str:
+    """A filter of a stream's own graph: in one for both, a change of the sound would start the picture anew, too."""
+    return f"{name}=" + ":".join(f"{option}={value}" for option, value in options.items())
 
 
 def _run(job: _Job) -> str:
@@ -175,6 +191,9 @@ def _run(job: _Job) -> str:
     except subprocess.TimeoutExpired as error:
         raise MediaLimitError(job.path, f"decoding took more than {job.timeout_seconds:.0f} s") from error
     if status == 0:
+        if _SOUND_ANEW in words:
+            remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
+            raise MediaError(job.path, f"its sound changes rate or channels in mid-stream; {remedy}")
         return words
     if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(Path(tempfile.gettempdir()), "no space left for decoded frames; free some or set TMPDIR")

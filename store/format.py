@@ -158,9 +158,8 @@ class Provenance:
         except (TypeError, ValueError) as error:
             raise _rows_error(f"encoder_config is not JSON: {error}", "give plain values") from error
         object.__setattr__(self, "encoder_config", config)  # tuples are lists now, as after reading it back
-        for each in fields(self):
-            if each.name != "encoder_config":
-                _text(each.name, [getattr(self, each.name)])
+        for name, text in self.attributes().items():
+            _text(name, [text])
 
     def attributes(self) -> dict[str, str]:
         """Return the root attributes that hold it, all text."""

@@ -105,7 +105,8 @@ def _check_kind(path: Path, file: h5py.File) -> None:
         )
     if not isinstance(version, np.integer) or version != FORMAT_VERSION:
         remedy = "use the release that wrote it, or embed again with this one"
-        raise FormatVersionError(path, f"attribute /format_version is {version!r}, known is {FORMAT_VERSION}", remedy)
+        shown = repr(version.item() if isinstance(version, np.integer) else version)
+        raise FormatVersionError(path, f"attribute /format_version is {shown}, known is {FORMAT_VERSION}", remedy)
 
 
 def _text_attribute(path: Path, file: h5py.File, name: str) -> str:

@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,3 +148,23 @@ def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
     with pytest.raises(ShardError, match=r"\.lock: cannot be read or written"):
         build_folder(clips, tmp_path / "shards")
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.slow
+def test_a_fork_server_that_ends_is_named(tmp_path):
+    (tmp_path / "breaks.py").write_text("raise RuntimeError('cannot be loaded here')")
+    (tmp_path / "run.py").write_text(
+        "from preprocess.errors import PreprocessError\n"
+        "from preprocess.executors import ProcessExecutor\n"
+        "from preprocess.task import build_shard\n"
+        "try:\n    list(ProcessExecutor(1, ('breaks',)).run(build_shard, [0], print, print))\n"
+        "except PreprocessError as error:\n    print(f'named: {error}')\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{root}:{tmp_path}"}
+    command = [sys.executable, "run.py"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "named: the server that starts processes ended" in ended.stdout, ended.stderr
+    assert "cannot be loaded here" in ended.stderr

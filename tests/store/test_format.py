@@ -62,7 +62,7 @@ def test_provenance_survives_its_attributes(provenance):
     assert json.loads(attributes["encoder_config"])["size"] == [8, 64]
 
 
-@pytest.mark.parametrize("config", [{"a": float("nan")}, {"a": object()}])
+@pytest.mark.parametrize("config", [{"a": float("nan")}, {"a": object()}, {"a": "\ud800"}])
 def test_provenance_refuses_what_json_cannot_hold(config):
     with pytest.raises(RowsError, match="encoder_config"):
         Provenance("", config, "", "", "raw")
