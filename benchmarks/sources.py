@@ -2,11 +2,11 @@
 
 import os
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from preprocess.catalogue import open_catalogue
-from preprocess.collage.archive import generate
 from preprocess.executable import ffmpeg_executable
 from preprocess.manifest import DATASET_FILE
 from preprocess.pipeline import build
@@ -21,8 +21,15 @@ CORES = os.cpu_count() or 1
 
 
 def collage(folder: Path, n_videos: int, seconds: float = SECONDS) -> list[Path]:
-    """Small made-up videos: H.264 with an intra picture every 2 s, and AAC."""
-    out = generate(folder / f"collage-{n_videos}-{seconds:g}s", seed=SEED, n_videos=n_videos, seconds=seconds)
+    """Small made-up videos: H.264 with an intra picture every 2 s, and AAC.
+
+    By a process of their own: the fork server that renders them here would be that of the ingest to be measured, without what
+    that loads beforehand.
+    """
+    out = folder / f"collage-{n_videos}-{seconds:g}s"
+    options = {"out": out, "seed": SEED, "videos": n_videos, "seconds": seconds}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, "-m", "preprocess", "collage", *words], check=True, stdout=subprocess.DEVNULL)
     return sorted(out.glob("*.mp4"))
 
 

@@ -82,7 +82,7 @@ def results_table(results: Sequence[Result], test: str, layout: Layout) -> Table
     for column, title in layout.columns.items():
         # At 80 columns an interval goes under its number.
         table.add_column(title, justify="right", no_wrap=column not in layout.with_interval, min_width=4)
-    table.add_column("asked", justify="right", no_wrap=True)
+    table.add_column("asked", justify="right", no_wrap=True, min_width=5)
     for modality in (m for m in layout.modalities if any(r.modality == m for r in means)):
         models = model_order([r.model for r in means if r.modality == modality])
         rows = {model: layout.row(means, modality, model) for model in models}
