@@ -12,6 +12,8 @@ from evaluate.retrieval import RECALL_AT
 from evaluate.videos import MODALITY_ORDER
 
 _LAST = ("raw", "chance")
+INTERVAL_WIDTH = 8
+"""Of "(98–100)"."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,12 @@ def results_table(results: Sequence[Result], test: str, layout: Layout) -> Table
     table.add_column("modality", no_wrap=True)
     table.add_column("model", min_width=10)
     for column, title in layout.columns.items():
-        # At 80 columns an interval goes under its number.
-        table.add_column(title, justify="right", no_wrap=column not in layout.with_interval, min_width=4)
-    table.add_column("asked", justify="right", no_wrap=True, min_width=5)
+        # An interval goes under its number: at 80 columns both would not stand beside each other.
+        if column in layout.with_interval:
+            table.add_column(title, justify="right", max_width=INTERVAL_WIDTH)
+        else:
+            table.add_column(title, justify="right", no_wrap=True, min_width=4)
+    table.add_column("asked", justify="right", no_wrap=True)
     for modality in (m for m in layout.modalities if any(r.modality == m for r in means)):
         models = model_order([r.model for r in means if r.modality == modality])
         rows = {model: layout.row(means, modality, model) for model in models}
