@@ -57,8 +57,10 @@ def draw_ratios(results: Sequence[Result]) -> bytes:
             if goal is not None:
                 ax.plot([goal, goal], [row - 0.42, row + 0.42], color="black", linewidth=1.2)
             ax.annotate(f"{ratio:.2f}", (ratio, row), xytext=(4 if ratio > 1 else -4, 0), textcoords="offset points",
-                        ha="left" if ratio > 1 else "right", va="center", fontsize=8)  # fmt: skip
-        ax.set_xscale("log")
+                        ha="left" if ratio > 1 else "right", va="center", fontsize=8,
+                        bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"})  # fmt: skip
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.margins(x=0.12)
         ax.axvline(1, color="black", linewidth=0.6)
         ax.set_yticks(range(len(rows)), [name for name, _, _ in rows])
