@@ -16,6 +16,7 @@ from evaluate.report.papers import Papers, build_papers
 from evaluate.report.tables import Table, build_tables, test_title
 from evaluate.results import Result
 from evaluate.videos import MODALITY_ORDER, Modality
+from preprocess.sample.classes import CLASS_BY_NAME
 from train.checkpoint import LAST_NAME
 
 
@@ -82,19 +83,24 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         galleries = build_galleries({modality: model.neighbours[modality][0] for modality in single}, media)
     return Section(
         name=test,
-        title=test_title(test),
+        title=f"{test_title(test)}, on the sample world" if is_sample(model) else test_title(test),
         slug=re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-") or "test",
         models=models,
         note=_note(run, model, media),
         headline=build_headline(tables),
         tables=tables,
-        papers=build_papers(results, test, run.name),
+        papers=None if is_sample(model) else build_papers(results, test, run.name),
         galleries=galleries,
         embedding_map=build_map(models) if model else None,
         bars=tuple(class_bars(models, single)) if model else (),
         bar_modalities=single,
         confusions=tuple(build_confusions(model, searched)) if model else (),
     )
+
+
+def is_sample(model: Model | None) -> bool:
+    """Whether the videos are the embedded sample's, which has UCF101's layout: no paper's numbers are about them."""
+    return model is not None and set(model.videos.label_names) <= set(CLASS_BY_NAME)
 
 
 def _note(run: Path, model: Model | None, media: Media | None) -> str:

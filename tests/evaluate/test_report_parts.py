@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from evaluate.report.inputs import Model, folds_as_splits
 from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
 from evaluate.report.provenance import read_config, setting
+from evaluate.report.section import is_sample
 from evaluate.report.sounds import find_source
 from evaluate.report.strips import Quality, Segment, pick_frames, shrink, sound_picture
 from evaluate.report.tables import MAX_COLUMNS, build_tables, column_title
@@ -385,3 +387,12 @@ class TestSounds:
         assert find_source([tmp_path / "in"], "../secret.wav") is None
         assert find_source([tmp_path / "in"], str(tmp_path / "secret.wav")) is None
         assert find_source([], "a.wav") is None
+
+
+def test_the_sample_world_is_told_from_the_data_set_whose_layout_it_has():
+    def model(*names):
+        return SimpleNamespace(videos=SimpleNamespace(label_names=names))
+
+    assert is_sample(model("Rising", "Falling", "Rising"))
+    assert not is_sample(model("Rising", "Archery"))
+    assert not is_sample(None)
