@@ -9,8 +9,7 @@ from preprocess.errors import FfmpegMissingError
 from preprocess.executable import ffmpeg_version
 from preprocess.recipe import installed_packages
 
-with contextlib.suppress(
-    FfmpegMissingError
-):  # would end the fork server without a word: every shard meets it and says so
+# An error would end the fork server without a word; every shard meets it again and says so.
+with contextlib.suppress(FfmpegMissingError):
     ffmpeg_version()
 installed_packages()
