@@ -48,6 +48,24 @@ class Residual(nn.Module):
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 
+class Pointwise2d(nn.Conv2d):
+    """nn.Conv2d with kernels of one place; of few channels it leaves places out before it multiplies, not after.
+
+    There oneDNN's backward pass writes beyond its memory if channels are last and stride is above 1: wrong gradients,
+    crashes (oneDNN, issue 6035: fewer channels than a block of its kernels; 3.12, in torch 2.14). Else that would cost time.
+    """
+
+    BLOCK_CHANNELS = 16
+    """Of oneDNN's kernels: 8 with AVX2, 16 with AVX-512."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
+        if self.in_channels >= self.BLOCK_CHANNELS:
+            return super().forward(x)
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias)
+
+
 def _pool(x: Tensor) -> Tensor:
     """Mean and largest value of the places (B, C, T, places), averaged over time: (B, 2 * C).
 
@@ -116,7 +134,7 @@ class TinyAudio(nn.Module):
                 nn.Conv2d(c_in, c, 3, stride, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(inplace=True),
                 nn.Conv2d(c, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c),
             )  # fmt: skip
-            shortcut = nn.Sequential(nn.Conv2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
+            shortcut = nn.Sequential(Pointwise2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
             stages.append(Residual(body, shortcut))
             c_in = c
         self.stages = nn.Sequential(*stages)

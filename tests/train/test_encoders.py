@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from train.config import ModelConfig
-from train.encoders import build_encoders
+from train.encoders import Pointwise2d, build_encoders
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,22 @@ def test_projections_are_centred_over_the_batch():
         projected = projection(features)
         assert projected.mean(dim=0).abs().max() < 1e-4
         assert projected.std(dim=0, correction=0).sub(1).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("c_in", [1, 4, 16])
+@pytest.mark.parametrize("stride", [(2, 1), (2, 2)])
+def test_short_cuts_have_the_gradients_of_a_strided_convolution(c_in, stride):
+    """Of few channels, and channels last, oneDNN's own are wrong on some processors, or end the process."""
+    torch.manual_seed(0)
+    shortcut = Pointwise2d(c_in, 8, 1, stride, bias=False)
+    x = torch.randn(16, c_in, 9, 16)
+    exact_x, exact_weight = (values.detach().double().requires_grad_() for values in (x, shortcut.weight))
+    exact = torch.nn.functional.conv2d(exact_x, exact_weight, stride=stride)
+    shortcut.to(memory_format=torch.channels_last)
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    made = shortcut(x)
+    assert torch.allclose(made.double(), exact, atol=1e-5)
+    exact.pow(3).sum().backward()
+    made.pow(3).sum().backward()
+    assert torch.allclose(x.grad.double(), exact_x.grad, atol=1e-3, rtol=1e-4)
+    assert torch.allclose(shortcut.weight.grad.double(), exact_weight.grad, atol=1e-2, rtol=1e-4)
