@@ -28,3 +28,17 @@ def searched_of_hops(firsts: np.ndarray, n: int) -> np.ndarray:
     hop = np.repeat(np.arange(len(firsts)), sizes)
     period = np.maximum(1, sizes // math.ceil(SEARCHED / len(firsts)))[hop]
     return np.flatnonzero((np.arange(n) - firsts[hop] + hop) % period == 0)
+
+
+def best_of_hops(values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """The largest of the values (q, r) of each hop's descriptors, (h, r); several times as fast as np.maximum.reduceat.
+
+    Args:
+        values: a row a descriptor.
+        firsts: the first descriptor of each hop.
+    """
+    sizes = np.diff(firsts, append=len(values))
+    best: np.ndarray = values[firsts]
+    for step in range(1, int(sizes.max())):
+        np.maximum(best, values[firsts + np.minimum(step, sizes - 1)], out=best)
+    return best

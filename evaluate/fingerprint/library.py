@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.fingerprint.hops import first_of_hops, searched_of_hops
+from evaluate.fingerprint.hops import best_of_hops, first_of_hops, searched_of_hops
 from evaluate.fingerprint.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.records import Descriptors
 from evaluate.fingerprint.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
@@ -142,8 +142,7 @@ class Question:
         """Evidence (h, r) of the rows (r, d) of a reference at each hop, that of the best of its descriptors."""
         vectors = self.given(modality)[1]
         assert vectors is not None  # noqa: S101 - what is expected is known of modalities that it has
-        best: np.ndarray = np.maximum.reduceat(evidence(vectors @ rows.T, self.expected[modality]), self.firsts, axis=0)
-        return best
+        return best_of_hops(evidence(vectors @ rows.T, self.expected[modality]), self.firsts)
 
 
 def build_library(

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
 ARRAYS_FILE = "library.npz"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def library_key(archives: list[Archive]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from evaluate.fingerprint.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
 from evaluate.fingerprint.calibrate import Calibration, fit, threshold
+from evaluate.fingerprint.cores import numpy_on_one
 from evaluate.fingerprint.hops import first_of_hops
 from evaluate.fingerprint.library import MODALITIES, Library
 from evaluate.fingerprint.records import Answer, Descriptors, Match
@@ -98,18 +99,27 @@ def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tup
 def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
     """All spans with any evidence, by reference."""
     spans: dict[int, list[Span]] = {}
-    for window in _windows(query):
-        question = library.ask(window, without_background)
-        firsts = question.firsts
-        clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
-        middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
-        middles /= np.diff(firsts, append=len(window))
-        candidates = library.candidates(question, CANDIDATES)
-        for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
-            grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
-            spans.setdefault(source, []).extend(find_spans(grid))
+    with numpy_on_one():
+        for window in _windows(query):
+            for source, found in _spans_of_window(library, window, without_background):
+                spans.setdefault(source, []).extend(found)
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
+
+
+def _spans_of_window(
+    library: Library, window: Descriptors, without_background: int
+) -> Iterator[tuple[int, list[Span]]]:
+    """Yield the number of each candidate and its spans."""
+    question = library.ask(window, without_background)
+    firsts = question.firsts
+    clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
+    middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
+    middles /= np.diff(firsts, append=len(window))
+    candidates = library.candidates(question, CANDIDATES)
+    for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
+        grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
+        yield source, find_spans(grid)
 
 
 def _scores(library: Library, span: Span) -> dict[str, float]:

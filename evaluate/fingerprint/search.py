@@ -22,6 +22,12 @@ CODE_BYTES = 32
 TRAINING_ROWS = 200_000
 PROBED_SHARE = 256
 PROBED_LEAST = 8
+LINKS = 32
+"""Of each list to others in the graph (HNSW) by which the nearest lists are found: many lists cost little then."""
+LISTS_SEEN_ADDING, LISTS_SEEN_SEARCHING = 16, 64
+"""Kept in mind while the graph is followed, at least. Twice as many to add rows find no more of them (measured)."""
+ADDED_AT_ONCE = 16_384
+"""Rows of several sources: FAISS takes each call's on all cores, and few at a time on one."""
 ROWS_AT_ONCE = 4096
 """Read from codes together, for several short sources; FAISS uses one core for fewer than 1,000."""
 SEED = 1234
@@ -163,11 +169,27 @@ def _inverted(described: Sequence[Descriptors], modality: str, n_rows: int) -> "
     code_bytes = max(size for size in range(1, min(CODE_BYTES, n_dims) + 1) if n_dims % size == 0)
     n_lists = max(1, min(round(4 * n_rows**0.5), min(n_rows, TRAINING_ROWS) // 39))  # FAISS wants 39 rows a list
     n_bits = 8 if n_rows >= 39 * 256 else 4
-    index = faiss.IndexIVFPQ(faiss.IndexFlatIP(n_dims), n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
+    lists = faiss.IndexHNSWFlat(n_dims, LINKS, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexIVFPQ(lists, n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
+    index.quantizer_trains_alone = chr(2)  # FAISS for: the lists are trained without the graph, which is built of them
     index.cp.seed = index.pq.cp.seed = SEED
+    lists.hnsw.efSearch = LISTS_SEEN_ADDING
     index.train(training)
-    for block in _blocks(described, modality):
+    for block in _joined(_blocks(described, modality), ADDED_AT_ONCE):
         index.add(block)
     index.make_direct_map()
     index.nprobe = min(n_lists, max(PROBED_LEAST, n_lists // PROBED_SHARE))
-    return index, f"IVF{n_lists},PQ{code_bytes}x{n_bits} nprobe={index.nprobe}, {n_rows} rows"
+    lists.hnsw.efSearch = max(LISTS_SEEN_SEARCHING, index.nprobe)
+    return index, f"IVF{n_lists}_HNSW{LINKS},PQ{code_bytes}x{n_bits} nprobe={index.nprobe}, {n_rows} rows"
+
+
+def _joined(blocks: Iterator[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:
+    """Yield blocks of at least so many rows; the last may have fewer."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= n_rows:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

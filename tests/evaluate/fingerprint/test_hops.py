@@ -1,8 +1,10 @@
 """Hops of a query: which of its descriptors are searched, and what is expected of those between."""
 
 import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from evaluate.fingerprint.hops import SEARCHED, first_of_hops, searched_of_hops
+from evaluate.fingerprint.cores import numpy_on_one
+from evaluate.fingerprint.hops import SEARCHED, best_of_hops, first_of_hops, searched_of_hops
 from evaluate.fingerprint.library import MODALITIES
 from evaluate.fingerprint.normalise import NEAREST, TRUE_MATCHES, expected_of_neighbours
 from evaluate.fingerprint.records import Descriptors
@@ -82,3 +84,21 @@ def test_what_neighbours_say_is_the_mean_of_the_sources_after_the_best():
     assert 0 < np.count_nonzero(expected) < 40
     assert np.allclose(expected_of_neighbours(similarities, sources), expected, atol=1e-6)
     assert expected_of_neighbours(similarities[:, :3], sources[:, :3]).tolist() == [0] * 40
+
+
+def test_the_best_of_hops_of_unequal_sizes():
+    values = np.random.default_rng(0).normal(size=(11, 5))
+    for firsts in ([0], [0, 4, 8], [0, 1, 2, 9], list(range(11))):
+        best = best_of_hops(values, np.array(firsts))
+        assert np.array_equal(best, np.maximum.reduceat(values, firsts, axis=0))
+
+
+def test_products_take_one_thread_while_a_query_is_answered():
+    def blas():
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas()
+        with numpy_on_one():
+            assert set(blas()) == {1}
+        assert blas() == before

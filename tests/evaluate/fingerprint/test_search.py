@@ -59,6 +59,7 @@ def test_the_vectors_of_sources_are_those_of_their_rows(described, monkeypatch):
 def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
     """FAISS' codes lie outside of what is traced; of ours nothing but the training rows and numbers may be there."""
     monkeypatch.setattr(search, "TRAINING_ROWS", 2000)
+    monkeypatch.setattr(search, "ADDED_AT_ONCE", 1000)
     build_search(described[:10], "picture", flat_below_rows=1)  # loads FAISS
     tracemalloc.start()
     build_search(described, "picture", flat_below_rows=1)
