@@ -30,6 +30,8 @@ ADDED_AT_ONCE = 16_384
 """Rows of several sources: FAISS takes each call's on all cores, and few at a time on one."""
 ROWS_AT_ONCE = 4096
 """Read from codes together, for several short sources; FAISS uses one core for fewer than 1,000."""
+MEASURED_ROWS = 1000
+"""Evenly chosen, to learn how much codes shorten."""
 SEED = 1234
 
 
@@ -66,6 +68,7 @@ class ModalitySearch:
         self.index, self.method, self.source = index, method, source
         self.middle_seconds = middle_seconds.astype(np.float32)
         self._vectors = vectors
+        self._length = self._mean_length()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -80,7 +83,7 @@ class ModalitySearch:
         if not len(queries) or not len(self):
             return Found(np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32))
         similarities, rows = self.index.search(np.ascontiguousarray(queries, np.float32), k)
-        return Found(rows, np.where(rows >= 0, similarities, -np.inf))
+        return Found(rows, np.where(rows >= 0, similarities / self._length, -np.inf))
 
     def rows_of(self, source: int) -> slice:
         """The rows of a source."""
@@ -92,8 +95,7 @@ class ModalitySearch:
         if self._vectors is not None:
             return self._vectors[rows]
         # Not reconstruct_n: that of an inverted file reads through all lists for whatever range.
-        vectors: np.ndarray = self.index.reconstruct_batch(np.arange(rows.start, rows.stop))
-        return vectors
+        return self._read(np.arange(rows.start, rows.stop))
 
     def vectors_of(self, sources: Sequence[int]) -> Iterator[np.ndarray]:
         """Yield the vectors (m, d) float32 of each source; the codes of several are read at once, by all cores."""
@@ -105,8 +107,23 @@ class ModalitySearch:
         for block in np.unique(ends // ROWS_AT_ONCE):
             some = [rows[number] for number in np.flatnonzero(ends // ROWS_AT_ONCE == block)]
             numbers = [np.arange(each.start, each.stop) for each in some]
-            read = self.index.reconstruct_batch(np.concatenate(numbers))
+            read = self._read(np.concatenate(numbers))
             yield from np.split(read, np.cumsum([len(each) for each in numbers])[:-1])
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """What the codes of rows (m,) stand for, float32 (m, d)."""
+        vectors: np.ndarray = self.index.reconstruct_batch(rows)
+        return vectors / np.float32(self._length)
+
+    def _mean_length(self) -> float:
+        """Of what codes stand for: each for the mean of many unit vectors, which is shorter than they are.
+
+        Divided by it similarities are cosines again, and scores those of whole vectors, on which decisions rest.
+        """
+        if self._vectors is not None or not len(self):
+            return 1.0
+        rows = np.unique(np.linspace(0, len(self) - 1, MEASURED_ROWS).astype(np.int64))
+        return float(np.linalg.norm(self.index.reconstruct_batch(rows), axis=1).mean())
 
 
 def build_search(

@@ -66,3 +66,17 @@ def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.6 * sum(each.picture[each.has_picture].nbytes for each in described)
+
+
+def test_similarities_to_codes_are_cosines():
+    """Codes stand for means of unit vectors, which are shorter: 0.8 here."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(4000, DIMS)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    start, yes = np.arange(4000) / 2, np.ones(4000, bool)
+    packed = build_search([Descriptors("0", start, start + 1, yes, yes, vectors, None)], "picture", flat_below_rows=1)
+    coded = packed.vectors(slice(0, 4000))
+    assert np.linalg.norm(coded, axis=1).mean() == pytest.approx(1, abs=0.01)
+    found = packed.nearest(vectors[:200], 1)
+    cosines = (vectors[:200] * coded[found.rows[:, 0]]).sum(1)
+    assert np.allclose(found.similarities[:, 0], cosines, atol=1e-3)
