@@ -9,8 +9,8 @@ import numpy as np
 from evaluate.errors import FingerprintError
 
 LEAST_SCORES = 100
-"""With fewer a tail is a worse guess than GUESS: of 20 to 50 scores one misses a fifth of the right matches, another decides one
-in ten wrong where one in a hundred is asked for (docs/fingerprint.md, "Decision")."""
+"""With fewer a tail is a worse guess than GUESS: of fewer one missed a fifth of the right matches, another decided one in
+eleven wrong where one in a hundred was asked for (docs/fingerprint.md, "Decision")."""
 
 
 @dataclass(frozen=True)

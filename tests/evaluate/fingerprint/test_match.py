@@ -147,7 +147,8 @@ def test_two_modalities_keep_the_rate_too_and_agreement_says_more_than_either():
 
 
 def test_too_few_scores_are_said_to_be_too_few():
-    assert fit([0.1] * 5) == GUESS
+    assert fit([0.1] * 99) == GUESS
+    assert fit([0.1] * 100).n_scores == 100
     assert Calibration({"sound": GUESS, "picture": Tail(0.2, 0.03, 1.0, 50)}).n_scores == 0
     with pytest.raises(FingerprintError, match="between 0 and 1"):
         threshold(0)
