@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 FORMAT_NAME = "avtempo-shards"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 FRAMES_MEMBER = "frames.jpg"
 LOGMEL_MEMBER = "logmel.npy"

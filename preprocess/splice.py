@@ -1,7 +1,8 @@
 """Film strips out of frames and of frames of another strip, by copying bytes: nothing is decoded or encoded.
 
 A strip has a restart marker at every border of two frames (`preprocess/strip.py`). So the coded blocks of a frame refer to
-no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again.
+no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again. The
+header lists the frames' lengths: who takes a few frames out reads these and no others, of a file mapped into memory too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ _START, _END = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 """Second bytes of the markers that are read: baseline frame, restart interval, scan (ITU-T T.81, table B.1)."""
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
+_LENGTHS, _NAME = 0xE9, b"avtempo\0"
+"""The segment of the frames' lengths: an application's own, that other programs pass over, and how it begins."""
+_LENGTH = np.dtype(">u4")
 _BLOCK_PX = 16
 """Side of what 4:2:0 codes at once."""
 
@@ -27,32 +31,45 @@ class _Header:
     """What stands before the coded blocks.
 
     Attributes:
-        n_bytes: its length.
+        n_bytes: of all of it.
         height_at: place of the strip's height, two bytes.
-        height_px: of the strip.
         frame_height_px: of what stands between two restart markers.
+        lengths_at: place of the segment of lengths; the scan's follows.
+        scan_at: place of that.
+        lengths: (T,) bytes of each frame's coded blocks, markers not counted.
     """
 
     n_bytes: int
     height_at: int
-    height_px: int
     frame_height_px: int
+    lengths_at: int
+    scan_at: int
+    lengths: np.ndarray
 
 
 def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
     """A strip of these frames of another strip, in this order.
 
     Raises:
-        StripError: the strip has no restart marker at every border of two frames, is damaged, or lacks one of the frames.
+        StripError: the strip does not say where its frames lie, is damaged there, or lacks one of the frames.
     """
     data = memoryview(strip)
     header = _read_header(data)
-    spans = _spans(data, header)
-    if not len(frames) or min(frames) < 0 or max(frames) >= len(spans):
-        raise StripError(f"a strip of {len(spans)} frames was asked for the frames {list(frames)}")
-    head = bytearray(data[: header.n_bytes])
+    n_frames = len(header.lengths)
+    if not len(frames) or min(frames) < 0 or max(frames) >= n_frames:
+        raise StripError(f"a strip of {n_frames} frames was asked for the frames {list(frames)}")
+    stops = (header.n_bytes + np.cumsum(header.lengths + len(_END)) - len(_END)).tolist()
+    head = bytearray(data[: header.lengths_at])
     head[header.height_at : header.height_at + 2] = (header.frame_height_px * len(frames)).to_bytes(2, "big")
-    return _strip(head, [data[slice(*spans[frame])] for frame in frames])
+    blocks = []
+    for frame in frames:
+        start = stops[frame - 1] + len(_END) if frame else header.n_bytes
+        if (frame and data[start - 2 : start] != _restart(frame)) or data[stops[frame] : stops[frame] + 2] != (
+            _restart(frame + 1) if frame + 1 < n_frames else _END
+        ):
+            raise StripError("damaged JPEG: frames do not lie where its header says")
+        blocks.append(data[start : stops[frame]])
+    return _strip(head, data[header.scan_at : header.n_bytes], blocks)
 
 
 def join(frames: Sequence[bytes]) -> bytes:
@@ -74,28 +91,44 @@ def join(frames: Sequence[bytes]) -> bytes:
     interval = -(-height // _BLOCK_PX) * -(-width // _BLOCK_PX)
     head = bytearray(first[: at[_SCAN]])
     head[at[_FRAME] + 5 : at[_FRAME] + 7] = (height * len(frames)).to_bytes(2, "big")
-    head += bytes((0xFF, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big") + first[at[_SCAN] : end]
-    return _strip(head, [memoryview(frame)[end : -len(_END)] for frame in frames])
+    head += bytes((0xFF, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big")
+    return _strip(head, first[at[_SCAN] : end], [memoryview(frame)[end : -len(_END)] for frame in frames])
 
 
 def count_frames(strip: Bytes) -> int:
-    """Frames that can be spliced out of a strip.
+    """Frames that can be spliced out of a strip. It is read whole: there are no other restart markers than at their borders.
 
     Raises:
-        StripError: as `splice`.
+        StripError: as `splice`, for any frame.
     """
     data = memoryview(strip)
-    return len(_spans(data, _read_header(data)))
+    header = _read_header(data)
+    found = np.frombuffer(data, np.uint8)
+    # In coded blocks a byte 0xFF that is no marker's is followed by 0.
+    at = np.flatnonzero(found[header.n_bytes : -1] == 0xFF) + header.n_bytes
+    at = at[found[at + 1] & 0xF8 == _FIRST_RESTART]
+    n_frames = len(header.lengths)
+    borders = header.n_bytes + np.cumsum(header.lengths + 2)[:-1] - 2
+    in_order = np.array_equal(found[at + 1], _FIRST_RESTART + np.arange(n_frames - 1) % _N_RESTARTS)
+    if not in_order or not np.array_equal(at, borders) or data[-2:] != _END:
+        raise StripError("damaged JPEG: restart markers are missing or out of order")
+    return n_frames
 
 
-def _strip(head: bytearray, frames: Sequence[memoryview]) -> bytes:
-    """A header, the coded blocks of frames with restart markers between them, and the end."""
-    parts: list[bytes | bytearray | memoryview] = [head]
-    for number, blocks in enumerate(frames):
-        if number:
-            parts.append(bytes((0xFF, _FIRST_RESTART + (number - 1) % _N_RESTARTS)))
-        parts.append(blocks)
+def _strip(head: bytearray, scan: memoryview, frames: Sequence[memoryview]) -> bytes:
+    """A header up to the lengths, its last segment, the coded blocks of frames with restart markers between them, the end."""
+    lengths = _NAME + np.array([len(blocks) for blocks in frames], _LENGTH).tobytes()
+    parts: list[bytes | bytearray | memoryview] = [
+        head, bytes((0xFF, _LENGTHS)), (2 + len(lengths)).to_bytes(2, "big"), lengths, scan, frames[0],
+    ]  # fmt: skip
+    for number, blocks in enumerate(frames[1:], 1):
+        parts += (_restart(number), blocks)
     return b"".join([*parts, _END])
+
+
+def _restart(frame: int) -> bytes:
+    """The marker before a frame, which is not the first."""
+    return bytes((0xFF, _FIRST_RESTART + (frame - 1) % _N_RESTARTS))
 
 
 def _marks(data: memoryview) -> Iterator[tuple[int, int]]:
@@ -115,34 +148,28 @@ def _marks(data: memoryview) -> Iterator[tuple[int, int]]:
 def _read_header(data: memoryview) -> _Header:
     at = dict(_marks(data))
     height_at = at[_FRAME] + 5 if _FRAME in at else 0
+    lengths_at, scan_at = at.get(_LENGTHS, 0), at[_SCAN]
     try:
         interval = _number(data, at[_INTERVAL] + 4) if _INTERVAL in at else 0
-        n_bytes = at[_SCAN] + 2 + _number(data, at[_SCAN] + 2)
+        n_bytes = scan_at + 2 + _number(data, scan_at + 2)
         height, width, sampling = _number(data, height_at), _number(data, height_at + 2), data[height_at + 6]
     except IndexError as error:
         raise StripError("damaged JPEG: its header does not end") from error
     blocks_a_row = -(-width // max(1, 8 * (sampling >> 4)))
-    if not height_at or not interval or not blocks_a_row or interval % blocks_a_row:
-        raise StripError("a strip is a baseline JPEG with a restart marker at every border of two frames")
-    return _Header(n_bytes, height_at, height, interval // blocks_a_row * 8 * (sampling & 15))
+    named = lengths_at > height_at and data[lengths_at + 4 : lengths_at + 4 + len(_NAME)] == _NAME
+    if not height_at or not interval or not blocks_a_row or interval % blocks_a_row or not named:
+        raise StripError(
+            "a strip is a baseline JPEG with a restart marker at every border of two frames, and says where"
+        )
+    frame_height = interval // blocks_a_row * 8 * (sampling & 15)
+    listed = data[lengths_at + 4 + len(_NAME) : scan_at]
+    lengths = np.frombuffer(listed[: len(listed) // _LENGTH.itemsize * _LENGTH.itemsize], _LENGTH).astype(np.int64)
+    n_bytes_in_all = n_bytes + int(lengths.sum()) + len(_END) * len(lengths)
+    if not len(lengths) or len(lengths) * frame_height != height or n_bytes_in_all != len(data):
+        raise StripError("damaged JPEG: its header lists frames of another length in all")
+    return _Header(n_bytes, height_at, frame_height, lengths_at, scan_at, lengths)
 
 
 def _number(data: memoryview, at: int) -> int:
     """Two bytes, the higher one first."""
     return data[at] << 8 | data[at + 1]
-
-
-def _spans(data: memoryview, header: _Header) -> list[tuple[int, int]]:
-    """First byte and the byte after the last of each frame.
-
-    In coded blocks a byte 0xFF that is no marker's is followed by 0: looking for the markers takes a few per cent of the
-    time that decoding does, so that a shard need not keep their places.
-    """
-    found = np.frombuffer(data, np.uint8)
-    at = np.flatnonzero(found[header.n_bytes : -1] == 0xFF) + header.n_bytes
-    at = at[found[at + 1] & 0xF8 == _FIRST_RESTART]
-    in_order = np.array_equal(found[at + 1], _FIRST_RESTART + np.arange(len(at)) % _N_RESTARTS)
-    if not in_order or (len(at) + 1) * header.frame_height_px != header.height_px or data[-2:] != _END:
-        raise StripError("damaged JPEG: restart markers are missing or out of order")
-    borders = at.tolist()
-    return list(zip([header.n_bytes, *(border + 2 for border in borders)], [*borders, len(data) - 2], strict=True))

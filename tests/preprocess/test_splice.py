@@ -1,12 +1,14 @@
 """Frames taken out of a strip's bytes are the frames that the whole strip decodes to."""
 
 import contextlib
+import io
 
 import numpy as np
 import pytest
 import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from preprocess.errors import StripError
 from preprocess.splice import count_frames, join, splice
@@ -63,16 +65,40 @@ def plain(strip):
         (lambda strip: b"\x89PNG" + strip, "not a JPEG"),
         (lambda strip: strip[:40], "header does not end"),
         (plain, "restart marker at every border"),
-        (lambda strip: strip[: len(strip) // 2], "missing or out of order"),
-        (lambda strip: strip.replace(b"\xff\xd1", b"\xff\xd5"), "missing or out of order"),
-        (lambda strip: strip.replace(b"\xff\xd2", b""), "missing or out of order"),
+        (lambda strip: strip[: len(strip) // 2], "another length in all"),
+        (lambda strip: strip.replace(b"\xff\xd1", b"\xff\xd5"), "out of order|do not lie where"),
+        (lambda strip: strip.replace(b"\xff\xd2", b""), "another length in all"),
     ],
 )
 def test_other_pictures_and_damaged_ones_are_typed_errors(damage, named):
     strip = damage(encode_strip(frames(4, 32, 40), 90))
-    for ask in (count_frames, lambda data: splice(data, [0])):
+    for ask in (count_frames, lambda data: splice(data, range(4))):
         with pytest.raises(StripError, match=named):
             ask(strip)
+
+
+def test_frames_are_taken_out_without_a_look_at_the_others_and_a_count_looks_at_all():
+    strip = encode_strip(frames(4, 32, 40), 90)
+    damaged = bytearray(strip)
+    damaged[strip.index(b"\xff\xd2") - 9 :] = bytes(len(strip) - strip.index(b"\xff\xd2") + 9)  # from frame 2 on
+    assert splice(damaged, [1, 0]) == splice(strip, [1, 0])
+    for ask in (count_frames, lambda data: splice(data, [2])):
+        with pytest.raises(StripError, match="damaged JPEG"):
+            ask(damaged)
+
+
+def test_other_programs_read_a_strip_and_the_lengths_in_it():
+    strip = encode_strip(frames(3, 32, 40), 90)
+    at = strip.index(b"\xff\xe9")
+    size = int.from_bytes(strip[at + 2 : at + 4], "big")
+    lengths = np.frombuffer(strip[at + 4 + len(b"avtempo\0") : at + 2 + size], ">u4")
+    first, second = strip.index(b"\xff\xd0"), strip.index(b"\xff\xd1")
+    scan = at + 2 + size
+    coded = scan + 2 + int.from_bytes(strip[scan + 2 : scan + 4], "big")
+    assert lengths.tolist() == [first - coded, second - first - 2, len(strip) - 2 - second - 2]
+    with Image.open(io.BytesIO(strip)) as picture:
+        rows = np.asarray(picture.convert("RGB"), int)
+    assert np.abs(rows - simplejpeg.decode_jpeg(strip)).max() <= 2, "decoders round in ways of their own"
 
 
 @settings(max_examples=200, deadline=None)
