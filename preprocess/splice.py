@@ -12,10 +12,13 @@ import numpy as np
 
 from preprocess.errors import StripError
 
+_MARK = 0xFF
+"""First byte of every marker."""
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 """Second bytes of the markers that are read: baseline frame, restart interval, scan (ITU-T T.81, table B.1)."""
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
+_RESTARTS = [bytes((_MARK, _FIRST_RESTART + number)) for number in range(_N_RESTARTS)]
 _LENGTHS, _NAME = 0xE9, b"avtempo\0"
 """The segment of the frames' lengths: an application's own, that other programs pass over, and how it begins."""
 _LENGTH = np.dtype(">u4")
@@ -58,17 +61,20 @@ def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
     n_frames = len(header.lengths)
     if not len(frames) or min(frames) < 0 or max(frames) >= n_frames:
         raise StripError(f"a strip of {n_frames} frames was asked for the frames {list(frames)}")
-    stops = (header.n_bytes + np.cumsum(header.lengths + len(_END)) - len(_END)).tolist()
-    head = bytearray(data[: header.lengths_at])
-    head[header.height_at : header.height_at + 2] = (header.frame_height_px * len(frames)).to_bytes(2, "big")
+    borders = (
+        header.n_bytes + np.cumsum(header.lengths + len(_END))
+    ).tolist()  # behind a frame's end and the marker there
     blocks = []
     for frame in frames:
-        start = stops[frame - 1] + len(_END) if frame else header.n_bytes
-        if (frame and data[start - 2 : start] != _restart(frame)) or data[stops[frame] : stops[frame] + 2] != (
-            _restart(frame + 1) if frame + 1 < n_frames else _END
-        ):
+        start, stop = borders[frame - 1] if frame else header.n_bytes, borders[frame] - len(_END)
+        behind = _FIRST_RESTART + frame % _N_RESTARTS if frame + 1 < n_frames else _END[1]
+        before = _FIRST_RESTART + (frame - 1) % _N_RESTARTS
+        is_there = data[stop] == _MARK and data[stop + 1] == behind
+        if not is_there or (frame and not (data[start - 2] == _MARK and data[start - 1] == before)):
             raise StripError("damaged JPEG: frames do not lie where its header says")
-        blocks.append(data[start : stops[frame]])
+        blocks.append(data[start:stop])
+    head = bytearray(data[: header.lengths_at])
+    head[header.height_at : header.height_at + 2] = (header.frame_height_px * len(frames)).to_bytes(2, "big")
     return _strip(head, data[header.scan_at : header.n_bytes], blocks)
 
 
@@ -91,7 +97,7 @@ def join(frames: Sequence[bytes]) -> bytes:
     interval = -(-height // _BLOCK_PX) * -(-width // _BLOCK_PX)
     head = bytearray(first[: at[_SCAN]])
     head[at[_FRAME] + 5 : at[_FRAME] + 7] = (height * len(frames)).to_bytes(2, "big")
-    head += bytes((0xFF, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big")
+    head += bytes((_MARK, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big")
     return _strip(head, first[at[_SCAN] : end], [memoryview(frame)[end : -len(_END)] for frame in frames])
 
 
@@ -105,7 +111,7 @@ def count_frames(strip: Bytes) -> int:
     header = _read_header(data)
     found = np.frombuffer(data, np.uint8)
     # In coded blocks a byte 0xFF that is no marker's is followed by 0.
-    at = np.flatnonzero(found[header.n_bytes : -1] == 0xFF) + header.n_bytes
+    at = np.flatnonzero(found[header.n_bytes : -1] == _MARK) + header.n_bytes
     at = at[found[at + 1] & 0xF8 == _FIRST_RESTART]
     n_frames = len(header.lengths)
     borders = header.n_bytes + np.cumsum(header.lengths + 2)[:-1] - 2
@@ -119,16 +125,11 @@ def _strip(head: bytearray, scan: memoryview, frames: Sequence[memoryview]) -> b
     """A header up to the lengths, its last segment, the coded blocks of frames with restart markers between them, the end."""
     lengths = _NAME + np.array([len(blocks) for blocks in frames], _LENGTH).tobytes()
     parts: list[bytes | bytearray | memoryview] = [
-        head, bytes((0xFF, _LENGTHS)), (2 + len(lengths)).to_bytes(2, "big"), lengths, scan, frames[0],
+        head, bytes((_MARK, _LENGTHS)), (2 + len(lengths)).to_bytes(2, "big"), lengths, scan, frames[0],
     ]  # fmt: skip
     for number, blocks in enumerate(frames[1:], 1):
-        parts += (_restart(number), blocks)
+        parts += (_RESTARTS[(number - 1) % _N_RESTARTS], blocks)
     return b"".join([*parts, _END])
-
-
-def _restart(frame: int) -> bytes:
-    """The marker before a frame, which is not the first."""
-    return bytes((0xFF, _FIRST_RESTART + (frame - 1) % _N_RESTARTS))
 
 
 def _marks(data: memoryview) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ class SegmentBatch:
 
     Attributes:
         frames: (B, K, frame_px, frame_px, 3) uint8, those of the window that a clip shows, each once and in the order of
-            time; black where a segment's clips show fewer than K. None for audio data sets.
+            time; the last one repeated where a segment's clips show fewer than K. None for audio data sets.
         clip_frames: (B, V, T) int64, which of `frames` each clip shows, in the order in which it is played; None with it.
         plan: the clips.
         logmel: (B, n_mels, window_frames * columns_per_frame) float32, the silence floor after the segment's end.

@@ -27,7 +27,7 @@ from preprocess.schema import META_FIELDS
 from train.batch import SegmentBatch
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.pipeline import Graph, build_pipeline
-from train.plan import Plan
+from train.planned import Chosen
 from train.planners import Planner, WholeWindow
 from train.subset import Subset, parse_split, read_info, select
 
@@ -221,19 +221,19 @@ class _Source:
             raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
         # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.
         tensors = [torch.from_dlpack(output.as_tensor()).to(self._device) for output in outputs]
-        frames, clip_frames = tensors[:2] if self._graph.params.media == "video" else (None, None)
-        logmel, meta, start, *plan = tensors if frames is None else tensors[2:]
-        numbers = dict(zip(META_FIELDS, meta.unbind(1), strict=True))
+        *frames, logmel, numbers, paces = tensors
+        chosen = Chosen.unpacked(numbers, paces, self._graph.planner.n_frames)
+        meta = dict(zip(META_FIELDS, chosen.numbers.unbind(1), strict=True))
         return SegmentBatch(
-            frames=frames,
-            clip_frames=clip_frames,
-            plan=Plan(*plan),
+            frames=frames[0] if frames else None,
+            clip_frames=chosen.clip_frames if frames else None,
+            plan=chosen.plan,
             logmel=logmel,
-            n_frames=numbers["n_frames"].clamp(max=self._graph.window_frames),
-            window_start_frame=start.long(),
-            has_audio=numbers["has_audio"] != 0,
-            label=numbers["label"],
-            segment_id=numbers["segment_id"],
+            n_frames=meta["n_frames"].clamp(max=self._graph.window_frames),
+            window_start_frame=chosen.start,
+            has_audio=meta["has_audio"] != 0,
+            label=meta["label"],
+            segment_id=meta["segment_id"],
         )
 
 

@@ -122,7 +122,7 @@ def test_dataset_json_holds_everything_and_no_date(tmp_path):
     _write_set(tmp_path)
     values = json.loads((tmp_path / "dataset.json").read_text())
     assert values["format"] == "avtempo-shards"
-    assert values["format_version"] == 2
+    assert values["format_version"] == 3
     assert values["params"] == RECIPE.params.as_dict()
     assert set(values) >= {"ffmpeg_version", "packages", "shards", "fingerprint", "manifest_sha256", "label_names"}
     assert not any("time" in name or "date" in name for name in values)
@@ -143,7 +143,7 @@ def test_fingerprint_changes_with_contents_and_parameters_only():
         (lambda p: (p / "dataset.json").unlink(), "is not finished .no dataset.json.: run"),
         (lambda p: (p / "dataset.json").write_text("{"), "is damaged"),
         (lambda p: (p / "dataset.json").write_text('{"format": "other"}'), "is damaged|is not of"),
-        (lambda p: _edit(p, format_version=1), "is not of avtempo-shards version 2.*remove"),
+        (lambda p: _edit(p, format_version=1), "is not of avtempo-shards version 3.*remove"),
         (lambda p: _edit(p, params={"fps": 1}, surprise=1), "is damaged"),
         (lambda p: _edit(p, n_sources={"x": None}), "is damaged.*n_sources"),
         (lambda p: _edit(p, shards=[asdict(INFO) | {"name": "../shard-000000.tar"}]), "outside of its folder"),

@@ -14,7 +14,7 @@ LENGTHS = (64, 38, 64)
 """Frames of the segments by turns: a whole window of the preset, and 60 per cent of one."""
 
 
-def noise_frames(index: int, n_frames: int, height: int = 64, width: int = 64) -> np.ndarray:
+def noise_frames(index: int, n_frames: int, height: int = 48, width: int = 64) -> np.ndarray:
     """(n_frames, height, width, 3) uint8, every value drawn by itself."""
     return np.random.default_rng([index, 0]).integers(0, 256, (n_frames, height, width, 3), dtype=np.uint8)
 
@@ -27,7 +27,7 @@ def noise_waveform(index: int, n_samples: int) -> np.ndarray:
 def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
     """A source of noise, as the decoder would hand it over."""
     info = MediaInfo(
-        duration_seconds=n_frames / params.fps, width_px=64, height_px=64, fps=params.fps, rotation_degrees=0,
+        duration_seconds=n_frames / params.fps, width_px=64, height_px=48, fps=params.fps, rotation_degrees=0,
         has_video=True, has_audio=True, video_codec="rawvideo", audio_codec="pcm_s16le",
     )  # fmt: skip
     frames, waveform = noise_frames(index, n_frames), noise_waveform(index, n_frames * params.samples_per_frame)

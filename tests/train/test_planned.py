@@ -1,7 +1,7 @@
 """Clips planned before decoding are the clips cut out of whole windows; the plan comes again with the loader's state."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from train.finetune.clips import OneClip
 from train.finetune.config import FinetuneClip
 from train.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.plan import Plan
-from train.planned import BatchPlanner, take_frames
-from train.planners import EvenClips, TwoViews
+from train.planned import N_PLACES, N_SEEDS, Choice, Chosen, Taker
+from train.planners import EvenClips, TwoViews, WholeWindow
 
 ANYWHERE = ClipConfig(n_frames=4, crop_px=32, speeds=(1, 2, 4), eval_speed=2, shared_direction=False)
 MOMENT = ClipConfig(
@@ -49,7 +49,7 @@ def slow_index(plan, row, view, n_frames, length):
 @pytest.mark.parametrize("frame_px", [32, 24])
 @pytest.mark.parametrize("planner", PLANNERS, ids=repr)
 def test_planned_clips_are_those_cut_out_of_whole_windows(shards, planner, frame_px):
-    # Windows and squares are drawn by generators of their own: they are the same with and without a plan.
+    # Windows and squares are drawn by numbers of their own: they are the same with and without a plan.
     whole = SegmentLoader(config(shards, frame_px=frame_px))
     planned = SegmentLoader(config(shards, frame_px=frame_px, clips=planner))
     for _ in range(8):
@@ -64,28 +64,81 @@ def test_planned_clips_are_those_cut_out_of_whole_windows(shards, planner, frame
             distinct = sorted(set(itertools.chain(*wanted)))
             assert shown.unique().tolist() == list(range(len(distinct))), "each frame is there once"
             assert torch.equal(batch.frames[row, : len(distinct)], window.frames[row, distinct])
-            assert not batch.frames[row, len(distinct) :].any()
+            assert (batch.frames[row, len(distinct) :] == batch.frames[row, len(distinct) - 1]).all()
 
 
-STRIP = encode_strip(make_frames(3, 30, 32, 48), 90)
+STRIP = encode_strip(make_frames(3, 40, 32, 48), 90)
+
+
+def choice(planner, **changes):
+    return replace(Choice(planner, 20, 4, random=True, square=1, final_px=32), **changes)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 9), st.lists(st.integers(1, 21), min_size=1, max_size=6), st.integers(0, 999))
-def test_the_frames_of_any_plan_are_taken_once_and_found_again(start, n_frames, seed):
-    noise = [np.random.default_rng(seed).random(2, np.float32)] * len(n_frames)
-    needed, rows, *plan = BatchPlanner(TwoViews(ANYWHERE))([np.array(n, np.int32) for n in n_frames], noise)
-    frames = Plan(*(torch.from_numpy(np.stack(each)) for each in plan)).frames(torch.tensor(n_frames), 4).numpy()
-    each = len(n_frames)
-    first, height, first_row, n_rows = ([np.array(x, np.int32)] * each for x in (start, 32, 0, 24))
-    strips, kept = take_frames([np.frombuffer(STRIP, np.uint8)] * each, first, needed, height, first_row, n_rows)
-    for i in range(each):
-        assert needed[i].tolist() == sorted(set(frames[i].flatten()))
-        pixels = decode_strip(strips[i].tobytes(), len(needed[i]))
-        assert np.array_equal(pixels[rows[i]], decode_strip(STRIP, 30)[start + frames[i]])
-        cut = pixels.reshape(-1, *pixels.shape[2:])[kept[i]].reshape(len(needed[i]), 24, *pixels.shape[2:])
-        assert np.array_equal(cut[:, 1:], pixels[:, 1:24])
-        assert np.array_equal(cut[:, 0], pixels[:, 1]), "the first row is its neighbour's: the decoder mixed it"
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 999), st.sampled_from(PLANNERS))
+def test_the_frames_of_any_plan_are_taken_once_and_found_again(n_frames, seed, planner):
+    rng, each = np.random.default_rng(seed), len(n_frames)
+    meta = [np.array([i, 0, n, 32, 48, 4 * n, 1]) for i, n in enumerate(n_frames)]
+    noise = list(rng.random((each, N_PLACES + N_SEEDS), np.float32))
+    strips = [np.frombuffer(STRIP, np.uint8)] * each
+    taker = Taker(choice(planner))
+    numbers, paces, columns, spliced, first, size, rows = taker(meta, noise, strips)
+    chosen = Chosen.unpacked(*(torch.from_numpy(np.stack(x)) for x in (numbers, paces)), planner.n_frames)
+    windows = torch.tensor([min(n, 20) for n in n_frames])
+    shown = chosen.plan.frames(windows, planner.n_frames).numpy()  # (B, V, T)
+    assert torch.equal(chosen.numbers, torch.from_numpy(np.stack(meta)))
+    for i, start in enumerate(chosen.start.tolist()):
+        assert 0 <= start <= n_frames[i] - windows[i]
+        assert columns[i].tolist() == [4 * start]
+        taken = sorted(set(shown[i].flatten()))
+        assert np.array_equal(np.array(taken)[chosen.clip_frames[i]], shown[i])
+        pixels = decode_strip(spliced[i].tobytes(), len(taken))
+        assert np.array_equal(pixels, decode_strip(STRIP, 40)[[start + frame for frame in taken]])
+        (top, left), (height, width) = first[i].tolist(), size[i].tolist()
+        assert (top, height, width) == (0, 32 * len(taken), 32)
+        assert 0 <= left <= 16
+        cut = pixels.reshape(-1, 48, 3)[rows[i]].reshape(-1, 32, 48, 3)
+        assert len(cut) == taker.choice.most_frames
+        assert np.array_equal(cut[: len(taken), 1:-1], pixels[:, 1:-1])
+        assert np.array_equal(cut[:, [0, -1]], cut[:, [1, -2]]), (
+            "outer rows are their neighbours': the decoder mixed them"
+        )
+        assert (cut[len(taken) :] == cut[len(taken) - 1]).all()
+
+
+def test_what_is_chosen_comes_back_out_of_two_arrays_whatever_the_plan():
+    lengths, meta = torch.tensor([20, 3, 9]), torch.arange(21).reshape(3, 7) + (1 << 52)
+    for planner in PLANNERS:
+        plan = planner(lengths, torch.Generator().manual_seed(3))
+        chosen = Chosen(meta, torch.tensor([5, 0, 1]), plan, plan.frames(lengths, planner.n_frames))
+        again = Chosen.unpacked(*map(torch.from_numpy, chosen.packed()), planner.n_frames)
+        for name in ("numbers", "start", "clip_frames"):
+            assert torch.equal(getattr(again, name), getattr(chosen, name))
+        for field in fields(Plan):
+            value, expected = getattr(again.plan, field.name), getattr(plan, field.name)
+            assert (value.dtype, value.shape) == (expected.dtype, expected.shape)
+            assert torch.equal(value, expected)
+
+
+@pytest.mark.parametrize(("size", "room"), [((32, 48), (0, 16)), ((80, 32), (48, 0)), ((32, 32), (0, 0))])
+def test_squares_lie_anywhere_inside_or_where_they_are_asked_for(size, room):
+    (height, width), n = size, 400
+    meta = [np.array([i, 0, 30, height, width, 120, 1]) for i in range(n)]
+    noise = list(np.random.default_rng(1).random((n, N_PLACES + N_SEEDS), np.float32))
+    strips = [np.frombuffer(encode_strip(make_frames(3, 30, height, width), 90), np.uint8)] * n
+
+    def places(**changes):
+        *_, shape, begin, end, order = Taker(choice(WholeWindow(20), final_px=0, **changes))(meta, noise, strips)
+        assert shape[0].tolist() == [20, height, min(size), 3]
+        assert order[0].tolist() == list(range(20))
+        assert {tuple(b - a) for a, b in zip(begin, end, strict=True)} == {(min(size), min(size))}
+        *_, first, _, _, _, begin, _, _ = Taker(choice(WholeWindow(20), final_px=0, **changes))(meta, noise, strips)
+        return np.stack([np.stack(begin)[:, 0], np.stack(first)[:, 1]], 1)  # (n, 2) top and left
+
+    for axis, last in enumerate(room):
+        assert set(places()[:, axis]) == set(range(last + 1))
+    for square, place in enumerate(((0, 0), (room[0] // 2, room[1] // 2), room)):
+        assert (places(random=False, square=square) == place).all()
 
 
 def everything(batch):
