@@ -165,6 +165,7 @@ def _frames(stream: Any, job: _Job) -> Any:
         fps_mode="cfr",
         threads=1,  # else an encoder, which copies bytes here, starts a thread a processor
         t=f"{job.longest_seconds:.3f}",
+        flush_packets=0,  # a write a full buffer, not one a picture
     )
 
 
@@ -174,7 +175,11 @@ def _samples(stream: Any, job: _Job) -> Any:
     filters = [_filter("aresample", sample_rate=job.params.sample_rate_hz, **resampling)]
     filters.append("aformat=sample_fmts=flt:channel_layouts=mono")
     return stream.output(
-        f"pipe:{job.samples.fileno()}", format="f32le", af=",".join(filters), t=f"{job.longest_seconds:.3f}"
+        f"pipe:{job.samples.fileno()}",
+        format="f32le",
+        af=",".join(filters),
+        t=f"{job.longest_seconds:.3f}",
+        flush_packets=0,
     )
 
 
