@@ -262,7 +262,10 @@ def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_a
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset, number):
     folder = tmp_path / "ablation"
-    words = [sys.executable, "-m", "evaluate", *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "150")]
+    words = [
+        sys.executable, "-m", "evaluate",
+        *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "150", objectives="whole"),
+    ]  # fmt: skip
     process = under_way(words, folder, tmp_path / "output.txt")
     process.send_signal(number)
     assert process.wait(300) == 130
@@ -277,7 +280,7 @@ def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset,
     if number == signal.SIGTERM:
         return  # saved is saved: going on from it is tried once
     done = subprocess.run(
-        [*words[:-1], "150"],
+        words,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -285,7 +288,7 @@ def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset,
         env={**os.environ, "COLUMNS": "120"},
     )
     assert done.returncode == 0, done.stderr
-    plan = plan_of(tmp_path, shards, preset, overrides=["steps=150"])
+    plan = plan_of(tmp_path, shards, preset, objectives=("whole",), overrides=["steps=150"])
     assert all(is_complete(run, plan.fingerprint) for run in plan.runs)
     resumed = (folder / "whole-0" / OUTPUT_NAME).read_text()
     assert f"at step {begun['whole-0']}" in resumed

@@ -220,8 +220,10 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, t
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_asked_to_stop_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
     """The signal goes to the whole group, as from a terminal or a service manager: ffmpeg must not act on it."""
-    out = tmp_path / "shards"
-    process = _start(_command(clips, out))
+    out, slow = tmp_path / "shards", tmp_path / "ffmpeg"
+    slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
+    slow.chmod(0o755)
+    process = _start(_command(clips, out), AVTEMPO_FFMPEG=str(slow))
     _wait_for(lambda: any(out.glob("*.parquet")), process)
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
