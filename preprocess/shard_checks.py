@@ -1,6 +1,7 @@
 """What must hold of one shard's files: archive, index and mark, sample by sample."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,8 +82,10 @@ def _row_problems(
                 row["key"],
                 f"starts at {row['start_seconds']} s, the segment before ends at {stops.get(index, 0.0)} s",
             )
-        if round((row["end_seconds"] - row["start_seconds"]) * part.recipe.params.fps) != row["n_frames"]:
-            yield row["key"], f"lasts {row['end_seconds'] - row['start_seconds']} s but has {row['n_frames']} frames"
+        seconds = row["end_seconds"] - row["start_seconds"]
+        frames = seconds * part.recipe.params.fps
+        if not math.isfinite(frames) or round(frames) != row["n_frames"]:
+            yield row["key"], f"lasts {seconds} s but has {row['n_frames']} frames"
         stops[index] = row["end_seconds"]
     if stops.keys() != readable:
         yield "", "has segments of failed sources, or none of readable ones"

@@ -13,7 +13,7 @@ import numpy as np
 from store.errors import RowsError
 
 FORMAT_NAME = "avtempo-embeddings"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 COLUMNS: dict[str, str] = {
     "key": "str",

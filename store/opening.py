@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from store.attributes import read_number, read_text
 from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, RowsError
 from store.format import Provenance
 from store.layout import (
@@ -98,21 +99,21 @@ def _open_hdf5(path: Path) -> h5py.File:
 
 def _check_kind(path: Path, file: h5py.File) -> None:
     with reading(path, "format"):
-        name, version = file.attrs.get("format"), file.attrs.get("format_version")
-    if not isinstance(name, str) or name != FORMAT_NAME:
-        raise NotAStoreError(
-            path, f"is no embedding store: attribute /format is {name!r}, not {FORMAT_NAME!r}", "give another file"
-        )
-    if not isinstance(version, np.integer) or version != FORMAT_VERSION:
+        is_named = "format" in file.attrs
+        version = read_number(file, "format_version") if is_named else None
+        name = read_text(file, "format")
+    if version not in (None, FORMAT_VERSION) or (name == FORMAT_NAME and version is None):
         remedy = "use the release that wrote it, or embed again with this one"
-        shown = repr(version.item() if isinstance(version, np.integer) else version)
-        raise FormatVersionError(path, f"attribute /format_version is {shown}, known is {FORMAT_VERSION}", remedy)
+        raise FormatVersionError(path, f"attribute /format_version is {version}, known is {FORMAT_VERSION}", remedy)
+    if name != FORMAT_NAME:
+        problem = f"is no embedding store: attribute /format is {name!r}, not {FORMAT_NAME!r}"
+        raise NotAStoreError(path, problem, "give another file")
 
 
 def _text_attribute(path: Path, file: h5py.File, name: str) -> str:
     with reading(path, name):
-        value = file.attrs.get(name)
-    if not isinstance(value, str):
+        value = read_text(file, name)
+    if value is None:
         raise DamagedStoreError(path, f"attribute /{name} is missing or no text", DAMAGED_REMEDY)
     return value
 
@@ -129,8 +130,8 @@ def _provenance(path: Path, file: h5py.File) -> Provenance:
 def _layout(path: Path, file: h5py.File) -> Layout:
     """Check every data set and return what there is."""
     with reading(path, "n_rows"):
-        n_rows = file.attrs.get("n_rows")
-    if not isinstance(n_rows, np.integer) or n_rows < 0:
+        n_rows = read_number(file, "n_rows")
+    if n_rows is None or n_rows < 0:
         raise DamagedStoreError(path, "attribute /n_rows is missing or no number", DAMAGED_REMEDY)
     text_bytes = {}
     for name in COLUMNS:
@@ -145,7 +146,7 @@ def _layout(path: Path, file: h5py.File) -> Layout:
             problem = f"/{name} is {dataset.dtype} of shape {dataset.shape}, not float32 or float16 of shape (n, d)"
             raise DamagedStoreError(path, problem, DAMAGED_REMEDY)
         vectors[name] = (int(dataset.shape[1]), dataset.dtype.str)
-    layout = Layout(int(n_rows), vectors, text_bytes)
+    layout = Layout(n_rows, vectors, text_bytes)
     for name in layout.names():
         if file[name].shape[0] != n_rows:
             problem = f"/{name} has {file[name].shape[0]} rows, attribute /n_rows says {n_rows}"
@@ -183,7 +184,7 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
         if not isinstance(dataset, h5py.Dataset):
             raise DamagedStoreError(path, f"/{name} is no data set", DAMAGED_REMEDY)
         _check_storage(path, dataset, name)
-        if not isinstance(dataset.attrs.get(DIGEST_ATTRIBUTE), str):
+        if read_text(dataset, DIGEST_ATTRIBUTE) is None:
             raise DamagedStoreError(path, f"/{name} has no attribute {DIGEST_ATTRIBUTE}", DAMAGED_REMEDY)
     return dataset
 

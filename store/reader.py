@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import h5py
 import numpy as np
 
+from store.attributes import read_text
 from store.errors import LayoutError, ProvenanceError, ReplacedError
 from store.format import Provenance, canonical_json
 from store.layout import COLUMNS, DIGEST_ATTRIBUTE, TEXT_COLUMNS, Layout, modality
@@ -117,7 +118,7 @@ class EmbeddingStore:
 
     def recorded_digest(self, name: str) -> str:
         """Return the sha256 that was recorded for a column or for vectors when they were written."""
-        return str(self.dataset(name).attrs[DIGEST_ATTRIBUTE])
+        return read_text(self.dataset(name), DIGEST_ATTRIBUTE) or ""
 
     def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.

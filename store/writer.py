@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from store.atomic import ForgivingFile, replacing
+from store.attributes import write_text
 from store.duplicates import overlapping, refuse_repeated
 from store.errors import LayoutError, RowsError, StoreError
 from store.filling import fill
@@ -135,20 +136,20 @@ def _fill(
 ) -> None:
     layout = _joint_layout(pieces)
     attributes = provenance.attributes()
-    file.attrs["format"] = FORMAT_NAME
+    write_text(file, "format", FORMAT_NAME)
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["n_rows"] = layout.n_rows
-    file.attrs["created_by"] = created_by()
-    for name, text in attributes.items():
-        file.attrs[name] = text
+    for name, text in {"created_by": created_by(), **attributes}.items():
+        write_text(file, name, text)
     digests = dict(attributes)
     for name in layout.names():
         dataset = _create(file, layout, name)
         n_rows, digest = fill(dataset, layout, pieces, target, hashing)
         if n_rows != layout.n_rows:
             raise RowsError(None, f"/{name}: {n_rows} rows came, {layout.n_rows} were announced", "write again")
-        digests[name] = dataset.attrs[DIGEST_ATTRIBUTE] = digest
-    file.attrs[CONTENT_ATTRIBUTE] = content_digest(digests.items())
+        write_text(dataset, DIGEST_ATTRIBUTE, digest)
+        digests[name] = digest
+    write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
 
 
 def _joint_layout(pieces: Sequence[Piece]) -> Layout:

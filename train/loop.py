@@ -243,7 +243,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         )  # fmt: skip
         try:
             self.model.load_state_dict(saved.model)
-            self.optimizer.load_state_dict(saved.optimizer)
+            self._load_optimizer(saved.optimizer)
             self.loader.load_state_dict(saved.loaders[self.world.rank])
             self._load_own_state(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
@@ -253,3 +253,15 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             ) from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
+
+    def _load_optimizer(self, saved: dict[str, Any]) -> None:
+        """Take up its moments; a file does not decide how it works."""
+        own = _options(self.optimizer)
+        self.optimizer.load_state_dict(saved)
+        if _options(self.optimizer) != own:
+            raise ValueError("its optimiser has other options")
+
+
+def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Of each group of parameters, but for the learning rate, which every step sets."""
+    return [{name: group[name] for name in group if name not in {"params", "lr"}} for group in optimizer.param_groups]

@@ -91,6 +91,16 @@ def test_an_array_that_claims_terabytes_is_told(shards):
     assert any("logmel.npy|holds no array" in line for line in _findings(shards))
 
 
+@pytest.mark.parametrize("seconds", [1e308, float("inf"), float("nan")])
+def test_times_that_no_clock_shows_are_told(shards, seconds):
+    path = shards / "shard-000000.parquet"
+    table, schema = pq.read_table(path), pq.read_schema(path)
+    column = schema.names.index("end_seconds")
+    ends = [None if end is None else seconds for end in table.column(column).to_pylist()]
+    pq.write_table(table.set_column(column, schema.field(column), pa.array(ends, schema.types[column])), path)
+    assert any(f"lasts {seconds} s but has" in line for line in _findings(shards))
+
+
 def test_a_whole_set_has_no_findings(whole):
     assert _findings(whole) == []
 

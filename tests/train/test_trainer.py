@@ -178,7 +178,9 @@ def test_a_run_does_not_go_on_from_a_state_that_does_not_fit(small_shards, tmp_p
     train(tmp_path, small_shards, "steps=1")
     path = tmp_path / "checkpoints" / LAST_NAME
     whole = torch.load(path, weights_only=True)
-    for change in ({"optimizer": {}}, {"loaders": []}, {"bank": {"x": 1}}, {"model": {}}):
+    groups = [group | {"amsgrad": True} for group in whole["optimizer"]["param_groups"]]
+    other = whole["optimizer"] | {"param_groups": groups}
+    for change in ({"optimizer": {}}, {"optimizer": other}, {"loaders": []}, {"bank": {"x": 1}}, {"model": {}}):
         torch.save(whole | change, path)
         with pytest.raises(TrainError, match="damaged"):
             train(tmp_path, small_shards, "steps=2")
