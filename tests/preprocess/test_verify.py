@@ -91,7 +91,7 @@ def test_an_array_that_claims_terabytes_is_told(shards):
     assert any("logmel.npy|holds no array" in line for line in _findings(shards))
 
 
-@pytest.mark.parametrize("seconds", [1e308, float("inf"), float("nan")])
+@pytest.mark.parametrize("seconds", [1e308, -1e308])
 def test_times_that_no_clock_shows_are_told(shards, seconds):
     path = shards / "shard-000000.parquet"
     table, schema = pq.read_table(path), pq.read_schema(path)
