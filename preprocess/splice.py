@@ -2,7 +2,7 @@
 
 A strip has a restart marker at every border of two frames (`preprocess/strip.py`). So the coded blocks of a frame refer to
 no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again. The
-header lists the frames' lengths: who takes a few frames out reads these and no others, of a file mapped into memory too.
+header lists the frames' lengths: who takes a few frames out looks at these and no others.
 """
 
 from collections.abc import Iterator, Sequence
