@@ -55,7 +55,7 @@ def draw_ratios(results: Sequence[Result]) -> bytes:
             colour = _NO_GOAL if goal is None else _MET if ratio >= goal else _MISSED
             ax.barh(row, ratio - 1, left=1, color=colour, height=0.6)
             if goal is not None:
-                ax.plot([goal, goal], [row - 0.42, row + 0.42], color="black", linewidth=1.2)
+                ax.plot([goal, goal], [row - 0.42, row + 0.42], color="black", linewidth=1.2, zorder=5)
             ax.annotate(f"{ratio:.2f}", (ratio, row), xytext=(4 if ratio > 1 else -4, 0), textcoords="offset points",
                         ha="left" if ratio > 1 else "right", va="center", fontsize=8,
                         bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"})  # fmt: skip
@@ -88,7 +88,8 @@ def draw_growth(results: Sequence[Result]) -> bytes:
             ax.set_xlabel("times the sources")
             ax.set_ylabel(key)
             _without(ax, "top", "right")
-        ax.legend(frameon=False, fontsize=8)
+        handles, labels = ax.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=8)
         return _svg(figure)
 
 
