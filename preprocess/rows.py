@@ -77,6 +77,7 @@ def read_rows(path: Path, only_shards: Collection[str] = ()) -> pa.Table:
         with disk_errors(path):
             chosen = [("shard", "in", set(only_shards))] if only_shards else None
             table = pq.read_table(path, partitioning=None, filters=chosen)
+            table.validate(full=True)  # texts that are not UTF-8 among them
     except pa.ArrowException as error:
         raise ShardError(path, f"is damaged: {error}") from error
     if not table.schema.equals(SCHEMA):

@@ -260,6 +260,11 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         self.optimizer.load_state_dict(saved)
         if _options(self.optimizer) != own:
             raise ValueError("its optimiser has other options")
+        for parameter, moments in self.optimizer.state.items():
+            if set(moments) != {"step", "exp_avg", "exp_avg_sq"} or not all(map(torch.is_tensor, moments.values())):
+                raise ValueError("its optimiser keeps other things than AdamW does")
+            if any(moments[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
+                raise ValueError("its optimiser's moments have other shapes than the parameters")
 
 
 def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:

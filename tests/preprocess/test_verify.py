@@ -18,6 +18,7 @@ from preprocess.errors import ShardError
 from preprocess.executors import SerialExecutor
 from preprocess.manifest import read_part, write_part
 from preprocess.pipeline import build
+from preprocess.rows import read_rows
 from preprocess.schema import ShardParams
 from preprocess.shards import ShardWriter, read_samples
 from preprocess.strip import encode_strip
@@ -99,6 +100,16 @@ def test_times_that_no_clock_shows_are_told(shards, seconds):
     ends = [None if end is None else seconds for end in table.column(column).to_pylist()]
     pq.write_table(table.set_column(column, schema.field(column), pa.array(ends, schema.types[column])), path)
     assert any(f"lasts {seconds} s but has" in line for line in _findings(shards))
+
+
+@pytest.mark.parametrize("name", ["source", "splits"])
+def test_names_that_are_no_utf8_are_told(shards, name):
+    path = shards / "shard-000000.parquet"
+    table, schema = pq.read_table(path), pq.read_schema(path)
+    column, texts = schema.names.index(name), pa.array([b"\xda{}"] * len(table)).view(pa.string())
+    pq.write_table(table.set_column(column, schema.field(column), texts), path)
+    with pytest.raises(ShardError, match=r"is damaged: .*UTF8"):
+        read_rows(path)
 
 
 def test_a_whole_set_has_no_findings(whole):

@@ -180,7 +180,17 @@ def test_a_run_does_not_go_on_from_a_state_that_does_not_fit(small_shards, tmp_p
     whole = torch.load(path, weights_only=True)
     groups = [group | {"amsgrad": True} for group in whole["optimizer"]["param_groups"]]
     other = whole["optimizer"] | {"param_groups": groups}
-    for change in ({"optimizer": {}}, {"optimizer": other}, {"loaders": []}, {"bank": {"x": 1}}, {"model": {}}):
+    first, *rest = sorted(whole["optimizer"]["state"])
+    moments = whole["optimizer"]["state"][first]
+    states = [
+        moments | {"exp_avg": [1.0]}, moments | {"exp_avg": torch.zeros(3, 5, 7)},
+        {name: value for name, value in moments.items() if name != "exp_avg_sq"},
+    ]  # fmt: skip
+    kept = {number: whole["optimizer"]["state"][number] for number in rest}
+    damaged = [{"optimizer": whole["optimizer"] | {"state": {first: state} | kept}} for state in states]
+    for change in (
+        *damaged, {"optimizer": {}}, {"optimizer": other}, {"loaders": []}, {"bank": {"x": 1}}, {"model": {}},
+    ):  # fmt: skip
         torch.save(whole | change, path)
         with pytest.raises(TrainError, match="damaged"):
             train(tmp_path, small_shards, "steps=2")
