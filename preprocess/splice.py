@@ -61,9 +61,8 @@ def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
     n_frames = len(header.lengths)
     if not len(frames) or min(frames) < 0 or max(frames) >= n_frames:
         raise StripError(f"a strip of {n_frames} frames was asked for the frames {list(frames)}")
-    borders = (
-        header.n_bytes + np.cumsum(header.lengths + len(_END))
-    ).tolist()  # behind a frame's end and the marker there
+    # Behind a frame's end and the marker there.
+    borders = (header.n_bytes + np.cumsum(header.lengths + len(_END))).tolist()
     blocks = []
     for frame in frames:
         start, stop = borders[frame - 1] if frame else header.n_bytes, borders[frame] - len(_END)

@@ -27,7 +27,7 @@ from train.files import write_whole, writing
 from train.guard import StopFlag, alone
 from train.loader import SegmentLoader
 from train.losses import Objective
-from train.optim import LR_FRACTION, learning_rate
+from train.optim import LR_FRACTION, learning_rate, load_moments
 from train.peers import naming_lost_peers, together
 from train.resume import refuse_another_run
 from train.runlog import Record, RunLog
@@ -243,7 +243,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         )  # fmt: skip
         try:
             self.model.load_state_dict(saved.model)
-            self._load_optimizer(saved.optimizer)
+            load_moments(self.optimizer, saved.optimizer)
             self.loader.load_state_dict(saved.loaders[self.world.rank])
             self._load_own_state(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
@@ -253,20 +253,3 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             ) from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
-
-    def _load_optimizer(self, saved: dict[str, Any]) -> None:
-        """Take up its moments; a file does not decide how it works."""
-        own = _options(self.optimizer)
-        self.optimizer.load_state_dict(saved)
-        if _options(self.optimizer) != own:
-            raise ValueError("its optimiser has other options")
-        for parameter, moments in self.optimizer.state.items():
-            if set(moments) != {"step", "exp_avg", "exp_avg_sq"} or not all(map(torch.is_tensor, moments.values())):
-                raise ValueError("its optimiser keeps other things than AdamW does")
-            if any(moments[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
-                raise ValueError("its optimiser's moments have other shapes than the parameters")
-
-
-def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Of each group of parameters, but for the learning rate, which every step sets."""
-    return [{name: group[name] for name in group if name not in {"params", "lr"}} for group in optimizer.param_groups]

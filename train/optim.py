@@ -30,6 +30,28 @@ def adamw(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Adam
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
+def load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take up AdamW's moments from its saved state; a file does not decide how it works.
+
+    Raises:
+        ValueError: other options than the optimiser has, or something else than moments of its parameters.
+    """
+    own = _options(optimizer)
+    optimizer.load_state_dict(saved)
+    if _options(optimizer) != own:
+        raise ValueError("its optimiser has other options")
+    for parameter, moments in optimizer.state.items():
+        if set(moments) != {"step", "exp_avg", "exp_avg_sq"} or not all(map(torch.is_tensor, moments.values())):
+            raise ValueError("its optimiser keeps other things than AdamW does")
+        if any(moments[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
+            raise ValueError("its optimiser's moments have other shapes than the parameters")
+
+
+def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Of each group of parameters, but for the learning rate, which every step sets."""
+    return [{name: group[name] for name in group if name not in {"params", "lr"}} for group in optimizer.param_groups]
+
+
 def learning_rate(config: OptimConfig, step: int, total_steps: int) -> float:
     """Linear warm-up, then half a cosine down to final_lr_fraction of the peak."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
