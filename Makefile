@@ -156,10 +156,11 @@ test: $(READY) ## The fast tests
 test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
 	$(PYTEST) -m slow --durations 20
 
-lint: $(READY) ## Style and types
+lint: $(READY) ## Style, types, and which folder imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,7 @@ from benchmarks.race import FULL, QUICK
 from benchmarks.summary import show
 from evaluate.errors import EvaluateError
 from evaluate.publish import commit, machine
-from evaluate.results import read_header, read_results, write_results
+from evaluate.results.results import read_header, read_results, write_results
 from preprocess.errors import PreprocessError
 from store.errors import StoreError
 from train.errors import TrainError

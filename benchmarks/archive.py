@@ -15,14 +15,14 @@ import numpy as np
 
 from benchmarks.race import Effort
 from benchmarks.sources import collage
-from evaluate.fingerprint.calibrate import Calibration
-from evaluate.fingerprint.encoder import load_encoder
-from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
-from evaluate.fingerprint.library import MODALITIES, build_library
-from evaluate.fingerprint.match import DESCRIPTORS_A_HOP, Matcher
-from evaluate.fingerprint.records import Descriptors
-from evaluate.fingerprint.tool import SHIPPED_ENCODER
-from evaluate.results import Result
+from evaluate.fingerprint.api import SHIPPED_ENCODER
+from evaluate.fingerprint.describe.encoder import load_encoder
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.library import MODALITIES, build_library
+from evaluate.fingerprint.match.calibrate import Calibration
+from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
+from evaluate.results.results import Result
 
 TASK = "archive"
 HOURS = (10, 100, 1000)

@@ -11,14 +11,14 @@ import torch
 from benchmarks.race import OURS, Effort, Race, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
 from benchmarks.untaught import checkpoint
-from evaluate.clips import Clips, cut_clips
-from evaluate.embed import EmbedOptions, embed
-from evaluate.encode import ClipEncoder, RunEncoders, load_run
+from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
+from evaluate.embedding.clip_rows import Clips, cut_clips
+from evaluate.embedding.embed import EmbedOptions, embed
 from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
-from train.batch import SegmentBatch
-from train.loader import LoaderConfig, iterate_once
-from train.planners import EvenClips
+from train.data.batch import SegmentBatch
+from train.data.loader import LoaderConfig, iterate_once
+from train.plans.clip_planners import EvenClips
 
 TASK = "embedding"
 SIZES = {"tiny": 96, "r2plus1d_18": 4}

@@ -9,8 +9,8 @@ from benchmarks import growth, training_step
 from benchmarks.race import OURS, RATIO
 from benchmarks.step import OVERHEAD, PARTS
 from benchmarks.tables import RACES, cases_of, values_of
-from evaluate.results import Result
-from evaluate.svg_style import STYLE
+from evaluate.results.results import Result
+from evaluate.results.svg_style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

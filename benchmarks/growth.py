@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.memory import PeakMemory
 from benchmarks.race import Effort, logger
-from evaluate.results import Result
+from evaluate.results.results import Result
 
 TASK = "growth"
 TIMES = (1, 10, 100)
@@ -55,8 +55,8 @@ def _linked(folder: Path, n: int, data: Path) -> Path:
 
 def _shards(folder: Path, n: int) -> Callable[[], object]:
     from benchmarks.sources import CORES, FPS
-    from preprocess.catalogue import open_catalogue
-    from preprocess.pipeline import build
+    from preprocess.build.pipeline import build
+    from preprocess.catalogues.open_catalogue import open_catalogue
     from preprocess.schema import ShardParams
 
     videos = _linked(folder, n, _data())
@@ -66,11 +66,11 @@ def _shards(folder: Path, n: int) -> Callable[[], object]:
 
 def _manifest(folder: Path, n: int) -> Callable[[], object]:
     """Parts of 100 sources each, joined."""
-    from preprocess.manifest import Part, join_parts, write_part
-    from preprocess.recipe import Recipe
-    from preprocess.records import Catalogue, Source
-    from preprocess.rows import Row
     from preprocess.schema import ShardParams
+    from preprocess.shards.manifest import Part, join_parts, write_part
+    from preprocess.shards.manifest_rows import Row
+    from preprocess.shards.recipe import Recipe
+    from preprocess.sources import Catalogue, Source
 
     sources = tuple(Source(number, folder / f"{number:07d}.mp4", f"{number:07d}.mp4") for number in range(n))
     recipe = Recipe.of(Catalogue("benchmark", "video", sources), ShardParams(sources_per_shard=100), "benchmark")
@@ -89,7 +89,7 @@ def _manifest(folder: Path, n: int) -> Callable[[], object]:
 
 
 def _index(folder: Path, n: int) -> Callable[[], object]:
-    from evaluate.fingerprint.tool import index_folder
+    from evaluate.fingerprint.api import index_folder
 
     videos = _linked(folder, n, _data())
     return lambda: index_folder(videos, folder / "index", encoder=Path(os.environ[_ENCODER]))

@@ -15,11 +15,11 @@ import numpy as np
 from benchmarks.peer import PeerError, peers
 from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
 from benchmarks.sources import CORES, SECONDS, large_videos
-from preprocess.catalogue import open_catalogue
-from preprocess.executable import ffmpeg_executable
-from preprocess.manifest import read_dataset
-from preprocess.pipeline import build
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
+from preprocess.shards.manifest import read_dataset
 
 TASK = "ingest"
 VIDEOS = 40

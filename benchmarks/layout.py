@@ -13,9 +13,9 @@ import torch
 
 from benchmarks.step import bench_config, timed_step, trainer
 from benchmarks.stopwatch import Stopwatch
-from evaluate.results import Result
-from train.config import ModelConfig
-from train.encoders import build_encoders
+from evaluate.results.results import Result
+from train.config.schema import ModelConfig
+from train.model.encoders import build_encoders
 
 logger = logging.getLogger("benchmarks")
 

@@ -11,9 +11,9 @@ from benchmarks.ingest import write_frame_tar
 from benchmarks.peer import PeerError, peers
 from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
 from benchmarks.sources import CORES, FPS, HEIGHT_PX, SECONDS, collage, collage_params, shards_of
+from preprocess.features.strip import decode_strip, encode_strip
 from preprocess.schema import FRAMES_MEMBER
-from preprocess.strip import decode_strip, encode_strip
-from train.loader import LoaderConfig, SegmentLoader
+from train.data.loader import LoaderConfig, SegmentLoader
 
 TASK = "loading"
 VIDEOS, BATCH = 96, 8

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import figures, growth, tables, training_step
-from evaluate.results import Result, read_header, read_results
+from evaluate.results.results import Result, read_header, read_results
 
 RESULTS, PAGE, FIGURES = Path("docs/results/bench.json"), Path("docs/benchmarks.md"), Path("docs/figures")
 _SECTION = re.compile(r"(<!-- bench: (?P<task>\S+) -->\n).*?(<!-- end bench -->)", re.DOTALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.race import Run, Way
-from preprocess.executable import ffmpeg_executable
+from preprocess.media.ffmpeg import ffmpeg_executable
 
 PYTHON = Path(__file__).parents[1] / ".venv-peers/bin/python"
 SCRIPTS = Path(__file__).parent / "peers"

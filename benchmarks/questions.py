@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
 from benchmarks.race import Effort, Race
-from evaluate.results import Result
+from evaluate.results.results import Result
 
 
 @dataclass(frozen=True)

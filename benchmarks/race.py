@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from evaluate.results import Result
+from evaluate.results.results import Result
 
 logger = logging.getLogger("benchmarks")
 

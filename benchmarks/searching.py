@@ -7,8 +7,8 @@ import faiss
 import numpy as np
 
 from benchmarks.race import OURS, Effort, Race, Way, race, timed
-from evaluate.fingerprint.records import Descriptors
-from evaluate.fingerprint.search import build_search
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.search import build_search
 from store.search import nearest
 
 TASK = "searching"

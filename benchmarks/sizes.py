@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.errors import EvaluateError
-from evaluate.fingerprint.descriptors import make_rows
-from evaluate.fingerprint.records import Descriptors
+from evaluate.fingerprint.describe.descriptors import make_rows
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
 from evaluate.publish import commit, machine
-from evaluate.results import Result, write_results
+from evaluate.results.results import Result, write_results
 from preprocess.errors import PreprocessError
-from preprocess.manifest import read_dataset, read_segments
-from preprocess.records import Source
+from preprocess.shards.manifest import read_dataset, read_segments
+from preprocess.sources import Source
 from store.format import Provenance, Rows
 from store.writer import write_part
-from train.encoders import build_encoders
-from train.settings import load_config
+from train.config.load import load_config
+from train.model.encoders import build_encoders
 
 RESULTS = Path("docs/results/sizes.json")
 TASK = "sizes"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks import sizes
 from evaluate.errors import EvaluateError, ResultsError
-from evaluate.fingerprint.search import CODE_BYTES
-from evaluate.results import read_header, read_results
+from evaluate.fingerprint.index.search import CODE_BYTES
+from evaluate.results.results import read_header, read_results
 
 PAGE, BENCH = Path("docs/scale.md"), Path("docs/results/bench.json")
 UNKNOWN = "not measured"

@@ -6,11 +6,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from preprocess.catalogue import open_catalogue
-from preprocess.executable import ffmpeg_executable
-from preprocess.manifest import DATASET_FILE
-from preprocess.pipeline import build
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
+from preprocess.shards.manifest import DATASET_FILE
 
 SEED = 20261124
 SECONDS, FPS, HEIGHT_PX = 10.0, 12.5, 96

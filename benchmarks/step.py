@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.stopwatch import Stopwatch
-from train.augment_audio import augment_audio
-from train.augment_video import augment_video
-from train.clips import TrainClips, gather_views
-from train.config import Config, HeldoutConfig
-from train.cores import sparing
-from train.distributed import World
-from train.objective import Segments, compute_objective
-from train.optim import learning_rate
-from train.settings import load_config
-from train.trainer import Trainer
+from train.config.load import load_config
+from train.config.schema import Config, HeldoutConfig
+from train.objective.objective import Segments, compute_objective
+from train.ranks.distributed import World
+from train.run.cpu_threads import reserve_cores_for_loader
+from train.run.optim import learning_rate
+from train.run.pretraining import Trainer
+from train.views.augment_audio import augment_audio
+from train.views.augment_video import augment_video
+from train.views.training_clips import TrainClips, gather_views
 
 WAIT, VIEWS, AUGMENT = "waiting for data", "gathering views", "augmentation"
 FORWARD, OBJECTIVE, BACKWARD, OPTIMISER = "forward", "objective and bank", "backward", "clipping and optimiser"
@@ -57,7 +57,7 @@ def timed_step(run: Trainer, watch: Stopwatch) -> Tensor:
     batch = next(run.loader)
     watch.lap(WAIT)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.step)
-    with sparing(config.data.num_threads, CPU.device):
+    with reserve_cores_for_loader(config.data.num_threads, CPU.device):
         frames, logmel = gather_views(batch, config.clip, cpf)
         watch.lap(VIEWS)
         video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
 from benchmarks.race import OURS, RATIO, SECONDS
 from benchmarks.step import OVERHEAD, PARTS
-from evaluate.results import Result
+from evaluate.results.results import Result
 
 RACES = (ingest.TASK, loading.TASK, embedding.TASK, storing.TASK, searching.TASK)
 _UNITS = {"seconds of video/s": "hours of video an hour"}

@@ -9,9 +9,9 @@ from statistics import median
 
 from benchmarks.step import OVERHEAD, PARTS, WAIT, bench_config, timed_step, trainer
 from benchmarks.stopwatch import Stopwatch
-from evaluate.results import Result
-from train.config import Config
-from train.runlog import LOG_NAME
+from evaluate.results.results import Result
+from train.config.schema import Config
+from train.run.run_log import LOG_NAME
 
 logger = logging.getLogger("benchmarks")
 

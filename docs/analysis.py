@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluate.exit_status import exit_status
-from evaluate.geometry import alignment, centroid_similarity, cluster_nmi, modality_gap, uniformity
-from evaluate.videos import MODALITY_ORDER, Modality, Videos, load_videos
-from store.atomic import replacing
+from evaluate.protocols.geometry import alignment, centroid_similarity, cluster_nmi, modality_gap, uniformity
+from evaluate.protocols.video_features import MODALITY_ORDER, Modality, Videos, load_videos
+from store.atomic_files import replacing
 from store.reader import EmbeddingStore
 from store.search import Exclude, nearest
 

@@ -20,8 +20,8 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from evaluate.exit_status import exit_status
-from evaluate.retrieval import neighbourhood, recall_at
-from evaluate.videos import Modality, Part, l2_normalise, load_videos, narrow, take_split
+from evaluate.protocols.retrieval import neighbourhood, recall_at
+from evaluate.protocols.video_features import Modality, Part, l2_normalise, load_videos, narrow, take_split
 from store.reader import EmbeddingStore
 
 MODALITIES: tuple[Modality, ...] = ("video", "audio")

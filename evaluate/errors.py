@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from store.errors import AvtempoError
 
-class EvaluateError(Exception):
+
+class EvaluateError(AvtempoError):
     """An evaluation cannot go on; the message says where and what to do."""
 
 

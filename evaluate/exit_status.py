@@ -4,13 +4,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from evaluate.errors import EvaluateError
-from preprocess.errors import PreprocessError
-from store.errors import StoreError
-from train.errors import TrainError
-
-ERRORS = (EvaluateError, TrainError, StoreError, PreprocessError)
-"""Those of all stages: what a command says instead of a traceback."""
+from store.errors import AvtempoError
 
 errors = Console(stderr=True)
 
@@ -19,7 +13,7 @@ def exit_status(work: Callable[[], object]) -> int:
     """Do it; 0 fine, 2 an error that was explained, 130 interrupted."""
     try:
         work()
-    except ERRORS as error:
+    except AvtempoError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:

@@ -18,15 +18,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evaluate.ablation.ablation_tables import ablation_markdown
 from evaluate.ablation.figure import write_figure
-from evaluate.ablation.tables import ablation_markdown
-from evaluate.cross_modal import CROSS_MODAL
 from evaluate.errors import AblationError, ResultsError
+from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
-from evaluate.fingerprint.benchmark.tables import benchmark_tables
-from evaluate.results import RESULTS_NAME, Result, read_header, read_results, write_results
-from evaluate.table import CROSS_MODAL_TABLE, FINETUNE_TABLE, RECOGNITION_TABLE, SOUND_TABLE, Layout, model_order
+from evaluate.protocols.cross_modal import CROSS_MODAL
+from evaluate.protocols.result_table import (
+    CROSS_MODAL_TABLE,
+    FINETUNE_TABLE,
+    RECOGNITION_TABLE,
+    SOUND_TABLE,
+    Layout,
+    model_order,
+)
+from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
 
 RESULTS_DIR = Path("docs/results")
 FIGURES_DIR = Path("docs/figures")

@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from preprocess.catalogue import DATASETS
+from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executor_options import add_executor_options
+from preprocess.executors.options import add_executor_options
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."

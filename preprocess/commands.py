@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from preprocess.pipeline import Summary
-    from preprocess.records import Catalogue
+    from preprocess.build.pipeline import Summary
+    from preprocess.sources import Catalogue
 
 MAX_NAMES = 5
 """Missing or extra files that are named; the rest is counted."""
@@ -29,12 +29,12 @@ def _console() -> Console:
 
 def shards(arguments: argparse.Namespace) -> int:
     """Build shards and show the summary."""
-    from preprocess.catalogue import open_catalogue
-    from preprocess.executor_options import chosen_executor
-    from preprocess.pipeline import build
-    from preprocess.progress import BarProgress, LogProgress
-    from preprocess.records import Limits
-    from preprocess.selection import changed_params, only_classes
+    from preprocess.build.pipeline import build
+    from preprocess.build.progress import BarProgress, LogProgress
+    from preprocess.catalogues.open_catalogue import open_catalogue
+    from preprocess.catalogues.selection import changed_params, only_classes
+    from preprocess.executors.options import chosen_executor
+    from preprocess.media.media_info import Limits
 
     started = time.monotonic()
     catalogue = open_catalogue(arguments.dataset, arguments.data, arguments.splits, arguments.csv)
@@ -71,7 +71,7 @@ def _show_catalogue(catalogue: "Catalogue", console: Console) -> None:
 
 def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
     """Show counts, and why sources failed."""
-    from preprocess.progress import duration_text
+    from preprocess.build.progress import duration_text
 
     n_ok = summary.n_sources - summary.n_failed
     kept = summary.n_shards - summary.n_shards_built
@@ -95,8 +95,8 @@ def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """Check a shard set and list what is wrong."""
-    from preprocess.manifest import read_dataset
-    from preprocess.verify import verify as find
+    from preprocess.shards.manifest import read_dataset
+    from preprocess.verify.shard_set import verify as find
 
     console = _console()
     findings = find(arguments.folder, workers=arguments.workers)
@@ -145,7 +145,7 @@ def _copy_progress() -> Iterator[Callable[[int, int], None]]:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Show a line for everything that must be there."""
-    from preprocess.doctor import check
+    from preprocess.doctor.machine import check
 
     console = _console()
     is_broken = False
@@ -159,8 +159,8 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def sample(arguments: argparse.Namespace) -> int:
     """Render the sample videos."""
-    from preprocess.sample.motion import CLIP_SECONDS
-    from preprocess.sample.world import generate
+    from preprocess.synthetic.sample.motion import CLIP_SECONDS
+    from preprocess.synthetic.sample.world import generate
 
     with _render_progress(CLIP_SECONDS) as progress:
         out = generate(
@@ -178,8 +178,8 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def collage(arguments: argparse.Namespace) -> int:
     """Render an archive of made-up videos."""
-    from preprocess.collage.archive import generate
-    from preprocess.progress import duration_text
+    from preprocess.build.progress import duration_text
+    from preprocess.synthetic.collage.archive import generate
 
     with _render_progress(arguments.seconds) as progress:
         out = generate(
@@ -198,8 +198,8 @@ def collage(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _render_progress(seconds_each: float) -> Iterator[Callable[[int, int], None]]:
     """Show how many videos are rendered, how fast, and the time left."""
-    from preprocess.progress import BarProgress, LogProgress, Progress, Tally
-    from preprocess.task import ShardProgress
+    from preprocess.build.progress import BarProgress, LogProgress, Progress, Tally
+    from preprocess.build.shard_task import ShardProgress
 
     n_before, tally = 0, Tally(0, 0, 0)
     bar: Progress = BarProgress() if sys.stderr.isatty() else LogProgress()

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from store.errors import AvtempoError
 
-class PreprocessError(Exception):
+
+class PreprocessError(AvtempoError):
     """Base of all errors that this package raises on purpose; the command line catches this one only."""
 
 
@@ -33,7 +35,7 @@ class MediaRefusedError(MediaError):
 
 
 class MediaLimitError(MediaError):
-    """The source is over one of the limits of `preprocess.records.Limits`."""
+    """The source is over one of the limits of `preprocess.media.media_info.Limits`."""
 
 
 class DiskFullError(PathError):

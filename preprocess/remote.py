@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from preprocess.atomic import atomic_file
+from preprocess.atomic_files import atomic_file
 from preprocess.errors import MediaError, MediaLimitError, RemoteError
-from preprocess.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
-from preprocess.records import Limits, RemoteFile, Source
-from preprocess.shards import shard_name
+from preprocess.media.media_info import Limits
+from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
+from preprocess.shards.shard_files import shard_name
+from preprocess.sources import RemoteFile, Source
 
 PIECE_BYTES = 1 << 22
 _SHARD = re.compile(r"shard-\d{6,}\.tar")

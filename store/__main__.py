@@ -180,8 +180,8 @@ def _export(arguments: argparse.Namespace, console: "Console") -> int:
 def _search(arguments: argparse.Namespace, console: "Console") -> int:
     from rich.table import Table
 
-    from store.query import find_row, similar_clips
     from store.reader import EmbeddingStore
+    from store.similar_clips import find_row, similar_clips
 
     with EmbeddingStore(arguments.store) as store:
         found = similar_clips(

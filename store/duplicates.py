@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from store.errors import DuplicateRowsError
-from store.pieces import Piece, StoredRows
+from store.row_sources import Piece, StoredRows
 
 
 def overlapping(parts: Sequence[StoredRows]) -> list[StoredRows]:

@@ -3,7 +3,11 @@
 from pathlib import Path
 
 
-class StoreError(Exception):
+class AvtempoError(Exception):
+    """Base of every error that Avtempo raises on purpose, in all four packages; the message names the remedy."""
+
+
+class StoreError(AvtempoError):
     """Base of every error that this package raises on purpose.
 
     Attributes:

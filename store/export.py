@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from store.atomic import replacing
+from store.atomic_files import replacing
 from store.errors import LayoutError
 from store.format import canonical_json
 from store.layout import COLUMNS

@@ -11,11 +11,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from store.atomic import ForgivingFile, replacing
+from store.atomic_files import ForgivingFile, replacing
 from store.attributes import write_text
 from store.duplicates import overlapping, refuse_repeated
 from store.errors import LayoutError, RowsError, StoreError
-from store.filling import fill
+from store.fill_dataset import fill
 from store.format import Provenance, Rows, created_by
 from store.layout import (
     COLUMNS,
@@ -27,8 +27,8 @@ from store.layout import (
     Layout,
     content_digest,
 )
-from store.pieces import GivenRows, Piece, StoredRows
 from store.reader import EmbeddingStore
+from store.row_sources import GivenRows, Piece, StoredRows
 from store.verify import altered
 
 

@@ -5,6 +5,6 @@ from av import VideoFrame
 
 
 def from_rgb(frames: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) uint8 RGB -> (T, H * 3 / 2, W) uint8, see preprocess/planes.py; H and W are even."""
+    """(T, H, W, 3) uint8 RGB -> (T, H * 3 / 2, W) uint8, see preprocess/media/planes.py; H and W are even."""
     pictures = (VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24") for frame in frames)
     return np.stack([picture.reformat(format="yuvj420p", interpolation="AREA").to_ndarray() for picture in pictures])

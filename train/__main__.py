@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from preprocess.errors import PreprocessError
-from train.config import Config
+from train.config.load import PRESETS_DIR, load_config, objective_names
+from train.config.schema import Config
 from train.errors import TrainError
-from train.settings import PRESETS_DIR, load_config, objective_names
 
 EPILOG = """\
 examples:
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from train.export import export_run
+    from train.export.export import export_run
 
     for name in ("onnxscript", "onnx_ir"):  # they report every rewriting of a graph
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -103,9 +103,9 @@ def _export(args: argparse.Namespace) -> int:
 def _pretrain(args: argparse.Namespace, config: Config) -> int:
     import torch
 
-    from train.distributed import join_world, leave_world
-    from train.guard import stop_when_ended
-    from train.trainer import Trainer
+    from train.ranks.distributed import join_world, leave_world
+    from train.run.pretraining import Trainer
+    from train.run.signals import stop_when_ended
 
     if args.stop_with_stdin:
         stop_when_ended(sys.stdin.fileno())

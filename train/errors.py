@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from store.errors import AvtempoError
 
-class TrainError(Exception):
+
+class TrainError(AvtempoError):
     """Base of this package's errors."""
 
 

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evaluate.results import Result
+from evaluate.results.results import Result
 
 Column = tuple[str, str, str]
 """(task, modality, metric)."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.ablation.aggregate import WHOLE, Cell, Column, read_cells
-from evaluate.results import Result
-from evaluate.svg_style import PX_PER_INCH, STYLE
-from store.atomic import replacing
+from evaluate.results.results import Result
+from evaluate.results.svg_style import PX_PER_INCH, STYLE
+from store.atomic_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

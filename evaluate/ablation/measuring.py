@@ -9,15 +9,15 @@ from typing import Any
 
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.ablation.temporal import temporal_results
-from evaluate.embed import EmbedOptions, Progress, embed
-from evaluate.encode import ModelName, load_run
+from evaluate.embedding.clip_encoders import ModelName, load_run
+from evaluate.embedding.embed import EmbedOptions, Progress, embed
 from evaluate.errors import AblationError
-from evaluate.pairs import judge_pairs, sample_pairs
-from evaluate.recognition import judge
-from evaluate.results import Result, read_header, read_results, write_results
-from evaluate.stores import load_models, store_paths
-from evaluate.videos import MODALITY_ORDER, Videos, narrow, take_split
-from train.checkpoint import LAST_NAME
+from evaluate.protocols.recognition import judge
+from evaluate.protocols.stores import load_models, store_paths
+from evaluate.protocols.twin_pairs import judge_pairs, sample_pairs
+from evaluate.protocols.video_features import MODALITY_ORDER, Videos, narrow, take_split
+from evaluate.results.results import Result, read_header, read_results, write_results
+from train.run.checkpoint import LAST_NAME
 
 RUN_RESULTS_NAME = "ablation.json"
 PROTOCOL = 2

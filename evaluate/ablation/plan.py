@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from evaluate.errors import AblationError
-from preprocess.manifest import read_dataset
-from train.config import Config
-from train.settings import OBJECTIVES_DIR, load_config, objective_names
+from preprocess.shards.manifest import read_dataset
+from train.config.load import OBJECTIVES_DIR, load_config, objective_names
+from train.config.schema import Config
 
 logger = logging.getLogger(__name__)
 

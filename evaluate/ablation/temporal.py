@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 from evaluate.report.curves import chance_of, load_log
-from evaluate.results import Result
-from train.runlog import LOG_NAME
+from evaluate.results.results import Result
+from train.run.run_log import LOG_NAME
 
 ACCURACY = "accuracy"
 PREFIX = "heldout/"

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluate.ablation.plan import Plan, PlannedRun
-from evaluate.ablation.standing import is_complete, last_step, other_schedule
+from evaluate.ablation.run_state import is_complete, last_step, other_schedule
 from train.errors import RunError
-from train.guard import StopFlag, alone
+from train.run.run_lock import exclusive_run_lock
+from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
 """What the trainer said, in the run's folder."""
@@ -164,7 +165,7 @@ def _occupied(run: PlannedRun) -> str:
     """Why nobody may train in the run's folder, or ""; waits for the training of a killed ablation to end."""
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with alone(run.folder, _ORPHAN_SECONDS):
+        with exclusive_run_lock(run.folder, _ORPHAN_SECONDS):
             return ""
     except RunError as error:
         return str(error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.plan import Plan, PlannedRun
     from evaluate.ablation.training import Failure, TrainingState
-    from evaluate.results import Result
+    from evaluate.results.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Fai
     from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.measuring import measure, models_of
     from evaluate.ablation.training import Failure
-    from evaluate.embed import EmbedOptions
-    from evaluate.embed import Progress as Embedded
+    from evaluate.embedding.embed import EmbedOptions
+    from evaluate.embedding.embed import Progress as Embedded
     from preprocess.errors import PreprocessError
     from store.errors import StoreError
     from train.errors import TrainError
@@ -147,7 +147,7 @@ def _write(plan: "Plan", measured: "Sequence[Measured]") -> "tuple[Result, ...]"
     from evaluate.ablation.aggregate import aggregate
     from evaluate.ablation.figure import write_figure
     from evaluate.publish import commit, machine
-    from evaluate.results import RESULTS_NAME, read_results, write_results
+    from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
     results, path = aggregate(measured), plan.folder / RESULTS_NAME
     there = {(run.objective, run.seed) for run in measured}
@@ -172,10 +172,10 @@ def _command(plan: "Plan") -> str:
 
 
 def _show(plan: "Plan", results: "Sequence[Result]") -> None:
+    from evaluate.ablation.ablation_tables import comparison_lines, terminal_table
     from evaluate.ablation.aggregate import read_cells
     from evaluate.ablation.comparison import compare
-    from evaluate.ablation.tables import comparison_lines, terminal_table
-    from evaluate.results import RESULTS_NAME
+    from evaluate.results.results import RESULTS_NAME
 
     cells = read_cells(results)
     console.print(terminal_table(cells, f"{plan.name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from evaluate.errors import EvaluateError
-from preprocess.executor_options import add_executor_options, chosen_executor
+from preprocess.executors.options import add_executor_options, chosen_executor
 
 if TYPE_CHECKING:
-    from evaluate.embed import EmbedOptions, Progress
-    from evaluate.encode import ModelName
+    from evaluate.embedding.clip_encoders import ModelName
+    from evaluate.embedding.embed import EmbedOptions, Progress
 
 console = Console()
 Commands = argparse._SubParsersAction  # argparse gives its type no public name
@@ -51,23 +51,23 @@ def dataset_name(arguments: argparse.Namespace) -> str:
     """The name given, or the shard set's own."""
     if arguments.dataset:
         return str(arguments.dataset)
-    from preprocess.manifest import read_dataset
+    from preprocess.shards.manifest import read_dataset
 
     return read_dataset(arguments.shards).dataset
 
 
 def checkpoint_path(arguments: argparse.Namespace) -> Path:
     """The checkpoint given, or the run's newest."""
-    from train.checkpoint import LAST_NAME
+    from train.run.checkpoint import LAST_NAME
 
     return arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME
 
 
 def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     """Embed what is missing; return the stores."""
-    from evaluate.embed import embed
-    from evaluate.encode import load_run
-    from evaluate.stores import store_paths
+    from evaluate.embedding.clip_encoders import load_run
+    from evaluate.embedding.embed import embed
+    from evaluate.protocols.stores import store_paths
 
     dataset, options = dataset_name(arguments), _options(arguments)
     run = load_run(
@@ -86,7 +86,7 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
 def _options(arguments: argparse.Namespace) -> "EmbedOptions":
     import torch
 
-    from evaluate.embed import EmbedOptions
+    from evaluate.embedding.embed import EmbedOptions
 
     try:
         speeds = tuple(int(speed) for speed in arguments.speeds.split(",") if speed)

@@ -27,11 +27,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
-    from evaluate.esc50 import Contestant, evaluate
-    from evaluate.esc50_runs import contestants
-    from evaluate.results import RESULTS_NAME, update_results
-    from evaluate.table import folds_table
-    from train.checkpoint import LAST_NAME
+    from evaluate.protocols.esc50.folds import Contestant, evaluate
+    from evaluate.protocols.esc50.runs import contestants
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, update_results
+    from train.run.checkpoint import LAST_NAME
 
     dataset = dataset_name(arguments)
     asked = [(arguments.run, checkpoint_path(arguments), arguments.models)]

@@ -26,13 +26,13 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _scratch(arguments: argparse.Namespace) -> None:
-    from evaluate.esc50_runs import FOLDS
-    from evaluate.esc50_scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
-    from evaluate.outcomes import mean_over_splits
-    from evaluate.results import RESULTS_NAME, Result, read_results, update_results
-    from evaluate.table import folds_table
-    from train.checkpoint import LAST_NAME
-    from train.distributed import join_world
+    from evaluate.protocols.bootstrap import mean_over_splits
+    from evaluate.protocols.esc50.runs import FOLDS
+    from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results
+    from train.ranks.distributed import join_world
+    from train.run.checkpoint import LAST_NAME
 
     asked, every = arguments.folds.split(","), tuple(int(fold) for fold in FOLDS)
     if not set(asked) <= set(FOLDS):

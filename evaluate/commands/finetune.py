@@ -11,9 +11,9 @@ from evaluate.errors import EvaluateError
 
 if TYPE_CHECKING:
     from evaluate.finetune.protocol import Tested
-    from train.checkpoint import LoadedEncoders
-    from train.distributed import World
     from train.finetune.config import Init
+    from train.ranks.distributed import World
+    from train.run.checkpoint import LoadedEncoders
 
 EPILOG = """\
 Each split and start is trained in RUN/finetune/DATASET-SPLIT-START and tested with 10 clips x 3 crops a video; accuracies
@@ -50,8 +50,8 @@ def finetune(arguments: argparse.Namespace) -> None:
         KeyboardInterrupt: a signal stopped a training, which was saved.
     """
     from evaluate.finetune.protocol import splits_of_shards
-    from train.checkpoint import load_encoders
-    from train.distributed import join_world, leave_world
+    from train.ranks.distributed import join_world, leave_world
+    from train.run.checkpoint import load_encoders
 
     test = dataset_name(arguments)
     inits, splits = _inits(arguments.init), splits_of_shards(arguments.shards, arguments.split)
@@ -97,8 +97,8 @@ def _finetune_one(
 
 def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> None:
     from evaluate.finetune.protocol import TASK, as_results
-    from evaluate.results import RESULTS_NAME, read_results, update_results
-    from evaluate.table import folds_table
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, read_results, update_results
 
     path = run / RESULTS_NAME
     everything = update_results(path, as_results(test, found, read_results(path)))

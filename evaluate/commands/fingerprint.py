@@ -52,12 +52,12 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.commands.stages import shown_stages
+    from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
     from evaluate.fingerprint.benchmark.methods import make_peers
     from evaluate.fingerprint.benchmark.run import benchmark, prepare
-    from evaluate.fingerprint.benchmark.tables import benchmark_tables
     from evaluate.publish import origin
-    from evaluate.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
+    from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
     peers, missing = make_peers([word for word in arguments.methods.split(",") if word])
@@ -81,9 +81,9 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
 
 
 def _ours(arguments: argparse.Namespace) -> "list[Method]":
+    from evaluate.fingerprint.api import SHIPPED_ENCODER
     from evaluate.fingerprint.benchmark.ours import Avtempo
-    from evaluate.fingerprint.encoder import load_encoder
-    from evaluate.fingerprint.tool import SHIPPED_ENCODER
+    from evaluate.fingerprint.describe.encoder import load_encoder
 
     encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
     return [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True)]

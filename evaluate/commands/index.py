@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_workers, console
-from preprocess.executor_options import add_executor_options, chosen_executor
+from preprocess.executors.options import add_executor_options, chosen_executor
 
 if TYPE_CHECKING:
-    from evaluate.fingerprint.growing import Growth, GrowthProgress
+    from evaluate.fingerprint.index.update import Growth, GrowthProgress
 
 EPILOG = """\
 examples:
@@ -48,7 +48,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _index(arguments: argparse.Namespace) -> None:
     from evaluate.errors import FingerprintError
-    from evaluate.fingerprint.tool import index_folder
+    from evaluate.fingerprint.api import index_folder
 
     if arguments.videos is None and not arguments.remove:
         raise FingerprintError("give a folder of videos, or --remove PATTERN")

@@ -37,10 +37,10 @@ def _match(arguments: argparse.Namespace) -> None:
     from rich.progress import track
 
     from evaluate.errors import QueryError
-    from evaluate.fingerprint.answers import answers_table, write_answers
-    from evaluate.fingerprint.archive import Archive
+    from evaluate.fingerprint.api import encoder_of, match_files, open_matcher, query_files
+    from evaluate.fingerprint.index.archive import Archive
+    from evaluate.fingerprint.match.answers import answers_table, write_answers
     from evaluate.fingerprint.page import write_page
-    from evaluate.fingerprint.tool import encoder_of, match_files, open_matcher, query_files
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)

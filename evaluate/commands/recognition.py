@@ -15,10 +15,10 @@ from evaluate.commands.common import (
     embed_missing,
 )
 from evaluate.errors import EvaluateError
-from evaluate.official import OFFICIAL
+from evaluate.protocols.official_lists import OFFICIAL
 
 if TYPE_CHECKING:
-    from evaluate.videos import Videos
+    from evaluate.protocols.video_features import Videos
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -37,11 +37,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
-    from evaluate.recognition import evaluate
-    from evaluate.results import RESULTS_NAME, update_results
-    from evaluate.stores import load_models, load_shared
-    from evaluate.table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, results_table
-    from preprocess.manifest import read_dataset
+    from evaluate.protocols.recognition import evaluate
+    from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, results_table
+    from evaluate.protocols.stores import load_models, load_shared
+    from evaluate.results.results import RESULTS_NAME, update_results
+    from preprocess.shards.manifest import read_dataset
 
     own = read_dataset(arguments.shards).dataset
     if own != name:
@@ -64,8 +64,8 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
 
 
 def _say_what_is_there(name: str, models: "dict[str, Videos]", checkpoint: Path, shards: Path) -> None:
-    from evaluate.coverage import coverage, part_read, pretraining_note
-    from preprocess.manifest import read_dataset, read_sources
+    from evaluate.protocols.coverage import coverage, part_read, pretraining_note
+    from preprocess.shards.manifest import read_dataset, read_sources
 
     videos = next(iter(models.values()))
     n_classes = len(read_dataset(shards).label_names)

@@ -41,7 +41,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _by_dataset(folders: list[Path], name: str | None) -> dict[str, Path]:
     """Name the data set of each shard set."""
-    from preprocess.manifest import read_dataset
+    from preprocess.shards.manifest import read_dataset
 
     if name and len(folders) != 1:
         raise EvaluateError(f"--dataset {name} names one shard set; give one --shards, or leave the names to the sets")

@@ -9,18 +9,18 @@ import numpy as np
 
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
-from evaluate.outcomes import mean_over_splits
-from evaluate.results import Result, merge_results
-from evaluate.videos import refuse_leak
-from preprocess.manifest import read_segments, read_sources
-from train.checkpoint import LoadedEncoders
-from train.distributed import World
-from train.files import write_whole
+from evaluate.protocols.bootstrap import mean_over_splits
+from evaluate.protocols.video_features import refuse_leak
+from evaluate.results.results import Result, merge_results
+from preprocess.shards.manifest import read_segments, read_sources
+from train.data.loader import SQUARES
+from train.data.subset import parse_split
 from train.finetune.config import FinetuneConfig, Init
 from train.finetune.model import Finetuned, load_finetuned
 from train.finetune.trainer import Finetuner
-from train.loader import SQUARES
-from train.subset import parse_split
+from train.ranks.distributed import World
+from train.run.checkpoint import LoadedEncoders
+from train.run.run_files import write_whole
 
 TASK, METRIC = "finetune", "top-1"
 PREDICTIONS_NAME = "predictions.json"

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from preprocess.manifest import read_segments
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from train.distributed import World, gather_objects
+from preprocess.shards.manifest import read_segments
+from train.data.loader import SQUARES, LoaderConfig, iterate_once
+from train.data.subset import read_info
 from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Finetuned
-from train.loader import SQUARES, LoaderConfig, iterate_once
-from train.peers import naming_lost_peers, together
-from train.planners import EvenClips
-from train.subset import read_info
-from train.views import eval_clips
+from train.plans.clip_planners import EvenClips
+from train.ranks.distributed import World, gather_objects
+from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
+from train.views.views import eval_clips
 
 N_CLIPS = 10
 
@@ -76,7 +76,7 @@ def predict(
         LoaderError: the shards cannot be read.
     """
     with naming_lost_peers():
-        with together():
+        with fail_on_all_ranks():
             refuse_unlabelled(shards, f"{split}:test")
             sums = _sums(finetuned, shards, split, world, progress)
         return _joined(gather_objects(sums))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.fingerprint.records import Answer, Match
+from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.stills import still_uris
-from store.atomic import replacing
+from store.atomic_files import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 STILLS = 8

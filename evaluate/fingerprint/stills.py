@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocess.errors import MediaError
-from preprocess.probe import ALLOWED_FORMATS, open_source
-from preprocess.records import Limits
+from preprocess.media.media_info import Limits
+from preprocess.media.probe import ALLOWED_FORMATS, open_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evaluate.protocols.retrieval import Neighbourhood, per_class_recall
+from evaluate.protocols.video_features import Modality
 from evaluate.report.inputs import Model, class_names
-from evaluate.retrieval import Neighbourhood, per_class_recall
-from evaluate.videos import Modality
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.errors import ResultsError
-from evaluate.report.tables import Column, column_order, mean_value, modality_order
-from evaluate.results import RESULTS_NAME, Result, read_results
+from evaluate.report.result_tables import Column, column_order, mean_value, modality_order
+from evaluate.results.results import RESULTS_NAME, Result, read_results
 
 MAIN_MODEL = "pretrained"
 

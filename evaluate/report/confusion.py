@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.recognition import probe_labels
+from evaluate.protocols.recognition import probe_labels
+from evaluate.protocols.video_features import Modality, Split, Videos, narrow, split_names, take_split
 from evaluate.report.inputs import Model, class_names
-from evaluate.videos import Modality, Split, Videos, narrow, split_names, take_split
 
 MIXUPS = 5
 MAX_NUMBERED_CLASSES = 24

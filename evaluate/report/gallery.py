@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.report.sounds import cut_sounds
+from evaluate.protocols.retrieval import Neighbourhood
+from evaluate.report.audio_clips import cut_sounds
 from evaluate.report.strips import Thumbnail, thumbnails
-from evaluate.retrieval import Neighbourhood
 
 PICTURE_BUDGET_BYTES = 5_500_000
 SOUND_BUDGET_BYTES = 2_000_000

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluate.report.tables import Column, Table, model_title
+from evaluate.report.result_tables import Column, Table, model_title
 
 COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"), ("svm", "top-1"))
 """The number to show: the first of these that a test has, else its first column."""

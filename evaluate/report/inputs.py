@@ -6,9 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.retrieval import Neighbourhood, neighbourhood
-from evaluate.stores import store_paths
-from evaluate.videos import MODALITY_ORDER, Modality, Videos, load_videos, narrow, split_names, take_split
+from evaluate.protocols.retrieval import Neighbourhood, neighbourhood
+from evaluate.protocols.stores import store_paths
+from evaluate.protocols.video_features import (
+    MODALITY_ORDER,
+    Modality,
+    Videos,
+    load_videos,
+    narrow,
+    split_names,
+    take_split,
+)
 
 if TYPE_CHECKING:
     from store.reader import EmbeddingStore

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.protocols.video_features import Modality, Videos
 from evaluate.report.inputs import Model, class_names
-from evaluate.videos import Modality, Videos
 
 MAX_POINTS = 2000
 """More would only hide each other, and t-SNE takes seconds per thousand."""

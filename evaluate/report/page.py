@@ -11,9 +11,9 @@ from evaluate.report.gallery import Media
 from evaluate.report.provenance import collect, read_config, setting
 from evaluate.report.section import build_section
 from evaluate.report.template import render
-from evaluate.results import RESULTS_NAME, read_results
-from store.atomic import replacing
-from train.runlog import LOG_NAME
+from evaluate.results.results import RESULTS_NAME, read_results
+from store.atomic_files import replacing
+from train.run.run_log import LOG_NAME
 
 logger = logging.getLogger(__name__)
 

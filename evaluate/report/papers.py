@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from evaluate.report.tables import Column, mean_value
-from evaluate.results import Result
-from evaluate.table import model_order
+from evaluate.protocols.result_table import model_order
+from evaluate.report.result_tables import Column, mean_value
+from evaluate.results.results import Result
 
 PAPERS_FILE = Path(__file__).parent / "papers.yaml"
 KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {

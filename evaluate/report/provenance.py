@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from preprocess.manifest import read_dataset
+from preprocess.shards.manifest import read_dataset
 
 if TYPE_CHECKING:
     from evaluate.report.section import Section

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.coverage import part_read, pretraining_note
+from evaluate.protocols.coverage import part_read, pretraining_note
+from evaluate.protocols.video_features import MODALITY_ORDER, Modality
 from evaluate.report.classes import ClassBars, class_bars
 from evaluate.report.confusion import Confusion, build_confusions
 from evaluate.report.gallery import Galleries, Media, build_galleries
@@ -13,11 +14,10 @@ from evaluate.report.headline import Headline, build_headline
 from evaluate.report.inputs import Model, load_models
 from evaluate.report.map import EmbeddingMap, build_map
 from evaluate.report.papers import Papers, build_papers
-from evaluate.report.tables import Table, build_tables, test_title
-from evaluate.results import Result
-from evaluate.videos import MODALITY_ORDER, Modality
-from preprocess.sample.classes import CLASS_BY_NAME
-from train.checkpoint import LAST_NAME
+from evaluate.report.result_tables import Table, build_tables, test_title
+from evaluate.results.results import Result
+from preprocess.synthetic.sample.classes import CLASS_BY_NAME
+from train.run.checkpoint import LAST_NAME
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from preprocess.manifest import read_segments
+from preprocess.features.strip import decode_strip, encode_strip
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
-from preprocess.strip import decode_strip, encode_strip
+from preprocess.shards.manifest import read_segments
 
 SOUND_RANGE_NEPER = np.log(10**4.5)
 """The picture of a sound shows 45 dB below its loudest bin; less is background."""

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from evaluate.report.curves import HEIGHT, WIDTH
 from evaluate.report.gallery import SEED
-from evaluate.report.tables import column_title, test_title
+from evaluate.report.result_tables import column_title, test_title
 
 TEMPLATES = Path(__file__).parent / "templates"
 

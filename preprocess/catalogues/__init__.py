@@ -1,1 +1,1 @@
-"""What each data set's lists say about its files, one module a data set; `preprocess.catalogue` opens them."""
+"""What each data set's lists say about its files, one module a data set; `preprocess.catalogues.open_catalogue` opens them."""

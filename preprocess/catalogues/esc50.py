@@ -4,7 +4,7 @@ from pathlib import Path
 
 from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_table
 from preprocess.errors import CatalogueError
-from preprocess.records import Catalogue
+from preprocess.sources import Catalogue
 
 COLUMNS = ("filename", "fold", "target", "category")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.errors import CatalogueError, RemoteError
-from preprocess.records import Catalogue, RemoteFile, Source
 from preprocess.remote import list_files
 from preprocess.schema import Media
+from preprocess.sources import Catalogue, RemoteFile, Source
 
 VIDEO_EXTENSIONS = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".flv")

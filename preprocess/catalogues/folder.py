@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, match_key, read_table
-from preprocess.records import Catalogue
+from preprocess.sources import Catalogue
 
 
 def open_folder(root: Path | str, csv: Path | None) -> Catalogue:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_lines
 from preprocess.errors import CatalogueError
-from preprocess.records import Catalogue
+from preprocess.sources import Catalogue
 
 LISTS_FOLDERS = ("testTrainMulti_7030_splits", "hmdb51_testTrainMulti_7030_splits", "hmdb51_splits")
 _LIST_NAME = re.compile(r"(?P<label>.+)_test_split(?P<split>\d+)")

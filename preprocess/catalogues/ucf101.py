@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_lines
 from preprocess.errors import CatalogueError
-from preprocess.records import Catalogue
+from preprocess.sources import Catalogue
 
 LISTS_FOLDER = "ucfTrainTestlist"
 _STEM = re.compile(r"v_(?P<label>.+)_(?P<group>g\d+)_c\d+")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, read_rows, read_table
 from preprocess.errors import CatalogueError
-from preprocess.records import Catalogue
+from preprocess.sources import Catalogue
 
 KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
 SPLIT = "1"

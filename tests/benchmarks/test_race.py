@@ -10,7 +10,7 @@ from benchmarks.__main__ import keep
 from benchmarks.page import PAGE, RESULTS, write_page
 from benchmarks.questions import Answer
 from benchmarks.race import OURS, Effort, Race, Way, race
-from evaluate.results import read_header, read_results
+from evaluate.results.results import read_header, read_results
 
 ROOT = Path(__file__).parents[2]
 FIXED = Race(

@@ -9,7 +9,7 @@ from benchmarks import embedding, ingest, sizes
 from benchmarks.race import OURS, Race
 from benchmarks.sizing import BENCH, COLLECTIONS, PAGE, UNKNOWN, Measured, tables, write_page
 from evaluate.errors import ResultsError
-from evaluate.results import Result, write_results
+from evaluate.results.results import Result, write_results
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import torch
 from benchmarks.step import CPU, PARTS, bench_config, timed_step
 from benchmarks.stopwatch import Stopwatch
 from tests.train.conftest import write_shards
-from train.trainer import Trainer
+from train.run.pretraining import Trainer
 
 SMALL = (
     "steps=4", "log_every=1", "data.batch_size=8", "data.frame_px=32", "data.window_frames=8", "clip.n_frames=4",

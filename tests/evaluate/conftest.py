@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.videos import Part, Videos, l2_normalise
-from preprocess.catalogue import open_catalogue
-from preprocess.executable import ffmpeg_executable
-from preprocess.executors import SerialExecutor
-from preprocess.pipeline import build
+from evaluate.protocols.video_features import Part, Videos, l2_normalise
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
-from train.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
-from train.encoders import build_encoders
-from train.settings import config_from_dict
+from train.config.load import config_from_dict
+from train.model.encoders import build_encoders
+from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
 
 
 def build_videos(

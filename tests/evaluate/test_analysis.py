@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate.videos import l2_normalise
+from evaluate.protocols.video_features import l2_normalise
 from store.format import Provenance, Rows
 from store.writer import write_part
 

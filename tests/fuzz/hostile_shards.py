@@ -19,7 +19,7 @@ def _members(tar: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
 
 def _write_tar(tar: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
     """Write an archive, and the index that fits it: only its contents are to mislead."""
-    from preprocess.shards import Member, Sample, index_text
+    from preprocess.shards.shard_files import Member, Sample, index_text
 
     samples: list[Sample] = []
     with tar.open("wb") as file:

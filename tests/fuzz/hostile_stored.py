@@ -76,7 +76,7 @@ def odd_export(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from train.export import CONFIG_NAME, WEIGHTS_NAME, _config_sha256
+    from train.export.export import CONFIG_NAME, WEIGHTS_NAME, _config_sha256
 
     path = pick(folder, CONFIG_NAME, rng)
     weights = path.with_name(WEIGHTS_NAME)

@@ -23,9 +23,9 @@ def verify_shards(folder: Path, out: Path) -> None:
     """Look into every file, and read the tables."""
     del out
     from preprocess.errors import PreprocessError
-    from preprocess.executors import SerialExecutor
-    from preprocess.manifest import read_segments, read_sources
-    from preprocess.verify import verify
+    from preprocess.executors.processes import SerialExecutor
+    from preprocess.shards.manifest import read_segments, read_sources
+    from preprocess.verify.shard_set import verify
 
     findings = verify(folder / "shards", executor=SerialExecutor())
     for finding in findings:
@@ -42,7 +42,7 @@ def verify_shards(folder: Path, out: Path) -> None:
 def load_shards(folder: Path, out: Path) -> None:
     """Load every segment, then those of a split."""
     del out
-    from train.loader import LoaderConfig, iterate_once
+    from train.data.loader import LoaderConfig, iterate_once
 
     config = LoaderConfig(
         str(folder / "shards"), batch_size=4, frame_px=32, window_frames=6, shuffle=False, seed=0, num_threads=1
@@ -74,10 +74,11 @@ def make_media(folder: Path) -> None:
 
 def ingest_media(folder: Path, out: Path) -> None:
     """Make shards of the one file that was mutated; what comes out must be whole."""
-    from preprocess.executors import SerialExecutor
-    from preprocess.pipeline import build
-    from preprocess.records import Catalogue, Limits, Source
-    from preprocess.verify import verify
+    from preprocess.build.pipeline import build
+    from preprocess.executors.processes import SerialExecutor
+    from preprocess.media.media_info import Limits
+    from preprocess.sources import Catalogue, Source
+    from preprocess.verify.shard_set import verify
     from tests.train.conftest import SMALL
 
     path = mutated_file(folder)

@@ -46,8 +46,8 @@ def make_index(folder: Path) -> None:
     """An index of two parts, the second with a file that could not be read."""
     import json
 
-    from evaluate.fingerprint.archive import ARCHIVE_FILE, FORMAT_NAME, FORMAT_VERSION, Archive, IndexedSource
-    from evaluate.fingerprint.descriptors import make_rows
+    from evaluate.fingerprint.describe.descriptors import make_rows
+    from evaluate.fingerprint.index.archive import ARCHIVE_FILE, FORMAT_NAME, FORMAT_VERSION, Archive, IndexedSource
     from store.writer import write_part
 
     settings = {"hop_seconds": 0.5, "picture": "within"}
@@ -65,7 +65,7 @@ def make_index(folder: Path) -> None:
 def read_index(folder: Path, out: Path) -> None:
     """Read lists and descriptors."""
     del out
-    from evaluate.fingerprint.archive import Archive
+    from evaluate.fingerprint.index.archive import Archive
 
     archive = Archive.open(folder)
     archive.sources()
@@ -76,9 +76,9 @@ def read_index(folder: Path, out: Path) -> None:
 
 def make_library(folder: Path) -> None:
     """One library that is searched flat, and one by inverted lists."""
-    from evaluate.fingerprint.calibrate import Calibration, Tail
-    from evaluate.fingerprint.library import build_library
-    from evaluate.fingerprint.library_file import save_library
+    from evaluate.fingerprint.index.library import build_library
+    from evaluate.fingerprint.index.library_file import save_library
+    from evaluate.fingerprint.match.calibrate import Calibration, Tail
 
     references = [_described(f"r{i}", i, 40.0) for i in range(10)]  # FAISS wants 39 rows for each of 16 centroids
     for name, rows in (("flat", 10_000), ("inverted", 100)):
@@ -89,7 +89,7 @@ def make_library(folder: Path) -> None:
 def read_library(folder: Path, out: Path) -> None:
     """Load both, and ask them if they load."""
     del out
-    from evaluate.fingerprint.library_file import load_library
+    from evaluate.fingerprint.index.library_file import load_library
 
     for name in ("flat", "inverted"):
         loaded = load_library(folder / name, "key")

@@ -18,9 +18,9 @@ def make_checkpoint(folder: Path) -> None:
     import torch
 
     from tests.train.conftest import SMALL
-    from train.checkpoint import Checkpoint, save_checkpoint
-    from train.encoders import build_encoders
-    from train.settings import load_config
+    from train.config.load import load_config
+    from train.model.encoders import build_encoders
+    from train.run.checkpoint import Checkpoint, save_checkpoint
 
     torch.manual_seed(0)
     config = load_config("sample", _TINY)
@@ -37,15 +37,15 @@ def make_checkpoint(folder: Path) -> None:
 def read_checkpoint(folder: Path, out: Path) -> None:
     """Load its encoders."""
     del out
-    from train.checkpoint import load_encoders
+    from train.run.checkpoint import load_encoders
 
     load_encoders(folder / "last.pt")
 
 
 def _trainer(folder: Path, shards: Path, steps: int):
-    from train.distributed import join_world
-    from train.settings import load_config
-    from train.trainer import Trainer
+    from train.config.load import load_config
+    from train.ranks.distributed import join_world
+    from train.run.pretraining import Trainer
 
     more = (
         f"data.shards={shards}", f"steps={steps}", "data.batch_size=4", "data.num_threads=1", "clip.speeds=[1, 2]",
@@ -71,7 +71,7 @@ def resume_run(folder: Path, out: Path) -> None:
 
 def make_export(folder: Path) -> None:
     """The same encoders, exported without ONNX."""
-    from train.export import export_run
+    from train.export.export import export_run
 
     run = folder.parent / f"{folder.name}-run"
     (run / "checkpoints").mkdir(parents=True)
@@ -82,6 +82,6 @@ def make_export(folder: Path) -> None:
 def read_export(folder: Path, out: Path) -> None:
     """Load them."""
     del out
-    from train.export import load_exported
+    from train.export.export import load_exported
 
     load_exported(folder / "export")

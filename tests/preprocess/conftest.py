@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocess.executable import ffmpeg_executable
+from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
 from tests.preprocess.whole_run import build_folder
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from preprocess.__main__ import main
-from preprocess.catalogue import open_catalogue
-from preprocess.executable import ffmpeg_executable
-from preprocess.executors import SerialExecutor
-from preprocess.manifest import read_dataset, read_sources
-from preprocess.pipeline import build
-from preprocess.selection import changed_params
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.catalogues.selection import changed_params
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.ffmpeg import ffmpeg_executable
+from preprocess.shards.manifest import read_dataset, read_sources
 
 REPOSITORY = Path(__file__).parents[2]
 SETTINGS = ("short_side_px=32", "segment_seconds=0.8", "sources_per_shard=2", "n_mels=32")

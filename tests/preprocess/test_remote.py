@@ -6,14 +6,14 @@ import fsspec
 import pytest
 
 from preprocess.__main__ import main
-from preprocess.catalogue import open_catalogue
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import RemoteError, ShardError
-from preprocess.executors import SerialExecutor
-from preprocess.manifest import read_sources
-from preprocess.pipeline import build
-from preprocess.records import Limits
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.media_info import Limits
 from preprocess.remote import fetch_set, push_set
-from preprocess.verify import verify
+from preprocess.shards.manifest import read_sources
+from preprocess.verify.shard_set import verify
 from tests.preprocess.whole_run import PARAMS, bytes_of
 
 URL = "memory://bucket"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from preprocess.catalogue import open_catalogue
-from preprocess.executors import SerialExecutor
-from preprocess.pipeline import build
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
 from preprocess.schema import ShardParams
 
 PARAMS = ShardParams(short_side_px=32, segment_seconds=0.8, sources_per_shard=2, n_mels=32)

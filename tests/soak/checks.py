@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.manifest import read_segments, read_sources
+from preprocess.shards.manifest import read_segments, read_sources
 from store.reader import EmbeddingStore
 from tests.soak.sources import MadeSource
 

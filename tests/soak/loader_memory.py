@@ -54,7 +54,7 @@ def memory_over(shards: Path, n_segments: int, show: Callable[[str], None]) -> M
 
 
 def _draw(shards: Path, n_segments: int) -> MemoryCurve:
-    from train.loader import LoaderConfig, SegmentLoader
+    from train.data.loader import LoaderConfig, SegmentLoader
 
     config = LoaderConfig(
         str(shards), batch_size=BATCH, frame_px=32, window_frames=8, shuffle=True, seed=0, num_threads=1

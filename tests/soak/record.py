@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evaluate.publish import RESULTS_DIR, commit, machine
-from evaluate.results import Result, read_header, read_results, write_results
+from evaluate.results.results import Result, read_header, read_results, write_results
 from tests.soak.stages import Found, Plan
 
 NAME = "soak"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.results import read_results
+from evaluate.results.results import read_results
 from store.format import Provenance
 from store.writer import write_part
 from tests.soak.__main__ import main

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.atomic import replacing
+from store.atomic_files import replacing
 from store.errors import BusyError, WriteError
 from store.reader import EmbeddingStore
 from store.verify import verify

@@ -6,7 +6,7 @@ import pytest
 from store.errors import RowsError
 from store.format import Provenance, Rows
 from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout
-from store.pieces import GivenRows
+from store.row_sources import GivenRows
 from store.texts import decode, encode
 
 

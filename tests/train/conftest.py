@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocess.manifest import DatasetInfo, Part, fingerprint, join_parts, write_dataset, write_part
-from preprocess.recipe import Recipe
-from preprocess.records import Decoded, MediaInfo, Source
-from preprocess.samples import decoded_row, samples, source_row
+from preprocess.features.sample_members import decoded_row, samples, source_row
+from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import ShardParams
-from preprocess.shards import ShardWriter, shard_name
+from preprocess.shards.manifest import DatasetInfo, Part, fingerprint, join_parts, write_dataset, write_part
+from preprocess.shards.recipe import Recipe
+from preprocess.shards.shard_files import ShardWriter, shard_name
+from preprocess.sources import Source
 from tests.planes import from_rgb
 
 SMALL = ShardParams(

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from train.bank import Bank
-from train.clips import TrainClips
-from train.config import Config
-from train.distributed import average, gather, join_world, leave_world
-from train.heads import Model
-from train.objective import Segments, compute_objective
-from train.plan import IGNORE, Plan
-from train.settings import load_config
-from train.spaces import Embeddings, used_spaces
+from train.config.load import load_config
+from train.config.schema import Config
+from train.model.heads import Model
+from train.model.spaces import Embeddings, used_spaces
+from train.objective.bank import Bank
+from train.objective.objective import Segments, compute_objective
+from train.plans.plan import IGNORE, Plan
+from train.ranks.distributed import average, gather, join_world, leave_world
+from train.views.training_clips import TrainClips
 
 N, P = 8, 8
 SETTINGS = (

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import torch
 
-from train.distributed import World, any_rank, join_world, leave_world
 from train.errors import RunError
-from train.peers import naming_lost_peers, together
+from train.ranks.distributed import World, any_rank, join_world, leave_world
+from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 
 PATIENCE_SECONDS = 5
 
@@ -30,7 +30,7 @@ def main(fate: str) -> None:
         os._exit(9)
     since = time.monotonic()
     try:
-        with naming_lost_peers(), together():
+        with naming_lost_peers(), fail_on_all_ranks():
             fail(world)
     except RunError as error:
         sys.stderr.write(f"{time.monotonic() - since:.1f} {error}\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.records import Decoded, MediaInfo
+from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import PRESETS, ShardParams
 from tests.planes import from_rgb
 from tests.train.conftest import write_shards

@@ -9,10 +9,10 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from tests.train.noise import PARAMS
-from train.clips import plain_clips
-from train.labels import temporal_labels
-from train.loader import LoaderConfig, SegmentLoader
-from train.planners import TwoViews
+from train.data.loader import LoaderConfig, SegmentLoader
+from train.plans.clip_planners import TwoViews
+from train.plans.temporal_labels import temporal_labels
+from train.views.training_clips import plain_clips
 
 
 def four_sigma(chance, n):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from train.augment_video import augment_video
-from train.batch import SegmentBatch
+from train.data.batch import SegmentBatch
 from train.errors import LabelError
 from train.finetune.config import FinetuneClip, FinetuneConfig
-from train.plan import Plan
-from train.views import gather_frames
+from train.plans.plan import Plan
+from train.views.augment_video import augment_video
+from train.views.views import gather_frames
 
 
 @dataclass(frozen=True)

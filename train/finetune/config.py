@@ -9,12 +9,12 @@ import yaml
 from pydantic import PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from train.augment_config import VideoAugmentConfig
-from train.checkpoint import LoadedEncoders
-from train.clip_config import ClipConfig
-from train.config import ModelConfig, OptimConfig
-from train.overrides import apply_override, check, lay, read_preset
-from train.strict import STRICT
+from train.config.augment_config import VideoAugmentConfig
+from train.config.clip_config import ClipConfig
+from train.config.overrides import apply_override, check, lay, read_preset
+from train.config.schema import ModelConfig, OptimConfig
+from train.config.strict import STRICT
+from train.run.checkpoint import LoadedEncoders
 
 PRESETS_DIR = Path(__file__).parent / "presets"
 

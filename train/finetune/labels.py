@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from preprocess.manifest import read_segments
+from preprocess.shards.manifest import read_segments
+from train.data.subset import parse_split, read_info
 from train.errors import LabelError
-from train.subset import parse_split, read_info
 
 _RELABEL = "make the shards from a labelled data set (python -m preprocess shards --dataset ucf101 or hmdb51)"
 

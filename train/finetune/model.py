@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from train.checkpoint import TrainingState, read_state
-from train.encoders import build_encoders
+from train.config.overrides import check
 from train.errors import CheckpointError
 from train.finetune.config import FinetuneConfig
-from train.overrides import check
+from train.model.encoders import build_encoders
+from train.run.checkpoint import TrainingState, read_state
 
 
 @dataclass(frozen=True)

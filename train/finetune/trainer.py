@@ -1,4 +1,4 @@
-"""Fine-tuning: a labelled clip a segment, forward pass, cross-entropy; the loop is train/loop.py."""
+"""Fine-tuning: a labelled clip a segment, forward pass, cross-entropy; the loop is train/run/loop.py."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -7,18 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.batch import SegmentBatch
-from train.distributed import World, with_joint_norms
+from train.data.batch import SegmentBatch
+from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.subset import read_info
 from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Classifier, FinetuneCheckpoint
-from train.loader import LoaderConfig, SegmentLoader
-from train.loop import TrainingLoop
-from train.losses import Objective
-from train.optim import LR_FRACTION, adamw, parameter_groups
-from train.peers import naming_lost_peers, together
-from train.subset import read_info
+from train.objective.losses import Objective
+from train.ranks.distributed import World, with_joint_norms
+from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
+from train.run.loop import TrainingLoop
+from train.run.optim import LR_FRACTION, adamw, parameter_groups
 
 
 class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
@@ -44,7 +44,7 @@ class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
         self, config: FinetuneConfig, run_dir: Path, world: World, encoder: dict[str, Tensor] | None = None
     ) -> None:
         shards = Path(config.data.shards)
-        with naming_lost_peers(), together():
+        with naming_lost_peers(), fail_on_all_ranks():
             refuse_unlabelled(shards, config.data.split)
             super().__init__(config, run_dir, world, read_info(shards))
             loader = SegmentLoader(self._loader_config(), device=world.device)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.fingerprint.benchmark.distort.catalogue import NAMES
-from evaluate.fingerprint.benchmark.distort.records import STRENGTHS
+from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS
 from evaluate.fingerprint.benchmark.protocol import CLEAN
 from evaluate.fingerprint.benchmark.scoring import OVERALL, ROC_RATES, TEST
-from evaluate.results import Result
-from evaluate.svg_style import PX_PER_INCH, STYLE
-from store.atomic import replacing
+from evaluate.results.results import Result
+from evaluate.results.svg_style import PX_PER_INCH, STYLE
+from store.atomic_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.records import Match
+from evaluate.fingerprint.match.matches import Match
 
 
 class MethodMissingError(FingerprintError):

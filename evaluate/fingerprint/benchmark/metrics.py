@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from evaluate.fingerprint.benchmark.truth import Span, nearest
-from evaluate.fingerprint.records import Match
+from evaluate.fingerprint.match.matches import Match
 
 Pair = tuple[str, str]
 """(query, reference)"""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from evaluate.fingerprint.encoder import DescriptorEncoder
-from evaluate.fingerprint.extract import ExtractOptions, MediaFile, describe_files
-from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import DESCRIPTORS_A_HOP, Matcher, calibrate
-from evaluate.fingerprint.records import Descriptors, Match
-from evaluate.fingerprint.search import FLAT_BELOW_ROWS
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.library import build_library
+from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
+from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, calibrate
+from evaluate.fingerprint.match.matches import Match
 
 STORED_BYTES = 2
 """An index keeps descriptors as float16."""

@@ -22,10 +22,10 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, draw_pair
-from evaluate.fingerprint.benchmark.distort.records import STRENGTHS
+from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS
 from evaluate.fingerprint.benchmark.distort.render import Order
 from evaluate.fingerprint.benchmark.truth import Piece
-from store.atomic import replacing
+from store.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.render import rendered
 from evaluate.fingerprint.benchmark.protocol import Query
-from preprocess.executable import ffmpeg_version
+from preprocess.media.ffmpeg import ffmpeg_version
 
 logger = logging.getLogger(__name__)
 

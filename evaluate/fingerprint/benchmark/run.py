@@ -12,9 +12,9 @@ from evaluate.fingerprint.benchmark.protocol import Plan, Query, Size, make_plan
 from evaluate.fingerprint.benchmark.queries import render_queries
 from evaluate.fingerprint.benchmark.scoring import Measured, score
 from evaluate.fingerprint.benchmark.videos import find_videos
-from evaluate.fingerprint.records import Match
-from evaluate.results import Result
-from store.atomic import replacing
+from evaluate.fingerprint.match.matches import Match
+from evaluate.results.results import Result
+from store.atomic_files import replacing
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""

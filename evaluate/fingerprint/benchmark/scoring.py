@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.fingerprint.benchmark.distort.records import STRENGTHS
+from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS
 from evaluate.fingerprint.benchmark.metrics import (
     Truth,
     false_match_rate,
@@ -16,8 +16,8 @@ from evaluate.fingerprint.benchmark.metrics import (
     true_positive_rates,
 )
 from evaluate.fingerprint.benchmark.protocol import Plan, Query
-from evaluate.fingerprint.records import Match
-from evaluate.results import Result
+from evaluate.fingerprint.match.matches import Match
+from evaluate.results.results import Result
 
 TEST = "fingerprint"
 OVERALL = "all"

@@ -7,7 +7,7 @@ from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.protocol import Video
 from preprocess.catalogues.folder import open_folder
 from preprocess.errors import MediaError
-from preprocess.probe import probe
+from preprocess.media.probe import probe
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@ import subprocess
 import numpy as np
 import pytest
 
-from evaluate.fingerprint.calibrate import Calibration
-from evaluate.fingerprint.library import build_library
-from evaluate.fingerprint.match import Matcher
-from evaluate.fingerprint.records import Descriptors
-from preprocess.executable import ffmpeg_executable
-from preprocess.executors import SerialExecutor
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.library import build_library
+from evaluate.fingerprint.match.calibrate import Calibration
+from evaluate.fingerprint.match.match import Matcher
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.ffmpeg import ffmpeg_executable
 
 DIMS, HOP, CLIP, KNOT = 32, 0.5, 1.8, 0.8
 

@@ -5,13 +5,13 @@ import subprocess
 import pytest
 
 from evaluate.__main__ import main
-from preprocess.collage.archive import generate
-from preprocess.executable import ffmpeg_executable
+from preprocess.media.ffmpeg import ffmpeg_executable
+from preprocess.synthetic.collage.archive import generate
 
 
 @pytest.fixture(scope="module")
 def index(videos, tmp_path_factory, checkpoint):
-    from evaluate.fingerprint.tool import index_folder
+    from evaluate.fingerprint.api import index_folder
 
     folder = tmp_path_factory.mktemp("index")
     index_folder(videos, folder, encoder=checkpoint)

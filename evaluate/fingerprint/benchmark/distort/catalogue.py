@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.benchmark.distort import picture, rates, sound
-from evaluate.fingerprint.benchmark.distort.records import STRENGTHS, Distortion, Encoding, Kind
+from evaluate.fingerprint.benchmark.distort import audio, rates, video
+from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS, Distortion, Encoding, Kind
 
 Part = tuple[str, Callable[[Any], Any]]
 """The field of `Distortion` that is set, and what makes it from the strength's value."""
@@ -15,34 +15,34 @@ Part = tuple[str, Callable[[Any], Any]]
 _TABLE: tuple[tuple[str, Kind, Part, Sequence[Any]], ...] = (
     # name, what it touches, how it is made, its values from light to strong
     ("bit-rate", "picture", ("encoding", lambda crf: Encoding(crf=crf)), (33, 39, 45)),
-    ("resolution", "picture", ("picture", picture.shrink), (0.6, 0.35, 0.2)),
-    ("crop", "picture", ("picture", picture.crop), (0.9, 0.75, 0.5)),
-    ("pad", "picture", ("picture", picture.pad), (0.1, 0.3, 0.6)),
-    ("flip", "picture", ("picture", picture.flip), ("h", "v", "hv")),
-    ("rotate", "picture", ("picture", picture.rotate), (5, 15, 90)),
-    ("blur", "picture", ("picture", picture.blur), (0.006, 0.015, 0.035)),
-    ("noise", "picture", ("picture", picture.noise), (15, 35, 70)),
-    ("brightness", "picture", ("picture", picture.brightness), (0.1, 0.2, 0.35)),
-    ("contrast", "picture", ("picture", picture.contrast), (1.3, 1.7, 2.5)),
-    ("hue", "picture", ("picture", picture.hue), (20, 60, 150)),
-    ("text", "picture", ("picture", picture.text), (0.1, 0.25, 0.45)),
-    ("logo", "picture", ("picture", picture.logo), (0.15, 0.3, 0.5)),
-    ("picture-in-picture", "picture", ("picture", picture.picture_in_picture), (0.8, 0.6, 0.4)),
-    ("frame-rate", "picture", ("picture", picture.frame_rate), (15, 8, 4)),
-    ("dropped-frames", "picture", ("picture", picture.drop_frames), (0.2, 0.5, 0.8)),
+    ("resolution", "picture", ("picture", video.shrink), (0.6, 0.35, 0.2)),
+    ("crop", "picture", ("picture", video.crop), (0.9, 0.75, 0.5)),
+    ("pad", "picture", ("picture", video.pad), (0.1, 0.3, 0.6)),
+    ("flip", "picture", ("picture", video.flip), ("h", "v", "hv")),
+    ("rotate", "picture", ("picture", video.rotate), (5, 15, 90)),
+    ("blur", "picture", ("picture", video.blur), (0.006, 0.015, 0.035)),
+    ("noise", "picture", ("picture", video.noise), (15, 35, 70)),
+    ("brightness", "picture", ("picture", video.brightness), (0.1, 0.2, 0.35)),
+    ("contrast", "picture", ("picture", video.contrast), (1.3, 1.7, 2.5)),
+    ("hue", "picture", ("picture", video.hue), (20, 60, 150)),
+    ("text", "picture", ("picture", video.text), (0.1, 0.25, 0.45)),
+    ("logo", "picture", ("picture", video.logo), (0.15, 0.3, 0.5)),
+    ("picture-in-picture", "picture", ("picture", video.picture_in_picture), (0.8, 0.6, 0.4)),
+    ("frame-rate", "picture", ("picture", video.frame_rate), (15, 8, 4)),
+    ("dropped-frames", "picture", ("picture", video.drop_frames), (0.2, 0.5, 0.8)),
     ("speed", "both", ("rate", rates.faster_or_slower), (0.05, 0.1, 0.16)),
     ("tempo", "both", ("rate", rates.faster_or_slower), (0.05, 0.1, 0.16)),
     ("cut", "both", ("cut", rates.cut_out), (0.1, 0.25, 0.4)),
     ("concatenation", "both", ("cut", rates.concatenate), (0.25, 0.5, 0.7)),
     ("mp3", "sound", ("encoding", lambda kilobits: _low("libmp3lame", kilobits)), (48, 24, 16)),
     ("aac", "sound", ("encoding", lambda kilobits: _low("aac", kilobits)), (48, 24, 12)),
-    ("sound-noise", "sound", ("waveform", sound.noise), (10.0, 5.0, 0.0)),
-    ("reverb", "sound", ("waveform", sound.reverb), (0.3, 0.8, 1.8)),
-    ("band-pass", "sound", ("waveform", lambda band: sound.band_pass(*band)), ((150, 6000), (300, 3400), (500, 2000))),
-    ("pitch", "sound", ("sound", sound.pitch), (1.05, 1.1, 1.16)),
-    ("music", "sound", ("waveform", sound.music), (10.0, 5.0, 0.0)),
-    ("volume", "sound", ("waveform", sound.volume), (-6.0, -20.0, 20.0)),
-    ("muted", "sound", ("waveform", sound.mute), (0.3, 0.6, 1.0)),
+    ("sound-noise", "sound", ("waveform", audio.noise), (10.0, 5.0, 0.0)),
+    ("reverb", "sound", ("waveform", audio.reverb), (0.3, 0.8, 1.8)),
+    ("band-pass", "sound", ("waveform", lambda band: audio.band_pass(*band)), ((150, 6000), (300, 3400), (500, 2000))),
+    ("pitch", "sound", ("sound", audio.pitch), (1.05, 1.1, 1.16)),
+    ("music", "sound", ("waveform", audio.music), (10.0, 5.0, 0.0)),
+    ("volume", "sound", ("waveform", audio.volume), (-6.0, -20.0, 20.0)),
+    ("muted", "sound", ("waveform", audio.mute), (0.3, 0.6, 1.0)),
 )
 _KEEPS_PITCH = frozenset({"tempo"})
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.fingerprint.benchmark.distort.records import Cut, Rate
+from evaluate.fingerprint.benchmark.distort.distortion import Cut, Rate
 from evaluate.fingerprint.benchmark.truth import Piece
 
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort import rates
-from evaluate.fingerprint.benchmark.distort.records import Distortion, Scene, join_encodings
+from evaluate.fingerprint.benchmark.distort.distortion import Distortion, Scene, join_encodings
 from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
-from preprocess.executable import ffmpeg_executable, run_ffmpeg
-from preprocess.probe import ALLOWED_FORMATS, open_source, probe_file
-from preprocess.records import Limits, MediaInfo
+from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
+from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
 
 WORKING_RATE_HZ = 44_100
 MAX_SHORT_SIDE_PX = 240
@@ -240,7 +240,7 @@ def rendered(order: Order, folder: Path, target: Path) -> None:
         MediaError, FingerprintError: as `render` does.
         StoreError: the disk is full, or another process writes the same query.
     """
-    from store.atomic import replacing
+    from store.atomic_files import replacing
 
     with replacing(target) as temporary:
         render(order, folder, temporary)

@@ -15,9 +15,9 @@ import numpy as np
 from evaluate.fingerprint.benchmark.method import MethodMissingError
 from evaluate.fingerprint.benchmark.peers.peer import Aligned, Peer, best_diagonal
 from preprocess.errors import MediaError
-from preprocess.executable import ffmpeg_executable, run_ffmpeg
-from preprocess.probe import ALLOWED_FORMATS, open_source, probe_file
-from preprocess.records import Limits
+from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
+from preprocess.media.media_info import Limits
+from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
 
 HOP_SECONDS = 1365 / 11_025
 """A third of a frame of 4096 samples at its working rate."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.fingerprint.benchmark.peers.peer import Aligned, Peer, best_diagonal, standardised
-from preprocess.logmel import SILENCE_DBFS, log_mel, rms_dbfs
-from preprocess.media import decode
-from preprocess.probe import probe
+from preprocess.features.logmel import SILENCE_DBFS, log_mel, rms_dbfs
+from preprocess.media.decode import decode
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 
 PARAMS = ShardParams(media="audio", fps=2.0)

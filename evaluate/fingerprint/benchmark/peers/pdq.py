@@ -11,8 +11,8 @@ import numpy as np
 
 from evaluate.fingerprint.benchmark.method import MethodMissingError
 from evaluate.fingerprint.benchmark.peers.peer import Aligned, Peer
-from preprocess.media import decode
-from preprocess.probe import probe
+from preprocess.media.decode import decode
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 
 PARAMS = ShardParams(fps=1.0, hop_length=1000, win_length=1000)

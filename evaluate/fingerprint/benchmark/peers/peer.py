@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from evaluate.fingerprint.records import Match
+from evaluate.fingerprint.match.matches import Match
 from preprocess.errors import MediaError
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.fingerprint.benchmark.peers.peer import Aligned, Peer, best_diagonal, standardised
-from preprocess.media import decode
-from preprocess.probe import probe
+from preprocess.media.decode import decode
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 
 SIDE_PX = 16

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.benchmark.distort import sound
+from evaluate.fingerprint.benchmark.distort import audio
 from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, NAMES, choose, draw_pair
 from evaluate.fingerprint.benchmark.distort.render import Order, rendered
 from evaluate.fingerprint.benchmark.truth import Piece
-from preprocess.executable import ffmpeg_executable
-from preprocess.media import decode
-from preprocess.probe import probe
+from preprocess.media.decode import decode
+from preprocess.media.ffmpeg import ffmpeg_executable
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 
 PARAMS = ShardParams(fps=10.0, short_side_px=48, hop_length=200, win_length=300)
@@ -107,7 +107,7 @@ def test_every_distortion_renders_with_picture_and_sound(folder, tmp_path, task)
 def test_noise_and_music_come_at_their_ratio_of_powers():
     random = np.random.default_rng(0)
     waveform = (0.1 * np.sin(np.arange(RATE_HZ) / 5)).astype(np.float32)
-    for function in (sound.noise(5.0), sound.music(5.0)):
+    for function in (audio.noise(5.0), audio.music(5.0)):
         added = function(waveform, RATE_HZ, random) - waveform
         assert 10 * np.log10(np.square(waveform).mean() / np.square(added).mean()) == pytest.approx(5, abs=0.1)
         assert not function(np.zeros(RATE_HZ, np.float32), RATE_HZ, random).any()
@@ -116,17 +116,17 @@ def test_noise_and_music_come_at_their_ratio_of_powers():
 def test_band_pass_reverb_volume_and_mute_do_what_they_say():
     random = np.random.default_rng(0)
     white = (0.1 * random.standard_normal(2 * RATE_HZ)).astype(np.float32)
-    power = np.abs(np.fft.rfft(sound.band_pass(500, 2000)(white, RATE_HZ, random))) ** 2
+    power = np.abs(np.fft.rfft(audio.band_pass(500, 2000)(white, RATE_HZ, random))) ** 2
     hertz = np.fft.rfftfreq(len(white), 1 / RATE_HZ)
     inside = power[(hertz > 700) & (hertz < 1500)].mean()
     assert power[hertz < 200].mean() < 0.02 * inside > 50 * power[hertz > 5000].mean()
     click = np.zeros(RATE_HZ, np.float32)
     click[100] = 0.5
-    wet = sound.reverb(0.5)(click, RATE_HZ, random)
+    wet = audio.reverb(0.5)(click, RATE_HZ, random)
     assert np.abs(wet[200:2000]).max() > 5 * np.abs(wet[7000:]).max() > 0
-    assert np.square(sound.volume(-20.0)(white, RATE_HZ, random)).mean() == pytest.approx(np.square(white).mean() / 100)
-    assert np.abs(sound.volume(20.0)(white, RATE_HZ, random)).max() == 1
-    assert (sound.mute(0.6)(white, RATE_HZ, random) == 0).mean() == pytest.approx(0.6, abs=1e-3)
+    assert np.square(audio.volume(-20.0)(white, RATE_HZ, random)).mean() == pytest.approx(np.square(white).mean() / 100)
+    assert np.abs(audio.volume(20.0)(white, RATE_HZ, random)).max() == 1
+    assert (audio.mute(0.6)(white, RATE_HZ, random) == 0).mean() == pytest.approx(0.6, abs=1e-3)
 
 
 def test_pairs_are_two_different_distortions_that_go_together():

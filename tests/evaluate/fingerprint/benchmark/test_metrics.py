@@ -16,7 +16,7 @@ from evaluate.fingerprint.benchmark.metrics import (
     true_positive_rates,
 )
 from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
-from evaluate.fingerprint.records import Match
+from evaluate.fingerprint.match.matches import Match
 
 
 def match(query, reference, score, spans=(0, 5, 10, 15), *, decision=True):

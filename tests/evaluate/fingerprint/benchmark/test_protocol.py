@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
 from evaluate.fingerprint.benchmark.distort.render import Order, rendered
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.methods import PEER_NAMES, make_peers
@@ -18,10 +19,9 @@ from evaluate.fingerprint.benchmark.peers.peer import best_diagonal
 from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, read_plan, write_plan
 from evaluate.fingerprint.benchmark.run import benchmark, prepare
 from evaluate.fingerprint.benchmark.scoring import tasks_of
-from evaluate.fingerprint.benchmark.tables import benchmark_tables
 from evaluate.fingerprint.benchmark.truth import Piece
-from evaluate.fingerprint.encoder import load_encoder
-from preprocess.executable import ffmpeg_executable
+from evaluate.fingerprint.describe.encoder import load_encoder
+from preprocess.media.ffmpeg import ffmpeg_executable
 
 SMALL = Size(n_queries=3, n_unmatched=2, n_background=2, length_seconds=3.0, tasks=("crop/light", "cut/medium"))
 

@@ -1,0 +1,1 @@
+"""Clips of a shard set through the encoders, into a store."""

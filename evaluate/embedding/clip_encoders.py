@@ -1,0 +1,216 @@
+"""What turns clips into vectors: trained or untrained encoders, and baselines that learn nothing.
+
+Each encoder carries a checksum and a description, which the store keeps: equal ones mean that vectors can be compared.
+"""
+
+import functools
+import hashlib
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluate.embedding.clip_rows import Clips
+from evaluate.errors import EmbedError
+from preprocess.schema import ShardParams
+from train.config.clip_config import ClipConfig
+from train.config.schema import Config
+from train.run.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
+
+ModelName = Literal["pretrained", "untrained", "raw", "mfcc"]
+MODELS: tuple[ModelName, ...] = ("pretrained", "untrained", "raw", "mfcc")
+
+RAW_GRID = 8
+"""Raw video is pooled to 8 steps of 8x8 cells, 1,536 numbers: few for a probe, enough to see where things are."""
+_RAW_DESCRIPTION = f"clip pooled to {RAW_GRID}x{RAW_GRID}x{RAW_GRID}, RGB; mean log-mel of the clip"
+
+N_MFCC = 40
+_MFCC_DESCRIPTION = f"mean and standard deviation over the clip of {N_MFCC} mel cepstra (DCT-II of the log-mel)"
+
+
+class ClipEncoder(Protocol):
+    """Embeds clips, each by itself: its batch mates do not change a clip's vectors."""
+
+    name: ModelName
+    sha256: str
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain values that say what the encoder is."""
+
+    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, h, w) float32 to vectors (B, d) by name, such as "features"."""
+
+    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
+        """(B, 1, n_mels, C) float32 to vectors (B, d) by name."""
+
+
+class NetworkEncoder:
+    """Both encoders of a checkpoint with their projections.
+
+    In eval mode, so batch normalisation uses its stored statistics. Those of an untrained network are the initial ones,
+    mean 0 and variance 1: its activations are scaled differently from what training would see, as with any network
+    that has not seen data.
+    """
+
+    def __init__(self, loaded: LoadedEncoders, name: ModelName) -> None:
+        self.name = name
+        self.sha256 = loaded.sha256
+        self._config: Config = loaded.config
+        self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+    def describe(self) -> dict[str, Any]:
+        """Return the architecture."""
+        return {"model": self._config.as_dict()["model"]}
+
+    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, h, w) to features (B, video_dim) and projections (B, P)."""
+        with torch.inference_mode():
+            features = self._encoders.video(clips)
+            return {"features": features, "projections": self._encoders.project_video(features)}
+
+    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
+        """(B, 1, n_mels, C) to features (B, audio_dim) and projections (B, P)."""
+        with torch.inference_mode():
+            features = self._encoders.audio(logmel)
+            return {"features": features, "projections": self._encoders.project_audio(features)}
+
+
+class MfccEncoder:
+    """Mel cepstra, the classical description of a sound: means and spreads over a clip's columns."""
+
+    name: ModelName = "mfcc"
+    sha256 = hashlib.sha256(_MFCC_DESCRIPTION.encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is computed."""
+        return {"model": _MFCC_DESCRIPTION}
+
+    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
+        """Nothing: cepstra are of sound."""
+        return {}
+
+    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
+        """(B, 1, n_mels, C) to means and standard deviations of N_MFCC coefficients, (B, 2 * N_MFCC)."""
+        from torchaudio.functional import create_dct
+
+        dct = create_dct(min(N_MFCC, logmel.shape[2]), logmel.shape[2], "ortho").to(logmel.device)  # (n_mels, n_mfcc)
+        cepstra = torch.einsum("bmc,mk->bkc", logmel[:, 0], dct)
+        return {"features": torch.cat([cepstra.mean(dim=2), cepstra.std(dim=2)], 1)}
+
+
+class RawEncoder:
+    """The input itself, coarsely: what any learnt representation must beat."""
+
+    name: ModelName = "raw"
+    sha256 = hashlib.sha256(_RAW_DESCRIPTION.encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is pooled how."""
+        return {"model": _RAW_DESCRIPTION}
+
+    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
+        """(B, 3, T, h, w) to the means of an 8x8x8 grid, (B, 1536)."""
+        return {"features": F.adaptive_avg_pool3d(clips, RAW_GRID).flatten(1)}
+
+    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
+        """(B, 1, n_mels, C) to the mean over columns, (B, n_mels)."""
+        return {"features": logmel.mean(dim=3).flatten(1)}
+
+
+@dataclass(frozen=True)
+class RunEncoders:
+    """The encoders asked for, and what clips they look at.
+
+    To another process they travel as the checkpoint's path, not as weights: it must lie there under the same name.
+    """
+
+    encoders: tuple[ClipEncoder, ...]
+    config: Config
+    shard_params: ShardParams
+    checkpoint: Path
+    device: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Load again where this is unpickled."""
+        named = tuple((encoder.name, encoder.sha256) for encoder in self.encoders)
+        return _load_elsewhere, (self.checkpoint, named, self.device)
+
+
+@functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
+def _load_elsewhere(checkpoint: Path, named: tuple[tuple[str, str], ...], device: str) -> RunEncoders:
+    run = load_run(checkpoint, [name for name, _ in named], device)
+    if [encoder.sha256 for encoder in run.encoders] != [sha256 for _, sha256 in named]:
+        raise EmbedError(f"{checkpoint}: is another checkpoint on {socket.gethostname()} than where this was started")
+    return run
+
+
+def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> RunEncoders:
+    """Load the encoders asked for; the checkpoint says what clips all of them, raw input too, look at.
+
+    Raises:
+        EmbedError: an unknown model, or none.
+        train.errors.CheckpointError: no checkpoint there, or a damaged one.
+    """
+    unknown = [model for model in models if model not in MODELS]
+    if unknown or not models:
+        raise EmbedError(f"unknown model {', '.join(unknown) or '(none)'}; choose from {', '.join(MODELS)}")
+    trained = load_encoders(checkpoint, device)
+    encoders: dict[str, ClipEncoder] = {
+        "raw": RawEncoder(),
+        "mfcc": MfccEncoder(),
+        "pretrained": NetworkEncoder(trained, "pretrained"),
+    }
+    if "untrained" in models:
+        encoders["untrained"] = NetworkEncoder(untrained_encoders(checkpoint, device), "untrained")
+    chosen = tuple(encoders[model] for model in dict.fromkeys(models))
+    return RunEncoders(chosen, trained.config, trained.shard_params, checkpoint.absolute(), device)
+
+
+def check_params(expected: ShardParams, shards: ShardParams, path: Path) -> None:
+    """Refuse shards on another clock, or with other log-mels, than the encoder was trained on.
+
+    Raises:
+        EmbedError: naming every parameter that differs.
+    """
+    names = ("fps", "sample_rate_hz", "n_fft", "win_length", "hop_length", "n_mels")
+    differ = [
+        f"{name} is {getattr(shards, name)}, trained with {getattr(expected, name)}"
+        for name in names
+        if getattr(expected, name) != getattr(shards, name)
+    ]
+    if differ:
+        raise EmbedError(f"{path}: does not fit the encoder: {'; '.join(differ)}. Preprocess again with these values")
+
+
+def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
+    """Return vectors of m clips by name ("video/features" ...), (m, d) float32; zeros where a clip has no sound."""
+    vectors: dict[str, np.ndarray] = {}
+    if clips.video is not None:
+        for name, value in encoder.encode_video(clips.video).items():
+            vectors[f"video/{name}"] = value.float().cpu().numpy()
+    heard = np.flatnonzero(clips.spans.has_audio)
+    # Where no clip has sound, one of silence stands in, to learn the vectors' length.
+    chosen = torch.from_numpy(heard if len(heard) else np.zeros(1, np.int64)).to(clips.audio.device)
+    for name, value in encoder.encode_audio(clips.audio[chosen]).items():
+        full = np.zeros((len(clips.audio), value.shape[1]), np.float32)
+        full[heard] = value.float().cpu().numpy()[: len(heard)]
+        vectors[f"audio/{name}"] = full
+    return vectors
+
+
+def clip_settings(clip: ClipConfig, frame_px: int, n_clips: int, speeds: tuple[int, ...]) -> dict[str, Any]:
+    """Return plain values that decide which clips of a segment are embedded."""
+    return {
+        "n_frames": clip.n_frames,
+        "crop_px": clip.crop_px,
+        "frame_px": frame_px,
+        "n_clips": n_clips,
+        "speeds": list(speeds),
+        "allowed_speeds": list(clip.speeds),
+    }

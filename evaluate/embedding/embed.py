@@ -1,0 +1,136 @@
+"""Shards and encoders to embedding stores: what is missing is embedded shard by shard, then joined.
+
+A run that was stopped goes on with the shards that are missing. A store or part of another checkpoint, shard set or
+choice of clips counts as missing and is replaced. What a few shards need is a task, which an executor may place on
+another machine (evaluate/embedding/embed_task.py).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.embedding.clip_encoders import ModelName, RunEncoders, check_params
+from evaluate.embedding.embed_task import EmbedOptions, EmbedTask, Target, TaskProgress, embed_shards, make_provenance
+from evaluate.errors import EmbedError
+from preprocess.executors.processes import Executor, SerialExecutor
+from preprocess.shards.manifest import read_dataset, read_segments
+from store.writer import part_is_complete
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARDS_A_TASK = 8
+"""Of a task on another machine: long against the start of a loader, short against what a dead process costs."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pass is: segments done of those that it has to do, and the seconds it took."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done.
+
+    Attributes:
+        embedded: models whose store was made, or made again.
+        current: models whose store was there already.
+        n_segments: segments that were read.
+        seconds: time of the whole.
+    """
+
+    embedded: tuple[ModelName, ...]
+    current: tuple[ModelName, ...]
+    n_segments: int
+    seconds: float
+
+
+def embed(
+    run: RunEncoders,
+    shards: Path,
+    outputs: Mapping[ModelName, Path],
+    dataset: str,
+    options: EmbedOptions,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Outcome:
+    """Make the stores that are missing or out of date.
+
+    Args:
+        run: the encoders, and what clips they look at.
+        shards: folder of the shard set.
+        outputs: model -> its store, for every encoder of the run.
+        dataset: name of the data set, kept in the stores.
+        options: clips and device.
+        executor: where shards are embedded; without one in this process.
+        progress: told after every batch.
+
+    Raises:
+        EmbedError: the shards do not fit the encoders, or hold nothing.
+        train.errors.LoaderError: a shard cannot be read.
+        store.errors.StoreError: a store cannot be written.
+    """
+    started = time.perf_counter()
+    info = read_dataset(shards)
+    check_params(run.shard_params, info.params, shards)
+    segments = read_segments(shards)
+    if segments.empty:
+        raise EmbedError(f"{shards}: holds no segments; its manifest says why each source failed")
+    names = tuple(segments["shard"].unique())
+    targets = []
+    for encoder in run.encoders:
+        provenance = make_provenance(encoder, run, info, dataset, options)
+        if not part_is_complete(outputs[encoder.name], provenance):
+            targets.append(Target(encoder, outputs[encoder.name], provenance, names))
+    made = tuple(target.encoder.name for target in targets)
+    wanted = sorted({shard for target in targets for shard in target.missing})
+    size = len(wanted) if executor is None else SHARDS_A_TASK
+    tasks = (
+        EmbedTask(run, made, shards, group, outputs, dataset, options, int(segments["n_frames"].max()))
+        for group in _groups(wanted, size)
+    )
+    n_segments = _run(executor or SerialExecutor(), tasks, _n_segments(segments, wanted), started, progress)
+    for target in targets:
+        target.join()
+    current = tuple(encoder.name for encoder in run.encoders if encoder.name not in made)
+    return Outcome(made, current, n_segments, time.perf_counter() - started)
+
+
+def _groups(names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(names), max(size, 1)):
+        yield tuple(names[start : start + size])
+
+
+def _n_segments(segments: "pd.DataFrame", names: Sequence[str]) -> int:
+    return int(segments["shard"].isin(names).sum())
+
+
+def _run(
+    executor: Executor, tasks: Iterator[EmbedTask], total: int, started: float, progress: Callable[[Progress], None]
+) -> int:
+    """Do all tasks; return the number of segments read."""
+    done: dict[str, int] = {}
+    deaths = Counter[str]()
+
+    def show(at: TaskProgress) -> None:
+        done[at.first_shard] = at.n_segments
+        progress(Progress(sum(done.values()), total, time.perf_counter() - started))
+
+    def after_death(task: EmbedTask, last: TaskProgress | None, how: str) -> EmbedTask:
+        del last
+        deaths[task.only_shards[0]] += 1
+        if deaths[task.only_shards[0]] < 2:
+            return task
+        raise EmbedError(f"{task.shards}: the process that embedded {task.only_shards[0]} ended twice: {how}")
+
+    for finished in executor.run(embed_shards, tasks, show, after_death):
+        done[finished.first_shard] = finished.n_segments
+    return sum(done.values())

@@ -1,0 +1,205 @@
+"""A few shards to parts of embedding stores: one reading of the shards feeds every model that lacks them.
+
+A part lies beside its store (`parts/NAME/shard-000000.h5`) and is written when all clips of its shard are there. So a
+task that is stopped, or done again elsewhere, loses and repeats shards, never a file.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluate.embedding.clip_encoders import ClipEncoder, ModelName, RunEncoders, clip_settings, encode_clips
+from evaluate.embedding.clip_rows import ClipSpans, cut_clips, make_rows
+from evaluate.errors import EmbedError
+from preprocess.schema import ShardParams
+from preprocess.shards.manifest import DatasetInfo, read_dataset, read_segments
+from store.format import Provenance
+from store.writer import join_parts, part_is_complete, write_part
+from train.data.loader import LoaderConfig, iterate_once
+from train.plans.clip_planners import EvenClips
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS_FOLDER = "parts"
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """How segments are cut into clips and worked through.
+
+    Attributes:
+        n_clips: clips a segment and speed, evenly spaced.
+        speeds: playback speeds; empty for the one that the encoder's configuration evaluates at.
+        batch_size: segments at once.
+        device: where the encoders run.
+        num_threads: threads that decode.
+
+    Raises:
+        EmbedError: a value is out of range.
+    """
+
+    n_clips: int = 4
+    speeds: tuple[int, ...] = ()
+    batch_size: int = 16
+    device: str = "cpu"
+    num_threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("n_clips", "batch_size", "num_threads"):
+            if getattr(self, name) < 1:
+                raise EmbedError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if any(speed < 1 for speed in self.speeds):
+            raise EmbedError(f"speeds are whole numbers from 1 up, not {self.speeds}")
+
+    def speeds_of(self, run: RunEncoders) -> tuple[int, ...]:
+        """The speeds asked for, or the run's own."""
+        return self.speeds or (run.config.clip.eval_speed,)
+
+
+@dataclass(frozen=True)
+class EmbedTask:
+    """What a process needs to embed a few shards.
+
+    Attributes:
+        run: the encoders; to another process they travel as the place of their checkpoint.
+        models: those of them that lack parts.
+        shards: folder of the shard set.
+        only_shards: names of the shards to read, such as `shard-000002.tar`.
+        outputs: model -> its store.
+        dataset: name of the data set, kept in the stores.
+        options: clips and device.
+        window_frames: frames of the longest segment of the whole set: every task sees the same windows.
+    """
+
+    run: RunEncoders
+    models: tuple[ModelName, ...]
+    shards: Path
+    only_shards: tuple[str, ...]
+    outputs: Mapping[ModelName, Path]
+    dataset: str
+    options: EmbedOptions
+    window_frames: int
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """Segments of a task that are done so far; its first shard names the task."""
+
+    first_shard: str
+    n_segments: int = 0
+
+
+class Target:
+    """A store in the making: the shards that it lacks, and the clips of those begun."""
+
+    def __init__(self, encoder: ClipEncoder, path: Path, provenance: Provenance, shards: Sequence[str]) -> None:
+        self.encoder, self.path, self.provenance, self.shards = encoder, path, provenance, shards
+        self.missing = {shard for shard in shards if not part_is_complete(self.part(shard), provenance)}
+        self._begun: dict[str, list[tuple[ClipSpans, dict[str, np.ndarray]]]] = {}
+
+    def part(self, shard: str) -> Path:
+        """Where the part of a shard lies."""
+        return self.path.parent / PARTS_FOLDER / self.path.stem / f"{Path(shard).stem}.h5"
+
+    def add(self, shard: str, spans: ClipSpans, vectors: dict[str, np.ndarray]) -> None:
+        """Keep the clips of a shard until it is whole."""
+        if shard in self.missing:
+            self._begun.setdefault(shard, []).append((spans, vectors))
+
+    def write(self, shard: str, segments: "pd.DataFrame", fps: float) -> None:
+        """Write the part of a shard whose clips have all been added."""
+        if shard not in self.missing:
+            return
+        begun = self._begun.pop(shard)
+        spans = ClipSpans.concatenate([spans for spans, _ in begun])
+        vectors = {name: np.concatenate([vectors[name] for _, vectors in begun]) for name in begun[0][1]}
+        part = self.part(shard)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        write_part(part, make_rows(spans, vectors, segments, fps), self.provenance)
+        self.missing.discard(shard)
+
+    def join(self) -> None:
+        """Make the store from its parts, then clear these away."""
+        parts = [self.part(shard) for shard in self.shards]
+        join_parts(parts, self.path)
+        for part in parts:
+            part.unlink()
+        for folder in (parts[0].parent, parts[0].parent.parent):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def make_provenance(
+    encoder: ClipEncoder, run: RunEncoders, info: DatasetInfo, dataset: str, options: EmbedOptions
+) -> Provenance:
+    """What stands in a store: another checkpoint, shard set or choice of clips makes another store."""
+    settings = clip_settings(run.config.clip, run.config.data.frame_px, options.n_clips, options.speeds_of(run))
+    return Provenance(
+        encoder.sha256, {**encoder.describe(), "clips": settings}, info.fingerprint, dataset, encoder.name
+    )
+
+
+def embed_shards(task: EmbedTask, report: Callable[[TaskProgress], None]) -> TaskProgress:
+    """Write the parts of the task's shards that are missing: the work that is spread over processes.
+
+    Raises:
+        EmbedError: a shard gave fewer segments than the manifest lists.
+        train.errors.LoaderError: a shard cannot be read.
+        store.errors.StoreError: a part cannot be written.
+    """
+    info = read_dataset(task.shards)
+    targets = [
+        Target(
+            encoder, task.outputs[encoder.name],
+            make_provenance(encoder, task.run, info, task.dataset, task.options), task.only_shards,
+        )
+        for encoder in task.run.encoders if encoder.name in task.models
+    ]  # fmt: skip
+    wanted = {shard for target in targets for shard in target.missing}
+    progress = TaskProgress(task.only_shards[0])
+    if not wanted:
+        return progress
+    segments = read_segments(task.shards, only_shards=wanted).set_index("segment_id")
+    left = segments.groupby("shard").size().to_dict()
+    for batch in iterate_once(_loader(task, wanted), task.options.device):
+        clips = cut_clips(batch, task.run.config.clip, info.params.columns_per_frame)
+        shard_of = segments.loc[clips.spans.segment_id, "shard"].to_numpy()
+        here = dict.fromkeys(shard_of)
+        for target in targets:
+            if not target.missing.isdisjoint(here):
+                vectors = encode_clips(target.encoder, clips)
+                for shard in here:
+                    rows = shard_of == shard
+                    target.add(shard, clips.spans.take(rows), {k: v[rows] for k, v in vectors.items()})
+        for shard in here:
+            left[shard] -= len(np.unique(clips.spans.segment_id[shard_of == shard]))
+            if left[shard] == 0:
+                _write(targets, shard, segments, info.params)
+        progress = TaskProgress(progress.first_shard, progress.n_segments + len(batch))
+        report(progress)
+    if short := sorted(str(shard) for shard, n_left in left.items() if n_left):
+        raise EmbedError(f"{task.shards}: {', '.join(short)} gave fewer segments than the manifest lists; verify them")
+    return progress
+
+
+def _write(targets: Sequence[Target], shard: str, segments: "pd.DataFrame", params: ShardParams) -> None:
+    for target in targets:
+        target.write(shard, segments, params.fps)
+
+
+def _loader(task: EmbedTask, wanted: Collection[str]) -> LoaderConfig:
+    return LoaderConfig(
+        shards=str(task.shards),
+        batch_size=task.options.batch_size,
+        frame_px=task.run.config.data.frame_px,
+        window_frames=max(task.window_frames, task.run.config.clip.n_frames),
+        shuffle=False,
+        seed=0,
+        num_threads=task.options.num_threads,
+        only_shards=tuple(sorted(wanted)),
+        clips=EvenClips(task.run.config.clip, task.options.n_clips, task.options.speeds_of(task.run)),
+    )

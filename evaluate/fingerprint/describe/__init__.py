@@ -1,0 +1,1 @@
+"""Videos to descriptors: two vectors (video, audio) at a fixed hop."""

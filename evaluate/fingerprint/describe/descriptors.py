@@ -1,0 +1,63 @@
+"""Descriptors to rows of an embedding store, and back."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from store.format import Rows
+from store.reader import EmbeddingStore
+
+PICTURE_NAME = "video/fingerprint"
+SOUND_NAME = "audio/fingerprint"
+
+
+def make_rows(described: Sequence[Descriptors], picture_dims: int, sound_dims: int) -> Rows:
+    """Rows of a part: the descriptors of each source in order of time.
+
+    Args:
+        described: sources with different names.
+        picture_dims, sound_dims: lengths of the vectors; zeros stand where a source has none.
+    """
+    source = np.concatenate([np.full(len(each), each.source, object) for each in described])
+    n = len(source)
+    keys = [f"{each.source}#{number:06d}" for each in described for number in range(len(each))]
+    return Rows(
+        key=np.array(keys, object), source=source, label=np.full(n, -1), label_name=np.full(n, "", object),
+        group=np.full(n, "", object), splits=np.full(n, "{}", object),
+        start_seconds=np.concatenate([each.start_seconds for each in described]),
+        end_seconds=np.concatenate([each.end_seconds for each in described]),
+        has_video=np.concatenate([each.has_picture for each in described]),
+        has_audio=np.concatenate([each.has_sound for each in described]),
+        vectors={
+            PICTURE_NAME: np.concatenate([_or_zeros(each.picture, len(each), picture_dims) for each in described]),
+            SOUND_NAME: np.concatenate([_or_zeros(each.sound, len(each), sound_dims) for each in described]),
+        },
+    )  # fmt: skip
+
+
+def _or_zeros(vectors: np.ndarray | None, n: int, n_dims: int) -> np.ndarray:
+    """Return vectors (n, d) float16: a cosine moves by less than 0.001, and the part is half as large."""
+    return (np.zeros((n, n_dims)) if vectors is None else vectors).astype(np.float16)
+
+
+def read_descriptors(path: Path, sources: Sequence[str]) -> Iterator[Descriptors]:
+    """Read the descriptors of these sources from a part, in the part's order.
+
+    Raises:
+        store.errors.StoreError: the part is missing or damaged.
+    """
+    wanted = set(sources)
+    with EmbeddingStore(path) as store:
+        names = store.column("source")
+        columns = [store.column(name) for name in ("start_seconds", "end_seconds", "has_video", "has_audio")]
+        vectors = [store.vectors(name).astype(np.float32) for name in (PICTURE_NAME, SOUND_NAME)]
+    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])).tolist()
+    for first, last in itertools.pairwise([*starts, len(names)]):
+        if names[first] in wanted:
+            here = slice(first, last)
+            start, end, has_picture, has_sound = (column[here] for column in columns)
+            picture, sound = (each[here] for each in vectors)
+            yield Descriptors(str(names[first]), start, end, has_picture, has_sound, picture, sound)

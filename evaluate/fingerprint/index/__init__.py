@@ -1,0 +1,1 @@
+"""The descriptors of an archive: parts on disk, the searchable library, search."""

@@ -1,0 +1,243 @@
+"""The folder of an index: what it was made with, and parts of descriptors, each with the list of sources that count.
+
+    INDEX/archive.json            encoder, settings: written once
+    INDEX/parts/part-000001.h5    descriptors of a few sources, an embedding store
+    INDEX/parts/part-000001.json  the sources of it that count, written last: without it the part does not exist
+
+A source is taken out by writing its part's list anew without it; a part whose list gets empty is removed. Where two
+parts name a source, the later one counts: so a changed file is added before its old descriptors go.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from evaluate.errors import ArchiveError
+from evaluate.fingerprint.describe.descriptors import read_descriptors
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from store.atomic_files import only_writer, replacing
+from store.errors import ProvenanceError
+from store.format import Provenance, canonical_json
+
+FORMAT_NAME = "avtempo-fingerprints"
+FORMAT_VERSION = 1
+ARCHIVE_FILE = "archive.json"
+PARTS_FOLDER = "parts"
+
+
+@dataclass(frozen=True)
+class IndexedSource:
+    """A file that the index knows.
+
+    Attributes:
+        name: its path below the archive's folder.
+        path: where it lay when it was indexed.
+        size_bytes, modified_ns: tell a changed file.
+        n_descriptors: 0 where it could not be read.
+        seconds: end of the last descriptor.
+        reason: why it could not be read, "" where it could.
+    """
+
+    name: str
+    path: str
+    size_bytes: int
+    modified_ns: int
+    n_descriptors: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def signature(self) -> tuple[int, int]:
+        """What changes with the file's content."""
+        return (self.size_bytes, self.modified_ns)
+
+
+_SOURCES = TypeAdapter(tuple[IndexedSource, ...])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Descriptors of a few sources, and which of these count."""
+
+    number: int
+    sources: tuple[IndexedSource, ...]
+
+
+class Archive:
+    """An index of descriptors on disk.
+
+    Attributes:
+        folder: where it lies.
+        encoder_sha256: of the encoder that it was made with.
+        settings: of the encoder, and the hop.
+        encoder_path: where the encoder lay, so that nobody need give it again; empty for the shipped one.
+    """
+
+    def __init__(self, folder: Path, encoder_sha256: str, settings: dict[str, Any], encoder_path: str) -> None:
+        self.folder, self.encoder_sha256, self.settings = folder, encoder_sha256, settings
+        self.encoder_path = encoder_path
+
+    @classmethod
+    def open(cls, folder: Path) -> "Archive":
+        """Open an index.
+
+        Raises:
+            ArchiveError: there is none, or it is damaged or of another version.
+        """
+        values = _read_json(folder / ARCHIVE_FILE, "make one with `python -m evaluate index VIDEOS --index DIR`")
+        if (values.get("format"), values.get("format_version")) != (FORMAT_NAME, FORMAT_VERSION):
+            raise ArchiveError(folder / ARCHIVE_FILE, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}; index anew")
+        try:
+            archive = cls(folder, str(values["encoder_sha256"]), dict(values["settings"]), str(values["encoder_path"]))
+            hop_seconds = archive.hop_seconds
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged ({error!r}); index anew") from error
+        if not 0 < hop_seconds < math.inf:
+            raise ArchiveError(folder / ARCHIVE_FILE, f"is damaged (a hop of {hop_seconds} s); index anew")
+        return archive
+
+    @classmethod
+    def open_or_make(
+        cls, folder: Path, encoder: DescriptorEncoder, hop_seconds: float, encoder_path: str = ""
+    ) -> "Archive":
+        """Open the index of this encoder and hop, or start one.
+
+        Raises:
+            ProvenanceError: it was made with another encoder or other settings.
+        """
+        settings = json.loads(canonical_json({**encoder.settings(), "hop_seconds": hop_seconds}))
+        if (folder / ARCHIVE_FILE).is_file():
+            archive = cls.open(folder)
+            archive.check(encoder.sha256, settings)
+            return archive
+        values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": encoder.sha256}
+        _write_json(folder / ARCHIVE_FILE, {**values, "encoder_path": encoder_path, "settings": settings})
+        return cls(folder, encoder.sha256, settings, encoder_path)
+
+    def check(self, encoder_sha256: str, settings: dict[str, Any]) -> None:
+        """Refuse another encoder or other settings.
+
+        Raises:
+            ProvenanceError: naming what differs.
+        """
+        remedy = "give the encoder and settings that made the index, or index into another folder"
+        path = self.folder / ARCHIVE_FILE
+        if encoder_sha256 != self.encoder_sha256:
+            problem = f"made with encoder {self.encoder_sha256[:12]}, this is {encoder_sha256[:12]}"
+            raise ProvenanceError(path, problem, remedy)
+        names = sorted(settings.keys() | self.settings.keys())
+        differ = [name for name in names if settings.get(name) != self.settings.get(name)]
+        if differ:
+            said = "; ".join(f"{name} is {self.settings.get(name)}, now {settings.get(name)}" for name in differ)
+            raise ProvenanceError(path, f"made with other settings: {said}", remedy)
+
+    @property
+    def hop_seconds(self) -> float:
+        """From one descriptor to the next."""
+        return float(self.settings["hop_seconds"])
+
+    @property
+    def provenance(self) -> Provenance:
+        """What stands in every part."""
+        return Provenance(self.encoder_sha256, self.settings, "", "fingerprint", "pretrained")
+
+    @contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """Keep other writers out.
+
+        Raises:
+            BusyError: another process adds to this index.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(self.folder / PARTS_FOLDER):
+            yield
+
+    def parts(self) -> tuple[Part, ...]:
+        """All parts, each with the sources that count, by number.
+
+        Raises:
+            ArchiveError: a list is damaged.
+        """
+        parts = [self._read_part(path) for path in sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))]
+        latest = {source.name: part.number for part in parts for source in part.sources}
+        return tuple(
+            replace(part, sources=tuple(each for each in part.sources if latest[each.name] == part.number))
+            for part in parts
+        )
+
+    def sources(self) -> dict[str, IndexedSource]:
+        """Every source that the index knows, those that could not be read too, by name."""
+        return {source.name: source for part in self.parts() for source in part.sources}
+
+    def descriptors(self) -> Iterator[Descriptors]:
+        """Read all descriptors that count, a part at a time.
+
+        Raises:
+            store.errors.StoreError: a part is damaged.
+        """
+        for part in self.parts():
+            names = [source.name for source in part.sources if source.n_descriptors]
+            if names:
+                yield from read_descriptors(self.part_path(part.number), names)
+
+    def part_path(self, number: int) -> Path:
+        """Where the descriptors of a part lie."""
+        return self.folder / PARTS_FOLDER / f"part-{number:06d}.h5"
+
+    def write_list(self, number: int, sources: Sequence[IndexedSource]) -> None:
+        """Say which sources of a part count; a part without any is removed."""
+        path = self.part_path(number)
+        if sources:
+            _write_json(path.with_suffix(".json"), {"sources": [asdict(source) for source in sources]})
+            return
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left, and descriptors that no longer count; only for the only writer."""
+        folder = self.folder / PARTS_FOLDER
+        written = {path: self._read_part(path) for path in sorted(folder.glob("part-*.json"))}
+        counting = {part.number: part for part in self.parts()}
+        for part in written.values():
+            if part.sources != counting[part.number].sources:
+                self.write_list(part.number, counting[part.number].sources)
+        for path in folder.glob("part-*.h5"):
+            if not path.with_suffix(".json").exists():
+                path.unlink()
+
+    def _read_part(self, path: Path) -> Part:
+        values = _read_json(path, "index anew")
+        try:
+            sources = _SOURCES.validate_python(values["sources"])
+            return Part(int(path.stem.removeprefix("part-")), sources)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = f"sources.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ArchiveError(path, f"is damaged ({said}); remove it and index again") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    if not path.is_file():  # a device would be read for ever
+        raise ArchiveError(path, f"there is no such file; {remedy}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArchiveError(path, f"cannot be read ({error}); {remedy}") from error
+    if not isinstance(values, dict):
+        raise ArchiveError(path, f"is damaged; {remedy}")
+    return values
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + os.linesep, encoding="utf-8")

@@ -1,0 +1,142 @@
+"""A library beside the parts of its index, so that matching need not build and calibrate it again.
+
+INDEX/library/library.json       key, names, method, calibration
+INDEX/library/library.npz        numbers of sources and rows, backgrounds
+INDEX/library/picture.faiss      FAISS' index; sound.faiss likewise
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluate.errors import ArchiveError
+from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.index.library import MODALITIES, Library
+from evaluate.fingerprint.index.search import ModalitySearch
+from evaluate.fingerprint.match.calibrate import Calibration, Tail
+from evaluate.fingerprint.match.normalise import Background
+from store.format import canonical_json
+
+logger = logging.getLogger(__name__)
+
+LIBRARY_FOLDER = "library"
+LIBRARY_FILE = "library.json"
+ARRAYS_FILE = "library.npz"
+FORMAT_VERSION = 4
+
+
+def library_key(archives: list[Archive]) -> str:
+    """Checksum over what the archives hold: a library with another key is of an older state."""
+    held = [[each.encoder_sha256, each.settings, [asdict(part) for part in each.parts()]] for each in archives]
+    return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode()).hexdigest()
+
+
+def save_library(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
+    """Write a library in the place of the one before; until all of it is there, there is none.
+
+    Raises:
+        ArchiveError: the disk is full or refuses.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write(folder, key, library, calibration)
+    except (OSError, RuntimeError) as error:  # the latter is how FAISS says it
+        raise ArchiveError(folder, f"cannot be written ({error}); free some space and index again") from error
+
+
+def _write(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
+    import faiss
+
+    arrays = {"first_seconds": library.first_seconds, "n_columns": library.n_columns}
+    for name, search in library.searches.items():
+        faiss.write_index(search.index, str(folder / f"{name}.faiss"))
+        arrays |= {f"{name}_source": search.source, f"{name}_middle_seconds": search.middle_seconds}
+        for kind, backgrounds in (("common", library.common), ("apart", library.apart)):
+            if name in backgrounds:
+                given = backgrounds[name]
+                arrays |= {f"{name}_{kind}": given.vectors.astype(np.float16), f"{name}_{kind}_source": given.source}
+    np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+    tails = {modality: asdict(tail) for modality, tail in calibration.tails.items()}
+    values = {
+        "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources, "calibration": tails,
+        "methods": {name: search.method for name, search in library.searches.items()},
+        "skipped": {name: background.skipped for name, background in library.common.items()},
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+    }  # fmt: skip
+    text = json.dumps({"values": values, "sha256": _values_sha256(values)}, ensure_ascii=False)
+    (folder / LIBRARY_FILE).write_text(text, encoding="utf-8")  # the mark, last
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _values_sha256(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
+    """Read a library of this key; None where there is none, or one of another state, or one of which a byte has changed."""
+    if not (folder / LIBRARY_FILE).is_file():
+        return None
+    try:
+        values = _intact(folder)
+        if values["key"] != key:
+            return None
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+            tails = {modality: Tail(**tail) for modality, tail in values["calibration"].items()}
+            return _read(folder, values, dict(arrays)), Calibration(tails)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s: cannot be read (%s); it is made again", folder, error)
+        return None
+
+
+def _intact(folder: Path) -> dict[str, Any]:
+    """Read what a library says of itself.
+
+    FAISS believes what it reads: from damaged bytes it makes row numbers that do not exist, and may crash. So nothing is
+    given to it that is not, byte for byte, what was written.
+
+    Raises:
+        ValueError: something was changed.
+    """
+    told = json.loads((folder / LIBRARY_FILE).read_text(encoding="utf-8"))
+    values: dict[str, Any] = told["values"]
+    if _values_sha256(values) != told["sha256"]:
+        raise ValueError(f"{LIBRARY_FILE} has another checksum than when it was written")
+    for name, sha256 in values["files"].items():
+        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+            raise ValueError(f"{name} has another checksum than when it was written, or is gone")
+    return values
+
+
+def _read(folder: Path, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Library:
+    def background(name: str, kind: str, skipped: int) -> Background:
+        return Background(arrays[f"{name}_{kind}"].astype(np.float32), arrays[f"{name}_{kind}_source"], skipped)
+
+    names = [name for name in MODALITIES if name in values["methods"]]
+    return Library(
+        sources=tuple(values["sources"]),
+        hop_seconds=float(values["hop_seconds"]),
+        first_seconds=arrays["first_seconds"],
+        n_columns=arrays["n_columns"],
+        searches={name: _search(folder, name, values["methods"][name], arrays) for name in names},
+        common={name: background(name, "common", int(values["skipped"][name])) for name in names},
+        apart={name: background(name, "apart", 0) for name in names if f"{name}_apart" in arrays},
+    )
+
+
+def _search(folder: Path, name: str, method: str, arrays: dict[str, np.ndarray]) -> ModalitySearch:
+    import faiss
+
+    index = faiss.read_index(str(folder / f"{name}.faiss"))
+    vectors = index.reconstruct_n(0, index.ntotal) if isinstance(index, faiss.IndexFlat) else None
+    return ModalitySearch(index, method, arrays[f"{name}_source"], arrays[f"{name}_middle_seconds"], vectors)

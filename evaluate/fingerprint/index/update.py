@@ -1,0 +1,207 @@
+"""An index follows its archive: new files are added, changed ones indexed again, others taken out."""
+
+import fnmatch
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluate.errors import FingerprintError
+from evaluate.fingerprint.describe.describe_task import PartProgress, PartTask, describe_part
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile
+from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource
+from preprocess.catalogues.files import scan
+from preprocess.errors import CatalogueError
+from preprocess.executors.processes import SerialExecutor
+
+FILES_A_PART = 16
+BYTES_A_PART = 2 << 30
+"""What is lost when indexing is killed, and what passing shards take of the disk, is bounded by these."""
+_COUNTS = ("n_files", "n_bytes", "media_seconds")
+
+
+@dataclass(frozen=True)
+class GrowthProgress:
+    """How far indexing is: files and bytes done of those to do, and the seconds it took."""
+
+    done: int
+    total: int
+    bytes_done: int
+    bytes_total: int
+    media_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a call has done.
+
+    Attributes:
+        added, changed, removed: names of sources.
+        unreadable: sources that the index knows as unreadable, of this call and of earlier ones.
+        gone: sources of the index that are not in the folder any more; they stay until they are taken out.
+        n_sources, n_descriptors, media_seconds: of the index as it is now.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unreadable: tuple[IndexedSource, ...]
+    gone: tuple[str, ...]
+    n_sources: int
+    n_descriptors: int
+    media_seconds: float
+
+
+def grow(
+    archive: Archive,
+    videos: Path | None,
+    encoder: DescriptorEncoder,
+    options: ExtractOptions,
+    *,
+    remove: Sequence[str] = (),
+    retry_failed: bool = False,
+    progress: Callable[[GrowthProgress], None] = lambda _: None,
+) -> Growth:
+    """Take out what `remove` names, then add what is new or changed in the folder; a killed call is just called again.
+
+    Args:
+        archive: the index.
+        videos: folder of videos and sounds; None to take out only.
+        encoder: the one that the index was made with.
+        options: how files are described.
+        remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
+        retry_failed: try files again that could not be read.
+        progress: told after every file.
+
+    Raises:
+        FingerprintError: a pattern fits nothing.
+        BusyError: another process is adding to this index.
+        CatalogueError: there is no such folder, or nothing in it.
+    """
+    with archive.only_writer():
+        (archive.folder / PARTS_FOLDER).mkdir(exist_ok=True)
+        archive.tidy()
+        found = [] if videos is None else media_files(videos)
+        removed = _remove(archive, remove, [file.name for file in found])
+        known = archive.sources()
+        files = [file for file in found if not _fits(file.name, remove)]
+        todo = [file for file in files if _is_stale(file, known.get(file.name), retry_failed=retry_failed)]
+        _Growing(archive, encoder, options, progress).add(todo)
+        archive.tidy()
+    names, now = {file.name for file in found}, archive.sources()
+    return Growth(
+        added=tuple(file.name for file in todo if file.name not in known),
+        changed=tuple(file.name for file in todo if file.name in known),
+        removed=removed,
+        unreadable=tuple(source for source in now.values() if source.reason),
+        gone=tuple(name for name in now if videos is not None and name not in names),
+        n_sources=sum(not source.reason for source in now.values()),
+        n_descriptors=sum(source.n_descriptors for source in now.values()),
+        media_seconds=sum(source.seconds for source in now.values()),
+    )
+
+
+def media_files(folder: Path) -> list[MediaFile]:
+    """List the videos and the sound files below the folder."""
+    found = []
+    refusals = []
+    for media in ("video", "audio"):
+        try:
+            files, _ = scan(folder, media)  # type: ignore[arg-type]
+            found += [MediaFile(file.name, file.path) for file in files]
+        except CatalogueError as error:
+            refusals.append(error)
+    if not found:
+        raise refusals[0]
+    return sorted(found, key=lambda file: file.name)
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _remove(archive: Archive, patterns: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
+    removed = []
+    for part in archive.parts():
+        kept = [source for source in part.sources if not _fits(source.name, patterns)]
+        if len(kept) < len(part.sources):
+            removed += [source.name for source in part.sources if source not in kept]
+            archive.write_list(part.number, kept)
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in (*removed, *there)):
+            raise FingerprintError(f"{archive.folder}: no source fits {pattern!r}; names are paths below the folder")
+    return tuple(removed)
+
+
+def _is_stale(file: MediaFile, known: IndexedSource | None, *, retry_failed: bool) -> bool:
+    if known is None or (known.reason and retry_failed):
+        return True
+    return known.signature != _indexed(file).signature
+
+
+def _indexed(file: MediaFile) -> IndexedSource:
+    """What the index notes of a file; one that vanished fails later with its reason."""
+    try:
+        status = file.path.stat()
+    except OSError:
+        return IndexedSource(file.name, str(file.path.absolute()), 0, 0)
+    return IndexedSource(file.name, str(file.path.absolute()), status.st_size, status.st_mtime_ns)
+
+
+class _Growing:
+    """Parts are added one by one, in the order in which they get ready."""
+
+    def __init__(
+        self, archive: Archive, encoder: DescriptorEncoder, options: ExtractOptions,
+        progress: Callable[[GrowthProgress], None],
+    ) -> None:  # fmt: skip
+        self._archive, self._encoder, self._options, self._progress = archive, encoder, options, progress
+
+    def add(self, files: Sequence[MediaFile]) -> None:
+        """Describe files and write them a part at a time."""
+        noted = {file.name: _indexed(file) for file in files}  # before they are read: a later change is seen
+        total = sum(source.size_bytes for source in noted.values())
+        started, states = time.perf_counter(), dict[int, PartProgress]()
+        deaths = Counter[int]()
+
+        def show(at: PartProgress) -> None:
+            states[at.number] = at
+            done, size, media = (sum(getattr(each, name) for each in states.values()) for name in _COUNTS)
+            self._progress(GrowthProgress(done, len(files), size, total, media, time.perf_counter() - started))
+
+        def after_death(task: PartTask, last: PartProgress | None, how: str) -> PartTask:
+            del last
+            deaths[task.number] += 1
+            if deaths[task.number] < 2:
+                return task
+            names = ", ".join(source.name for source in task.sources)
+            raise FingerprintError(f"the process that described one of these ended twice ({how}): {names}")
+
+        executor = self._options.part_executor or SerialExecutor()
+        for ready in executor.run(describe_part, self._tasks(files, noted), show, after_death):
+            self._archive.write_list(ready.number, ready.sources)  # the mark
+
+    def _tasks(self, files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> Iterator[PartTask]:
+        first = max((part.number for part in self._archive.parts()), default=0) + 1
+        for number, batch in enumerate(_batches(files, noted), first):
+            sources = tuple(noted[file.name] for file in batch)
+            yield PartTask(
+                number, tuple(batch), sources, self._archive.part_path(number), self._archive.provenance,
+                self._encoder, replace(self._options, part_executor=None),
+            )  # fmt: skip
+
+
+def _batches(files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> list[list[MediaFile]]:
+    batches: list[list[MediaFile]] = []
+    held = 0
+    for file in files:
+        size = noted[file.name].size_bytes
+        if not batches or len(batches[-1]) >= FILES_A_PART or held + size > BYTES_A_PART:
+            batches.append([])
+            held = 0
+        batches[-1].append(file)
+        held += size
+    return batches

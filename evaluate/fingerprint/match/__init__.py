@@ -1,0 +1,1 @@
+"""Descriptors of a query to matches: normalise, align, calibrate, decide."""

@@ -1,0 +1,71 @@
+"""Answers as a table for the terminal and as a list of records for programs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluate.fingerprint.match.matches import Answer, Match
+from store.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SPANS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
+
+
+def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """One record a match, best first; a query without a decided match has a record whose reference is null.
+
+    Candidates below the threshold follow with decision false. `reason` says why a reference is null: "no match", or
+    why the query could not be read.
+    """
+    found: list[dict[str, Any]] = []
+    for answer in answers:
+        if not answer.decided:
+            found.append(_record(answer.query, None, answer.unreadable or "no match"))
+        found += [_record(answer.query, match, "") for match in answer.matches]
+    return found
+
+
+def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
+    return {
+        "query": query,
+        "reference": match.reference if match else None,
+        **{name: round(getattr(match, name), 3) if match else None for name in _SPANS},
+        "score": round(match.score, 4) if match else None,
+        "decision": bool(match and match.decision),
+        "reason": reason,
+    }
+
+
+def write_answers(path: Path, answers: Sequence[Answer]) -> None:
+    """Write the records as JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        text = json.dumps(records(answers), indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
+    """One row a decided match; queries without one say so."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"matches (score from {threshold:.3f})", title_justify="left")
+    for name in ("query", "reference"):
+        table.add_column(name, overflow="fold")
+    for name in ("query, s", "reference, s", "score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for answer in answers:
+        for match in answer.decided:
+            table.add_row(
+                escape(answer.query), escape(match.reference),
+                f"{match.query_start_seconds:.1f}-{match.query_end_seconds:.1f}",
+                f"{match.reference_start_seconds:.1f}-{match.reference_end_seconds:.1f}", f"{match.score:.3f}",
+            )  # fmt: skip
+        if answer.unreadable:
+            table.add_row(escape(answer.query), f"[red]cannot be read: {escape(answer.unreadable)}[/red]", "", "", "")
+        elif not answer.decided:
+            best = f"{answer.matches[0].score:.3f}" if answer.matches else ""
+            table.add_row(escape(answer.query), "[dim]no match[/dim]", "", "", f"[dim]{best}[/dim]")
+    return table

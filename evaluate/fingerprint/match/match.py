@@ -1,0 +1,156 @@
+"""Queries to answers: candidates by picture and by sound, spans by alignment, decisions by calibration."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.fingerprint.cpu_threads import numpy_on_one
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.library import MODALITIES, Library
+from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
+from evaluate.fingerprint.match.calibrate import Calibration, fit, threshold
+from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.match.query_density import first_of_hops
+
+DESCRIPTORS_A_HOP = 4
+"""Of queries and background. A query begins anywhere between two descriptors of its reference; one in four lies within an
+eighth of a hop of one, whatever it began with."""
+CANDIDATES = 20
+"""Sources that a window of a query is aligned with."""
+PRIOR_SECONDS = 1.0
+"""A span of this length counts half: agreement over a moment is chance more often than over ten seconds."""
+SHOWN_UNDECIDED = 3
+"""Best candidates below the threshold that an answer still names."""
+CALIBRATION_SECONDS = (2.0, 5.0, 10.0)
+"""Lengths of the unmatched queries, in turn."""
+CALIBRATION_QUERIES = 300
+DEFAULT_FALSE_POSITIVE_RATE = 0.001
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Answers queries from a library.
+
+    Attributes:
+        library: the references.
+        calibration: what chance gives.
+        false_positive_rate: share of unmatched queries that may get a match all the same.
+    """
+
+    library: Library
+    calibration: Calibration
+    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE
+
+    @property
+    def threshold(self) -> float:
+        """Score from which on a match is decided."""
+        return threshold(self.false_positive_rate)
+
+    def match(self, query: Descriptors) -> list[Match]:
+        """All spans with any evidence, best first."""
+        found = []
+        for reference, spans in find_spans_of(self.library, query).items():
+            for span in spans:
+                score = self.calibration.score(_scores(self.library, span))
+                found.append(_match(query.source, reference, span, score, decision=score >= self.threshold))
+        return sorted(found, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
+
+    def answer(self, query: Descriptors) -> Answer:
+        """Match one query with all references; of the spans below the threshold the best few are named."""
+        found = self.match(query)
+        decided = [each for each in found if each.decision]
+        undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
+        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
+
+
+def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibration:
+    """Calibrate a library with its background, sources that hold no match of any reference.
+
+    Not with the library's own: archives hold many videos of one scene, whose pieces do match.
+    """
+    scores: dict[str, list[float]] = {modality: [] for modality in MODALITIES}
+    for piece, number in _pieces(library, background):
+        best = dict.fromkeys((modality for modality in MODALITIES if getattr(piece, f"has_{modality}").any()), 0.0)
+        for spans in find_spans_of(library, piece, number).values():
+            for span in spans:
+                best |= {name: max(best[name], score) for name, score in _scores(library, span).items()}
+        for modality, score in best.items():
+            scores[modality].append(score)
+    return Calibration({modality: fit(scores[modality]) for modality in library.searches})
+
+
+def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tuple[Descriptors, int]]:
+    """CALIBRATION_QUERIES pieces, spread over the sources, each with the number of its source."""
+    if not background:
+        return
+    for turn in range(CALIBRATION_QUERIES):
+        number = turn % len(background)
+        round_ = turn // len(background)
+        source, seconds = background[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
+        hops = [*first_of_hops(source.start_seconds, library.hop_seconds).tolist(), len(source)]
+        n = min(max(1, round(seconds / library.hop_seconds)), len(hops) - 1)
+        pieces = (len(hops) - 1) // n
+        if round_ >= pieces:
+            continue
+        at = (round_ * 7919) % pieces * n  # a prime: later rounds take other places
+        yield _rows(source, slice(hops[at], hops[at + n])), number
+
+
+def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
+    """All spans with any evidence, by reference."""
+    spans: dict[int, list[Span]] = {}
+    with numpy_on_one():
+        for window in _windows(query):
+            for source, found in _spans_of_window(library, window, without_background):
+                spans.setdefault(source, []).extend(found)
+    near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
+    return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
+
+
+def _spans_of_window(
+    library: Library, window: Descriptors, without_background: int
+) -> Iterator[tuple[int, list[Span]]]:
+    """Yield the number of each candidate and its spans."""
+    question = library.ask(window, without_background)
+    firsts = question.firsts
+    clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
+    middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
+    middles /= np.diff(firsts, append=len(window))
+    candidates = library.candidates(question, CANDIDATES)
+    for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
+        grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
+        yield source, find_spans(grid)
+
+
+def _scores(library: Library, span: Span) -> dict[str, float]:
+    """The mean evidence of each modality that query and reference have, the less the shorter they have it."""
+    scores = {}
+    for modality, evidence, n in zip(MODALITIES, span.evidence, span.n, strict=True):
+        seconds = n * library.hop_seconds
+        if n:
+            scores[modality] = evidence / n * seconds / (seconds + PRIOR_SECONDS)
+    return scores
+
+
+def _match(query: str, reference: str, span: Span, score: float, *, decision: bool) -> Match:
+    return Match(
+        query, reference, max(0.0, span.query_start), span.query_end, span.reference_start, span.reference_end,
+        score, decision,
+    )  # fmt: skip
+
+
+def _windows(query: Descriptors) -> list[Descriptors]:
+    """Cut a long query into windows of at most WINDOW_SECONDS."""
+    seconds = query.start_seconds[-1] - query.start_seconds[0]
+    n_windows = max(1, int(np.ceil(seconds / WINDOW_SECONDS)))
+    return [_rows(query, slice(part[0], part[-1] + 1)) for part in np.array_split(np.arange(len(query)), n_windows)]
+
+
+def _rows(query: Descriptors, rows: slice) -> Descriptors:
+    """Some of the descriptors of a source."""
+    picture, sound = (None if each is None else each[rows] for each in (query.picture, query.sound))
+    return Descriptors(
+        query.source, query.start_seconds[rows], query.end_seconds[rows], query.has_picture[rows],
+        query.has_sound[rows], picture, sound,
+    )  # fmt: skip

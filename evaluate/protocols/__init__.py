@@ -1,0 +1,1 @@
+"""The tests of representations on stored embeddings, and the statistics they share."""

@@ -1,0 +1,108 @@
+"""The protocol of action recognition on UCF101 and HMDB51: official splits, each by itself, and their mean.
+
+For every numbered split that the store names: test videos query the training videos (R@1/5/10/20/50), the nearest
+training videos vote (kNN, top-1), and a linear probe on frozen features is fitted to the training videos and judged on
+the test videos (top-1). Audio is judged over the videos with a sound track only, joint over those with both, `n` says
+over how many. The chance row is what a random ranking, and a random guess after the training classes' frequencies,
+would expect. Where a model puts picture and sound in one space, the test videos' sounds and pictures search each other.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from evaluate.errors import SplitError
+from evaluate.protocols.bootstrap import TOP_1, Outcomes, to_results
+from evaluate.protocols.cross_modal import judge_cross_modal
+from evaluate.protocols.knn import knn_labels
+from evaluate.protocols.linear_probe import fit_probe
+from evaluate.protocols.retrieval import RECALL_AT, chance_recall, hits_at, neighbourhood
+from evaluate.protocols.video_features import MODALITY_ORDER, Modality, Split, Videos, narrow, split_names, take_split
+from evaluate.results.results import Result
+
+RETRIEVAL, KNN, LINEAR = "retrieval", "knn", "linear"
+
+
+def evaluate(
+    models: Mapping[str, Videos],
+    test: str = "ucf101",
+    *,
+    shared: Mapping[str, Videos] | None = None,
+    probe: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Result, ...]:
+    """Every number of the protocol for the given models: splits first, then chance, then the means over splits.
+
+    Args:
+        models: name in the results -> its videos, such as {"pretrained": ..., "raw": ...}.
+        test: name of the dataset in the results.
+        shared: name -> one clip a video (evaluate.protocols.cross_modal.load_counterparts), for cross-modal retrieval.
+        probe: whether to fit linear probes as well.
+        progress: told what is being worked on.
+
+    Raises:
+        SplitError: the videos belong to no numbered split, or a split has an empty side.
+        GroupLeakError: a recording stands on both sides of a split.
+    """
+    outcomes: list[Outcomes] = []
+    for model, videos in models.items():
+        for split in splits_of(videos):
+            for modality in MODALITY_ORDER:
+                progress(f"{model}, {modality}, split {split.name}")
+                narrowed = narrow(videos, split, modality)
+                if narrowed is not None:
+                    outcomes += judge(videos, narrowed, modality, model=model, test=test, probe=probe)
+    if not outcomes:
+        raise SplitError("no modality has videos on both sides of a split; nothing was evaluated")
+    for model, counterparts in (shared or {}).items():
+        for split in splits_of(counterparts):
+            progress(f"{model}, cross-modal, split {split.name}")
+            outcomes += judge_cross_modal(counterparts, split, model=model, test=test)
+    return to_results(outcomes)
+
+
+def splits_of(videos: Videos) -> tuple[Split, ...]:
+    """Return all numbered splits of the videos.
+
+    Raises:
+        SplitError: there is none, or a side is empty.
+        GroupLeakError: a recording stands on both sides of a split.
+    """
+    names = split_names(videos)
+    if not names:
+        raise SplitError(
+            "no video belongs to a numbered split; make the shards with the split lists (preprocess shards --splits)"
+        )
+    return tuple(take_split(videos, name) for name in names)
+
+
+def judge(
+    videos: Videos, split: Split, modality: Modality, *, model: str, test: str, probe: bool = True
+) -> list[Outcomes]:
+    """Ask retrieval, kNN and linear probe of one model, split and modality."""
+    train_labels, test_labels = videos.labels[split.train], videos.labels[split.test]
+
+    def outcome(task: str, metric: str, hits: np.ndarray, chance: float) -> Outcomes:
+        return Outcomes(test, task, split.number, modality, model, metric, hits, chance)
+
+    neighbours = neighbourhood(videos, split, modality)
+    # A guess drawn from the training classes' frequencies is right as often as the first of a random ranking.
+    guess = chance_recall(test_labels, train_labels, 1)
+    outcomes = [
+        outcome(RETRIEVAL, f"R@{k}", hits_at(neighbours, k), chance_recall(test_labels, train_labels, k))
+        for k in RECALL_AT
+    ]
+    outcomes.append(outcome(KNN, TOP_1, knn_labels(neighbours) == test_labels, guess))
+    if probe:
+        outcomes.append(outcome(LINEAR, TOP_1, probe_labels(videos, split, modality) == test_labels, guess))
+    return outcomes
+
+
+def probe_labels(videos: Videos, split: Split, modality: Modality) -> np.ndarray:
+    """Labels (n_test,) int64 that a linear probe gives to the test videos, having seen the training side alone."""
+    train, test = (videos.vectors(modality, rows) for rows in (split.train, split.test))
+    # As the official splits do, folds hold a group number back in all classes at once: groups of one number may share
+    # their surroundings. A video without a group is a recording of its own.
+    groups = [videos.groups[row] or videos.sources[row] for row in split.train]
+    fitted = fit_probe(train, videos.labels[split.train], groups)
+    return fitted.predict(test)

@@ -1,0 +1,114 @@
+"""Retrieval: test videos query training videos; pure functions over vectors, without training.
+
+R@k is the share of queries that find a video of their class among the k nearest (cosine similarity). What each modality
+looks at is in evaluate.protocols.video_features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.protocols.video_features import Modality, Split, Videos
+from store.search import nearest
+
+RECALL_AT = (1, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The nearest references of every query: q queries, n references, k neighbours, nearest first.
+
+    Attributes:
+        query_sources: (q,) names.
+        query_labels: (q,) int64.
+        reference_sources: (n,) names.
+        reference_labels: (n,) int64.
+        indices: (q, k) int64 into the references.
+        scores: (q, k) float32, cosine similarity.
+        label_names: label -> name, for the labels that occur.
+    """
+
+    query_sources: tuple[str, ...]
+    query_labels: np.ndarray
+    reference_sources: tuple[str, ...]
+    reference_labels: np.ndarray
+    indices: np.ndarray
+    scores: np.ndarray
+    label_names: dict[int, str]
+
+    @property
+    def neighbour_labels(self) -> np.ndarray:
+        """Labels of the neighbours, (q, k) int64."""
+        labels: np.ndarray = self.reference_labels[self.indices]
+        return labels
+
+    @property
+    def hits(self) -> np.ndarray:
+        """Which neighbours have their query's label, (q, k) bool."""
+        hits: np.ndarray = self.neighbour_labels == self.query_labels[:, None]
+        return hits
+
+
+def neighbourhood(videos: Videos, split: Split, modality: Modality, k: int = max(RECALL_AT)) -> Neighbourhood:
+    """Find the k nearest training videos of every test video of a split; ties go to the lower index.
+
+    The split must have been narrowed to videos with the modality; k above the training videos means all of them.
+    """
+    references = videos.vectors(modality, split.train)
+    found = nearest(videos.vectors(modality, split.test), references, min(k, len(references)))
+    return Neighbourhood(
+        query_sources=tuple(videos.sources[row] for row in split.test),
+        query_labels=videos.labels[split.test],
+        reference_sources=tuple(videos.sources[row] for row in split.train),
+        reference_labels=videos.labels[split.train],
+        indices=found.indices,
+        scores=found.scores,
+        label_names=dict(zip(videos.labels.tolist(), videos.label_names, strict=True)),
+    )
+
+
+def hits_at(neighbours: Neighbourhood, k: int) -> np.ndarray:
+    """Tell which queries have a video of their class among the k nearest (all, where k exceeds them), (q,) bool."""
+    return np.asarray(neighbours.hits[:, :k].any(axis=1))
+
+
+def recall_at(neighbours: Neighbourhood, k: int) -> float:
+    """R@k: the share of `hits_at`."""
+    return float(hits_at(neighbours, k).mean())
+
+
+def per_class_recall(neighbours: Neighbourhood, k: int = 1) -> dict[int, tuple[float, int]]:
+    """R@k of every label that queries: label -> (recall, number of queries), by label."""
+    found = hits_at(neighbours, k)
+    labels, which, counts = np.unique(neighbours.query_labels, return_inverse=True, return_counts=True)
+    right = np.bincount(which, weights=found, minlength=len(labels))
+    return {int(label): (float(r / n), int(n)) for label, r, n in zip(labels, right, counts, strict=True)}
+
+
+def confusion(neighbours: Neighbourhood) -> tuple[tuple[int, ...], np.ndarray]:
+    """Count what the nearest neighbour is: the labels that occur (c,), and counts (c, c) int64, query label by row."""
+    labels = np.unique(np.concatenate([neighbours.query_labels, neighbours.reference_labels]))
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    rows = np.searchsorted(labels, neighbours.query_labels)
+    columns = np.searchsorted(labels, neighbours.neighbour_labels[:, 0])
+    np.add.at(counts, (rows, columns), 1)
+    return tuple(int(label) for label in labels), counts
+
+
+def chance_recall(query_labels: np.ndarray, reference_labels: np.ndarray, k: int) -> float:
+    """Compute the expected R@k of a random ranking.
+
+    A query whose class has m of the n references misses with the hypergeometric probability of drawing none of the m
+    in k draws without putting back, C(n - m, k) / C(n, k) = prod over i < k of (n - m - i) / (n - i). The mean over
+    queries of its complement is returned. At k = 1 this is the mean of m / n.
+    """
+    n = len(reference_labels)
+    k = min(k, n)
+    labels, counts = np.unique(query_labels, return_counts=True)
+    expected = 0.0
+    for label, queries in zip(labels, counts, strict=True):
+        others = n - int((reference_labels == label).sum())
+        draws = np.arange(k)
+        miss = float(np.prod(np.maximum(others - draws, 0) / (n - draws)))
+        expected += (1.0 - miss) * int(queries)
+    return expected / len(query_labels)

@@ -1,0 +1,1 @@
+"""The results format, the tables made from it, and the style of figures."""

@@ -1,0 +1,177 @@
+"""results.json: a list of records, one number each, shared by every test, table and report.
+
+    {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
+     "metric": "R@1", "value": 0.41, "n": 300, "low": 0.36, "high": 0.46}
+
+Values are fractions, but for metrics that name a unit, such as "queries-per-second". `split` is null for the mean over
+splits, and `n` then counts the queries of all of them. `low` and `high` are a 95 % interval (evaluate.protocols.bootstrap), null
+where there is none; lists made before there were any lack both.
+All fields from `test` to `metric` are a record's identity: a newer record takes the place of an older one.
+A list that is published may begin with one `{"header": {...}}` record (command, date, machine); readers pass it over.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evaluate.errors import ResultsError
+from store.atomic_files import replacing
+
+MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
+RESULTS_NAME = "results.json"
+
+Identity = tuple[str, str, int | None, str, str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number of one test.
+
+    Attributes:
+        test: dataset that was tested on, such as "ucf101".
+        task: "retrieval", "linear", ...
+        split: number of the split; None for the mean over splits.
+        modality: "video", "audio", "joint"; "audio-to-video" and "video-to-audio", which sounds or pictures ask.
+        model: "pretrained", "untrained", "raw", "chance", ...
+        metric: "R@1", "top-1", ...
+        value: a fraction, 0 to 1, unless the metric names a unit.
+        n: queries or test videos behind the value.
+        low, high: ends of the 95 % interval of the value; None, both, where none was computed.
+
+    Raises:
+        ValueError: a field has the wrong type or range.
+    """
+
+    test: str
+    task: str
+    split: int | None
+    modality: str
+    model: str
+    metric: str
+    value: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("test", "task", "modality", "model", "metric"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{name} must be a word, not {text!r}")
+        if self.modality not in MODALITIES:
+            raise ValueError(f"modality is one of {', '.join(MODALITIES)}, not {self.modality!r}")
+        if not (self.split is None or _is_whole(self.split)):
+            raise ValueError(f"split must be a whole number or null, not {self.split!r}")
+        if not _is_whole(self.n) or self.n < 0:
+            raise ValueError(f"n must be a whole number from 0 up, not {self.n!r}")
+        if not _is_finite(self.value):
+            raise ValueError(f"value must be a finite number, not {self.value!r}")
+        if (self.low, self.high) != (None, None) and not (_is_finite(self.low) and _is_finite(self.high)):
+            raise ValueError(f"low and high must be finite numbers or both null, not {self.low!r} and {self.high!r}")
+
+    @property
+    def identity(self) -> Identity:
+        """What a newer record must share to replace this one."""
+        return (self.test, self.task, self.split, self.modality, self.model, self.metric)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+FIELD_NAMES = tuple(field.name for field in fields(Result))
+_OPTIONAL = {"low", "high"}
+
+
+def read_results(path: Path) -> tuple[Result, ...]:
+    """All records of a results file, in file order; empty where there is no file yet.
+
+    Raises:
+        ResultsError: the file is not a list of such records.
+    """
+    return tuple(
+        _parse(path, number, record)
+        for number, record in enumerate(_read(path))
+        if not (number == 0 and _is_header(record))
+    )
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Where the numbers of a results file come from; empty where it does not say, or is not there.
+
+    Raises:
+        ResultsError: the file is not a list.
+    """
+    records = _read(path)
+    return dict(records[0]["header"]) if records and _is_header(records[0]) else {}
+
+
+def _read(path: Path) -> list[Any]:
+    if not path.exists():
+        return []
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ResultsError(path, f"is not JSON ({error})") from error
+    if not isinstance(records, list):
+        raise ResultsError(path, "is not a list of records")
+    return records
+
+
+def _is_header(record: Any) -> bool:
+    return isinstance(record, dict) and set(record) == {"header"} and isinstance(record["header"], dict)
+
+
+def _parse(path: Path, number: int, record: Any) -> Result:
+    if not isinstance(record, dict) or set(record) | _OPTIONAL != set(FIELD_NAMES):
+        raise ResultsError(path, f"record {number} must have exactly the fields {', '.join(FIELD_NAMES)}")
+    try:
+        return Result(**record)
+    except ValueError as error:
+        raise ResultsError(path, f"record {number}: {error}") from error
+
+
+def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:
+    """Old records in their order, replaced where a new one has the same identity; then the others that are new."""
+    merged = {result.identity: result for result in old}
+    merged.update({result.identity: result for result in new})
+    return tuple(merged.values())
+
+
+def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
+    """Write the file whole or not at all.
+
+    Args:
+        path: the file to make or replace.
+        results: its records, (n,) in the order that they shall have.
+        header: for lists that are published: where the numbers come from (command, date, commit, machine).
+
+    Raises:
+        StoreError: another process is writing it, or the disk is full or refuses.
+    """
+    lines = [json.dumps({"header": header}, ensure_ascii=False)] if header is not None else []
+    lines += [json.dumps(asdict(result), ensure_ascii=False, allow_nan=False) for result in results]
+    text = "[\n" + ",\n".join(lines) + "\n]\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:
+    """Add records to a results file, replacing those of the same identity.
+
+    Returns:
+        Everything that the file now holds.
+
+    Raises:
+        ResultsError: the file that is there cannot be read; it is left as it is.
+    """
+    merged = merge_results(read_results(path), new)
+    write_results(path, merged)
+    return merged

@@ -1,0 +1,1 @@
+"""Sources to shards: the plan of a run, the task of one shard, and the pipeline over all."""

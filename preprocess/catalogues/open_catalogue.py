@@ -1,0 +1,46 @@
+"""Which files a data set has, and what its official lists say about them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from preprocess.errors import CatalogueError, RemoteError
+
+if TYPE_CHECKING:
+    from preprocess.sources import Catalogue
+
+DATASETS = ("ucf101", "hmdb51", "esc50", "vggsound", "kinetics", "folder")
+
+
+def open_catalogue(
+    dataset: str, root: Path | str, splits_dir: Path | None = None, csv: Path | None = None
+) -> "Catalogue":
+    """List the sources of a data set below `root`, sorted by name, with labels, groups and official splits.
+
+    A `root` that is a str is a URL. `splits_dir` holds the official lists of UCF101 and HMDB51, `csv` those of the
+    others; where they are None the usual places are searched. Files that are listed but not there, or there but not
+    listed, are named in the catalogue.
+
+    Raises:
+        CatalogueError: no such data set, folder, lists or files.
+    """
+    from preprocess.catalogues.esc50 import open_esc50
+    from preprocess.catalogues.folder import open_folder
+    from preprocess.catalogues.hmdb51 import open_hmdb51
+    from preprocess.catalogues.ucf101 import open_ucf101
+    from preprocess.catalogues.youtube import open_kinetics, open_vggsound
+
+    if dataset == "folder":
+        return open_folder(root, csv)
+    if isinstance(root, str):
+        raise RemoteError(root, f"only --dataset folder reads from a URL; copy {dataset} to a local folder first")
+    if dataset == "ucf101":
+        return open_ucf101(root, splits_dir)
+    if dataset == "hmdb51":
+        return open_hmdb51(root, splits_dir)
+    if dataset == "esc50":
+        return open_esc50(root, csv)
+    if dataset == "vggsound":
+        return open_vggsound(root, csv)
+    if dataset == "kinetics":
+        return open_kinetics(root, csv)
+    raise CatalogueError(root, f"no data set is called {dataset!r}; there are {', '.join(DATASETS)}")

@@ -1,0 +1,1 @@
+"""Checks that this machine is ready, one line each."""

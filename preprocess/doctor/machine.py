@@ -1,0 +1,119 @@
+"""Is this machine ready? A line for each thing that must be there, with what to do where it is not."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from preprocess.doctor.checks import SET_UP, Check, package
+from preprocess.doctor.torch_family import torch_family
+from preprocess.errors import FfmpegMissingError
+from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
+
+PYTHON_RANGE = ((3, 11), (3, 14))
+"""From the first to before the second."""
+LEAST_FREE_BYTES = 5 << 30
+LEAST_SHM_BYTES = 256 << 20
+"""A container gets 64 MiB unless it asks for more; processes that hand over frames need some hundreds."""
+CODECS = {
+    "-decoders": ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus"),
+    "-encoders": ("libx264", "aac"),
+}
+PACKAGES = {
+    "webdataset": "webdataset",
+    "h5py": "h5py",
+    "av": "av",
+    "ffmpeg-python": "ffmpeg",
+    "simplejpeg": "simplejpeg",
+    "pillow": "PIL.Image",
+    "pyarrow": "pyarrow.parquet",
+    "faiss-cpu": "faiss",
+}
+
+
+def check(folder: Path | None = None) -> Iterator[Check]:
+    """Look at one thing after another; `folder` is where shards are to be written, by default the working directory."""
+    yield _python()
+    yield from torch_family()
+    for distribution, module in PACKAGES.items():
+        yield package(distribution, module)
+    yield _ffmpeg()
+    yield _gpu()
+    yield _disk("disk", folder or Path.cwd(), "free some, or write elsewhere with --out")
+    yield _disk("temporary files", Path(tempfile.gettempdir()), "free some, or point TMPDIR elsewhere")
+    yield _shared_memory(Path("/dev/shm"))  # noqa: S108 - looked at, not written to
+
+
+def _python() -> Check:
+    first, last = PYTHON_RANGE
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {_n_processors()} processors"
+    if first <= sys.version_info[:2] < last:
+        return Check("Python", "ok", found)
+    return Check("Python", "broken", found, f"use Python {first[0]}.{first[1]} to {last[0]}.{last[1] - 1}")
+
+
+def _n_processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _ffmpeg() -> Check:
+    """Whether there is an ffmpeg, which release, and whether it has the codecs that videos come in."""
+    try:
+        executable, version = ffmpeg_executable(), ffmpeg_version()
+        missing = [name for option, names in CODECS.items() for name in _lacking(executable, option, names)]
+    except (FfmpegMissingError, OSError, subprocess.SubprocessError) as error:
+        return Check("ffmpeg", "broken", str(error), f"{SET_UP}, or set {ENVIRONMENT_VARIABLE}")
+    found = f"{version} at {executable}"
+    if missing:
+        remedy = f"set {ENVIRONMENT_VARIABLE} to a fuller build, or unset it to use the one that comes along"
+        return Check("ffmpeg", "note", f"{found}, without {', '.join(missing)}", remedy)
+    return Check("ffmpeg", "ok", found)
+
+
+def _lacking(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
+    """Which codecs an ffmpeg build has not; a codec may be there under several names (libdav1d for av1)."""
+    command = [executable, "-hide_banner", option]
+    listing = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    words = set(listing.replace("(", " ").replace(")", " ").split())
+    return [f"{name} ({option[1:-1]})" for name in names if name not in words]
+
+
+def _gpu() -> Check:
+    """Look for a GPU: none is needed, but one that torch cannot use is worth a word."""
+    if package("torch").status != "ok":
+        return Check("GPU", "note", "not looked for, because torch does not load")
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return Check("GPU", "ok", ", ".join(names))
+    if shutil.which("nvidia-smi"):
+        remedy = f"update the driver to one that knows CUDA {torch.version.cuda or '(this torch is built without)'}"
+        return Check("GPU", "note", "there is a driver, but torch cannot use it", remedy)
+    return Check("GPU", "ok", "none: all runs on the processor, pretraining slowly")
+
+
+def _disk(name: str, folder: Path, remedy: str) -> Check:
+    """Whether there is room, and whether one may write."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{free / 2**30:.1f} GiB free at {there}"
+    if not os.access(there, os.W_OK):
+        return Check(name, "broken", f"{there} cannot be written to", "change its owner or mode, or write elsewhere")
+    if free < LEAST_FREE_BYTES:
+        return Check(name, "note", found, remedy)
+    return Check(name, "ok", found)
+
+
+def _shared_memory(folder: Path) -> Check:
+    if not folder.is_dir():
+        return Check("shared memory", "broken", f"no {folder}", "mount a tmpfs there")
+    size = shutil.disk_usage(folder).total
+    found = f"{size / 2**30:.1f} GiB at {folder}"
+    if size < LEAST_SHM_BYTES:
+        return Check("shared memory", "note", found, "start the container with --shm-size=2g")
+    return Check("shared memory", "ok", found)

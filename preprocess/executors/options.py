@@ -1,0 +1,31 @@
+"""The options `--executor` and `--address`, the same for every command whose work can be spread over machines."""
+
+import argparse
+
+from preprocess.executors.processes import Executor
+
+
+def add_executor_options(parser: argparse.ArgumentParser) -> None:
+    """Where tasks run."""
+    parser.add_argument(
+        "--executor", choices=("processes", "ray"), default="processes",
+        help="processes of this machine, or of a Ray cluster (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--address", default="auto", metavar="ADDRESS",
+        help="of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT; local for this machine alone (default: auto)",
+    )  # fmt: skip
+
+
+def chosen_executor(arguments: argparse.Namespace, *, gpus_a_task: float = 0.0) -> Executor | None:
+    """The cluster that was asked for, or None for what the work does by itself on this machine.
+
+    Raises:
+        ClusterError: there is no such cluster.
+
+    """
+    if arguments.executor == "processes":
+        return None
+    from preprocess.executors.ray_cluster import RayExecutor
+
+    return RayExecutor(arguments.address, gpus_a_task=gpus_a_task)

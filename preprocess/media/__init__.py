@@ -1,0 +1,1 @@
+"""Media files: probing, decoding and encoding through ffmpeg."""

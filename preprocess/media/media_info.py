@@ -1,0 +1,75 @@
+"""Properties of one media file, the limits on reading it, and its decoded frames and audio."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocess.media.planes import to_rgb
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What the container says about a source. `fps` is 0.0 and the sizes are 0 where there is no video.
+
+    `width_px` and `height_px` are as coded; the picture to show is `sample_aspect_ratio` times as wide, then turned
+    clockwise by `rotation_degrees` (0, 90, 180 or 270). `duration_seconds` is None where the container has none.
+    """
+
+    duration_seconds: float | None
+    width_px: int = 0
+    height_px: int = 0
+    fps: float = 0.0
+    rotation_degrees: int = 0
+    has_video: bool = False
+    has_audio: bool = False
+    video_codec: str = ""
+    audio_codec: str = ""
+    format_name: str = ""
+    sample_aspect_ratio: float = 1.0
+    video_stream: int = -1
+    audio_stream: int = -1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of machine and time one source may take; over it the source fails and the run goes on."""
+
+    timeout_seconds: float = 60.0
+    timeout_factor: float = 2.0
+    """Seconds added to the timeout for every second of media, so that long sources are not cut off."""
+    max_duration_seconds: float = 6 * 3600.0
+    max_pixels: int = 8192 * 4320
+    max_file_bytes: int = 64 << 30
+
+    def __post_init__(self) -> None:
+        if min(self.timeout_seconds, self.max_duration_seconds, self.max_pixels, self.max_file_bytes) <= 0:
+            raise ValueError("limits must be above 0")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Decoded:
+    """A source on its constant-rate clock: frame i shows the time [i / fps, (i + 1) / fps) after the container's t = 0.
+
+    `planes` is (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py, read-only, a memory map of an unlinked temporary file
+    (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a
+    memory map too, or None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is
+    what ffmpeg wrote on stderr, without repetitions and addresses, sorted: the same in every run.
+    """
+
+    n_frames: int
+    planes: np.ndarray | None
+    waveform: np.ndarray | None
+    info: MediaInfo
+    warnings: str = ""
+
+    @functools.cached_property
+    def frames(self) -> np.ndarray | None:
+        """The same as (T, H, W, 3) uint8 RGB, all of them in memory: for short clips whose pixels are looked at."""
+        return None if self.planes is None else to_rgb(self.planes)
+
+    def __repr__(self) -> str:
+        """Shapes instead of data."""
+        planes = None if self.planes is None else self.planes.shape
+        waveform = None if self.waveform is None else self.waveform.shape
+        return f"Decoded(n_frames={self.n_frames}, planes={planes}, waveform={waveform}, info={self.info})"

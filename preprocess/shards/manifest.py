@@ -1,0 +1,197 @@
+"""The tables beside the shards: a row per source and per segment, and what the whole set is made of.
+
+Every shard has its own part of the table, written last: it is the mark that the shard is finished. At the end the
+parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the whole set is.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from preprocess.atomic_files import atomic_file, disk_errors
+from preprocess.errors import ShardError
+from preprocess.shards.recipe import Recipe
+from preprocess.shards.manifest_rows import SCHEMA, SEGMENT_COLUMNS, Row, read_rows
+from preprocess.schema import FORMAT_NAME, FORMAT_VERSION, ShardParams
+from preprocess.shards.shard_files import ShardInfo, shard_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATASET_FILE = "dataset.json"
+MANIFEST_FILE = "manifest.parquet"
+ROWS_PER_GROUP = 8192
+"""Least rows of a row group of the joined table; bounds the memory of joining."""
+
+_METADATA_KEY = FORMAT_NAME.encode()
+_Record = TypeVar("_Record", "Part", "DatasetInfo")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the mark of a finished shard says. `file` is None if no source of the shard could be read."""
+
+    shard: int
+    recipe: Recipe
+    file: ShardInfo | None
+    n_sources: int
+    n_failed: int
+    n_skipped: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `dataset.json` says of a finished shard set. `fingerprint` changes if, and only if, the contents do."""
+
+    dataset: str
+    params: ShardParams
+    label_names: tuple[str, ...]
+    shards: tuple[ShardInfo, ...]
+    n_sources: int
+    n_failed: int
+    n_skipped: int
+    n_segments: int
+    n_missing: int
+    n_extra: int
+    ffmpeg_version: str
+    packages: dict[str, str]
+    sources_sha256: str
+    manifest_sha256: str
+    fingerprint: str
+    format_version: int = FORMAT_VERSION
+
+
+_TYPE_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
+
+
+def part_path(folder: Path, shard: int) -> Path:
+    """Where the mark of a shard stands."""
+    return folder / f"{shard_name(shard)}.parquet"
+
+
+def write_part(folder: Path, part: Part, rows: list[Row]) -> None:
+    """Mark a shard as finished."""
+    schema = _described(asdict(part) | {"recipe": part.recipe.as_dict()})
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    with atomic_file(part_path(folder, part.shard)) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _described(values: dict[str, Any]) -> pa.Schema:
+    return SCHEMA.with_metadata({_METADATA_KEY: json.dumps(values, sort_keys=True).encode()})
+
+
+def read_part(path: Path) -> Part:
+    """Read the mark of a finished shard, without its rows.
+
+    Raises:
+        ShardError: it is damaged or of another format version.
+
+    """
+    try:
+        with disk_errors(path):
+            values = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
+        recipe = Recipe.from_dict(values.pop("recipe"), path)
+        file = ShardInfo(**values.pop("file")) if values["file"] else values.pop("file")
+        return _of_right_types(Part(recipe=recipe, file=file, **values))
+    except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ShardError(path, f"is damaged ({error!r}): delete it and run the same command again") from error
+
+
+def _of_right_types(record: _Record) -> _Record:
+    """Refuse fields of a wrong type: a shard called "x" or 0.5 would be an error far from here.
+
+    Raises:
+        ValueError: naming the field.
+
+    """
+    try:
+        return _TYPE_ADAPTERS[type(record)].validate_python(asdict(record))
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+
+
+def join_parts(folder: Path, n_shards: int) -> str:
+    """Join the parts of all shards, in order, to `manifest.parquet`; return its checksum."""
+    path = folder / MANIFEST_FILE
+    schema = _described({"format_version": FORMAT_VERSION})
+    with atomic_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in grouped_rows(folder, n_shards):
+            writer.write_table(table.cast(schema), row_group_size=1 << 30)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def grouped_rows(folder: Path, n_shards: int) -> Iterator[pa.Table]:
+    """Yield the rows of whole parts in tables of at least ROWS_PER_GROUP rows."""
+    waiting: list[pa.Table] = []
+    for shard in range(n_shards):
+        waiting.append(read_rows(part_path(folder, shard)).replace_schema_metadata(None))
+        if sum(table.num_rows for table in waiting) >= ROWS_PER_GROUP or shard == n_shards - 1:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+
+
+def fingerprint(params: ShardParams, shards: tuple[ShardInfo, ...]) -> str:
+    """Checksum over the parameters and the checksums of all archives."""
+    content = {"format_version": FORMAT_VERSION, "params": params.as_dict(), "shards": [s.sha256 for s in shards]}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_dataset(folder: Path, info: DatasetInfo) -> None:
+    """Mark the whole set as finished."""
+    values = {"format": FORMAT_NAME} | asdict(info)
+    with atomic_file(folder / DATASET_FILE) as file:
+        file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read_dataset(folder: Path) -> DatasetInfo:
+    """Read what a finished shard set is made of.
+
+    Raises:
+        ShardError: there is none, it is unfinished, or of another format version.
+
+    """
+    path = folder / DATASET_FILE
+    if not path.is_file():
+        state = "is not finished" if part_path(folder, 0).exists() else "holds no shards"
+        raise ShardError(folder, f"{state} (no {DATASET_FILE}): run `python -m preprocess shards --out {folder} ...`")
+    try:
+        with disk_errors(path):
+            values = json.loads(path.read_bytes())
+        if values.pop("format") != FORMAT_NAME or values["format_version"] != FORMAT_VERSION:
+            remedy = f"remove {folder} and run the command that made the shards again"
+            raise ShardError(
+                path, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}, which this release reads: {remedy}"
+            )
+        shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
+        params = ShardParams(**values.pop("params"))
+        labels = tuple(values.pop("label_names"))
+        return _of_right_types(DatasetInfo(params=params, shards=shards, label_names=labels, **values))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ShardError(path, f"is damaged ({error!r}): run the command that made the shards again") from error
+
+
+def read_segments(folder: Path, *, only_shards: Collection[str] = ()) -> "pd.DataFrame":
+    """Read the segments of a finished set, or of some of its shards, a row each, sorted by `segment_id`."""
+    rows = _of_kind(folder, "segment", only_shards).sort_by("segment_id").to_pandas()
+    return rows.drop(columns=["kind", "status", "reason", "warnings", "source_bytes"])
+
+
+def read_sources(folder: Path) -> "pd.DataFrame":
+    """Read the sources of a finished set, failed ones included, a row each, sorted by `source_index`."""
+    return _of_kind(folder, "source").sort_by("source_index").to_pandas().drop(columns=["kind", *SEGMENT_COLUMNS])
+
+
+def _of_kind(folder: Path, kind: str, only_shards: Collection[str] = ()) -> pa.Table:
+    read_dataset(folder)  # says what is wrong if the set is not finished
+    table = read_rows(folder / MANIFEST_FILE, only_shards)
+    return table.filter(pc.equal(table["kind"], kind))

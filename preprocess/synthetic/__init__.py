@@ -1,0 +1,1 @@
+"""Generated videos: the sample world, the collage, and rendering them to files."""

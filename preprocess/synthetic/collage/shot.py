@@ -1,0 +1,76 @@
+"""Pictures: shots with hard cuts between them, each a camera over a canvas, with things that move in front of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from preprocess.synthetic.collage.camera import draw_path, take_pictures
+from preprocess.synthetic.collage.canvas import draw_canvas
+from preprocess.synthetic.collage.shapes import draw_shape
+from preprocess.synthetic.collage.texture import draw_texture
+
+WIDTH_PX = 128
+HEIGHT_PX = 96
+FPS = 12.5
+_SHOT_SECONDS = (1.25, 2.5, 5.0, 10.0)
+_SHOT_SHARES = (0.15, 0.25, 0.3, 0.3)
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """A thing that drifts and circles over the picture; px, and px/s for the velocity."""
+
+    surface: Image.Image
+    mask: Image.Image
+    start: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    swing_px: float
+    swing_hz: float
+    phase: float
+
+    def corner(self, seconds: float) -> tuple[int, int]:
+        """Left and top px at a moment."""
+        turn = 2 * np.pi * self.swing_hz * seconds + self.phase
+        x, y = self.start + self.velocity * seconds + self.swing_px * np.array([np.sin(turn), np.cos(turn)])
+        return int(x) - self.surface.width // 2, int(y) - self.surface.height // 2
+
+
+def _draw_sprite(rng: np.random.Generator) -> Sprite:
+    height = int(rng.integers(9, 51))
+    width = int(height * rng.uniform(0.6, 1.5))
+    return Sprite(
+        surface=Image.fromarray(draw_texture(rng, height, width)),
+        mask=draw_shape(rng, width, height),
+        start=rng.uniform((0, 0), (WIDTH_PX, HEIGHT_PX)),
+        velocity=rng.normal(0, 7.5, size=2),
+        swing_px=rng.uniform(0, 18),
+        swing_hz=rng.uniform(0.2, 2),
+        phase=rng.uniform(0, 2 * np.pi),
+    )
+
+
+def _render_shot(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
+    """Render a shot, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; 30 of 100 get darker or lighter from begin to end."""
+    pictures = take_pictures(draw_canvas(rng), draw_path(rng, n_frames, FPS), WIDTH_PX, HEIGHT_PX)
+    for sprite in [_draw_sprite(rng) for _ in range(rng.integers(5))]:
+        for number, picture in enumerate(pictures):
+            picture.paste(sprite.surface, sprite.corner(number / FPS), sprite.mask)
+    frames = np.stack([np.asarray(picture) for picture in pictures]).astype(np.float32)
+    if rng.random() < 0.3:
+        light = 1 + rng.uniform(-0.5, 0.3) * np.linspace(0, 1, n_frames)
+        frames *= light.astype(np.float32)[:, None, None, None]
+    frames += np.float32(rng.uniform(0, 4)) * rng.standard_normal(frames.shape, dtype=np.float32)
+    return np.clip(frames, 0, 255, out=frames).astype(np.uint8)
+
+
+def render_frames(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
+    """Render a video's pictures at FPS, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; the end cuts the last shot short."""
+    shots: list[NDArray[np.uint8]] = []
+    left = n_frames
+    while left > 0:
+        length = min(left, round(FPS * rng.choice(_SHOT_SECONDS, p=_SHOT_SHARES)))
+        shots.append(_render_shot(rng, length))
+        left -= length
+    return np.concatenate(shots)

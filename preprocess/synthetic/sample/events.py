@@ -1,0 +1,172 @@
+"""The seven events of the sample world, each in two variants: from a timeline to a motion with its strikes.
+
+A class and its time-reversed twin share every single picture and every single sound: what runs one way only (radius,
+size, height) leaves no trace, while the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
+halo and decay of the sound always follow their cause, so that a clip played backwards is not a clip of the twin.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from preprocess.synthetic.sample.classes import EventClass, EventKind
+from preprocess.synthetic.sample.motion import (
+    ASPECT,
+    GRID_HZ,
+    N_FRAMES,
+    TRAIL_LAGS_SECONDS,
+    Floats,
+    Motion,
+    Strikes,
+    Timeline,
+    wear_at,
+)
+
+TEMPO_SPREAD = 0.18
+"""Natural logarithm of the largest tempo: within 20 % of the class's own, so that twice as fast is never natural."""
+CYCLE_SECONDS = 1.8
+_MIDDLE = ASPECT / 2
+
+
+def _strikes(seconds: Floats, strength: Floats | float, semitones: Floats | float = 0.0, glide: float = 0.0) -> Strikes:
+    shape = np.zeros_like(seconds)
+    return Strikes(seconds, shape + strength, shape + semitones, shape + glide, wear_at(seconds))
+
+
+def _glide(variant: int) -> float:
+    """Semitones within a sound of what grows (variant 0) or shrinks: every single sound tells the way that it goes."""
+    return 12.0 if variant == 0 else -12.0
+
+
+def _cycle(line: Timeline, variant: int, rng: np.random.Generator) -> Floats:
+    """Sawtooth over the grid, 0 -> 1 (variant 0) or 1 -> 0 (variant 1), from a random phase."""
+    unit = np.mod(line.beats / CYCLE_SECONDS + rng.random(), 1.0)
+    return unit if variant == 0 else 1.0 - unit
+
+
+def _wave(line: Timeline, rng: np.random.Generator, period_seconds: float, width: float) -> Floats:
+    """Sideways sway about the middle, the same forwards and backwards."""
+    return _MIDDLE + width * np.sin(2 * np.pi * (line.beats / period_seconds + rng.random()))
+
+
+def _motion(
+    line: Timeline,
+    x: Floats,
+    y: Floats,
+    strikes: Strikes,
+    *,
+    scale: Floats | None = None,
+    squash: Floats | None = None,
+    brightness: Floats | None = None,
+    gap: Floats | None = None,
+    trail: tuple[Floats, Floats] | None = None,
+    ground_y: float | None = None,
+) -> Motion:
+    """Read everything at the frames; the trail is the path itself unless given."""
+    ones = np.ones(N_FRAMES)
+    trail_x, trail_y = (line.at_lags(x), line.at_lags(y)) if trail is None else trail
+    return Motion(
+        x=line.at_frames(x),
+        y=line.at_frames(y),
+        scale=ones if scale is None else line.at_frames(scale),
+        squash=ones if squash is None else line.at_frames(squash),
+        brightness=0.5 * ones if brightness is None else line.at_frames(brightness),
+        gap=0 * ones if gap is None else line.at_frames(gap),
+        trail_x=trail_x,
+        trail_y=trail_y,
+        strikes=strikes,
+        ground_y=ground_y,
+    )
+
+
+def _squash(height: Floats) -> Floats:
+    """Flatter the nearer to the ground."""
+    return 1 - 0.35 * np.clip(1 - height / 0.10, 0, 1)
+
+
+def _rise(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Height grows evenly and the pitch with it; ghosts lie beside the object, at its present height."""
+    height = _cycle(line, variant, rng)
+    x, y = _wave(line, rng, 1.4, 0.12), 0.95 - 0.90 * height
+    beats = line.crossings(4 * line.beats + rng.random())
+    trail = (line.at_lags(x), np.tile(line.at_frames(y), (len(TRAIL_LAGS_SECONDS), 1)))
+    strikes = _strikes(beats, 0.6, 14 * line.read(beats, height) - 7, _glide(variant))
+    return _motion(line, x, y, strikes, trail=trail)
+
+
+def _approach(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Size grows evenly on a log scale, loudness with it; ghosts have the present size."""
+    near = _cycle(line, variant, rng)
+    beats = line.crossings(4 * line.beats + rng.random())
+    strikes = _strikes(beats, 0.12 * 8.0 ** line.read(beats, near), 0.0, _glide(variant))
+    x = _wave(line, rng, 4.5, 0.10)
+    return _motion(line, x, np.full_like(near, 0.5), strikes, scale=0.40 * 5.5**near)
+
+
+def _kindle(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """The object goes from dark to glowing while its beat quickens."""
+    heat = _cycle(line, variant, rng)
+    beats = line.crossings(np.cumsum(line.tempo * (2.5 + 4.0 * heat)) / GRID_HZ + rng.random())
+    strikes = _strikes(beats, 0.35, 0.0, _glide(variant))
+    return _motion(line, _wave(line, rng, 4.5, 0.12), np.full_like(heat, 0.5), strikes, brightness=heat)
+
+
+def _part(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Two halves of one object drift apart, and its tick-tock with them: from one pitch to an octave and a half."""
+    apart = _cycle(line, variant, rng)
+    beats = 4 * line.beats + rng.random()
+    ticks = line.crossings(beats)
+    tock = 2 * np.mod(np.round(line.read(ticks, beats)), 2.0) - 1
+    strikes = _strikes(ticks, 0.5, 5.0 * tock * line.read(ticks, apart), _glide(variant))
+    x = _wave(line, rng, 4.5, 0.08)
+    return _motion(line, x, np.full_like(apart, 0.5), strikes, gap=0.03 + 0.33 * apart)
+
+
+def _tap(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Strokes of one shape; only their spacing differs: 1-1 or 0.6-1.4 of the mean interval."""
+    number = np.arange(-4, 24)
+    shift = 0.0 if variant == 0 else 0.4
+    struck = 0.56 * (number - shift * (number % 2) + 2 * rng.random())
+    apart = np.abs(line.beats[:, None] - struck[None, :]).min(axis=1)
+    height = 0.42 * np.minimum(1.0, apart / 0.18)
+    x, ground = _wave(line, rng, 2.6, 0.12), 0.78
+    strikes = _strikes(struck / line.tempo + line.grid[0], 0.8)
+    return _motion(line, x, ground - height, strikes, squash=_squash(height), ground_y=ground)
+
+
+def _orbit(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Turn by a quarter in every beat: evenly, or within the first third of it; the sound is the same."""
+    beats = line.beats / 0.80 + rng.random()
+    step = np.clip(np.mod(beats, 1.0) / 0.35, 0, 1)
+    quarters = beats if variant == 0 else np.floor(beats) + step * step * (3 - 2 * step)
+    angle = rng.choice([-1.0, 1.0]) * quarters * np.pi / 2 + 2 * np.pi * rng.random()
+    ticks = line.crossings(2 * beats)
+    tock = np.mod(np.round(line.read(ticks, 2 * beats)), 2.0)
+    strikes = _strikes(ticks, 0.65, 9.0 * tock - 4.5)
+    return _motion(line, _MIDDLE + 0.31 * np.cos(angle), 0.5 + 0.28 * np.sin(angle), strikes)
+
+
+def _swing(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
+    """Swing as a pendulum that sounds at the bottom; only the glide of the sound differs."""
+    phase = line.beats / 1.7 + rng.random()
+    angle = 0.85 * np.sin(2 * np.pi * phase)
+    glide = 10.0 if variant == 0 else -10.0
+    strikes = _strikes(line.crossings(2 * phase), 0.9, -glide / 2, glide)
+    return _motion(line, _MIDDLE + 0.50 * np.sin(angle), 0.24 + 0.50 * np.cos(angle), strikes)
+
+
+_BUILDERS: dict[EventKind, Callable[[Timeline, int, np.random.Generator], Motion]] = {
+    "rise": _rise,
+    "approach": _approach,
+    "kindle": _kindle,
+    "part": _part,
+    "tap": _tap,
+    "orbit": _orbit,
+    "swing": _swing,
+}
+
+
+def build_motion(entry: EventClass, rng: np.random.Generator) -> Motion:
+    """Draw the motion of one clip: the class's event near its own tempo, from a random phase."""
+    line = Timeline(tempo=float(np.exp(rng.uniform(-TEMPO_SPREAD, TEMPO_SPREAD))))
+    return _BUILDERS[entry.kind](line, entry.variant, rng)

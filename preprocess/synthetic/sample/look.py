@@ -1,0 +1,193 @@
+"""What the object and its surroundings look like: a look per group, a staging per clip.
+
+The look (background, colours, shape, size, noise, camera, a second object, drops) is drawn for a group and says nothing of the
+class. The staging differs between the clips of a group: place, camera position, light, size within 10 %.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.synthetic.sample.motion import ASPECT, CLIP_SECONDS, FPS, N_FRAMES
+
+HEIGHT_PX = 96
+WIDTH_PX = 128
+MARGIN_PX = 40
+"""The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
+DROP_SECONDS = 1.2
+N_STONES = 5
+N_PLACES = 4
+"""So few that the place of a clip tells neither its class nor which clip it is."""
+Shape = str
+SHAPES: tuple[Shape, ...] = ("disc", "triangle", "square", "star", "clover", "bar", "trefoil")
+TYPICAL_SHARE = 0.7
+"""How often an object has the shape that is typical of its kind of event: what is seen hints at what happens."""
+_CAMERA_REACH_PX = MARGIN_PX - 8
+"""Leaves the largest drift inside the backdrop."""
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A group's appearance; sizes in frame heights, colours (3,) RGB in 0..255.
+
+    Attributes:
+        backdrop: (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 3) RGB in 0..255.
+        colour, core_colour, halo_colour, drop_colour, other_colour: of the object, the worn middle of it, its halos, the drops,
+            the second object.
+        shape, other_shape: of the object and of the second object, out of SHAPES.
+        radius, other_radius: of the object and of the second object.
+        noise: standard deviation of the grain.
+        drift: px that the camera wanders.
+        drops_per_second: splashes in the background, each a spot and a ring that spreads, both fading.
+        glow: how much lighter the whole picture gets at a strike of strength 1.
+
+    """
+
+    backdrop: Pixels
+    colour: Pixels
+    core_colour: Pixels
+    halo_colour: Pixels
+    drop_colour: Pixels
+    other_colour: Pixels
+    shape: Shape
+    other_shape: Shape
+    radius: float
+    other_radius: float
+    noise: float
+    drift: float
+    drops_per_second: float
+    glow: float
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What differs between two clips of one group and class besides the motion.
+
+    Attributes:
+        shift: where the event takes place, relative to the middle; x, y in frame heights.
+        mirrored: left and right exchanged.
+        turn: the object's own rotation, radians.
+        size: relative to the look's.
+        light: added to the backdrop, (HEIGHT_PX, WIDTH_PX, 3).
+        camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
+        other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
+        drops: (n, 3): second of impact, x, y.
+
+    """
+
+    shift: tuple[float, float]
+    mirrored: bool
+    turn: float
+    size: float
+    light: Pixels
+    camera: NDArray[np.float64]
+    other: NDArray[np.float64]
+    drops: NDArray[np.float64]
+
+
+def _smooth_field(rng: np.random.Generator, cells: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Random values in -1..1 on a coarse grid, bilinearly enlarged to `shape` (H, W)."""
+    coarse = rng.uniform(-1, 1, size=(cells + 1, cells + 1))
+    rows, columns = (np.linspace(0, cells - 1e-6, size) for size in shape)
+    i, j = rows.astype(int), columns.astype(int)
+    a, b = (rows - i)[:, None], (columns - j)[None, :]
+    top = coarse[i][:, j] * (1 - b) + coarse[i][:, j + 1] * b
+    bottom = coarse[i + 1][:, j] * (1 - b) + coarse[i + 1][:, j + 1] * b
+    return top * (1 - a) + bottom * a
+
+
+def _draw_colour(rng: np.random.Generator, darkest: float, brightest: float) -> Pixels:
+    """Draw a colour of any hue whose mean over R, G and B lies in a range."""
+    while True:
+        colour = rng.uniform(0, 255, size=3)
+        if darkest <= float(colour.mean()) <= brightest:
+            return colour.astype(np.float32)
+
+
+def _scatter_stones(picture: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Lay still discs, much like the object but for its motion, on a backdrop (H, W, 3)."""
+    height, width = picture.shape[:2]
+    for _ in range(N_STONES):
+        y, x = rng.uniform(0, height), rng.uniform(0, width)
+        radius = rng.uniform(0.06, 0.15) * HEIGHT_PX
+        distance = np.hypot(np.arange(height)[:, None] - y, np.arange(width)[None, :] - x)
+        inside = np.clip((radius - distance) / 2 + 0.5, 0, 1)[..., None]
+        picture += inside * (_draw_colour(rng, 100, 200) - picture)
+
+
+def _draw_backdrop(rng: np.random.Generator) -> Pixels:
+    shape = (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX)
+    picture = np.tile(rng.uniform(35, 125, size=3), (*shape, 1))
+    for cells, strength in ((1, 45), (3, 30), (9, 12)):
+        tint = rng.normal(0.8, 0.5, size=3)
+        picture += strength * rng.uniform(0.4, 1.0) * _smooth_field(rng, cells, shape)[..., None] * tint
+    _scatter_stones(picture, rng)
+    return np.clip(picture, 0, 185).astype(np.float32)
+
+
+def _draw_shapes(rng: np.random.Generator, typical: Shape) -> tuple[Shape, Shape]:
+    """Shapes of the object and of the second object, which are never the same."""
+    others = [str(name) for name in rng.permutation([name for name in SHAPES if name != typical])]
+    first = typical if rng.random() < TYPICAL_SHARE else others.pop()
+    return first, others.pop()
+
+
+def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: Shape) -> Look:
+    """Draw a group's look: all that is still and all colours from its place, the object's form from the group.
+
+    Args:
+        place: gives the same look to all groups of a place.
+        rng: of the group.
+        typical: the shape that the object has in most groups of its kind.
+    """
+    shape, other_shape = _draw_shapes(rng, typical)
+    return Look(
+        backdrop=_draw_backdrop(place),
+        colour=_draw_colour(place, 185, 255),
+        core_colour=_draw_colour(place, 10, 60),
+        halo_colour=_draw_colour(place, 185, 255),
+        drop_colour=_draw_colour(place, 110, 255),
+        other_colour=_draw_colour(place, 90, 200),
+        shape=shape,
+        other_shape=other_shape,
+        radius=float(rng.uniform(0.15, 0.20)),
+        other_radius=float(place.uniform(0.04, 0.06)),
+        noise=float(place.uniform(1, 4)),
+        drift=float(place.uniform(2, 7)),
+        drops_per_second=float(place.uniform(0.3, 0.7)),
+        glow=float(place.uniform(20, 45)),
+    )
+
+
+def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
+    """Draw a smooth path about 0 that knows no direction of time, (N_FRAMES, 2)."""
+    seconds = np.arange(N_FRAMES)[:, None] / FPS
+    waves = [np.sin(2 * np.pi * (seconds * rng.uniform(0.08, 0.35, size=2) + rng.random(2))) for _ in range(2)]
+    return reach * (waves[0] + waves[1]) / 2
+
+
+def _draw_light(rng: np.random.Generator) -> Pixels:
+    """Draw how a clip is lit: brighter or darker, and unevenly, without a tint."""
+    uneven = _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))[..., None] * rng.uniform(0, 20)
+    return (uneven + rng.uniform(-20, 20) + np.zeros(3)).astype(np.float32)
+
+
+def draw_staging(look: Look, rng: np.random.Generator) -> Staging:
+    """Draw a clip's staging."""
+    n_drops = int(rng.poisson(look.drops_per_second * (CLIP_SECONDS + DROP_SECONDS)))
+    drop_seconds = np.sort(rng.uniform(-DROP_SECONDS, CLIP_SECONDS, size=n_drops))
+    drop_places = rng.uniform((0, 0), (ASPECT, 1), size=(n_drops, 2))
+    other_home = rng.uniform((0.2, 0.15), (ASPECT - 0.2, 0.85))
+    return Staging(
+        shift=(float(rng.uniform(-0.24, 0.24)), float(rng.uniform(-0.14, 0.14))),
+        mirrored=bool(rng.random() < 0.5),
+        turn=float(rng.uniform(0, 2 * np.pi)),
+        size=float(rng.uniform(0.9, 1.1)),
+        light=_draw_light(rng),
+        camera=MARGIN_PX + rng.uniform(-_CAMERA_REACH_PX, _CAMERA_REACH_PX, size=2) + _wander(rng, look.drift),
+        other=other_home + _wander(rng, 0.25),
+        drops=np.column_stack([drop_seconds, drop_places]),
+    )

@@ -1,0 +1,153 @@
+"""Look into every file of a shard set and say what is wrong where."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from preprocess.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX, disk_errors
+from preprocess.errors import ShardError
+from preprocess.executors.processes import Executor, ProcessExecutor
+from preprocess.shards.manifest import (
+    DATASET_FILE,
+    MANIFEST_FILE,
+    DatasetInfo,
+    Part,
+    fingerprint,
+    grouped_rows,
+    part_path,
+    read_dataset,
+    read_part,
+)
+from preprocess.shards.shard_files import shard_name
+from preprocess.verify.shard_checks import Finding, shard_findings
+
+MAX_FINDINGS_PER_SHARD = 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What looking into one shard has shown."""
+
+    shard: int
+    findings: tuple[Finding, ...]
+
+
+def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) -> list[Finding]:
+    """Check a shard set; no findings means that it is whole. An unfinished set is checked as far as it goes.
+
+    Raises:
+        ShardError: there is no such folder.
+
+    """
+    if not folder.is_dir():
+        raise ShardError(folder, "is no folder")
+    findings: list[Finding] = []
+    parts: dict[int, Part] = {}
+    try:
+        info = read_dataset(folder)
+    except ShardError as error:
+        info = None
+        findings.append(Finding(error.path, "", error.reason))
+    for path in sorted(folder.glob("shard-*.parquet")):
+        try:
+            part = read_part(path)
+        except ShardError as error:
+            findings.append(Finding(error.path, "", error.reason))
+        else:
+            parts[part.shard] = part
+    if info is not None:
+        findings += _set_findings(folder, info, parts)
+    findings += _leftovers(folder, parts)
+    executor = executor or ProcessExecutor(max(1, min(workers, len(parts))), ("pandas", "simplejpeg"))
+    checked = list(executor.run(check_shard, [(folder, shard) for shard in parts], _ignore, _give_up))
+    return findings + [finding for one in sorted(checked, key=lambda c: c.shard) for finding in one.findings]
+
+
+def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Checked:
+    """Check one shard: the work that is spread over processes."""
+    del report
+    folder, shard = task
+    try:
+        found = list(
+            itertools.islice(shard_findings(folder, read_part(part_path(folder, shard))), MAX_FINDINGS_PER_SHARD)
+        )
+    except ShardError as error:
+        found = [Finding(error.path, "", error.reason)]
+    if len(found) == MAX_FINDINGS_PER_SHARD:
+        found.append(Finding(part_path(folder, shard), "", "there may be more: only the first findings are shown"))
+    return Checked(shard, tuple(found))
+
+
+def _ignore(report: Checked) -> None:
+    del report
+
+
+def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Path, int]:
+    del last
+    raise ShardError(part_path(*task), f"the process that checked this shard ended: {how}")
+
+
+def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> Iterator[Finding]:
+    """Whether the tables over the whole set agree with the marks of its shards."""
+    path = folder / DATASET_FILE
+    n_shards = -(-info.n_sources // info.params.sources_per_shard)
+    missing = (shard for shard in range(n_shards) if shard not in parts)
+    for shard in itertools.islice(missing, MAX_FINDINGS_PER_SHARD):  # a damaged count may claim any number
+        yield Finding(part_path(folder, shard), "", "is missing: run the command that made the shards again")
+    for shard, part in parts.items():
+        if shard >= n_shards or part.recipe.params != info.params or part.recipe.sources_sha256 != info.sources_sha256:
+            yield Finding(part_path(folder, shard), "", f"does not belong to the set that {DATASET_FILE} describes")
+    if info.shards != tuple(part.file for part in parts.values() if part.file is not None):
+        yield Finding(path, "shards", "names other archives, sizes or checksums than the shards' own marks")
+    if fingerprint(info.params, info.shards) != info.fingerprint:
+        yield Finding(path, "fingerprint", "does not follow from the parameters and checksums")
+    counts = {
+        "n_sources": sum(part.n_sources for part in parts.values()),
+        "n_failed": sum(part.n_failed for part in parts.values()),
+        "n_segments": sum(part.file.n_segments for part in parts.values() if part.file),
+    }
+    for name, count in counts.items():
+        if getattr(info, name) != count:
+            yield Finding(path, name, f"is {getattr(info, name)}, the shards have {count}")
+    if n_shards == len(parts) and parts.keys() == set(range(n_shards)):
+        yield from _manifest_findings(folder, info, n_shards)
+
+
+def _manifest_findings(folder: Path, info: DatasetInfo, n_shards: int) -> Iterator[Finding]:
+    """Whether the joined table is the shards' tables joined; a row group at a time."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        yield Finding(path, "", "is missing: run the command that made the shards again")
+        return
+    with disk_errors(path), path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != info.manifest_sha256:
+            yield Finding(
+                path, "", f"has another checksum than {DATASET_FILE} says: run the command that made the shards again"
+            )
+            return
+    with pq.ParquetFile(path) as manifest:
+        groups = grouped_rows(folder, n_shards)
+        for number in range(manifest.num_row_groups):
+            expected = next(groups, None)
+            if expected is None or not manifest.read_row_group(number).equals(expected):
+                yield Finding(path, f"row group {number}", "holds other rows than the shards' own tables")
+                return
+
+
+def _leftovers(folder: Path, parts: dict[int, Part]) -> Iterator[Finding]:
+    """Files that belong to no finished shard."""
+    expected = {DATASET_FILE, MANIFEST_FILE}
+    for shard, part in parts.items():
+        suffixes = (".parquet", ".tar", ".idx") if part.file else (".parquet",)
+        expected |= {shard_name(shard) + suffix for suffix in suffixes}
+    for path in sorted(folder.iterdir()):
+        if path.name == LOCK_NAME:
+            yield Finding(path, "", "a run is at work here, or was killed: wait for it, or start it again")
+        elif path.name.endswith(TEMPORARY_SUFFIX):
+            yield Finding(path, "", "is left from a run that was killed: run the same command again")
+        elif path.name not in expected and not (path.suffix == ".parquet" and path.name.startswith("shard-")):
+            yield Finding(path, "", "belongs to no finished shard")

@@ -1,0 +1,294 @@
+"""Whole small ablations on real shards: trained once, measured once, failures named, signals obeyed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evaluate.__main__ import main
+from evaluate.ablation.aggregate import read_cells
+from evaluate.ablation.measuring import RUN_RESULTS_NAME, models_of
+from evaluate.ablation.plan import make_plan
+from evaluate.ablation.run_state import is_complete, last_step
+from evaluate.ablation.training import OUTPUT_NAME, command
+from evaluate.errors import AblationError
+from evaluate.protocols.stores import EMBEDDINGS_FOLDER
+from evaluate.results.results import read_header, read_results
+from train.config.load import objective_names
+from train.errors import ConfigError
+from train.run.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
+from train.run.run_lock import exclusive_run_lock
+
+ROOT = Path(__file__).parents[3]
+PRESET = {
+    "name": "tiny",
+    "steps": 3,
+    "log_every": 1,
+    "checkpoint_every": 100,
+    "data": {"split": "1:train", "batch_size": 4, "frame_px": 32, "window_frames": 24, "num_threads": 1},
+    "clip": {"n_frames": 4, "crop_px": 32, "speeds": [1, 2], "eval_speed": 2},
+    "model": {
+        "video": "tiny", "audio": "tiny", "tiny_width": 4, "head_hidden": 8, "projection_hidden": 8, "projection_dim": 6,
+    },
+    "bank": {
+        "size": 16, "n_positives": 1, "positive_ranks": 2, "n_negatives": 4, "negative_rank_low": 2,
+        "negative_rank_high": 8, "warmup_steps": 1,
+    },
+    "optim": {"warmup_steps": 1, "lr": 0.01},
+    "heldout": {"split": "1:test", "n_batches": 1},
+}  # fmt: skip
+
+
+@pytest.fixture
+def preset(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(PRESET))
+    return path
+
+
+def plan_of(tmp_path, shards, preset, **changes):
+    settings = {"objectives": ("whole", "avid"), "seeds": (0, 1)} | changes
+    return make_plan(tmp_path / "ablation", shards, str(preset), **settings)
+
+
+def arguments(tmp_path, shards, preset, *more, objectives="whole,avid", seeds="0,1"):
+    return [
+        "ablate", "--shards", str(shards), "--preset", str(preset), "--runs", str(tmp_path / "ablation"),
+        "--objectives", objectives, "--seeds", seeds, "--device", "cpu", *more,
+    ]  # fmt: skip
+
+
+def stamps(folder):
+    """Of what training, embedding and evaluation make."""
+    made = [*folder.glob("*/checkpoints/*"), *folder.glob("*/embeddings/*"), *folder.glob(f"*/{RUN_RESULTS_NAME}")]
+    return {path: path.stat().st_mtime_ns for path in [*made, *folder.glob("results.json")]}
+
+
+def test_a_plan_varies_objective_and_seed_and_nothing_else(tmp_path, shards, preset):
+    plan = plan_of(tmp_path, shards, preset, objectives=(), seeds=(3, 5), overrides=["steps=7"])
+    assert plan.objectives == objective_names()
+    assert [run.name for run in plan.runs[:3]] == ["whole-3", "whole-5", "avid-3"]
+    assert (plan.steps, plan.held_out_split, plan.dataset, plan.name) == (7, "1", "ucf101", "ablation")
+    avid, whole = (next(run.config for run in plan.runs if run.objective == name) for name in ("avid", "whole"))
+    assert (avid.data, avid.clip, avid.model, avid.optim) == (whole.data, whole.clip, whole.model, whole.optim)
+    assert (avid.loss.video_video, whole.loss.video_video) == (0.0, 1.0)
+    words = command(plan.runs[1], plan)
+    assert words[1:4] == ["-m", "train", "pretrain"]
+    assert "seed=5" in words
+    assert "--threads" not in words
+    two = command(plan.runs[1], plan_of(tmp_path, shards, preset, jobs=2))
+    assert two[two.index("--threads") + 1] == "1"
+    assert "data.num_threads=1" in two
+    assert "--stop-with-stdin" in two
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objectives": ("avidd",)}, "no objective avidd"),
+        ({"seeds": ()}, "seeds are different"),
+        ({"seeds": (1, 1)}, "seeds are different"),
+        ({"jobs": 0}, "--jobs"),
+        ({"overrides": ["seed=4"]}, "--seeds"),
+        ({"overrides": ["loss.video_video=1"]}, "avid says 0.0"),
+        ({"overrides": ["data.split=''", "heldout.split=''"]}, "data.split=1:train"),
+        ({"overrides": ["data.split=1:test", "heldout.split=''"]}, "data.split=1:train"),
+    ],
+)
+def test_plans_that_would_mislead_are_refused(tmp_path, shards, preset, change, words):
+    with pytest.raises(AblationError, match=words):
+        plan_of(tmp_path, shards, preset, **change)
+
+
+def test_an_objective_that_changes_nothing_is_said(tmp_path, shards, preset, caplog):
+    plan_of(tmp_path, shards, preset, objectives=("whole", "without-positives"), overrides=["bank.positives=none"])
+    assert "without-positives is the same as whole" in caplog.text
+    caplog.clear()
+    plan_of(tmp_path, shards, preset, objectives=("whole", "without-positives"))
+    assert caplog.text == ""
+
+
+def test_a_wrong_setting_shows_before_anything_is_trained(tmp_path, shards, preset, capsys):
+    with pytest.raises(ConfigError, match=r"optim\.rate"):
+        plan_of(tmp_path, shards, preset, overrides=["optim.rate=3"])
+    assert main(arguments(tmp_path, shards, preset, "--set", "optim.rate=3")) == 2
+    assert "optim.rate" in capsys.readouterr().err
+    assert not (tmp_path / "ablation").exists()
+
+
+def test_baselines_are_measured_once_with_the_first_run_there_is(tmp_path, shards, preset):
+    runs = plan_of(tmp_path, shards, preset).runs
+    first, second = ("pretrained", "untrained", "raw"), ("pretrained", "untrained")
+    assert models_of(runs) == {
+        "whole-0": first, "whole-1": second, "avid-0": ("pretrained",), "avid-1": ("pretrained",),
+    }  # fmt: skip
+    assert models_of(runs[1:]) == {"whole-1": first, "avid-0": second, "avid-1": ("pretrained",)}
+
+
+def test_the_last_step_of_a_log_is_read_past_half_a_line(tmp_path):
+    assert last_step(tmp_path) == 0
+    lines = "".join(json.dumps({"step": step, "filling": "x" * 1000}) + "\n" for step in range(1, 40))
+    (tmp_path / "log.jsonl").write_text(lines + '{"step": 4')
+    assert last_step(tmp_path) == 39
+
+
+@pytest.mark.slow
+def test_two_objectives_and_two_seeds_end_in_one_list_and_are_not_made_twice(tmp_path, shards, preset, capsys):
+    assert main(arguments(tmp_path, shards, preset, "--jobs", "2")) == 0
+    output = capsys.readouterr().out
+    folder = tmp_path / "ablation"
+    assert "4 runs of 3 steps; tested on split 1" in output
+    assert "whole - avid, joint R@1:" in output
+    header = read_header(folder / "results.json")
+    assert (header["seeds"], header["steps"], header["missing"]) == ([0, 1], 3, [])
+    assert set(header) >= {"command", "date", "commit", "machine"}
+    cells = read_cells(read_results(folder / "results.json"))
+    assert list(cells) == ["whole", "avid", "untrained", "raw", "chance"]
+    for model in ("whole", "avid", "untrained"):
+        cell = cells[model]["retrieval", "video", "R@1"]
+        assert set(cell.by_seed) == {0, 1}
+        assert cell.n == 6
+        assert cell.mean == pytest.approx(sum(cell.by_seed.values()) / 2)
+    assert cells["raw"]["linear", "joint", "top-1"].by_seed == {}
+    assert not [column for row in cells.values() for column in row if column[0].startswith("pairs-")]
+    # Held-out accuracies are the heads' own: avid has none.
+    assert cells["whole"]["temporal-speed", "video", "accuracy"].by_seed.keys() == {0, 1}
+    logged = json.loads((folder / "whole-1" / "log.jsonl").read_text().splitlines()[-1])["metrics"]
+    direction = cells["whole"]["temporal-direction", "audio", "accuracy"].by_seed[1]
+    assert direction == pytest.approx(logged["heldout/direction_audio"])
+    assert not [column for column in cells["avid"] if column[0].startswith("temporal")]
+    # Every run is its own: seeds differ, and the untrained rows start from the runs' own weights.
+    shas = {json.loads(path.read_text())["encoder_sha256"] for path in folder.glob("*/training.json")}
+    shas |= {untrained_encoders(path).sha256 for path in folder.glob("*/checkpoints/last.pt")}
+    assert len(shas) == 4 + 2
+    stores = {path.relative_to(folder).as_posix() for path in folder.glob(f"*/{EMBEDDINGS_FOLDER}/*.h5")}
+    assert stores == {f"{run}/embeddings/ucf101.h5" for run in ("whole-0", "whole-1", "avid-0", "avid-1")} | {
+        "whole-0/embeddings/ucf101-untrained.h5", "whole-1/embeddings/ucf101-untrained.h5",
+        "whole-0/embeddings/ucf101-raw.h5",
+    }  # fmt: skip
+
+    before = stamps(folder)
+    figure = (folder / "ablation.svg").read_bytes()
+    assert main(arguments(tmp_path, shards, preset)) == 0
+    assert stamps(folder) == before
+    assert (folder / "ablation.svg").read_bytes() == figure
+    # A checkpoint that is another one is measured anew, the others are not.
+    (folder / "avid-1" / "training.json").unlink()
+    (folder / "avid-1" / "checkpoints" / LAST_NAME).unlink()
+    assert main(arguments(tmp_path, shards, preset, "--set", "bank.n_negatives=4")) == 0
+    changed = {path.relative_to(folder).parts[0] for path, stamp in stamps(folder).items() if before.get(path) != stamp}
+    assert changed >= {"avid-1"}
+    assert not changed & {"whole-0", "whole-1", "avid-0"}
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, shards, preset, capsys):
+    folder = tmp_path / "ablation"
+    other = arguments(tmp_path, shards, preset, "--set", "optim.lr=0.5", objectives="avid", seeds="0")
+    assert main(other) == 0
+    longer = arguments(tmp_path, shards, preset, "--steps", "4", objectives="whole", seeds="0")
+    assert main(longer) == 0
+    before = stamps(folder)
+    capsys.readouterr()
+    assert main(arguments(tmp_path, shards, preset)) == 2
+    error = capsys.readouterr().err
+    assert "2 of 4 runs have no numbers" in error
+    assert "avid-0: " in error
+    assert "optim.lr: 0.5 there, 0.01 asked" in error
+    assert "whole-0 holds a run of 4 steps, not 3" in error
+    assert "Traceback" not in error
+    assert {p: s for p, s in stamps(folder).items() if p in before and p.name == LAST_NAME} == {
+        p: s for p, s in before.items() if p.name == LAST_NAME
+    }
+    cells = read_cells(read_results(folder / "results.json"))
+    assert {model: set(row["retrieval", "video", "R@1"].by_seed) for model, row in cells.items()} == {
+        "whole": {1}, "avid": {1}, "untrained": {1}, "raw": set(), "chance": set(),
+    }  # fmt: skip
+    assert read_header(folder / "results.json")["missing"] == ["whole-0", "avid-0"]
+
+
+def steps_of(folder):
+    return {path.parent.name: last_step(path.parent) for path in folder.glob("*/log.jsonl")}
+
+
+def under_way(words, folder, said):
+    """An ablation of two trainings at a time, both of which have made steps."""
+    with said.open("wb") as output:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 600
+    while len([step for step in steps_of(folder).values() if step > 2]) < 2:
+        assert time.monotonic() < deadline, said.read_text()
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.1)
+    return process
+
+
+@pytest.mark.slow
+def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_at_once(tmp_path, shards, preset):
+    folder = tmp_path / "ablation"
+    words = [
+        sys.executable, "-m", "evaluate",
+        *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "5000", objectives="whole"),
+    ]  # fmt: skip
+    killed = under_way(words, folder, tmp_path / "killed.txt")
+    killed.kill()
+    killed.wait()
+    first = folder / "whole-0"
+    with exclusive_run_lock(first, patience_seconds=60):
+        begun = read_checkpoint(first / "checkpoints" / LAST_NAME).step
+        assert 2 < begun == last_step(first) < 5000
+    assert "stopped by a signal" in (first / OUTPUT_NAME).read_text()
+    killed = under_way(words, folder, tmp_path / "again.txt")  # maybe while the other orphan still saves
+    deadline = time.monotonic() + 600
+    while min(steps_of(folder).values()) <= begun:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    for name in ("whole-0", "whole-1"):
+        with exclusive_run_lock(folder / name, patience_seconds=60):
+            assert read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step == last_step(folder / name)
+    assert f"at step {begun}" in (first / OUTPUT_NAME).read_text()
+    assert "failed" not in (tmp_path / "again.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset, number):
+    folder = tmp_path / "ablation"
+    words = [
+        sys.executable, "-m", "evaluate",
+        *arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "150", objectives="whole"),
+    ]  # fmt: skip
+    process = under_way(words, folder, tmp_path / "output.txt")
+    process.send_signal(number)
+    assert process.wait(300) == 130
+    assert "goes on from here" in (tmp_path / "output.txt").read_text()
+    begun = {name: read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step for name in steps_of(folder)}
+    assert set(begun) == {"whole-0", "whole-1"}
+    assert all(2 < step < 150 for step in begun.values())
+    for name in begun:
+        assert "stopped by a signal" in (folder / name / OUTPUT_NAME).read_text()
+    time.sleep(1)
+    assert steps_of(folder) == begun  # nobody trains on behind our back
+    if number == signal.SIGTERM:
+        return  # saved is saved: going on from it is tried once
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    assert done.returncode == 0, done.stderr
+    plan = plan_of(tmp_path, shards, preset, objectives=("whole",), overrides=["steps=150"])
+    assert all(is_complete(run, plan.fingerprint) for run in plan.runs)
+    resumed = (folder / "whole-0" / OUTPUT_NAME).read_text()
+    assert f"at step {begun['whole-0']}" in resumed

@@ -1,0 +1,198 @@
+"""Fine-tuning's protocol: 10 clips x 3 crops against a slow version, every split and their mean, from the command."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evaluate.__main__ import main
+from evaluate.errors import GroupLeakError, SplitError
+from evaluate.finetune.protocol import splits_of_shards
+from evaluate.finetune.testing import predict
+from evaluate.results.results import read_results
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from tests.train.conftest import write_shards
+from tests.train.data.test_loader import slow_reader
+from train.config.overrides import check
+from train.errors import ConfigError
+from train.finetune.config import FinetuneConfig, finetune_config
+from train.finetune.model import Classifier, FinetuneCheckpoint, Finetuned
+from train.ranks.distributed import join_world
+from train.run.checkpoint import LAST_NAME, load_encoders, read_state
+
+ROOT = Path(__file__).parents[3]
+SET = ("steps=4", "log_every=1", "checkpoint_every=2", "data.batch_size=4", "clip.n_frames=4", "data.num_threads=1")
+
+
+def random_classifier(shards):
+    config = check(
+        FinetuneConfig,
+        {
+            "data": {"shards": str(shards), "batch_size": 25, "num_threads": 1},
+            "clip": {"n_frames": 4, "crop_px": 32, "speed": 2},
+            "model": {"video": "tiny", "audio": "tiny", "tiny_width": 4},
+        },
+        "test",
+    )
+    torch.manual_seed(2)
+    classifier = Classifier(config, 5).eval()
+    with torch.no_grad():
+        classifier.linear.weight.mul_(400)  # or all classes would be as probable, wherever one looks
+    return Finetuned(classifier, config, tuple("abcde"), 0)
+
+
+@torch.no_grad()
+def slow_probabilities(shards, finetuned):
+    """source -> mean probabilities, one clip at a time: tarfile, JPEG by JPEG, every start and crop by hand."""
+    found = {}
+    for segment, (frames, *_rest) in slow_reader(shards).items():
+        source = segment // SEGMENTS_PER_SOURCE_LIMIT
+        if source % 4 != 3:
+            continue
+        n, height, width, _ = frames.shape
+        stride = 2 if n >= 7 else 1
+        room = max(0, n - (3 * stride + 1))
+        for k in range(10):
+            taken = [min(room * k // 9 + i * stride, n - 1) for i in range(4)]
+            for third in range(3):
+                top, left = (height - 32) * third // 2, (width - 32) * third // 2
+                clip = frames[taken, top : top + 32, left : left + 32].astype(np.float32) / 63.75 - 2
+                logits = finetuned.classifier(torch.from_numpy(clip).permute(3, 0, 1, 2)[None])
+                found.setdefault(source, []).append(logits.double().softmax(1)[0].numpy())
+    return {source: np.mean(rows, axis=0) for source, rows in found.items()}, {s: len(r) for s, r in found.items()}
+
+
+def test_ten_clips_and_three_crops_of_every_segment_equal_a_slow_version(tmp_path):
+    # 3 to 20 frames at up to 8 a segment: too short for a clip, for the speed, and several segments; all orientations.
+    shards = write_shards(tmp_path / "shards", 36, n_frames=lambda index: 3 + (5 * index) % 18)
+    finetuned = random_classifier(shards)
+    before = {name: value.clone() for name, value in finetuned.classifier.state_dict().items()}
+    found = predict(finetuned, shards, "1", join_world("cpu"))
+    wanted, n_clips = slow_probabilities(shards, finetuned)
+    assert set(n_clips.values()) == {30, 60, 90}
+    assert found.source_index.tolist() == sorted(wanted) == [s for s in range(36) if s % 4 == 3]
+    assert found.labels.tolist() == [source % 5 for source in sorted(wanted)]
+    np.testing.assert_allclose(found.probabilities, [wanted[source] for source in sorted(wanted)], atol=1e-4)
+    assert np.ptp(found.probabilities, axis=0).max() > 0.02  # the videos differ
+    for name, value in finetuned.classifier.state_dict().items():  # no statistic moved with the test videos
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_recording_on_both_sides_or_a_missing_split_is_refused(tmp_path):
+    leaking = write_shards(tmp_path / "leaking", 20, group=lambda index: f"g{index % 5}")
+    with pytest.raises(GroupLeakError, match="label-0 g0"):
+        splits_of_shards(leaking, "all")
+    apart = write_shards(tmp_path / "apart", 20, group=lambda index: f"g{index}")
+    assert splits_of_shards(apart, "all") == ("1",)
+    with pytest.raises(SplitError, match=r"no split 3; it has 1.*--splits"):
+        splits_of_shards(apart, "1,3")
+
+
+def command(run, shards, *more, settings=SET):
+    words = ["finetune", "--run", run, "--shards", shards, "--device", "cpu", *more]
+    return [*map(str, words), *(word for setting in settings for word in ("--set", setting))]
+
+
+def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards):
+    assert main(command(run_folder, shards)) == 0
+    results = [r for r in read_results(run_folder / "results.json") if r.task == "finetune"]
+    by = {(r.model, r.split): r for r in results}
+    assert set(by) == {(model, split) for model in ("pretrained", "scratch") for split in (1, 2, 3, None)}
+    assert {(r.test, r.metric, r.modality) for r in results} == {("ucf101", "top-1", "video")}
+    for model in ("pretrained", "scratch"):
+        each = [by[model, split] for split in (1, 2, 3)]
+        assert [r.n for r in each] == [6, 6, 6]
+        assert by[model, None].value == pytest.approx(np.mean([r.value for r in each]))
+        assert by[model, None].n == 18
+        for split in (1, 2, 3):
+            folder = run_folder / "finetune" / f"ucf101-{split}-{model}"
+            said = json.loads((folder / "predictions.json").read_text())
+            assert np.mean([v["label"] == v["predicted"] for v in said["videos"]]) == by[model, split].value
+            groups = {int(v["source"].split("_g")[1][:2]) for v in said["videos"]}
+            assert groups == {2 * split - 1, 2 * split}
+            assert (said["clips"], said["squares"]) == (10, ["first", "middle", "last"])
+    folder = run_folder / "finetune" / "ucf101-1-scratch"
+    done = [folder / "checkpoints" / LAST_NAME, folder / "predictions.json"]
+    stamps = [path.stat().st_mtime_ns for path in done]
+    assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
+    assert [path.stat().st_mtime_ns for path in done] == stamps  # neither trained nor tested again
+    assert [r for r in read_results(run_folder / "results.json") if r.task == "finetune"] == results  # the mean too
+    shutil.rmtree(folder / "checkpoints")
+    assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
+    assert (
+        done[1].stat().st_mtime_ns != stamps[1]
+    )  # what was predicted by weights that are gone is not these weights' word
+    longer = [*command(run_folder, shards, "--split", "1", "--init", "scratch"), "--set", "steps=5"]
+    assert main(longer) == 0
+    assert json.loads(done[1].read_text())["step"] == 5
+
+
+def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run_folder, shards):
+    run = load_encoders(run_folder / "checkpoints" / LAST_NAME)
+    config = finetune_config(run, shards, "2", "pretrained", overrides=["optim.lr=0.5", "model.tiny_width=99"])
+    assert (config.clip.crop_px, config.clip.speed, config.data.frame_px) == (32, 2, 32)  # the run
+    assert (config.name, config.steps, config.data.split) == ("tiny", 600, "2:train")
+    assert config.optim.lr == 0.5
+    assert config.model == run.config.model  # never another architecture than the weights are of
+    assert config.encoder_sha256 == run.sha256
+    assert finetune_config(run, shards, "2", "scratch").encoder_sha256 == ""
+    assert finetune_config(run, shards, "1", "scratch", "full").clip.n_frames == 32
+    with pytest.raises(ConfigError, match="presets: full, tiny"):
+        finetune_config(run, shards, "1", "scratch", "none")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--run", "missing"], "no checkpoint there"),
+        (["--shards", "missing"], "holds no shards"),
+        (["--init", "guessed"], "--init takes pretrained and scratch"),
+        (["--split", "7"], "no split 7"),
+        (["--set", "clip.frames=3"], "clip.frames"),
+    ],
+)
+def test_errors_are_explained_with_status_2(run_folder, shards, capsys, change, words):
+    assert main([*command(run_folder, shards), *change]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert not (run_folder / "results.json").exists()
+
+
+@pytest.mark.slow
+def test_killed_from_outside_the_command_goes_on_to_the_same_end(run_folder, shards, make_checkpoint, tmp_path):
+    settings = (*SET[1:], "steps=40")
+    make_checkpoint(tmp_path / "whole" / "checkpoints" / LAST_NAME)
+
+    def start(run):
+        words = command(run, shards, "--split", "1", "--init", "pretrained", settings=settings)
+        return subprocess.Popen([sys.executable, "-m", "evaluate", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+    whole = start(tmp_path / "whole")
+    assert whole.wait(300) == 0, whole.stderr.read()
+    log = run_folder / "finetune" / "ucf101-1-pretrained" / "log.jsonl"
+    for number, step, status in ((signal.SIGKILL, 5, -9), (signal.SIGINT, 12, 130)):
+        process = start(run_folder)
+        deadline = time.monotonic() + 200
+        while not (log.exists() and log.read_text().count("\n") >= step):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(100) == status, process.stderr.read()
+    last = start(run_folder)
+    assert last.wait(300) == 0, last.stderr.read()
+    ends = [
+        read_state(FinetuneCheckpoint, run / "finetune" / "ucf101-1-pretrained" / "checkpoints" / LAST_NAME)
+        for run in (run_folder, tmp_path / "whole")
+    ]
+    assert ends[0].step == ends[1].step == 40
+    for name, value in ends[0].model.items():
+        assert torch.equal(value, ends[1].model[name]), name
+    assert read_results(run_folder / "results.json") == read_results(tmp_path / "whole" / "results.json")

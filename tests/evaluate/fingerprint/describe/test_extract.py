@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from evaluate.fingerprint.describe.clip_stream import Track
+from evaluate.fingerprint.describe.encoder import load_encoder
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.describe.source_descriptors import Unreadable
+
+
+@pytest.fixture
+def encoder(make_checkpoint, tmp_path):
+    return load_encoder(make_checkpoint(tmp_path / "encoder.pt"))
+
+
+def described(encoder, here, *paths):
+    options = ExtractOptions(0.25, num_threads=1, executor=here)
+    return {each.source: each for each in describe_files([MediaFile(p.name, p) for p in paths], encoder, options)}
+
+
+def test_clips_run_over_the_borders_of_segments(encoder):
+    """Segments of 10, 3 and 20 frames give what one of 33 frames gives."""
+    params = encoder.shard_params
+    frames = torch.randint(0, 255, (33, 32, 32, 3), dtype=torch.uint8)
+    logmel = torch.randn(params.n_mels, 33 * params.columns_per_frame)
+    whole, pieces = Track("a", encoder, params, 4), Track("a", encoder, params, 4)
+    whole.add(frames, logmel, has_audio=True)
+    for first, last in ((0, 10), (10, 13), (13, 33)):
+        columns = slice(first * params.columns_per_frame, last * params.columns_per_frame)
+        pieces.add(frames[first:last], logmel[:, columns], has_audio=True)
+    one, other = whole.finish(), pieces.finish()
+    assert one.start_seconds.tolist() == [0.25 * n for n in range(7)]
+    assert other.start_seconds.tolist() == one.start_seconds.tolist()
+    np.testing.assert_allclose(other.picture, one.picture, atol=1e-4)
+    np.testing.assert_allclose(other.sound, one.sound, atol=1e-4)
+
+
+def test_descriptors_are_unit_rows_at_the_hop(encoder, here, video, tmp_path):
+    found = described(encoder, here, video(tmp_path / "a.mp4", 1, 3.0))["a.mp4"]
+    np.testing.assert_allclose(np.diff(found.start_seconds), 0.25)
+    np.testing.assert_allclose(np.linalg.norm(found.picture, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found.sound, axis=1), 1, atol=1e-5)
+
+
+def test_black_silent_short_and_corrupt_files(encoder, here, video, tmp_path):
+    corrupt = tmp_path / "corrupt.mp4"
+    corrupt.write_bytes(b"\0" * 5000)
+    found = described(
+        encoder, here, corrupt,
+        video(tmp_path / "black.mp4", 2, 2.0, look="black"),
+        video(tmp_path / "silent.mp4", 3, 2.0, sound=False),
+        video(tmp_path / "short.mp4", 4, 0.25),
+    )  # fmt: skip
+    assert isinstance(found["corrupt.mp4"], Unreadable)
+    assert found["corrupt.mp4"].reason
+    assert not found["black.mp4"].has_picture.any() and found["black.mp4"].has_sound.all()
+    assert not found["silent.mp4"].has_sound.any() and found["silent.mp4"].has_picture.all()
+    assert not found["silent.mp4"].sound.any()
+    assert len(found["short.mp4"]) == 1
+    assert found["short.mp4"].end_seconds[0] == pytest.approx(0.25, abs=0.1)

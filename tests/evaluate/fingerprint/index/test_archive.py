@@ -1,0 +1,154 @@
+import json
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from evaluate.errors import ArchiveError, FingerprintError
+from evaluate.fingerprint.describe.encoder import load_encoder
+from evaluate.fingerprint.describe.extract import ExtractOptions
+from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.index.update import grow
+from store.errors import BusyError, ProvenanceError
+
+
+@pytest.fixture
+def encoder(make_checkpoint, tmp_path):
+    return load_encoder(make_checkpoint(tmp_path / "encoder.pt"))
+
+
+@pytest.fixture
+def archive(encoder, tmp_path):
+    return Archive.open_or_make(tmp_path / "index", encoder, 0.5)
+
+
+@pytest.fixture
+def copied(videos, tmp_path):
+    """The archive's folder, to be changed."""
+    root = tmp_path / "videos"
+    (root / "news").mkdir(parents=True)
+    for name in ("a.mp4", "broken.mp4", "news/c.mp4"):
+        (root / name).write_bytes((videos / name).read_bytes())
+    return root
+
+
+def test_an_index_follows_its_folder(archive, encoder, copied, video, here):
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    first = grow(archive, copied, encoder, options)
+    assert first.added == ("a.mp4", "broken.mp4", "news/c.mp4")
+    assert [(each.name, bool(each.reason)) for each in first.unreadable] == [("broken.mp4", True)]
+    assert [(each.source, each.picture.shape[1]) for each in archive.descriptors()] == [("a.mp4", 6), ("news/c.mp4", 6)]
+
+    again = grow(archive, copied, encoder, options)
+    assert (again.added, again.changed, again.removed) == ((), (), ())
+
+    before = {each.source: each for each in archive.descriptors()}
+    video(copied / "a.mp4", 77, 2.0)
+    video(copied / "d.mp4", 78, 2.0)
+    (copied / "news" / "c.mp4").unlink()
+    grown = grow(archive, copied, encoder, options)
+    assert (grown.added, grown.changed, grown.gone) == (("d.mp4",), ("a.mp4",), ("news/c.mp4",))
+    after = {each.source: each for each in archive.descriptors()}
+    assert sorted(after) == ["a.mp4", "d.mp4", "news/c.mp4"]
+    assert len(after["a.mp4"]) < len(before["a.mp4"])
+
+    assert grow(archive, None, encoder, options, remove=["news/*"]).removed == ("news/c.mp4",)
+    assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "d.mp4"]
+    with pytest.raises(FingerprintError, match="no source fits 'films/"):
+        grow(archive, None, encoder, options, remove=["films/*"])
+
+
+def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, encoder, videos, here, monkeypatch):
+    monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+
+    def stop(state):
+        if state.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grow(archive, videos, encoder, options, progress=stop)
+    kept = set(archive.sources())
+    assert 0 < len(kept) < 4
+    archive.part_path(7).write_bytes(b"half a part")  # as a kill between the part and its list leaves it
+    grown = grow(archive, videos, encoder, options)
+    assert set(grown.added) == {"a.mp4", "b.mp4", "broken.mp4", "news/c.mp4"} - kept
+    assert not archive.part_path(7).exists()
+    assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "b.mp4", "news/c.mp4"]
+
+
+def test_another_checkpoint_or_hop_is_refused(archive, make_checkpoint, encoder, tmp_path):
+    other = load_encoder(make_checkpoint(tmp_path / "other.pt", seed=6))
+    with pytest.raises(ProvenanceError, match="made with encoder"):
+        Archive.open_or_make(archive.folder, other, 0.5)
+    with pytest.raises(ProvenanceError, match=r"hop_seconds is 0\.5, now 1\.0"):
+        Archive.open_or_make(archive.folder, encoder, 1.0)
+    features = load_encoder(tmp_path / "encoder.pt", picture="features")
+    with pytest.raises(ProvenanceError, match="picture is within, now features"):
+        Archive.open_or_make(archive.folder, features, 0.5)
+
+
+def _hold(folder, ready):
+    with Archive(folder, "", {}, "").only_writer():
+        ready.set()
+        time.sleep(60)
+
+
+def test_the_second_of_two_writers_is_refused(archive, encoder, videos, here):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(archive.folder, ready))
+    holder.start()
+    try:
+        assert ready.wait(30)
+        with pytest.raises(BusyError, match="another process is writing it"):
+            grow(archive, videos, encoder, ExtractOptions(0.5, executor=here))
+    finally:
+        os.kill(holder.pid, 9)
+        holder.join()
+    with archive.only_writer():  # a writer that was killed keeps nobody out
+        pass
+
+
+def test_a_changed_file_counts_once_even_if_a_kill_left_both(archive, encoder, videos, here):
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    grow(archive, videos, encoder, options)
+    [part] = archive.parts()
+    newer = archive.part_path(2)
+    newer.write_bytes(archive.part_path(1).read_bytes())
+    archive.write_list(2, part.sources[:1])
+    assert len(list(archive.descriptors())) == 3
+    archive.tidy()
+    listed = json.loads(archive.part_path(1).with_suffix(".json").read_text())["sources"]
+    assert part.sources[0].name not in [source["name"] for source in listed]
+
+
+def test_what_is_no_index_or_a_damaged_one_is_named(tmp_path):
+    with pytest.raises(ArchiveError, match="there is no such file; make one"):
+        Archive.open(tmp_path)
+    path = tmp_path / "archive.json"
+    path.write_text('{"format": "something"}')
+    with pytest.raises(ArchiveError, match="index anew"):
+        Archive.open(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        Archive.open(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ArchiveError, match="no such file"):
+        Archive.open(tmp_path)
+
+
+def test_settings_and_lists_of_other_types_are_named(archive, tmp_path):
+    (archive.folder / "parts").mkdir()
+    (archive.folder / "parts" / "part-000001.json").write_text(
+        json.dumps({"sources": [{"name": ["x"], "path": "x", "size_bytes": 1, "modified_ns": 1}]})
+    )
+    with pytest.raises(ArchiveError, match=r"part-000001\.json: is damaged .sources"):
+        archive.parts()
+    path = archive.folder / "archive.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"settings": {"hop_seconds": {}}}))
+    with pytest.raises(ArchiveError, match="is damaged"):
+        Archive.open(archive.folder)

@@ -1,0 +1,50 @@
+import pytest
+
+from evaluate.errors import ArchiveError
+from evaluate.fingerprint.index.library import build_library
+from evaluate.fingerprint.index.library_file import load_library, save_library
+from evaluate.fingerprint.match.calibrate import Calibration, Tail
+from evaluate.fingerprint.match.match import Matcher
+
+CALIBRATION = Calibration({"picture": Tail(0.2, 0.01, 1.0, 30), "sound": Tail(0.3, 0.02, 0.5, 40)})
+
+
+@pytest.mark.parametrize("flat_below_rows", [10_000, 100])
+def test_a_library_read_back_answers_the_same(signal, described, tmp_path, flat_below_rows):
+    references = [described(f"r{i}", signal(i, 60).at, 60) for i in range(12)]
+    background = [described(f"u{i}", signal(100 + i, 60).at, 60) for i in range(6)]
+    library = build_library(references, 0.5, background=background, flat_below_rows=flat_below_rows)
+    save_library(tmp_path / "library", "key", library, CALIBRATION)
+    read, calibration = load_library(tmp_path / "library", "key")
+    assert calibration == CALIBRATION
+    query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
+    once, again = (Matcher(each, CALIBRATION).match(query)[0] for each in (library, read))
+    assert (again.reference, again.decision) == (once.reference, once.decision)
+    assert again.score == pytest.approx(once.score, rel=1e-2)
+
+
+def test_a_library_of_another_state_or_a_damaged_one_is_not_used(signal, described, tmp_path):
+    folder = tmp_path / "library"
+    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
+    assert load_library(folder, "other key") is None
+    (folder / "picture.faiss").write_bytes(b"no index")
+    assert load_library(folder, "key") is None
+    assert load_library(tmp_path / "none", "key") is None
+
+
+@pytest.mark.parametrize("name", ["picture.faiss", "library.npz", "library.json"])
+def test_a_library_of_which_a_byte_has_changed_is_not_used(signal, described, tmp_path, name):
+    """FAISS reads most damaged bytes without a word, and finds rows that do not exist."""
+    folder = tmp_path / "library"
+    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    (folder / name).write_bytes(data)
+    assert load_library(folder, "key") is None
+
+
+def test_a_place_that_cannot_be_written_is_named(signal, described, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    library = build_library([described("r", signal(0, 9).at, 9)], 0.5)
+    with pytest.raises(ArchiveError, match="free some space"):
+        save_library(tmp_path / "file" / "library", "key", library, CALIBRATION)

@@ -1,0 +1,85 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluate.fingerprint.match.align import Grid, Span, find_spans, join_spans
+
+HOP, CLIP = 0.5, 1.8
+
+
+def grid(seconds, *evidence):
+    return Grid(seconds, CLIP / 2, HOP, np.array(evidence, np.float32), np.ones((len(evidence), 1, 1), bool), CLIP)
+
+
+def plant(n_rows, n_columns, offset, speed, *, rows=None, noise=0.0, seed=0):
+    """Evidence of a query whose time t lies at offset + speed * t of the reference."""
+    seconds = CLIP / 2 + HOP * np.arange(n_rows)
+    reference = CLIP / 2 + HOP * np.arange(n_columns)
+    apart = np.abs(reference[None] - (offset + speed * seconds)[:, None])
+    evidence = np.clip(1 - apart / 1.2, 0, 1)
+    evidence[[row for row in range(n_rows) if rows is not None and row not in rows]] = 0
+    evidence = np.maximum(evidence, noise * np.random.default_rng(seed).random((n_rows, n_columns)))
+    return grid(seconds, evidence)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    speed=st.floats(0.84, 1.16), offset=st.floats(0, 20), n_rows=st.integers(6, 40), noise=st.floats(0, 0.4),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_planted_span_is_found_at_any_speed_and_offset(speed, offset, n_rows, noise, seed):
+    spans = find_spans(plant(n_rows, 120, offset, speed, noise=noise, seed=seed))
+    best = max(spans, key=lambda span: span.evidence)
+    seconds = CLIP + HOP * (n_rows - 1)
+    assert abs(best.query_start) < 0.6 and abs(best.query_end - seconds) < 0.6
+    assert abs(best.reference_start - offset) < 0.75
+    assert abs(best.reference_end - (offset + speed * seconds)) < 0.75
+
+
+def test_a_cut_makes_two_spans():
+    first, second = plant(20, 120, 5, 1, rows=range(10)), plant(20, 120, 35, 1, rows=range(10, 20))
+    both = grid(first.query_seconds, np.maximum(first.evidence[0], second.evidence[0]))
+    spans = sorted(find_spans(both), key=lambda span: span.query_start)
+    assert len(spans) == 2
+    assert abs(spans[0].reference_start - 5) < 0.3
+    assert abs(spans[1].reference_end - (35 + CLIP + HOP * 19)) < 0.3
+
+
+def test_no_evidence_gives_no_span():
+    assert find_spans(plant(20, 50, 0, 1, rows=())) == []
+
+
+def test_equal_frames_of_a_still_picture_count_once_a_query_descriptor():
+    still = grid(CLIP / 2 + HOP * np.arange(10), np.full((10, 200), 0.9))
+    spans = find_spans(still)
+    assert len(spans) == 1
+    assert spans[0].evidence[0] <= 9.01
+
+
+def test_a_short_gap_is_bridged_and_a_long_one_is_not():
+    assert len(find_spans(plant(12, 60, 3, 1, rows=[*range(5), *range(6, 12)]))) == 1
+    assert len(find_spans(plant(24, 60, 3, 1, rows=[*range(6), *range(18, 24)]))) == 2
+
+
+def test_windows_are_joined_where_one_goes_on_after_the_other():
+    first, on = Span(0, 10, 50, 60, (8, 1), (10, 9)), Span(9.5, 20, 59.5, 70, (8, 2), (10, 5))
+    elsewhere = Span(9.5, 20, 100, 110, (8, 0), (10, 0))
+    assert join_spans([on, first], 2.5) == [Span(0, 20, 50, 70, (16, 3), (20, 14))]
+    assert len(join_spans([first, elsewhere], 2.5)) == 2
+
+
+def test_the_sound_of_a_still_picture_tells_where_it_lies():
+    sound = plant(10, 60, 7, 1).evidence[0]
+    still = np.full(sound.shape, 0.95)
+    [span] = find_spans(grid(CLIP / 2 + HOP * np.arange(10), still, sound))
+    assert abs(span.reference_start - 7) < 0.3
+    assert 9 < span.evidence[0] <= 10 and 7 < span.evidence[1] <= 10
+    assert span.n == (10, 10)
+
+
+def test_a_modality_counts_where_both_have_it():
+    plain = plant(10, 60, 7, 1)
+    has = np.ones((2, 10, 60), bool)
+    has[1, :6] = False
+    [span] = find_spans(Grid(plain.query_seconds, CLIP / 2, HOP, np.concatenate([plain.evidence] * 2) * has, has, CLIP))
+    assert span.n == (10, 4)

@@ -1,0 +1,104 @@
+"""Hops of a query: which of its descriptors are searched, and what is expected of those between."""
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from evaluate.fingerprint.cpu_threads import numpy_on_one
+from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.index.library import MODALITIES
+from evaluate.fingerprint.match.normalise import NEAREST, TRUE_MATCHES, expected_of_neighbours
+from evaluate.fingerprint.match.query_density import SEARCHED, best_of_hops, first_of_hops, searched_of_hops
+
+HOP = 0.5
+
+
+def dense(signal, seconds, *, start_seconds=0.0, heard=None):
+    """A query of r7 with four descriptors a hop."""
+    start = np.arange(0, seconds, HOP / 4)
+    vectors = [signal(number, 40).at(start_seconds + start + 0.9) for number in (7, 1007)]
+    yes = np.ones(len(start), bool)
+    heard = yes if heard is None else heard(start)
+    return Descriptors("q", start, start + 1.8, yes, heard, vectors[0], vectors[1] * heard[:, None])
+
+
+def test_a_long_window_is_searched_once_a_hop_at_every_place_in_turn():
+    start = np.arange(80) * HOP / 4
+    firsts = first_of_hops(start, HOP)
+    assert firsts.tolist() == list(range(0, 80, 4))
+    searched = searched_of_hops(firsts, 80)
+    assert np.array_equal(searched // 4, np.arange(20))
+    assert np.bincount(searched % 4).tolist() == [5, 5, 5, 5]
+
+
+def test_a_short_window_is_searched_with_all_it_has():
+    for n in (1, 5, SEARCHED):
+        firsts = first_of_hops(np.arange(n) * HOP / 4, HOP)
+        assert searched_of_hops(firsts, n).tolist() == list(range(n))
+    assert searched_of_hops(np.arange(40), 40).tolist() == list(range(40))  # one a hop
+
+
+def test_what_is_expected_between_those_searched_is_near_to_what_a_search_gives(matcher, signal):
+    library, query = matcher.library, dense(signal, 10)
+    question = library.ask(query)
+    for name in MODALITIES:
+        assert len(question.searched[name]) == 20
+        vectors = getattr(query, name)
+        found = library.searches[name].nearest(vectors, 128)
+        sources = library.searches[name].source[found.rows]
+        expected = np.maximum(
+            library.common[name].expected(vectors), expected_of_neighbours(found.similarities, sources)
+        )
+        assert np.abs(question.expected[name] - expected).max() < 0.15
+        assert np.abs(question.expected[name] - expected).mean() < 0.03
+
+
+def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(matcher, signal):
+    query = dense(signal, 6, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
+    question = matcher.library.ask(query)
+    [(found, both)] = matcher.library.evidence(question, [7])
+    rows = matcher.library.searches["sound"].rows_of(7)
+    for hop, first in enumerate(question.firsts):
+        some = [each for each in range(first, first + 4) if query.has_sound[each]]
+        assert both[1, hop].all() == bool(some)
+        cosines = query.sound[some] @ matcher.library.searches["sound"].vectors(rows).T
+        expected = question.expected["sound"][some][:, None]
+        best = np.clip((cosines - expected) / (1 - expected), 0, 1).max(axis=0, initial=0)
+        assert np.allclose(found[1, hop], best, atol=1e-5)
+
+
+def test_a_modality_of_descriptors_that_are_not_searched_is_searched_all_the_same(matcher, signal):
+    query = dense(signal, 10, heard=lambda start: np.arange(len(start)) == 1)
+    assert 1 not in matcher.library.ask(dense(signal, 10)).searched["picture"]
+    assert matcher.library.ask(query).searched["sound"].tolist() == [1]
+
+
+def test_what_neighbours_say_is_the_mean_of_the_sources_after_the_best():
+    rng = np.random.default_rng(0)
+    similarities = -np.sort(-rng.random((40, 64)).astype(np.float32), axis=1)
+    sources = rng.integers(-1, rng.integers(2, 60, (40, 1)), (40, 64))
+    expected = []
+    for values, found in zip(similarities, sources, strict=True):
+        best = sorted((max(values[found == kind]) for kind in set(found.tolist()) - {-1}), reverse=True)
+        enough = len(best) >= TRUE_MATCHES + NEAREST
+        expected.append(np.mean(best[TRUE_MATCHES : TRUE_MATCHES + NEAREST]) if enough else 0)
+    assert 0 < np.count_nonzero(expected) < 40
+    assert np.allclose(expected_of_neighbours(similarities, sources), expected, atol=1e-6)
+    assert expected_of_neighbours(similarities[:, :3], sources[:, :3]).tolist() == [0] * 40
+
+
+def test_the_best_of_hops_of_unequal_sizes():
+    values = np.random.default_rng(0).normal(size=(11, 5))
+    for firsts in ([0], [0, 4, 8], [0, 1, 2, 9], list(range(11))):
+        best = best_of_hops(values, np.array(firsts))
+        assert np.array_equal(best, np.maximum.reduceat(values, firsts, axis=0))
+
+
+def test_products_take_one_thread_while_a_query_is_answered():
+    def blas():
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas()
+        with numpy_on_one():
+            assert set(blas()) == {1}
+        assert blas() == before

@@ -1,0 +1,70 @@
+"""From hits to records: intervals are those of an explicit bootstrap, means those of the splits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluate.protocols.bootstrap import CHANCE, Outcomes, interval, to_results
+
+
+def outcomes(hits, split=1, model="pretrained", metric="R@1", chance=0.1):
+    return Outcomes("ucf101", "retrieval", split, "video", model, metric, np.array(hits, bool), chance)
+
+
+def slow_interval(hits, resamples=1000, seed=3):
+    """Queries drawn one by one with replacement within each split, then the mean over splits."""
+    generator = np.random.default_rng(seed)
+    means = [np.mean([own[generator.integers(0, len(own), len(own))].mean() for own in hits]) for _ in range(resamples)]
+    return tuple(np.percentile(means, (2.5, 97.5)))
+
+
+@pytest.mark.parametrize(("shares", "sizes"), [((0.3,), (200,)), ((0.9,), (60,)), ((0.2, 0.5, 0.8), (100, 50, 400))])
+def test_agrees_with_drawing_query_by_query(shares, sizes):
+    hits = [np.arange(n) < share * n for share, n in zip(shares, sizes, strict=True)]
+    assert interval(hits) == pytest.approx(slow_interval(hits), abs=0.02)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=4))
+def test_is_reproducible_blind_to_order_and_around_the_value(lists):
+    hits = [np.array(own) for own in lists]
+    low, high = interval(hits)
+    assert 0 <= low <= high <= 1
+    assert low - 0.05 <= np.mean([own.mean() for own in hits]) <= high + 0.05
+    assert interval([own[::-1] for own in hits]) == (low, high)
+    if all(own.all() for own in hits):
+        assert (low, high) == (1, 1)
+
+
+def test_covers_the_truth_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    ends = np.array([interval([generator.random(300) < 0.4]) for _ in range(300)])
+    assert np.mean((ends[:, 0] <= 0.4) & (ends[:, 1] >= 0.4)) == pytest.approx(0.95, abs=0.03)
+
+
+def test_more_queries_narrow_it_and_splits_count_alike_whatever_their_size():
+    def width(*hits):
+        low, high = interval(list(hits))
+        return high - low
+
+    few, many = np.arange(50) % 2 == 0, np.arange(5000) % 2 == 0
+    assert width(many) < 0.2 * width(few)
+    assert width(few, many) == pytest.approx(width(few) / 2, rel=0.2)  # not that of 5,050 queries in one pot
+
+
+def test_records_of_splits_then_chance_then_means():
+    given_hits = [[True, True, False, False], [True, False], [True]]
+    records = to_results(outcomes(hits, split, chance=0.1 * split) for split, hits in enumerate(given_hits, 1))
+    assert [(r.split, r.model) for r in records] == [
+        *((split, "pretrained") for split in (1, 2, 3)), *((split, CHANCE) for split in (1, 2, 3)),
+        (None, "pretrained"), (None, CHANCE),
+    ]  # fmt: skip
+    mean, chance = records[-2:]
+    assert (mean.value, mean.n) == (pytest.approx(2 / 3), 7)
+    assert (mean.low, mean.high) == interval([np.array(hits) for hits in given_hits])
+    assert (chance.value, chance.n, chance.low, chance.high) == (pytest.approx(0.2), 7, None, None)
+
+
+def test_chance_stands_once_for_models_that_are_asked_the_same():
+    records = to_results([outcomes([True], model="raw"), outcomes([False]), outcomes([True], metric="R@5", chance=0.4)])
+    assert len({r.identity for r in records}) == len(records) == 2 * (3 + 2)

@@ -1,0 +1,94 @@
+"""ESC-50's folds: nothing of a tested fold is seen, and the numbers are scikit-learn's own."""
+
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from evaluate.errors import SplitError
+from evaluate.protocols.bootstrap import CHANCE
+from evaluate.protocols.esc50.folds import (
+    COSTS,
+    ESC10,
+    SVM,
+    Contestant,
+    Recordings,
+    choose_cost,
+    evaluate,
+    fit_svm,
+    fold_hits,
+)
+from evaluate.protocols.result_table import folds_table
+from evaluate.protocols.video_features import l2_normalise
+
+NAMES = ("dog", "rain", "engine", "rooster")
+
+
+def recordings(signal, n_each=4, n_clips=2, n_dims=12, seed=0, folds=(1, 2, 3, 4, 5)):
+    """Classes by folds by n_each recordings, each of n_clips noisy clips about its class's direction."""
+    rng = np.random.default_rng(seed)
+    labels = np.tile(np.repeat(np.arange(len(NAMES)), n_each), len(folds))
+    centre = rng.standard_normal((len(NAMES), n_dims))
+    owner = np.repeat(np.arange(len(labels)), n_clips)
+    features = signal * centre[labels[owner]] + rng.standard_normal((len(owner), n_dims))
+    return Recordings(
+        labels, tuple(NAMES[label] for label in labels), np.repeat(folds, len(NAMES) * n_each),
+        l2_normalise(features), owner,
+    )  # fmt: skip
+
+
+def value(results, task, model, fold=None):
+    return next(r.value for r in results if (r.task, r.model, r.split) == (task, model, fold))
+
+
+def test_each_fold_is_scikit_learns_svm_on_the_four_others_clips_averaged():
+    some = recordings(1.0)
+    for fold in (1, 4):
+        train, test = (mask[some.owner] for mask in (some.folds != fold, some.folds == fold))
+        cost = choose_cost(some.take(some.folds != fold))
+        model = LinearSVC(C=cost, dual="auto", random_state=0, max_iter=2000)
+        model.fit(some.features[train], some.labels[some.owner[train]])
+        scores = model.decision_function(some.features[test]).reshape(-1, 2, len(NAMES)).mean(axis=1)
+        wanted = np.mean(scores.argmax(axis=1) == some.labels[some.folds == fold])
+        assert fold_hits(some, fold).mean() == pytest.approx(wanted)
+
+
+def test_the_mean_over_folds_chance_and_the_ten_classes():
+    results = evaluate({"pretrained": Contestant(recordings(3.0)), "raw": Contestant(recordings(0.0))}.items())
+    assert value(results, SVM, "pretrained") > 0.95
+    assert abs(value(results, SVM, "raw") - 0.25) < 0.2
+    assert value(results, SVM, CHANCE) == 0.25
+    assert value(results, f"{SVM}-esc10", CHANCE) == pytest.approx(1 / 3)  # an engine is none of the ten
+    folds = [value(results, SVM, "raw", fold) for fold in (1, 2, 3, 4, 5)]
+    assert value(results, SVM, "raw") == pytest.approx(np.mean(folds))
+    assert {r.n for r in results if r.task == SVM and r.split} == {16}
+    assert {r.n for r in results if r.task == f"{SVM}-esc10" and r.split} == {12}
+    assert len(ESC10) == 10
+    table = folds_table(results, "esc50")
+    assert [column.header for column in table.columns] == ["task", "model", "mean", *"12345"]
+    assert table.row_count == 6
+
+
+def test_labels_of_the_tested_fold_change_nothing_but_what_is_counted():
+    some = recordings(0.7)
+    held = some.folds == 3
+    turned = np.where(held, (some.labels + 1) % len(NAMES), some.labels)
+    other = Recordings(turned, some.label_names, some.folds, some.features, some.owner)
+    seen, seen_too = some.take(~held), other.take(~held)
+    assert choose_cost(seen) == choose_cost(seen_too)
+    a, b = fit_svm(seen, 1.0), fit_svm(seen_too, 1.0)
+    assert np.array_equal(a.weights, b.weights)
+    assert fold_hits(other, 3).mean() < fold_hits(some, 3).mean()
+
+
+def test_a_recording_without_sound_counts_and_two_classes_work():
+    some = recordings(3.0)
+    mute = some.features.copy()
+    mute[some.owner == 0] = 0
+    assert fold_hits(Recordings(some.labels, some.label_names, some.folds, mute, some.owner), 1).mean() > 0.8
+    assert fold_hits(some.take(some.labels < 2), 2).mean() > 0.9
+    assert choose_cost(some) in COSTS
+
+
+def test_too_few_folds_are_refused():
+    with pytest.raises(SplitError, match="2 folds are there"):
+        evaluate([("raw", Contestant(recordings(1.0, folds=(1, 2))))])

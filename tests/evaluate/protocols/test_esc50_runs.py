@@ -1,0 +1,231 @@
+"""ESC-50 on real recordings: pretraining that keeps folds apart, embedding, folds, cepstra, training from scratch."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+
+from evaluate.__main__ import main as evaluate_main
+from evaluate.embedding.clip_encoders import N_MFCC, MfccEncoder
+from evaluate.errors import SplitError
+from evaluate.protocols.esc50.folds import Contestant, evaluate
+from evaluate.protocols.esc50.runs import STRICT, TRANSDUCTIVE, heard_folds
+from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
+from evaluate.results.results import read_results
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
+from preprocess.schema import ShardParams
+from preprocess.shards.manifest import read_segments
+from train.__main__ import main as train_main
+from train.config.load import load_config
+from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
+from train.errors import CheckpointError, ConfigError, RunError
+from train.objective.requirements import refuse_blind
+from train.ranks.distributed import join_world
+from train.run.checkpoint import LAST_NAME
+
+ESC = Path(__file__).parents[4] / "shared/data/esc50"
+PARAMS = ShardParams(
+    media="audio",
+    fps=10.0,
+    segment_seconds=5.0,
+    n_fft=512,
+    win_length=400,
+    hop_length=400,
+    n_mels=32,
+    sources_per_shard=7,
+)
+CLASSES = ("dog", "rain", "clock_tick", "engine")
+SMALL = [
+    "data.batch_size=6", "data.window_frames=50", "clip.n_frames=20", "model.tiny_width=4", "model.projection_dim=8",
+    "model.projection_hidden=16", "model.head_hidden=16", "bank.size=64", "bank.negative_rank_low=4", "bank.warmup_steps=1",
+    "bank.negative_rank_high=32", "bank.n_negatives=8", "log_every=1", "optim.warmup_steps=2", "augment.mask_columns=5",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def esc_shards(tmp_path_factory):
+    """One real recording of four classes in every fold."""
+    if not (ESC / "esc50.csv").is_file():
+        pytest.skip(f"{ESC} is not there: the ESC-50 recordings are needed")
+    root = tmp_path_factory.mktemp("esc50")
+    (root / "audio").mkdir()
+    with (ESC / "esc50.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    chosen = [
+        next(row for row in rows if (row["category"], row["fold"]) == (name, str(fold)))
+        for name in CLASSES
+        for fold in range(1, 6)
+    ]
+    for row in chosen:
+        name = f"{Path(row['filename']).stem}.flac"
+        shutil.copy(ESC / "audio" / name, root / "audio" / name)
+    with (root / "esc50.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(chosen)
+    build(open_catalogue("esc50", root), root / "shards", PARAMS, executor=SerialExecutor())
+    return root / "shards"
+
+
+def pretrain(run, shards, *settings):
+    more = [part for setting in (*SMALL, *settings) for part in ("--set", setting)]
+    code = train_main([
+        "pretrain", "--preset", "esc50", "--run", str(run), "--shards", str(shards), "--device", "cpu", *more
+    ])  # fmt: skip
+    assert code == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(esc_shards, tmp_path_factory):
+    """Three steps on all folds, and three on folds 2 to 5."""
+    run = pretrain(tmp_path_factory.mktemp("runs") / "esc50", esc_shards, "steps=3")
+    pretrain(run / "strict-1", esc_shards, "steps=3", "data.split=fold:2,3,4,5")
+    return run
+
+
+def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_apart(esc_shards, runs):
+    terms = [json.loads(line)["terms"] for line in (runs / "log.jsonl").read_text().splitlines()]
+    assert set(terms[-1]) == {"audio_audio", "direction_audio"}
+    assert all(np.isfinite(value) for value in terms[-1].values())
+    code = evaluate_main([
+        "esc50", "--run", str(runs), "--shards", str(esc_shards), "--strict", str(runs / "strict-1"), "--clips", "2",
+        "--device", "cpu", "--threads", "1",
+    ])  # fmt: skip
+    assert code == 0
+    results = read_results(runs / "results.json")
+    folds = {
+        model: {r.split for r in results if r.model == model and not r.task.endswith("esc10")} - {None}
+        for model in {r.model for r in results}
+    }
+    everything = {1, 2, 3, 4, 5}
+    assert folds == {
+        TRANSDUCTIVE: everything, STRICT: {1}, "untrained": everything, "raw": everything, "mfcc": everything,
+        "chance": everything,
+    }  # fmt: skip
+    assert {r.task for r in results if r.model == "mfcc"} == {"logistic", "logistic-esc10"}
+    assert {r.n for r in results if r.split and r.task == "svm"} == {4}
+    means = [r for r in results if r.split is None]
+    assert all((r.low is None) == (r.model == "chance") for r in means)  # the bootstrap over all folds together
+    assert {r.n for r in means if r.model == "chance" and r.task == "svm"} == {20}
+    assert {r.n for r in results if r.split and r.task == "svm-esc10"} == {3}  # an engine is none of the ten
+    assert evaluate_main(["report", "--run", str(runs), "--shards", str(esc_shards)]) == 0
+    page = (runs / "report" / "index.html").read_text()
+    assert all(word in page for word in (STRICT, TRANSDUCTIVE, "mfcc"))
+
+
+def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_shards, runs):
+    assert heard_folds(runs / "strict-1" / "checkpoints" / LAST_NAME, esc_shards) == {"2", "3", "4", "5"}
+    assert heard_folds(runs / "checkpoints" / LAST_NAME, esc_shards) == {"1", "2", "3", "4", "5"}
+    segments = read_segments(esc_shards)
+    fold = {row.segment_id: json.loads(row.splits)["fold"] for row in segments.itertuples()}
+
+    def config(split):
+        return LoaderConfig(str(esc_shards), 4, 8, 50, shuffle=True, seed=0, num_threads=1, split=split)
+
+    loader = SegmentLoader(config("fold:2,3,4,5"))
+    seen = {fold[int(i)] for _ in range(12) for i in next(loader).segment_id}
+    assert seen == {"2", "3", "4", "5"}
+    held = [fold[int(i)] for batch in iterate_once(config("fold:1")) for i in batch.segment_id]
+    assert held == ["1"] * len(CLASSES)
+
+
+def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint, tmp_path):
+    path = make_checkpoint(tmp_path / "a.pt", params=PARAMS)
+    assert heard_folds(path, esc_shards) == frozenset()  # of other shards: it has heard none of these
+    from train.run.checkpoint import read_checkpoint, save_checkpoint
+
+    saved = read_checkpoint(path)
+    fingerprint = json.loads((esc_shards / "dataset.json").read_text())["fingerprint"]
+    config = {**saved.config, "data": {**saved.config["data"], "split": "1:train"}}
+    save_checkpoint(type(saved)(**{**saved.__dict__, "config": config, "shards_fingerprint": fingerprint}), path)
+    with pytest.raises(SplitError, match=r"data\.split=fold"):
+        heard_folds(path, esc_shards)
+
+
+def test_training_from_scratch_hears_the_other_folds_resumes_and_is_tested_on_its_own(esc_shards, runs, tmp_path):
+    folds, world = (1, 2, 3, 4, 5), join_world("cpu")
+
+    def config(fold, steps=6):
+        return settings(runs / "checkpoints" / LAST_NAME, esc_shards, fold, folds, steps)
+
+    assert config(1).clip.speeds == (1,)
+    assert config(1).clip.reverse_probability == 0
+    assert config(1).data.split == "fold:2,3,4,5"
+    whole = ScratchTrainer(config(1), tmp_path / "whole", world)
+    assert whole.train()
+    part = ScratchTrainer(config(1), tmp_path / "part", world)
+    step, steps = part._train_step, []
+
+    def stop_after_four():
+        steps.append(1)
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    part._train_step = stop_after_four
+    assert part.train() is False
+    resumed = ScratchTrainer(config(1), tmp_path / "part", world)
+    assert resumed.train()
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    with pytest.raises(RunError, match=r"other settings.*remove that folder"):
+        ScratchTrainer(config(2), tmp_path / "part", world).train()
+    (tmp_path / "part" / "checkpoints" / LAST_NAME).write_bytes(b"PK damaged")
+    with pytest.raises(CheckpointError, match="damaged"):
+        ScratchTrainer(config(1), tmp_path / "part", world).train()
+    found = {r.task: r for r in accuracy_on_fold(whole.model, config(1), 1, 2, world)}
+    assert {task: r.n for task, r in found.items()} == {"supervised": 4, "supervised-esc10": 3}
+    assert {(r.model, r.split) for r in found.values()} == {("scratch", 1)}
+
+
+def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, runs, tmp_path, capsys):
+    run = shutil.copytree(runs, tmp_path / "run")  # its results are not for the other tests
+    for folds in ("1", "3"):
+        code = evaluate_main([
+            "esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", folds, "--steps", "2", "--clips", "2",
+        ])  # fmt: skip
+        assert code == 0
+    rows = [r for r in read_results(run / "results.json") if r.model == "scratch" and r.task == "supervised"]
+    values = {r.split: r.value for r in rows}
+    assert set(values) == {1, 3, None}
+    assert values[None] == pytest.approx((values[1] + values[3]) / 2)
+    assert evaluate_main(["esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", "6"]) == 2
+    assert "--folds" in capsys.readouterr().err
+
+
+def test_pictures_are_refused_early_and_named(tmp_path):
+    config = load_config("sample", ["loss.order_video=0"])
+    with pytest.raises(ConfigError, match=r"loss\.video_video, loss\.video_audio, loss\.speed_video") as caught:
+        refuse_blind(config, "audio")
+    assert "order_video," not in str(caught.value)
+    refuse_blind(config, "video")
+    refuse_blind(load_config("esc50"), "audio")
+
+
+def test_cepstra_are_scipys_and_tell_classes_apart():
+    logmel = torch.randn(5, 1, 64, 30, generator=torch.Generator().manual_seed(0))
+    slow = scipy.fft.dct(logmel[:, 0].double().numpy(), type=2, norm="ortho", axis=1)[:, :N_MFCC]
+    wanted = np.concatenate([slow.mean(axis=2), slow.std(axis=2, ddof=1)], axis=1)
+    found = MfccEncoder().encode_audio(logmel)["features"].numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert MfccEncoder().encode_video(torch.zeros(1)) == {}
+
+    from tests.evaluate.protocols.test_esc50 import recordings
+
+    some = recordings(3.0)
+    scaled = type(some)(some.labels, some.label_names, some.folds, some.features * np.logspace(-3, 3, 12), some.owner)
+    results = evaluate([("mfcc", Contestant(scaled, "logistic", folds=(2,)))])
+    assert {(r.task, r.split) for r in results if r.model == "mfcc"} == {
+        (task, split) for task in ("logistic", "logistic-esc10") for split in (2, None)
+    }
+    assert next(r.value for r in results if (r.task, r.split, r.model) == ("logistic", 2, "mfcc")) > 0.9

@@ -1,0 +1,213 @@
+import json
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from evaluate.__main__ import main
+from evaluate.errors import SplitError
+from evaluate.protocols.coverage import coverage, pretraining_note
+from evaluate.protocols.official_lists import OFFICIAL
+from evaluate.protocols.recognition import evaluate
+from evaluate.protocols.result_table import RECOGNITION_TABLE, model_order, results_table
+from evaluate.results.results import Result, read_results, write_results
+from preprocess.shards.manifest import read_dataset, read_sources
+from store.reader import EmbeddingStore
+from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
+
+SPLITS = ("1", "2", "3")
+
+
+def sample(make_videos, rng, signal, n_classes=6, per_class=20):
+    labels = np.repeat(np.arange(n_classes), per_class)
+    sides = ["test" if i % per_class < 6 else "train" for i in range(len(labels))]
+    vectors = [signal * np.eye(20)[labels] + rng.normal(size=(len(labels), 20)) for _ in range(2)]
+    has_audio = np.arange(len(labels)) % 5 > 0
+    return make_videos(
+        labels, sides=sides, video=vectors[0], audio=vectors[1], has_audio=has_audio, splits=SPLITS,
+        groups=[f"g{i % per_class}" for i in range(len(labels))],
+    )  # fmt: skip
+
+
+def pick(results, **fields):
+    found = [r for r in results if all(getattr(r, k) == v for k, v in fields.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_every_number_of_the_protocol_is_there_once(make_videos):
+    rng = np.random.default_rng(0)
+    models = {"pretrained": sample(make_videos, rng, 3.0), "raw": sample(make_videos, rng, 0.0)}
+    results = evaluate(models, "sample", shared={"pretrained": models["pretrained"]})
+    # models and chance by modalities by metrics by splits and their mean; one model and chance in two directions
+    assert len({r.identity for r in results}) == len(results) == 3 * 3 * 7 * (3 + 1) + 2 * 2 * 3 * (3 + 1)
+    assert {r.test for r in results} == {"sample"}
+    assert {r.metric for r in results if r.task == "retrieval"} == {"R@1", "R@5", "R@10", "R@20", "R@50"}
+    assert {r.metric for r in results if r.task in {"linear", "knn"}} == {"top-1"}
+    assert {(r.modality, r.metric) for r in results if r.task == "cross-modal"} == {
+        (direction, f"R@{k}") for direction in ("audio-to-video", "video-to-audio") for k in (1, 5, 10)
+    }
+    assert all((r.low is None) == (r.model == "chance") for r in results)
+    assert all(r.low <= r.value <= r.high for r in results if r.low is not None)
+    assert {r.split for r in results} == {1, 2, 3, None}
+    one = {"task": "retrieval", "metric": "R@1", "model": "pretrained", "split": 1}
+    assert pick(results, modality="video", **one).n == 36
+    assert pick(results, modality="audio", **one).n == pick(results, modality="joint", **one).n == 24
+    for modality in ("video", "audio", "joint"):
+        best, raw, chance = (
+            pick(results, task="retrieval", metric="R@1", split=None, modality=modality, model=m).value
+            for m in ("pretrained", "raw", "chance")
+        )
+        assert best > 0.7 > 0.4 > raw
+        assert chance == pytest.approx(1 / 6, abs=0.01)
+        for task in ("knn", "linear"):
+            assert pick(results, task=task, split=None, modality=modality, model="pretrained").value > 0.75
+            assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
+
+
+def test_mean_is_that_of_the_splits(make_videos):
+    results = evaluate({"raw": sample(make_videos, np.random.default_rng(1), 1.0)}, probe=False)
+    for mean in (r for r in results if r.split is None):
+        values = [r.value for r in results if r.split is not None and replace(r, split=None).identity == mean.identity]
+        assert len(values) == 3
+        assert mean.value == pytest.approx(np.mean(values))
+
+
+def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
+    with pytest.raises(SplitError, match="--splits"):
+        evaluate({"raw": make_videos([0, 1], sides=["", ""], video=np.eye(2))})
+
+
+def test_coverage_says_how_many_of_the_listed_videos_are_there(make_videos):
+    videos = make_videos([0, 1, 0], sides=["train", "train", "test"], video=np.eye(3))
+    listed = [json.dumps({"1": side}) for side in ("train", "train", "test", "test")]
+    (row,) = coverage(videos, listed, 2, OFFICIAL["ucf101"])
+    assert (row.n_train, row.listed_train, row.n_test, row.listed_test) == (2, 2, 1, 2)
+    assert not row.complete
+    assert str(row) == "split 1: 2 of 2 training and 1 of 2 test videos are there"
+    # the official lists are longer than what was preprocessed
+    for name, n_classes, counts in (("ucf101", 101, (9537, 3783)), ("hmdb51", 51, (3570, 1530))):
+        (row,) = coverage(videos, listed, n_classes, OFFICIAL[name])
+        assert (row.listed_train, row.listed_test) == counts
+
+
+def test_what_pretraining_has_seen_is_said(make_videos):
+    """Six videos; split s tests on video s - 1 and trains on the others."""
+    videos = make_videos([0, 1, 0, 1, 0, 1], video=np.eye(6))
+    sides = tuple({s: "test" if int(s) - 1 == i else "train" for s in SPLITS} for i in range(6))
+    videos = replace(videos, splits=sides)
+    note = pretraining_note(videos, "1:train")
+    assert "read 1:train" in note
+    assert "test videos of split 2, 3; held out: split 1" in note
+    assert "split 1, 2, 3; held out: none" in pretraining_note(videos, "")
+    assert pretraining_note(replace(videos, splits=tuple({"1": s["1"]} for s in sides)), "1:train") == ""
+
+
+def test_table_shows_means_in_per_cent_with_the_best_in_bold():
+    rest = {"test": "t", "task": "retrieval", "metric": "R@1", "n": 5}
+    results = [
+        Result(split=split, modality="video", model=model, value=value, **rest)
+        for split, model, value in [
+            (1, "raw", 0.9),
+            (None, "raw", 0.25),
+            (None, "chance", 0.1),
+        ]
+    ] + [Result(split=None, modality="video", model="pretrained", value=0.5, low=0.412, high=0.588, **rest)]
+    table = results_table(results, "t", RECOGNITION_TABLE)
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(table)
+    text = console.export_text()
+    rows = [line.split() for line in text.splitlines() if "video" in line]
+    assert [row[1:3] for row in rows] == [["pretrained", "50.0"], ["raw", "25.0"], ["chance", "10.0"]]
+    assert "(41–59)" in text
+    assert "90.0" not in text
+
+
+def test_models_stand_in_the_order_of_interest():
+    names = ["chance", "raw", "untrained", "pretrained", "avid"]
+    assert model_order(names) == ["pretrained", "avid", "untrained", "raw", "chance"]
+
+
+def test_from_shards_to_results(run_folder, shards, capsys):
+    arguments = ["ucf101", "--run", str(run_folder), "--shards", str(shards), "--threads", "1", "--clips", "2"]
+    assert main([*arguments, "--projections"]) == 0
+    output = capsys.readouterr().out
+    assert "split 2: 12 of 12 training and 6 of 6 test videos are there" in output
+    results = read_results(run_folder / "results.json")
+    models = {r.model for r in results}
+    assert models == {"pretrained", "untrained", "raw", "chance", "pretrained-projections", "untrained-projections"}
+    assert {r.model for r in results if r.task == "cross-modal"} == {"pretrained", "untrained", "chance"}
+    crossed = {"task": "cross-modal", "metric": "R@1", "modality": "audio-to-video", "model": "pretrained"}
+    assert pick(results, split=1, **crossed).n == 3
+    assert {r.test for r in results} == {"ucf101"}
+    one = {"task": "retrieval", "metric": "R@1", "model": "pretrained"}
+    assert pick(results, modality="video", split=2, **one).n == 6
+    assert pick(results, modality="audio", split=1, **one).n == 3  # group 2 is silent
+    assert pick(results, modality="video", split=None, **one | {"model": "chance"}).value == pytest.approx(1 / 3)
+    with EmbeddingStore(run_folder / "embeddings" / "ucf101.h5") as store:
+        assert len(store) == 36
+    stamp = (run_folder / "embeddings" / "ucf101.h5").stat().st_mtime_ns
+    write_results(
+        run_folder / "results.json", [*results, Result("hmdb51", "linear", 1, "video", "raw", "top-1", 0.5, 2)]
+    )
+    assert main([*arguments, "--models", "raw", "--no-probe"]) == 0
+    assert (run_folder / "embeddings" / "ucf101.h5").stat().st_mtime_ns == stamp
+    again = read_results(run_folder / "results.json")
+    assert len(again) == len(results) + 1
+    assert [r for r in again if r.test == "ucf101"] == list(results)
+
+
+def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_path(run_folder, shards, capsys):
+    path = run_folder / "checkpoints" / LAST_NAME
+    saved = read_checkpoint(path)
+    config = {**saved.config, "data": {**saved.config["data"], "shards": "where/it/was/trained", "split": "1:train"}}
+    arguments = ["ucf101", "--run", str(run_folder), "--shards", str(shards), "--models", "pretrained", "--no-probe"]
+    for fingerprint, said in (("another", False), (read_dataset(shards).fingerprint, True)):
+        save_checkpoint(replace(saved, config=config, shards_fingerprint=fingerprint), path)
+        assert main([*arguments, "--threads", "1"]) == 0
+        assert ("pretraining read 1:train of these shards" in capsys.readouterr().out) == said
+        assert main(["report", "--run", str(run_folder), "--shards", str(shards)]) == 0
+        page = (run_folder / "report" / "index.html").read_text(encoding="utf-8")
+        assert ("pretraining read 1:train of these shards" in page) == said
+
+
+def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos):
+    listed = read_sources(shards)["splits"]
+    videos = make_videos([0, 1, 2], sides=["train", "train", "test"], video=np.eye(3))
+    (row,) = coverage(videos, listed, len(read_dataset(shards).label_names), OFFICIAL["ucf101"])
+    assert (row.listed_train, row.listed_test) == (12, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--run", "missing"], "no checkpoint there"),
+        (["--shards", "missing"], "holds no shards"),
+        (["hmdb51"], "holds ucf101, not hmdb51; give the shards of HMDB51"),
+        (["--models", "guessed"], "unknown model guessed"),
+        (["--dataset", "../escape"], "file name"),
+        (["--speeds", "fast"], "--speeds"),
+        (["--clips", "0"], "n_clips"),
+    ],
+)
+def test_errors_are_explained_on_stderr_with_status_2(run_folder, shards, capsys, change, words):
+    command = change if change[0] == "hmdb51" else ["ucf101", *change]
+    given = [] if "--shards" in change else ["--shards", str(shards)]
+    given += [] if "--run" in change else ["--run", str(run_folder)]
+    assert main([*command, *given]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert words in captured.err
+    assert "Traceback" not in captured.err
+    assert not (run_folder / "results.json").exists()
+
+
+def test_help_names_the_commands_and_examples(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "ucf101" in text
+    assert "examples:" in text

@@ -1,0 +1,142 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from evaluate.protocols.retrieval import RECALL_AT, chance_recall, confusion, neighbourhood, per_class_recall, recall_at
+from evaluate.protocols.video_features import Split, narrow
+
+
+def split(n_test, n):
+    return Split("1", np.arange(n_test, n), np.arange(n_test))
+
+
+def slow_score(videos, modality, query, reference):
+    names = {"video": ["video"], "audio": ["audio"], "joint": ["video", "audio"]}[modality]
+    cosines = []
+    for name in names:
+        part = videos.parts[name]
+        assert part.present[query] and part.present[reference]
+        cosines.append(
+            sum(float(a) * float(b) for a, b in zip(part.vectors[query], part.vectors[reference], strict=True))
+        )
+    return sum(cosines) / len(cosines)
+
+
+def slow_recall(videos, parts, modality, k):
+    hits = 0
+    for query in parts.test:
+        scored = [(-slow_score(videos, modality, query, r), position) for position, r in enumerate(parts.train)]
+        best = [parts.train[position] for _, position in sorted(scored)[:k]]
+        hits += any(videos.labels[r] == videos.labels[query] for r in best)
+    return hits / len(parts.test)
+
+
+@pytest.mark.parametrize("modality", ["video", "audio", "joint"])
+def test_agrees_with_the_slow_version(make_videos, modality):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 6, 90)
+    videos = make_videos(
+        labels,
+        video=rng.normal(size=(90, 7)) + np.eye(7)[labels],
+        audio=rng.normal(size=(90, 5)),
+        has_video=rng.random(90) < 0.9,
+        has_audio=rng.random(90) < 0.6,
+    )
+    parts = split(30, 90)
+    parts = narrow(videos, parts, modality)
+    neighbours = neighbourhood(videos, parts, modality)
+    for k in RECALL_AT:
+        assert recall_at(neighbours, k) == pytest.approx(slow_recall(videos, parts, modality, k))
+    assert neighbours.scores[4, 2] == pytest.approx(
+        slow_score(videos, modality, parts.test[4], parts.train[neighbours.indices[4, 2]]), abs=1e-6
+    )
+
+
+def test_perfect_features_find_their_class_first(make_videos):
+    labels = np.arange(60) % 5
+    neighbours = neighbourhood(make_videos(labels, video=np.eye(5)[labels]), split(20, 60), "video")
+    assert [recall_at(neighbours, k) for k in RECALL_AT] == [1.0] * 5
+    assert set(per_class_recall(neighbours).values()) == {(1.0, 4)}
+    names, counts = confusion(neighbours)
+    assert names == (0, 1, 2, 3, 4)
+    assert np.array_equal(counts, 4 * np.eye(5))
+
+
+def test_wrong_features_find_nothing(make_videos):
+    labels = np.arange(60) % 5
+    vectors = np.eye(5)[labels]
+    vectors[:20] = np.eye(5)[(labels[:20] + 1) % 5]
+    neighbours = neighbourhood(make_videos(labels, video=vectors), split(20, 60), "video")
+    assert recall_at(neighbours, 5) == 0.0
+    _, counts = confusion(neighbours)
+    assert counts[0, 1] == 4
+
+
+def test_ties_go_to_the_lower_index(make_videos):
+    vectors = np.tile([1.0, 0.0], (201, 1))
+    vectors[[0, 4, 151]] = [0.0, 1.0]
+    neighbours = neighbourhood(make_videos(np.zeros(201), video=vectors), split(1, 201), "video", 6)
+    assert neighbours.indices.tolist() == [[3, 150, 0, 1, 2, 4]]
+    assert neighbours.scores.tolist() == [[1, 1, 0, 0, 0, 0]]
+
+
+def test_k_beyond_the_references_takes_all_of_them(make_videos):
+    videos = make_videos([0, 1, 0, 1, 2], video=np.eye(5))
+    neighbours = neighbourhood(videos, Split("1", np.array([2, 3, 4]), np.array([0, 1])), "video")
+    assert neighbours.indices.shape == (2, 3)
+    assert recall_at(neighbours, 50) == 1.0
+
+
+def test_noise_is_at_the_level_that_the_law_says(make_videos):
+    """Mean over many draws of noise features within four standard errors of the hypergeometric expectation."""
+    rng = np.random.default_rng(7)
+    labels = np.concatenate(
+        [np.repeat([0, 1, 2, 3], [50, 25, 15, 10]), rng.permutation(np.repeat([0, 1, 2, 3], [80, 60, 40, 20]))]
+    )
+    parts = split(100, 300)
+    for k in (1, 5, 20):
+        values = [
+            recall_at(neighbourhood(make_videos(labels, video=rng.normal(size=(300, 64))), parts, "video", k), k)
+            for _ in range(40)
+        ]
+        expected = chance_recall(labels[:100], labels[100:], k)
+        assert abs(np.mean(values) - expected) < 4 * np.std(values) / math.sqrt(len(values)) + 1e-3
+
+
+def test_chance_is_the_exact_hypergeometric_expectation():
+    reference = np.repeat([0, 1, 2], [7, 2, 11])
+    queries = np.array([0, 0, 1, 2, 9])
+    counts = {0: 7, 1: 2, 2: 11, 9: 0}
+    for k in (1, 5, 10, 20, 50):
+        drawn = min(k, 20)
+        exact = [1 - Fraction(math.comb(20 - counts[int(q)], drawn), math.comb(20, drawn)) for q in queries]
+        assert chance_recall(queries, reference, k) == pytest.approx(float(sum(exact) / 5), abs=1e-12)
+
+
+def test_balanced_classes_are_guessed_one_in_so_many():
+    labels = np.arange(120) % 12
+    assert chance_recall(labels, labels, 1) == pytest.approx(1 / 12)
+
+
+def test_missing_sound_is_not_a_feature(make_videos):
+    """Classes that differ in nothing but having a sound track are not judged by audio or joint at all."""
+    rng = np.random.default_rng(5)
+    labels = np.arange(400) % 3
+    videos = make_videos(
+        labels, video=rng.normal(size=(400, 32)) + 1, audio=rng.normal(size=(400, 32)) + 1, has_audio=labels > 0
+    )
+    for modality in ("audio", "joint"):
+        parts = narrow(videos, split(200, 400), modality)
+        assert set(videos.labels[parts.train]) == set(videos.labels[parts.test]) == {1, 2}
+        recall = recall_at(neighbourhood(videos, parts, modality), 1)
+        assert 0.35 < recall < 0.65
+    assert len(narrow(videos, split(200, 400), "video").test) == 200
+
+
+def test_modality_that_is_not_there_is_left_out(make_videos):
+    videos = make_videos([0, 1, 0, 1], video=np.eye(4), audio=np.eye(4), has_audio=[False] * 4)
+    assert narrow(videos, split(2, 4), "audio") is None
+    assert narrow(videos, split(2, 4), "joint") is None
+    assert narrow(make_videos([0, 1, 0, 1], video=np.eye(4)), split(2, 4), "joint") is None

@@ -1,0 +1,98 @@
+"""Retrieval within pairs of classes, against a version with loops."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from evaluate.protocols.twin_pairs import ClassPair, judge_pairs, pair_recall, sample_pairs
+from evaluate.protocols.video_features import narrow, take_split
+from preprocess.synthetic.sample.classes import CLASSES
+
+PAIRS = (
+    ClassPair("class0", "class1", "time"),
+    ClassPair("class2", "class3", "sound"),
+    ClassPair("class5", "class4", "time"),
+)
+
+
+def slow_recall(videos, modality, pair):
+    """One query after the other, cosine by hand; the first of equals wins."""
+    names = {"video": ["video"], "audio": ["audio"], "joint": ["video", "audio"]}[modality]
+
+    def there(row):
+        return videos.label_names[row] in (pair.first, pair.second) and all(videos.parts[p].present[row] for p in names)
+
+    def vector(row):
+        return [float(x) for p in names for x in videos.parts[p].vectors[row]]
+
+    right = []
+    for query in range(len(videos)):
+        if not there(query) or videos.splits[query].get("1") != "test":
+            continue
+        best, answer = -2.0, None
+        for reference in range(len(videos)):
+            if there(reference) and videos.splits[reference].get("1") == "train":
+                score = sum(a * b for a, b in zip(vector(query), vector(reference), strict=True))
+                if score > best + 1e-9:
+                    best, answer = score, videos.label_names[reference]
+        right.append(answer == videos.label_names[query])
+    return sum(right) / len(right), len(right)
+
+
+@pytest.mark.parametrize("modality", ["video", "audio", "joint"])
+def test_pairs_agree_with_a_slow_version(make_videos, modality):
+    rng = np.random.default_rng(3)
+    labels = rng.permutation(np.repeat(np.arange(6), 14))
+    signal = np.eye(6)[labels] @ rng.normal(size=(6, 5))
+    videos = make_videos(
+        labels, video=signal + 2 * rng.normal(size=(84, 5)), audio=signal + 2 * rng.normal(size=(84, 5)),
+        has_audio=rng.random(84) < 0.8,
+    )  # fmt: skip
+    found = pair_recall(videos, narrow(videos, take_split(videos, "1"), modality), modality, PAIRS)
+    assert list(found) == ["time", "sound"]
+    slow = [slow_recall(videos, modality, pair) for pair in PAIRS]
+    assert found["time"].recall == pytest.approx((slow[0][0] + slow[2][0]) / 2)  # of the pairs, not of the queries
+    assert found["time"].n == slow[0][1] + slow[2][1]
+    assert found["time"].n_pairs == 2
+    assert found["sound"].recall == pytest.approx(slow[1][0])
+    assert 0 < found["sound"].recall < 1
+
+
+def test_only_the_two_classes_of_a_pair_answer(make_videos):
+    """The nearest of all is of a third class; within the pair the other class of the two is further away."""
+    vectors = np.array([[1, 0], [1, 0.3], [-1, 0], [1, 0.01], [-1, 0.1]], float)
+    videos = make_videos([0, 0, 1, 2, 1], sides=["test", "train", "train", "train", "test"], video=vectors)
+    found = pair_recall(videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")])
+    assert (found["time"].recall, found["time"].chance, found["time"].n) == (1.0, 0.5, 2)
+
+
+def test_chance_follows_the_sizes_of_the_two_classes(make_videos):
+    videos = make_videos([0, 1, 0, 0, 0, 1], sides=["test"] * 2 + ["train"] * 4, video=np.eye(6))
+    found = pair_recall(videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")])
+    assert found["time"].chance == pytest.approx((3 / 4 + 1 / 4) / 2)
+
+
+def test_a_pair_that_is_not_there_gives_no_row(make_videos):
+    videos = make_videos([0, 1, 2, 0, 1, 2], sides=["test"] * 3 + ["train"] * 3, video=np.eye(6))
+    split = take_split(videos, "1")
+    assert pair_recall(videos, split, "video", sample_pairs()) == {}
+    assert pair_recall(videos, split, "video", [ClassPair("class2", "class3", "sound")]) == {}
+    assert judge_pairs(videos, split, "video", sample_pairs(), model="whole", test="t") == []
+
+
+def test_records_name_the_difference_and_stand_beside_chance(make_videos):
+    videos = make_videos([0, 1, 0, 1], sides=["test"] * 2 + ["train"] * 2, video=np.array([[1, 0], [0, 1]] * 2))
+    model, chance = judge_pairs(
+        videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")], model="whole", test="t"
+    )
+    assert (model.task, model.metric, model.split, model.model, model.value, model.n) == (
+        "pairs-time", "R@1", 1, "whole", 1.0, 2,
+    )  # fmt: skip
+    assert (chance.model, chance.value) == ("chance", 0.5)
+
+
+def test_the_sample_world_has_every_class_in_one_pair():
+    pairs = sample_pairs()
+    assert Counter(name for p in pairs for name in (p.first, p.second)) == Counter(c.name for c in CLASSES)
+    assert {p.difference for p in pairs} == {c.difference for c in CLASSES}

@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+
+from evaluate.errors import EvaluateError, GroupLeakError, SplitError
+from evaluate.protocols.video_features import load_videos, narrow, split_names, take_split
+from store.format import Provenance, Rows
+from store.reader import EmbeddingStore
+from store.writer import write_part
+
+
+def write_store(path, sources, vectors, **columns):
+    """A store of clips; `sources` names each row's video."""
+    n = len(sources)
+    labels = columns.pop("label", [0] * n)
+    given = {
+        "key": [f"{i:08d}-00000" for i in range(n)], "source": sources, "label": np.array(labels, np.int64),
+        "label_name": [f"class{label}" for label in labels], "group": [""] * n, "splits": ['{"1": "train"}'] * n,
+        "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
+        "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
+    } | columns  # fmt: skip
+    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", "raw"))
+    return EmbeddingStore(path)
+
+
+def test_clips_are_averaged_per_source_then_normalised(tmp_path):
+    rng = np.random.default_rng(0)
+    sources = ["b", "a", "b", "c", "a", "b"]
+    video = rng.normal(size=(6, 4)).astype(np.float32)
+    has_audio = np.array([True, False, False, False, False, True])
+    audio = rng.normal(size=(6, 3)).astype(np.float32) * has_audio[:, None]
+    vectors = {"video/features": video, "audio/features": audio}
+    labels = [1, 0, 1, 2, 0, 1]
+    with write_store(tmp_path / "s.h5", sources, vectors, has_audio=has_audio, label=labels) as store:
+        videos = load_videos(store)
+    assert videos.sources == ("b", "a", "c")
+    assert videos.labels.tolist() == [1, 0, 2]
+    assert videos.label_names == ("class1", "class0", "class2")
+    for row, clips in enumerate([[0, 2, 5], [1, 4], [3]]):
+        mean = video[clips].astype(np.float64).mean(axis=0)
+        assert np.allclose(videos.parts["video"].vectors[row], mean / np.linalg.norm(mean), atol=1e-6)
+    mean = audio[[0, 5]].mean(axis=0)  # the clip without sound does not pull the mean to zero
+    assert np.allclose(videos.parts["audio"].vectors[0], mean / np.linalg.norm(mean), atol=1e-6)
+    assert videos.parts["audio"].present.tolist() == [True, False, False]
+    assert videos.usable("joint").tolist() == [True, False, False]
+
+
+def test_reading_in_blocks_changes_nothing(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    sources = [f"v{i}" for i in rng.integers(0, 9, 50)]
+    vectors = {"video/features": rng.normal(size=(50, 4)).astype(np.float32)}
+    with write_store(tmp_path / "s.h5", sources, vectors) as store:
+        whole = load_videos(store)
+        monkeypatch.setattr("evaluate.protocols.video_features._ROWS_PER_READ", 7)
+        blocks = load_videos(store)
+    assert np.allclose(whole.parts["video"].vectors, blocks.parts["video"].vectors, atol=1e-6)
+
+
+def test_unlabelled_videos_take_no_part(tmp_path):
+    vectors = {"video/features": np.eye(3, dtype=np.float32)}
+    with write_store(tmp_path / "s.h5", ["a", "b", "c"], vectors, label=[0, -1, 1]) as store:
+        assert load_videos(store).sources == ("a", "c")
+    with (
+        write_store(tmp_path / "none.h5", ["a", "b", "c"], vectors, label=[-1] * 3) as store,
+        pytest.raises(EvaluateError, match="no row has a label"),
+    ):
+        load_videos(store)
+
+
+def test_space_that_is_not_there_is_named(tmp_path):
+    vectors = {"video/features": np.eye(2, dtype=np.float32)}
+    with (
+        write_store(tmp_path / "s.h5", ["a", "b"], vectors) as store,
+        pytest.raises(EvaluateError, match="has no projections; it holds video/features"),
+    ):
+        load_videos(store, "projections")
+
+
+def test_splits_are_those_of_the_lists(make_videos, splits_json):
+    groups = [f"g{g:02d}" for g in range(1, 26) for _ in range(2)]
+    videos = make_videos([0, 1] * 25, groups=groups, video=np.eye(50))
+    splits = tuple(json.loads(splits_json(int(group[1:]))) for group in groups)
+    videos = type(videos)(**{**videos.__dict__, "splits": splits})
+    assert split_names(videos) == ("1", "2", "3")
+    for name, first in (("1", 1), ("2", 8), ("3", 15)):
+        split = take_split(videos, name)
+        assert {groups[row] for row in split.test} == {f"g{g:02d}" for g in range(first, first + 7)}
+        assert len(split.train) + len(split.test) == 50
+
+
+def test_a_group_on_both_sides_is_refused_by_name(make_videos):
+    groups, sides = ["g01", "g01", "g01", "g02"], ["test", "train", "train", "test"]
+    videos = make_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
+    with pytest.raises(GroupLeakError, match="class0 g01") as caught:
+        take_split(videos, "1")
+    assert caught.value.groups == ("class0 g01",)
+
+
+def test_groups_are_numbered_anew_in_every_class(make_videos):
+    """g01 of one class is another recording than g01 of the next."""
+    videos = make_videos(
+        [0, 1, 1, 0], groups=["g01", "g01", "g02", "g02"], sides=["train", "test", "train", "test"], video=np.eye(4)
+    )
+    assert take_split(videos, "1").train.tolist() == [0, 2]
+
+
+def test_videos_that_a_split_does_not_list_are_left_out(make_videos):
+    videos = make_videos([0, 1, 0, 1, 0], sides=["train", "train", "test", "", ""], video=np.eye(5))
+    split = take_split(videos, "1")
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 1], [2])
+
+
+def test_empty_sides_and_single_classes_are_refused_with_numbers(make_videos):
+    with pytest.raises(SplitError, match="3 training and 0 test"):
+        take_split(make_videos([0, 1, 0], sides=["train"] * 3, video=np.eye(3)), "1")
+    with pytest.raises(SplitError, match="single class"):
+        take_split(make_videos([0, 0, 1], sides=["train", "train", "test"], video=np.eye(3)), "1")
+
+
+def test_narrow_keeps_videos_with_sound_on_both_sides(make_videos):
+    labels = [0, 0, 0, 1, 1, 0, 1, 1]
+    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
+    split = take_split(videos, "1")
+    assert narrow(videos, split, "video").test.tolist() == split.test.tolist() == [0, 2, 4, 6]
+    audio = narrow(videos, split, "audio")
+    assert (audio.train.tolist(), audio.test.tolist()) == ([1, 3, 5], [0, 4, 6])
+    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 1, 0, 1, 1, 1, 0])
+    assert narrow(videos, split, "joint") is None  # training is left with class 0 alone

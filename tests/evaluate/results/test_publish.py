@@ -1,0 +1,105 @@
+"""Published numbers: copied with their origin, and the docs' tables follow the files."""
+
+import json
+
+import pytest
+
+from evaluate.errors import ResultsError
+from evaluate.publish import fill_tables, machine, publish
+from evaluate.results.results import RESULTS_NAME, Result, read_results, write_results
+
+PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
+
+
+def results():
+    return [
+        Result("ucf101", "retrieval", 1, "video", model, metric, value, 20, value - 0.1, value + 0.1)
+        for model, metric, value in (("raw", "R@1", 0.1), ("pretrained", "R@1", 0.512), ("pretrained", "R@5", 0.8))
+    ] + [
+        Result("ucf101", "cross-modal", 1, "audio-to-video", "pretrained", "R@1", 0.3, 8),
+        Result("ucf101", "linear", None, "video", "pretrained", "top-1", 0.9, 60),
+    ]
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "runs" / "demo"
+    write_results(folder / RESULTS_NAME, results())
+    (folder / "training.json").write_text(json.dumps({"steps": 7, "seconds": 3.4}))
+    return folder
+
+
+def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_path):
+    path = publish(run, "demo", "make demo", tmp_path)
+    assert list(read_results(path)) == results()
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE)
+    assert fill_tables(page, tmp_path) == 1
+    text = page.read_text()
+    assert "| modality | model | R@1 | R@5 | videos asked |" in text
+    assert "| video | pretrained | 51.2 (41–61) | 80.0 | 20 |" in text
+    assert "| video | raw | 10.0 (0–20) | - | 20 |" in text
+    assert "audio-to-video" not in text
+    assert text.index("pretrained") < text.index("raw")
+    assert "`make demo`, 7 steps in 3 s" in text
+    assert "(results/demo.json)" in text
+    assert "old" not in text
+    assert text.endswith("\n\ntail\n")
+    assert "90.0" not in text  # the mean is another table
+    again = page.read_text()
+    fill_tables(page, tmp_path)
+    assert page.read_text() == again
+
+
+def test_the_machine_line_says_what_gpus_there_are(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert ", no GPU used, " in machine()
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _number: "Abacus 9")
+    assert ", 2 GPUs (Abacus 9), " in machine()
+
+
+def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE.replace("split=1", "split=1 task=cross-modal"))
+    assert fill_tables(page, tmp_path) == 1
+    assert "| audio-to-video | pretrained | 30.0 | 8 |" in page.read_text()
+    assert "| video |" not in page.read_text()
+    page.write_text(PAGE.replace("split=1", "split=1 task=guessed"))
+    with pytest.raises(ResultsError, match="no such table"):
+        fill_tables(page, tmp_path)
+
+
+def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_path):
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "docs" / "results.md"
+    page.write_text(PAGE.replace("split=1", "split=3"))
+    with pytest.raises(ResultsError, match="split 3"):
+        fill_tables(page, tmp_path)
+    with pytest.raises(ResultsError, match="evaluate the run first"):
+        publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
+
+
+def test_the_fingerprint_benchmark_is_tables_and_pictures(tmp_path):
+    run = tmp_path / "runs" / "archive" / "fingerprint"
+    measured = [
+        Result("fingerprint", task, None, "joint", model, "micro-AP", value, 9)
+        for model, value in (("avtempo", 0.991), ("vpdq", 0.45))
+        for task in ("all", "crop/light", "crop/strong")
+    ]
+    header = {"date": "2020-01-02", "commit": "abc", "machine": "an abacus", "plan": "7 references"}
+    write_results(run / RESULTS_NAME, measured, header)
+    publish(run, "found", "make eval-fingerprint", tmp_path)
+    page = tmp_path / "docs" / "fingerprint.md"
+    page.write_text("<!-- fingerprint: found -->\nold\n<!-- end fingerprint -->\n")
+    assert fill_tables(page, tmp_path) == 1
+    text = page.read_text()
+    assert "old" not in text
+    assert "7 references." in text
+    assert "| micro-AP | 99.1 | 45.0 |" in text
+    assert "| crop | 99/-/99 | 45/-/45 |" in text
+    assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc" in text
+    for figure in ("found-distortions.svg", "found-roc.svg"):
+        assert f"](figures/{figure})" in text
+        assert (tmp_path / "docs" / "figures" / figure).exists()

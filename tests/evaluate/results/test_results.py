@@ -1,0 +1,137 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluate.errors import ResultsError
+from evaluate.results.results import Result, merge_results, read_results, update_results, write_results
+from store.errors import StoreError
+
+ROOT = Path(__file__).parents[3]
+
+
+def make(split=1, model="pretrained", metric="R@1", value=0.5, n=10, **others):
+    rest = {"test": "ucf101", "task": "retrieval", "modality": "video", **others}
+    return Result(**rest, split=split, model=model, metric=metric, value=value, n=n)
+
+
+def test_what_is_written_is_read_back_in_order(tmp_path):
+    results = (make(1), make(None, value=0.25), make(2, "raw", modality="audio"), make(3, "größer", task="linear"))
+    write_results(tmp_path / "deep" / "results.json", results)
+    assert read_results(tmp_path / "deep" / "results.json") == results
+
+
+def test_records_have_exactly_the_agreed_fields(tmp_path):
+    write_results(tmp_path / "results.json", [make(None)])
+    (record,) = json.loads((tmp_path / "results.json").read_text())
+    assert record == {
+        "test": "ucf101", "task": "retrieval", "split": None, "modality": "video", "model": "pretrained",
+        "metric": "R@1", "value": 0.5, "n": 10, "low": None, "high": None,
+    }  # fmt: skip
+
+
+def test_intervals_are_kept_and_lists_from_before_there_were_any_are_read(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1, low=0.25, high=0.75)])
+    assert read_results(path) == (make(1, low=0.25, high=0.75),)
+    (record,) = json.loads(path.read_text())
+    path.write_text(json.dumps([{k: v for k, v in record.items() if k not in {"low", "high"}}]))
+    assert read_results(path) == (make(1),)
+    for published in sorted((ROOT / "docs/results").glob("*.json")):
+        assert read_results(published)
+
+
+@pytest.mark.parametrize("ends", [{"low": 0.1}, {"high": 0.1}, {"low": float("nan"), "high": 1.0}])
+def test_an_interval_has_two_finite_ends(ends):
+    with pytest.raises(ValueError, match="low and high"):
+        make(**ends)
+
+
+def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1), make(2), make(1, "raw")])
+    merged = update_results(path, [make(1, value=0.75, n=11), make(3)])
+    assert merged == (make(1, value=0.75, n=11), make(2), make(1, "raw"), make(3)) == read_results(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"split": None},
+        {"model": "raw"},
+        {"metric": "R@5"},
+        {"modality": "joint"},
+        {"task": "linear"},
+        {"test": "hmdb51"},
+    ],
+)
+def test_any_other_field_makes_it_another_record(change):
+    other = make(**{"split": 1, **change})
+    assert merge_results([make(1)], [other]) == (make(1), other)
+
+
+def test_header_of_a_published_list_is_passed_over(tmp_path):
+    write_results(tmp_path / "demo.json", [make(1)], header={"command": "make demo", "commit": "abc"})
+    assert json.loads((tmp_path / "demo.json").read_text())[0]["header"]["command"] == "make demo"
+    assert read_results(tmp_path / "demo.json") == (make(1),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "is not JSON"),
+        ("{}", "not a list"),
+        ("[1]", "record 0"),
+        ('[{"test": "ucf101"}]', "exactly the fields"),
+        (json.dumps([{**make().__dict__, "value": None}]), "finite number"),
+        (json.dumps([{**make().__dict__, "split": "1"}]), "split"),
+        (json.dumps([make().__dict__, {**make().__dict__, "modality": "smell"}]), "record 1"),
+    ],
+)
+def test_damaged_file_is_refused_by_name_and_left_alone(tmp_path, text, words):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(ResultsError, match=words) as caught:
+        update_results(path, [make()])
+    assert str(path) in str(caught.value)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "0.5"])
+def test_value_must_be_a_number(value):
+    with pytest.raises(ValueError, match="finite"):
+        make(value=value)
+
+
+def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1)])
+
+    def full_disk(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(StoreError, match="No space"):
+        write_results(path, [make(2)])
+    assert read_results(path) == (make(1),)
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_reader_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1)])
+    code = (
+        "import sys; from pathlib import Path; from evaluate.results.results import Result, write_results\n"
+        "many = [Result('t', 'retrieval', 1, 'video', f'm{i}', 'R@1', 0.5, 1) for i in range(300)]\n"
+        "for _ in range(60): write_results(Path(sys.argv[1]), many)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    lengths = set()
+    while writer.poll() is None:
+        lengths.add(len(read_results(path)))
+    assert writer.returncode == 0
+    assert lengths <= {1, 300}
+    assert len(read_results(path)) == 300

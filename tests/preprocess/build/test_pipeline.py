@@ -1,0 +1,174 @@
+"""Whole runs: same bytes wherever and however often; what failed is named, and tried again on request."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.errors import ShardError
+from preprocess.executors.processes import SerialExecutor
+from preprocess.features.strip import decode_strip
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from preprocess.shards.manifest import read_dataset, read_segments, read_sources
+from preprocess.verify.shard_set import verify
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
+    assert verify(reference, executor=SerialExecutor()) == []
+    info = read_dataset(reference)
+    assert (info.dataset, info.n_sources, info.n_failed, info.params) == ("folder", 5, 1, PARAMS)
+    assert [shard.name for shard in info.shards] == [f"shard-00000{n}.tar" for n in range(3)]
+    assert info.ffmpeg_version and set(info.packages) >= {"torch", "simplejpeg"}
+    segments, sources = read_segments(reference), read_sources(reference)
+    assert list(sources["source"]) == ["a sound.mp4", "b/mute.mp4", "c.mp4", "d.mkv", "e.mp4"]
+    assert list(sources["status"]) == ["ok", "ok", "failed", "ok", "ok"]
+    assert "Invalid data" in sources["reason"][2]
+    assert list(segments["source_index"]) == [0, 0, 1, 1, 3, 3, 4]
+    assert list(segments["segment_id"]) == [
+        i * SEGMENTS_PER_SOURCE_LIMIT + n for i, n in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 0), (3, 1), (4, 0))
+    ]
+    assert list(segments["has_audio"]) == [True, True, False, False, True, True, True]
+    assert segments["segment_id"].dtype == np.int64 and segments["n_frames"].dtype == np.int64
+    assert info.n_segments == len(segments) == sum(shard.n_segments for shard in info.shards)
+
+
+def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference, read_counter):
+    """The burnt-in number shows that start_seconds is right, and the members agree with the row."""
+    for row in read_segments(reference).to_dict("records"):
+        with tarfile.open(reference / row["shard"]) as archive:
+            read = {m: archive.extractfile(f"{row['key']}.{m}").read() for m in ("frames.jpg", "json", "logmel.npy")}
+        frames = decode_strip(read["frames.jpg"], row["n_frames"])
+        assert frames.shape == (row["n_frames"], row["height_px"], row["width_px"], 3)
+        seconds = row["start_seconds"] + (np.arange(row["n_frames"]) + 0.5) / PARAMS.fps
+        if row["width_px"] > row["height_px"]:  # eight bars do not survive the narrow pictures
+            assert [read_counter(frame) for frame in frames] == [int(s * 25 - 1e-6) for s in seconds]
+        words = json.loads(read["json"])
+        assert (words["source"], words["start_seconds"]) == (row["source"], row["start_seconds"])
+
+
+def test_no_file_holds_a_time_or_a_place(clips, reference, tmp_path):
+    moved = shutil.copytree(clips, tmp_path / "elsewhere")
+    for path in moved.rglob("*"):
+        os.utime(path, (1, 1))
+    build_folder(moved, tmp_path / "deep" / "shards")
+    assert bytes_of(tmp_path / "deep" / "shards") == bytes_of(reference)
+
+
+def test_a_second_run_has_nothing_to_do(clips, reference, tmp_path):
+    out = shutil.copytree(reference, tmp_path / "shards")
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")}
+    summary = build_folder(clips, out)
+    assert summary.n_shards_built == 0
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")} == before
+    assert bytes_of(out) == bytes_of(reference)
+
+
+def test_failed_sources_are_tried_again_on_request_only(clips, reference, tmp_path):
+    out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
+    assert build_folder(data, out, retry_failed=True).n_failed == 1  # fails again: the shard stays
+    assert bytes_of(out) == bytes_of(reference)
+    shutil.copy(data / "e.mp4", data / "c.mp4")
+    assert build_folder(data, out).n_failed == 1
+    summary = build_folder(data, out, retry_failed=True)
+    assert (summary.n_failed, summary.n_shards_built) == (0, 1)
+    assert summary.fingerprint != read_dataset(reference).fingerprint
+    build_folder(data, tmp_path / "afresh")
+    assert bytes_of(out) == bytes_of(tmp_path / "afresh")
+
+
+def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(clips, tmp_path):
+    data = shutil.copytree(clips, tmp_path / "data")
+    (data / "d.mkv").write_bytes(b"")  # with c.mp4 the whole of shard 1
+    summary = build_folder(data, tmp_path / "shards", max_failed=2)
+    assert (summary.n_failed, summary.n_shards, summary.too_many_failed) == (2, 2, False)
+    assert {f.reason for f in summary.failures} == {"Invalid data found when processing input", "empty file"}
+    assert not (tmp_path / "shards" / "shard-000001.tar").exists()
+    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+    shutil.copy(clips / "d.mkv", data / "d.mkv")
+    (data / "d.mkv").write_bytes((clips / "d.mkv").read_bytes())
+    build_folder(data, tmp_path / "shards", retry_failed=True)
+    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+
+
+def test_none_readable_is_an_error_that_keeps_the_reasons(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "data" / name).write_text("no video")
+    with pytest.raises(ShardError, match=r"none of the 2 sources could be read. The first, a.mp4: Invalid data"):
+        build_folder(tmp_path / "data", tmp_path / "shards")
+    assert (tmp_path / "shards" / "manifest.parquet").exists()
+    assert not (tmp_path / "shards" / "dataset.json").exists()
+
+
+def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips):
+    from preprocess.build import pipeline
+
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(clips / "e.mp4", data / "ok.mp4")
+    for number in range(3):
+        (data / f"empty{number}.mp4").write_bytes(b"")
+        (data / f"text{number}.mp4").write_text("x")
+    summary = build_folder(data, tmp_path / "shards")
+    assert [failure.n_sources for failure in summary.failures] == [3, 3]
+    pipeline_max, pipeline.MAX_REASONS = pipeline.MAX_REASONS, 1
+    try:
+        summary = build_folder(data, tmp_path / "shards")
+    finally:
+        pipeline.MAX_REASONS = pipeline_max
+    assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
+
+
+def test_audio_data_sets_have_no_frames(tmp_path, write_clip, tone):
+    data = tmp_path / "data"
+    (data / "audio").mkdir(parents=True)
+    (data / "meta").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for number in range(3):
+        write_clip(data / "audio" / f"{number}.wav", sound=tone(1.0, 300 * (number + 1)), audio_codec="pcm_s16le")
+        lines.append(f"{number}.wav,{number + 1},{number},class{number},False,{number},A")
+    (data / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
+    catalogue = open_catalogue("esc50", data)
+    with pytest.raises(ShardError, match="esc50 is audio, the preset for video"):
+        build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
+    summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"), executor=SerialExecutor())
+    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+    with tarfile.open(tmp_path / "shards" / "shard-000000.tar") as archive:
+        assert not any(name.endswith(".jpg") for name in archive.getnames())
+    segments = read_segments(tmp_path / "shards")
+    assert summary.n_segments == len(segments) == 6
+    assert [json.loads(s)["fold"] for s in segments["splits"]] == ["1", "1", "2", "2", "3", "3"]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_sources(tmp_path, write_clip, counter_frames):
+    clip = write_clip(tmp_path / "clip.mp4", counter_frames(5, 48, 64), 25)
+    peaks = []
+    for n_sources in (40, 400):
+        data = tmp_path / f"data{n_sources}"
+        data.mkdir()
+        for number in range(n_sources):
+            (data / f"{number:04d}.mp4").hardlink_to(clip)
+        code = (
+            "import resource, sys; from pathlib import Path; from preprocess.catalogues.open_catalogue import open_catalogue\n"
+            "from preprocess.executors.processes import SerialExecutor; from preprocess.build.pipeline import build\n"
+            "from preprocess.schema import ShardParams\n"
+            "params = ShardParams(short_side_px=32, sources_per_shard=8)\n"
+            "build(open_catalogue('folder', Path(sys.argv[1])), Path(sys.argv[2]), params, executor=SerialExecutor())\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        command = [sys.executable, "-c", code, str(data), str(tmp_path / f"out{n_sources}")]
+        peaks.append(int(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout))
+    assert peaks[1] - peaks[0] < 20_000  # KiB; decoded frames of all 400 would be 92 MB, their shards' rows more

@@ -1,0 +1,170 @@
+"""Whole runs that are killed, find no space or lose a file: nothing looks whole that is not, and the end is the same."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from preprocess.build.pipeline import build
+from preprocess.build.shard_task import ShardProgress
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.errors import DiskFullError, ShardError
+from preprocess.executors.processes import SerialExecutor
+from preprocess.verify.shard_set import verify
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+
+
+@pytest.mark.parametrize("name", ["shard-000001.tar", "shard-000000.idx", "shard-000002.parquet", "manifest.parquet"])
+def test_what_is_missing_is_made_again(clips, reference, tmp_path, name):
+    out = shutil.copytree(reference, tmp_path / "shards")
+    (out / name).unlink()
+    (out / "dataset.json").unlink()
+    build_folder(clips, out)
+    assert bytes_of(out) == bytes_of(reference)
+
+
+def test_killed_at_every_flush_and_rename_it_ends_with_the_same_bytes(clips, reference, tmp_path, monkeypatch):
+    """Each round dies one such step further on than the one before; what it has left is what the next finds."""
+    out = tmp_path / "shards"
+    steps = 0
+    for rounds in range(40):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            _die_after_steps(1 + rounds)
+            build_folder(clips, out)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        steps += 1
+        if (out / "dataset.json").exists():
+            assert bytes_of(out)["dataset.json"] == bytes_of(reference)["dataset.json"]
+    assert status == 0
+    assert steps > 5
+    assert bytes_of(out) == bytes_of(reference)
+
+
+def _die_after_steps(n_steps: int) -> None:
+    """Kill this process at the n-th call that makes files last or gives them their names."""
+    left = [n_steps]
+
+    def counted(original):
+        def call(*arguments):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*arguments)
+
+        return call
+
+    os.fsync = counted(os.fsync)
+    Path.replace = counted(Path.replace)
+
+
+@pytest.mark.parametrize("limit", [120_000, 200_000])
+def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
+    """RLIMIT_FSIZE fails writes of the archive like a full disk; what ffmpeg writes for one source stays below it."""
+    data, out = tmp_path / "data", tmp_path / "shards"
+    data.mkdir()
+    for number in range(20):
+        shutil.copy(clips / "a sound.mp4", data / f"{number:02d}.mp4")
+    params = replace(PARAMS, sources_per_shard=18, jpeg_quality=100)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        status = 1
+        try:
+            build_folder(data, out, params)
+        except DiskFullError:
+            status = 3
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert list(out.iterdir()) == []
+    build_folder(data, out, params)
+    assert (out / "shard-000000.tar").stat().st_size > limit
+    assert verify(out, executor=SerialExecutor()) == []
+
+
+def test_a_full_file_system_is_reported_and_survived(clips, reference, tmp_path):
+    out = tmp_path / "small"
+    out.mkdir()
+    size = sum(path.stat().st_size for path in reference.iterdir())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size // 2}", "tmpfs", str(out)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        with pytest.raises(DiskFullError, match=r"no space left on device. What is finished is kept"):
+            build_folder(clips, out)
+        assert not list(out.glob(".*"))
+        for part in out.glob("*.parquet"):
+            assert bytes_of(reference)[part.name] == part.read_bytes()
+        subprocess.run(["mount", "-o", f"remount,size={4 * size + 100_000}", str(out)], check=True)
+        build_folder(clips, out)
+        assert bytes_of(out) == bytes_of(reference)
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+
+
+class DyingExecutor(SerialExecutor):
+    """As if the process of every shard were killed, after its last source, so many times."""
+
+    def __init__(self, n_deaths: int) -> None:
+        self.n_deaths = n_deaths
+
+    def run(self, work, tasks, report, on_death):
+        for task in tasks:
+            for _ in range(self.n_deaths):
+                again = on_death(task, ShardProgress(task.shard), "signal SIGKILL")
+                assert again == task
+            yield work(task, report)
+
+
+def test_a_process_killed_while_it_finishes_a_shard_costs_nothing(clips, reference, tmp_path):
+    build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(2))
+    assert bytes_of(tmp_path / "shards") == bytes_of(reference)
+
+
+def test_processes_that_keep_dying_end_the_run_with_the_remedy(clips, tmp_path):
+    with pytest.raises(ShardError, match=r"shard-000000 .*SIGKILL.*fewer --workers"):
+        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(3))
+
+
+def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ShardError, match=r"\.lock: cannot be read or written"):
+        build_folder(clips, tmp_path / "shards")
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.slow
+def test_a_fork_server_that_ends_is_named(tmp_path):
+    (tmp_path / "breaks.py").write_text("raise RuntimeError('cannot be loaded here')")
+    (tmp_path / "run.py").write_text(
+        "from preprocess.errors import PreprocessError\n"
+        "from preprocess.executors.processes import ProcessExecutor\n"
+        "from preprocess.build.shard_task import build_shard\n"
+        "try:\n    list(ProcessExecutor(1, ('breaks',)).run(build_shard, [0], print, print))\n"
+        "except PreprocessError as error:\n    print(f'named: {error}')\n"
+    )
+    root = Path(__file__).parents[3]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{root}:{tmp_path}"}
+    command = [sys.executable, "run.py"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "named: the server that starts processes ended" in ended.stdout, ended.stderr
+    assert "cannot be loaded here" in ended.stderr

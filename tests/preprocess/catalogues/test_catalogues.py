@@ -1,0 +1,269 @@
+"""Catalogues of small data sets laid out on disk; the files are empty, for a catalogue opens none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from preprocess.catalogues.open_catalogue import DATASETS, open_catalogue
+from preprocess.errors import CatalogueError
+
+SHARED = Path(__file__).parents[4] / "shared/data"
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def ucf(tmp_path: Path) -> Path:
+    root = touch(
+        tmp_path / "UCF-101",
+        "Archery/v_Archery_g01_c01.mp4",
+        "Archery/v_Archery_g08_c02.avi",
+        "HandstandPushups/v_HandstandPushups_g01_c01.avi",
+        "Archery/v_Archery_g99_c01.avi",
+        "Archery/notes.txt",
+        "Archery/._v_Archery_g01_c01.mp4",
+    )
+    lists = tmp_path / "ucfTrainTestlist"
+    write(lists / "classInd.txt", "1 Archery", "2 HandstandPushups")
+    handstand = "HandstandPushups/v_HandStandPushups_g01_c01.avi"
+    write(lists / "trainlist01.txt", "Archery/v_Archery_g08_c02.avi 1", "Archery/v_Archery_g09_c01.avi 1")
+    write(lists / "testlist01.txt", "Archery/v_Archery_g01_c01.avi", handstand)
+    write(lists / "trainlist02.txt", "Archery/v_Archery_g01_c01.avi 1", f"{handstand} 2")
+    write(lists / "testlist02.txt", "Archery/v_Archery_g08_c02.avi")
+    return root
+
+
+def test_ucf101(ucf):
+    catalogue = open_catalogue("ucf101", ucf)
+    assert catalogue.media == "video"
+    assert catalogue.label_names == ("Archery", "HandstandPushups")
+    found = [(s.index, s.name, s.label, s.label_name, s.group, s.splits) for s in catalogue.sources]
+    assert found == [
+        (0, "Archery/v_Archery_g01_c01.mp4", 0, "Archery", "g01", {"1": "test", "2": "train"}),
+        (1, "Archery/v_Archery_g08_c02.avi", 0, "Archery", "g08", {"1": "train", "2": "test"}),
+        (2, "Archery/v_Archery_g99_c01.avi", 0, "Archery", "g99", {}),
+        (
+            3,
+            "HandstandPushups/v_HandstandPushups_g01_c01.avi",
+            1,
+            "HandstandPushups",
+            "g01",
+            {"1": "test", "2": "train"},
+        ),
+    ]
+    assert catalogue.missing == ("Archery/v_Archery_g09_c01.avi",)
+    assert catalogue.extra == ("Archery/v_Archery_g99_c01.avi",)
+    assert all(source.path == ucf / source.name for source in catalogue.sources)
+
+
+@pytest.mark.parametrize("place", ["UCF-101/ucfTrainTestlist", "splits/ucfTrainTestlist", "UCF-101"])
+def test_ucf101_lists_in_other_places(place, ucf):
+    lists = ucf.parent / "ucfTrainTestlist"
+    (ucf.parent / place).mkdir(parents=True, exist_ok=True)
+    for path in lists.iterdir():
+        path.rename(ucf.parent / place / path.name)
+    assert open_catalogue("ucf101", ucf).sources[0].splits == {"1": "test", "2": "train"}
+
+
+def test_ucf101_lists_given(ucf):
+    given = ucf.parent / "elsewhere"
+    (ucf.parent / "ucfTrainTestlist").rename(given)
+    with pytest.raises(CatalogueError, match="give the place with --splits"):
+        open_catalogue("ucf101", ucf)
+    assert open_catalogue("ucf101", ucf, splits_dir=given).missing == ("Archery/v_Archery_g09_c01.avi",)
+
+
+def test_ucf101_refuses_lists_that_leak(ucf):
+    with (ucf.parent / "ucfTrainTestlist/testlist01.txt").open("a") as file:
+        file.write("Archery/v_Archery_g08_c02.avi\n")
+    with pytest.raises(CatalogueError, match="both the training and the test list of split 1"):
+        open_catalogue("ucf101", ucf)
+
+
+def test_hmdb51(tmp_path):
+    root = touch(
+        tmp_path / "hmdb51",
+        "wave/A#film_(1)_wave_u_nm_np1_ba_goo_0.avi",
+        "wave/same.avi",
+        "clap/same.mp4",
+        "clap/unlisted.avi",
+    )
+    lists = tmp_path / "testTrainMulti_7030_splits"
+    film = "A#film_(1)_wave_u_nm_np1_ba_goo_0.avi"
+    write(lists / "wave_test_split1.txt", f"{film} 1 ", "same.avi 0 ")
+    write(lists / "wave_test_split2.txt", f"{film} 2 ", "same.avi 1 ")
+    write(lists / "clap_test_split1.txt", "same.avi 2 ", "gone.avi 1 ")
+    catalogue = open_catalogue("hmdb51", root)
+    assert catalogue.label_names == ("clap", "wave")
+    found = {s.name: (s.label, s.group, s.splits) for s in catalogue.sources}
+    assert found == {
+        "clap/same.mp4": (0, "same", {"1": "test"}),
+        "clap/unlisted.avi": (0, "unlisted", {}),
+        f"wave/{film}": (1, "A#film_(1)", {"1": "train", "2": "test"}),
+        "wave/same.avi": (1, "same", {"2": "train"}),
+    }
+    assert (catalogue.missing, catalogue.extra) == (("clap/gone.avi",), ("clap/unlisted.avi",))
+    write(lists / "clap_test_split2.txt", "same.avi")
+    with pytest.raises(CatalogueError, match="must read"):
+        open_catalogue("hmdb51", root)
+
+
+def test_esc50(tmp_path):
+    root = touch(tmp_path / "esc50", "audio/1-100032-A-0.flac", "audio/2-7-B-1.wav", "audio/9-9-A-9.wav")
+    header = "filename,fold,target,category,esc10,src_file,take"
+    rows = ["1-100032-A-0.wav,1,0,dog,True,100032,A", "2-7-B-1.wav,2,1,rain,True,7,B", "3-1-A-1.wav,3,1,rain,True,1,A"]
+    write(root / "meta/esc50.csv", header, *rows)
+    catalogue = open_catalogue("esc50", root)
+    assert catalogue.media == "audio"
+    assert catalogue.label_names == ("dog", "rain")
+    assert [(s.label, s.group, s.splits) for s in catalogue.sources] == [
+        (0, "100032", {"fold": "1"}),
+        (1, "7", {"fold": "2"}),
+        (-1, "", {}),
+    ]
+    assert (catalogue.missing, catalogue.extra) == (("3-1-A-1.wav",), ("audio/9-9-A-9.wav",))
+    with pytest.raises(CatalogueError, match="fold and target must be whole numbers"):
+        open_catalogue("esc50", root, csv=write(tmp_path / "bad.csv", header, "a.wav,one,0,dog,True,1,A"))
+
+
+def test_vggsound_ids_differ_in_case_alone(tmp_path):
+    root = touch(tmp_path / "v", "-abC_d_000030.mp4", "-abc_d_000030.mp4", "sub/xyz_000007.mp4")
+    rows = ['-abC_d,30,"dog barking, loud",train', "-abc_d,30,rain,test", "gone,5,rain,train"]
+    catalogue = open_catalogue("vggsound", root, csv=write(tmp_path / "vggsound.csv", *rows))
+    assert catalogue.label_names == ("dog barking, loud", "rain")
+    assert [(s.name, s.label, s.group, s.splits) for s in catalogue.sources] == [
+        ("-abC_d_000030.mp4", 0, "-abC_d", {"1": "train"}),
+        ("-abc_d_000030.mp4", 1, "-abc_d", {"1": "test"}),
+        ("sub/xyz_000007.mp4", -1, "", {}),
+    ]
+    assert catalogue.missing == ("gone_000005",)
+
+
+def test_vggsound_test_csv(tmp_path):
+    root = touch(tmp_path / "v", "a_b_000030.mp4")
+    write(root / "test.csv", "a_b_000030.mp4,rain", "c_000001.mp4,wind")
+    (source,) = open_catalogue("vggsound", root).sources
+    assert (source.label_name, source.group, source.splits) == ("rain", "a_b", {"1": "test"})
+    with pytest.raises(CatalogueError, match="rows must be"):
+        open_catalogue("vggsound", root, csv=write(tmp_path / "bad.csv", "only one cell"))
+
+
+def test_kinetics(tmp_path):
+    root = touch(tmp_path / "k400", "abseiling/id-1_000010_000020.mp4", "flat_000000_000010.mp4")
+    header = "label,youtube_id,time_start,time_end,split,is_cc"
+    rows = ["abseiling,id-1,10,20,train,0", ",flat,0,10,test,0"]
+    catalogue = open_catalogue("kinetics", root, csv=write(tmp_path / "all.csv", header, *rows))
+    assert [(s.label, s.label_name, s.splits) for s in catalogue.sources] == [
+        (0, "abseiling", {"1": "train"}),
+        (-1, "", {"1": "test"}),
+    ]
+    with pytest.raises(CatalogueError, match="youtube_id not there"):
+        open_catalogue("kinetics", root, csv=write(tmp_path / "bad.csv", "label,time_start,time_end", "a,1,2"))
+    with pytest.raises(CatalogueError, match="numbers"):
+        open_catalogue("kinetics", root, csv=write(tmp_path / "worse.csv", header, "a,id,one,2,train,0"))
+
+
+NAMES = ["a b.mp4", "quote'\".mp4", "new\nline.mp4", "Grüße 你好.MKV", "-dash.avi", "x/same.mp4", "y/same.mp4"]
+
+
+def test_folder_with_odd_names(tmp_path):
+    root = touch(tmp_path / "archive", *NAMES, "notes.txt", "list.m3u8", ".hidden/a.mp4")
+    catalogue = open_catalogue("folder", root)
+    assert [source.name for source in catalogue.sources] == sorted(NAMES)
+    assert [source.index for source in catalogue.sources] == list(range(len(NAMES)))
+    assert all(source.label == -1 and source.path.is_file() for source in catalogue.sources)
+    assert (catalogue.missing, catalogue.extra, catalogue.label_names) == ((), (), ())
+
+
+def test_folder_with_a_csv(tmp_path):
+    root = touch(tmp_path / "archive", "x/same.mp4", "y/same.mp4", "z.mp4")
+    csv = write(tmp_path / "list.csv", "path,label,group,split", "x/same.mp4,dog,g1,train", "gone.mp4,cat,g2,test")
+    catalogue = open_catalogue("folder", root, csv=csv)
+    assert catalogue.label_names == ("cat", "dog")
+    assert [(s.label, s.group, s.splits) for s in catalogue.sources] == [
+        (1, "g1", {"1": "train"}),
+        (-1, "", {}),
+        (-1, "", {}),
+    ]
+    assert (catalogue.missing, catalogue.extra) == (("gone.mp4",), ("y/same.mp4", "z.mp4"))
+
+
+def test_names_that_are_not_utf8_are_escaped(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
+    (source,) = open_catalogue("folder", tmp_path).sources
+    assert source.name == "caf\\xe9.mp4"
+    assert source.path.is_file()
+    source.name.encode("utf-8")
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    touch(tmp_path / "elsewhere", "a.mp4")
+    root = touch(tmp_path / "root", "sub/b.mp4")
+    (root / "elsewhere").symlink_to(tmp_path / "elsewhere")
+    (root / "sub/loop").symlink_to(root)
+    (root / "dangling.mp4").symlink_to(tmp_path / "nowhere")
+    names = [source.name for source in open_catalogue("folder", root).sources]
+    assert names == ["dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
+
+
+def test_unreadable_folder_is_named(tmp_path):
+    root = touch(tmp_path / "root", "a.mp4", "closed/b.mp4")
+    for folder in [root, *root.parents]:
+        if folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(0o755)  # pytest's own folders keep others out
+    (root / "closed").chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        catalogue = open_catalogue("folder", root)
+    finally:
+        os.seteuid(user)
+        (root / "closed").chmod(0o755)
+    assert [source.name for source in catalogue.sources] == ["a.mp4"]
+    assert catalogue.missing == ("closed/ (Permission denied)",)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_nothing_there(dataset, tmp_path):
+    with pytest.raises(CatalogueError):
+        open_catalogue(dataset, tmp_path / "nowhere")
+    with pytest.raises(CatalogueError):
+        open_catalogue(dataset, tmp_path)
+
+
+def test_no_such_data_set(tmp_path):
+    with pytest.raises(CatalogueError, match="there are ucf101, hmdb51"):
+        open_catalogue("ucf", tmp_path)
+
+
+@pytest.mark.skipif(not (SHARED / "ucf101").is_dir(), reason="real clips are not here")
+def test_real_ucf101_clips():
+    catalogue = open_catalogue("ucf101", SHARED / "ucf101")
+    assert len(catalogue.sources) == 575
+    assert len(catalogue.missing) == 13_320 - 575
+    assert len(catalogue.label_names) == 101
+    assert not catalogue.extra
+    assert all(set(source.splits) == {"1", "2", "3"} for source in catalogue.sources)
+    assert all(source.name.split("/")[0] == source.label_name for source in catalogue.sources)
+
+
+@pytest.mark.skipif(not (SHARED / "esc50").is_dir(), reason="real recordings are not here")
+def test_real_esc50_recordings():
+    catalogue = open_catalogue("esc50", SHARED / "esc50")
+    folds = [source.splits["fold"] for source in catalogue.sources]
+    assert [folds.count(str(fold)) for fold in range(1, 6)] == [400] * 5
+    assert (len(catalogue.label_names), catalogue.missing, catalogue.extra) == (50, (), ())

@@ -1,0 +1,117 @@
+"""Log-mel against a slow version in plain numpy, and its scale and clock by tones and clicks."""
+
+import math
+
+import numpy as np
+import pytest
+
+import preprocess.features.logmel as logmel_module
+from preprocess.features.logmel import DBFS_FLOOR, log_mel, rms_dbfs, silence
+from preprocess.schema import MEL_POWER_FLOOR, PRESETS, ShardParams
+
+
+def mel_centres_hz(params: ShardParams) -> np.ndarray:
+    """HTK: mel = 2595 log10(1 + f / 700), n_mels + 2 equal steps from 0 to half the sampling rate."""
+    top = 2595 * math.log10(1 + params.sample_rate_hz / 2 / 700)
+    return 700 * (10 ** (np.linspace(0, top, params.n_mels + 2) / 2595) - 1)
+
+
+def slow_mel_power(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
+    """(n_mels, columns), one column at a time."""
+    edges = mel_centres_hz(params)
+    bins = np.arange(params.n_fft // 2 + 1) * params.sample_rate_hz / params.n_fft
+    triangles = np.stack(
+        [
+            np.clip(np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)), 0, None)
+            for low, mid, high in zip(edges, edges[1:], edges[2:], strict=False)
+        ]
+    )
+    window = np.zeros(params.n_fft)
+    before = (params.n_fft - params.win_length) // 2
+    window[before : before + params.win_length] = 0.5 - 0.5 * np.cos(
+        2 * np.pi * np.arange(params.win_length) / params.win_length
+    )
+    nothing = np.zeros_like(waveform)
+    surrounded = np.concatenate([nothing, waveform, nothing])
+    columns = []
+    for column in range(len(waveform) // params.hop_length):
+        middle = len(waveform) + column * params.hop_length + params.hop_length // 2
+        samples = surrounded[middle - params.n_fft // 2 : middle + params.n_fft // 2]
+        spectrum = np.abs(np.fft.rfft(window * samples)) ** 2
+        columns.append(triangles @ spectrum)
+    return np.stack(columns, axis=1) * 4 / (params.n_fft * np.sum(window**2))
+
+
+@pytest.mark.parametrize("preset", ["default", "sample"])
+def test_equals_the_slow_version(preset):
+    params = PRESETS[preset]
+    noise = np.random.default_rng(0).normal(0, 0.1, 24 * params.samples_per_frame).astype(np.float32)
+    expected = np.log(np.maximum(slow_mel_power(noise, params), MEL_POWER_FLOOR))
+    found = log_mel(noise, params)
+    assert found.dtype == np.float16
+    assert found.shape == (params.n_mels, 24 * params.columns_per_frame)
+    np.testing.assert_allclose(found.astype(float), expected, atol=0.01)
+
+
+def test_blocks_do_not_show(monkeypatch):
+    params = PRESETS["default"]
+    noise = np.random.default_rng(1).normal(0, 0.1, 100 * params.hop_length).astype(np.float32)
+    whole = log_mel(noise, params)
+    monkeypatch.setattr(logmel_module, "COLUMNS_PER_BLOCK", 7)
+    np.testing.assert_allclose(log_mel(noise, params).astype(float), whole.astype(float), atol=0.01)
+
+
+@pytest.mark.parametrize("preset", ["default", "sample"])
+@pytest.mark.parametrize("hz", [300.0, 1000.0, 4000.0])
+def test_a_tone_has_the_right_bin_and_loudness(preset, hz, tone):
+    params = PRESETS[preset]
+    mel = log_mel(tone(1.0, hz, 0.1), params).astype(float)[:, 5:-5]
+    nearest = int(np.argmin(np.abs(mel_centres_hz(params)[1:-1] - hz)))
+    assert set(np.argmax(mel, axis=0)) <= {nearest - 1, nearest, nearest + 1}
+    if hz >= 1000:
+        assert set(np.argmax(mel, axis=0)) == {nearest}
+        decibels = 10 * np.log10(np.exp(mel).sum(axis=0))
+        np.testing.assert_allclose(decibels, -20, atol=0.3)
+
+
+def test_a_full_scale_sine_reads_about_one(tone):
+    params = PRESETS["default"]
+    power = np.exp(log_mel(tone(1.0, 4000, 1.0), params).astype(float))
+    assert power[:, 10:-10].sum(axis=0) == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("preset", ["default", "sample"])
+def test_columns_lie_on_their_hops(preset):
+    """A click in the middle of hop j is loudest in column j, and symmetric around it."""
+    params = PRESETS[preset]
+    for column in (0, 7, 39):
+        waveform = np.zeros(40 * params.hop_length, np.float32)
+        waveform[column * params.hop_length + params.hop_length // 2] = 1.0
+        loudness = log_mel(waveform, params).astype(float).mean(axis=0)
+        assert int(np.argmax(loudness)) == column
+        if column == 7:
+            assert loudness[6] == pytest.approx(loudness[8], abs=0.05)
+
+
+def test_shape_is_whole_columns_even_for_short_waveforms():
+    params = PRESETS["default"]
+    assert log_mel(np.zeros(params.samples_per_frame, np.float32), params).shape == (80, 4)
+    assert log_mel(np.zeros(10, np.float32), params).shape == (80, 0)
+    with pytest.raises(ValueError, match=r"\(N,\)"):
+        log_mel(np.zeros((2, 100), np.float32), params)
+
+
+def test_silence_is_what_zeros_give():
+    params = PRESETS["default"]
+    zeros = log_mel(np.zeros(8 * params.samples_per_frame, np.float32), params)
+    assert np.array_equal(zeros, silence(32, params))
+    assert silence(32, params).dtype == np.float16
+
+
+def test_rms_dbfs(tone, monkeypatch):
+    assert rms_dbfs(tone(1.0, 1000, 1.0)) == pytest.approx(0.0, abs=0.01)
+    assert rms_dbfs(tone(1.0, 1000, 0.01)) == pytest.approx(-40.0, abs=0.01)
+    assert rms_dbfs(np.zeros(100, np.float32)) == DBFS_FLOOR
+    assert rms_dbfs(np.zeros(0, np.float32)) == DBFS_FLOOR
+    monkeypatch.setattr(logmel_module, "SAMPLES_PER_BLOCK", 999)
+    assert rms_dbfs(tone(1.0, 1000, 1.0)) == pytest.approx(0.0, abs=0.01)

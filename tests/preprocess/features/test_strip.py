@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+
+from preprocess.errors import StripError
+from preprocess.features.splice import count_frames
+from preprocess.features.strip import decode_strip, encode_planes, encode_strip
+from preprocess.media.planes import split, to_rgb
+from tests.planes import from_rgb
+
+
+def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarray:
+    """Coloured gradients that differ from frame to frame."""
+    y, x = np.mgrid[0:height, 0:width]
+    frames = [np.stack([x * 2, y * 3, np.full_like(x, 20 * i)], axis=-1) for i in range(n_frames)]
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def test_round_trip():
+    frames = smooth_frames(10)
+    back = decode_strip(encode_strip(frames, 95), 10)
+    assert back.shape == frames.shape
+    assert np.abs(back.astype(int) - frames.astype(int)).mean() < 2
+
+
+def test_any_viewer_reads_it(tmp_path):
+    path = tmp_path / "strip.jpg"
+    path.write_bytes(encode_strip(smooth_frames(5), 90))
+    with Image.open(path) as image:
+        assert image.size == (86, 5 * 64)
+        assert image.format == "JPEG"
+
+
+def test_frames_do_not_bleed_into_their_neighbours():
+    frames = np.zeros((4, 16, 32, 3), np.uint8)
+    frames[1], frames[2] = (255, 0, 0), (0, 0, 255)
+    alone = [decode_strip(encode_strip(frames[i : i + 1], 90), 1)[0] for i in range(4)]
+    together = decode_strip(encode_strip(frames, 90), 4)
+    assert np.abs(together.astype(int) - np.stack(alone)).max() <= 2
+
+
+def test_slices_of_a_memory_map_and_of_steps(tmp_path):
+    frames = smooth_frames(8)
+    (tmp_path / "frames").write_bytes(frames.tobytes())
+    mapped = np.memmap(tmp_path / "frames", np.uint8, "r", shape=frames.shape)
+    assert encode_strip(mapped[2:6], 90) == encode_strip(frames[2:6], 90)
+    assert encode_strip(mapped[::2], 90) == encode_strip(frames[::2].copy(), 90)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((0, 64, 64, 3), np.uint8), ((2, 60, 64, 3), np.uint8), ((300, 64, 16, 3), np.uint8), ((2, 64, 64), np.uint8)],
+)
+def test_frames_that_do_not_fit(shape, dtype):
+    with pytest.raises(StripError):
+        encode_strip(np.zeros(shape, dtype), 90)
+
+
+def test_frames_must_be_bytes():
+    with pytest.raises(StripError, match="uint8"):
+        encode_strip(np.zeros((2, 64, 64, 3), np.float32), 90)
+
+
+def test_damaged_and_foreign_strips():
+    data = encode_strip(smooth_frames(4), 90)
+    with pytest.raises(StripError, match="not a JPEG"):
+        decode_strip(b"nothing of the kind", 4)
+    with pytest.raises(StripError):
+        decode_strip(data[: len(data) // 2], 4)
+    with pytest.raises(StripError, match="does not hold"):
+        decode_strip(data, 3)
+    with pytest.raises(StripError, match="does not hold"):
+        decode_strip(data, 0)
+    grey = simplejpeg.encode_jpeg(np.zeros((64, 64, 1), np.uint8), colorspace="GRAY")
+    with pytest.raises(StripError, match="grey"):
+        decode_strip(grey, 1)
+    bomb = bytearray(data)
+    size_at = data.index(b"\xff\xc0") + 5  # start of frame: marker, length, precision, then height and width
+    bomb[size_at : size_at + 4] = b"\xfe\x00\xfe\x00"
+    with pytest.raises(StripError, match="over the limit"):
+        decode_strip(bytes(bomb), 4)
+
+
+def test_a_frame_too_large_for_the_distance_of_two_restart_markers_is_refused():
+    with pytest.raises(StripError, match="65535 blocks"):
+        encode_strip(np.zeros((1, 1024, 16_384, 3), np.uint8), 90)
+
+
+@pytest.mark.parametrize("width", [64, 86, 170])
+def test_planes_give_the_strip_that_rgb_gives(width):
+    frames = smooth_frames(10, width=width)
+    strip = encode_planes(from_rgb(frames), 95)
+    assert count_frames(strip) == 10
+    back, other = decode_strip(strip, 10).astype(int), decode_strip(encode_strip(frames, 95), 10).astype(int)
+    assert np.abs(back - frames).mean() < 2
+    assert np.abs(back - other).mean() < 1.5
+
+
+def test_a_frame_of_a_strip_is_what_it_is_alone():
+    planes = from_rgb(smooth_frames(9))
+    strip = encode_planes(planes, 90)
+    for number in (0, 4, 8):
+        assert np.array_equal(
+            decode_strip(encode_planes(planes[number : number + 1], 90), 1)[0], decode_strip(strip, 9)[number]
+        )
+
+
+def test_planes_are_the_picture():
+    frames = smooth_frames(3)
+    assert np.abs(to_rgb(from_rgb(frames)).astype(int) - frames).max() < 12
+    y, cb, cr = split(from_rgb(np.full((1, 32, 48, 3), (255, 0, 0), np.uint8))[0])
+    assert (y.shape, cb.shape, cr.shape) == ((32, 48), (16, 24), (16, 24))
+    for plane, value in ((y, 76), (cb, 85), (cr, 255)):  # JFIF 1.02's red
+        np.testing.assert_allclose(plane, value, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((0, 96, 64), np.uint8),
+        ((2, 90, 64), np.uint8),
+        ((2, 95, 64), np.uint8),
+        ((2, 96, 63), np.uint8),
+        ((2, 96, 64), np.int8),
+    ],
+)
+def test_planes_that_do_not_fit(shape, dtype):
+    with pytest.raises(StripError):
+        encode_planes(np.zeros(shape, dtype), 90)

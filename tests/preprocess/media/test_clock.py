@@ -1,0 +1,155 @@
+"""Frames and sound on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from preprocess.features.logmel import rms_dbfs
+from preprocess.media.decode import decode
+from preprocess.schema import ShardParams
+
+RATE_HZ = 16_000
+
+
+def params_at(fps: float) -> ShardParams:
+    hop = {12.5: 320, 16.0: 500, 25.0: 320, 10.0: 320}[fps]
+    return ShardParams(fps=fps, short_side_px=64, hop_length=hop, win_length=640)
+
+
+def on_screen(times: list[Fraction], moment: Fraction) -> int:
+    """The picture on screen just before `moment`: the slow, obvious version of the constant-rate clock."""
+    shown = 0
+    for number, time in enumerate(times):
+        if time < moment:
+            shown = number
+    return shown
+
+
+def expected_numbers(times: list[Fraction], n_frames: int, fps: float) -> list[int]:
+    return [on_screen(times, (i + Fraction(1, 2)) / Fraction(fps)) for i in range(n_frames)]
+
+
+@pytest.mark.parametrize("fps", [12.5, 16.0, 25.0])
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("avi", "mpeg4"), ("mkv", "ffv1")])
+def test_frame_counter_shows_the_right_frames_at_the_right_seconds(
+    fps, suffix, codec, tmp_path, write_clip, counter_frames, read_counter
+):
+    output = ("-q:v", 2) if codec == "mpeg4" else ()
+    clip = write_clip(tmp_path / f"counter.{suffix}", counter_frames(100), 25, video_codec=codec, output=output)
+    decoded = decode(clip, params_at(fps))
+    assert decoded.n_frames == round(100 / 25 * fps)
+    numbers = [read_counter(frame) for frame in decoded.frames]
+    assert numbers == expected_numbers([Fraction(k, 25) for k in range(100)], decoded.n_frames, fps)
+
+
+def test_low_frame_rate_repeats_pictures(tmp_path, write_clip, counter_frames, read_counter):
+    clip = write_clip(tmp_path / "slow.mp4", counter_frames(20), 5)
+    decoded = decode(clip, params_at(12.5))
+    times = [Fraction(k, 5) for k in range(20)]
+    assert [read_counter(frame) for frame in decoded.frames] == expected_numbers(times, 50, 12.5)
+
+
+def test_variable_frame_rate_keeps_the_clock(tmp_path, write_clip, counter_frames, read_counter, run_ffmpeg):
+    constant = write_clip(tmp_path / "constant.mp4", counter_frames(100), 25)
+    variable = tmp_path / "variable.mp4"
+    kept = [k for k in range(100) if k < 30 or k % 7 == 0 or k == 99]
+    select = "+".join(f"eq(n,{k})" for k in kept)
+    run_ffmpeg("-i", constant, "-vf", f"select='{select}'", "-fps_mode", "vfr", "-c:v", "libx264", "-crf", 12, variable)
+    decoded = decode(variable, params_at(12.5))
+    times = [Fraction(k, 25) for k in kept]
+    expected = [kept[shown] for shown in expected_numbers(times, decoded.n_frames, 12.5)]
+    assert decoded.n_frames == 50
+    assert [read_counter(frame) for frame in decoded.frames] == expected
+
+
+def flash_and_beep(n_frames: int, flash_frames: range) -> tuple[np.ndarray, np.ndarray]:
+    """Dark frames at 25/s with a bright flash, and a beep during exactly that time."""
+    frames = np.full((n_frames, 96, 160, 3), 16, np.uint8)
+    frames[flash_frames.start : flash_frames.stop] = 235
+    sound = np.zeros(n_frames * RATE_HZ // 25, np.float32)
+    span = slice(flash_frames.start * RATE_HZ // 25, flash_frames.stop * RATE_HZ // 25)
+    sound[span] = 0.5 * np.sin(np.arange(span.stop - span.start) * 2 * np.pi * 1000 / RATE_HZ)
+    return frames, sound
+
+
+def flash_frame(decoded) -> int:
+    return int(np.argmax(decoded.frames[:, ::8, ::8].mean(axis=(1, 2, 3)) > 120))
+
+
+def beep_frame(decoded, params: ShardParams) -> float:
+    first = int(np.argmax(np.abs(decoded.waveform) > 0.1))
+    return first / params.samples_per_frame
+
+
+CONTAINERS = {
+    "mp4, B-frames, AAC priming": ("mp4", "aac", ("-preset", "medium", "-bf", 3)),
+    "mp4 that starts at 7.3 s": ("mp4", "aac", ("-output_ts_offset", 7.3)),
+    "mpegts, starts at 1.4 s": ("ts", "aac", ()),
+    "mpegts that starts at 5 s": ("ts", "mp2", ("-output_ts_offset", 5)),
+    "mkv, Opus pre-skip": ("mkv", "libopus", ()),
+    "avi, MP3": ("avi", "libmp3lame", ()),
+    "mov, PCM": ("mov", "pcm_s16le", ()),
+}
+
+
+@pytest.mark.parametrize("fps", [12.5, 16.0])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_flash_and_beep_stay_together(container, fps, tmp_path, write_clip):
+    suffix, audio_codec, output = CONTAINERS[container]
+    frames, sound = flash_and_beep(75, range(40, 45))
+    rates = ("-ar", 48_000) if audio_codec in {"libopus", "libmp3lame", "mp2"} else ()
+    clip = write_clip(tmp_path / f"c.{suffix}", frames, 25, sound, audio_codec=audio_codec, output=(*output, *rates))
+    params = params_at(fps)
+    decoded = decode(clip, params)
+    assert abs(flash_frame(decoded) - 1.6 * fps) <= 1.5  # a container may start with up to 64 ms of priming
+    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+    assert len(decoded.waveform) == decoded.n_frames * params.samples_per_frame
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("late", ["sound", "picture"])
+def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(75, range(40, 45))
+    picture = write_clip(tmp_path / "picture.mp4", frames if late == "sound" else frames[15:], 25)
+    track = write_clip(tmp_path / "sound.mka", None, 25, sound[int(0.6 * RATE_HZ) :] if late == "sound" else sound)
+    clip = tmp_path / f"clip.{suffix}"
+    inputs = [["-i", picture], ["-i", track]]
+    inputs[late == "sound"] = ["-itsoffset", 0.6, *inputs[late == "sound"]]
+    run_ffmpeg(*inputs[0], *inputs[1], "-map", "0:v", "-map", "1:a", "-c", "copy", clip)
+    params = params_at(12.5)
+    decoded = decode(clip, params)
+    assert abs(flash_frame(decoded) - 20) <= 1
+    assert abs(beep_frame(decoded, params) - 20) <= 1
+    if late == "picture":
+        assert decoded.n_frames in {37, 38}
+        np.testing.assert_allclose(decoded.frames[0].astype(int), decoded.frames[8].astype(int), atol=8)
+
+
+def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(100, range(60, 65))
+    whole = write_clip(tmp_path / "whole.mp4", frames, 25, sound, output=("-g", 250))
+    cut = tmp_path / "cut.mp4"
+    run_ffmpeg("-ss", 1.0, "-i", whole, "-c", "copy", cut)
+    params = params_at(12.5)
+    decoded = decode(cut, params)
+    assert abs(flash_frame(decoded) - 17.5) <= 1
+    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+
+
+def test_gap_in_the_sound_becomes_silence(tmp_path, write_clip, run_ffmpeg):
+    frames, sound = flash_and_beep(75, range(60, 65))
+    whole = write_clip(tmp_path / "whole.mkv", frames, 25, sound, audio_codec="pcm_s16le")
+    gap = tmp_path / "gap.mkv"
+    run_ffmpeg("-i", whole, "-af", "aselect='not(between(t,0.5,1.5))'", "-c:v", "copy", "-c:a", "pcm_s16le", gap)
+    decoded = decode(gap, params_at(12.5))
+    assert abs(beep_frame(decoded, params_at(12.5)) - 30) <= 1
+
+
+@pytest.mark.parametrize(("sound_seconds", "expected_dbfs"), [(1.0, -120.0), (3.0, -20.0)])
+def test_sound_is_padded_or_cut_to_the_frames(sound_seconds, expected_dbfs, tmp_path, write_clip, counter_frames, tone):
+    clip = write_clip(tmp_path / "c.mkv", counter_frames(50), 25, tone(sound_seconds), audio_codec="pcm_f32le")
+    decoded = decode(clip, params_at(12.5))
+    assert decoded.waveform.shape == (25 * 1280,)
+    assert rms_dbfs(decoded.waveform[-RATE_HZ // 2 :]) == pytest.approx(expected_dbfs, abs=0.1)
+    assert rms_dbfs(decoded.waveform[: RATE_HZ // 2]) == pytest.approx(-20, abs=0.1)

@@ -1,0 +1,159 @@
+"""Damaged and mislabelled files, odd names, things that are no files: a typed error with a reason, or frames."""
+
+import os
+import pickle
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from preprocess.errors import MediaError, MediaRefusedError
+from preprocess.media.decode import decode, probe
+from preprocess.media.ffmpeg import clean_words
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Be a user without rights: root may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_empty_file(tmp_path, small_params):
+    file = tmp_path / "empty.mp4"
+    file.touch()
+    with pytest.raises(MediaError, match="empty file"):
+        decode(file, small_params)
+
+
+def test_text_named_mp4(tmp_path, small_params):
+    file = tmp_path / "text.mp4"
+    file.write_text("This is not a video.\n" * 100)
+    with pytest.raises(MediaError, match=r"Invalid data|moov atom not found"):
+        decode(file, small_params)
+
+
+def test_moov_missing(tmp_path, ordinary_clip, small_params):
+    file = tmp_path / "no index.mp4"
+    data = ordinary_clip.read_bytes()
+    file.write_bytes(data[: data.rindex(b"moov") - 4])
+    with pytest.raises(MediaError, match="moov atom not found"):
+        decode(file, small_params)
+
+
+def test_truncated_file_is_used_as_far_as_it_goes(
+    tmp_path, write_clip, counter_frames, read_counter, tone, small_params
+):
+    whole = write_clip(tmp_path / "whole.mp4", counter_frames(100), 25, tone(4.0), output=("-movflags", "+faststart"))
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    decoded = decode(cut, small_params)
+    assert 10 < decoded.n_frames < 45
+    assert [read_counter(frame) for frame in decoded.frames[:-2]] == [2 * i for i in range(decoded.n_frames - 2)]
+    assert len(decoded.waveform) == decoded.n_frames * small_params.samples_per_frame
+    assert "decoded" in decoded.warnings
+    assert "@ 0x" not in decoded.warnings
+    assert decode(cut, small_params).warnings == decoded.warnings
+
+
+def test_truncated_in_the_first_frame(tmp_path, write_clip, counter_frames, small_params):
+    whole = write_clip(tmp_path / "whole.mkv", counter_frames(25), 25)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[:700])
+    with pytest.raises(MediaError):
+        decode(cut, small_params)
+
+
+def test_overwritten_middle_does_not_end_the_run(tmp_path, write_clip, counter_frames, tone, small_params):
+    clip = write_clip(tmp_path / "c.mp4", counter_frames(100), 25, tone(4.0), output=("-movflags", "+faststart"))
+    data = bytearray(clip.read_bytes())
+    middle = len(data) * 2 // 3
+    data[middle : middle + 400] = random.Random(0).randbytes(400)
+    clip.write_bytes(data)
+    try:
+        decoded = decode(clip, small_params)
+    except MediaError as error:
+        assert error.reason
+    else:
+        assert decoded.n_frames > 40
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_bytes(seed, tmp_path, small_params):
+    file = tmp_path / "noise.mp4"
+    file.write_bytes(random.Random(seed).randbytes(20_000))
+    with pytest.raises(MediaError):
+        decode(file, small_params)
+
+
+NAMES = [
+    "with spaces.mp4",
+    'quote\'s "double".mp4',
+    "new\nline.mp4",
+    "Grüße 你好 🎬.mp4",
+    "-leading-dash.mp4",
+    "frame%03d.mp4",
+    "http:colon.mp4",
+    "back\\slash;semi|pipe,comma[0:v].mp4",
+    "no extension",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(name, tmp_path, ordinary_clip, small_params, monkeypatch):
+    (tmp_path / name).write_bytes(ordinary_clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(name), tmp_path / name):
+        assert decode(path, small_params).n_frames == 25
+
+
+def test_name_that_is_not_utf8(tmp_path, ordinary_clip, small_params):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / name).write_bytes(ordinary_clip.read_bytes())
+    assert decode(tmp_path / name, small_params).n_frames == 25
+
+
+def test_fifo_does_not_hang(tmp_path, small_params):
+    fifo = tmp_path / "fifo.mp4"
+    os.mkfifo(fifo)
+    with pytest.raises(MediaRefusedError, match="not a regular file"):
+        decode(fifo, small_params)
+
+
+@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/")])
+def test_devices_and_folders(path, small_params):
+    with pytest.raises(MediaRefusedError, match="not a regular file"):
+        decode(path, small_params)
+
+
+def test_dangling_link_and_missing_file(tmp_path):
+    link = tmp_path / "link.mp4"
+    link.symlink_to(tmp_path / "nowhere.mp4")
+    for path in (link, tmp_path / "nowhere.mp4"):
+        with pytest.raises(MediaError, match="No such file"):
+            probe(path)
+
+
+def test_unreadable_file(tmp_path, ordinary_clip, small_params):
+    file = tmp_path / "secret.mp4"
+    file.write_bytes(ordinary_clip.read_bytes())
+    file.chmod(0)
+    with nobody(), pytest.raises(MediaError, match="Permission denied"):
+        decode(file, small_params)
+
+
+def test_errors_survive_pickling():
+    error = pickle.loads(pickle.dumps(MediaRefusedError(Path("a.mp4"), "why")))  # noqa: S301 - our own bytes
+    assert (type(error), error.path, error.reason) == (MediaRefusedError, Path("a.mp4"), "why")
+
+
+def test_words_are_one_printable_line():
+    words = clean_words(b"[mov @ 0x55aa] bad\n\x1b[31mred\nfile:/dev/fd/7: x\n[mov @ 0x66bb] bad\n\xff")
+    assert words == "[mov] bad; \\x1b[31mred; file:the file: x; \ufffd"

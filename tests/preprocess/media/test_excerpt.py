@@ -1,0 +1,68 @@
+"""Excerpts of sound: cut where asked, small, and hostile sources refused."""
+
+import subprocess
+import wave
+
+import numpy as np
+import pytest
+
+from preprocess.errors import MediaError, MediaRefusedError
+from preprocess.media.excerpt import MAX_SECONDS, SAMPLE_RATE_HZ, sound_excerpt
+from preprocess.media.ffmpeg import ffmpeg_executable
+
+SECONDS, RATE_HZ = 8, 16_000
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    """Eight seconds of stereo: a tone that goes up by 300 Hz every second."""
+    path = tmp_path_factory.mktemp("sound") / "tones.wav"
+    t = np.arange(SECONDS * RATE_HZ) / RATE_HZ
+    mono = (12_000 * np.sin(2 * np.pi * 300 * (1 + np.floor(t)) * t)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(np.repeat(mono, 2).tobytes())
+    return path
+
+
+def decoded(sound):
+    command = [ffmpeg_executable(), "-v", "error", "-f", "mp3", "-i", "-", "-f", "f32le", "-ac", "1", "-"]
+    return np.frombuffer(subprocess.run(command, input=sound, capture_output=True, check=True).stdout, np.float32)
+
+
+def loudest_hz(samples):
+    return np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE_HZ / len(samples)
+
+
+def test_the_seconds_asked_for(tones):
+    samples = decoded(sound_excerpt(tones, 5.0, 1.0))
+    assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(1.0, abs=0.2)
+    assert loudest_hz(samples[2000:-2000]) == pytest.approx(1800, abs=10)
+
+
+def test_no_more_than_the_limit(tones):
+    sound = sound_excerpt(tones, 0.0, 100.0)
+    assert len(sound) < 16_500
+    assert len(decoded(sound)) / SAMPLE_RATE_HZ == pytest.approx(MAX_SECONDS, abs=0.2)
+
+
+def test_beyond_the_end_is_an_error_that_names_the_file(tones):
+    with pytest.raises(MediaError, match="tones"):
+        sound_excerpt(tones, 60.0, 2.0)
+
+
+def test_playlists_are_refused(tmp_path):
+    path = tmp_path / "list.mp4"
+    path.write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
+    with pytest.raises(MediaRefusedError):
+        sound_excerpt(path, 0.0, 1.0)
+
+
+def test_silent_pictures_have_none(tmp_path):
+    path = tmp_path / "silent.mp4"
+    source = ["-f", "lavfi", "-i", "color=red:s=32x32:d=0.5"]
+    subprocess.run([ffmpeg_executable(), "-v", "error", *source, "-c:v", "libx264", str(path)], check=True)
+    with pytest.raises(MediaError, match="no audio"):
+        sound_excerpt(path, 0.0, 1.0)

@@ -1,0 +1,52 @@
+"""An ffmpeg that is missing, is something else, or breaks while shards are made: named, with the remedy, and no hang."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from preprocess.errors import FfmpegMissingError
+from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Choose another ffmpeg; what is known of the one in use is asked anew, then and afterwards."""
+
+    def choose(path: str) -> None:
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, path)
+        _forget()
+
+    yield choose
+    _forget()
+
+
+def _forget() -> None:
+    ffmpeg_executable.cache_clear()
+    ffmpeg_version.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"), [("/bin/false", "does not run"), ("/bin/true", "is no ffmpeg"), ("/no/such", "no executable")]
+)
+def test_what_is_no_ffmpeg_is_named_with_the_remedy(path, problem, chosen):
+    chosen(path)
+    with pytest.raises(FfmpegMissingError, match=rf"{path}.* {problem}.*unset it"):
+        ffmpeg_version()
+
+
+@pytest.mark.slow
+def test_an_ffmpeg_that_breaks_under_the_fork_server_is_named(clips, tmp_path):
+    runs = tmp_path / "runs"
+    broken = tmp_path / "ffmpeg"
+    broken.write_text(f'#!/bin/sh\n[ -e "{runs}" ] && exit 1\ntouch "{runs}"\nexec "{ffmpeg_executable()}" "$@"\n')
+    broken.chmod(0o755)
+    command = [sys.executable, "-m", "preprocess", "shards", "--dataset", "folder", "--data", clips]
+    command += ["--out", tmp_path / "shards", "--preset", "sample", "--workers", "2"]
+    root = Path(__file__).parents[3]
+    environment = {"PATH": "/usr/bin:/bin", ENVIRONMENT_VARIABLE: str(broken), "PYTHONPATH": str(root)}
+    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    assert f"error: {broken} does not run" in ended.stderr
+    assert "Traceback" not in ended.stderr

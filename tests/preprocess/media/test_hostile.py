@@ -1,0 +1,175 @@
+"""Playlists, scripts and movies that name other files or addresses: refused, nothing opened, nothing contacted."""
+
+import ctypes
+import os
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import preprocess.media.decode as media_module
+from preprocess.errors import MediaError
+from preprocess.media.decode import decode
+from preprocess.media.ffmpeg import ffmpeg_executable
+from preprocess.media.media_info import MediaInfo
+
+IN_OPEN = 0x20
+
+
+@contextmanager
+def watch_opens(path: Path) -> Iterator[list[int]]:
+    """Count every opening of a file, by any process, with the kernel's inotify."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.inotify_init1(os.O_NONBLOCK)
+    assert descriptor >= 0
+    assert libc.inotify_add_watch(descriptor, os.fsencode(path), IN_OPEN) >= 0
+    opens: list[int] = []
+    try:
+        yield opens
+    finally:
+        with suppress(BlockingIOError):
+            opens.extend(os.read(descriptor, 1 << 16))
+        os.close(descriptor)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[int, list[str]]]:
+    """A server on this machine that notes who calls."""
+    calls: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        stop = threading.Event()
+
+        def serve() -> None:
+            while not stop.is_set():
+                try:
+                    connection, address = server.accept()
+                except TimeoutError:
+                    continue
+                calls.append(str(address))
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1], calls
+        finally:
+            stop.wait(0.15)
+            stop.set()
+            thread.join()
+
+
+def playlist(kind: str, target: str) -> str:
+    return {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n",
+        "hls with blanks before": f"\n \ufeff#EXTM3U\n#EXTINF:2,\n{target}\n",
+        "hls master": f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{target}\n",
+        "ffconcat": f"ffconcat version 1.0\nfile '{target}'\n",
+        "dash": "<?xml version='1.0'?>\n<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static' "
+        "mediaPresentationDuration='PT2S'><Period><AdaptationSet mimeType='video/mp4'><Representation id='1' "
+        f"bandwidth='1'><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+        "asx": f"<asx version='3.0'><entry><ref href='{target}'/></entry></asx>",
+    }[kind]
+
+
+KINDS = ["hls", "hls with blanks before", "hls master", "ffconcat", "dash", "sdp", "asx"]
+
+
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.mkv", "list"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_playlists_read_nothing(kind, name, tmp_path, ordinary_clip, small_params):
+    file = tmp_path / name
+    file.write_text(playlist(kind, str(ordinary_clip)))
+    with watch_opens(ordinary_clip) as opens, pytest.raises(MediaError):
+        decode(file, small_params)
+    assert not opens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_playlists_contact_nobody(kind, tmp_path, small_params):
+    with listening() as (port, calls):
+        file = tmp_path / "list.mp4"
+        file.write_text(playlist(kind, f"http://127.0.0.1:{port}/part.mp4"))
+        with pytest.raises(MediaError):
+            decode(file, small_params)
+    assert not calls
+
+
+def test_a_careless_ffmpeg_would_have_read_and_called(tmp_path, ordinary_clip):
+    """The proof that the two tests above would notice."""
+    careless = [ffmpeg_executable(), "-v", "quiet", "-nostdin", "-protocol_whitelist", "file,http,tcp", "-f", "concat"]
+    with listening() as (port, calls), watch_opens(ordinary_clip) as opens:
+        for target in (str(ordinary_clip), f"http://127.0.0.1:{port}/part.mp4"):
+            file = tmp_path / "list.mp4"
+            file.write_text(playlist("ffconcat", target))
+            subprocess.run([*careless, "-safe", "0", "-i", file, "-f", "null", "-"], check=False)
+    assert opens
+    assert calls
+
+
+@pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "sdp"])
+def test_ffmpeg_itself_refuses_what_the_probe_would_let_through(
+    demuxer, tmp_path, ordinary_clip, small_params, monkeypatch
+):
+    kind = {"concat": "ffconcat"}.get(demuxer, demuxer)
+    file = tmp_path / "list.mp4"
+    file.write_text(playlist(kind, str(ordinary_clip)))
+    forged = MediaInfo(2.0, 160, 96, 25, has_video=True, format_name=demuxer, video_stream=0)
+    monkeypatch.setattr(media_module, "open_source", lambda path, limits: path.open("rb"))
+    monkeypatch.setattr(media_module, "probe_file", lambda *_: forged)
+    with watch_opens(ordinary_clip) as opens, pytest.raises(MediaError, match=r"not on whitelist|Unknown input"):
+        decode(file, small_params)
+    assert not opens
+
+
+def atom(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", len(payload) + 8, kind) + payload
+
+
+def replace_references(data: bytes, reference: bytes) -> bytes:
+    """Put `reference` into every track's dref atom and correct the sizes of the atoms around it."""
+    result = b""
+    position = 0
+    while position < len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        payload = data[position + 8 : position + size]
+        if kind in {b"moov", b"trak", b"mdia", b"minf", b"dinf"}:
+            payload = replace_references(payload, reference)
+        elif kind == b"dref":
+            payload = struct.pack(">II", 0, 1) + reference
+        result += atom(kind, payload)
+        position += size
+    return result
+
+
+def alias_reference(target: Path, levels: int) -> bytes:
+    """A Macintosh alias record, as QuickTime movies name other files: absolute, or relative with `levels` of 1."""
+    path = os.fsencode(target)
+    path += b"\0" * (len(path) % 2)
+    record = b"\0" * 10 + b"\x01" + b"v" * 27 + b"\0" * 12
+    record += bytes([min(len(target.name), 63)]) + target.name.encode()[:63].ljust(63, b"\0") + b"\0" * 16
+    record += struct.pack(">hh", levels, levels) + b"\0" * 16
+    record += struct.pack(">HH", 2, len(path)) + path + struct.pack(">HH", 0xFFFF, 0)
+    return atom(b"alis", struct.pack(">I", 0) + record.ljust(200, b"\0"))
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_external_references_are_not_followed(levels, tmp_path, ordinary_clip, small_params):
+    data = ordinary_clip.read_bytes()
+    other = tmp_path / "other.mp4"
+    other.write_bytes(data)
+    file = tmp_path / "references.mp4"
+    file.write_bytes(replace_references(data, alias_reference(other, levels)))
+    with watch_opens(other) as opens, pytest.raises(MediaError):
+        decode(file, small_params)
+    assert not opens
+    careless = [ffmpeg_executable(), "-v", "quiet", "-nostdin", "-enable_drefs", "1", "-use_absolute_path", "1"]
+    with watch_opens(other) as opens:
+        subprocess.run([*careless, "-i", file, "-f", "null", "-"], check=False)
+    assert opens  # the file does name the other one

@@ -1,0 +1,60 @@
+"""Sources whose picture or sound becomes another in mid-stream: the clock goes on, or the source is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess.errors import MediaError
+from preprocess.media.decode import decode
+from preprocess.schema import ShardParams
+
+FPS = 25
+RATE_HZ = 16_000
+PARAMS = ShardParams(fps=12.5, short_side_px=64, hop_length=320, win_length=640)
+
+
+@pytest.fixture
+def write_parts(tmp_path, write_clip, counter_frames, tone, run_ffmpeg):
+    """Second after second of one transport stream, each coded with other options; one counter, one tone throughout."""
+
+    def write(*options: tuple) -> Path:
+        frames, path = counter_frames(FPS * len(options)), tmp_path / "parts.ts"
+        parts = []
+        for second, option in enumerate(options):
+            whole = write_clip(
+                tmp_path / f"{second}.mkv", frames[FPS * second :][:FPS], FPS, tone(1.0), audio_codec="flac"
+            )
+            parts.append(tmp_path / f"{second}.ts")
+            coding = ("-c:v", "libx264", "-crf", 12, "-bf", 0, "-c:a", "mp2", "-b:a", "128k", "-muxdelay", 0)
+            run_ffmpeg("-i", whole, *coding, *option, "-output_ts_offset", second, parts[-1])
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        return path
+
+    return write
+
+
+def numbers_of(frames, read_counter) -> np.ndarray:
+    return np.array([read_counter(frame) for frame in frames])
+
+
+@pytest.mark.parametrize(
+    "other", [("-s", "320x192"), ("-pix_fmt", "yuv444p"), ("-vf", "scale=out_range=pc", "-color_range", "pc")]
+)
+def test_a_picture_that_changes_keeps_its_time(other, write_parts, read_counter):
+    decoded = decode(write_parts((), other, (), other), PARAMS)
+    assert abs(decoded.n_frames - 50) <= 1
+    numbers = numbers_of(decoded.frames, read_counter)
+    moments = (np.arange(len(numbers)) + 0.5) / PARAMS.fps
+    late = moments * FPS - numbers  # in pictures; one is on screen for its own time, and one is lost where they change
+    assert late.min() >= -2.1
+    assert late.max() <= 3.1
+    assert np.median(late) < 2
+    sound = np.abs(decoded.waveform[: 4 * RATE_HZ - 4000]).reshape(-1, 800).max(1)  # pieces of 50 ms
+    assert (sound[2:] > 0.05).mean() > 0.95  # not begun anew with the picture
+
+
+@pytest.mark.parametrize("other", [("-ac", 2), ("-ar", 48_000)])
+def test_sound_that_changes_is_refused_with_the_remedy(other, write_parts):
+    with pytest.raises(MediaError, match=r"its sound changes rate or channels in mid-stream; make it uniform first"):
+        decode(write_parts((), other), PARAMS)

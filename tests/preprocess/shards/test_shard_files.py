@@ -1,0 +1,245 @@
+"""Archives: the same bytes for the same samples, readable by DALI and webdataset, never half."""
+
+import errno
+import importlib.util
+import io
+import os
+import resource
+import signal
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess.atomic_files import LOCK_NAME, atomic_file, locked, remove_temporaries, temporary_path
+from preprocess.errors import DiskFullError, ShardError
+from preprocess.shards.shard_files import (
+    ShardWriter,
+    array_bytes,
+    index_text,
+    member_order,
+    read_samples,
+    sample_key,
+    shard_name,
+)
+
+SUFFIXES = member_order("video")
+
+
+def _members(number: int, rng: np.random.Generator) -> dict[str, bytes]:
+    """Sizes around the 512 bytes of a block, where padding goes wrong if it does."""
+    sizes = (number, 511 + number % 3, 56, 1000 * number)
+    return {suffix: rng.bytes(size) for suffix, size in zip(SUFFIXES, sizes, strict=True)}
+
+
+def _samples(n_samples: int = 7) -> dict[str, dict[str, bytes]]:
+    rng = np.random.default_rng(0)
+    return {sample_key(number // 3, number % 3): _members(number, rng) for number in range(n_samples)}
+
+
+def _write(path: Path, samples: dict[str, dict[str, bytes]]) -> Path:
+    with ShardWriter(path) as writer:
+        for key, members in samples.items():
+            writer.add(key, members)
+        writer.commit()
+    return path
+
+
+def test_archive_holds_what_was_written_and_nothing_that_depends_on_the_day(tmp_path):
+    samples = _samples()
+    path = _write(tmp_path / "shard-000000.tar", samples)
+    with tarfile.open(path) as archive:
+        entries = archive.getmembers()
+        assert [entry.name for entry in entries] == [f"{k}.{s}" for k, members in samples.items() for s in members]
+        assert {(e.mtime, e.uid, e.gid, e.uname, e.gname, e.mode, e.type) for e in entries} == {
+            (0, 0, 0, "", "", 0o644, tarfile.REGTYPE)
+        }
+        for entry in entries:
+            key, _, suffix = entry.name.partition(".")
+            assert archive.extractfile(entry).read() == samples[key][suffix]
+    again = _write(tmp_path / "shard-000001.tar", samples)
+    assert again.read_bytes() == path.read_bytes()
+    assert again.with_suffix(".idx").read_bytes() == path.with_suffix(".idx").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "shard-000000.idx", "shard-000000.tar", "shard-000001.idx", "shard-000001.tar",
+    ]  # fmt: skip
+
+
+def test_index_is_what_dalis_own_tool_writes(tmp_path):
+    path = _write(tmp_path / "shard.tar", _samples())
+    spec = importlib.util.find_spec("wds2idx")
+    assert spec is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    with tool.IndexCreator(str(path), str(tmp_path / "theirs.idx"), verbose=False) as creator:
+        creator.create_index()
+    assert path.with_suffix(".idx").read_text() == (tmp_path / "theirs.idx").read_text()
+
+
+def test_dali_reads_every_member_back_through_the_index(tmp_path):
+    from nvidia.dali import fn, pipeline_def
+
+    shards = [_write(tmp_path / f"{shard_name(n)}.tar", dict(list(_samples(9).items())[n::2])) for n in range(2)]
+    samples = [members for n in range(2) for members in list(_samples(9).values())[n::2]]
+
+    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
+    def pipeline():
+        return tuple(
+            fn.readers.webdataset(
+                paths=[str(p) for p in shards],
+                index_paths=[str(p.with_suffix(".idx")) for p in shards],
+                ext=list(SUFFIXES),
+                missing_component_behavior="error",
+            )
+        )
+
+    pipe = pipeline()
+    pipe.build()
+    for members in samples:
+        outputs = pipe.run()
+        for suffix, output in zip(SUFFIXES, outputs, strict=True):
+            assert output.at(0).tobytes() == members[suffix]
+
+
+def test_webdataset_reads_it(tmp_path):
+    import webdataset
+
+    samples = _samples()
+    path = _write(tmp_path / "shard.tar", samples)
+    read = list(webdataset.WebDataset(str(path), shardshuffle=False))
+    assert [sample["__key__"] for sample in read] == list(samples)
+    for sample in read:
+        assert {suffix: sample[suffix] for suffix in SUFFIXES} == samples[sample["__key__"]]
+
+
+def test_rollback_takes_a_source_out_without_a_trace(tmp_path):
+    samples = _samples()
+    plain = _write(tmp_path / "plain.tar", samples)
+    with ShardWriter(tmp_path / "rolled.tar") as writer:
+        for key, members in samples.items():
+            before = writer.n_samples
+            writer.add("99999999-00000", {"frames.jpg": b"x" * 5000, "json": b"{}"})
+            writer.add("99999999-00001", {"frames.jpg": b"y" * 50})
+            writer.rollback(before)
+            writer.add(key, members)
+        info = writer.commit()
+    assert (tmp_path / "rolled.tar").read_bytes() == plain.read_bytes()
+    assert (info.n_segments, info.n_bytes) == (len(samples), plain.stat().st_size)
+
+
+def test_nothing_is_left_of_a_writer_that_did_not_commit(tmp_path):
+    with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path / "shard.tar") as writer:
+        writer.add("00000000-00000", {"json": b"{}"})
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_lost", [1, 512, 5_000, 20_000, 30_000])
+def test_truncated_archives_are_told(tmp_path, n_lost):
+    path = _write(tmp_path / "shard.tar", _samples())
+    os.truncate(path, path.stat().st_size - n_lost)
+    with path.open("rb") as file, pytest.raises(ShardError, match="cut short"):
+        list(read_samples(file, path))
+
+
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
+    path = _write(tmp_path / "shard.tar", _samples())
+    with path.open("rb") as file:
+        offset = list(read_samples(file, path))[3].members[0].offset - 512
+    data = bytearray(path.read_bytes())
+    data[offset + 130] ^= 1  # in the size field: the header's checksum is wrong now
+    path.write_bytes(data)
+    with tarfile.open(path) as archive:
+        assert len(archive.getmembers()) < 28  # what tar itself makes of it: a shorter archive
+    with path.open("rb") as file, pytest.raises(ShardError, match="is damaged"):
+        list(read_samples(file, path))
+
+
+@pytest.mark.parametrize("name", ["../evil.json", "a/b.json", "no_suffix", "link.json"])
+def test_what_is_no_plain_member_is_refused(tmp_path, name):
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        entry = tarfile.TarInfo(name)
+        if name.startswith("link"):
+            entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(entry, io.BytesIO())
+    with path.open("rb") as file, pytest.raises(ShardError, match="no member of a sample"):
+        list(read_samples(file, path))
+
+
+def test_arrays_are_plain_npy(tmp_path):
+    array = np.arange(12, dtype=np.float16).reshape(3, 4)
+    assert np.array_equal(np.load(io.BytesIO(array_bytes(array)), allow_pickle=False), array)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        array_bytes(np.array([{}], dtype=object))
+
+
+def test_index_of_no_samples():
+    assert index_text([]) == "v1.2 0\n"
+
+
+def _in_child(work) -> int:
+    """Run in a process of its own; return its exit status, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not reach the parent's test run
+            os._exit(3 if isinstance(error, DiskFullError) else 4)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("share", [0.002, 0.02, 0.5, 0.999, 1.0])
+def test_full_disk_leaves_no_archive(tmp_path, share):
+    size = _write(tmp_path / "whole.tar", _samples()).stat().st_size
+    limit = int(share * size)
+    folder = tmp_path / "full"
+    folder.mkdir()
+
+    def write() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        _write(folder / "shard.tar", _samples())
+
+    status = _in_child(write)
+    if share < 1:
+        assert status == 3
+        assert list(folder.iterdir()) == []
+    else:
+        assert status == 0
+
+
+def test_full_disk_says_what_to_do(tmp_path):
+    with (
+        pytest.raises(DiskFullError, match=r"no space left.*make room and run the same command"),
+        atomic_file(tmp_path / "x"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_keeps_a_second_run_out_and_names_the_first(tmp_path):
+    with (
+        locked(tmp_path),
+        pytest.raises(ShardError, match=f"another run is at work here .process {os.getpid()} on"),
+        locked(tmp_path),
+    ):
+        pass
+    assert not (tmp_path / LOCK_NAME).exists()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_killed_process_lets_go_of_the_lock(tmp_path):
+    def die_holding_it() -> None:
+        with locked(tmp_path):
+            temporary_path(tmp_path / "shard-000000.tar").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert _in_child(die_holding_it) == -signal.SIGKILL
+    assert (tmp_path / LOCK_NAME).exists()
+    with locked(tmp_path):
+        remove_temporaries(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK_NAME]

@@ -1,0 +1,188 @@
+"""The collage: real files from a seed, resumable, with content that the camera and the voices promise."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from preprocess.errors import RenderError, ShardError
+from preprocess.synthetic.collage import archive
+from preprocess.synthetic.collage.camera import CameraPath, take_pictures
+from preprocess.synthetic.collage.plan import GENERATOR_VERSION, Plan, VideoTask
+from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
+from preprocess.synthetic.collage.voices import PLAYERS, SAMPLE_RATE_HZ
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SIZES = {"seed": 7, "n_videos": 3, "seconds": 1.0, "workers": 1}
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return archive.generate(tmp_path_factory.mktemp("collage") / "c", **SIZES)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 999_999))
+def test_the_same_seed_and_number_give_the_same_bytes_and_others_other_ones(seed: int, number: int) -> None:
+    frames, waveform = archive.video_arrays(VideoTask(seed, number, 1.0))
+    again = archive.video_arrays(VideoTask(seed, number, 1.0))
+    assert (frames.tobytes(), waveform.tobytes()) == (again[0].tobytes(), again[1].tobytes())
+    for other in (VideoTask(seed, number + 1, 1.0), VideoTask(seed + 1, number, 1.0)):
+        differing = archive.video_arrays(other)
+        assert not np.array_equal(frames, differing[0])
+        assert not np.array_equal(waveform, differing[1])
+    assert (frames.shape, frames.dtype) == ((12, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    assert (waveform.shape, waveform.dtype) == ((round(12 / FPS * SAMPLE_RATE_HZ),), np.float32)
+    assert 0.1 < np.abs(waveform).max() <= 1
+
+
+def test_files_decode_to_the_stated_length_with_both_streams(tmp_path: Path) -> None:
+    out = archive.generate(tmp_path, seed=1, n_videos=1, seconds=2.4, workers=1)
+    task = VideoTask(1, 1, 2.4)
+    frames, waveform = archive.video_arrays(task)
+    with av.open(str(out / task.name)) as container:
+        pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    with av.open(str(out / task.name)) as container:
+        blocks = [(frame.time, frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
+    assert pictures.shape == frames.shape == (30, HEIGHT_PX, WIDTH_PX, 3)
+    assert np.abs(pictures.astype(float) - frames).mean() < 16
+    heard = np.zeros(len(waveform) + 4096)
+    for seconds, block in blocks:
+        start = max(0, round(seconds * SAMPLE_RATE_HZ))
+        heard[start : start + len(block)] = block
+    assert len(waveform) == 2.4 * SAMPLE_RATE_HZ <= max(seconds for seconds, _ in blocks) * SAMPLE_RATE_HZ + 1024
+    assert np.corrcoef(heard[: len(waveform)], waveform)[0, 1] > 0.7
+
+
+def test_the_folder_says_what_it_holds_and_leaves_nothing_else(small: Path) -> None:
+    names = ["collage.json", *(f"collage_{number:06d}.mp4" for number in (1, 2, 3))]
+    assert sorted(path.name for path in small.iterdir()) == names
+    said = json.loads((small / archive.COLLAGE_FILE).read_text())
+    assert (said["seed"], said["n_videos"], said["seconds"]) == (7, 3, 1.0)
+    assert said["video"] == {"width_px": 128, "height_px": 96, "fps": 12.5}
+
+
+def test_a_half_made_folder_goes_on_and_what_is_there_is_not_rendered_again(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    code = (
+        "import os, signal; from pathlib import Path; from preprocess.synthetic.collage import archive; "
+        f"archive.generate(Path({str(out)!r}), **{SIZES!r}, "
+        "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 2 else None)"
+    )
+    status = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False, timeout=120).returncode
+    assert status == -signal.SIGKILL
+    there = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
+    assert len(there) == 2
+    assert not (out / archive.COLLAGE_FILE).exists()
+    with pytest.raises(RenderError, match=r"seed 7, not 8"):
+        archive.generate(out, **{**SIZES, "seed": 8})
+    reports: list[tuple[int, int]] = []
+    archive.generate(out, **SIZES, progress=lambda done, total: reports.append((done, total)))
+    assert reports == [(2, 3), (3, 3)]
+    assert {path: path.stat().st_mtime_ns for path in there} == there
+    assert checksums(out) == checksums(small)
+
+
+def test_bytes_do_not_depend_on_workers_or_on_how_many_videos(small: Path, tmp_path: Path) -> None:
+    fewer = archive.generate(tmp_path / "fewer", **{**SIZES, "n_videos": 2, "workers": 2})
+    videos = {name: digest for name, digest in checksums(fewer).items() if name.endswith(".mp4")}
+    assert len(videos) == 2
+    assert videos.items() <= checksums(small).items()
+
+
+def test_another_collage_in_the_folder_is_refused_and_the_same_returns_at_once(small: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in small.iterdir()}
+    for change, words in (({"seed": 8}, "seed 7, not 8"), ({"seconds": 2.0}, "seconds 1.0, not 2.0")):
+        with pytest.raises(RenderError, match=words):
+            archive.generate(small, **{**SIZES, **change})
+    started = time.perf_counter()
+    archive.generate(small, **SIZES)
+    assert time.perf_counter() - started < 2.0
+    assert {path: path.stat().st_mtime_ns for path in small.iterdir()} == before
+
+
+def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
+    def second(done: int, total: int) -> None:
+        with pytest.raises(ShardError, match="another run"):
+            archive.generate(tmp_path, **{**SIZES, "n_videos": 1})
+
+    archive.generate(tmp_path, **{**SIZES, "n_videos": 1}, progress=second)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"seed": -1}, "seed"), ({"n_videos": 0}, "videos"), ({"seconds": 0.5}, "seconds")]
+)
+def test_parameters_out_of_range_are_refused(tmp_path: Path, change: dict, words: str) -> None:
+    with pytest.raises(RenderError, match=words):
+        archive.generate(tmp_path / "c", **{**SIZES, **change})
+    assert not (tmp_path / "c").exists()
+    with pytest.raises(RenderError, match="seconds"):
+        Plan(0, 1, float("nan"), "any", "any")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.3, 1), st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
+def test_the_camera_sees_what_a_slow_one_sees(zoom: float, x: float, y: float, angle: float) -> None:
+    """On a canvas whose colours are linear in place: every pixel within it is where its angle, zoom and centre say."""
+    reach = 1 - 0.8 * zoom
+    x, y = x * reach, y * reach
+    down, across = np.mgrid[0:240, 0:320]
+    canvas = Image.fromarray(np.stack([across * 0.75, down, 0 * down + 90], axis=2).round().astype(np.uint8))
+    path = CameraPath(*(np.array([value]) for value in (zoom, x, y, angle)))
+    (picture,) = take_pictures(canvas, path, 128, 96)
+    seen = np.asarray(picture).astype(float)
+    assert (np.abs(seen[..., 2] - 90) <= 1).all(), "no pixel lies outside of the mirrored canvas"
+    for row, column in ((0, 0), (10, 100), (48, 64), (95, 0), (95, 127)):
+        u, v = 2 * (column + 0.5) / 128 - 1, 2 * (row + 0.5) / 96 - 1
+        at_x = ((np.cos(angle) * u - np.sin(angle) * v) * zoom + x + 1) / 2 * 320 - 0.5
+        at_y = ((np.sin(angle) * u + np.cos(angle) * v) * zoom + y + 1) / 2 * 240 - 0.5
+        if 2 < at_x < 317 and 2 < at_y < 237:
+            assert seen[row, column, :2] == pytest.approx([at_x * 0.75, at_y], abs=2)
+
+
+@pytest.mark.parametrize("player", sorted({player.__name__ for player in PLAYERS}))
+def test_every_voice_fills_any_length_with_something(player: str) -> None:
+    (play,) = {one for one in PLAYERS if one.__name__ == player}
+    for n_samples in (15_360, 16_001):
+        line = play(np.random.default_rng(3), n_samples)
+        assert line.shape == (n_samples,)
+        assert np.isfinite(line).all()
+        assert np.sqrt(np.mean(line**2)) > 1e-4
+
+
+def test_the_version_is_raised_when_the_videos_change() -> None:
+    """A folder of an older version is refused only if the version says so: new readings here need a new version."""
+    frames, waveform = archive.video_arrays(VideoTask(1, 1, 2.4))
+    readings = (frames.mean(), frames.std(), 1000 * np.sqrt(np.mean(waveform.astype(np.float64) ** 2)))
+    assert GENERATOR_VERSION == 1
+    assert readings == pytest.approx((119.89, 59.29, 46.01), abs=0.05)
+
+
+def test_the_command_renders_and_says_how_far_it_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "preprocess", "collage", "--out", str(tmp_path / "c")]
+    done = subprocess.run(
+        [*command, "--videos", "1", "--seconds", "1", "--workers", "1"],
+        cwd=REPOSITORY,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "1/1 sources" in done.stderr
+    assert "left" in done.stderr
+    assert "1 made-up videos, 1 s of picture and sound" in done.stdout

@@ -1,0 +1,236 @@
+"""The DALI loader against a slow reader; order, state, ranks and errors on real shards."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+import torch
+
+from preprocess.shards.manifest import read_segments
+from tests.train.conftest import SMALL, write_shards
+from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
+from train.errors import LoaderStateError, ShardSetError, TooFewSegmentsError, TrainError
+
+ROOT = Path(__file__).parents[3]
+FLOOR = float(np.log(1e-8))
+
+
+def config(shards, **changes):
+    plain = LoaderConfig(
+        shards=str(shards), batch_size=5, frame_px=32, window_frames=8, shuffle=False, seed=3, num_threads=2
+    )
+    return replace(plain, **changes)
+
+
+def slow_reader(shards):
+    """segment_id -> (frames, log-mel, has_audio, label), with tarfile, simplejpeg and numpy."""
+    found = {}
+    for path in sorted(shards.glob("*.tar")):
+        with tarfile.open(path) as tar:
+            members = {m.name: tar.extractfile(m).read() for m in tar.getmembers()}
+        for name in (n for n in members if n.endswith(".json")):
+            key = name.removesuffix(".json")
+            meta = np.load(io.BytesIO(members[f"{key}.meta.npy"]), allow_pickle=False)
+            n_frames, height, width = (int(number) for number in meta[2:5])
+            # As DALI decodes: chroma interpolated between rows, across the border of two frames as well, whose rows are
+            # therefore not handed over.
+            strip = simplejpeg.decode_jpeg(members[f"{key}.frames.jpg"], fastdct=False, fastupsample=False)
+            frames = strip.reshape(n_frames, height, width, 3).copy()
+            frames[:, 0], frames[:, -1] = frames[:, 1], frames[:, -2]
+            logmel = np.load(io.BytesIO(members[f"{key}.logmel.npy"]), allow_pickle=False).astype(np.float32)
+            found[int(meta[0])] = (frames, logmel, bool(meta[6]), int(meta[1]))
+    return found
+
+
+def test_every_segment_once_in_manifest_order_and_equal_to_a_slow_reader(small_shards):
+    truth, seen = slow_reader(small_shards), []
+    batches = list(iterate_once(config(small_shards)))
+    assert [len(b) for b in batches] == [5] * 9 + [3]
+    for batch in batches:
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            seen.append(segment)
+            frames, logmel, has_audio, label = truth[segment]
+            n, height, width, _ = frames.shape
+            assert (int(batch.n_frames[i]), bool(batch.has_audio[i]), int(batch.label[i])) == (n, has_audio, label)
+            columns = n * SMALL.columns_per_frame
+            assert torch.equal(batch.logmel[i, :, :columns], torch.as_tensor(logmel))
+            assert (batch.logmel[i, :, columns:] == torch.tensor(FLOOR).half()).all(), "as silence is stored"
+            assert (batch.frames[i, n:] == batch.frames[i, n - 1]).all()
+            top, left = (height - 32) // 2, (width - 32) // 2
+            square = frames[:, top : top + 32, left : left + 32].astype(int)
+            # Same square, same size, nothing resampled: the decoders may round differently, no more.
+            given = batch.frames[i, :n].numpy().astype(int)
+            assert np.abs(given - square).max() <= 2
+            assert np.abs(given[1:] - square[:-1]).mean() > 12
+    assert seen == read_segments(small_shards)["segment_id"].tolist()
+
+
+def test_another_size_is_the_square_resized(small_shards):
+    truth = slow_reader(small_shards)
+    for batch in iterate_once(config(small_shards, frame_px=16)):
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            frames = truth[segment][0]
+            n, height, width, _ = frames.shape
+            top, left = (height - 32) // 2, (width - 32) // 2
+            square = torch.as_tensor(frames[:, top : top + 32, left : left + 32]).permute(0, 3, 1, 2).float()
+            small = torch.nn.functional.interpolate(square, size=(16, 16), mode="bilinear", antialias=True)
+            assert batch.frames.shape[1:] == (8, 16, 16, 3)
+            off = (batch.frames[i, :n].permute(0, 3, 1, 2) - small).abs()
+            assert off[..., 1:-1, 1:-1].max() <= 1
+            assert off.max() <= 4  # at the square's edge DALI's filter looks at the picture beyond it
+            assert (batch.frames[i, n:] == batch.frames[i, n - 1]).all()
+
+
+def test_training_squares_lie_inside_the_frames(small_shards):
+    truth, places = slow_reader(small_shards), set()
+    loader = SegmentLoader(config(small_shards, batch_size=6, shuffle=True))
+    for _ in range(8):
+        batch = next(loader)
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            frames = torch.as_tensor(truth[segment][0])
+            corners = [(y, x) for y in range(frames.shape[1] - 31) for x in range(frames.shape[2] - 31)]
+            found = [
+                (y, x)
+                for y, x in corners
+                if torch.equal(frames[:, y : y + 32, x : x + 32], batch.frames[i, : len(frames)])
+            ]
+            assert found, segment
+            places.add(found[0])
+    assert len({y for y, _ in places}) > 3
+    assert len({x for _, x in places}) > 3
+
+
+def test_a_split_keeps_its_segments_only_and_an_unknown_one_is_an_error(small_shards):
+    rows = read_segments(small_shards)
+    train = {
+        s for s, splits in zip(rows["segment_id"], rows["splits"], strict=True) if json.loads(splits)["1"] == "train"
+    }
+    seen = [s for b in iterate_once(config(small_shards, split="1:train")) for s in b.segment_id.tolist()]
+    assert set(seen) == train
+    assert len(seen) == len(train) == 36
+    with pytest.raises(TrainError):
+        list(iterate_once(config(small_shards, split="9:train")))
+
+
+def test_training_draws_each_segment_once_an_epoch_in_a_new_order(small_shards):
+    loader = SegmentLoader(config(small_shards, batch_size=6, shuffle=True))
+    epochs = [[s for _ in range(8) for s in next(loader).segment_id.tolist()] for _ in range(2)]
+    assert all(Counter(epoch) == Counter(epochs[0]) and len(set(epoch)) == 48 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    assert epochs[0] != sorted(epochs[0])
+
+
+def ids_and_windows(loader, n):
+    return [
+        (b.segment_id.tolist(), b.window_start_frame.tolist(), int(b.frames.long().sum()))
+        for b in (next(loader) for _ in range(n))
+    ]
+
+
+@pytest.mark.parametrize("drawn", [3, 8, 11])
+def test_a_restored_loader_goes_on_exactly_also_over_an_epochs_border(small_shards, drawn):
+    settings = config(small_shards, batch_size=6, shuffle=True, window_frames=4, world_size=2, rank=1)
+    loader = SegmentLoader(settings)
+    ids_and_windows(loader, drawn)
+    state = loader.state_dict()
+    expected = ids_and_windows(loader, 8)
+    again = SegmentLoader(settings)
+    again.load_state_dict(state)
+    assert ids_and_windows(again, 8) == expected
+
+
+def test_a_state_of_other_settings_is_refused(small_shards):
+    state = SegmentLoader(config(small_shards, shuffle=True)).state_dict()
+    with pytest.raises(LoaderStateError, match="seed was 3, is 4"):
+        SegmentLoader(config(small_shards, shuffle=True, seed=4)).load_state_dict(state)
+
+
+def test_ranks_share_an_epoch_without_overlap(small_shards):
+    shares = []
+    for rank in (0, 1):
+        loader = SegmentLoader(config(small_shards, batch_size=6, shuffle=True, world_size=2, rank=rank))
+        shares.append([s for _ in range(4) for s in next(loader).segment_id.tolist()])
+    assert not set(shares[0]) & set(shares[1])
+    assert len(set(shares[0]) | set(shares[1])) == 48
+
+
+def test_windows_of_long_segments_lie_inside_and_sound_goes_with_them(small_shards):
+    truth = slow_reader(small_shards)
+    loader = SegmentLoader(config(small_shards, batch_size=6, shuffle=True, window_frames=4))
+    starts = set()
+    for _ in range(8):
+        batch = next(loader)
+        assert batch.frames.shape == (6, 4, 32, 32, 3)
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            frames, logmel, *_ = truth[segment]
+            start = int(batch.window_start_frame[i])
+            starts.add(start)
+            assert 0 <= start <= len(frames) - 4
+            c = SMALL.columns_per_frame
+            assert torch.equal(batch.logmel[i], torch.as_tensor(logmel[:, start * c : (start + 4) * c]))
+    assert len(starts) > 1
+
+
+def test_too_few_segments_and_damaged_shards_are_early_typed_errors(small_shards, tmp_path):
+    with pytest.raises(TooFewSegmentsError, match="too few for 2"):
+        SegmentLoader(config(small_shards, batch_size=25, world_size=2, shuffle=True))
+    broken = tmp_path / "broken"
+    shutil.copytree(small_shards, broken)
+    (broken / "shard-000001.tar").unlink()
+    with pytest.raises(ShardSetError, match="shard-000001"):
+        list(iterate_once(config(broken)))
+
+
+def test_audio_sets_have_no_frames(tmp_path):
+    shards = write_shards(tmp_path / "audio", 6, replace(SMALL, media="audio"))
+    batches = list(iterate_once(config(shards)))
+    assert [b.frames for b in batches] == [None, None]
+    assert batches[0].logmel.shape == (5, 16, 8 * SMALL.columns_per_frame)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_many_batches(small_shards):
+    code = (
+        "import resource, sys\n"
+        "from train.config.clip_config import ClipConfig\n"
+        "from train.data.loader import LoaderConfig, SegmentLoader\n"
+        "from train.plans.clip_planners import TwoViews\n"
+        "clips = TwoViews(ClipConfig(n_frames=3, speeds=(1, 2)))\n"
+        "loader = SegmentLoader(LoaderConfig(sys.argv[1], 6, 32, 8, True, 0, 1, clips=clips))\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "for i in range(2500):\n"
+        "    next(loader)\n"
+        "    if i == 500: before = peak()\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, small_shards], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+    )
+    assert int(done.stdout) < 20  # MiB
+
+
+@pytest.mark.parametrize(("square", "place"), [("first", 0), ("middle", 1), ("last", 2)])
+def test_the_square_lies_where_it_is_asked_for_along_the_longer_side(small_shards, square, place):
+    truth, longer = slow_reader(small_shards), set()
+    for batch in iterate_once(config(small_shards, square=square)):
+        for i, segment in enumerate(batch.segment_id.tolist()):
+            frames = truth[segment][0]
+            n, height, width, _ = frames.shape
+            longer.add((height > width) - (width > height))
+            top, left = (height - 32) * place // 2, (width - 32) * place // 2
+            assert np.array_equal(batch.frames[i, :n].numpy(), frames[:, top : top + 32, left : left + 32])
+    assert longer == {-1, 0, 1}
+
+
+def test_a_square_that_is_drawn_at_random_cannot_be_named(small_shards):
+    with pytest.raises(TrainError, match="at random with shuffle"):
+        config(small_shards, shuffle=True, square="last")

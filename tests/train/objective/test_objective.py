@@ -1,0 +1,243 @@
+"""The objective on whole batches: labels by construction, silent rows and other sources masked, gradients where they belong."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from train.config.load import load_config
+from train.config.schema import LossConfig
+from train.model.heads import Model, Outputs
+from train.model.spaces import SPACES, Embeddings, used_spaces
+from train.objective.bank import Bank
+from train.objective.objective import Segments, compute_objective
+from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, Plan
+from train.views.training_clips import TrainClips
+
+CONFIG = load_config(
+    "sample",
+    ["model.tiny_width=4", "model.projection_dim=8", "bank.size=32", "bank.negative_rank_low=2", "bank.negative_rank_high=16",
+     "bank.n_negatives=4", "bank.positive_ranks=2", "bank.positives=nearest", "loss.video_video=1.0"],
+)  # fmt: skip
+N = 4
+PLAN = Plan(
+    start=torch.zeros(N, 2, dtype=torch.long),
+    speed=torch.tensor([[0, 1], [2, 3], [1, 1], [0, 0]]),
+    stride=torch.tensor([[1, 2], [4, 8], [2, 2], [1, 1]]),
+    reverse=torch.tensor([[True, False], [False, False], [True, True], [False, True]]),
+    order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]),
+    timed=torch.tensor([True, True, True, False]),
+)
+
+
+def unit(*shape, seed=0):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(x, dim=-1)
+
+
+def segments(has_audio=(True,) * N, source=range(N)):
+    source = torch.tensor(list(source))
+    return Segments(source * SEGMENTS_PER_SOURCE_LIMIT + 7, source % 2, torch.tensor(has_audio))
+
+
+def perfect_logits():
+    """Logits that are right by hand, rows view after view."""
+    speed, direction = [0, 2, 1, 0, 1, 3, 1, 0], [1, 0, 1, 0, 0, 0, 1, 1]
+    order, order_va = [BEFORE, 0, OVERLAP, AFTER], [BEFORE, 0, OVERLAP, AFTER, AFTER, 0, OVERLAP, BEFORE]
+    onehot = lambda labels, k: 20.0 * torch.nn.functional.one_hot(torch.tensor(labels), k).float()  # noqa: E731
+    return {
+        "speed_video": onehot(speed, 4), "speed_audio": onehot(speed, 4), "direction_video": onehot(direction, 2),
+        "direction_audio": onehot(direction, 2), "order_video": onehot(order, 3), "order_audio": onehot(order, 3),
+        "order_video_audio": onehot(order_va, 3),
+    }  # fmt: skip
+
+
+def embeddings(video, audio):
+    return Embeddings({"within_video": video, "video": video, "audio": audio, "within_audio": audio})
+
+
+def outputs_of(video, audio, logits):
+    """Pictures lie alike in both of their spaces, and sounds in theirs."""
+    return Outputs(embeddings(video, audio), logits)
+
+
+def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
+    bank = bank or Bank(config.bank, 8, used_spaces(config.loss))
+    generator = torch.Generator().manual_seed(0)
+    return compute_objective(outputs, PLAN, facts, bank, config, use_bank=use_bank, generator=generator)
+
+
+def test_temporal_labels_are_those_of_the_plan():
+    result = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), perfect_logits()), segments())
+    for name in perfect_logits():
+        assert result.measures[f"accuracy/{name}"] == 1, name
+        assert result.terms[name] < 1e-6
+
+
+def test_a_wrong_label_is_seen_unless_its_row_is_masked():
+    logits = perfect_logits()
+    logits["speed_video"][3] = logits["speed_video"][3].flip(0)  # segment 3 is too short to be timed
+    logits["speed_audio"][2] = logits["speed_audio"][2].flip(0)  # segment 2, view 0
+    logits["order_video"][1] = torch.tensor([0.0, 20.0, 0.0])  # carries no order label
+    result = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), logits), segments())
+    assert result.measures["accuracy/speed_video"] == 1
+    assert result.measures["accuracy/order_video"] == 1
+    assert result.measures["accuracy/speed_audio"] == pytest.approx(5 / 6)
+    silent = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), logits), segments((True, True, False, True)))
+    assert silent.measures["accuracy/speed_audio"] == 1
+
+
+def test_silent_rows_change_nothing_in_the_loss():
+    video, audio, other = unit(8, 8), unit(8, 8, seed=1), unit(8, 8, seed=2)
+    facts = segments((True, True, False, True))
+    swapped = audio.clone()
+    swapped[[2, 6]] = other[[2, 6]]
+    a, b = (compute(outputs_of(video, x, perfect_logits()), facts).total for x in (audio, swapped))
+    assert torch.equal(a, b)
+    swapped[[1, 5]] = other[[1, 5]]
+    assert not torch.equal(a, compute(outputs_of(video, swapped, perfect_logits()), facts).total)
+
+
+def test_two_segments_of_one_source_are_no_negatives_of_each_other():
+    video = unit(8, 8).clone()
+    video[1] = video[0]
+    same, apart = (
+        compute(outputs_of(video, unit(8, 8, seed=1), {}), segments(source=s)).terms["video_video"]
+        for s in ((0, 0, 2, 3), range(N))
+    )
+    assert same < apart
+
+
+def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
+    bank = Bank(CONFIG.bank, 8, used_spaces(CONFIG.loss))
+    video, audio = unit(32, 8, seed=4), unit(32, 8, seed=5)
+    bank.push(
+        embeddings(video, audio),
+        torch.arange(32) + 10,
+        torch.arange(32) % 2,
+        torch.ones(32, dtype=torch.bool),
+    )
+    outputs = outputs_of(unit(8, 8), unit(8, 8, seed=1), {})
+    before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
+    assert not [k for k in before.measures if k.startswith("purity")]
+    assert {"purity/within_video", "purity/video", "purity/audio"} <= set(after.measures)
+    assert after.terms["video_video"] > before.terms["video_video"]
+
+
+def test_a_batch_without_any_sound_has_finite_gradients_everywhere():
+    torch.manual_seed(0)
+    model = Model(CONFIG)
+    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.full((8, 1, 64, 29), -2.0), torch.zeros(8, dtype=torch.bool))
+    result = compute(model(clips), segments((False,) * N))
+    result.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert result.terms["video_audio"] == 0
+    assert max(p.grad.abs().max() for n, p in model.named_parameters() if "audio" in n and p.grad is not None) == 0
+
+
+def test_silent_rows_do_not_enter_the_audio_networks_statistics():
+    torch.manual_seed(0)
+    clips = torch.randn(8, 1, 64, 29)
+    has_audio = torch.tensor([True, True, False, True] * 2)
+    means = []
+    for fill in (-2.0, 50.0):
+        torch.manual_seed(1)
+        model = Model(CONFIG)
+        filled = torch.where(has_audio[:, None, None, None], clips, fill)
+        model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio))
+        means.append(model.encoders.audio_net.stem[1].running_mean.clone())
+    assert torch.equal(*means)
+
+
+def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were_no_others():
+    torch.manual_seed(0)
+    video, audio = torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29)
+    has_audio = torch.tensor([True, True, False, True] * 2)
+    found = []
+    for rows in (torch.arange(8), has_audio.nonzero()[:, 0]):
+        torch.manual_seed(1)
+        model = Model(CONFIG)
+        logits = model(TrainClips(video[rows], audio[rows], has_audio[rows])).logits
+        found.append((model.heads, logits))
+    (with_silence, all_logits), (without, logits) = found
+    for name in ("speed_audio", "direction_audio", "order_audio"):
+        assert torch.equal(with_silence[name][1].running_mean, without[name][1].running_mean), name
+        assert torch.equal(all_logits[name][has_audio[: len(all_logits[name])]], logits[name]), name
+
+
+def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
+    torch.manual_seed(0)
+    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29), torch.ones(8, dtype=torch.bool))
+    taught = {}
+    config = replace(CONFIG, loss=replace(CONFIG.loss, audio_audio=1.0))
+    for term in ("video_video", "video_audio", "audio_audio"):
+        model = Model(config)
+        compute(model(clips), segments(), config=config).terms[term].backward()
+        projections = [name for name, _ in model.encoders.named_children() if name.endswith("projection")]
+        taught[term] = {
+            name for name in projections
+            if any(p.grad is not None and p.grad.abs().max() > 0 for p in getattr(model.encoders, name).parameters())
+        }  # fmt: skip
+    assert taught == {
+        "video_video": {"within_video_projection"},
+        "video_audio": {"video_projection", "audio_projection"},
+        "audio_audio": {"within_audio_projection"},
+    }
+
+
+SOUND = replace(
+    CONFIG,
+    loss=LossConfig(
+        audio_audio=0.7,
+        video_video=0,
+        video_audio=0,
+        speed_video=0,
+        direction_video=0,
+        order_video=0,
+        order_video_audio=0,
+    ),
+)
+
+
+def slow_audio_audio(z, facts, temperature):
+    """Both directions, anchor by anchor: the other view against the other view of every sounding other source."""
+    losses = []
+    for a, b in ((z[:N], z[N:]), (z[N:], z[:N])):
+        for i in range(N):
+            if facts.has_audio[i]:
+                others = [j for j in range(N) if facts.source[j] != facts.source[i] and facts.has_audio[j]]
+                scores = torch.stack([a[i] @ b[i], *(a[i] @ b[j] for j in others)]) / temperature
+                losses.append(-scores.log_softmax(0)[0] if others else torch.zeros(()))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("has_audio", [(True,) * N, (True, False, True, True)])
+@pytest.mark.parametrize("source", [range(N), (0, 0, 2, 3)])
+def test_the_term_between_sounds_is_a_slow_ones(has_audio, source):
+    z, facts = unit(2 * N, 8, seed=3), segments(has_audio, source)
+    result = compute(Outputs(Embeddings({"within_audio": z}), {}), facts, config=SOUND)
+    wanted = slow_audio_audio(z, facts, SOUND.loss.temperature)
+    assert set(result.terms) == {"audio_audio"}
+    assert torch.allclose(result.terms["audio_audio"], wanted, atol=1e-6)
+    assert torch.allclose(result.total, 0.7 * wanted, atol=1e-6)
+
+
+def test_sound_alone_trains_the_audio_network_and_touches_nothing_of_the_picture():
+    torch.manual_seed(0)
+    model = Model(SOUND)
+    clips = TrainClips(None, torch.randn(2 * N, 1, 64, 29), torch.ones(2 * N, dtype=torch.bool))
+    result = compute(model(clips), segments(), config=SOUND)
+    assert set(result.terms) == {"speed_audio", "direction_audio", "order_audio", "audio_audio"}
+    result.total.backward()
+    learns = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    pictures = {name for name, _ in model.named_parameters() if "video" in name}
+    unused = {name for name, _ in model.named_parameters() if name.startswith("encoders.audio_projection")}
+    assert learns == {name for name, _ in model.named_parameters()} - pictures - unused
+    assert not [name for name, p in model.named_parameters() if name in pictures | unused and p.requires_grad]
+
+
+def test_the_spaces_in_use_are_those_of_the_terms_that_count():
+    assert used_spaces(SOUND.loss) == ("within_audio",)
+    assert set(used_spaces(replace(CONFIG.loss, audio_audio=1.0))) == set(SPACES)
+    assert set(used_spaces(CONFIG.loss)) == set(SPACES) - {"within_audio"}

@@ -1,0 +1,128 @@
+"""Whole runs on two ranks under torchrun: uneven shares, kill and resume, signals to one rank, another number of ranks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.train.conftest import write_shards
+from tests.train.run.test_pretraining import SMALL, losses, train, wait_for_step
+from train.errors import RunError
+from train.run.checkpoint import LAST_NAME, read_checkpoint
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+SECONDS = 600
+"""Longest that a run may take, on a busy machine too."""
+
+
+class Pair:
+    """Two ranks that torchrun started, in a process group of their own."""
+
+    def __init__(self, run, shards, *overrides):
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
+            "pretrain", "--run", run, "--shards", shards, "--device", "cpu", "--threads", "1",
+        ]  # fmt: skip
+        settings = [x for item in (*SMALL, *overrides) for x in ("--set", item)]
+        self.log = Path(run).with_suffix(f".{time.monotonic_ns()}.txt")
+        with self.log.open("w") as said:
+            self.torchrun = subprocess.Popen(
+                [*map(str, command), *settings], cwd=ROOT, stderr=said, stdout=said, start_new_session=True
+            )
+
+    def rank(self, number):
+        """Process id of a rank."""
+        children = Path(f"/proc/{self.torchrun.pid}/task/{self.torchrun.pid}/children").read_text().split()
+        for child in children:
+            if f"\0RANK={number}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes():
+                return int(child)
+        raise AssertionError(f"no rank {number} among {children}")
+
+    def end(self):
+        """Exit status of torchrun, seconds until it ended, and all that was said; nobody is left behind."""
+        since = time.monotonic()
+        try:
+            status = self.torchrun.wait(SECONDS)
+        finally:
+            if self.torchrun.poll() is None:
+                os.killpg(self.torchrun.pid, signal.SIGKILL)
+        return status, time.monotonic() - since, self.log.read_text()
+
+
+def saved(run):
+    return read_checkpoint(run / "checkpoints" / LAST_NAME)
+
+
+def same_end(a, b):
+    assert losses(a) == losses(b)
+    for kind in ("model", "bank"):
+        ours, theirs = getattr(saved(a), kind), getattr(saved(b), kind)
+        assert ours.keys() == theirs.keys()
+        assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.fixture(scope="module")
+def whole(small_shards, tmp_path_factory):
+    """An uninterrupted run of 24 steps: it crosses borders of epochs and the end of the bank's warm-up."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4").end()
+    assert status == 0, said
+    return run
+
+
+def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_end(whole, small_shards, tmp_path):
+    run = tmp_path / "killed"
+    pair = Pair(run, small_shards, "steps=24", "checkpoint_every=4")
+    wait_for_step(run, 6, SECONDS)
+    victim, other = pair.rank(1), pair.rank(0)
+    os.kill(victim, signal.SIGKILL)
+    status, seconds, said = pair.end()
+    assert status == 1
+    assert seconds < 60, said
+    assert not Path(f"/proc/{other}").exists()
+    assert saved(run).step < 24
+    assert saved(run).step % 4 == 0
+    with pytest.raises(RunError, match="trained on 2 ranks, not 1: start as many"):
+        train(run, small_shards, "steps=24", "checkpoint_every=4")  # another number would read other batches
+    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4").end()
+    assert status == 0, said
+    same_end(run, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_one_rank_or_to_all_stops_all_at_one_step_which_is_saved(whole, small_shards, tmp_path, number):
+    run = tmp_path / "stopped"
+    pair = Pair(run, small_shards, "steps=24", "checkpoint_every=100")
+    wait_for_step(run, 3, SECONDS)
+    if number == signal.SIGTERM:
+        os.kill(pair.rank(1), number)
+    else:  # Ctrl-C: the terminal sends it to torchrun and both ranks, and torchrun to the ranks once more
+        os.killpg(pair.torchrun.pid, number)
+    status, seconds, said = pair.end()
+    assert status != 0
+    assert seconds < 60, said
+    assert "stopped by a signal" in said
+    assert saved(run).step == max(losses(run)) < 24
+    if number == signal.SIGTERM:
+        status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=100").end()
+        assert status == 0, said
+        same_end(run, whole)
+
+
+def test_uneven_shares_end_cleanly_and_too_few_segments_are_refused_with_the_numbers(tmp_path):
+    shards = write_shards(tmp_path / "shards", 13)  # 6 and 7 segments: one rank's share ends before the other's
+    status, _, said = Pair(tmp_path / "even", shards, "steps=7", "data.batch_size=5").end()
+    assert status == 0, said
+    assert saved(tmp_path / "even").step == 7
+    assert int(saved(tmp_path / "even").bank["cursor"]) == 7 * 2 * 5
+    status, _, said = Pair(tmp_path / "few", shards, "steps=7", "data.batch_size=7").end()
+    assert status == 1
+    assert "holds 13 segments: too few for 2 rank(s) with batches of 7. Lower the batch size" in said
+    assert "Error:" not in said.split("torch.distributed.elastic")[0]  # no traceback of ours
+    assert not (tmp_path / "few").exists()

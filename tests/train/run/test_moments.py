@@ -1,0 +1,125 @@
+"""Two views of the same moment: where they lie, what they show and hear, what may not be asked of them, and a training."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from preprocess.schema import PRESETS, ShardParams
+from tests.train.conftest import write_shards
+from train.config.clip_config import ClipConfig
+from train.config.load import load_config
+from train.data.batch import SegmentBatch
+from train.errors import ConfigError
+from train.plans.clip_planners import EvenClips
+from train.plans.plan import IGNORE, draw_plan
+from train.plans.temporal_labels import temporal_labels
+from train.ranks.distributed import join_world
+from train.run.checkpoint import LAST_NAME, load_encoders
+from train.run.pretraining import Trainer
+from train.views.training_clips import gather_views
+from train.views.views import eval_clips
+
+CLIP = ClipConfig(
+    n_frames=4, crop_px=8, speeds=(1,), base_stride=4, views="same_moment", jitter_frames=2.0, eval_speed=1
+)
+PARAMS = ShardParams(
+    fps=8.0, short_side_px=32, segment_seconds=3.0, hop_length=400, win_length=600, n_mels=16, sources_per_shard=4
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def clock(n_frames, plan, columns_per_frame=5):
+    """Segments whose pixels and log-mels say which frame and column they are, clips of 4 frames planned in them."""
+    n, longest = len(n_frames), max(n_frames)
+    frames = torch.arange(longest, dtype=torch.uint8)[None, :, None, None, None].expand(n, -1, 8, 8, 3)
+    columns = torch.arange(longest * columns_per_frame).float()[None, None].expand(n, 2, -1)
+    number = torch.zeros(n, dtype=torch.long)
+    lengths = torch.tensor(n_frames)
+    shown = plan.frames(lengths, 4)
+    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, number, number)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 80), min_size=1, max_size=30), st.floats(0, 4), st.floats(1, 1.5), st.integers(0, 999))
+def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_max, seed):
+    clip = ClipConfig(**{**CLIP.__dict__, "jitter_frames": jitter, "pace_max": pace_max})
+    plan = draw_plan(torch.tensor(n_frames), clip, generator(seed))
+    pace = plan.stride / clip.base_stride
+    assert (pace >= 1 / pace_max - 1e-5).all()
+    assert (pace <= pace_max + 1e-5).all()
+    assert ((plan.start[:, 0] - plan.start[:, 1]).abs() <= 2 * jitter + 1e-4).all()
+    assert (plan.start >= 0).all()
+    last = plan.start + 3 * plan.stride
+    fits = torch.tensor(n_frames)[:, None] > 3 * plan.stride + 1
+    assert (last[fits] <= (torch.tensor(n_frames)[:, None] - 1).expand(-1, 2)[fits] + 1e-4).all()
+    heard = torch.ones(len(n_frames), dtype=torch.bool)
+    assert all((labels == IGNORE).all() for labels in temporal_labels(plan, heard).values())
+    assert not plan.reverse.any()
+
+
+def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
+    plan = draw_plan(torch.tensor([80, 40, 9]), CLIP, generator(1))
+    batch = clock([80, 40, 9], plan)
+    frames, columns = gather_views(batch, CLIP, 5)
+    assert columns.shape == (6, 2, 61)
+    for view in (0, 1):
+        for i, n in enumerate(batch.n_frames.tolist()):
+            start, stride = plan.start[i, view].item(), plan.stride[i, view].item()
+            row = 3 * view + i
+            wanted = [min(start + k * stride, n - 1) for k in range(4)]
+            assert torch.allclose(frames[row, :, 0, 0, 0].float(), torch.tensor(wanted), atol=0.5001)
+            wanted = [min(5 * start + k * stride / 4, 5 * n - 1) for k in range(61)]
+            assert torch.allclose(columns[row, 0], torch.tensor(wanted), atol=0.5001)
+
+
+def test_plain_clips_keep_the_stride_and_hear_all_of_it():
+    plan = EvenClips(CLIP, 1, (1,))(torch.tensor([80]), generator())
+    clips = eval_clips(clock([80], plan), CLIP, columns_per_frame=5)
+    start = int(clips.start_frame)
+    assert int(clips.span_frames) == 13
+    shown = ((clips.video[0, 0, :, 0, 0] + 2) * 63.75).round().long()
+    assert shown.tolist() == [start + 4 * k for k in range(4)]
+    assert clips.audio.shape == (1, 1, 2, 61)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("loss.speed_video=1", "loss.speed_video"),
+        ("loss.order_video_audio=0.1", "loss.order_video_audio"),
+        ("clip.pace_max=0.9", "pace_max"),
+        ("clip.jitter_frames=-1", "jitter_frames"),
+        ("data.window_frames=15", "window_frames"),
+        ("data.frame_px=80", "frame_px"),
+        ("distort.video.colour=1", "distort.video.colour"),
+    ],
+)
+def test_what_cannot_hold_at_one_moment_is_refused_by_name(override, named):
+    with pytest.raises(ConfigError, match=named):
+        load_config("fingerprint", [override])
+
+
+def test_the_shard_preset_fits_the_training_preset():
+    config, params = load_config("fingerprint"), PRESETS["fingerprint"]
+    assert params.columns_per_frame == 5
+    assert params.short_side_px == config.data.frame_px
+    assert (config.clip.clock_frames - 1) / params.fps == 1.5
+
+
+def test_a_small_training_at_one_moment(tmp_path):
+    shards = write_shards(tmp_path / "shards", 12, PARAMS)
+    settings = [
+        f"data.shards={shards}", "data.batch_size=4", "data.frame_px=32", "data.window_frames=20", "clip.crop_px=32",
+        "model.tiny_width=4", "model.projection_hidden=16", "model.projection_dim=8", "steps=2", "log_every=1",
+    ]  # fmt: skip
+    run = tmp_path / "run"
+    assert Trainer(load_config("fingerprint", settings), run, join_world("cpu")).train()
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(set(record["terms"]) == {"video_video", "audio_audio"} for record in records)
+    assert load_encoders(run / "checkpoints" / LAST_NAME).config.clip.base_stride == 4

@@ -1,0 +1,96 @@
+"""Files of a run that cannot be written: errors that name them, and a run that goes on afterwards."""
+
+import json
+import resource
+from contextlib import contextmanager
+
+import pytest
+
+from tests.train.run.test_pretraining import train
+from train.errors import RunError
+from train.run.run_files import write_whole
+from train.run.run_lock import exclusive_run_lock
+from train.run.run_log import Record, RunLog
+
+
+def test_locks_logs_and_unfinished_files_are_not_written_through_links(tmp_path):
+    """A run's folder may come from elsewhere, with links in it; what they lead to stays as it is."""
+    precious, run = tmp_path / "precious", tmp_path / "run"
+    precious.write_text("precious")
+    run.mkdir()
+    for name in (".lock", "log.jsonl", "config.yaml.partial"):
+        (run / name).symlink_to(precious)
+    with pytest.raises(RunError, match=r"\.lock: cannot be written"), exclusive_run_lock(run):
+        pass
+    with pytest.raises(RunError, match="is a link"):
+        RunLog(run, 10, 0)
+    write_whole(run / "config.yaml", "new")
+    assert (run / "config.yaml").read_text() == "new"
+    assert precious.read_text() == "precious"
+
+
+def record(step, **terms):
+    return Record(step, 1.0, terms, {}, 0.0, 0.0, 0.0)
+
+
+@contextmanager
+def no_file_longer_than(n_bytes):
+    """The system refuses bytes beyond, as it does on a full disk; no rights are needed for that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_settings_file_on_a_full_disk_stops_the_run_before_it_trains(small_shards, tmp_path):
+    words = r"config\.yaml: cannot be written \(File too large.*free some disk space"
+    with no_file_longer_than(64), pytest.raises(RunError, match=words):
+        train(tmp_path, small_shards, "steps=1")
+    assert not (tmp_path / "config.yaml").exists()
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+def test_a_folder_that_cannot_be_made_for_checkpoints_is_named(small_shards, tmp_path):
+    (tmp_path / "checkpoints").write_text("no folder")
+    with pytest.raises(RunError, match=r"checkpoints: cannot be written"):
+        train(tmp_path, small_shards, "steps=1")
+
+
+def test_a_summary_that_cannot_be_written_is_written_by_the_next_start(small_shards, tmp_path):
+    (tmp_path / "training.json.partial").mkdir()
+    with pytest.raises(RunError, match=r"training\.json: cannot be written"):
+        train(tmp_path, small_shards, "steps=1")
+    (tmp_path / "training.json.partial").rmdir()
+    assert train(tmp_path, small_shards, "steps=1")
+    assert json.loads((tmp_path / "training.json").read_text())["steps"] == 1
+
+
+def test_a_log_on_a_full_disk_is_named_and_loses_only_its_last_line(tmp_path):
+    log = RunLog(tmp_path, 10, 0)
+    log.write(record(1))
+    with no_file_longer_than(1 << 20), pytest.raises(RunError, match=r"log\.jsonl: cannot be written \(File too large"):
+        log.write(record(2, **{f"term-{i}": 0.0 for i in range(100_000)}))
+    assert (tmp_path / "log.jsonl").stat().st_size == 1 << 20
+    log = RunLog(tmp_path, 10, 2)
+    log.write(record(2))
+    log.close()
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_a_folder_where_a_file_should_be_is_named(small_shards, tmp_path):
+    (tmp_path / "run" / "log.jsonl").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"log\.jsonl: cannot be .*Is a directory"):
+        train(tmp_path / "run", small_shards, "steps=1")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"file: cannot be written"):
+        train(tmp_path / "file", small_shards, "steps=1")
+
+
+def test_a_file_that_cannot_be_replaced_keeps_its_old_text(tmp_path):
+    write_whole(tmp_path / "a.txt", "old")
+    with no_file_longer_than(2), pytest.raises(RunError, match=r"a\.txt"):
+        write_whole(tmp_path / "a.txt", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"

@@ -1,0 +1,88 @@
+"""Signals to a training process: the first asks it to stop, torchrun passing it on is no second, a later one ends it; a
+parent that dies does as well."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from train.errors import RunError
+from train.run.run_lock import exclusive_run_lock
+from train.run.signals import StopFlag
+
+ROOT = Path(__file__).parents[3]
+CHILD = """
+import sys, time
+from pathlib import Path
+from train.run.signals import StopFlag, stop_when_ended
+from train.run.run_lock import exclusive_run_lock
+with exclusive_run_lock(Path(sys.argv[1])), StopFlag() as stop:
+    stop_when_ended(sys.stdin.fileno())
+    print("ready", flush=True)
+    while not stop.raised:
+        time.sleep(0.02)
+    Path(sys.argv[1], "saved").touch()
+"""
+PARENT = """
+import subprocess, sys, time
+children = [subprocess.Popen([sys.executable, "-c", sys.argv[1], folder], stdin=subprocess.PIPE) for folder in sys.argv[2:]]
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_arrives_twice_at_once_asks_to_stop_and_one_more_ends_the_process(number):
+    before = signal.getsignal(number)
+    with StopFlag() as stop:
+        assert not stop.raised
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        assert stop.raised
+        stop._at -= 3  # three seconds later
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_children_of_a_parent_that_is_killed_stop_as_if_they_were_asked_to(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]  # the second child must not hold the pipe of the first
+    for folder in folders:
+        folder.mkdir()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD, *map(str, folders)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert [parent.stdout.readline() for _ in folders] == ["ready\n", "ready\n"]
+        for folder in folders:
+            with pytest.raises(RunError, match="another process trains here"), exclusive_run_lock(folder):
+                pass
+            assert not (folder / "saved").exists()
+    finally:
+        parent.kill()
+        parent.wait()
+    for folder in folders:
+        with exclusive_run_lock(folder, patience_seconds=30):  # a restart waits for the orphan
+            assert (folder / "saved").exists()
+
+
+def test_whoever_waits_for_a_run_directory_gets_it_when_it_is_free(tmp_path):
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with exclusive_run_lock(tmp_path):
+            held.set()
+            release.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    with pytest.raises(RunError, match="another process"), exclusive_run_lock(tmp_path, patience_seconds=0.3):
+        pass
+    threading.Timer(0.3, release.set).start()
+    with exclusive_run_lock(tmp_path, patience_seconds=30):
+        assert release.is_set()
+    holder.join()

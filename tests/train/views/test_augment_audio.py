@@ -1,0 +1,130 @@
+"""Augmentation of sound: off it draws nothing, mixing keeps the own sound the louder, crops and masks lie where they may."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from train.config.augment_config import AugmentConfig
+from train.config.load import load_config
+from train.errors import ConfigError
+from train.views.augment_audio import augment_audio, mix
+from train.views.views import normalise_logmel
+
+QUIET = {
+    "scale_min": 1.0, "aspect_max": 1.0, "flip_probability": 0.0, "grey_probability": 0.0, "brightness": 0.0,
+    "contrast": 0.0, "saturation": 0.0, "hue_turns": 0.0, "gain_db": 0.0, "tilt_db": 0.0, "mask_mels": 0,
+}  # fmt: skip
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def sounds(n=8, mels=12, columns=30, seed=5):
+    return torch.randn(n, mels, columns, generator=generator(seed)) * 2 - 8
+
+
+def test_what_is_off_leaves_the_stream_of_random_numbers_as_it_was():
+    plain = AugmentConfig()
+    first, second = generator(), generator()
+    augment_audio(sounds(), plain, first)
+    for _ in range(4):  # gain, tilt, and the blanked band's width and place: one number a clip each
+        torch.rand(8, generator=second)
+    assert torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=second))
+
+
+def test_each_switch_alone_does_something():
+    alone = {
+        "mix_max": 0.4, "crop_bands": (0.5, 0.9), "crop_columns": (0.5, 0.9), "noise": 0.2, "mask_columns": 9,
+    }  # fmt: skip
+    untouched = normalise_logmel(sounds()).clamp(min=-2)
+    assert torch.allclose(augment_audio(sounds(), AugmentConfig(**QUIET), generator())[:, 0], untouched)
+    for name, value in alone.items():
+        changed = augment_audio(sounds(), AugmentConfig(**QUIET, **{name: value}), generator())[:, 0]
+        assert changed.shape == untouched.shape
+        assert not torch.allclose(changed, untouched), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    segments=st.integers(2, 6),
+    share=st.floats(0.01, 0.499),
+    seed=st.integers(0, 999),
+)
+def test_a_mixture_has_more_of_the_own_sound_than_of_one_other_segments(segments, share, seed):
+    power = torch.eye(2 * segments)[:, :, None].expand(-1, -1, 3)  # clip i sounds in band i alone
+    mixed = mix((power + 1e-12).log(), share, generator(seed)).exp()
+    own = mixed.diagonal().T  # (clips, columns)
+    others = mixed * (1 - torch.eye(2 * segments))[:, :, None]
+    assert (own > 1 - share - 1e-4).all()
+    assert (own > others.amax(1)).all()
+    for i, row in enumerate(others):
+        (partner,) = (row[:, 0] > 1e-6).nonzero()[:, 0].tolist() or [(i + 1) % (2 * segments)]
+        assert partner % segments != i % segments  # neither the clip itself nor its segment's other view
+    assert torch.allclose(mixed, mixed[:, :, :1].expand_as(mixed)), "one share for all columns"
+    assert torch.allclose(mixed.sum(1), torch.ones(2 * segments, 3), atol=1e-4), "powers add up"
+
+
+def test_a_batch_of_one_segment_has_nobody_to_be_mixed_with():
+    assert torch.equal(mix(sounds(2), 0.4, generator()), sounds(2))
+
+
+def test_crops_of_everything_are_the_identity_and_of_bands_leave_time_alone():
+    whole = AugmentConfig(**QUIET, crop_bands=(1.0, 1.5))  # wider than all bands is all of them
+    assert torch.allclose(
+        augment_audio(sounds(), whole, generator())[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4
+    )
+    clicks = torch.full((6, 12, 30), -18.4)
+    clicks[:, :, 7] = -4.0
+    shown = augment_audio(clicks, AugmentConfig(**QUIET, crop_bands=(0.4, 0.8)), generator())[:, 0]
+    assert (shown.argmax(2) == 7).all()
+    tones = torch.full((6, 12, 30), -18.4)
+    tones[:, 6] = -4.0
+    shown = augment_audio(tones, AugmentConfig(**QUIET, crop_columns=(0.4, 0.8)), generator())[:, 0]
+    assert (shown.argmax(1) == 6).all()
+
+
+def test_a_crop_is_a_slow_bilinear_reading_of_its_box():
+    ramp = torch.arange(30.0).expand(4, 12, 30) / 8 - 12  # a straight line stays one: its ends tell the box
+    shown = augment_audio(ramp, AugmentConfig(**QUIET, crop_columns=(0.5, 0.5)), generator())[:, 0]
+    step = (normalise_logmel(ramp)[0, 0, 1] - normalise_logmel(ramp)[0, 0, 0]) / 2
+    inner = shown[:, :, 2:-2].diff(dim=2)
+    assert torch.allclose(inner, step.expand_as(inner), atol=1e-4)
+    assert shown[:, 0, 0].unique().numel() == 4  # every clip its own place
+    wide = augment_audio(torch.full((64, 12, 30), -6.0), AugmentConfig(**QUIET, crop_columns=(1.5, 1.5)), generator())
+    kept = (wide[:, 0, 0] != 0).sum(1)
+    assert kept.min() >= 19
+    assert kept.max() <= 21  # 30 columns of 45, shrunk into 30
+    assert torch.allclose(wide[:, 0], wide[:, 0, :1].expand_as(wide[:, 0]), atol=1e-5)
+
+
+def test_a_run_of_columns_is_blanked_through_all_bands_and_no_wider_than_asked():
+    shown = augment_audio(torch.full((300, 6, 20), -18.0), AugmentConfig(**QUIET, mask_columns=4), generator())[:, 0]
+    blank = shown == 0
+    assert (blank == blank[:, :1]).all()
+    assert set(blank[:, 0].sum(1).tolist()) == {0, 1, 2, 3, 4}
+    assert blank[:, 0].any(0).all()  # any column may be among them
+
+
+def test_noise_has_one_strength_a_clip_up_to_the_asked():
+    shown = augment_audio(torch.full((100, 40, 50), -9.0), AugmentConfig(**QUIET, noise=0.3), generator())[:, 0]
+    spread = shown.flatten(1).std(1)
+    assert 0.25 < spread.max() < 0.32
+    assert spread.min() < 0.05
+    halves = shown[:, :, :25].flatten(1).std(1) / shown[:, :, 25:].flatten(1).std(1)
+    assert (halves - 1).abs().max() < 0.15
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "augment.mix_max=0.5",
+        "augment.crop_bands=[0, 1]",
+        "augment.crop_columns=[1.2, 1.0]",
+        "clip.balanced_order=false",
+    ],
+)
+def test_settings_that_break_a_law_are_refused(setting):
+    with pytest.raises(ConfigError, match=setting.split("=")[0]):
+        load_config("sample", [setting])

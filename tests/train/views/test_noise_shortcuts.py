@@ -1,0 +1,204 @@
+"""In noise nothing moves, so whatever tells speed, direction or order there is a short-cut of the code's own making.
+
+Noise goes the whole way: written by the real writer, decoded by DALI, cut by the trainer's plans. Then a linear
+classifier looks at the statistics that short-cuts leave (how neighbours in time are alike, how power and variance run,
+what frame borders hold), and in the long test the network itself is trained. All tasks must stay at chance. Planted
+short-cuts show that both would be found.
+"""
+
+import functools
+import logging
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from preprocess.features.logmel import log_mel
+from preprocess.schema import PRESETS
+from tests.train.noise import noise_waveform, write_noise
+from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
+from train.config.load import load_config
+from train.ranks.distributed import join_world
+from train.run.pretraining import Trainer
+from train.views.views import gather_columns
+
+logger = logging.getLogger("noise")
+
+CONFIG = load_config("sample", objective="temporal")
+SPEEDS = CONFIG.clip.speeds
+
+
+def report(name, reached, chance, n):
+    """For docs/method.md: pytest --log-cli-level=INFO shows it."""
+    logger.info("%s: %.3f, guessing %.3f, n %d", name, reached, chance, n)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """48 sources of noise, a third of them 60 per cent of a window long."""
+    return write_noise(tmp_path_factory.mktemp("noise") / "shards", 48)
+
+
+@pytest.fixture(scope="module")
+def findings(shards):
+    """In 24 batches of 32 segments: 768 pairs, 1,536 clips."""
+    return look_at(shards, CONFIG, 24)
+
+
+# --- Short-cuts that must not be there ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["speed_video", "direction_video", "order_video"])
+def test_pictures_of_noise_say_nothing_away_from_the_frames_borders(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("pixels", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
+@pytest.mark.parametrize("head", ["direction_audio", "order_audio"])
+def test_sound_of_noise_says_nothing_of_direction_and_order(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("sound", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
+@pytest.mark.parametrize("head", ["speed_video", "direction_video"])
+def test_rows_next_to_the_borders_do_not_know_the_neighbouring_frames(findings, head):
+    reached, chance, n = held_out_share(*findings.rows("next to borders", head))
+    report(head, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
+def test_rows_at_the_borders_do_not_know_the_neighbouring_frames(findings):
+    """The decoder smooths chroma over the border of two frames of a strip; a clip at 1x shows such neighbours."""
+    rows, speed = findings.rows("borders", "speed_video")
+    slowest = rows[speed == 0]
+    assert np.abs(slowest.mean(0)).max() < 4 * slowest.std(0).max() / math.sqrt(len(slowest))
+    for head in ("speed_video", "direction_video"):
+        reached, chance, n = held_out_share(*findings.rows("borders", head))
+        report(f"border rows, {head}", reached, chance, n)
+        assert reached < four_sigma(chance, n)
+
+
+SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 1600)}
+"""Shard parameters, frames a clip, clips."""
+
+
+@functools.cache
+def noise_columns(params, n_frames, n):
+    """Log-mels of white noise, each long enough for a clip at 8x: (n, n_mels, C)."""
+    length = (n_frames - 1) * SPEEDS[-1] + 1
+    sounds = [log_mel(noise_waveform(i, length * params.samples_per_frame), params) for i in range(n)]
+    return torch.from_numpy(np.stack(sounds))
+
+
+def by_speed(name, params, taken):
+    """Statistics of clips that `taken(logmel, stride)` cuts, speeds by turns: (n, 10), and the speeds (n,)."""
+    logmel = noise_columns(params, *SOUNDS[name][1:])
+    index = torch.arange(len(logmel)) % len(SPEEDS)
+    clips = torch.stack([taken(logmel[i].float(), SPEEDS[k]) for i, k in enumerate(index)])
+    return statistics(clips.numpy()), index.numpy()
+
+
+def as_the_trainer_cuts(params, n_frames):
+    def taken(logmel, stride):
+        start, reverse = torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.bool)
+        limit = torch.tensor([logmel.shape[1] // params.columns_per_frame])
+        cut = gather_columns(
+            logmel[None], limit, start, torch.tensor([stride]), reverse, n_frames, params.columns_per_frame
+        )
+        return cut[0]
+
+    return taken
+
+
+@pytest.mark.parametrize("name", ["sample", pytest.param("default", marks=pytest.mark.slow)])
+def test_sound_of_noise_says_nothing_of_the_speed(name):
+    params, n_frames, _ = SOUNDS[name]
+    found, speed = by_speed(name, params, as_the_trainer_cuts(params, n_frames))
+    alike = [found[speed == k, 0].mean() for k in range(len(SPEEDS))]
+    logger.info("%s: correlation of neighbouring columns by speed %s", name, np.round(alike, 4))
+    assert np.abs(alike).max() < 0.01
+    reached, chance, n_asked = held_out_share(found, speed)
+    report(name, reached, chance, n_asked)
+    assert reached < four_sigma(chance, n_asked)
+
+
+def test_windows_of_two_hops_would_give_1x_away():
+    """Neighbouring columns that share half a window are alike at 1x only."""
+    params, n_frames, _ = SOUNDS["sample"]
+    wide = replace(params, win_length=2 * params.hop_length)
+    found, speed = by_speed("sample", wide, as_the_trainer_cuts(wide, n_frames))
+    assert 0.03 < found[speed == 0, 0].mean() < 0.07
+    reached, chance, n_asked = held_out_share(found, speed)
+    report("two hops", reached, chance, n_asked)
+    assert reached > four_sigma(chance, n_asked)
+
+
+def averaged(x, stride, n_columns):
+    """The planted short-cut: means of `stride` columns each, (n_mels, C) to (n_mels, n_columns)."""
+    return x[:, : n_columns * stride].exp().unflatten(1, (-1, stride)).mean(2).log()
+
+
+def test_averaged_columns_would_give_the_speed_away():
+    params, n_frames, _ = SOUNDS["sample"]
+    n_columns = (n_frames - 1) * params.columns_per_frame  # one fewer than taken: whole groups
+
+    reached, chance, n_asked = held_out_share(
+        *by_speed("sample", params, lambda x, stride: averaged(x, stride, n_columns))
+    )
+    report("averaged", reached, chance, n_asked)
+    assert reached > 0.9
+
+
+# --- The network itself -------------------------------------------------------------------------------------------------
+
+
+STEPS = 80
+"""In which a planted short-cut is found, as the last test shows."""
+
+
+@pytest.fixture(scope="module")
+def many_shards(tmp_path_factory):
+    """256 sources of noise, 64 of them held out."""
+    return write_noise(tmp_path_factory.mktemp("noise") / "many", 256)
+
+
+def scores_after_training(shards, run, *overrides):
+    """Held-out scores of the temporal tasks alone, by the sample preset: 4,096 clips, 2,048 pairs less those without room."""
+    settings = [
+        f"data.shards={shards}",
+        "data.split=1:train",
+        "heldout.split=1:test",
+        "heldout.n_batches=64",
+        *overrides,
+    ]
+    trainer = Trainer(load_config("sample", settings, "temporal"), run, join_world("cpu"))
+    assert trainer.train()
+    for name, score in trainer.scores.items():
+        report(name, score.accuracy, score.commonest, score.n_labels)
+    return trainer.scores
+
+
+@pytest.mark.slow
+def test_a_network_trained_on_noise_is_at_chance_on_held_out_noise(many_shards, tmp_path):
+    scores = scores_after_training(many_shards, tmp_path, f"steps={STEPS}")
+    assert len(scores) == 7
+    for name, score in scores.items():
+        assert score.accuracy < four_sigma(score.commonest, score.n_labels), name
+
+
+@pytest.mark.slow
+def test_a_network_finds_a_planted_short_cut(many_shards, tmp_path, monkeypatch):
+    def gather_averaged(logmel, _n_frames, start, stride, reverse, length, columns_per_frame):
+        n_columns = (length - 1) * columns_per_frame
+        rows = zip(logmel, start * columns_per_frame, stride, reverse, strict=True)
+        clips = [averaged(x[:, first:], int(step), n_columns).flip(1 if back else ()) for x, first, step, back in rows]
+        return torch.stack(clips)
+
+    monkeypatch.setattr("train.views.training_clips.gather_columns", gather_averaged)
+    scores = scores_after_training(many_shards, tmp_path, f"steps={STEPS}")
+    assert scores["speed_audio"].accuracy > 0.9
+    assert scores["direction_audio"].accuracy < four_sigma(0.5, scores["direction_audio"].n_labels)

@@ -1,0 +1,145 @@
+"""Plans and gathers against slow per-sample versions; labels follow from the plan by construction."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from train.config.clip_config import ClipConfig
+from train.data.batch import SegmentBatch
+from train.errors import ConfigError
+from train.plans.clip_planners import EvenClips
+from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
+from train.views.views import eval_clips, gather_columns, gather_frames, normalise_logmel
+
+CLIP = ClipConfig(n_frames=8, crop_px=8, speeds=(1, 2, 4, 8), eval_speed=4)
+
+
+def plan_for(n_frames, seed=0):
+    return draw_plan(torch.as_tensor(n_frames), CLIP, torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 125), min_size=1, max_size=40), st.integers(0, 2**31))
+def test_every_clip_stays_inside_its_segment_and_the_order_label_is_true(n_frames, seed):
+    plan = plan_for(n_frames, seed)
+    for i, n in enumerate(n_frames):
+        assert bool(plan.timed[i]) == (n >= CLIP.n_frames)
+        if n < CLIP.n_frames:
+            assert plan.order[i] == IGNORE
+            continue
+        first, last = [], []
+        for view in (0, 1):
+            stride = CLIP.speeds[plan.speed[i, view]]
+            assert stride == plan.stride[i, view]
+            first.append(int(plan.start[i, view]))
+            last.append(first[-1] + stride * (CLIP.n_frames - 1))
+        assert min(first) >= 0
+        assert max(last) < n
+        truth = BEFORE if last[0] < first[1] else AFTER if first[0] > last[1] else OVERLAP
+        assert plan.order[i] in (truth, IGNORE)
+
+
+def test_speed_and_order_are_balanced_and_order_says_nothing_about_speed():
+    plan = plan_for([64] * 60_000)
+    shares = torch.bincount(plan.speed.flatten()).float() / plan.speed.numel()
+    assert torch.allclose(shares, torch.full((4,), 0.25), atol=0.01)
+    assert plan.reverse.float().mean().item() == pytest.approx(0.5, abs=0.01)
+    known = plan.order >= 0
+    for speed in range(3):  # at 8x a 64-frame segment leaves no room for a second clip: no order label there
+        rows = known & (plan.speed[:, 0] == speed)
+        order = torch.bincount(plan.order[rows], minlength=3).float() / rows.sum()
+        assert torch.allclose(order, torch.full((3,), 1 / 3), atol=0.015)
+    assert not (known & (plan.speed == 3).any(1)).any()
+
+
+def test_a_speed_that_clips_are_not_cut_at_is_refused_not_rounded_down():
+    with pytest.raises(ConfigError, match=r"speeds 1, 2, 4, 8 .*, not at 3"):
+        EvenClips(CLIP, 2, (2, 3))
+
+
+def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
+    rng = np.random.default_rng(0)
+    frames = torch.as_tensor(rng.integers(0, 255, (6, 64, 2, 2, 3), dtype=np.uint8))
+    columns_per_frame = 3
+    logmel = torch.as_tensor(rng.normal(size=(6, 5, 64 * columns_per_frame)).astype(np.float32))
+    n_frames = torch.tensor([64, 64, 40, 20, 8, 5])
+    plan = plan_for(n_frames, 3)
+    for view in (0, 1):
+        args = plan.start[:, view], plan.stride[:, view], plan.reverse[:, view], 8
+        cut = gather_frames(frames, plan.frames(n_frames, 8)[:, view], torch.arange(6))
+        sound = gather_columns(logmel, n_frames, *args, columns_per_frame)
+        for i in range(6):
+            start, stride = int(plan.start[i, view]), int(plan.stride[i, view])
+            at = [min(start + stride * t, int(n_frames[i]) - 1) for t in range(8)]
+            last_column = int(n_frames[i]) * columns_per_frame - 1
+            columns = [
+                min(start * columns_per_frame + stride * c, last_column) for c in range(7 * columns_per_frame + 1)
+            ]
+            if plan.reverse[i, view]:
+                at, columns = at[::-1], columns[::-1]
+            assert torch.equal(cut[i], frames[i, at])
+            assert torch.equal(sound[i], logmel[i][:, columns])
+            if plan.timed[i]:  # first and last column lie on the first and last frame
+                assert {columns[0], columns[-1]} == {at[0] * columns_per_frame, at[-1] * columns_per_frame}
+
+
+def test_clips_of_named_segments_are_those_cut_one_segment_at_a_time():
+    frames = torch.randint(0, 256, (3, 20, 2, 2, 3), dtype=torch.uint8)
+    segment, rows = torch.tensor([2, 0, 2, 1, 1]), torch.randint(0, 20, (5, 4))
+    together = gather_frames(frames, rows, segment)
+    for i, row in enumerate(segment.tolist()):
+        assert torch.equal(together[i], frames[row, rows[i]])
+
+
+def test_eval_clips_are_spread_evenly_and_fit_short_segments():
+    frames = torch.arange(64, dtype=torch.uint8)[None, :, None, None, None].expand(2, 64, 10, 10, 3)
+    logmel = torch.zeros(2, 4, 128)
+    n_frames = torch.tensor([64, 16])
+    plan = EvenClips(CLIP, 3, (4,))(n_frames, torch.Generator())
+    batch = SegmentBatch(
+        frames=frames, clip_frames=plan.frames(n_frames, 8), plan=plan, logmel=logmel, n_frames=n_frames,
+        window_start_frame=torch.zeros(2, dtype=torch.long), has_audio=torch.ones(2, dtype=torch.bool),
+        label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
+    )  # fmt: skip
+    clips = eval_clips(batch, CLIP, columns_per_frame=2)
+    assert clips.video.shape == (6, 3, 8, 8, 8)
+    assert clips.audio.shape == (6, 1, 4, 15)
+    assert clips.start_frame.tolist() == [0, 17, 35, 0, 0, 1]
+    assert clips.span_frames.tolist() == [29, 29, 29, 15, 15, 15]  # 16 frames hold a clip at 2x, not at 4x
+    shown = ((clips.video[:, 0, :, 0, 0] + 2) * 63.75).round().long()
+    assert shown[2].tolist() == list(range(35, 64, 4))
+    assert shown[5].tolist() == list(range(1, 16, 2))
+
+
+def test_log_mels_are_normalised_to_minus_two_and_two():
+    ends = torch.tensor([[1e-8, 1.0]]).log()
+    assert torch.allclose(normalise_logmel(ends), torch.tensor([[-2.0, 2.0]]))
+
+
+def test_the_views_of_a_segment_share_the_direction_unless_told_otherwise():
+    n_frames = torch.full((2000,), 64)
+    together = draw_plan(n_frames, CLIP, torch.Generator().manual_seed(0)).reverse
+    assert torch.equal(together[:, 0], together[:, 1])
+    assert together[:, 0].float().mean().item() == pytest.approx(0.5, abs=0.05)
+    apart = draw_plan(n_frames, replace(CLIP, shared_direction=False), torch.Generator().manual_seed(0)).reverse
+    assert (apart[:, 0] == apart[:, 1]).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_views_without_order_start_anywhere_apart_or_together_and_carry_no_order_label():
+    clip = replace(CLIP, balanced_order=False, reverse_probability=0.0)
+    plan = draw_plan(torch.full((4000,), 40), clip, torch.Generator().manual_seed(0))
+    assert (plan.order == IGNORE).all()
+    assert not plan.reverse.any()
+    once = plan.speed == 0
+    for view in (0, 1):
+        starts = plan.start[once[:, view], view]
+        assert set(starts.tolist()) == set(range(33))  # 40 frames, clips of 8
+    both = once.all(1)
+    correlation = torch.corrcoef(plan.start[both].double().T)[0, 1]
+    assert abs(correlation) < 0.2
+    span = (CLIP.n_frames - 1) * plan.stride + 1
+    assert (plan.start + span <= 40).all()

@@ -1,0 +1,247 @@
+"""The configuration of a run: one frozen dataclass a concern, unknown keys refused. `train.config.load` reads it."""
+
+from dataclasses import field, fields
+from typing import Any, Literal, Protocol
+
+import yaml
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from train.config.augment_config import AugmentConfig
+from train.config.clip_config import ClipConfig
+from train.config.distort_config import DistortConfig
+from train.config.strict import STRICT
+
+VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
+AudioEncoder = Literal["tiny", "resnet18"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """Where segments come from and how they reach the device."""
+
+    shards: str = "shards/sample"
+    split: str = ""
+    """`"1:train"` keeps the sources that official split 1 trains on, `"fold:2,3,4,5"` those of four folds; empty all."""
+    batch_size: PositiveInt = 32
+    """Segments a rank and step."""
+    frame_px: PositiveInt = 128
+    """Side of the square frames handed over by the loader, before the random crop."""
+    window_frames: PositiveInt = 125
+    """Frames of a segment handed over; clips are cut out of these."""
+    num_threads: PositiveInt = 2
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """Encoders and the heads on them."""
+
+    video: VideoEncoder = "r2plus1d_18"
+    audio: AudioEncoder = "resnet18"
+    tiny_width: PositiveInt = 16
+    tiny_audio_stride: PositiveInt = 1
+    """Log-mel columns that the tiny audio encoder's first layer steps over; 2 suits hops of 10 ms."""
+    tiny_audio_pool: Literal["last", "stages"] = "last"
+    """What the tiny audio encoder's features are pooled from: its last stage, or all of them."""
+    projection_hidden: PositiveInt = 512
+    projection_dim: PositiveInt = 128
+    head_hidden: PositiveInt = 512
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
+    """Weights of the terms; 0 switches one off and saves its computation."""
+
+    temperature: PositiveFloat = 0.1
+    video_video: NonNegativeFloat = 1.0
+    video_audio: NonNegativeFloat = 1.0
+    audio_audio: NonNegativeFloat = 0.0
+    """Between the sounds of the two views. Ours, not the paper's: for sources without picture."""
+    speed_video: NonNegativeFloat = 1.0
+    speed_audio: NonNegativeFloat = 1.0
+    direction_video: NonNegativeFloat = 1.0
+    direction_audio: NonNegativeFloat = 1.0
+    order_video: NonNegativeFloat = 1.0
+    order_audio: NonNegativeFloat = 1.0
+    order_video_audio: NonNegativeFloat = 1.0
+
+
+TERMS = tuple(each.name for each in fields(LossConfig) if each.name != "temperature")
+"""All terms of the objective."""
+TEMPORAL_TERMS = (
+    "speed_video", "speed_audio", "direction_video", "direction_audio", "order_video", "order_audio",
+    "order_video_audio",
+)  # fmt: skip
+"""Terms that read labels off the plan of the views."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class BankConfig:
+    """Past embeddings, and how extra positives and negatives are drawn from them."""
+
+    size: PositiveInt = 16_384
+    positives: Literal["none", "nearest", "consensus"] = "nearest"
+    negatives: Literal["none", "ranked"] = "ranked"
+    n_positives: NonNegativeInt = 2
+    positive_ranks: NonNegativeInt = 5
+    """Positives are drawn from ranks [0, positive_ranks)."""
+    n_negatives: NonNegativeInt = 256
+    negative_rank_low: NonNegativeInt = 64
+    negative_rank_high: PositiveInt = 2048
+    """Negatives are drawn from ranks [negative_rank_low, negative_rank_high)."""
+    warmup_steps: NonNegativeInt = 1000
+    """Steps before the bank is drawn from."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimConfig:
+    """Optimiser, schedule and precision."""
+
+    lr: PositiveFloat = 3e-4
+    weight_decay: NonNegativeFloat = 1e-4
+    warmup_steps: NonNegativeInt = 500
+    final_lr_fraction: NonNegativeFloat = 0.02
+    clip_grad_norm: PositiveFloat = 5.0
+    accumulate: PositiveInt = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+
+
+class _Data(Protocol):
+    """Where a training's segments come from."""
+
+    @property
+    def shards(self) -> str:
+        """Folder of the shards."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Segments a rank and batch."""
+        ...
+
+
+class RunConfig(Protocol):
+    """What every training's configuration says, pretraining's and fine-tuning's."""
+
+    @property
+    def seed(self) -> int:
+        """Of all that is random."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Steps to train."""
+        ...
+
+    @property
+    def log_every(self) -> int:
+        """Steps from one record of the log to the next."""
+        ...
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps from one checkpoint to the next."""
+        ...
+
+    @property
+    def data(self) -> _Data:
+        """Where segments come from."""
+        ...
+
+    @property
+    def optim(self) -> OptimConfig:
+        """Optimiser, schedule and precision."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values (lists, not tuples), as saved with the run."""
+        ...
+
+    def to_yaml(self) -> str:
+        """The YAML that reads back to an equal configuration."""
+        ...
+
+
+@dataclass(frozen=True, config=STRICT)
+class HeldoutConfig:
+    """Segments that the training does not see, on which the temporal heads are asked."""
+
+    split: str = ""
+    """`"1:test"`, the other part of `data.split`; empty switches this off."""
+    every: NonNegativeInt = 0
+    """Steps from one evaluation to the next; 0 asks after the last step only."""
+    n_batches: PositiveInt = 32
+    """Batches of `data.batch_size` segments an evaluation."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """A whole run."""
+
+    name: str = "unnamed"
+    objective: str = "whole"
+    """Name of the objective laid over the preset: which terms count, and how the bank is used."""
+    seed: int = 0
+    steps: PositiveInt = 100_000
+    log_every: PositiveInt = 50
+    checkpoint_every: PositiveInt = 1000
+    data: DataConfig = field(default_factory=DataConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    distort: DistortConfig = field(default_factory=DistortConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    bank: BankConfig = field(default_factory=BankConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    heldout: HeldoutConfig = field(default_factory=HeldoutConfig)
+
+    def __post_init__(self) -> None:
+        if not any(getattr(self.loss, term) for term in TERMS):
+            raise ValueError("loss: no term has a weight above 0, nothing would be learnt")
+        if self.data.window_frames < self.clip.shortest_window_frames:
+            raise ValueError(f"data.window_frames must hold a clip, {self.clip.shortest_window_frames} frames")
+        if self.data.frame_px < self.clip.crop_px:
+            raise ValueError("clip.crop_px is cut out of data.frame_px: at most as much")
+        if self.distort.enabled and self.data.frame_px != self.clip.crop_px:
+            raise ValueError("distort.enabled shows whole frames: data.frame_px and clip.crop_px must be equal")
+        self._check_temporal_terms()
+        self._check_ranks()
+
+    def _check_temporal_terms(self) -> None:
+        temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name)]
+        if self.clip.views == "same_moment" and temporal:
+            raise ValueError(
+                "clip.views: two views of the same moment have no speed, direction or order to tell; set to 0: "
+                + ", ".join(temporal)
+            )
+        if not self.clip.balanced_order and any(name.startswith("loss.order") for name in temporal):
+            raise ValueError("clip.balanced_order must be true where a term of order counts (loss.order_*)")
+        if self.augment.crop_columns != (1.0, 1.0) and self.loss.speed_audio:
+            raise ValueError(
+                "augment.crop_columns changes the pace that loss.speed_audio asks for: set one of them back"
+            )
+
+    def _check_ranks(self) -> None:
+        bank = self.bank
+        if not bank.negative_rank_low < bank.negative_rank_high <= bank.size:
+            raise ValueError("bank: negative_rank_low < negative_rank_high <= size must hold")
+        if bank.positive_ranks < bank.n_positives:
+            raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
+        ranked = bank.negatives == "ranked"
+        if ranked and bank.n_negatives > bank.negative_rank_high - bank.negative_rank_low:
+            raise ValueError("bank.n_negatives are drawn from negative_rank_low to negative_rank_high: at most as many")
+        deepest = bank.size if bank.positives == "consensus" else bank.negative_rank_high
+        if bank.positives != "none" and bank.positive_ranks > (bank.negative_rank_low if ranked else deepest):
+            raise ValueError(
+                "bank.positive_ranks: at most negative_rank_low, or one neighbour would be both positive and negative; "
+                "without negatives at most negative_rank_high, for consensus size"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values (lists, not tuples), as saved with the run."""
+        return TypeAdapter(Config).dump_python(self, mode="json")
+
+    def to_yaml(self) -> str:
+        """The YAML that `load_config` reads back to an equal Config."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)

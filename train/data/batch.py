@@ -1,0 +1,59 @@
+"""What a loader hands over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from train.plans.plan import Plan
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    """B segments, or their windows: the frames that V clips of each show, and all of their sound.
+
+    Attributes:
+        frames: (B, K, frame_px, frame_px, 3) uint8, those of the window that a clip shows, each once and in the order of
+            time; the last one repeated where a segment's clips show fewer than K. None for audio data sets.
+        clip_frames: (B, V, T) int64, which of `frames` each clip shows, in the order in which it is played; None with it.
+        plan: the clips.
+        logmel: (B, n_mels, window_frames * columns_per_frame) float32, the silence floor after the segment's end.
+        n_frames: (B,) int64, frames that the segment has in the window.
+        window_start_frame: (B,) int64, the window's first frame, counted from the segment's start.
+        has_audio: (B,) bool.
+        label: (B,) int64, -1 where there is none.
+        segment_id: (B,) int64.
+    """
+
+    frames: Tensor | None
+    clip_frames: Tensor | None
+    plan: Plan
+    logmel: Tensor
+    n_frames: Tensor
+    window_start_frame: Tensor
+    has_audio: Tensor
+    label: Tensor
+    segment_id: Tensor
+
+    def __len__(self) -> int:
+        return len(self.segment_id)
+
+    def __repr__(self) -> str:
+        """Shapes instead of data."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        shapes = {name: tuple(value.shape) for name, value in values.items() if isinstance(value, Tensor)}
+        return f"SegmentBatch({', '.join(f'{name}={shape}' for name, shape in shapes.items())})"
+
+    def to(self, device: torch.device | str) -> "SegmentBatch":
+        """Copy the batch to a device, if it is not there."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def first(self, n: int) -> "SegmentBatch":
+        """Take the first n segments."""
+        return self._map(lambda tensor: tensor[:n])
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "SegmentBatch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed, plan=self.plan.map(change))

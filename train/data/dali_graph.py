@@ -1,0 +1,175 @@
+"""The DALI graph: shards in, the frames that planned clips show and log-mels of equal size out. The same on CPU and GPU.
+
+The clips are planned before anything is decoded (`train/data/frame_selection.py`), and only frames that they show, and of them only the
+square's columns, are. What is random follows from DALI's own generators, so that it is part of DALI's checkpoint.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from nvidia import dali
+from nvidia.dali import Pipeline
+
+from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_MEMBER, ShardParams
+from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector
+from train.plans.clip_planners import Planner
+from train.data.subset import Subset
+
+fn: Any = dali.fn
+types: Any = dali.types
+pipeline_def: Any = dali.pipeline_def
+"""Made when DALI is imported, and wider than its type stubs say."""
+
+SHUFFLE_SEGMENTS = 16_384
+"""Segments that the next one is drawn from. Archives are mapped into memory, not read ahead: what waits in this buffer
+costs an entry each, not its bytes (measured: 2 KB and 0.1 ms at the start), so it can hold all of UCF101."""
+
+_FILE_BYTES = 16
+"""First size of the reader's buffers. Mapped archives need none; DALI's default of 1 MiB would be taken for each."""
+
+Node = Any
+"""A DALI DataNode: a batch of tensors that do not exist yet."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What decides the graph, besides the files.
+
+    Attributes:
+        params: of the shards.
+        batch_size: segments a batch.
+        frame_px: side of the square frames that come out.
+        window_frames: frames that the clips are planned in.
+        planner: of the clips.
+        random: shuffle, and draw window and square at random; else shard order, the first window, the square named below.
+        seed: of everything random; ranks share it.
+        rank: this process among `world_size`.
+        num_threads: DALI's decoding threads.
+        device_id: GPU to decode on, or None for the CPU.
+        square: place of the square where it is not drawn: 0 the first of the longer side, 1 the middle, 2 the last.
+    """
+
+    params: ShardParams
+    batch_size: int
+    frame_px: int
+    window_frames: int
+    planner: Planner
+    random: bool
+    seed: int
+    rank: int
+    world_size: int
+    num_threads: int
+    device_id: int | None
+    square: int = 1
+
+
+def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None) -> Pipeline:
+    """Build the pipeline, and put it where `checkpoint` was taken.
+
+    Its outputs: frames (B, K, frame_px, frame_px, 3) uint8, absent for audio shards; log-mels (B, n_mels, columns) float32;
+    both arrays of `train.data.frame_selection.Selection.packed`.
+    """
+    definition = pipeline_def(
+        batch_size=graph.batch_size,
+        num_threads=graph.num_threads,
+        device_id=graph.device_id,
+        # Windows differ between ranks, the order of the shards must not.
+        seed=(graph.seed * 1_000_003 + graph.rank) % (1 << 31),
+        prefetch_queue_depth=2,
+        enable_checkpointing=True,
+        checkpoint=checkpoint,
+    )(_define)
+    pipeline = definition(graph, subset)
+    pipeline.build()
+    return pipeline
+
+
+def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
+    *strips, logmel, meta = _read(graph, subset)
+    is_final = graph.frame_px == graph.params.short_side_px  # the square has its final size already
+    choice = Choice(
+        graph.planner, graph.window_frames, graph.params.columns_per_frame, graph.random, graph.square,
+        final_px=graph.frame_px if is_final else 0,
+    )  # fmt: skip
+    taker = FrameSelector(choice)
+    numbers, paces, first_column, *pixels = fn.python_function(
+        fn.decoders.numpy(meta, dtype=types.INT64),
+        fn.random.uniform(range=[0.0, 1.0], shape=[N_PLACES + N_SEEDS]),
+        *strips,
+        function=taker,
+        num_outputs=taker.n_video_outputs if strips else taker.n_outputs,
+        batch_processing=True,
+    )
+    frames = (_decode(*pixels, choice=choice, graph=graph),) if strips else ()
+    return *frames, _window_columns(logmel, first_column, graph), numbers, paces
+
+
+def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
+    """Bytes of the members that are needed."""
+    members = [LOGMEL_MEMBER, META_MEMBER]
+    if graph.params.media == "video":
+        members.insert(0, FRAMES_MEMBER)
+    order: dict[str, Any] = {}
+    if graph.random:
+        order = {
+            "random_shuffle": True,
+            "initial_fill": min(subset.n_segments, SHUFFLE_SEGMENTS),
+            "shuffle_after_epoch": True,
+            "shuffle_after_epoch_seed": graph.seed % (1 << 31),
+        }
+    return tuple(
+        fn.readers.webdataset(
+            paths=[str(path) for path in subset.tars],
+            index_paths=[str(path) for path in subset.indexes],
+            ext=members,
+            missing_component_behavior="error",
+            shard_id=graph.rank,
+            num_shards=graph.world_size,
+            tensor_init_bytes=_FILE_BYTES,
+            name="shards",
+            **order,
+        )
+    )
+
+
+def _window_columns(data: Node, first: Node, graph: Graph) -> Node:
+    """Log-mel columns of the window's frames, float32, silence after the segment's end: (n_mels, columns)."""
+    columns = fn.slice(
+        fn.decoders.numpy(data, dtype=types.FLOAT16),
+        first,
+        types.Constant(graph.window_frames * graph.params.columns_per_frame, dtype=types.INT32),
+        axes=[1],
+        out_of_bounds_policy="pad",
+        fill_values=math.log(MEL_POWER_FLOOR),
+    )
+    return fn.cast(columns, dtype=types.FLOAT)  # of the window alone: it takes as long as a frame's decoding
+
+
+def _decode(strip: Node, first: Node, size: Node, rows: Node, *resizing: Node, choice: Choice, graph: Graph) -> Node:
+    """Decode what is taken of a strip, by what `FrameSelector` says of it: (K, px, px, 3) uint8."""
+    pixels = fn.decoders.image_slice(
+        strip,
+        device="cpu" if graph.device_id is None else "mixed",
+        axes=[0, 1],
+        start=first,
+        shape=size,
+        output_type=types.RGB,
+        adjust_orientation=False,
+        jpeg_fancy_upsampling=True,  # on a GPU too: the same pixels as on a CPU
+    )
+    # Rows as the frames of a sequence: one copy cuts the square and overwrites the edges.
+    rows = fn.sequence_rearrange(fn.reshape(pixels, layout="FWC"), new_order=rows)
+    px = graph.frame_px
+    if not resizing:
+        return fn.reshape(rows, shape=[choice.most_frames, px, px, 3], layout="FHWC")
+    shape, square_from, square_to, order = resizing
+    frames = fn.resize(
+        fn.reshape(rows, shape=shape, layout="FHWC"),
+        size=[px, px],
+        roi_start=square_from,
+        roi_end=square_to,
+        interp_type=types.INTERP_LINEAR,
+        antialias=True,
+    )
+    return fn.sequence_rearrange(frames, new_order=order)

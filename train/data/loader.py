@@ -1,0 +1,250 @@
+"""Batches of segments from shards, decoded by DALI: endless and shuffled for training, or each segment once.
+
+The clips of each segment are planned first, and the frames that they show are all that is decoded.
+
+The contract. A training loader never ends: every rank gets full batches for ever, so no rank waits for another; steps,
+not epochs, are counted. Epochs are kept all the same: a rank's share of the segments comes out once before any of it
+comes again, and the ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a
+segment twice; `segment_id` tells. The state of a loader names the next batch exactly, whatever DALI has read ahead.
+Order, windows, plans and squares follow from the seed, the rank and the batches drawn before, and from nothing else.
+
+How well it shuffles. Neighbours in a shard are often of one class. So the order of the shards is drawn anew for every
+epoch, and each segment is drawn out of the next `train.data.dali_graph.SHUFFLE_SEGMENTS` in that order: smaller sets, UCF101
+among them, are shuffled wholly.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from nvidia.dali import Pipeline
+
+from preprocess.schema import META_FIELDS
+from train.data.batch import SegmentBatch
+from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
+from train.data.dali_graph import Graph, build_pipeline
+from train.data.frame_selection import Selection
+from train.plans.clip_planners import Planner, WholeWindow
+from train.data.subset import Subset, parse_split, read_info, select
+
+Square = Literal["first", "middle", "last"]
+SQUARES: tuple[Square, ...] = ("first", "middle", "last")
+"""Places of the square along a frame's longer side: left, centre and right, or top, middle and bottom."""
+
+_STATE_FIELDS = ("batch_size", "frame_px", "window_frames", "shuffle", "seed", "split", "rank", "world_size")
+"""What a state belongs to, besides the shards; folder and threads may change between runs."""
+
+
+@dataclass(frozen=True)
+class LoaderConfig:
+    """What to load, and how.
+
+    Attributes:
+        shards: folder of the data set.
+        batch_size: segments a rank and batch.
+        frame_px: side of the square frames handed over.
+        window_frames: frames of a segment that clips are planned in; of longer segments a random (shuffle) or the first
+            window.
+        shuffle: random order, windows and squares, for training.
+        seed: of all that is random.
+        num_threads: DALI's decoding threads.
+        split: `"1:train"` keeps segments whose split 1 says train, `"fold:2,3"` those of folds 2 and 3; empty all.
+        rank, world_size: this process among its peers.
+        only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
+        square: which square of the frames is handed over where none is drawn at random.
+        clips: who plans the clips of a segment; without one a single clip is the whole window.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    shards: str
+    batch_size: int
+    frame_px: int
+    window_frames: int
+    shuffle: bool
+    seed: int
+    num_threads: int
+    split: str = ""
+    rank: int = 0
+    world_size: int = 1
+    only_shards: tuple[str, ...] = ()
+    square: Square = "middle"
+    clips: Planner | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "frame_px", "window_frames", "num_threads", "world_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"loader: {name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.rank < self.world_size:
+            raise ConfigError(f"loader: rank {self.rank} is not one of {self.world_size}")
+        if self.square not in SQUARES or (self.shuffle and self.square != "middle"):
+            raise ConfigError(f"loader: square is one of {', '.join(SQUARES)}, and drawn at random with shuffle")
+        if self.split:
+            parse_split(self.split)
+
+
+class SegmentLoader:
+    """Endless iterator over batches.
+
+    Attributes:
+        wait_seconds: time spent waiting for batches so far.
+        n_segments: segments in an epoch of all ranks.
+
+    Args:
+        config: what to load.
+        device: where frames are decoded and batches lie.
+
+    Raises:
+        ShardSetError: a file of the data set is missing or damaged.
+        TooFewSegmentsError: not every rank can fill a batch without taking a segment twice.
+    """
+
+    def __init__(self, config: LoaderConfig, device: torch.device | str = "cpu") -> None:
+        self._source = _Source(config, torch.device(device))
+        self._config = config
+        self.n_segments = self._source.subset.n_segments
+        if self.n_segments // config.world_size < config.batch_size:
+            raise TooFewSegmentsError(
+                f"{self._source.name} holds {self.n_segments} segments: too few for {config.world_size} rank(s) with "
+                f"batches of {config.batch_size}. Lower the batch size or the number of ranks, or make more shards"
+            )
+        self.wait_seconds = 0.0
+        self._pipeline: Pipeline | None = None
+        self._checkpoint = b""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SegmentBatch:
+        since = time.perf_counter()
+        if self._pipeline is None:
+            self._pipeline = self._source.build(self._checkpoint or None)
+        batch = self._source.draw(self._pipeline)
+        self._checkpoint = b""
+        self.wait_seconds += time.perf_counter() - since
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values that say which batch comes next; what DALI has read ahead is not counted as drawn."""
+        if self._pipeline is not None and not self._checkpoint:
+            return self._identity() | {"checkpoint": self._pipeline.checkpoint()}
+        return self._identity() | {"checkpoint": self._checkpoint}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to where `state_dict` was taken.
+
+        Raises:
+            LoaderStateError: it was taken with other shards or settings.
+        """
+        own = self._identity()
+        if not isinstance(state.get("checkpoint"), bytes):
+            raise LoaderStateError("the loader's state is damaged: start from another checkpoint")
+        differ = [f"{k} was {state.get(k)!r}, is {value!r}" for k, value in own.items() if state.get(k) != value]
+        if differ:
+            raise LoaderStateError(f"the loader's state does not fit: {'; '.join(differ)}")
+        self._checkpoint = state["checkpoint"]
+        self._pipeline = None
+        if self._checkpoint:
+            self._pipeline = self._source.build(self._checkpoint)
+
+    def _identity(self) -> dict[str, Any]:
+        return {"shards_fingerprint": self._source.fingerprint} | {n: getattr(self._config, n) for n in _STATE_FIELDS}
+
+
+def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> Iterator[SegmentBatch]:
+    """Each segment once, in manifest order, first windows and the configured squares; the last batch may be short.
+
+    With several ranks each gets its own run of segments, the shares differing by one at most.
+
+    Raises:
+        ShardSetError: a file of the data set is missing or damaged.
+        TooFewSegmentsError: there is no segment at all.
+    """
+    source = _Source(replace(config, shuffle=False), torch.device(device))
+    total, rank, world = source.subset.n_segments, config.rank, config.world_size
+    if total == 0:
+        raise TooFewSegmentsError(f"{source.name} holds no segment")
+    left = total * (rank + 1) // world - total * rank // world
+    pipeline = source.build(None) if left else None
+    while pipeline is not None and left:
+        batch = source.draw(pipeline)
+        batch = batch if len(batch) <= left else batch.first(left)
+        left -= len(batch)
+        yield batch
+
+
+class _Source:
+    """Shards chosen, pipelines built from them, and what they put out turned into batches."""
+
+    def __init__(self, config: LoaderConfig, device: torch.device) -> None:
+        shards = Path(config.shards)
+        info = read_info(shards)
+        self.name = f"{shards} (split {config.split})" if config.split else str(shards)
+        self.fingerprint = info.fingerprint
+        self._shards, self._device = shards, device
+        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-")
+        subset = select(shards, info, config.split, config.only_shards, Path(self._index_folder.name))
+        self.subset = _shuffled(subset, config.seed) if config.shuffle else subset
+        device_id = None
+        if device.type == "cuda":
+            device_id = device.index if device.index is not None else torch.cuda.current_device()
+        self._graph = Graph(
+            params=info.params, batch_size=config.batch_size, frame_px=config.frame_px,
+            window_frames=config.window_frames, planner=config.clips or WholeWindow(config.window_frames),
+            random=config.shuffle, seed=config.seed, rank=config.rank,
+            world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
+            square=SQUARES.index(config.square),
+        )  # fmt: skip
+
+    def build(self, checkpoint: bytes | None) -> Pipeline:
+        try:
+            return build_pipeline(self._graph, self.subset, checkpoint)
+        except (RuntimeError, ValueError) as error:
+            if checkpoint:
+                raise LoaderStateError(
+                    f"the loader's state is damaged or of another DALI release ({_gist(error)}): start from another "
+                    "checkpoint, or with the release that wrote it"
+                ) from error
+            raise ShardSetError(self._shards, f"DALI cannot start on these shards: {_gist(error)}") from error
+
+    def draw(self, pipeline: Pipeline) -> SegmentBatch:
+        """Wait for the next batch of a pipeline, and put it on the device."""
+        try:
+            outputs = pipeline.run()  # waits until the batch is whole, on a GPU too
+        except (RuntimeError, UnicodeDecodeError) as error:  # the latter where DALI quotes damaged bytes
+            remedy = "run `python -m preprocess verify` on the folder, which names the damaged segment"
+            raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
+        # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.
+        tensors = [torch.from_dlpack(output.as_tensor()).to(self._device) for output in outputs]
+        *frames, logmel, numbers, paces = tensors
+        chosen = Selection.unpacked(numbers, paces, self._graph.planner.n_frames)
+        meta = dict(zip(META_FIELDS, chosen.numbers.unbind(1), strict=True))
+        return SegmentBatch(
+            frames=frames[0] if frames else None,
+            clip_frames=chosen.clip_frames if frames else None,
+            plan=chosen.plan,
+            logmel=logmel,
+            n_frames=meta["n_frames"].clamp(max=self._graph.window_frames),
+            window_start_frame=chosen.start,
+            has_audio=meta["has_audio"] != 0,
+            label=meta["label"],
+            segment_id=meta["segment_id"],
+        )
+
+
+def _shuffled(subset: Subset, seed: int) -> Subset:
+    """Shards in an order of their own from the first epoch on; DALI itself shuffles them after an epoch only."""
+    order = torch.randperm(len(subset.tars), generator=torch.Generator().manual_seed(seed)).tolist()
+    return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
+
+
+def _gist(error: Exception) -> str:
+    """Pick the line of DALI's message that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    after = [i for i, line in enumerate(lines) if line.startswith("encountered:")]
+    return lines[after[0] + 1] if after and after[0] + 1 < len(lines) else lines[0] if lines else "no message"

@@ -1,0 +1,1 @@
+"""Encoders as files for use elsewhere: safetensors, ONNX, model card."""

@@ -1,0 +1,1 @@
+"""Encoders, projections and heads."""

@@ -1,0 +1,126 @@
+"""The trained model: encoders and the classifiers of the temporal tasks on their features."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.config.schema import Config
+from train.model.encoders import build_encoders
+from train.model.spaces import SPACES, Embeddings, Space, is_of_sound, used_spaces
+from train.views.training_clips import TrainClips
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one forward pass gives, rows as in TrainClips (2B).
+
+    Attributes:
+        embeddings: in the contrastive spaces (2B, P).
+        logits: per unitary task (2B, K), per pairwise task (B, 3), or (2B, 3) for the order of picture and sound.
+    """
+
+    embeddings: Embeddings
+    logits: dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """Encoders, projections and heads behind one forward, as DDP needs it.
+
+    Unitary heads read one clip's features (speed, direction), pairwise heads the concatenated features of two (order).
+    A head whose term has weight 0 is not built, and what no term reads takes no gradient: DDP waits for every parameter
+    that may get one.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.encoders = build_encoders(config.model)
+        video, audio, hidden = self.encoders.video_dim, self.encoders.audio_dim, config.model.head_hidden
+        shapes = {
+            "speed_video": (video, len(config.clip.speeds)),
+            "speed_audio": (audio, len(config.clip.speeds)),
+            "direction_video": (video, 2),
+            "direction_audio": (audio, 2),
+            "order_video": (2 * video, 3),
+            "order_audio": (2 * audio, 3),
+            "order_video_audio": (video + audio, 3),
+        }
+        self.heads = nn.ModuleDict(
+            {name: _mlp(d, hidden, k) for name, (d, k) in shapes.items() if getattr(config.loss, name) > 0}
+        )
+        self.channels_last = config.optim.channels_last
+        self.spaces = used_spaces(config.loss)
+        self._freeze_unread()
+
+    def _freeze_unread(self) -> None:
+        for space in SPACES:
+            self.encoders.get_submodule(f"{space}_projection").requires_grad_(space in self.spaces)
+        for modality in ("video", "audio"):
+            is_read = any(modality in name for name in (*self.heads, *self.spaces))
+            self.encoders.get_submodule(f"{modality}_net").requires_grad_(is_read)
+
+    def forward(self, clips: TrainClips) -> Outputs:
+        """Features, projections and logits of both views."""
+        vectors: dict[Space, Tensor] = {}
+        inputs: dict[str, Tensor] = {}
+        if clips.video is not None:
+            layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
+            features = inputs["video"] = self.encoders.video(clips.video.contiguous(memory_format=layout))
+            vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_of_sound(s)}
+        inputs["audio"], heard = self._audio(clips)
+        return Outputs(Embeddings(vectors | heard), self._logits(clips.has_audio, **inputs))
+
+    def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
+        """Features and embeddings (2B, ...) with zeros where there is no sound.
+
+        Silent rows do not pass the network: its batch statistics would learn silence as a sound.
+        """
+        rows = _heard_rows(clips.has_audio)
+        features = self.encoders.audio(clips.audio[rows])
+
+        def spread(x: Tensor) -> Tensor:
+            x = x * clips.has_audio[rows, None]
+            return x.new_zeros(len(clips.has_audio), x.shape[1]).index_copy(0, rows, x)
+
+        vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_of_sound(s)}
+        return spread(features), vectors
+
+    def _logits(self, has_audio: Tensor, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
+        """Of every head; like the audio network, heads that read sound are shown the rows that have some, and no others."""
+        a0, a1 = audio.chunk(2)
+        inputs = {"speed_audio": audio, "direction_audio": audio, "order_audio": torch.cat([a0, a1], 1)}
+        if video is not None:
+            v0, v1 = video.chunk(2)
+            inputs |= {
+                "speed_video": video,
+                "direction_video": video,
+                "order_video": torch.cat([v0, v1], 1),
+                # (v0, a1) and (v1, a0): the picture stands first in both.
+                "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
+            }
+        return {
+            name: self._of_heard(head, inputs[name], has_audio) if "audio" in name else head(inputs[name])
+            for name, head in self.heads.items()
+        }
+
+    @staticmethod
+    def _of_heard(head: nn.Module, inputs: Tensor, has_audio: Tensor) -> Tensor:
+        """Logits (N, K) of inputs (N, D), zeros where there is no sound; rows as in has_audio (2B,), or one a segment."""
+        rows = _heard_rows(has_audio[: len(inputs)])
+        logits = head(inputs[rows])
+        return logits.new_zeros(len(inputs), logits.shape[1]).index_copy(0, rows, logits)
+
+
+def _heard_rows(has_audio: Tensor) -> Tensor:
+    """Numbers of the rows with sound; all rows where fewer than two have.
+
+    Batch norm needs two rows. Those without sound carry no loss, they keep the graph whole on this rank.
+    """
+    rows = has_audio.nonzero()[:, 0]
+    return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)
+
+
+def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(d_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, d_out)
+    )

@@ -1,0 +1,50 @@
+"""The contrastive spaces, and the embeddings of clips in them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from train.config.schema import LossConfig
+
+Space = Literal["within_video", "within_audio", "video", "audio"]
+"""`within_video` and `within_audio`: clips of a source among each other, whatever their speeds, by picture and by sound.
+`video` and `audio`: picture and sound in the space that they share, where clips of one time span, speed and direction
+meet. One space for both would be asked to keep the speed and to forget it."""
+
+SPACES_OF_TERM: dict[str, tuple[Space, ...]] = {
+    "video_video": ("within_video",),
+    "video_audio": ("video", "audio"),
+    "audio_audio": ("within_audio",),
+}
+SPACES: tuple[Space, ...] = tuple(space for spaces in SPACES_OF_TERM.values() for space in spaces)
+
+
+def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
+    """Spaces of the contrastive terms that count."""
+    return tuple(space for term, spaces in SPACES_OF_TERM.items() if getattr(loss, term) > 0 for space in spaces)
+
+
+def is_of_sound(space: Space) -> bool:
+    """Whether a space's vectors come from sound; those of clips without sound are zeros and do not count."""
+    return space in ("within_audio", "audio")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Unit vectors of N clips, (N, P) float32 in every space that is used; zeros where a clip has no sound."""
+
+    vectors: dict[Space, Tensor]
+
+    def of(self, space: Space) -> Tensor:
+        """Vectors (N, P) in one of the spaces."""
+        return self.vectors[space]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Embeddings":
+        """Apply a function to the vectors of every space."""
+        return Embeddings({space: change(vectors) for space, vectors in self.vectors.items()})
+
+    def views(self) -> "tuple[Embeddings, Embeddings]":
+        """Split the rows of TrainClips (2B) into those of view 0 and of view 1."""
+        return self.map(lambda vectors: vectors.chunk(2)[0]), self.map(lambda vectors: vectors.chunk(2)[1])

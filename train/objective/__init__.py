@@ -1,0 +1,1 @@
+"""The objective: losses, the bank, and the sum of all terms."""

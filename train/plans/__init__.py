@@ -1,0 +1,1 @@
+"""The temporal plan of each clip (start, speed, direction) and its labels."""

@@ -1,0 +1,116 @@
+"""Who plans the clips of a segment: the loader asks before it decodes, so that it decodes what is shown and no more."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from train.config.clip_config import ClipConfig
+from train.errors import ConfigError
+from train.plans.plan import Plan, draw_plan
+
+
+class Planner(Protocol):
+    """Plans the same number of clips for every segment."""
+
+    @property
+    def n_clips(self) -> int:
+        """Clips a segment, V."""
+        ...
+
+    @property
+    def n_frames(self) -> int:
+        """Frames a clip."""
+        ...
+
+    def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
+        """Plan the clips of B segments, with windows of n_frames (B,) int64; only the generator may be random."""
+        ...
+
+
+@dataclass(frozen=True)
+class TwoViews:
+    """The two views of pretraining."""
+
+    clip: ClipConfig
+    n_clips: int = 2
+
+    @property
+    def n_frames(self) -> int:
+        """Frames a view."""
+        return self.clip.n_frames
+
+    def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
+        """Draw both views."""
+        return draw_plan(n_frames, self.clip, generator)
+
+
+@dataclass(frozen=True)
+class EvenClips:
+    """Clips spread evenly over the segment, played forwards: at the first speed, at the second, and so on.
+
+    A segment too short for a speed is cut at the highest of ClipConfig.speeds below it that fits.
+
+    Attributes:
+        clip: frames a clip, and speeds that are allowed.
+        clips_a_speed: how many at each speed.
+        speeds: playback speeds, among ClipConfig.speeds.
+
+    Raises:
+        ConfigError: a speed that is none of these; the next lower one in its place would pass for it.
+    """
+
+    clip: ClipConfig
+    clips_a_speed: int
+    speeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.speeds) - set(self.clip.speeds)):
+            raise ConfigError(
+                f"clips are cut at speeds {', '.join(map(str, self.clip.speeds))} (clip.speeds), not at "
+                f"{', '.join(map(str, unknown))}: choose among these (--speeds, or clip.eval_speed)"
+            )
+
+    @property
+    def n_clips(self) -> int:
+        """Clips a segment."""
+        return self.clips_a_speed * len(self.speeds)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames a clip."""
+        return self.clip.n_frames
+
+    def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
+        """Spread the clips; nothing is random."""
+        del generator
+        plans = [self._at(speed, n_frames) for speed in self.speeds]
+        return Plan.untimed(*(torch.cat(parts, 1) for parts in zip(*plans, strict=True)))
+
+    def _at(self, speed: int, n_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Starts and strides at one speed, each (B, clips_a_speed) int64."""
+        last = self.clip.n_frames - 1
+        strides = torch.tensor([s for s in self.clip.speeds if s <= speed], device=n_frames.device)
+        strides = strides * self.clip.base_stride
+        fitting = (last * strides + 1 <= n_frames[:, None]).sum(1).clamp(min=1)
+        stride = strides[fitting - 1][:, None].expand(-1, self.clips_a_speed)
+        room = (n_frames[:, None] - last * stride - 1).clamp(min=0)
+        if self.clips_a_speed == 1:
+            return room // 2, stride
+        place = torch.arange(self.clips_a_speed, device=n_frames.device)
+        return torch.div(room * place, self.clips_a_speed - 1, rounding_mode="floor"), stride
+
+
+@dataclass(frozen=True)
+class WholeWindow:
+    """One clip of all frames of the window; after a shorter segment's end its last frame is repeated."""
+
+    n_frames: int
+    n_clips: int = 1
+
+    def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
+        """From the first frame to the last; nothing is random."""
+        del generator
+        first = torch.zeros_like(n_frames)[:, None]
+        return Plan.untimed(first, torch.ones_like(first))

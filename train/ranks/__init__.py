@@ -1,0 +1,1 @@
+"""Several processes as one: collectives, and errors that reach all ranks."""

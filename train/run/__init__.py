@@ -1,0 +1,1 @@
+"""One training run: loop, optimiser, checkpoints, resume, log, signals."""

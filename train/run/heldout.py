@@ -1,0 +1,142 @@
+"""How well the temporal heads do on segments that the training never sees.
+
+Clips are cut by plans of the training's own kind, but not augmented, and the same ones at every evaluation: what moves
+is the model. Nothing of the training is touched: loader, generator and statistics are the evaluation's own.
+"""
+
+import logging
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from train.config.schema import Config
+from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.subset import parse_split, read_info, select
+from train.errors import ConfigError
+from train.model.heads import Model
+from train.plans.clip_planners import TwoViews
+from train.plans.temporal_labels import temporal_labels
+from train.views.training_clips import plain_clips
+
+logger = logging.getLogger("train")
+
+_SEED = 20_231_124
+"""Of windows, order and plans; not the run's, so that runs of other seeds answer the same questions."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One head on held-out labels.
+
+    Attributes:
+        accuracy: share of right answers, nan where nothing was asked.
+        chance: accuracy of guessing among the classes.
+        commonest: accuracy of always naming the commonest class; above chance where short segments rule speeds out.
+        n_labels: answers that were asked.
+    """
+
+    accuracy: float
+    chance: float
+    commonest: float
+    n_labels: int
+
+
+class Heldout:
+    """The held-out side of a run's shards, and what the heads are asked about it.
+
+    Args:
+        config: of the run; `heldout.split` is not empty.
+        device: of the model.
+
+    Raises:
+        ConfigError: the training sees the held-out segments, or there are none.
+        LoaderError: the shards cannot be read.
+    """
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        data, split = config.data, config.heldout.split
+        _check_apart(data.split, split)
+        info = read_info(Path(data.shards))
+        with tempfile.TemporaryDirectory(prefix="avtempo-heldout-") as folder:
+            n_segments = select(Path(data.shards), info, split, (), Path(folder)).n_segments
+        if not n_segments:
+            raise ConfigError(
+                f"{data.shards} holds no segment of heldout.split {split}: name another part, or '' to do without"
+            )
+        self.config, self.device = config, device
+        self.columns_per_frame = info.params.columns_per_frame
+        self.loader = SegmentLoader(
+            LoaderConfig(
+                shards=data.shards, batch_size=min(data.batch_size, n_segments), frame_px=data.frame_px,
+                window_frames=data.window_frames, shuffle=True, seed=_SEED, num_threads=data.num_threads, split=split,
+                clips=TwoViews(config.clip),
+            ),
+            device=device,
+        )  # fmt: skip
+        self._beginning = self.loader.state_dict()
+
+    def due(self, step: int) -> bool:
+        """Whether the heads are to be asked after this many steps; always after the last."""
+        every = self.config.heldout.every
+        return step == self.config.steps or (every > 0 and step % every == 0)
+
+    def scores(self, model: Model) -> dict[str, Score]:
+        """Ask every head of the model; it is left in the mode that it was in."""
+        was_training = model.training
+        model.eval()
+        try:
+            return self._scores(model)
+        finally:
+            model.train(was_training)
+            self.loader.load_state_dict(self._beginning)  # lets go of what was read ahead, too
+
+    @torch.no_grad()
+    def _scores(self, model: Model) -> dict[str, Score]:
+        config, device = self.config, self.device
+        right: dict[str, int] = {}
+        labels: dict[str, torch.Tensor] = {}  # labels of each class, (K,)
+        for _ in range(config.heldout.n_batches):
+            batch = next(self.loader).to(device)
+            clips = plain_clips(batch, config.clip, self.columns_per_frame)
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
+                outputs = model(clips)
+            truth = temporal_labels(batch.plan, batch.has_audio)
+            for name, logits in outputs.logits.items():
+                asked = truth[name] >= 0
+                label = truth[name][asked]
+                right[name] = right.get(name, 0) + int((logits[asked].argmax(1) == label).sum())
+                labels[name] = labels.get(name, 0) + torch.bincount(label, minlength=logits.shape[1])
+        return {name: _score(right[name], labels[name]) for name in labels}
+
+
+def heldout_table(scores: dict[str, Score]) -> str:
+    """Lines for people: each head's accuracy beside what it takes no learning to get."""
+    lines = [f"{'held out, per cent':20} {'accuracy':>9} {'chance':>7} {'commonest':>10} {'labels':>7}"]
+    lines += [
+        f"{name:20} {100 * s.accuracy:9.1f} {100 * s.chance:7.1f} {100 * s.commonest:10.1f} {s.n_labels:7d}"
+        for name, s in scores.items()
+    ]
+    return "\n".join(lines)
+
+
+def _score(right: int, labels: torch.Tensor) -> Score:
+    n_labels = int(labels.sum())
+    return Score(
+        accuracy=right / n_labels if n_labels else math.nan,
+        chance=1 / len(labels),
+        commonest=int(labels.max()) / n_labels if n_labels else math.nan,
+        n_labels=n_labels,
+    )
+
+
+def _check_apart(trained: str, held_out: str) -> None:
+    """Parts of one and the same split are apart; of two splits nothing is known."""
+    name, parts = parse_split(held_out)
+    if not trained or parse_split(trained)[0] != name or parse_split(trained)[1] & parts:
+        raise ConfigError(
+            f"heldout.split {held_out!r} is not held out from data.split {trained!r}: name two parts of one split, or "
+            "set heldout.split to '' to do without"
+        )

@@ -1,0 +1,256 @@
+"""The training loop that pretraining and fine-tuning share: steps, logged, saved, resumed exactly.
+
+What is trained, a subclass says: it makes model, optimiser and loader, and gives the loss of a batch. All randomness of a
+step is a function of (seed, rank, step), and the loader's state is in the checkpoint: a run that was interrupted goes on
+as if it had not been.
+"""
+
+import json
+import logging
+import time
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from preprocess.shards.manifest import DatasetInfo
+from train.config.schema import RunConfig
+from train.data.batch import SegmentBatch
+from train.data.loader import SegmentLoader
+from train.errors import CheckpointError, RunError
+from train.objective.losses import Objective
+from train.ranks.distributed import World, any_rank, average, gather_objects, wait_to_sync
+from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
+from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
+from train.run.optim import LR_FRACTION, learning_rate, load_moments
+from train.run.resume import refuse_another_run
+from train.run.run_files import write_whole, writing
+from train.run.run_lock import exclusive_run_lock
+from train.run.run_log import Record, RunLog
+from train.run.signals import StopFlag
+
+logger = logging.getLogger("train")
+
+AnyConfig = TypeVar("AnyConfig", bound=RunConfig)
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+
+
+class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
+    """One training in one directory: config.yaml, log.jsonl, tensorboard/, checkpoints/, training.json at its end.
+
+    Args:
+        config: settings.
+        run_dir: of the run.
+        world: this process among its peers.
+        dataset: the shards that it trains on.
+    """
+
+    KIND: type[State]
+    """Kind of the checkpoints."""
+    CLIPS_A_SEGMENT: ClassVar[int]
+    REMEDY: ClassVar[str] = "choose another --run"
+    """What to do where the directory holds another run."""
+
+    model: AnyModel
+    optimizer: torch.optim.Optimizer
+    loader: SegmentLoader
+
+    def __init__(self, config: AnyConfig, run_dir: Path, world: World, dataset: DatasetInfo) -> None:
+        self.config, self.run_dir, self.world, self.dataset = config, run_dir, world, dataset
+        self.step, self.seconds, self._since = 0, 0.0, 0.0
+        self._stop = StopFlag()
+
+    def _train_model(self, model: AnyModel, optimizer: torch.optim.Optimizer, loader: SegmentLoader) -> None:
+        """Take what is trained; `forward` is the model, synchronised over the ranks."""
+        self.model, self.optimizer, self.loader = model, optimizer, loader
+        self.forward: nn.Module = model
+        if self.world.size > 1:
+            self.forward = DistributedDataParallel(model)
+
+    @abstractmethod
+    def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
+        """Losses of a batch; the generator is all that may be random."""
+
+    @abstractmethod
+    def _loss(self, terms: dict[str, float]) -> float:
+        """The weighted total of terms that were averaged over the ranks."""
+
+    @abstractmethod
+    def _summary(self) -> dict[str, Any]:
+        """What training.json says besides steps, seconds, seed, shards and machine."""
+
+    def _heldout_due(self) -> bool:
+        """Whether `_ask` is due after this step."""
+        return False
+
+    def _evaluate_heldout(self) -> dict[str, float]:
+        """More measures for the log, of a kind that is not made in every step."""
+        return {}
+
+    def _own_state(self) -> dict[str, Any]:
+        """What the checkpoint holds besides what `TrainingState` names."""
+        return {}
+
+    def _load_own_state(self, saved: State) -> None:
+        """Take up what `_own_state` gave."""
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The newest checkpoint of the run."""
+        return self.run_dir / "checkpoints" / LAST_NAME
+
+    @property
+    def _summary_path(self) -> Path:
+        return self.run_dir / "training.json"
+
+    def train(self) -> bool:
+        """Train to the last step, or to a signal; true if the run is complete.
+
+        Raises:
+            RunError: another process trains here, the run there is another, a file cannot be written, or a rank is lost.
+            CheckpointError: the checkpoint is damaged, or cannot be written.
+        """
+        with naming_lost_peers(), ExitStack() as held, self._stop:
+            with fail_on_all_ranks():
+                self._start(held)
+            steps = gather_objects(self.step)
+            if len(set(steps)) > 1:
+                raise RunError(
+                    f"{self.run_dir}: the ranks find checkpoints of steps {steps}; all must see one directory"
+                )
+            if self.step >= self.config.steps:
+                self._end_again()
+                return True
+            log = RunLog(self.run_dir, self.config.steps, self.step) if self.world.is_main else None
+            try:
+                self._loop(log)
+            finally:
+                if log:
+                    log.close()
+            if self.step >= self.config.steps and self.world.is_main:
+                self._write_summary()
+        return self.step >= self.config.steps
+
+    def _start(self, held: ExitStack) -> None:
+        with writing(self.run_dir):
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+        if self.world.is_main:
+            held.enter_context(exclusive_run_lock(self.run_dir))
+        if self.checkpoint_path.exists():
+            self._resume()
+        elif self.world.is_main:
+            write_whole(self.run_dir / "config.yaml", self.config.to_yaml())
+        if self.world.is_main and self.step < self.config.steps:
+            with writing(self._summary_path):  # of fewer steps: it would say that the run is complete
+                self._summary_path.unlink(missing_ok=True)
+
+    def _end_again(self) -> None:
+        """A run found complete; one that ended between the last checkpoint and the summary still lacks that."""
+        logger.info("%s: complete at step %d, nothing to do", self.run_dir, self.step)
+        if self.world.is_main and not self._summary_path.exists():
+            self._evaluate_heldout()
+            self._write_summary()
+
+    def _write_summary(self) -> None:
+        """training.json: written last, so that its presence says that the run is complete."""
+        values = {
+            "steps": self.step, "seconds": round(self.seconds, 1), "segments": self.loader.n_segments,
+            "parameters": sum(p.numel() for p in self.model.parameters()), "seed": self.config.seed,
+            "shards_fingerprint": self.dataset.fingerprint, "torch": torch.__version__,
+            "device": str(self.world.device), "world_size": self.world.size,
+        }  # fmt: skip
+        write_whole(self._summary_path, json.dumps(values | self._summary(), indent=2) + "\n")
+        logger.info("complete: %d steps in %.0f s; checkpoint %s", self.step, self.seconds, self.checkpoint_path)
+
+    def _loop(self, log: RunLog | None) -> None:
+        config = self.config
+        clips_a_step = self.CLIPS_A_SEGMENT * config.data.batch_size * config.optim.accumulate * self.world.size
+        clips, waited, self._since = 0, self.loader.wait_seconds, time.monotonic()
+        while self.step < config.steps:
+            objective, extra = self._train_step()
+            clips += clips_a_step
+            asking = self._heldout_due()
+            if self.step % config.log_every == 0 or self.step == config.steps or asking:
+                passed = time.monotonic() - self._since
+                self.seconds += passed
+                if asking:
+                    extra |= self._evaluate_heldout()
+                record = self._record(objective, extra, clips / passed, (self.loader.wait_seconds - waited) / passed)
+                if log:
+                    log.write(record)
+                clips, waited, self._since = 0, self.loader.wait_seconds, time.monotonic()
+            stopping = any_rank(flag=self._stop.raised, device=self.world.device)
+            if stopping or self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                self._save()
+            if stopping:
+                logger.warning("stopped by a signal at step %d; saved, start again to go on", self.step)
+                return
+
+    def _train_step(self) -> tuple[Objective, dict[str, float]]:
+        """One optimiser step, of one or several batches."""
+        config = self.config
+        rate = learning_rate(config.optim, self.step, config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get(LR_FRACTION, 1.0)
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in range(config.optim.accumulate):
+            generator = torch.Generator(self.world.device).manual_seed(self._step_seed(part))
+            with wait_to_sync(self.forward) if part + 1 < config.optim.accumulate else nullcontext():
+                objective = self._objective(next(self.loader), generator)
+                (objective.total / config.optim.accumulate).backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optim.clip_grad_norm)
+        if not torch.isfinite(norm):
+            raise RunError(
+                f"{self.run_dir}: the gradient is not finite at step {self.step}; the last checkpoint is whole: "
+                "lower optim.lr, or train in fp32"
+            )
+        self.optimizer.step()
+        self.step += 1
+        return objective, {"lr": rate, "gradient_norm": float(norm)}
+
+    def _record(self, objective: Objective, extra: dict[str, float], rate: float, waiting: float) -> Record:
+        terms = average({k: float(v.detach()) for k, v in objective.terms.items()})
+        measures = average({k: float(v) for k, v in objective.measures.items()})
+        return Record(self.step, self._loss(terms), terms, measures | extra, self.seconds, rate, waiting)
+
+    def _step_seed(self, part: int) -> int:
+        # One stream a (seed, rank, step, part): far apart, since a generator's neighbours are not correlated.
+        counter = (self.step * self.config.optim.accumulate + part) * self.world.size + self.world.rank
+        return (self.config.seed * 1_000_003 + counter) % (1 << 63)
+
+    def _save(self) -> None:
+        loaders = gather_objects(self.loader.state_dict())
+        with fail_on_all_ranks():  # a rank that left earlier would have torchrun end this one while it writes
+            if self.world.is_main:
+                save_checkpoint(self._state(loaders), self.checkpoint_path)
+
+    def _state(self, loaders: list[object]) -> State:
+        return self.KIND(
+            step=self.step, seconds=self.seconds + time.monotonic() - self._since, config=self.config.as_dict(),
+            shard_params=self.dataset.params.as_dict(), shards_fingerprint=self.dataset.fingerprint,
+            world_size=self.world.size, model=self.model.state_dict(), optimizer=self.optimizer.state_dict(),
+            loaders=loaders, **self._own_state(),
+        )  # fmt: skip
+
+    def _resume(self) -> None:
+        saved = read_state(self.KIND, self.checkpoint_path, self.world.device)
+        refuse_another_run(
+            saved, self.config, self.dataset.fingerprint, self.world.size, self.run_dir, self.REMEDY
+        )  # fmt: skip
+        try:
+            self.model.load_state_dict(saved.model)
+            load_moments(self.optimizer, saved.optimizer)
+            self.loader.load_state_dict(saved.loaders[self.world.rank])
+            self._load_own_state(saved)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            said = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{self.checkpoint_path}: damaged, it does not fit its own settings ({said})"
+            ) from error
+        self.step, self.seconds = saved.step, saved.seconds
+        logger.info("resumed %s at step %d", self.run_dir, self.step)

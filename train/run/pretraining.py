@@ -1,0 +1,105 @@
+"""Pretraining: from a batch of segments to views, the forward pass and the objective; the loop is train/run/loop.py."""
+
+import logging
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from preprocess.shards.manifest import read_dataset
+from train.config.schema import Config
+from train.data.batch import SegmentBatch
+from train.data.loader import LoaderConfig, SegmentLoader
+from train.model.heads import Model
+from train.objective.bank import Bank
+from train.objective.losses import Objective
+from train.objective.objective import Segments, compute_objective
+from train.objective.requirements import refuse_blind
+from train.plans.clip_planners import TwoViews
+from train.ranks.distributed import World, gather, with_joint_norms
+from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
+from train.run.checkpoint import Checkpoint, encoders_sha256
+from train.run.cpu_threads import reserve_cores_for_loader
+from train.run.heldout import Heldout, Score, heldout_table
+from train.run.loop import TrainingLoop
+from train.run.optim import build_optimizer
+from train.views.training_clips import make_clips
+
+logger = logging.getLogger("train")
+
+
+class Trainer(TrainingLoop[Config, Checkpoint, Model]):
+    """A pretraining run."""
+
+    KIND = Checkpoint
+    CLIPS_A_SEGMENT: ClassVar[int] = 2
+
+    def __init__(self, config: Config, run_dir: Path, world: World) -> None:
+        super().__init__(config, run_dir, world, read_dataset(Path(config.data.shards)))
+        refuse_blind(config, self.dataset.params.media)
+        torch.manual_seed(config.seed)
+        model = Model(config).to(world.device)
+        self.bank = Bank(config.bank, config.model.projection_dim, model.spaces).to(world.device)
+        if config.optim.channels_last:
+            model.encoders.channels_last()
+        model = with_joint_norms(model, world)
+        with naming_lost_peers(), fail_on_all_ranks():
+            loader = SegmentLoader(self._loader_config(), device=world.device)
+            asks = config.heldout.split and len(model.heads)
+            self.heldout = Heldout(config, world.device) if asks else None
+        self.scores: dict[str, Score] = {}
+        self._train_model(model, build_optimizer(model, config.optim), loader)
+
+    def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
+        config, device = self.config, self.world.device
+        batch = batch.to(device)
+        with reserve_cores_for_loader(config.data.num_threads, device):
+            clips = make_clips(batch, config, self.dataset.params, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
+            outputs = self.forward(clips)
+        segments = Segments(batch.segment_id, batch.label, batch.has_audio)
+        objective = compute_objective(
+            outputs, batch.plan, segments, self.bank, config,
+            use_bank=self.step >= config.bank.warmup_steps, generator=generator,
+        )  # fmt: skip
+        first_views = outputs.embeddings.views()[0].map(lambda x: gather(x.detach()))
+        self.bank.push(first_views, *(gather(x) for x in (segments.source, segments.label, segments.has_audio)))
+        return objective
+
+    def _loss(self, terms: dict[str, float]) -> float:
+        return sum(getattr(self.config.loss, name) * value for name, value in terms.items())
+
+    def _heldout_due(self) -> bool:
+        return self.heldout is not None and self.heldout.due(self.step)
+
+    def _evaluate_heldout(self) -> dict[str, float]:
+        """Held-out accuracies for the log. The main process asks alone: the others wait for it at the next step."""
+        if self.heldout is None or not self.world.is_main:
+            return {}
+        self.scores = self.heldout.scores(self.model)
+        return {f"heldout/{name}": score.accuracy for name, score in self.scores.items()}
+
+    def _summary(self) -> dict[str, Any]:
+        return {
+            "encoder_sha256": encoders_sha256(self.model.encoders),
+            "heldout": {name: round(score.accuracy, 6) for name, score in self.scores.items() if score.n_labels},
+        }
+
+    def _write_summary(self) -> None:
+        super()._write_summary()
+        if self.scores:
+            logger.info(heldout_table(self.scores))
+
+    def _own_state(self) -> dict[str, Any]:
+        return {"bank": self.bank.state_dict()}
+
+    def _load_own_state(self, saved: Checkpoint) -> None:
+        self.bank.load_state_dict(saved.bank)
+
+    def _loader_config(self) -> LoaderConfig:
+        data = self.config.data
+        return LoaderConfig(
+            shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
+            shuffle=True, seed=self.config.seed, num_threads=data.num_threads, split=data.split,
+            rank=self.world.rank, world_size=self.world.size, clips=TwoViews(self.config.clip),
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Clips on the device: temporal views, augmentation, distortion."""
