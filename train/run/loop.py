@@ -84,7 +84,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         """What training.json says besides steps, seconds, seed, shards and machine."""
 
     def _heldout_due(self) -> bool:
-        """Whether `_ask` is due after this step."""
+        """Whether `_evaluate_heldout` is due after this step."""
         return False
 
     def _evaluate_heldout(self) -> dict[str, float]:

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from preprocess.machine.checks import package
 
 from preprocess.doctor import machine
+from preprocess.doctor.checks import package
 from preprocess.doctor.torch_family import release_problem
 
 REPOSITORY = Path(__file__).parents[3]
@@ -68,8 +68,8 @@ def test_an_ffmpeg_that_does_not_run_is_told(tmp_path):
 
 
 def test_full_disk_and_small_shared_memory_are_notes(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1 << 60)
-    monkeypatch.setattr(doctor, "LEAST_SHM_BYTES", 1 << 60)
+    monkeypatch.setattr(machine, "LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(machine, "LEAST_SHM_BYTES", 1 << 60)
     disk = machine._disk("disk", tmp_path / "not" / "yet", "free some")
     assert (disk.status, disk.remedy) == ("note", "free some")
     assert str(tmp_path) in disk.found

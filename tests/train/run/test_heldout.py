@@ -143,13 +143,13 @@ def test_the_training_is_the_same_with_and_without_and_so_is_a_resumed_one(shard
     assert train(tmp_path / "without", shards, "steps=8", "heldout.split=''")
     assert train(tmp_path / "with", shards, "steps=8", "heldout.every=3")
     trainer = Trainer(config(shards, "steps=8", "heldout.every=3"), tmp_path / "half", join_world("cpu"))
-    ask = trainer._ask
+    ask = trainer._evaluate_heldout
 
     def stop_while_asking():
         os.kill(os.getpid(), signal.SIGTERM)
         return ask()
 
-    trainer._ask = stop_while_asking
+    trainer._evaluate_heldout = stop_while_asking
     assert trainer.train() is False
     assert list(records(tmp_path / "half")) == [1, 2, 3]
     # What is asked may be changed on the way: it changes nothing else.
