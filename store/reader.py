@@ -20,6 +20,8 @@ from store.texts import decode
 if TYPE_CHECKING:
     import pandas as pd
 
+    from store.averages import SourceVectors
+
 RowIndex = slice | Sequence[int] | np.ndarray | None
 """All rows, a slice, row numbers in any order, or a bool mask of length n."""
 
@@ -131,6 +133,16 @@ class EmbeddingStore:
             raise LayoutError(self.path, f"there is no /{name}", f"choose from: {held}")
         return self.read(name, rows)
 
+    def videos(self, name: str) -> "SourceVectors":
+        """Return one vector a source: the mean of its clips. Sources without the modality are left out.
+
+        Raises:
+            LayoutError: the store holds no vectors of this name.
+        """
+        from store.averages import average_by_source
+
+        return average_by_source(self, name)
+
     def sliceable(self, name: str) -> "StoredVectors":
         """Return vectors that have a shape and are read when they are sliced: a search with flat memory.
 
@@ -204,6 +216,17 @@ class EmbeddingStore:
             if canonical_json(found) != canonical_json(value):
                 problem = f"attribute /{name} is {_short(found)}, expected {_short(value)}"
                 raise ProvenanceError(self.path, problem, _REMEDIES[name])
+
+
+def open_embeddings(path: Path | str) -> EmbeddingStore:
+    """Open an embedding store, read-only; also a context manager.
+
+    Raises:
+        NotAStoreError, FormatVersionError, DamagedStoreError: the file is not a whole store.
+    """
+    store = EmbeddingStore(path)
+    len(store)  # opens and checks it
+    return store
 
 
 class StoredVectors:

@@ -24,6 +24,62 @@ BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
 
 
+class Index:
+    """An index of an archive's descriptors: add folders, match files.
+
+    Attributes:
+        folder: where it lies.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self.folder, self._device = folder, device
+        self._matchers: dict[float, Matcher] = {}
+
+    @classmethod
+    def open(cls, folder: Path | str, *, device: str = "cpu") -> "Index":
+        """Open an index; a folder that does not exist yet is made by `add`.
+
+        Raises:
+            ArchiveError: the folder is there but is not an index, or is damaged.
+        """
+        index = cls(Path(folder), device)
+        if index.folder.exists():
+            Archive.open(index.folder)
+        return index
+
+    def add(self, videos: Path | str, *, workers: int = 1, background: Path | None = None) -> Growth:
+        """Index the videos and audio files of a folder that are new or have changed.
+
+        Args:
+            videos: the folder.
+            workers: processes that decode; with more than 1 call this under `if __name__ == "__main__":`.
+            background: folder of videos that are not in the archive, for calibration.
+
+        Raises:
+            FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
+        """
+        self._matchers.clear()
+        return index_folder(Path(videos), self.folder, background=background, workers=workers, device=self._device)
+
+    def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
+        """Find the sources, and the seconds of them, that a file came from.
+
+        Args:
+            query: a video or audio file.
+            false_positive_rate: share of unmatched queries that may be matched.
+
+        Raises:
+            ArchiveError: there is no index.
+            FingerprintError: the index is empty, or there is no such file.
+        """
+        archive = Archive.open(self.folder)
+        if false_positive_rate not in self._matchers:
+            self._matchers[false_positive_rate] = open_matcher(archive, false_positive_rate=false_positive_rate)
+        encoder = encoder_of(archive, device=self._device)
+        file = MediaFile(Path(query).name.encode("utf-8", "backslashreplace").decode(), Path(query))
+        return next(match_files([file], archive, self._matchers[false_positive_rate], encoder, device=self._device))
+
+
 def index_folder(
     videos: Path | None, index: Path, *, encoder: Path | None = None, picture: Vectors = "within",
     sound: Vectors = "within", hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | None = None,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evaluate.errors import EvaluateError, GroupLeakError, SplitError
+from store.averages import mean_by_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,6 @@ Modality = Literal["video", "audio", "joint"]
 Space = Literal["features", "projections"]
 PARTS: dict[Modality, tuple[str, ...]] = {"video": ("video",), "audio": ("audio",), "joint": ("video", "audio")}
 MODALITY_ORDER: tuple[Modality, ...] = tuple(PARTS)
-
-_ROWS_PER_READ = 16_384
 
 
 @dataclass(frozen=True)
@@ -157,20 +156,8 @@ def _name(store: "EmbeddingStore") -> Path | str:
 
 def _average(store: "EmbeddingStore", name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
     """Mean over each video's rows that have the modality, (n_videos, d), normalised."""
-    total = np.zeros((n_videos, store.vectors(name, slice(0, 1)).shape[1]), np.float64)
-    counts = np.zeros(n_videos, np.int64)
-    for start in range(0, len(video_of_row), _ROWS_PER_READ):
-        rows = slice(start, min(start + _ROWS_PER_READ, len(video_of_row)))
-        vectors = store.vectors(name, rows)
-        keep = has[rows] & (video_of_row[rows] >= 0)
-        np.add.at(total, video_of_row[rows][keep], vectors[keep])
-        np.add.at(counts, video_of_row[rows][keep], 1)
-    mean = total / np.maximum(counts, 1)[:, None]
-    if not np.isfinite(mean).all():
-        raise EvaluateError(
-            f"{_name(store)}: {name} holds values that are not finite; embed again from a sound checkpoint"
-        )
-    return Part(l2_normalise(mean), counts > 0)
+    means, n_clips = mean_by_number(store, name, np.where(has, video_of_row, -1), n_videos)
+    return Part(l2_normalise(means), n_clips > 0)
 
 
 def split_names(videos: Videos) -> tuple[str, ...]:

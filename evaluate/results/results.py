@@ -15,10 +15,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluate.errors import ResultsError
 from store.atomic_files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
 RESULTS_NAME = "results.json"
@@ -101,6 +104,24 @@ def read_results(path: Path) -> tuple[Result, ...]:
         for number, record in enumerate(_read(path))
         if not (number == 0 and _is_header(record))
     )
+
+
+def load_results(run: Path | str) -> "pd.DataFrame":
+    """Read a run's results as a pandas frame: a row a number, columns as the fields of `Result`.
+
+    Args:
+        run: folder of the run, or a results file.
+
+    Raises:
+        ResultsError: there are no results, or the file is not a list of such records.
+    """
+    import pandas as pd
+
+    path = Path(run) / RESULTS_NAME if Path(run).is_dir() else Path(run)
+    if not path.is_file():
+        raise ResultsError(path, "does not exist; evaluate the run first")
+    frame = pd.DataFrame([asdict(result) for result in read_results(path)], columns=list(FIELD_NAMES))
+    return frame.astype({"split": "Int64"})
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_reading_in_blocks_changes_nothing(tmp_path, monkeypatch):
     vectors = {"video/features": rng.normal(size=(50, 4)).astype(np.float32)}
     with write_store(tmp_path / "s.h5", sources, vectors) as store:
         whole = load_videos(store)
-        monkeypatch.setattr("evaluate.protocols.video_features._ROWS_PER_READ", 7)
+        monkeypatch.setattr("store.averages.ROWS_PER_READ", 7)
         blocks = load_videos(store)
     assert np.allclose(whole.parts["video"].vectors, blocks.parts["video"].vectors, atol=1e-6)
 

@@ -1,0 +1,48 @@
+"""Shards in one call: `preprocess.build_shards(videos, out)`."""
+
+from pathlib import Path
+
+from preprocess.build.pipeline import Summary, build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.catalogues.selection import changed_params, only_classes
+
+
+def build_shards(
+    data: Path | str,
+    out: Path | str,
+    *,
+    dataset: str = "folder",
+    preset: str = "",
+    classes: tuple[str, ...] = (),
+    splits: Path | None = None,
+    csv: Path | None = None,
+    workers: int = 1,
+    max_failed: int | None = None,
+    **changes: str | float,
+) -> Summary:
+    """Build a shard set, or finish one that was stopped.
+
+    Args:
+        data: folder of the videos.
+        out: folder of the shard set.
+        dataset: "folder", "ucf101", "hmdb51", "esc50", "vggsound" or "kinetics".
+        preset: name in `preprocess.schema.PRESETS`; by default "default", or "audio" for audio data sets.
+        classes: keep the sources of these classes; all if empty.
+        splits, csv: official lists, where they do not lie beside the videos.
+        workers: processes; with more than 1 call this under `if __name__ == "__main__":`.
+        max_failed: sources that may fail before `Summary.too_many_failed` is true; None for any number.
+        changes: values over the preset, such as `fps=10`.
+
+    Raises:
+        CatalogueError: the folder or its lists are not those of the data set.
+        PreprocessError: an unknown preset or value.
+        ShardError: another run works on `out`, its shards have other parameters, or no source can be read.
+        DiskFullError: no space is left; finished shards stay.
+    """
+    catalogue = open_catalogue(dataset, Path(data), splits, csv)
+    if classes:
+        catalogue = only_classes(catalogue, classes, Path(data))
+    default = "audio" if catalogue.media == "audio" else "default"
+    params = changed_params(preset or default, [f"{name}={value}" for name, value in changes.items()])
+    allowed = len(catalogue.sources) if max_failed is None else max_failed
+    return build(catalogue, Path(out), params, workers=workers, max_failed=allowed)

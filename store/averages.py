@@ -1,0 +1,84 @@
+"""Clips averaged by their source: one vector a video."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from store.errors import DamagedStoreError
+from store.layout import modality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from store.reader import EmbeddingStore
+
+ROWS_PER_READ = 16_384
+_SHARED = ["source", "label", "label_name", "group", "splits"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SourceVectors:
+    """One vector a source, in order of first appearance.
+
+    Attributes:
+        frame: m rows; columns source, label, label_name, group, splits, n_clips.
+        vectors: (m, d) float32, the mean over the source's clips.
+    """
+
+    frame: "pd.DataFrame"
+    vectors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __repr__(self) -> str:
+        return f"SourceVectors(vectors={self.vectors.shape})"
+
+
+def average_by_source(store: "EmbeddingStore", name: str) -> SourceVectors:
+    """Average the clips of each source; clips and sources without the modality are left out.
+
+    Raises:
+        LayoutError: the store holds no vectors of this name.
+        DamagedStoreError: a mean is not finite.
+    """
+    frame = store.frame()
+    present = frame[f"has_{modality(name)}"].to_numpy(bool)
+    sources = frame[present].drop_duplicates("source")
+    number = {source: index for index, source in enumerate(sources["source"])}
+    source_of_row = np.where(present, frame["source"].map(number).fillna(-1), -1).astype(np.int64)
+    means, n_clips = mean_by_number(store, name, source_of_row, len(sources))
+    return SourceVectors(sources[_SHARED].reset_index(drop=True).assign(n_clips=n_clips), means.astype(np.float32))
+
+
+def mean_by_number(
+    store: "EmbeddingStore", name: str, numbers: np.ndarray, n_means: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average the rows that carry the same number; reads a block of rows at a time.
+
+    Args:
+        store: where the vectors lie.
+        name: of the vectors.
+        numbers: (n,) int64, 0 to n_means - 1; rows with -1 are left out.
+        n_means: how many averages.
+
+    Returns:
+        Means (n_means, d) float64, zeros where no row has the number, and row counts (n_means,) int64.
+
+    Raises:
+        LayoutError: the store holds no vectors of this name.
+        DamagedStoreError: a mean is not finite.
+    """
+    total = np.zeros((n_means, store.vectors(name, slice(0)).shape[1]), np.float64)
+    for start in range(0, len(numbers), ROWS_PER_READ):
+        rows = slice(start, min(start + ROWS_PER_READ, len(numbers)))
+        kept = numbers[rows] >= 0
+        np.add.at(total, numbers[rows][kept], store.vectors(name, rows)[kept])
+    counts = np.bincount(numbers[numbers >= 0], minlength=n_means)
+    means = total / np.maximum(counts, 1)[:, None]
+    if not np.isfinite(means).all():
+        raise DamagedStoreError(
+            store.path, f"/{name} holds values that are not finite", "embed with a valid checkpoint"
+        )
+    return means, counts
