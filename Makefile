@@ -85,7 +85,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,6 +141,15 @@ match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: 
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
 
+docs: $(READY) ## Build the documentation in docs/_build; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+pictures: $(RUN)/report/index.html ## The pictures of README, in headless Chromium
+	$(BIN)/python docs/pictures.py --run $(RUN) --data $(DATA)
+
+notebooks: $(RUN)/report/index.html ## Run the notebooks in examples/ in place
+	$(BIN)/jupyter execute --inplace examples/*.ipynb
+
 report: $(READY) ## Write the page of RUN anew, all its tests on it; beside other runs: COMPARE="runs/a runs/b"
 	$(REPORT)
 
@@ -181,7 +190,7 @@ lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock
 
 clean: ## Remove what tools cache; data, shards and runs stay
-	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf docs/_build .import_linter_cache .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + ': make PYTHON=python3.12') if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None"

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from train.config.load import load_config
     from train.errors import TrainError
     from train.file_encoder import FileEmbedding, FileEncoder, load_encoders
+    from train.run.pretraining import pretrain
 
-__all__ = ["FileEmbedding", "FileEncoder", "TrainError", "load_config", "load_encoders"]
+__all__ = ["FileEmbedding", "FileEncoder", "TrainError", "load_config", "load_encoders", "pretrain"]
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
@@ -24,5 +25,6 @@ __getattr__, __dir__ = lazy_exports(
         "TrainError": "train.errors:TrainError",
         "load_config": "train.config.load:load_config",
         "load_encoders": "train.file_encoder:load_encoders",
+        "pretrain": "train.run.pretraining:pretrain",
     },
 )

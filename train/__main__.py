@@ -103,20 +103,14 @@ def _export(args: argparse.Namespace) -> int:
 def _pretrain(args: argparse.Namespace, config: Config) -> int:
     import torch
 
-    from train.ranks.distributed import join_world, leave_world
-    from train.run.pretraining import Trainer
+    from train.run.pretraining import pretrain
     from train.run.signals import stop_when_ended
 
     if args.stop_with_stdin:
         stop_when_ended(sys.stdin.fileno())
     if args.threads:
         torch.set_num_threads(args.threads)
-    world = join_world(args.device)
-    try:
-        complete = Trainer(config, args.run, world).train()
-    finally:
-        leave_world()
-    return 0 if complete else 3
+    return 0 if pretrain(config, args.run, device=args.device) else 3
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ class Index:
             ArchiveError: there is no index.
             FingerprintError: the index is empty, or there is no such file.
         """
+        if not Path(query).is_file():
+            raise FingerprintError(f"{query}: no such file")
         archive = Archive.open(self.folder)
         if false_positive_rate not in self._matchers:
             self._matchers[false_positive_rate] = open_matcher(archive, false_positive_rate=false_positive_rate)

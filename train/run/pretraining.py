@@ -16,7 +16,7 @@ from train.objective.losses import Objective
 from train.objective.objective import Segments, compute_objective
 from train.objective.requirements import refuse_blind
 from train.plans.clip_planners import TwoViews
-from train.ranks.distributed import World, gather, with_joint_norms
+from train.ranks.distributed import World, gather, join_world, leave_world, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import Checkpoint, encoders_sha256
 from train.run.cpu_threads import reserve_cores_for_loader
@@ -103,3 +103,24 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
             shuffle=True, seed=self.config.seed, num_threads=data.num_threads, split=data.split,
             rank=self.world.rank, world_size=self.world.size, clips=TwoViews(self.config.clip),
         )  # fmt: skip
+
+
+def pretrain(config: Config, run: Path | str, *, device: str = "auto") -> bool:
+    """Train a run to its end, or go on with one that was stopped. Under torchrun every rank calls it.
+
+    Args:
+        config: of the run, as from `train.load_config`.
+        run: its directory.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        Whether the run is complete; False if a signal stopped it after a checkpoint.
+
+    Raises:
+        TrainError: the run cannot start, go on or be saved; the message names the remedy.
+    """
+    world = join_world(device)
+    try:
+        return Trainer(config, Path(run), world).train()
+    finally:
+        leave_world()

@@ -1,0 +1,80 @@
+"""Pictures of the pages for README: `make pictures` (needs headless Chromium and the files of `make demo`).
+
+Writes demo-page.png, the page of the sample's run, and match-page.png, the page of matches: three edited clips of sample
+videos are matched against an index of 84 of these videos, of which one clip's video is not a part.
+"""
+
+import argparse
+import logging
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from evaluate.__main__ import main as evaluate_command
+from preprocess.media.ffmpeg import ffmpeg_executable
+
+WIDTH_PX = 1280
+VIDEOS_A_CLASS = 6
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+EDITS = {
+    "cropped.mp4": ("crop=iw*0.7:ih*0.7,scale=160:120", "volume=0.5"),
+    "bordered-and-faster.mp4": ("pad=iw*1.3:ih*1.3:-1:-1,setpts=PTS/1.1", "atempo=1.1"),
+    "not-in-the-archive.mp4": ("null", "anull"),
+}
+"""Query -> ffmpeg's filters of video and audio. The video of the last query is not indexed."""
+
+_log = logging.getLogger("pictures")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/sample"))
+    parser.add_argument("--data", type=Path, default=Path("data/sample"))
+    parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    take_picture(arguments.run / "report/index.html", arguments.out / "demo-page.png", height_px=1130)
+    with tempfile.TemporaryDirectory() as folder:
+        take_picture(match_page(arguments.data, Path(folder)), arguments.out / "match-page.png", height_px=800)
+
+
+def match_page(data: Path, work: Path) -> Path:
+    """Index some sample videos, match edited clips of two of them, and write the page of the matches."""
+    classes = [sorted(folder.glob("*")) for folder in sorted(data.iterdir()) if folder.is_dir()]
+    indexed = [path for videos in classes for path in videos[:VIDEOS_A_CLASS]]
+    archive, queries = work / "archive", work / "queries"
+    archive.mkdir()
+    queries.mkdir()
+    for path in indexed:
+        shutil.copy(path, archive)
+    sources = (classes[0][1], classes[3][1], classes[1][-1])
+    for (name, (video, audio)), path in zip(EDITS.items(), sources, strict=True):
+        command = [ffmpeg_executable(), "-v", "error", "-ss", "0.5", "-t", "3", "-i", str(path), "-vf", video]
+        subprocess.run([*command, "-af", audio, "-crf", "30", str(queries / name)], check=True)
+    evaluate_command(["index", str(archive), "--index", str(work / "index")])
+    page = work / "matches.html"
+    evaluate_command(["match", str(queries), "--index", str(work / "index"), "--page", str(page)])
+    return page
+
+
+def take_picture(page: Path, picture: Path, *, height_px: int) -> None:
+    """Show a page in headless Chromium and save the top of it as a PNG of 256 colours."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise SystemExit(f"no browser: install one of {', '.join(BROWSERS)}")
+    size = f"--window-size={WIDTH_PX},{height_px}"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking"]
+    command = [browser, *flags, size, f"--screenshot={picture}", page.absolute().as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
+    _log.info("%s: %d kB", picture, picture.stat().st_size // 1000)
+
+
+if __name__ == "__main__":
+    main()

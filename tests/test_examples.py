@@ -1,0 +1,43 @@
+"""The notebooks in examples/ run, on a small sample in the layout that `make demo` leaves."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from evaluate.__main__ import main as evaluate
+from preprocess.__main__ import main as preprocess
+from train.__main__ import main as train
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with data/sample, shards/sample and runs/sample: few videos, a few steps."""
+    root = tmp_path_factory.mktemp("workplace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert preprocess(["sample", "--out", "data/sample", "--groups", "8", "--clips", "1"]) == 0
+        shards = ["--dataset", "ucf101", "--data", "data/sample", "--out", "shards/sample", "--preset", "sample"]
+        assert preprocess(["shards", *shards]) == 0
+        settings = [
+            "steps=2",
+            "data.batch_size=8",
+            "bank.size=64",
+            "bank.negative_rank_low=8",
+            "bank.negative_rank_high=56",
+        ]
+        run = ["--run", "runs/sample", "--shards", "shards/sample"]
+        assert train(["pretrain", "--preset", "sample", *run, *(word for s in settings for word in ("--set", s))]) == 0
+        assert evaluate(["ucf101", *run, "--models", "pretrained,raw"]) == 0
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
+    monkeypatch.setenv("STEPS", "2")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(workplace)}}).execute()
