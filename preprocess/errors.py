@@ -1,7 +1,10 @@
 """What can go wrong while videos become shards; every error names a path and, where there is one, the remedy."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+from store.atomic_files import DISK_FULL
 from store.errors import AvtempoError
 
 
@@ -77,3 +80,27 @@ class ShardError(PathError):
 
 class RenderError(PreprocessError):
     """Videos cannot be rendered as asked; the message names the folder or parameter at fault and the remedy."""
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says about a file or a folder into an error with a remedy; a guard of `store.atomic_files`.
+
+    Raises:
+        DiskFullError: no space, quota or file size left.
+        ShardError: another run is at work there, or anything else that the system refuses.
+
+    """
+    try:
+        yield
+    except BlockingIOError as error:
+        reason = f"{error.strerror}: wait for it, end it, or choose another output folder"
+        raise ShardError(path, reason) from error
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            reason = (
+                f"cannot be written, {(error.strerror or 'disk full').lower()}. What is finished is kept: make room "
+                "and run the same command again, it goes on where it stopped"
+            )
+            raise DiskFullError(path, reason) from error
+        raise ShardError(path, f"cannot be read or written: {error.strerror or error}") from error

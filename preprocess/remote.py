@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from preprocess.atomic_files import atomic_file
-from preprocess.errors import MediaError, MediaLimitError, RemoteError
+from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
 from preprocess.shards.shard_files import shard_name
 from preprocess.sources import RemoteFile, Source
+from store.atomic_files import atomic_file
 
 PIECE_BYTES = 1 << 22
 _SHARD = re.compile(r"shard-\d{6,}\.tar")
@@ -149,7 +149,7 @@ def _is_there(path: Path, sha256: str | None) -> bool:
 
 def _fetch(fs: Any, remote: str, path: Path, sha256: str | None) -> None:
     digest = hashlib.sha256()
-    with fs.open(remote, "rb") as source, atomic_file(path) as file:
+    with fs.open(remote, "rb") as source, atomic_file(path, disk_errors) as file:
         while piece := source.read(PIECE_BYTES):
             digest.update(piece)
             file.write(piece)

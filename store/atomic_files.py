@@ -1,62 +1,222 @@
-"""Files that appear whole or not at all: one writer a file, temporary name, fsync, rename."""
+"""Files and folders that appear under their names whole or not at all, and locks that keep a second process away.
+
+Everything is written under a temporary name beside its target, flushed to disk and renamed: a crash leaves the old
+content, or none, and a temporary name that the next writer removes. All four packages write their files with this
+module. A package hands in a guard, which turns what the system says into the package's own error.
+"""
 
 import contextlib
 import errno
 import fcntl
-import io
+import functools
 import logging
 import os
-from collections.abc import Iterator
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from store.errors import BusyError, WriteError
 
-_LOGGER = logging.getLogger(__name__)
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""What some network file systems answer to flock."""
+LOCK_NAME = ".lock"
+"""The lock of a folder, in it."""
+TEMPORARY_SUFFIX = ".tmp"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""The answers to flock of file systems that do not have it: some of Lustre and NFS."""
+_POLL_SECONDS = 0.1
 
+Guard = Callable[[Path], AbstractContextManager[None]]
+"""Turns an OSError about this path into an error of a package; a BlockingIOError says that another process is at work."""
 
-def _temporary_paths(path: Path) -> list[Path]:
-    prefix = f".{path.name}."
-    return [each for each in path.parent.iterdir() if each.name.startswith(prefix) and each.name.endswith(".tmp")]
+_logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def only_writer(path: Path) -> Iterator[bool]:
-    """Hold `.NAME.lock` beside the file; yields False where the file system knows no locks.
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors into the store's own: the guard of whoever gives no other.
 
     Raises:
-        BusyError: another process holds it.
-        WriteError: it cannot be made, or is a link.
+        BusyError: another process holds the lock.
+        WriteError: the disk is full or refuses.
     """
-    lock = path.with_name(f".{path.name}.lock")
-    while True:
-        try:  # never through a link: nothing is touched outside of the folder
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            remedy = "make its folder writable, and remove the lock if it is a link"
-            raise WriteError(path, f"cannot be written, {lock.name}: {error.strerror or error}", remedy) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = True
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                os.close(descriptor)
-                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise BusyError(path, "another process is writing it", "wait for it or end it") from error
-                raise
-            _LOGGER.warning("%s: this file system has no locks, make sure that only one process writes", path)
-            locked = False
-        if not locked or _is_at(descriptor, lock):
-            break
-        os.close(descriptor)  # its last holder removed the file between open and flock: start over
     try:
-        yield locked
+        yield
+    except BlockingIOError as error:
+        raise BusyError(path, f"{error.strerror}", "wait for it or end it") from error
+    except OSError as error:
+        remedy = "free space or write to another disk, then run again"
+        raise WriteError(path, f"cannot be written: {error.strerror or error}", remedy) from error
+
+
+def temporary_path(path: Path) -> Path:
+    """Hidden name beside `path` for a file that is not finished; no other process, on any machine, uses the same."""
+    host = socket.gethostname().replace(".", "-")
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}{TEMPORARY_SUFFIX}")
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed processes have left; only for the holder of the folder's lock."""
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        _remove(path)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path, guard: Guard = write_errors) -> Iterator[BinaryIO]:
+    """Give a file to write to; when the block ends well it takes the place of `path`.
+
+    There is no lock: for files that have one writer, such as those in a folder that is locked.
+
+    Raises:
+        What the guard makes of a full disk, or of a system that refuses.
+    """
+    with guard(path), _renamed(path) as temporary, temporary.open("xb") as file:  # "x": never through a link
+        yield file
+
+
+def write_text(path: Path, text: str, guard: Guard = write_errors) -> None:
+    """Write a small file in UTF-8, whole or not at all, as `atomic_file` does."""
+    with atomic_file(path, guard) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to, alone; when the block ends well the file takes the place of `path`.
+
+    The folder is made if it is missing. Other writers of the same path are kept out, and files that killed ones have
+    left are removed.
+
+    Raises:
+        BusyError: another process writes this path.
+        WriteError: the disk is full or refuses.
+    """
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _file_lock(path) as is_locked:
+            for stale in _temporaries_of(path) if is_locked else ():
+                _remove(stale)
+            with _renamed(path) as temporary:
+                yield temporary
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
+    """Give an empty folder to fill, alone; when the block ends well it takes the place of `path`, a folder or nothing.
+
+    No system call swaps two folders everywhere. A kill between the two renames leaves `path` missing and both folders
+    beside it; a kill at any other time leaves the old folder or the new one. The next one that succeeds removes what
+    killed processes have left.
+
+    Raises:
+        What the guard makes of another process that writes this path, or of a system that refuses.
+    """
+    temporary = temporary_path(path)
+    replaced = temporary.with_suffix(f".old{TEMPORARY_SUFFIX}")
+    with guard(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _file_lock(path, guard) as is_locked:
+            _remove(temporary)
+            try:
+                temporary.mkdir()
+                yield temporary
+                for each in (*temporary.rglob("*"), temporary):
+                    _sync(each)
+                if path.exists():
+                    path.rename(replaced)
+                try:
+                    temporary.rename(path)
+                except OSError:
+                    replaced.rename(path)
+                    raise
+                _sync(path.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            for stale in _temporaries_of(path) if is_locked else (replaced,):
+                _remove(stale)
+
+
+def folder_lock(
+    folder: Path, guard: Guard = write_errors, *, patience_seconds: float = 0.0
+) -> AbstractContextManager[bool]:
+    """Hold a folder for this process alone; the system frees it when the process ends, however it ends.
+
+    Args:
+        folder: it must be there.
+        guard: makes the errors.
+        patience_seconds: how long to wait for another process that may be about to end.
+
+    Raises:
+        What the guard makes of another process that holds it, or of a folder that cannot be written.
+    """
+    return _held(folder / LOCK_NAME, folder, guard, patience_seconds)
+
+
+def _file_lock(path: Path, guard: Guard = write_errors) -> AbstractContextManager[bool]:
+    """Hold `.NAME.lock` beside a file, which need not be there, as `folder_lock` holds a folder."""
+    return _held(path.with_name(f".{path.name}{LOCK_NAME}"), path, guard)
+
+
+@contextlib.contextmanager
+def _held(lock: Path, path: Path, guard: Guard, patience_seconds: float = 0.0) -> Iterator[bool]:
+    """Hold a lock file, which names its holder; yields False where the file system has no locks."""
+    with guard(path):
+        descriptor, is_locked = _acquire(lock, patience_seconds)
+    try:
+        yield is_locked
     finally:
-        lock.unlink(missing_ok=True)
-        if locked:
+        with contextlib.suppress(OSError):
+            lock.unlink()  # while it is still held: nobody can lock a file that is about to go
+        if is_locked:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # forked children hold the descriptor too: closing would not do
         os.close(descriptor)
+
+
+def _acquire(lock: Path, patience_seconds: float) -> tuple[int, bool]:
+    """Open and lock a file; return its descriptor, and whether the file system has locks at all."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        descriptor = _open_lock(lock)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                _warn_of_no_locks(lock.parent)
+                return descriptor, False
+            holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "unknown"
+            os.close(descriptor)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(errno.EWOULDBLOCK, f"another process is writing here ({holder})") from error
+            time.sleep(_POLL_SECONDS)
+            continue
+        if _is_at(descriptor, lock):
+            with contextlib.suppress(OSError):  # a full disk is reported by what must be written
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            return descriptor, True
+        os.close(descriptor)  # its last holder removed the file between open and flock: start over
+
+
+@functools.cache
+def _warn_of_no_locks(folder: Path) -> None:
+    """Say it once a folder."""
+    _logger.warning("%s: this file system has no locks, make sure that only one process writes there", folder)
+
+
+def _open_lock(lock: Path) -> int:
+    """Open a lock file, but never through a link, which may stand in a folder that somebody else has made."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, f"its lock {lock.name} is a link, remove it") from error
+        raise
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -67,98 +227,37 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def _temporaries_of(path: Path) -> list[Path]:
+    """Return what `temporary_path` has named for this path, and not for one whose name only begins like it."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.[0-9]+(\.old)?{re.escape(TEMPORARY_SUFFIX)}")
+    return [each for each in path.parent.iterdir() if name.fullmatch(each.name)]
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, as far as it is there and the system lets it go."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)  # which does not follow links
+
+
+@contextlib.contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """Give a temporary path; what the block has written there is flushed to disk and takes the name `path`."""
+    temporary = temporary_path(path)
+    _remove(temporary)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; when the block ends well it takes the place of `path`.
-
-    A block that fails, or a process that is killed, leaves `path` as it was. What a killed process left under
-    a temporary name is removed by the next writer of the same path.
-
-    Raises:
-        BusyError: another process is writing this path.
-        WriteError: the disk is full or refuses.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with only_writer(path) as locked:
-            if locked:
-                for stale in _temporary_paths(path):
-                    stale.unlink(missing_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            try:
-                yield temporary
-                _sync(temporary)
-                temporary.replace(path)
-                _sync(path.parent)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except OSError as error:
-        remedy = "free space or write to another disk, then run again"
-        raise WriteError(path, f"cannot be written: {error.strerror or error}", remedy) from error
-
-
-class ForgivingFile(io.RawIOBase):
-    """A file for HDF5 to write to that reports a full disk afterwards, not during.
-
-    HDF5 cannot close a file whose writes fail: it keeps the objects open and crashes the interpreter at exit
-    (segmentation fault measured with HDF5 2.0 on a full disk). So the first error is kept, all later writes are
-    dropped, HDF5 closes in peace, and `check` raises the error.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._file = path.open("w+b", buffering=0)
-        self._error: OSError | None = None
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a byte offset."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the byte offset."""
-        return self._file.tell()
-
-    def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
-        """Write all of it, or, after a failure, nothing."""
-        view = memoryview(data).cast("B")
-        rest = view
-        try:
-            while self._error is None and rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._error = error
-        return len(view)
-
-    def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
-        """Fill the buffer; what was never written reads as zeros."""
-        view = memoryview(buffer).cast("B")
-        count = self._file.readinto(view) or 0
-        view[count:] = bytes(len(view) - count)
-        return len(view)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        """Set the length."""
-        try:
-            if self._error is None:
-                self._file.truncate(size)
-        except OSError as error:
-            self._error = error
-        return size or 0
-
-    def check(self) -> None:
-        """Raise the OSError that a write met, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, Future
 import h5py
 import numpy as np
 
-from store.atomic_files import ForgivingFile
+from store.forgiving_file import ForgivingFile
 from store.layout import Digest, Layout
 from store.row_sources import CHECKSUM_BYTES, Piece, StoredRows
 

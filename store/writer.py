@@ -11,11 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from store.atomic_files import ForgivingFile, replacing
+from store.atomic_files import replacing
 from store.attributes import write_text
 from store.duplicates import overlapping, refuse_repeated
 from store.errors import LayoutError, RowsError, StoreError
 from store.fill_dataset import fill
+from store.forgiving_file import ForgivingFile
 from store.format import Provenance, Rows, created_by
 from store.layout import (
     COLUMNS,

@@ -1,7 +1,10 @@
 """What can go wrong in training; each message names the place and the remedy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from store.atomic_files import DISK_FULL
 from store.errors import AvtempoError
 
 
@@ -57,3 +60,37 @@ class LoaderStateError(LoaderError):
 
 class ExportError(TrainError):
     """An export that cannot be written where it was asked for, or whose ONNX files do not compute what torch does."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing a file of a run into an error with a remedy; see `store.atomic_files`.
+
+    Raises:
+        RunError: another process trains there, no space left, no right to write, a folder where a file should be.
+    """
+    try:
+        yield
+    except BlockingIOError as error:
+        raise RunError(f"{path}: {error.strerror}; wait for it or choose another --run") from error
+    except OSError as error:
+        remedy = "free some disk space" if error.errno in DISK_FULL else "make it writable, or choose another --run"
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}); {remedy} and start again: the run goes on from its "
+            "last checkpoint"
+        ) from error
+
+
+@contextmanager
+def exporting(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing an export into an error; see `store.atomic_files`.
+
+    Raises:
+        ExportError: another process exports there, or the system refuses to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(
+            f"{path}: could not be written ({error.strerror or error}); nothing there has changed"
+        ) from error

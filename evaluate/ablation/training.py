@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.ablation.run_state import is_complete, last_step, other_schedule
-from train.errors import RunError
-from train.run.run_lock import exclusive_run_lock
+from store.atomic_files import folder_lock
+from train.errors import RunError, writing
 from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
@@ -165,7 +165,7 @@ def _occupied(run: PlannedRun) -> str:
     """Why nobody may train in the run's folder, or ""; waits for the training of a killed ablation to end."""
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with exclusive_run_lock(run.folder, _ORPHAN_SECONDS):
+        with folder_lock(run.folder, writing, patience_seconds=_ORPHAN_SECONDS):
             return ""
     except RunError as error:
         return str(error)

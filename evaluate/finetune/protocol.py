@@ -13,14 +13,15 @@ from evaluate.protocols.bootstrap import mean_over_splits
 from evaluate.protocols.video_features import refuse_leak
 from evaluate.results.results import Result, merge_results
 from preprocess.shards.manifest import read_segments, read_sources
+from store.atomic_files import write_text
 from train.data.loader import SQUARES
 from train.data.subset import parse_split
+from train.errors import writing
 from train.finetune.config import FinetuneConfig, Init
 from train.finetune.model import Finetuned, load_finetuned
 from train.finetune.trainer import Finetuner
 from train.ranks.distributed import World
 from train.run.checkpoint import LoadedEncoders
-from train.run.run_files import write_whole
 
 TASK, METRIC = "finetune", "top-1"
 PREDICTIONS_NAME = "predictions.json"
@@ -92,7 +93,7 @@ def train_and_test(
         return tested
     predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
     if world.is_main:
-        write_whole(path, _described(predictions, finetuned))
+        write_text(path, _described(predictions, finetuned), writing)
     return Tested(predictions.accuracy, len(predictions.labels))
 
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.atomic_files import disk_errors, locked, remove_temporaries
 from preprocess.build.progress import LogProgress, Progress, Tally
 from preprocess.build.resume_plan import Plan, make_plan, sources_of
 from preprocess.build.shard_task import ShardProgress, ShardTask, build_shard
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.media.media_info import Limits
@@ -31,6 +30,7 @@ from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardInfo, shard_name
 from preprocess.sources import Catalogue
+from store.atomic_files import folder_lock, remove_temporaries
 
 PRELOAD = (
     "av.subtitles.stream",
@@ -114,7 +114,7 @@ def build(
     recipe = Recipe.of(catalogue, params, ffmpeg_version())
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    with folder_lock(out, disk_errors):
         remove_temporaries(out)
         plan = make_plan(catalogue, out, recipe, retry_failed=retry_failed)
         if plan.todo:

@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from preprocess.atomic_files import atomic_file, disk_errors
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.manifest_rows import SCHEMA, SEGMENT_COLUMNS, Row, read_rows
 from preprocess.schema import FORMAT_NAME, FORMAT_VERSION, ShardParams
 from preprocess.shards.shard_files import ShardInfo, shard_name
+from store.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def write_part(folder: Path, part: Part, rows: list[Row]) -> None:
     """Mark a shard as finished."""
     schema = _described(asdict(part) | {"recipe": part.recipe.as_dict()})
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
-    with atomic_file(part_path(folder, part.shard)) as file:
+    with atomic_file(part_path(folder, part.shard), disk_errors) as file:
         pq.write_table(table, file, compression="zstd")
 
 
@@ -123,7 +123,7 @@ def join_parts(folder: Path, n_shards: int) -> str:
     """Join the parts of all shards, in order, to `manifest.parquet`; return its checksum."""
     path = folder / MANIFEST_FILE
     schema = _described({"format_version": FORMAT_VERSION})
-    with atomic_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with atomic_file(path, disk_errors) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in grouped_rows(folder, n_shards):
             writer.write_table(table.cast(schema), row_group_size=1 << 30)
     with path.open("rb") as file:
@@ -149,7 +149,7 @@ def fingerprint(params: ShardParams, shards: tuple[ShardInfo, ...]) -> str:
 def write_dataset(folder: Path, info: DatasetInfo) -> None:
     """Mark the whole set as finished."""
     values = {"format": FORMAT_NAME} | asdict(info)
-    with atomic_file(folder / DATASET_FILE) as file:
+    with atomic_file(folder / DATASET_FILE, disk_errors) as file:
         file.write(json.dumps(values, indent=1, sort_keys=True).encode() + b"\n")
 
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from preprocess.atomic_files import disk_errors
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from preprocess.atomic_files import atomic_file, disk_errors, temporary_path
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 from preprocess.schema import FRAMES_MEMBER, JSON_MEMBER, LOGMEL_MEMBER, META_MEMBER, Media
+from store.atomic_files import atomic_file, temporary_path
 
 INDEX_VERSION = "v1.2"
 """Of DALI's index format: the first line is this and the number of samples."""
@@ -169,7 +169,7 @@ class ShardWriter:
             n_bytes = self._file.seek(0, os.SEEK_END)
             self._file.close()
             self._temporary.replace(self.path)
-        with atomic_file(self.path.with_suffix(".idx")) as file:
+        with atomic_file(self.path.with_suffix(".idx"), disk_errors) as file:
             file.write(index_text(self._samples).encode())
         return ShardInfo(self.path.name, len(self._samples), n_bytes, digest)
 

@@ -17,8 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from preprocess.atomic_files import disk_errors, locked, remove_temporaries, write_text
-from preprocess.errors import RenderError
+from preprocess.errors import RenderError, disk_errors
+from store.atomic_files import folder_lock, remove_temporaries, write_text
 
 PLAN_FILE = ".plan.json"
 PARTIAL_FOLDER = ".partial"
@@ -73,13 +73,13 @@ def under_way(out: Path, mark: str, plan: dict[str, object], summary: dict[str, 
     """
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    with folder_lock(out, disk_errors):
         (out / PARTIAL_FOLDER).mkdir(exist_ok=True)
         remove_temporaries(out)
-        write_text(out / PLAN_FILE, json.dumps(plan))
+        write_text(out / PLAN_FILE, json.dumps(plan), disk_errors)
         yield
         shutil.rmtree(out / PARTIAL_FOLDER)
-        write_text(out / mark, json.dumps(summary, indent=2) + "\n")
+        write_text(out / mark, json.dumps(summary, indent=2) + "\n", disk_errors)
         (out / PLAN_FILE).unlink()
 
 

@@ -9,8 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from preprocess.atomic_files import disk_errors
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, ShardParams
 from preprocess.shards.manifest import Part, part_path
 from preprocess.shards.manifest_rows import read_rows

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from preprocess.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX, disk_errors
-from preprocess.errors import ShardError
+from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.shards.manifest import (
     DATASET_FILE,
@@ -24,6 +23,7 @@ from preprocess.shards.manifest import (
 )
 from preprocess.shards.shard_files import shard_name
 from preprocess.verify.shard_checks import Finding, shard_findings
+from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
 
 MAX_FINDINGS_PER_SHARD = 20
 

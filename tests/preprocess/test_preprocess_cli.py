@@ -246,7 +246,7 @@ def test_of_two_runs_on_one_folder_the_second_refuses(clips, reference, tmp_path
     second = _run(_command(clips, out))
     _, err = first.communicate(timeout=300)
     assert second.returncode == 2
-    assert f"another run is at work here (process {first.pid} on" in " ".join(second.stderr.split())
+    assert f"another process is writing here (process {first.pid} on" in " ".join(second.stderr.split())
     assert first.returncode == 0, err
     assert _bytes(out) == reference
 

@@ -12,9 +12,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from preprocess.schema import MEL_POWER_FLOOR
+from store.atomic_files import atomic_folder
 from train.config.load import config_from_dict
-from train.errors import CheckpointError, ExportError
-from train.export.export_folder import whole_folder, write_file
+from train.errors import CheckpointError, ExportError, exporting
 from train.run.checkpoint import (
     LAST_NAME,
     LoadedEncoders,
@@ -70,12 +70,12 @@ def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) 
         raise ExportError(f"{run}: training went on while it was read; export again, best when it is complete")
     info = describe(loaded, checkpoint.shards_fingerprint)
     records = read_records(run, checkpoint, loaded)
-    with whole_folder(out) as folder:
-        write_file(folder / WEIGHTS_NAME, _weights(loaded, info))
-        write_file(folder / CONFIG_NAME, json.dumps(info, indent=2).encode() + b"\n")
+    with atomic_folder(out, exporting) as folder:
+        (folder / WEIGHTS_NAME).write_bytes(_weights(loaded, info))
+        (folder / CONFIG_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         if onnx:
             _write_onnx(folder, loaded, info)
-        write_file(folder / CARD_NAME, model_card(loaded, info, records, onnx=onnx).encode())
+        (folder / CARD_NAME).write_text(model_card(loaded, info, records, onnx=onnx), encoding="utf-8")
     logger.info("%s: encoders of step %d, sha256 %s", out, loaded.step, loaded.sha256)
     return out
 
@@ -180,7 +180,7 @@ def _write_onnx(folder: Path, loaded: LoadedEncoders, info: dict[str, Any]) -> N
         given = Input(info[f"{modality}_input"]["name"], tuple(info[f"{modality}_input"]["shape"][1:]))
         tower = Tower(loaded.encoders, "video" if modality == "video" else "audio").eval()
         metadata = {"format": FORMAT_NAME, "format_version": str(FORMAT_VERSION), "encoder_sha256": loaded.sha256}
-        write_file(folder / name, onnx_model(tower, given, metadata))
+        (folder / name).write_bytes(onnx_model(tower, given, metadata))
         logger.info("%s: equal to torch's outputs", name)
 
 

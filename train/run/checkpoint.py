@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from preprocess.schema import ShardParams
+from store.atomic_files import atomic_file
 from train.config.load import config_from_dict
 from train.config.overrides import check
 from train.config.schema import Config
-from train.errors import CheckpointError
+from train.errors import CheckpointError, writing
 from train.model.encoders import Encoders, build_encoders
-from train.run.run_files import replacing, writing
 
 FORMAT_NAME = "avtempo-checkpoint"
 FORMAT_VERSION = 4
@@ -101,7 +101,7 @@ def save_checkpoint(checkpoint: TrainingState, path: Path) -> None:
     name, version = checkpoint.FORMAT
     values = {"format": name, "format_version": version, **checkpoint.__dict__}
     try:
-        with replacing(path) as file:
+        with atomic_file(path, writing) as file:
             torch.save(values, file)
     except RuntimeError as error:  # so torch reports a full disk
         raise CheckpointError(

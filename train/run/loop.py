@@ -18,18 +18,17 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from preprocess.shards.manifest import DatasetInfo
+from store.atomic_files import folder_lock, remove_temporaries, write_text
 from train.config.schema import RunConfig
 from train.data.batch import SegmentBatch
 from train.data.loader import SegmentLoader
-from train.errors import CheckpointError, RunError
+from train.errors import CheckpointError, RunError, writing
 from train.objective.losses import Objective
 from train.ranks.distributed import World, any_rank, average, gather_objects, wait_to_sync
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
 from train.run.resume import refuse_another_run
-from train.run.run_files import write_whole, writing
-from train.run.run_lock import exclusive_run_lock
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
 
@@ -139,11 +138,13 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         with writing(self.run_dir):
             self.run_dir.mkdir(parents=True, exist_ok=True)
         if self.world.is_main:
-            held.enter_context(exclusive_run_lock(self.run_dir))
+            held.enter_context(folder_lock(self.run_dir, writing))
+            for folder in (self.run_dir, self.checkpoint_path.parent):
+                remove_temporaries(folder)
         if self.checkpoint_path.exists():
             self._resume()
         elif self.world.is_main:
-            write_whole(self.run_dir / "config.yaml", self.config.to_yaml())
+            write_text(self.run_dir / "config.yaml", self.config.to_yaml(), writing)
         if self.world.is_main and self.step < self.config.steps:
             with writing(self._summary_path):  # of fewer steps: it would say that the run is complete
                 self._summary_path.unlink(missing_ok=True)
@@ -163,7 +164,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             "shards_fingerprint": self.dataset.fingerprint, "torch": torch.__version__,
             "device": str(self.world.device), "world_size": self.world.size,
         }  # fmt: skip
-        write_whole(self._summary_path, json.dumps(values | self._summary(), indent=2) + "\n")
+        write_text(self._summary_path, json.dumps(values | self._summary(), indent=2) + "\n", writing)
         logger.info("complete: %d steps in %.0f s; checkpoint %s", self.step, self.seconds, self.checkpoint_path)
 
     def _loop(self, log: RunLog | None) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.errors import RunError
-from train.run.run_files import write_whole, writing
+from store.atomic_files import write_text
+from train.errors import RunError, writing
 
 logger = logging.getLogger("train")
 
@@ -117,7 +117,7 @@ class RunLog:
                 continue
             if is_kept:
                 kept.append(line)
-        write_whole(self.path, "".join(f"{line}\n" for line in kept))
+        write_text(self.path, "".join(f"{line}\n" for line in kept), writing)
 
 
 def _clock(seconds: float) -> str:

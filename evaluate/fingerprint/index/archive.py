@@ -23,7 +23,7 @@ from evaluate.errors import ArchiveError
 from evaluate.fingerprint.describe.descriptors import read_descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.source_descriptors import Descriptors
-from store.atomic_files import only_writer, replacing
+from store.atomic_files import folder_lock, replacing
 from store.errors import ProvenanceError
 from store.format import Provenance, canonical_json
 
@@ -157,7 +157,7 @@ class Archive:
             BusyError: another process adds to this index.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with only_writer(self.folder / PARTS_FOLDER):
+        with folder_lock(self.folder):
             yield
 
     def parts(self) -> tuple[Part, ...]:

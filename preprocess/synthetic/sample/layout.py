@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocess.atomic_files import remove_temporaries, write_text
+from preprocess.errors import disk_errors
+from store.atomic_files import remove_temporaries, write_text
 
 N_SPLITS = 3
 SPLITS_FOLDER = "ucfTrainTestlist"
@@ -32,7 +33,11 @@ def write_splits(folder: Path, class_names: Sequence[str], *, n_groups: int, n_c
     """
     folder.mkdir(exist_ok=True)
     remove_temporaries(folder)
-    write_text(folder / "classInd.txt", "".join(f"{number} {name}\n" for number, name in enumerate(class_names, 1)))
+    write_text(
+        folder / "classInd.txt",
+        "".join(f"{number} {name}\n" for number, name in enumerate(class_names, 1)),
+        disk_errors,
+    )
     for split in range(1, N_SPLITS + 1):
         held_out = held_out_groups(n_groups, split)
         train: list[str] = []
@@ -44,5 +49,5 @@ def write_splits(folder: Path, class_names: Sequence[str], *, n_groups: int, n_c
                     test.extend(f"{file}\n" for file in files)
                 else:
                     train.extend(f"{file} {number}\n" for file in files)
-        write_text(folder / f"trainlist{split:02d}.txt", "".join(train))
-        write_text(folder / f"testlist{split:02d}.txt", "".join(test))
+        write_text(folder / f"trainlist{split:02d}.txt", "".join(train), disk_errors)
+        write_text(folder / f"testlist{split:02d}.txt", "".join(test), disk_errors)

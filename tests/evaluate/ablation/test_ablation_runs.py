@@ -20,10 +20,10 @@ from evaluate.ablation.training import OUTPUT_NAME, command
 from evaluate.errors import AblationError
 from evaluate.protocols.stores import EMBEDDINGS_FOLDER
 from evaluate.results.results import read_header, read_results
+from store.atomic_files import folder_lock
 from train.config.load import objective_names
 from train.errors import ConfigError
 from train.run.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
-from train.run.run_lock import exclusive_run_lock
 
 ROOT = Path(__file__).parents[3]
 PRESET = {
@@ -240,7 +240,7 @@ def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_a
     killed.kill()
     killed.wait()
     first = folder / "whole-0"
-    with exclusive_run_lock(first, patience_seconds=60):
+    with folder_lock(first, patience_seconds=60):
         begun = read_checkpoint(first / "checkpoints" / LAST_NAME).step
         assert 2 < begun == last_step(first) < 5000
     assert "stopped by a signal" in (first / OUTPUT_NAME).read_text()
@@ -252,7 +252,7 @@ def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_a
     killed.kill()
     killed.wait()
     for name in ("whole-0", "whole-1"):
-        with exclusive_run_lock(folder / name, patience_seconds=60):
+        with folder_lock(folder / name, patience_seconds=60):
             assert read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step == last_step(folder / name)
     assert f"at step {begun}" in (first / OUTPUT_NAME).read_text()
     assert "failed" not in (tmp_path / "again.txt").read_text()

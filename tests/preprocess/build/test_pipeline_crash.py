@@ -145,7 +145,7 @@ def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(ShardError, match=r"\.lock: cannot be read or written"):
+    with pytest.raises(ShardError, match=r"cannot be read or written: its lock \.lock is a link"):
         build_folder(clips, tmp_path / "shards")
     assert (tmp_path / "precious").read_text() == "precious"
 

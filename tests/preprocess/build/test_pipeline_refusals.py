@@ -1,11 +1,14 @@
 """What a run refuses to go on with: other parameters, sources, ffmpeg, or another run beside it."""
 
+import errno
+import fcntl
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from preprocess.errors import ShardError
+from store.atomic_files import folder_lock
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 
@@ -54,8 +57,18 @@ def test_another_ffmpeg_is_refused(clips, reference, tmp_path, monkeypatch):
 
 
 def test_a_run_beside_another_is_refused(clips, tmp_path):
-    from preprocess.atomic_files import locked
-
     (tmp_path / "shards").mkdir()
-    with locked(tmp_path / "shards"), pytest.raises(ShardError, match="another run is at work here"):
+    with folder_lock(tmp_path / "shards"), pytest.raises(ShardError, match="another process is writing here"):
         build_folder(clips, tmp_path / "shards")
+
+
+def test_on_a_file_system_without_locks_shards_are_built_with_a_warning(
+    clips, reference, tmp_path, monkeypatch, caplog
+):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    build_folder(clips, tmp_path / "shards")
+    assert "has no locks" in caplog.text
+    assert bytes_of(tmp_path / "shards") == bytes_of(reference)

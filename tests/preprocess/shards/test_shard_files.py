@@ -1,6 +1,5 @@
 """Archives: the same bytes for the same samples, readable by DALI and webdataset, never half."""
 
-import errno
 import importlib.util
 import io
 import os
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocess.atomic_files import LOCK_NAME, atomic_file, locked, remove_temporaries, temporary_path
 from preprocess.errors import DiskFullError, ShardError
 from preprocess.shards.shard_files import (
     ShardWriter,
@@ -209,37 +207,3 @@ def test_full_disk_leaves_no_archive(tmp_path, share):
         assert list(folder.iterdir()) == []
     else:
         assert status == 0
-
-
-def test_full_disk_says_what_to_do(tmp_path):
-    with (
-        pytest.raises(DiskFullError, match=r"no space left.*make room and run the same command"),
-        atomic_file(tmp_path / "x"),
-    ):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_lock_keeps_a_second_run_out_and_names_the_first(tmp_path):
-    with (
-        locked(tmp_path),
-        pytest.raises(ShardError, match=f"another run is at work here .process {os.getpid()} on"),
-        locked(tmp_path),
-    ):
-        pass
-    assert not (tmp_path / LOCK_NAME).exists()
-    with locked(tmp_path):
-        pass
-
-
-def test_a_killed_process_lets_go_of_the_lock(tmp_path):
-    def die_holding_it() -> None:
-        with locked(tmp_path):
-            temporary_path(tmp_path / "shard-000000.tar").write_bytes(b"half")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    assert _in_child(die_holding_it) == -signal.SIGKILL
-    assert (tmp_path / LOCK_NAME).exists()
-    with locked(tmp_path):
-        remove_temporaries(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == [LOCK_NAME]

@@ -118,7 +118,7 @@ def test_another_collage_in_the_folder_is_refused_and_the_same_returns_at_once(s
 
 def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
     def second(done: int, total: int) -> None:
-        with pytest.raises(ShardError, match="another run"):
+        with pytest.raises(ShardError, match="another process"):
             archive.generate(tmp_path, **{**SIZES, "n_videos": 1})
 
     archive.generate(tmp_path, **{**SIZES, "n_videos": 1}, progress=second)

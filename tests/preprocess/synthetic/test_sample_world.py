@@ -142,7 +142,7 @@ def test_killed_and_started_again_gives_the_same_bytes(small: Path, tmp_path: Pa
 def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
     def second(done: int, total: int) -> None:
         if done == 1:
-            with pytest.raises(ShardError, match="another run"):
+            with pytest.raises(ShardError, match="another process"):
                 world.generate(tmp_path, seed=3, n_groups=3, n_clips=1, classes=SOME[:1], workers=1)
 
     world.generate(tmp_path, seed=3, n_groups=3, n_clips=1, classes=SOME[:1], workers=1, progress=second)

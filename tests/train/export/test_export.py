@@ -17,13 +17,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from store.atomic_files import atomic_folder
 from tests.train.run.test_pretraining import config
 from train.__main__ import main
 from train.config.schema import ModelConfig
 from train.data.loader import LoaderConfig, iterate_once
-from train.errors import CheckpointError, ExportError
+from train.errors import CheckpointError, ExportError, exporting
 from train.export.export import CONFIG_NAME, WEIGHTS_NAME, export_run, load_exported
-from train.export.export_folder import whole_folder
 from train.export.onnx_export import Input, Tower, onnx_model, require_same
 from train.model.encoders import build_encoders
 from train.plans.clip_planners import EvenClips
@@ -283,41 +283,9 @@ def test_a_folder_that_is_no_export_is_never_replaced(run, plain, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from typing import Any
-from train.export.export_folder import whole_folder, write_file
-with whole_folder(Path(sys.argv[1])) as folder:
-    write_file(folder / "config.json", b'{"format": "avtempo-encoders", "format_version": 1}')
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_killed_export_is_none_and_the_next_one_clears_it_away(run, tmp_path):
-    out = tmp_path / "out"
-    done = subprocess.run([sys.executable, "-c", KILLED, str(out)], cwd=ROOT, check=False, timeout=400)
-    assert done.returncode == -9
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".out.")
-    with pytest.raises(CheckpointError, match="not there"):
-        load_exported(out)
-    with whole_folder(tmp_path / "out") as busy:  # one that is being filled is left alone
-        (busy / "x").write_text("x")
-        with whole_folder(tmp_path / "out") as first:
-            (first / "y").write_text("y")
-        assert not left.exists()
-        assert busy.exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert [path.name for path in out.iterdir()] == ["x"]
-    shutil.rmtree(out)
-    export_run(run, out, onnx=False)
-    load_exported(out)
-
-
 def test_an_export_that_fails_leaves_the_one_that_was_there(plain):
     sha256 = load_exported(plain).sha256
-    with pytest.raises(ExportError, match="no space"), whole_folder(plain) as folder:
+    with pytest.raises(ExportError, match="no space"), atomic_folder(plain, exporting) as folder:
         (folder / "part").write_text("part")
         raise OSError(28, "no space left")
     assert load_exported(plain).sha256 == sha256

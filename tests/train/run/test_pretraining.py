@@ -1,5 +1,7 @@
 """Whole small trainings on real shards: resume is exact, signals save, one run a directory."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
 from train.__main__ import main
 from train.config.load import load_config
@@ -18,7 +21,6 @@ from train.errors import CheckpointError, RunError, TrainError
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, load_encoders, read_checkpoint, untrained_encoders
 from train.run.pretraining import Trainer
-from train.run.run_lock import exclusive_run_lock
 
 ROOT = Path(__file__).parents[3]
 SMALL = (
@@ -104,8 +106,17 @@ def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
 
 
 def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
-    with exclusive_run_lock(tmp_path), pytest.raises(RunError, match="another process"):
+    with folder_lock(tmp_path), pytest.raises(RunError, match="another process"):
         train(tmp_path, small_shards, "steps=2")
+
+
+def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(small_shards, tmp_path, monkeypatch, caplog):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert train(tmp_path, small_shards, "steps=1")
+    assert "has no locks" in caplog.text
 
 
 def test_terms_of_weight_zero_are_neither_computed_nor_logged(small_shards, tmp_path):

@@ -102,7 +102,7 @@ def test_the_second_of_two_writers_is_refused(archive, encoder, videos, here):
     holder.start()
     try:
         assert ready.wait(30)
-        with pytest.raises(BusyError, match="another process is writing it"):
+        with pytest.raises(BusyError, match="another process is writing here"):
             grow(archive, videos, encoder, ExtractOptions(0.5, executor=here))
     finally:
         os.kill(holder.pid, 9)

@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from train.errors import RunError
-from train.run.run_lock import exclusive_run_lock
+from store.atomic_files import folder_lock
+from store.errors import BusyError
 from train.run.signals import StopFlag
 
 ROOT = Path(__file__).parents[3]
@@ -19,8 +18,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from train.run.signals import StopFlag, stop_when_ended
-from train.run.run_lock import exclusive_run_lock
-with exclusive_run_lock(Path(sys.argv[1])), StopFlag() as stop:
+from store.atomic_files import folder_lock
+with folder_lock(Path(sys.argv[1])), StopFlag() as stop:
     stop_when_ended(sys.stdin.fileno())
     print("ready", flush=True)
     while not stop.raised:
@@ -58,31 +57,12 @@ def test_children_of_a_parent_that_is_killed_stop_as_if_they_were_asked_to(tmp_p
     try:
         assert [parent.stdout.readline() for _ in folders] == ["ready\n", "ready\n"]
         for folder in folders:
-            with pytest.raises(RunError, match="another process trains here"), exclusive_run_lock(folder):
+            with pytest.raises(BusyError, match="another process"), folder_lock(folder):
                 pass
             assert not (folder / "saved").exists()
     finally:
         parent.kill()
         parent.wait()
     for folder in folders:
-        with exclusive_run_lock(folder, patience_seconds=30):  # a restart waits for the orphan
+        with folder_lock(folder, patience_seconds=30):  # a restart waits for the orphan
             assert (folder / "saved").exists()
-
-
-def test_whoever_waits_for_a_run_directory_gets_it_when_it_is_free(tmp_path):
-    held, release = threading.Event(), threading.Event()
-
-    def hold():
-        with exclusive_run_lock(tmp_path):
-            held.set()
-            release.wait(30)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait(30)
-    with pytest.raises(RunError, match="another process"), exclusive_run_lock(tmp_path, patience_seconds=0.3):
-        pass
-    threading.Timer(0.3, release.set).start()
-    with exclusive_run_lock(tmp_path, patience_seconds=30):
-        assert release.is_set()
-    holder.join()

@@ -1,0 +1,234 @@
+"""Killed, out of disk, two at once, or without locks: files and folders are whole or not there, in all packages."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from preprocess.errors import DiskFullError, ShardError, disk_errors
+from store.atomic_files import (
+    LOCK_NAME,
+    atomic_file,
+    atomic_folder,
+    folder_lock,
+    remove_temporaries,
+    replacing,
+    temporary_path,
+    write_errors,
+    write_text,
+)
+from store.errors import BusyError, WriteError
+from train.errors import ExportError, RunError, exporting, writing
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def file_to_write(path, guard=write_errors):
+    with atomic_file(path, guard) as file:
+        yield lambda text: file.write(text.encode())
+
+
+@contextmanager
+def path_to_write(path):
+    with replacing(path) as temporary:
+        yield temporary.write_text
+
+
+@contextmanager
+def folder_to_fill(path, guard=write_errors):
+    with atomic_folder(path, guard) as folder:
+        yield (folder / "a.txt").write_text
+
+
+WAYS = [file_to_write, path_to_write, folder_to_fill]
+LOCKING = [path_to_write, folder_to_fill]
+
+
+def write(way, path, text):
+    with way(path) as put:
+        put(text)
+
+
+def text_of(path):
+    return (path / "a.txt" if path.is_dir() else path).read_text()
+
+
+def names(folder):
+    return sorted(each.name for each in folder.iterdir())
+
+
+def status_of_child(work) -> int:
+    """Run in a process of its own; return its exit status, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            work()
+        finally:
+            os._exit(4)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_new_content_takes_the_place_of_the_old_and_a_failure_leaves_it(tmp_path, way):
+    path = tmp_path / "a"
+    for text in ("old", "new"):
+        write(way, path, text)
+        assert text_of(path) == text
+    with pytest.raises(KeyError), way(path) as put:
+        put("half")
+        raise KeyError
+    assert text_of(path) == "new"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_killed_writer_leaves_the_old_content_and_the_next_one_removes_its_leftovers(tmp_path, way):
+    path = tmp_path / "a"
+    write(way, path, "old")
+
+    def die_half_way():
+        with way(path) as put:
+            put("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert status_of_child(die_half_way) == -signal.SIGKILL
+    assert text_of(path) == "old"
+    assert len(names(tmp_path)) > 1
+    others = temporary_path(tmp_path / "a.b")  # its name begins with that of the leftovers
+    others.write_text("another writer's")
+    write(way, path, "new")
+    if way is file_to_write:  # which is for a folder that is locked
+        with folder_lock(tmp_path):
+            remove_temporaries(tmp_path)
+        assert names(tmp_path) == ["a"]
+    else:
+        assert names(tmp_path) == [others.name, "a"]
+    assert text_of(path) == "new"
+
+
+@pytest.mark.parametrize("way", LOCKING)
+def test_the_second_writer_is_refused_and_the_lock_goes(tmp_path, way):
+    with way(tmp_path / "a") as put:
+        put("first")
+        with pytest.raises(BusyError, match=f"a: another process is writing here .process {os.getpid()} on"):
+            write(way, tmp_path / "a", "second")
+    assert text_of(tmp_path / "a") == "first"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("guard", "error", "remedy"),
+    [
+        (write_errors, BusyError, "wait for it"),
+        (disk_errors, ShardError, "choose another output folder"),
+        (writing, RunError, "choose another --run"),
+    ],
+)
+def test_a_locked_folder_is_refused_in_the_words_of_each_package(tmp_path, guard, error, remedy):
+    with folder_lock(tmp_path):
+        with pytest.raises(error, match=f"another process is writing here .process {os.getpid()} on.*{remedy}"):
+            folder_lock(tmp_path, guard).__enter__()
+        with pytest.raises(ExportError, match="another process"), folder_lock(tmp_path, exporting):
+            pass
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("guard", "error", "remedy"),
+    [
+        (write_errors, WriteError, "free space"),
+        (disk_errors, DiskFullError, "make room and run the same command again"),
+        (writing, RunError, "free some disk space and start again"),
+        (exporting, ExportError, "nothing there has changed"),
+    ],
+)
+@pytest.mark.parametrize("way", [file_to_write, folder_to_fill])
+def test_a_full_disk_is_told_in_the_words_of_each_package(tmp_path, way, guard, error, remedy):
+    with pytest.raises(error, match=f"(?i)no space left.*{remedy}"), way(tmp_path / "a", guard):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert names(tmp_path) == []
+
+
+def test_a_killed_process_lets_go_of_a_lock(tmp_path):
+    def die_holding_it():
+        with folder_lock(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert status_of_child(die_holding_it) == -signal.SIGKILL
+    assert names(tmp_path) == [LOCK_NAME]
+    with folder_lock(tmp_path):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_whoever_waits_for_a_folder_gets_it_when_it_is_free(tmp_path):
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with folder_lock(tmp_path):
+            held.set()
+            release.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    with pytest.raises(BusyError, match="another process"), folder_lock(tmp_path, patience_seconds=0.3):
+        pass
+    threading.Timer(0.3, release.set).start()
+    with folder_lock(tmp_path, patience_seconds=30):
+        assert release.is_set()
+    holder.join()
+
+
+def test_nothing_is_written_through_links(tmp_path):
+    """A folder may come from elsewhere, with links in it; what they lead to stays as it is."""
+    precious, folder = tmp_path / "precious", tmp_path / "folder"
+    precious.write_text("precious")
+    folder.mkdir()
+    for name in (LOCK_NAME, f".a{LOCK_NAME}", temporary_path(folder / "b").name):
+        (folder / name).symlink_to(precious)
+    with pytest.raises(WriteError, match=r"its lock \.lock is a link, remove it"), folder_lock(folder):
+        pass
+    for way in LOCKING:
+        with pytest.raises(WriteError, match=r"its lock \.a\.lock is a link"):
+            write(way, folder / "a", "new")
+    write_text(folder / "b", "new")
+    assert (folder / "b").read_text() == "new"
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog, number):
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with folder_lock(tmp_path) as is_locked:
+        assert not is_locked
+        for way in LOCKING:
+            write(way, tmp_path / way.__name__, "text")
+    assert caplog.text.count("has no locks") == 1, "once a folder"
+    assert names(tmp_path) == ["folder_to_fill", "path_to_write"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for way in WAYS:
+        with pytest.raises(WriteError, match=r"file/a: cannot be written"):
+            write(way, tmp_path / "file" / "a", "text")
+
+
+def test_importing_it_needs_the_standard_library_alone():
+    script = "import sys; import store.atomic_files; print({'numpy', 'h5py', 'pandas', 'rich'} & set(sys.modules))"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
