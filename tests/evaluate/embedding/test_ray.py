@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from evaluate.embedding.clip_encoders import load_run
-from evaluate.embedding.embed import SHARDS_A_TASK, EmbedOptions, embed
+from evaluate.embedding.embed import SHARDS_A_TASK, embed
+from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.fingerprint.api import index_folder
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.protocols.stores import store_paths
