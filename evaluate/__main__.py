@@ -10,6 +10,7 @@ from evaluate.commands import (
     embed,
     esc50,
     esc50_scratch,
+    export,
     finetune,
     fingerprint,
     index,
@@ -20,7 +21,20 @@ from evaluate.commands import (
 )  # fmt: skip
 from evaluate.exit_status import exit_status
 
-COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, fingerprint, report, index, match, ablate, publish)
+COMMANDS = (
+    embed,
+    recognition,
+    finetune,
+    esc50,
+    esc50_scratch,
+    fingerprint,
+    report,
+    index,
+    match,
+    ablate,
+    export,
+    publish,
+)
 """In the order of the help."""
 
 EPILOG = """\
@@ -50,6 +64,8 @@ examples:
   python -m evaluate index /archive --index index/archive --encoder runs/archive
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
       which video of the archive, and which seconds of it, a mangled clip came from
+  python -m evaluate export runs/sample exports/sample
+      encoders as safetensors and ONNX, with a model card
 """
 
 

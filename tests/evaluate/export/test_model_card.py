@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from train.export.model_card import result_tables
+from train.export.run_records import ResultRecord
 
 from tests.train.conftest import write_shards
 from tests.train.run.test_pretraining import config
 from train.errors import CheckpointError, ExportError
 from train.export.export import export_run
-from train.export.model_card import result_tables
-from train.export.run_records import ResultRecord
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 from train.run.pretraining import Trainer
