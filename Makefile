@@ -16,7 +16,7 @@ PRESET ?= $(if $(filter sample,$(NAME)),sample,ucf-small)
 SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
 SPLITS ?=
 CLASSES ?=
-# Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/scale.md)
+# Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/explanation/scale.md)
 EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
@@ -180,7 +180,7 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
 
-soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/soak.md; resumes
+soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
 	$(BIN)/python -m tests.soak $(SOAK) --publish
 
 fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz SECONDS=3600 SEED=7

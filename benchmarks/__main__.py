@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure on this machine, write docs/results/bench.json and docs/benchmarks.md."""
+"""`python -m benchmarks`: measure on this machine, write docs/results/bench.json and docs/results/benchmarks.md."""
 
 import argparse
 import logging
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", default="sample", help="of the training step (default: %(default)s)")
     parser.add_argument("--root", type=Path, default=Path(), help="repository whose docs are written (default: here)")
-    parser.add_argument("--page-only", action="store_true", help="write docs/benchmarks.md anew, measure nothing")
+    parser.add_argument("--page-only", action="store_true", help="write docs/results/benchmarks.md anew, measure nothing")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and its figures from docs/results/bench.json: nobody types a number."""
+"""docs/results/benchmarks.md and its figures from docs/results/bench.json: nobody types a number."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks import figures, growth, tables, training_step
 from evaluate.results.results import Result, read_header, read_results
 
-RESULTS, PAGE, FIGURES = Path("docs/results/bench.json"), Path("docs/benchmarks.md"), Path("docs/figures")
+RESULTS, PAGE, FIGURES = Path("docs/results/bench.json"), Path("docs/results/benchmarks.md"), Path("docs/figures")
 _SECTION = re.compile(r"(<!-- bench: (?P<task>\S+) -->\n).*?(<!-- end bench -->)", re.DOTALL)
 
 Draw = Callable[[Sequence[Result]], bytes]
@@ -21,7 +21,7 @@ _RATIOS_SECTION = "ratios"
 
 
 def write_page(root: Path) -> None:
-    """Fill the tables of docs/benchmarks.md and draw its figures; a question that was never asked says so."""
+    """Fill the tables of docs/results/benchmarks.md and draw its figures; a question that was never asked says so."""
     results, questions = read_results(root / RESULTS), read_header(root / RESULTS).get("questions", {})
 
     def section(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.sizing`: the tables of docs/scale.md from docs/results; nobody types a number.
+"""`python -m benchmarks.sizing`: the tables of docs/explanation/scale.md from docs/results; nobody types a number.
 
 Sizes come from sizes.json, speeds from bench.json; what nobody has measured says so. What no machine here could measure
 is computed from assumptions that the table names.
@@ -16,7 +16,7 @@ from evaluate.errors import EvaluateError, ResultsError
 from evaluate.fingerprint.index.search import CODE_BYTES
 from evaluate.results.results import read_header, read_results
 
-PAGE, BENCH = Path("docs/scale.md"), Path("docs/results/bench.json")
+PAGE, BENCH = Path("docs/explanation/scale.md"), Path("docs/results/bench.json")
 UNKNOWN = "not measured"
 _SECTION = re.compile(r"(<!-- sizing: (?P<name>\S+) -->\n).*?(<!-- end sizing -->)", re.DOTALL)
 
@@ -190,7 +190,7 @@ def _bytes(n: float) -> str:
 
 
 def write_page(root: Path) -> None:
-    """Fill the tables of docs/scale.md.
+    """Fill the tables of docs/explanation/scale.md.
 
     Raises:
         ResultsError: sizes.json is not there.

@@ -22,6 +22,6 @@ def _publish(arguments: argparse.Namespace) -> None:
 
     root = Path.cwd()
     console.print(f"{publish(arguments.run, arguments.name, arguments.made_by, root)}: written")
-    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+    for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
         if count := fill_tables(page, root):
             console.print(f"{page}: {count} tables written anew")

@@ -1,4 +1,4 @@
-"""docs/scale.md says what docs/results say, and says so where nobody has measured."""
+"""docs/explanation/scale.md says what docs/results say, and says so where nobody has measured."""
 
 import shutil
 from pathlib import Path

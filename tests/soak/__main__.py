@@ -48,7 +48,7 @@ def parse(argv: list[str] | None) -> tuple[Plan, bool]:
     parser.add_argument("--workers", type=int, default=2, help="of ingest (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
     parser.add_argument(
-        "--publish", action="store_true", help="write docs/results/soak.json and the table of docs/soak.md"
+        "--publish", action="store_true", help="write docs/results/soak.json and the table of docs/explanation/reliability.md"
     )
     args = parser.parse_args(argv)
     plan = Plan(

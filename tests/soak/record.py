@@ -1,4 +1,4 @@
-"""What a soak did and found, kept stage by stage, and told as records, as a table and in docs/soak.md."""
+"""What a soak did and found, kept stage by stage, and told as records, as a table and in docs/explanation/reliability.md."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from evaluate.results.results import Result, read_header, read_results, write_re
 from tests.soak.stages import Found, Plan
 
 NAME = "soak"
-RESULTS, PAGE = RESULTS_DIR / "soak.json", Path("docs/soak.md")
+RESULTS, PAGE = RESULTS_DIR / "soak.json", Path("docs/explanation/reliability.md")
 _HELD = "invariant: "
 _TABLE = re.compile(r"(<!-- soak -->\n).*?(<!-- end soak -->)", re.DOTALL)
 
@@ -67,7 +67,7 @@ def write(plan: Plan, found: Mapping[str, Found], path: Path, root: Path) -> Non
 
 
 def publish(root: Path, source: Path) -> None:
-    """Copy the records to docs/results and fill the table of docs/soak.md from them."""
+    """Copy the records to docs/results and fill the table of docs/explanation/reliability.md from them."""
     (root / RESULTS).write_bytes(source.read_bytes())
     page = root / PAGE
     table = f"\n{markdown(root / RESULTS)}\n\n"
