@@ -165,11 +165,12 @@ test: $(READY) ## The fast tests
 test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
 	$(PYTEST) -m slow --durations 20
 
-lint: $(READY) ## Style, types, and which folder imports which
+lint: $(READY) ## Style, types, which folder imports which, and the docs' tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m evaluate publish --check
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,7 @@
 """Sphinx settings: `make docs` builds the pages, and a warning is an error."""
 
 project = "Avtempo"
-copyright = "the Avtempo authors"  # noqa: A001 - Sphinx' name
+copyright = "the Avtempo authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
