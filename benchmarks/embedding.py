@@ -13,7 +13,8 @@ from benchmarks.sources import CORES, FPS, collage, shards_of
 from benchmarks.untaught import checkpoint
 from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
 from evaluate.embedding.clip_rows import Clips, cut_clips
-from evaluate.embedding.embed import EmbedOptions, embed
+from evaluate.embedding.embed import embed
+from evaluate.embedding.embed_task import EmbedOptions
 from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
 from train.data.batch import SegmentBatch

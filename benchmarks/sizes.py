@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.errors import EvaluateError
-from evaluate.fingerprint.describe.descriptors import make_rows
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors, make_rows
 from evaluate.publish import commit, machine
 from evaluate.results.results import Result, write_results
 from preprocess.errors import PreprocessError

@@ -10,7 +10,8 @@ from typing import Any
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.ablation.temporal import temporal_results
 from evaluate.embedding.clip_encoders import ModelName, load_run
-from evaluate.embedding.embed import EmbedOptions, Progress, embed
+from evaluate.embedding.embed import embed
+from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.errors import AblationError
 from evaluate.protocols.recognition import judge
 from evaluate.protocols.stores import load_models, store_paths
@@ -44,7 +45,7 @@ def measure(
     models: Sequence[ModelName],
     options: EmbedOptions,
     *,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[Result, ...]:
     """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance".
 

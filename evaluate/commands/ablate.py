@@ -110,8 +110,7 @@ def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Fai
     from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.measuring import measure, models_of
     from evaluate.ablation.training import Failure
-    from evaluate.embedding.embed import EmbedOptions
-    from evaluate.embedding.embed import Progress as Embedded
+    from evaluate.embedding.embed_task import EmbedOptions
     from preprocess.errors import PreprocessError
     from store.errors import StoreError
     from train.errors import TrainError
@@ -123,8 +122,8 @@ def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Fai
         for number, run in enumerate(runs):
             show(number, f"{run.name}, {number + 1} of {len(runs)} runs")
 
-            def progress(state: Embedded, number: int = number, name: str = run.name) -> None:
-                show(number + state.done / state.total, f"{name}, {number + 1} of {len(runs)} runs")
+            def progress(done: int, total: int, number: int = number, name: str = run.name) -> None:
+                show(number + done / total, f"{name}, {number + 1} of {len(runs)} runs")
 
             try:
                 results = measure(plan, run, models[run.name], options, progress=progress)

@@ -2,8 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +9,11 @@ from rich.console import Console
 
 from evaluate.errors import EvaluateError
 from preprocess.executors.options import add_executor_options, chosen_executor
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.embedding.clip_encoders import ModelName
-    from evaluate.embedding.embed import EmbedOptions, Progress
+    from evaluate.embedding.embed_task import EmbedOptions
 
 console = Console()
 Commands = argparse._SubParsersAction  # argparse gives its type no public name
@@ -75,8 +74,8 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     )
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
     executor = chosen_executor(arguments, gpus_a_task=0.0 if options.device == "cpu" else 1.0)
-    with _progress_line() as progress:
-        outcome = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=progress)
+    with Progress("embedding") as shown:
+        outcome = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=shown.show)
     for model, path in outputs.items():
         made = "embedded" if model in outcome.embedded else "there already"
         console.print(f"{path}: {made}", highlight=False, soft_wrap=True)
@@ -86,7 +85,7 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
 def _options(arguments: argparse.Namespace) -> "EmbedOptions":
     import torch
 
-    from evaluate.embedding.embed import EmbedOptions
+    from evaluate.embedding.embed_task import EmbedOptions
 
     try:
         speeds = tuple(int(speed) for speed in arguments.speeds.split(",") if speed)
@@ -94,19 +93,3 @@ def _options(arguments: argparse.Namespace) -> "EmbedOptions":
         raise EvaluateError(f"--speeds takes whole numbers such as 1,2, not {arguments.speeds!r}") from error
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     return EmbedOptions(arguments.clips, speeds, arguments.batch_size, device, arguments.threads)
-
-
-@contextmanager
-def _progress_line() -> "Iterator[Callable[[Progress], None]]":
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("segments, {task.fields[speed]:.1f}/s,"))
-    with Bars("embedding", *columns, TimeRemainingColumn(), TextColumn("left"), console=console) as bars:
-        task = bars.add_task("", total=None, visible=False, speed=0.0)
-
-        def show(state: "Progress") -> None:
-            speed = state.done / max(state.seconds, 1e-9)
-            bars.update(task, completed=state.done, total=state.total, speed=speed, visible=True)
-
-        yield show

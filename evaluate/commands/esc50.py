@@ -27,8 +27,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
-    from evaluate.protocols.esc50.folds import Contestant, evaluate
-    from evaluate.protocols.esc50.runs import contestants
+    from evaluate.protocols.esc50.folds import Contestant, contestants, evaluate
     from evaluate.protocols.result_table import folds_table
     from evaluate.results.results import RESULTS_NAME, update_results
     from train.run.checkpoint import LAST_NAME

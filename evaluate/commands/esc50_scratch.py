@@ -27,7 +27,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _scratch(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.bootstrap import mean_over_splits
-    from evaluate.protocols.esc50.runs import FOLDS
+    from evaluate.protocols.esc50.folds import FOLDS
     from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
     from evaluate.protocols.result_table import folds_table
     from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results

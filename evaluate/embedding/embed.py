@@ -7,10 +7,9 @@ another machine (evaluate/embedding/embed_task.py).
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluate.embedding.clip_encoders import ModelName, RunEncoders, check_params
 from evaluate.embedding.embed_task import EmbedOptions, EmbedTask, Target, TaskProgress, embed_shards, make_provenance
@@ -19,20 +18,8 @@ from preprocess.executors.processes import Executor, SerialExecutor
 from preprocess.shards.manifest import read_dataset, read_segments
 from store.writer import part_is_complete
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SHARDS_A_TASK = 8
 """Of a task on another machine: long against the start of a loader, short against what a dead process costs."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a pass is: segments done of those that it has to do, and the seconds it took."""
-
-    done: int
-    total: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ def embed(
     options: EmbedOptions,
     *,
     executor: Executor | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Outcome:
     """Make the stores that are missing or out of date.
 
@@ -71,7 +58,7 @@ def embed(
         dataset: name of the data set, kept in the stores.
         options: clips and device.
         executor: where shards are embedded; without one in this process.
-        progress: told after every batch.
+        progress: told the segments done, of how many, after every batch.
 
     Raises:
         EmbedError: the shards do not fit the encoders, or hold nothing.
@@ -92,37 +79,30 @@ def embed(
             targets.append(Target(encoder, outputs[encoder.name], provenance, names))
     made = tuple(target.encoder.name for target in targets)
     wanted = sorted({shard for target in targets for shard in target.missing})
-    size = len(wanted) if executor is None else SHARDS_A_TASK
+    size = SHARDS_A_TASK if executor else max(len(wanted), 1)
     tasks = (
-        EmbedTask(run, made, shards, group, outputs, dataset, options, int(segments["n_frames"].max()))
-        for group in _groups(wanted, size)
-    )
-    n_segments = _run(executor or SerialExecutor(), tasks, _n_segments(segments, wanted), started, progress)
+        EmbedTask(
+            run, made, shards, tuple(wanted[start : start + size]), outputs, dataset, options,
+            int(segments["n_frames"].max()),
+        )
+        for start in range(0, len(wanted), size)
+    )  # fmt: skip
+    total = int(segments["shard"].isin(wanted).sum())
+    n_segments = _run(executor or SerialExecutor(), tasks, total, progress)
     for target in targets:
         target.join()
     current = tuple(encoder.name for encoder in run.encoders if encoder.name not in made)
     return Outcome(made, current, n_segments, time.perf_counter() - started)
 
 
-def _groups(names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(names), max(size, 1)):
-        yield tuple(names[start : start + size])
-
-
-def _n_segments(segments: "pd.DataFrame", names: Sequence[str]) -> int:
-    return int(segments["shard"].isin(names).sum())
-
-
-def _run(
-    executor: Executor, tasks: Iterator[EmbedTask], total: int, started: float, progress: Callable[[Progress], None]
-) -> int:
+def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> int:
     """Do all tasks; return the number of segments read."""
     done: dict[str, int] = {}
     deaths = Counter[str]()
 
     def show(at: TaskProgress) -> None:
         done[at.first_shard] = at.n_segments
-        progress(Progress(sum(done.values()), total, time.perf_counter() - started))
+        progress(sum(done.values()), total)
 
     def after_death(task: EmbedTask, last: TaskProgress | None, how: str) -> EmbedTask:
         del last

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
 from preprocess.schema import ShardParams
 
 CLIPS_AT_ONCE = 32

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.fingerprint.describe.clip_stream import Track
+from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, shard_params_for
-from evaluate.fingerprint.describe.source_descriptors import Descriptors, Unreadable
 from preprocess.build.pipeline import build
 from preprocess.catalogues.files import AUDIO_EXTENSIONS
 from preprocess.errors import MediaError, ShardError

@@ -12,21 +12,29 @@ spread, and a logistic regression whose C is chosen by the training folds.
 
 import json
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from evaluate.embedding.clip_encoders import ModelName
 from evaluate.errors import EvaluateError, SplitError
 from evaluate.protocols.bootstrap import TOP_1, Outcomes, to_results
+from evaluate.protocols.coverage import part_read
 from evaluate.protocols.linear_probe import fit_probe
 from evaluate.protocols.video_features import l2_normalise
 from evaluate.results.results import Result
+from store.reader import EmbeddingStore
+from train.data.subset import parse_split
 
 if TYPE_CHECKING:
-    from store.reader import EmbeddingStore
+    from sklearn.svm import LinearSVC
 
+FOLDS = ("1", "2", "3", "4", "5")
+PRETRAINED = "pretrained"
+STRICT, TRANSDUCTIVE = "pretrained-strict", "pretrained-transductive"
 SVM, LOGISTIC = "svm", "logistic"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 ESC10 = frozenset({
@@ -64,8 +72,14 @@ class Recordings:
             self.features[clips], number[self.owner[clips]],
         )  # fmt: skip
 
+    def mean(self, rows: np.ndarray) -> np.ndarray:
+        """Average the rows (m, k) of each recording's clips, (n, k) float64."""
+        total = np.zeros((len(self.labels), rows.shape[1]))
+        np.add.at(total, self.owner, rows)
+        return total / np.bincount(self.owner, minlength=len(total))[:, None]
 
-def load_recordings(store: "EmbeddingStore", *, normalised: bool = True) -> Recordings:
+
+def load_recordings(store: EmbeddingStore, *, normalised: bool = True) -> Recordings:
     """Read the clips of every labelled recording that belongs to a fold, L2-normalised unless told otherwise.
 
     Raises:
@@ -159,9 +173,9 @@ def _folds(recordings: Recordings) -> tuple[int, ...]:
 def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
     """Tell which recordings of a fold an SVM names rightly that has seen the others, (n,) bool; cost chosen among them."""
     training = recordings.take(recordings.folds != fold)
-    fitted = fit_svm(training, choose_cost(training))
+    model = fit_svm(training, choose_cost(training))
     test = recordings.take(recordings.folds == fold)
-    hits: np.ndarray = fitted.predict(test) == test.labels
+    hits: np.ndarray = svm_labels(model, test) == test.labels
     return hits
 
 
@@ -170,10 +184,7 @@ def logistic_hits(recordings: Recordings, fold: int) -> np.ndarray:
 
     Each feature is scaled by the others' mean and spread.
     """
-    counts = np.bincount(recordings.owner, minlength=len(recordings.labels))
-    total = np.zeros((len(counts), recordings.features.shape[1]))
-    np.add.at(total, recordings.owner, recordings.features)
-    features = total / counts[:, None]
+    features = recordings.mean(recordings.features)
     seen = recordings.folds != fold
     scaled = (features - features[seen].mean(axis=0)) / np.maximum(features[seen].std(axis=0), 1e-9)
     probe = fit_probe(scaled[seen], recordings.labels[seen], recordings.folds[seen].tolist())
@@ -185,29 +196,11 @@ def choose_cost(training: Recordings) -> float:
     """Cost of the best accuracy on the training side's first fold after fitting to its others; the smallest of equals."""
     held = training.folds == training.folds.min()
     seen, asked = training.take(~held), training.take(held)
-    accuracy = {cost: float(np.mean(fit_svm(seen, cost).predict(asked) == asked.labels)) for cost in COSTS}
+    accuracy = {cost: float(np.mean(svm_labels(fit_svm(seen, cost), asked) == asked.labels)) for cost in COSTS}
     return max(accuracy, key=lambda cost: (accuracy[cost], -cost))
 
 
-@dataclass(frozen=True)
-class Svm:
-    """One linear score a class: classes (c,) int64, weights (c, d), bias (c,)."""
-
-    classes: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def predict(self, recordings: Recordings) -> np.ndarray:
-        """Labels (n,) int64: the class of the highest score, averaged over a recording's clips."""
-        scores = recordings.features @ self.weights.T + self.bias  # (m, c)
-        total = np.zeros((len(recordings.labels), len(self.classes)))
-        np.add.at(total, recordings.owner, scores)
-        counts = np.bincount(recordings.owner, minlength=len(total))
-        labels: np.ndarray = self.classes[np.argmax(total / counts[:, None], axis=1)]
-        return labels
-
-
-def fit_svm(recordings: Recordings, cost: float) -> Svm:
+def fit_svm(recordings: Recordings, cost: float) -> "LinearSVC":
     """Fit one class against the rest for every class, on single clips."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
@@ -215,11 +208,53 @@ def fit_svm(recordings: Recordings, cost: float) -> Svm:
     model = LinearSVC(C=cost, dual="auto", max_iter=_MAX_ITERATIONS, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the accuracy settles long before the optimum is reached
-        model.fit(recordings.features, recordings.labels[recordings.owner])
-    weights, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn keeps the second class's row alone
-        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    return Svm(model.classes_.astype(np.int64), weights, bias)
+        return model.fit(recordings.features, recordings.labels[recordings.owner])
+
+
+def svm_labels(model: "LinearSVC", recordings: Recordings) -> np.ndarray:
+    """Labels (n,) int64: the class of the highest score, averaged over a recording's clips."""
+    scores = model.decision_function(recordings.features)  # (m, c), or (m,) of the second of two classes
+    scores = np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+    labels: np.ndarray = model.classes_[np.argmax(recordings.mean(scores), axis=1)]
+    return labels
 
 
 _JUDGES: dict[str, Callable[[Recordings, int], np.ndarray]] = {SVM: fold_hits, LOGISTIC: logistic_hits}
+
+
+def heard_folds(checkpoint: Path, shards: Path) -> frozenset[str]:
+    """Folds of these shards that a run's pretraining heard, without labels; none where it learnt from other shards.
+
+    Raises:
+        SplitError: it learnt from a part of these shards that is no fold.
+    """
+    split = part_read(checkpoint, shards)
+    if not split:
+        return frozenset() if split is None else frozenset(FOLDS)
+    name, parts = parse_split(split)
+    if name != "fold":
+        raise SplitError(f"{checkpoint}: was trained on split {split}; train it on folds: data.split=fold:2,3,4,5")
+    return parts
+
+
+def contestants(checkpoint: Path, stores: Mapping[ModelName, Path], shards: Path) -> dict[str, Contestant]:
+    """The models of a run by their names in the results, each with the folds that it may be tested on.
+
+    A run that has heard some of the folds is tested strictly, on the others. One that has heard all of them, without
+    labels, is called transductive: a row of its own, never to be compared as if the test had been unseen.
+    """
+    heard = heard_folds(checkpoint, shards)
+    found: dict[str, Contestant] = {}
+    for model, path in stores.items():
+        with EmbeddingStore(path) as store:
+            recordings = load_recordings(store, normalised=model != "mfcc")
+        if model == "mfcc":
+            found[model] = Contestant(recordings, "logistic")
+        elif model != PRETRAINED or not heard:
+            found[model] = Contestant(recordings)
+        elif heard == frozenset(FOLDS):
+            found[TRANSDUCTIVE] = Contestant(recordings)
+        else:
+            unheard = tuple(int(fold) for fold in FOLDS if fold not in heard)
+            found[STRICT] = Contestant(recordings, folds=unheard)
+    return found

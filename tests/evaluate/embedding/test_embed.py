@@ -12,7 +12,8 @@ import torch
 
 from evaluate.embedding.clip_encoders import NetworkEncoder, RawEncoder, encode_clips, load_run
 from evaluate.embedding.clip_rows import Clips, cut_clips
-from evaluate.embedding.embed import EmbedOptions, embed
+from evaluate.embedding.embed import embed
+from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.errors import EmbedError
 from evaluate.protocols.stores import store_paths
 from preprocess.shards.manifest import read_dataset, read_segments
@@ -29,7 +30,9 @@ def run_embed(run_folder, shards, models=MODELS, **options):
     run = load_run(run_folder / "checkpoints" / LAST_NAME, models)
     outputs = store_paths(run_folder, "tiny", models)
     seen = []
-    outcome = embed(run, shards, outputs, "tiny", EmbedOptions(num_threads=1, **options), progress=seen.append)
+    outcome = embed(
+        run, shards, outputs, "tiny", EmbedOptions(num_threads=1, **options), progress=lambda *state: seen.append(state)
+    )
     return outcome, outputs, seen
 
 
@@ -51,7 +54,7 @@ def test_stores_hold_every_segment_with_its_columns(run_folder, shards):
     assert outcome.embedded == MODELS
     assert outcome.n_segments == 18
     assert [p.name for p in outputs.values()] == ["tiny.h5", "tiny-untrained.h5", "tiny-raw.h5"]
-    assert (seen[-1].done, seen[-1].total) == (18, 18)
+    assert seen[-1] == (18, 18)
     segments = read_segments(shards)
     for model, path in outputs.items():
         with EmbeddingStore(path) as store:
@@ -174,8 +177,8 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_p
     class StopError(Exception):
         pass
 
-    def stop(state):
-        if state.done >= 8:
+    def stop(done, total):
+        if done >= 8:
             raise StopError
 
     run = load_run(run_folder / "checkpoints" / LAST_NAME, MODELS)
@@ -186,7 +189,7 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_p
     (run_folder / "embeddings" / "parts" / "tiny-raw" / "shard-000000.h5").write_bytes(b"damaged")
     outcome, outputs, seen = run_embed(run_folder, shards)
     assert outcome.embedded == MODELS
-    assert seen[-1].total == 18  # the damaged part of one model brings its shard back, for that model only
+    assert seen[-1][1] == 18  # the damaged part of one model brings its shard back, for that model only
     assert outputs["raw"].read_bytes() == expected["raw"]
     for model, path in outputs.items():
         with EmbeddingStore(path) as store:

@@ -3,7 +3,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import Matcher

@@ -15,8 +15,7 @@ import torch
 from evaluate.__main__ import main as evaluate_main
 from evaluate.embedding.clip_encoders import N_MFCC, MfccEncoder
 from evaluate.errors import SplitError
-from evaluate.protocols.esc50.folds import Contestant, evaluate
-from evaluate.protocols.esc50.runs import STRICT, TRANSDUCTIVE, heard_folds
+from evaluate.protocols.esc50.folds import STRICT, TRANSDUCTIVE, Contestant, evaluate, heard_folds
 from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
 from evaluate.results.results import read_results
 from preprocess.build.pipeline import build

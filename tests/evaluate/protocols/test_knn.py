@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.neighbors import KNeighborsClassifier
 
-from evaluate.protocols.knn import TEMPERATURE, knn_labels
-from evaluate.protocols.retrieval import hits_at, neighbourhood, recall_at
+from evaluate.protocols.retrieval import KNN_TEMPERATURE, hits_at, knn_labels, neighbourhood, recall_at
 from evaluate.protocols.video_features import Split
 
 N_TEST = 12
@@ -24,7 +23,7 @@ def draw(make_videos, seed, n_train, n_classes, dim=6):
 
 def weights(distances):
     """From Euclidean distances of unit vectors: their cosine is 1 - d^2 / 2."""
-    return np.exp((1 - distances**2 / 2) / TEMPERATURE)
+    return np.exp((1 - distances**2 / 2) / KNN_TEMPERATURE)
 
 
 @settings(max_examples=40, deadline=None)
@@ -41,7 +40,7 @@ def test_agrees_with_scikit_learn_and_with_loops(make_videos, seed, n_train, n_c
         votes = {}
         for row in nearest:
             of_row = int(videos.labels[split.train][row])
-            votes[of_row] = votes.get(of_row, 0.0) + math.exp(float(train[row] @ query) / TEMPERATURE)
+            votes[of_row] = votes.get(of_row, 0.0) + math.exp(float(train[row] @ query) / KNN_TEMPERATURE)
         assert max(votes, key=votes.get) == label
 
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index import search
 from evaluate.fingerprint.index.search import build_search
 
