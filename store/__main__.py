@@ -4,12 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 from store.errors import StoreError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 EXAMPLES = """\
 examples:
@@ -108,12 +105,13 @@ def _add_search(commands: Any) -> None:
     search.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
-def _plain(value: object) -> str:
-    """Return text that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+def _say(text: object, out: TextIO | None = None) -> None:
+    """Write a line that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))
+    (out or sys.stdout).write(plain + "\n")
 
 
-def _info(arguments: argparse.Namespace, console: "Console") -> int:
+def _info(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
 
     with EmbeddingStore(arguments.store) as store:
@@ -131,12 +129,11 @@ def _info(arguments: argparse.Namespace, console: "Console") -> int:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
         return 0
     for name, value in facts.items():
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-        console.print(f"{name:<20}{_plain(text)}", markup=False, soft_wrap=True)
+        _say(f"{name:<20}{json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
     return 0
 
 
-def _verify(arguments: argparse.Namespace, console: "Console") -> int:
+def _verify(arguments: argparse.Namespace) -> int:
     from store.verify import verify
 
     status = 0
@@ -145,25 +142,23 @@ def _verify(arguments: argparse.Namespace, console: "Console") -> int:
         status = 1 if findings else status
         for each in findings:
             place = "" if each.hdf5_path == "/" else f"{each.hdf5_path}: "
-            text = f"{path}: {place}{_plain(each.problem)}; {each.remedy}"
-            console.print(text, markup=False, soft_wrap=True)
+            _say(f"{path}: {place}{each.problem}; {each.remedy}")
         if not findings:
-            console.print(f"{path}: ok", markup=False, soft_wrap=True)
+            _say(f"{path}: ok")
     return status
 
 
-def _merge(arguments: argparse.Namespace, console: "Console") -> int:
+def _merge(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
     from store.writer import join_parts
 
     join_parts(arguments.parts, arguments.out)
     with EmbeddingStore(arguments.out) as store:
-        text = f"{arguments.out}: {store.n_rows} rows from {len(arguments.parts)} parts"
-    console.print(text, markup=False, soft_wrap=True)
+        _say(f"{arguments.out}: {store.n_rows} rows from {len(arguments.parts)} parts")
     return 0
 
 
-def _export(arguments: argparse.Namespace, console: "Console") -> int:
+def _export(arguments: argparse.Namespace) -> int:
     from store.export import to_npz, to_parquet
     from store.reader import EmbeddingStore
 
@@ -172,55 +167,44 @@ def _export(arguments: argparse.Namespace, console: "Console") -> int:
         raise StoreError(arguments.out, f"unknown kind of file {arguments.out.suffix!r}", "end it in .parquet or .npz")
     with EmbeddingStore(arguments.store) as store:
         writers[arguments.out.suffix](store, arguments.out, arguments.vectors)
-        text = f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB"
-    console.print(text, markup=False, soft_wrap=True)
+        _say(f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def _search(arguments: argparse.Namespace, console: "Console") -> int:
-    from rich.table import Table
-
+def _search(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
     from store.similar_clips import find_row, similar_clips
 
     with EmbeddingStore(arguments.store) as store:
-        found = similar_clips(
+        row = find_row(store, arguments.query)
+        clips, method = similar_clips(
             store,
-            find_row(store, arguments.query),
+            row,
             vectors=arguments.vectors,
             k=arguments.k,
             leave_out=arguments.exclude,
             backend=arguments.backend,
         )
     if arguments.json:
-        sys.stdout.write(json.dumps(found.as_dict(), indent=2) + "\n")
+        query, *neighbours = clips.to_dict("records")
+        sys.stdout.write(json.dumps({"method": method, "query": query, "neighbours": neighbours}, indent=2) + "\n")
         return 0
-    table = Table("", "row", "score", "key", "source", "seconds", "label", title=f"{arguments.vectors}, {found.method}")
-    for rank, clip in enumerate((found.query, *found.clips)):
-        score = f"{clip['score']:.4f}" if rank else "query"
-        seconds = f"{clip['start_seconds']:.2f}-{clip['end_seconds']:.2f}"
-        cells = (clip["row"], score, clip["key"], clip["source"], seconds, clip["label_name"] or clip["label"])
-        table.add_row(*(_cell(cell) for cell in (rank or "", *cells)))
-    console.print(table)
+    _say(f"{arguments.vectors}, {method}; the first row is the query")
+    clips["seconds"] = [f"{a:.2f}-{b:.2f}" for a, b in zip(clips["start_seconds"], clips["end_seconds"], strict=True)]
+    shown = clips[["row", "score", "key", "source", "seconds", "label", "label_name"]]
+    for line in shown.to_string(index=False, float_format="{:.4f}".format).split("\n"):
+        _say(line)
     return 0
-
-
-def _cell(value: object) -> Any:
-    from rich.text import Text
-
-    return Text(_plain(value), overflow="fold")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
     arguments = build_parser().parse_args(argv)
-    from rich.console import Console
-
     commands = {"info": _info, "verify": _verify, "merge": _merge, "export": _export, "search": _search}
     try:
-        return commands[arguments.command](arguments, Console(highlight=False))
+        return commands[arguments.command](arguments)
     except StoreError as error:
-        Console(stderr=True).print(f"error: {_plain(error)}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"error: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
