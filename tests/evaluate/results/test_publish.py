@@ -93,7 +93,7 @@ def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "docs" / "results.md"
     page.write_text(PAGE.replace("split=1", "split=3"))
-    with pytest.raises(ResultsError, match="split 3"):
+    with pytest.raises(ResultsError, match="split=3"):
         fill_pages(tmp_path, KINDS)
     with pytest.raises(ResultsError, match="evaluate the run first"):
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
