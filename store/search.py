@@ -133,7 +133,7 @@ def _search_exactly(queries: np.ndarray, references: "np.ndarray | StoredVectors
             if pairs is not None:
                 rough[pairs[0][part, None] == pairs[1][None, start : start + step]] = -np.inf
             is_candidate = (rough >= found.scores[part, -1:] - margin) & (rough > -np.inf)
-            for number in np.flatnonzero(is_candidate.any(axis=1)):
+            for number in np.flatnonzero(is_candidate.any(axis=1)).tolist():
                 columns = np.flatnonzero(is_candidate[number])
                 if len(columns) > k:
                     values = rough[number, columns]

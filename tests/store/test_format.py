@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from store.writer import GivenRows
 
 from store.errors import RowsError
 from store.format import Provenance, Rows
 from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout, decode_texts, encode_texts
+from store.writer import GivenRows
 
 
 @pytest.mark.parametrize(
