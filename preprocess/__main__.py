@@ -41,7 +41,7 @@ examples:
   python -m preprocess shards --dataset folder --data /archive --out shards/archive --set short_side_px=64 --set fps=10
   python -m preprocess shards --dataset vggsound --data /vgg --csv vggsound.csv --out shards/vgg --max-failed 5000
   python -m preprocess shards --dataset folder --data /shared/archive --out /shared/shards --executor ray
-      on all machines of a Ray cluster, which must see both folders under the same names (docs/scale.md)
+      on all machines of a Ray cluster, which must see both folders under the same names (docs/explanation/scale.md)
   python -m preprocess shards --dataset folder --data s3://bucket/videos --out shards/archive
 
 Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
@@ -65,7 +65,7 @@ examples:
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
 Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are held against
-their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/scale.md).
+their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
 """
 
 _SAMPLE_EPILOG = """\

@@ -1,6 +1,6 @@
 """What a shard sample holds: member names, the loader's numbers, and the parameters that fix every byte.
 
-The written specification is docs/shard-format.md; this file is its single statement in code.
+The written specification is docs/reference/shard-format.md; this file is its single statement in code.
 """
 
 import math

@@ -28,7 +28,7 @@ in a notebook:
   clips.vectors("video/features")          # (n, d) numpy
 
 Exit status: 0 fine, 1 verify found something wrong, 2 error, 130 interrupted.
-The format is described in docs/store-format.md.
+The format is described in docs/reference/store-format.md.
 """
 
 

@@ -1,6 +1,6 @@
 """What a store holds: names, types, chunks, text encoding and checksums of its data sets.
 
-The written specification is docs/store-format.md; this file is its single statement in code.
+The written specification is docs/reference/store-format.md; this file is its single statement in code.
 """
 
 import hashlib

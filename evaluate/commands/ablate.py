@@ -5,7 +5,7 @@ import logging
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,7 +145,7 @@ def _device(name: str) -> str:
 def _write(plan: "Plan", measured: "Sequence[Measured]") -> "tuple[Result, ...]":
     from evaluate.ablation.aggregate import aggregate
     from evaluate.ablation.figure import write_figure
-    from evaluate.publish import commit, machine
+    from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
     results, path = aggregate(measured), plan.folder / RESULTS_NAME
@@ -153,8 +153,7 @@ def _write(plan: "Plan", measured: "Sequence[Measured]") -> "tuple[Result, ...]"
     # The header says when and where the numbers were made: where these are the same, it stays.
     if read_results(path) != results:
         header = {
-            "command": _command(plan), "date": datetime.now(UTC).date().isoformat(), "commit": commit(Path.cwd()),
-            "machine": machine(), "preset": plan.preset, "objectives": list(plan.objectives),
+            "command": _command(plan), **origin(), "preset": plan.preset, "objectives": list(plan.objectives),
             "seeds": list(plan.seeds), "steps": plan.steps, "shards_fingerprint": plan.fingerprint,
             "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
         }  # fmt: skip

@@ -56,7 +56,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
     from evaluate.fingerprint.benchmark.methods import make_peers
     from evaluate.fingerprint.benchmark.run import benchmark, prepare
-    from evaluate.publish import origin
+    from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
@@ -67,7 +67,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     with shown_stages() as progress:
         outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
-    path, header = out / RESULTS_NAME, origin(Path.cwd()) | {"plan": _summary(plan)}
+    path, header = out / RESULTS_NAME, origin() | {"plan": _summary(plan)}
     earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()
     results = merge_results(earlier, outcome.results)
     write_results(path, results, header)

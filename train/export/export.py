@@ -1,4 +1,4 @@
-"""Encoders out of a run and back: weights, a description, ONNX and a model card in one folder (docs/export.md)."""
+"""Encoders out of a run and back: weights, a description, ONNX and a model card in one folder (docs/reference/export.md)."""
 
 import hashlib
 import json

@@ -1,4 +1,6 @@
-"""Evidence between a query and a reference to spans: Hough voting over offset and speed (docs/fingerprint.md says why).
+"""Evidence between a query and a reference to spans, by Hough voting over offset and speed.
+
+docs/explanation/fingerprints.md says why.
 
 Every pair of a query and a reference descriptor votes with its evidence for the line  reference = offset + speed x query.
 For one speed all votes of a query descriptor are a shifted row of the evidence, so the votes for all offsets are a sum of

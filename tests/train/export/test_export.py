@@ -297,11 +297,11 @@ def test_the_checksum_is_that_of_the_weights(exported):
 
 
 def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(run, exported, small_shards):
-    (code,) = [part for part in re.findall(r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", (ROOT / "docs/reference/export.md").read_text(), re.DOTALL)
                if "onnxruntime" in part]  # fmt: skip
     code = code.replace('"exports/sample", "shards/sample"', f"{str(exported)!r}, {str(small_shards)!r}")
     names: dict[str, Any] = {}
-    exec(compile(code, "docs/export.md", "exec"), names)  # noqa: S102 - our own text
+    exec(compile(code, "docs/reference/export.md", "exec"), names)  # noqa: S102 - our own text
     loaded = names["loaded"]
     settings = LoaderConfig(
         shards=str(small_shards), batch_size=1, frame_px=32, window_frames=8, shuffle=False, seed=0, num_threads=1,
