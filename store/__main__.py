@@ -14,25 +14,31 @@ examples:
   python -m store verify runs/sample/embeddings/*.h5
   python -m store merge parts/*.h5 --out all.h5
   python -m store export sample.h5 --out sample.parquet
+  python -m store export sample.h5 --out sample.npz --vectors video/features audio/features
+  python -m store export sample.h5 --out columns.parquet --vectors
   python -m store search sample.h5 --query 00000012-00000 --k 5
-
+  python -m store search sample.h5 --query 40 --vectors audio/features --exclude group
+"""
+EPILOG = f"""\
+{EXAMPLES}
 in a notebook:
-  from store.reader import EmbeddingStore
-  store = EmbeddingStore("runs/sample/embeddings/sample.h5")
-  store.frame()                            # the columns, a pandas frame
-  store.vectors("video/features")          # (n, d) numpy
+  import store
+  clips = store.open("runs/sample/embeddings/sample.h5")
+  clips.frame()                            # the columns, a pandas frame
+  clips.vectors("video/features")          # (n, d) numpy
 
 Exit status: 0 fine, 1 verify found something wrong, 2 error, 130 interrupted.
 The format is described in docs/reference/store-format.md.
 """
 
 
-def _command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, summary: str, details: str = "") -> argparse.ArgumentParser:
+    examples = [line for line in EXAMPLES.splitlines() if f"store {name} " in line]
     return commands.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog="examples:\n" + examples,
+        description=f"{summary[0].upper()}{summary[1:]}. {details}",
+        epilog="\n".join(["examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -41,54 +47,37 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m store",
-        description="Look at, check, join, export and search HDF5 embedding stores.",
-        epilog=EXAMPLES,
+        description="Show, check, join, export and search HDF5 embedding stores.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    info = _command(commands, "info", "show what a store holds and where it comes from", "  python -m store info a.h5")
+    info = _command(commands, "info", "show what a store holds and where it comes from")
     info.add_argument("store", type=Path)
     info.add_argument("--json", action="store_true", help="print JSON for programs")
 
-    verify = _command(
-        commands, "verify", "read everything and hold it against the checksums", "  python -m store verify a.h5 b.h5"
-    )
+    verify = _command(commands, "verify", "read all data and verify it against the checksums")
     verify.add_argument("stores", type=Path, nargs="+", metavar="STORE")
 
     merge = _command(
         commands,
         "merge",
         "join parts, or stores of the same encoder and shard set, into one",
-        "  python -m store merge parts/*.h5 --out all.h5\n\n"
-        "Parts are put in the order of their first key. All must come from one encoder and one shard set.",
+        "Parts are put in the order of their first key.",
     )
     merge.add_argument("parts", type=Path, nargs="+", metavar="PART")
     merge.add_argument("--out", type=Path, required=True, help="the store to write; replaced if it is there")
 
-    export = _command(
-        commands,
-        "export",
-        "write Parquet (.parquet) or numpy (.npz)",
-        "  python -m store export a.h5 --out a.parquet\n"
-        "  python -m store export a.h5 --out a.npz --vectors video/features audio/features\n"
-        "  python -m store export a.h5 --out columns.parquet --vectors",
-    )
+    export = _command(commands, "export", "write Parquet (.parquet) or numpy (.npz)")
     export.add_argument("store", type=Path)
     export.add_argument("--out", type=Path, required=True, help="path ending in .parquet or .npz")
     export.add_argument("--vectors", nargs="*", metavar="NAME", help="which vectors; all by default, none if empty")
 
-    _add_search(commands)
-    return parser
-
-
-def _add_search(commands: Any) -> None:
     search = _command(
         commands,
         "search",
         "find the clips most similar to one clip",
-        "  python -m store search a.h5 --query 00000012-00000\n"
-        "  python -m store search a.h5 --query 40 --vectors audio/features --k 10 --exclude group\n\n"
         "Similarity is the cosine. Clips without the modality are left out.",
     )
     search.add_argument("store", type=Path)
@@ -103,6 +92,7 @@ def _add_search(commands: Any) -> None:
     )
     search.add_argument("--backend", choices=("exact", "faiss", "faiss-flat", "faiss-ivf"), default="exact")
     search.add_argument("--json", action="store_true", help="print JSON for programs")
+    return parser
 
 
 def _say(text: object, out: TextIO | None = None) -> None:
@@ -153,8 +143,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     from store.writer import join_parts
 
     join_parts(arguments.parts, arguments.out)
-    with EmbeddingStore(arguments.out) as store:
-        _say(f"{arguments.out}: {store.n_rows} rows from {len(arguments.parts)} parts")
+    _say(f"{arguments.out}: {len(EmbeddingStore(arguments.out))} rows from {len(arguments.parts)} parts")
     return 0
 
 
@@ -177,14 +166,8 @@ def _search(arguments: argparse.Namespace) -> int:
 
     with EmbeddingStore(arguments.store) as store:
         row = find_row(store, arguments.query)
-        clips, method = similar_clips(
-            store,
-            row,
-            vectors=arguments.vectors,
-            k=arguments.k,
-            leave_out=arguments.exclude,
-            backend=arguments.backend,
-        )
+        names, backend = arguments.vectors, arguments.backend
+        clips, method = similar_clips(store, row, names, arguments.k, leave_out=arguments.exclude, backend=backend)
     if arguments.json:
         query, *neighbours = clips.to_dict("records")
         sys.stdout.write(json.dumps({"method": method, "query": query, "neighbours": neighbours}, indent=2) + "\n")

@@ -39,8 +39,6 @@ CHUNK_BYTES = 256 * 1024
 """Size of a chunk: one read for a few hundred vectors, and 4 chunks fit into the smallest HDF5 chunk cache."""
 BLOCK_BYTES = 8 * 1024 * 1024
 """Memory that a streaming loop takes for one data set at a time."""
-TEXT_OBJECT_BYTES = 64
-"""Memory of a Python string beside its characters, counted when blocks of rows are planned."""
 
 
 def modality(vector_name: str) -> str:
@@ -91,9 +89,8 @@ class Layout:
 
     def block_rows(self, name: str) -> int:
         """Rows that a streaming loop takes at once: whole chunks, about BLOCK_BYTES of memory."""
-        cost = self.row_bytes(name) + (TEXT_OBJECT_BYTES if name in self.text_bytes else 0)
         chunk = self.chunk_rows(name)
-        return chunk * max(1, BLOCK_BYTES // (chunk * cost))
+        return chunk * max(1, BLOCK_BYTES // (chunk * self.row_bytes(name)))
 
     def blocks(self, name: str) -> Iterator[slice]:
         """Row slices that cover the data set once, in order."""

@@ -5,6 +5,7 @@ plugins) and claim more data than it holds. A store does none of these, so all o
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Header:
         digests: column or vectors to the recorded sha256.
         provenance: where the embeddings come from.
         content: recorded digest of all data and the provenance.
-        created_by: JSON text, versions of the libraries that wrote the file.
+        created_by: versions of the libraries that wrote the file.
         signature: device, inode, size and time of change of the file.
     """
 
@@ -48,7 +49,7 @@ class Header:
     digests: dict[str, str]
     provenance: Provenance
     content: str
-    created_by: str
+    created_by: dict[str, str]
     signature: tuple[int, ...]
 
 
@@ -79,8 +80,10 @@ def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Head
         if known is not None and known.signature == signature:
             return file, known
         _check_kind(path, file)
-        content, created_by = (_required_text(path, file, name) for name in (CONTENT_ATTRIBUTE, "created_by"))
         layout, digests = _contents(path, file)
+        content = _required_text(path, file, CONTENT_ATTRIBUTE)
+        with reading(path, "created_by"):
+            created_by = json.loads(_required_text(path, file, "created_by"))
         return file, Header(layout, digests, _provenance(path, file), content, created_by, signature)
     except BaseException:
         file.close()

@@ -1,10 +1,8 @@
 """Reading a store: numpy slices and a pandas frame, from any process or worker."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import h5py
@@ -52,9 +50,7 @@ class EmbeddingStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,8 +103,7 @@ class EmbeddingStore:
     @property
     def created_by(self) -> dict[str, str]:
         """Versions of the libraries that wrote the file."""
-        with reading(self.path, "created_by"):
-            return json.loads(self._header.created_by)
+        return self._header.created_by
 
     @property
     def content_sha256(self) -> str:
@@ -173,35 +168,27 @@ class EmbeddingStore:
 
         return pd.DataFrame({name: self.read(name, rows) for name in COLUMNS})
 
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in order, a few MiB at a time."""
-        return (self.read(name, rows) for rows in self.layout.blocks(name))
+    def blocks(self, name: str, *, as_stored: bool = False) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in order, a few MiB at a time; see `read`."""
+        return (self.read(name, rows, as_stored=as_stored) for rows in self.layout.blocks(name))
 
-    def stored_blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield what `blocks` does, but texts as they lie in the file."""
-        return (self.stored(name, rows) for rows in self.layout.blocks(name))
-
-    def read(self, name: str, rows: RowIndex = None) -> np.ndarray:
+    def read(self, name: str, rows: RowIndex = None, *, as_stored: bool = False) -> np.ndarray:
         """Return rows of a column or of vectors, in the requested order.
+
+        Args:
+            name: of the column or of the vectors.
+            rows: which rows.
+            as_stored: give texts as they lie in the file, UTF-8 `S` (n,), not as objects.
 
         Raises:
             IndexError: a row number out of range.
             DamagedStoreError: the data cannot be read, or fails HDF5's own checksum.
         """
-        found = self.stored(name, rows)
-        with reading(self.path, name):
-            return decode_texts(found) if name in TEXT_COLUMNS else found
-
-    def stored(self, name: str, rows: RowIndex = None) -> np.ndarray:
-        """Return what `read` does, but texts as they lie in the file: UTF-8, `S` (n,)."""
         dataset = self._open()[0][name]
-        if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
-            start, stop, _ = (rows or slice(None)).indices(self.n_rows)
-            with reading(self.path, name):
-                return dataset[start : max(start, stop)]
         wanted = _row_numbers(rows, self.n_rows)
         with reading(self.path, name):
-            return _gather(dataset, wanted, self.layout.chunk_rows(name))
+            found = _gather(dataset, wanted, self.layout.chunk_rows(name))
+            return decode_texts(found) if name in TEXT_COLUMNS and not as_stored else found
 
     def expect(self, **fields: str | Mapping[str, Any]) -> None:
         """Check where the embeddings come from, e.g. `expect(encoder_sha256=..., dataset=...)`.
@@ -249,10 +236,13 @@ def _short(value: object) -> str:
     return repr(text if len(text) <= 120 else f"{text[:117]}...")
 
 
-def _row_numbers(rows: slice | Sequence[int] | np.ndarray, n_rows: int) -> np.ndarray:
-    """Return int64 row numbers in 0 .. n_rows - 1."""
+def _row_numbers(rows: RowIndex, n_rows: int) -> slice | np.ndarray:
+    """Return int64 row numbers in 0 .. n_rows - 1, or a slice of consecutive rows."""
+    if rows is None:
+        return slice(0, n_rows)
     if isinstance(rows, slice):
-        return np.arange(*rows.indices(n_rows))
+        start, stop, step = rows.indices(n_rows)
+        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
     array = np.asarray(rows)
     if array.dtype == bool and array.shape == (n_rows,):
         return np.flatnonzero(array)
@@ -265,8 +255,10 @@ def _row_numbers(rows: slice | Sequence[int] | np.ndarray, n_rows: int) -> np.nd
     return numbers
 
 
-def _gather(dataset: h5py.Dataset, wanted: np.ndarray, chunk_rows: int) -> np.ndarray:
+def _gather(dataset: h5py.Dataset, wanted: slice | np.ndarray, chunk_rows: int) -> np.ndarray:
     """Read rows in any order, one contiguous read a chunk: HDF5's own point selection is far slower."""
+    if isinstance(wanted, slice):
+        return dataset[wanted]
     rows, inverse = np.unique(wanted, return_inverse=True)
     starts = np.flatnonzero(np.diff(rows // chunk_rows, prepend=-1))
     found = [dataset[each[0] : each[-1] + 1][each - each[0]] for each in np.split(rows, starts[1:]) if len(each)]

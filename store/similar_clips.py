@@ -31,9 +31,9 @@ def find_row(store: EmbeddingStore, query: str) -> int:
 def similar_clips(
     store: EmbeddingStore,
     row: int,
+    vectors: str,
+    k: int,
     *,
-    vectors: str = "video/features",
-    k: int = 5,
     leave_out: Literal["row", "source", "group"] = "source",
     backend: Backend = "exact",
 ) -> "tuple[pd.DataFrame, str]":

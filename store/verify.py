@@ -48,7 +48,7 @@ def verify(path: Path | str) -> list[Finding]:
 def _digest(store: EmbeddingStore, name: str) -> str | None:
     digest = Digest()
     try:
-        for block in store.stored_blocks(name):
+        for block in store.blocks(name, as_stored=True):
             digest.update(block)
     except DamagedStoreError:
         return None

@@ -45,8 +45,9 @@ class GivenRows:
             {name: array.dtype.itemsize for name, array in texts.items()},
         )
 
-    def stored_blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in one block."""
+    def blocks(self, name: str, *, as_stored: bool) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in one block, texts as they are stored."""
+        del as_stored
         yield self._stored[name]
 
     def close(self) -> None:
@@ -138,7 +139,9 @@ def write_text(owner: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
 def _key_range(path: Path) -> tuple[bytes, bytes]:
     """Return the least and the greatest key of a store; empty without rows."""
     with EmbeddingStore(path) as store:
-        keys = [key for block in store.stored_blocks("key") for key in (min(block.tolist()), max(block.tolist()))]
+        keys = [
+            key for block in store.blocks("key", as_stored=True) for key in (min(block.tolist()), max(block.tolist()))
+        ]
     return min(keys, default=b""), max(keys, default=b"")
 
 
@@ -153,15 +156,15 @@ def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
     if (ordered[1:] == ordered[:-1]).any():
         _, first, counts = np.unique(every, return_index=True, return_counts=True)
         row = int(first[counts > 1].min())
-        keys = (key for piece in pieces for block in piece.stored_blocks("key") for key in block.tolist())
+        keys = (key for piece in pieces for block in piece.blocks("key", as_stored=True) for key in block.tolist())
         key = next(itertools.islice(keys, row, None)).decode()
         raise DuplicateRowsError(path, f"clip {key!r} would be in it twice", "leave out the rows that are there")
 
 
 def _row_hashes(piece: Piece) -> np.ndarray:
     """Return int64 (n,), equal for rows with equal key and start: Python's own hash, of 64 bits and for this process."""
-    starts = (start for block in piece.stored_blocks("start_seconds") for start in block.tolist())
-    keys = (key for block in piece.stored_blocks("key") for key in block.tolist())
+    starts = (start for block in piece.blocks("start_seconds", as_stored=True) for start in block.tolist())
+    keys = (key for block in piece.blocks("key", as_stored=True) for key in block.tolist())
     hashes = np.fromiter(map(hash, zip(keys, starts, strict=True)), np.int64, piece.layout.n_rows)
     piece.close()
     return hashes
@@ -238,7 +241,7 @@ def _checked(pieces: Sequence[Piece], name: str, digest: Digest) -> Iterator[np.
     """Yield all rows of a data set and digest them; the rows of a store are verified against its own checksum."""
     for number, piece in enumerate(pieces):
         own = Digest() if number > 0 else digest  # at the end of the first piece the two are the same
-        for block in piece.stored_blocks(name):
+        for block in piece.blocks(name, as_stored=True):
             digest.update(block)
             if own is not digest and isinstance(piece, EmbeddingStore):
                 own.update(block)

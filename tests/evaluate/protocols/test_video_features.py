@@ -52,7 +52,8 @@ def test_reading_in_blocks_changes_nothing(tmp_path, monkeypatch):
     vectors = {"video/features": rng.normal(size=(50, 4)).astype(np.float32)}
     with write_store(tmp_path / "s.h5", sources, vectors) as store:
         whole = load_videos(store)
-        monkeypatch.setattr("store.averages.ROWS_PER_READ", 7)
+        monkeypatch.setattr("store.layout.CHUNK_BYTES", 8)
+        monkeypatch.setattr("store.layout.BLOCK_BYTES", 8)
         blocks = load_videos(store)
     assert np.allclose(whole.parts["video"].vectors, blocks.parts["video"].vectors, atol=1e-6)
 
