@@ -64,7 +64,7 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are held against
+Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are verified against
 their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
 """
 
@@ -81,7 +81,7 @@ examples:
   python -m preprocess collage --out data/collage
   python -m preprocess collage --out data/collage --videos 1600 --seconds 10 --seed 1 --workers 8
 
-An archive of made-up videos with picture and sound, to train a fingerprint encoder on. The same seed gives the same
+An archive of generated videos with audio, to train a fingerprint encoder on. The same seed gives the same
 videos. What is there already is kept; stopped, the same command goes on where it was.
 """
 
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_workers(sample)
     _add_collage(
         commands.add_parser(
-            "collage", help="render an archive of made-up videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
+            "collage", help="render an archive of generated videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
         )
     )
     return parser
@@ -147,11 +147,11 @@ def _add_collage(parser: argparse.ArgumentParser) -> None:
 def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, choices=DATASETS, help="how the files lie and are labelled")
     parser.add_argument(
-        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or sounds; or a URL"
+        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or audio files; or a URL"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default, for sounds alone: audio)"
+        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default; audio for audio data sets)"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset; may be repeated"
@@ -205,7 +205,7 @@ def _positive(text: str) -> int:
 
 
 class _Stopped(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C's."""
+    """A signal other than Ctrl-C's told the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

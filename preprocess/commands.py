@@ -78,7 +78,7 @@ def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
     state = "nothing left to build" if summary.n_shards_built == 0 else f"{max(kept, 0)} were there before"
     console.print(
         f"{n_ok} of {summary.n_sources} sources -> {summary.n_segments} segments "
-        f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with sound) "
+        f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with audio) "
         f"in {summary.n_shards} shards ({state}) after {duration_text(seconds)}"
     )
     if summary.failures:
@@ -177,7 +177,7 @@ def sample(arguments: argparse.Namespace) -> int:
 
 
 def collage(arguments: argparse.Namespace) -> int:
-    """Render an archive of made-up videos."""
+    """Render an archive of generated videos."""
     from preprocess.build.progress import duration_text
     from preprocess.synthetic.collage.archive import generate
 
@@ -191,7 +191,7 @@ def collage(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     hours = duration_text(arguments.videos * arguments.seconds)
-    _console().print(escape(f"{out}: {arguments.videos} made-up videos, {hours} of picture and sound"))
+    _console().print(escape(f"{out}: {arguments.videos} generated videos, {hours} of video and audio"))
     return 0
 
 

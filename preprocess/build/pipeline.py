@@ -44,7 +44,7 @@ PRELOAD = (
 )
 """What building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
 MAX_REASONS = 10
-"""Kinds of failure that a summary tells apart; the rest is counted together."""
+"""Kinds of failure that a summary distinguishes; the rest is counted together."""
 MAX_COUNTED_REASONS = 1000
 MAX_SHARD_DEATHS = 3
 """Deaths of processes of one shard, outside its sources, that end the run."""
@@ -234,7 +234,7 @@ def _dataset(
 
 
 def _survey(out: Path, recipe: Recipe) -> tuple[tuple[Failure, ...], float, int]:
-    """Count over all rows, a shard at a time: kinds of failure, seconds of media, segments with sound."""
+    """Count over all rows, a shard at a time: kinds of failure, seconds of media, segments with audio."""
     counts, examples = Counter[str](), dict[str, tuple[str, str]]()
     seconds, n_with_audio = 0.0, 0
     for shard in range(recipe.n_shards):

@@ -185,4 +185,4 @@ def test_the_command_renders_and_says_how_far_it_is(tmp_path: Path) -> None:
     )
     assert "1/1 sources" in done.stderr
     assert "left" in done.stderr
-    assert "1 made-up videos, 1 s of picture and sound" in done.stdout
+    assert "1 generated videos, 1 s of video and audio" in done.stdout
