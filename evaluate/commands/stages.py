@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from evaluate.commands.common import console
-from preprocess.build.progress import LINE_EVERY_SECONDS, duration_text
+from preprocess.progress import LINE_EVERY_SECONDS, duration_text
 
 logger = logging.getLogger(__name__)
 

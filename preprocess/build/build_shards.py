@@ -5,6 +5,7 @@ from pathlib import Path
 from preprocess.build.pipeline import Summary, build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.catalogues.selection import changed_params, only_classes
+from preprocess.progress import Progress
 
 
 def build_shards(
@@ -45,4 +46,5 @@ def build_shards(
     default = "audio" if catalogue.media == "audio" else "default"
     params = changed_params(preset or default, [f"{name}={value}" for name, value in changes.items()])
     allowed = len(catalogue.sources) if max_failed is None else max_failed
-    return build(catalogue, Path(out), params, workers=workers, max_failed=allowed)
+    with Progress("sources") as shown:
+        return build(catalogue, Path(out), params, workers=workers, max_failed=allowed, progress=shown.show)
