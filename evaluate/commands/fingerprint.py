@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.fingerprint.benchmark.method import Method
@@ -51,7 +52,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
-    from evaluate.commands.stages import shown_stages
     from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
     from evaluate.fingerprint.benchmark.methods import make_peers
@@ -64,8 +64,8 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     methods = [*_ours(arguments), *peers]
     plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
     _say(_summary(plan))
-    with shown_stages() as progress:
-        outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
+    with Progress("benchmark") as shown:
+        outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, shown.stage)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
     path, header = out / RESULTS_NAME, origin() | {"plan": _summary(plan)}
     earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()

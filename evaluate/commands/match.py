@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_workers, console
+from preprocess.progress import Progress
 
 EPILOG = """\
 examples:
@@ -34,8 +35,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _match(arguments: argparse.Namespace) -> None:
-    from rich.progress import track
-
     from evaluate.errors import QueryError
     from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.match.answers import answers_table, write_answers
@@ -52,8 +51,12 @@ def _match(arguments: argparse.Namespace) -> None:
     basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
     found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
-    shown = track(found, "matching", len(files), console=console, transient=True)
-    answers = sorted(shown, key=lambda each: each.query)
+    answers = []
+    with Progress("queries") as shown:
+        for answer in found:
+            answers.append(answer)
+            shown.show(len(answers), len(files))
+    answers.sort(key=lambda each: each.query)
     console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)
