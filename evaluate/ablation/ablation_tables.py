@@ -8,7 +8,7 @@ from rich.table import Table
 
 from evaluate.ablation.aggregate import Cell, Column, read_cells
 from evaluate.ablation.comparison import Comparison, compare
-from evaluate.ablation.temporal import ACCURACY, TASKS
+from evaluate.protocols.temporal_heads import ACCURACY, TASKS
 from evaluate.protocols.twin_pairs import METRIC, TASK
 from evaluate.protocols.video_features import MODALITY_ORDER
 from evaluate.results.results import Result
