@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executors.options import add_executor_options
+from preprocess.executors.options import add_executor_options, n_processors
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
@@ -171,11 +170,10 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
         "--workers",
         type=_positive,
-        default=n_processors,
+        default=n_processors(),
         metavar="N",
         help="processes of this machine (default: one a processor)",
     )
