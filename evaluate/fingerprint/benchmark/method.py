@@ -35,14 +35,9 @@ class Method(Protocol):
     modality: str
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
-        """Describe and index all references, once.
+        """Describe and index all references, files by name, once; return the bytes that their descriptors take.
 
-        Args:
-            references: files by name.
-            background: files of other sources, for score normalisation.
-
-        Returns:
-            Bytes that the references' descriptors take.
+        The background is files of other sources, for score normalisation.
         """
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
@@ -68,11 +63,13 @@ class Aligned(NamedTuple):
 class Peer(ABC):
     """A method without an index structure, which compares a query with every reference.
 
-    Rows (n, ...) describe a source, one every `hop_seconds`; a row depends on `reach_seconds` of the source.
+    Rows (n, ...) describe a source, one every `hop_seconds`. A row depends on `reach_seconds` of the source, and takes
+    `bytes_per_row` when stored.
     """
 
     name: str
     modality: str
+    bytes_per_row: int
     hop_seconds: float
     reach_seconds: float
 
@@ -88,10 +85,6 @@ class Peer(ABC):
             MediaError: it cannot be read.
         """
 
-    def n_bytes(self, described: np.ndarray) -> int:
-        """Bytes that a description takes when stored: one a number."""
-        return described.size
-
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned | None:
         """Best alignment, by the mean cosine of rows; None where a peer finds nothing in common."""
         return best_diagonal(query @ reference.T, self.hop_seconds, self.reach_seconds)
@@ -99,7 +92,7 @@ class Peer(ABC):
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
         """Describe all references; the background is not needed."""
         self._references = self._describe_all(references)
-        return sum(self.n_bytes(rows) for rows in self._references.values())
+        return self.bytes_per_row * sum(len(rows) for rows in self._references.values())
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
         """Set the threshold at the quantile of these queries' best scores that lets FALSE_POSITIVE_RATE through."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.method import Aligned, Method, MethodMissingError, Peer, best_diagonal
-from evaluate.fingerprint.benchmark.open_media import open_media, run_graph
+from evaluate.fingerprint.benchmark.render import open_media, run_graph
 from preprocess.features.logmel import SILENCE_DBFS, log_mel, rms_dbfs
 from preprocess.media.decode import decode
 from preprocess.media.ffmpeg import ffmpeg_executable
@@ -23,7 +23,7 @@ class Chromaprint(Peer):
     The ffmpeg that this project brings is built with the chromaprint library; another one ($AVTEMPO_FFMPEG) may lack it.
     """
 
-    name, modality = "chromaprint", "audio"
+    name, modality, bytes_per_row = "chromaprint", "audio", 4
     hop_seconds = 1365 / 11_025  # a third of a frame of 4096 samples at its working rate
     reach_seconds = 2.6  # the frames of its longest filter
 
@@ -44,10 +44,6 @@ class Chromaprint(Peer):
             run_graph(ffmpeg.output(audio, target.name, format="chromaprint", fp_format="raw"), (source,), path)
             return np.fromfile(target.name, "<u4")
 
-    def n_bytes(self, described: np.ndarray) -> int:
-        """Four bytes a number."""
-        return described.nbytes
-
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned:
         """Share of equal bits at the best offset."""
         equal_bits = 1 - np.bitwise_count(query[:, None] ^ reference[None, :]) / 32
@@ -55,13 +51,13 @@ class Chromaprint(Peer):
 
 
 class Vpdq(Peer):
-    """vPDQ: PDQ hashes of a frame a second, (n, 256) of -1 and 1 in float32; those of low quality are zeros.
+    """vPDQ: PDQ hashes of a frame a second: rows (n, 257) float32 of 256 times -1 or 1, and the second.
 
     PDQ comes from the package pdqhash, which wraps the reference code. The defaults of vPDQ (ThreatExchange) are kept:
     frames of quality below 50 are passed over, and two frames match at 31 different bits or fewer.
     """
 
-    name, modality = "vpdq", "video"
+    name, modality, bytes_per_row = "vpdq", "video", 32
     params = ShardParams(fps=1.0, hop_length=1000, win_length=1000)
     min_quality, max_distance_bits, hash_bits = 50, 31, 256
 
@@ -71,32 +67,26 @@ class Vpdq(Peer):
 
         frames = np.asarray(decode(path, self.params).frames)
         hashed = [pdqhash.compute(np.ascontiguousarray(frame)) for frame in frames]
-        signs = [(2.0 * bits - 1) * (quality >= self.min_quality) for bits, quality in hashed]
-        rows = np.array(signs, np.float32)
-        return rows if rows.any() else rows[:0]
-
-    def n_bytes(self, described: np.ndarray) -> int:
-        """32 bytes a frame."""
-        return int(described.any(axis=1).sum()) * self.hash_bits // 8
+        rows = [[*(2.0 * bits - 1), i] for i, (bits, quality) in enumerate(hashed) if quality >= self.min_quality]
+        return np.array(rows, np.float32)
 
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned | None:
         """Share of the query's frames that match; equal shares are ordered by how few bits differ."""
-        distances = (self.hash_bits - query @ reference.T) / 2  # (n_query, n_reference); half of the bits for zeros
-        seconds = np.flatnonzero(distances.min(axis=1) <= self.max_distance_bits)
-        if not len(seconds):
+        distances = (self.hash_bits - query[:, :-1] @ reference[:, :-1].T) / 2  # (n_query, n_reference)
+        matching = np.flatnonzero(distances.min(axis=1) <= self.max_distance_bits)
+        if not len(matching):
             return None
-        others = distances[seconds].argmin(axis=1)
-        mean_bits = distances[seconds, others].mean()
-        score = len(seconds) / int(query.any(axis=1).sum()) - 1e-3 * mean_bits / self.hash_bits
-        return Aligned(
-            float(seconds.min()), float(seconds.max() + 1), float(others.min()), float(others.max() + 1), float(score)
-        )
+        partners = distances[matching].argmin(axis=1)
+        mean_bits = distances[matching, partners].mean()
+        score = float(len(matching) / len(query) - 1e-3 * mean_bits / self.hash_bits)
+        seconds, others = query[matching, -1].tolist(), reference[partners, -1].tolist()
+        return Aligned(min(seconds), max(seconds) + 1, min(others), max(others) + 1, score)
 
 
 class RawPixels(Peer):
     """16 x 16 grey pixels, twice a second, mean and contrast taken off: rows (n, 256) float32 of unit length."""
 
-    name, modality = "raw-pixels", "video"
+    name, modality, bytes_per_row = "raw-pixels", "video", 16 * 16
     params = ShardParams(fps=2.0, short_side_px=16, hop_length=1000, win_length=1000)
     hop_seconds = reach_seconds = 0.5
 
@@ -115,6 +105,7 @@ class MeanLogMel(Peer):
 
     name, modality = "log-mel", "audio"
     params = ShardParams(media="audio", fps=2.0)
+    bytes_per_row = params.n_mels
     hop_seconds, reach_seconds = 0.5, 1.0
 
     def describe(self, path: Path) -> np.ndarray:

@@ -78,7 +78,7 @@ class Size:
         lengths_seconds: of the queries that vary in length, as far as the sources are long enough.
 
     Raises:
-        FingerprintError: a number is too small, or a distortion is not in the catalogue.
+        FingerprintError: a number is too small.
     """
 
     n_queries: int = 20
@@ -92,9 +92,6 @@ class Size:
     def __post_init__(self) -> None:
         if min(self.n_queries, self.n_unmatched) < 1 or self.n_background < 2:
             raise FingerprintError("a plan needs queries, unmatched queries, and two background groups or more")
-        unknown = [task for task in self.tasks if task not in CATALOGUE]
-        if unknown:
-            raise FingerprintError(f"no such distortion: {', '.join(unknown)}; they are named as in crop/medium")
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def prepare(folder: Path, out: Path, size: Size, seed: int) -> Plan:
         try:
             plan = PLANS.validate_json(path.read_bytes())
         except ValueError as error:
-            raise FingerprintError(f"{path}: no plan of format {PLAN_FORMAT} ({error}); remove it") from error
+            raise FingerprintError(f"{path}: no plan of format {PLAN_FORMAT}; remove it") from error
         if (plan.data, plan.size, plan.seed) == (data, size, seed):
             return plan
     plan = make_plan(find_videos(folder), size, seed, data)
@@ -220,8 +217,15 @@ def _draw_queries(
     random: np.random.Generator,
 ) -> tuple[Query, ...]:  # fmt: skip
     """Draw for every task a query of each source and unmatched video, and of one background video, these in turn."""
+    plain = size.length_seconds
+    tasks: list[tuple[str, float, Callable[[np.random.Generator], tuple[str, ...]]]] = [
+        (CLEAN, plain, lambda _: ()),
+        *((task, plain, lambda _, task=task: (task,)) for task in size.tasks),
+        *((f"pair/{strength}", plain, partial(draw_pair, strength)) for strength in STRENGTHS),
+        *((f"length/{seconds:g}s", seconds, draw_medium) for seconds in size.lengths_seconds),
+    ]
     queries: list[Query] = []
-    for number, (task, seconds, draw_distortions) in enumerate(_tasks(size)):
+    for number, (task, seconds, draw_distortions) in enumerate(tasks):
         cast: list[tuple[Role, Video]] = [("matched", video) for video in sources]
         cast += [("unmatched", video) for video in unmatched]
         cast.append(("background", background[number % len(background)]))
@@ -242,14 +246,3 @@ def _draw_queries(
             )
             queries.append(query)
     return tuple(queries)
-
-
-def _tasks(size: Size) -> list[tuple[str, float, Callable[[np.random.Generator], tuple[str, ...]]]]:
-    """Name, length of the queries in seconds, and the draw of a query's distortions, of every task."""
-    plain = size.length_seconds
-    return [
-        (CLEAN, plain, lambda _: ()),
-        *((task, plain, lambda _, task=task: (task,)) for task in size.tasks),
-        *((f"pair/{strength}", plain, partial(draw_pair, strength)) for strength in STRENGTHS),
-        *((f"length/{seconds:g}s", seconds, draw_medium) for seconds in size.lengths_seconds),
-    ]

@@ -45,19 +45,14 @@ class Query:
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """The pieces that the query is made of, in order."""
-        pieces: tuple[Piece, ...] = (self.wanted,)
-        for distortion, random in self.distortions_of("cut"):
-            pieces = distortion.apply(self.wanted, self.host, random)
-        return pieces
+        """The pieces that the query is made of, in order; one distortion at most cuts."""
+        cuts = self.distortions_of("cut")
+        return next((cut.apply(self.wanted, self.host, random) for cut, random in cuts), (self.wanted,))
 
     @property
     def rate(self) -> float:
-        """Playing speed, 1.0 as it was."""
-        rate = 1.0
-        for distortion, random in self.distortions_of("speed", "tempo"):
-            rate = distortion.apply(random)
-        return rate
+        """Playing speed, 1.0 as it was; one distortion at most changes it."""
+        return next((change.apply(random) for change, random in self.distortions_of("speed", "tempo")), 1.0)
 
     @property
     def truth(self) -> tuple[Span, ...]:

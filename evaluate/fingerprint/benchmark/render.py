@@ -7,12 +7,15 @@ Rendered queries of a plan are kept in one folder, and only missing ones are ren
 all that its bytes follow from, so a changed plan, source or ffmpeg never meets an old file.
 """
 
+import contextlib
 import hashlib
+import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ffmpeg
 import numpy as np
@@ -20,12 +23,12 @@ import numpy as np
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.audio import SAMPLE_RATE_HZ, speed, tempo
 from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene
-from evaluate.fingerprint.benchmark.open_media import OpenMedia, open_media, run_graph
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.errors import MediaError
-from preprocess.media.ffmpeg import ffmpeg_version
-from preprocess.media.media_info import MediaInfo
+from preprocess.media.ffmpeg import ffmpeg_executable, ffmpeg_version, run_ffmpeg
+from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
 from store.atomic_files import replacing
 
 RECIPE_VERSION = 1
@@ -34,6 +37,8 @@ MAX_SHORT_SIDE_PX = 240
 """Larger sources are shrunk to it: queries come from small screens, and no method here looks at more."""
 MAX_BITS_PER_SECOND = 1_500_000
 """Of the video: noise would take ten times as much, and no place where clips are shared allows that."""
+TIMEOUT_SECONDS = 300.0
+_GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+error", "-y", "-filter_complex_threads", "1")
 _OPTIONS: dict[str, Any] = {
     "map_metadata": "-1", "fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
     "c:v": "libx264", "preset": "superfast", "crf": 20, "pix_fmt": "yuv420p",
@@ -65,17 +70,13 @@ def render_queries(
     for path in set(cache.glob("*.mp4")).difference(paths.values()):
         path.unlink()
     missing = [query for query in queries if not paths[query.name].exists()]
-    n_before = len(queries) - len(missing)
-    progress(n_before, len(queries))
+    n_done = len(queries) - len(missing)
+    progress(n_done, len(queries))
     with ThreadPoolExecutor(jobs) as executor:
-        futures = [executor.submit(render, query, folder, paths[query.name]) for query in missing]
-        try:
-            for number, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                progress(n_before + number, len(queries))
-        except BaseException:  # Ctrl-C too: what waits is dropped, what is written stays
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+        # Nothing else holds on to `map`: an error or Ctrl-C ends it, and it drops the queries that wait.
+        for _ in executor.map(lambda query: render(query, folder, paths[query.name]), missing):
+            n_done += 1
+            progress(n_done, len(queries))
     return paths
 
 
@@ -124,18 +125,65 @@ def render(query: Query, folder: Path, target: Path) -> None:
         raise FingerprintError(f"{query.name} cannot be rendered: {error}") from error
 
 
+@dataclass(frozen=True)
+class OpenMedia:
+    """An open source and its container's facts."""
+
+    file: BinaryIO
+    info: MediaInfo
+
+    def cut(self, index: int, piece: Piece) -> Any:
+        """Give the node of one stream from the piece's start to its end."""
+        return self.stream(index, ss=f"{piece.start_seconds:.6f}", t=f"{piece.seconds:.6f}")
+
+    def stream(self, index: int, **options: Any) -> Any:
+        """Give ffmpeg-python's node of one stream; ffmpeg reads this file and opens nothing else."""
+        path, demuxer = f"file:/dev/fd/{self.file.fileno()}", self.info.format_name.split(",")[0]
+        limits = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": "file", "threads": 1}
+        return ffmpeg.input(path, f=demuxer, **limits, **options)[str(index)]
+
+
+@contextlib.contextmanager
+def open_media(path: Path) -> Iterator[OpenMedia]:
+    """Open and probe a source.
+
+    Raises:
+        MediaError: it cannot be read, or is no plain media file.
+    """
+    limits = Limits()
+    with open_source(path, limits) as file:
+        yield OpenMedia(file, probe_file(file, path, limits))
+
+
+def run_graph(output: Any, sources: Sequence[OpenMedia], path: Path) -> None:
+    """Run ffmpeg on an output node of ffmpeg-python that reads these sources; errors name the path.
+
+    Raises:
+        MediaError: ffmpeg failed, or took longer than TIMEOUT_SECONDS.
+    """
+    arguments = ffmpeg.compile(output.global_args(*_GLOBAL), cmd=ffmpeg_executable())
+    descriptors = [source.file.fileno() for source in sources]
+    try:
+        status, words = run_ffmpeg(arguments, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise MediaError(path, f"ffmpeg took more than {TIMEOUT_SECONDS:.0f} s") from error
+    if status != 0:
+        raise MediaError(path, f"ffmpeg failed: {words or status}")
+
+
 def _video(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> Any:
     """Join the pieces at the wanted source's size and frame rate, then filter."""
     size_px, fps = _size_px(wanted.info), round(min(max(wanted.info.fps, 1.0), 60.0), 3)
 
-    def fitted(source: OpenMedia, **options: Any) -> Any:
-        stream = source.stream(source.info.video_stream, **options).filter("fps", fps, start_time=0, round="near")
-        return stream.filter("scale", *size_px, flags=SCALING).filter("setsar", 1)
+    def fitted(stream: Any) -> Any:
+        scaled = stream.filter("fps", fps, start_time=0, round="near").filter("scale", *size_px, flags=SCALING)
+        return scaled.filter("setsar", 1)
 
     def endless_host() -> Any:
-        return fitted(host, stream_loop=-1, ss=f"{query.host.start_seconds:.6f}")
+        return fitted(host.stream(host.info.video_stream, stream_loop=-1, ss=f"{query.host.start_seconds:.6f}"))
 
-    parts = [fitted(host if piece.is_host else wanted, **_from_to(piece)) for piece in query.pieces]
+    sources = [host if piece.is_host else wanted for piece in query.pieces]
+    parts = [fitted(each.cut(each.info.video_stream, piece)) for each, piece in zip(sources, query.pieces, strict=True)]
     stream = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
     for distortion, random in query.distortions_of("video"):
         layer = scratch / f"{distortion.name}.png"
@@ -153,11 +201,6 @@ def _size_px(info: MediaInfo) -> tuple[int, int]:
         width, height = height, width
     shrink = min(1.0, MAX_SHORT_SIDE_PX / min(width, height))
     return max(2, round(width * shrink / 2) * 2), max(2, round(height * shrink / 2) * 2)
-
-
-def _from_to(piece: Piece) -> dict[str, str]:
-    """Options of an input that is read from a piece's start to its end."""
-    return {"ss": f"{piece.start_seconds:.6f}", "t": f"{piece.seconds:.6f}"}
 
 
 def _audio(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> Any:
@@ -178,10 +221,10 @@ def _audio(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> A
 
 def _samples(source: OpenMedia, piece: Piece, path: Path) -> np.ndarray:
     """Decode a piece, by way of a file, to (seconds * SAMPLE_RATE_HZ,) float32; silence where its audio ends early."""
-    stream = source.stream(source.info.audio_stream, **_from_to(piece))
+    stream = source.cut(source.info.audio_stream, piece)
     stream = stream.filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0, "rematrix_maxval": 1})
     stream = stream.filter("aformat", sample_fmts="flt", channel_layouts="mono")
-    run_graph(ffmpeg.output(stream, str(path), format="f32le"), (source,), path)
+    run_graph(ffmpeg.output(stream, str(path), format="f32le"), (source,), Path(piece.source))
     samples = np.zeros(round(piece.seconds * SAMPLE_RATE_HZ), np.float32)
     found = np.fromfile(path, "<f4", len(samples))
     samples[: len(found)] = found

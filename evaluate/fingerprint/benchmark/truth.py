@@ -14,19 +14,12 @@ class Piece:
         source: name of the video.
         start_seconds, end_seconds: in the source, half open.
         is_host: whether this is foreign material, which is no ground truth.
-
-    Raises:
-        ValueError: the piece is empty.
     """
 
     source: str
     start_seconds: float
     end_seconds: float
     is_host: bool = False
-
-    def __post_init__(self) -> None:
-        if self.end_seconds <= self.start_seconds:
-            raise ValueError(f"piece of {self.source}: ends at {self.end_seconds} s, before it starts")
 
     @property
     def seconds(self) -> float:

@@ -20,12 +20,8 @@ _INK = [(255, 255, 255), (255, 230, 0), (20, 20, 20), (230, 30, 60), (30, 120, 2
 class Scene:
     """Facts that a distortion of the video may use.
 
-    Attributes:
-        width_px, height_px: of the upright video before any distortion.
-        fps: of the source.
-        random: generator of this distortion in this query.
-        layer: file that it may write, for an image to lay over.
-        host: opens the host's video, a stream of the same size that never ends.
+    Width and height are of the upright frame before any distortion. `layer` is a file that the distortion may write, an
+    image to lay over. `host` opens foreign video of the same size that never ends.
     """
 
     width_px: int

@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.fingerprint.benchmark.metrics import (
-    false_match_rate,
-    localisation_errors_seconds,
-    micro_average_precision,
-    recall_at,
-    segment_average_precision,
-    true_positive_rate,
-)
+from evaluate.fingerprint.benchmark import metrics
+from evaluate.fingerprint.benchmark.metrics import micro_average_precision, recall_at, segment_average_precision
 from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
 from evaluate.fingerprint.match.matches import Match
 
@@ -24,7 +18,6 @@ def match(query, reference, score, spans=(0, 5, 10, 15), *, decision=True):
 
 TRUTH = {(f"q{i}", f"r{i}"): (Span(0, 5, 10, 15),) for i in range(4)}
 PERFECT = [match(f"q{i}", f"r{i}", 1.0 - 0.1 * i) for i in range(4)]
-BOTH = pytest.mark.parametrize("metric", [micro_average_precision, segment_average_precision])
 
 
 def slow_micro_ap(matches, truth):
@@ -84,16 +77,7 @@ def test_both_average_precisions_equal_their_slow_versions(matches):
     assert segment_average_precision(matches, MANY_SPANS) == pytest.approx(slow_segment_ap(matches, MANY_SPANS))
 
 
-@given(matches_drawn, st.randoms())
-def test_order_and_monotone_change_of_scores_do_not_matter(matches, random):
-    shuffled = [match(m.query, m.reference, math.exp(3 * m.score), tuple(vars(m).values())[2:6]) for m in matches]
-    random.shuffle(shuffled)
-    for metric in (micro_average_precision, segment_average_precision):
-        assert metric(shuffled, MANY_SPANS) == pytest.approx(metric(matches, MANY_SPANS))
-    assert recall_at(shuffled, MANY_SPANS, 1) == recall_at(matches, MANY_SPANS, 1)
-
-
-@BOTH
+@pytest.mark.parametrize("metric", [micro_average_precision, segment_average_precision])
 def test_perfect_half_and_nothing(metric):
     assert metric(PERFECT, TRUTH) == pytest.approx(1)
     assert metric(PERFECT[:2], TRUTH) == pytest.approx(0.5)
@@ -124,29 +108,24 @@ def test_claiming_too_much_time_costs_precision():
 def test_rates_at_low_false_positives():
     wrong = [match("q0", f"x{i}", 0.95 - 0.001 * i) for i in range(100)]
     # 1,004 pairs, 4 right: a rate of 0 lets none through, 0.1 lets 100.
-    rates = [true_positive_rate([*PERFECT, *wrong], TRUTH, 1004, rate) for rate in (0.0, 0.1)]
+    rates = [metrics.true_positive_rate([*PERFECT, *wrong], TRUTH, 1004, rate) for rate in (0.0, 0.1)]
     assert rates == [0.25, 1.0]
 
 
 @pytest.mark.parametrize("rate", [0.84, 1.0, 1.16])
 def test_truth_runs_through_cuts_hosts_and_speed(rate):
-    pieces = (
-        Piece("host", 0, 2, is_host=True),
-        Piece("a", 10, 12),
-        Piece("a", 13, 16),
-        Piece("host", 2, 3, is_host=True),
-    )
-    first, second = spans_of(pieces, rate)
+    foreign = [Piece("host", 0, 2, is_host=True), Piece("host", 2, 3, is_host=True)]
+    first, second = spans_of([foreign[0], Piece("a", 10, 12), Piece("a", 13, 16), foreign[1]], rate)
     assert (first.query_start_seconds, first.query_end_seconds) == pytest.approx((2 / rate, 4 / rate))
     assert (second.query_start_seconds, second.query_end_seconds) == pytest.approx((4 / rate, 7 / rate))
     assert second.reference_at(5 / rate) == pytest.approx(14)
     truth = {("q", "a"): (first, second)}
     exact = [match("q", "a", 1.0, (2 / rate, 4 / rate, 10, 12))]
     late = [match("q", "a", 1.0, (4 / rate, 7 / rate, 13.5, 16.5))]
-    assert localisation_errors_seconds(exact, truth) == pytest.approx([0])
-    assert localisation_errors_seconds(late, truth) == pytest.approx([0.5])
+    assert metrics.localisation_errors_seconds(exact, truth) == pytest.approx([0])
+    assert metrics.localisation_errors_seconds(late, truth) == pytest.approx([0.5])
 
 
 def test_false_matches_count_queries_with_a_decision():
     found = [match("u0", "r0", 0.9), match("u0", "r1", 0.9), match("u1", "r0", 0.1, decision=False)]
-    assert false_match_rate(found, ["u0", "u1", "u2", "u3"]) == 0.25
+    assert metrics.false_match_rate(found, ["u0", "u1", "u2", "u3"]) == 0.25
