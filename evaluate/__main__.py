@@ -49,7 +49,7 @@ examples:
       train, measure and compare objectives: runs/ablation/results.json
   python -m evaluate index /archive --index index/archive --encoder runs/archive
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
-      which video of the archive, and which seconds of it, a mangled clip came from
+      which video of the archive, and which seconds of it, a distorted clip came from
 """
 
 

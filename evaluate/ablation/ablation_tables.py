@@ -41,7 +41,7 @@ MAIN = TableSpec(
 TABLES = (
     MAIN,
     TableSpec(
-        "R@1 within pairs of classes that differ in rhythm, in picture or in sound alone",
+        "R@1 within pairs of classes that differ in rhythm, in video or in audio only",
         _pairs("rhythm", "picture", "sound"),
     ),
     TableSpec(

@@ -27,10 +27,10 @@ Ctrl-C or a kill loses at most the 16 files at hand; the same command goes on.
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "index", help="make or update an index of videos, in which `match` finds mangled clips", epilog=EPILOG,
+        "index", help="make or update an index of videos, in which `match` finds distorted clips", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and sound files")
+    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")

@@ -21,7 +21,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "match", help="find which indexed video, and which seconds of it, clips came from", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("queries", type=Path, help="a video or sound file, or a folder of them")
+    parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="JSON file for the matches")
     parser.add_argument("--page", type=Path, help="HTML file that shows them side by side")

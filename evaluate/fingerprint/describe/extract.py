@@ -89,7 +89,7 @@ def describe_files(
 
 
 def _media(path: Path) -> Media:
-    """Tell files of sound alone; what cannot be probed goes the way of videos and fails there with its reason."""
+    """Tell files of audio only; what cannot be probed goes the way of videos and fails there with its reason."""
     if path.suffix.lower() in AUDIO_EXTENSIONS:
         return "audio"
     try:

@@ -94,7 +94,7 @@ def grow(
 
 
 def media_files(folder: Path) -> list[MediaFile]:
-    """List the videos and the sound files below the folder."""
+    """List the videos and the audio files below the folder."""
     found = []
     refusals = []
     for media in ("video", "audio"):
