@@ -63,7 +63,7 @@ def render_queries(
         File of every query, by its name.
 
     Raises:
-        MediaError, FingerprintError, StoreError: the first failure, once those that run have ended.
+        FingerprintError, StoreError: the first failure in the plan's order, once those that run have ended.
     """
     cache.mkdir(parents=True, exist_ok=True)
     paths = {query.name: query_path(query, folder, cache) for query in queries}
@@ -73,7 +73,7 @@ def render_queries(
     n_done = len(queries) - len(missing)
     progress(n_done, len(queries))
     with ThreadPoolExecutor(jobs) as executor:
-        # Nothing else holds on to `map`: an error or Ctrl-C ends it, and it drops the queries that wait.
+        # Not kept in a variable: an error or Ctrl-C must close `map`, which then drops the queries that wait.
         for _ in executor.map(lambda query: render(query, folder, paths[query.name]), missing):
             n_done += 1
             progress(n_done, len(queries))
