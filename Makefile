@@ -16,7 +16,7 @@ PRESET ?= $(if $(filter sample,$(NAME)),sample,ucf-small)
 SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
 SPLITS ?=
 CLASSES ?=
-# Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/scale.md)
+# Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/explanation/scale.md)
 EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
@@ -165,11 +165,12 @@ test: $(READY) ## The fast tests
 test-slow: $(READY) ## The long tests: kill and resume, whole runs, the page in a browser
 	$(PYTEST) -m slow --durations 20
 
-lint: $(READY) ## Style, types, and which folder imports which
+lint: $(READY) ## Style, types, which folder imports which, and the docs' tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m evaluate publish --check
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -180,7 +181,7 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
 
-soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/soak.md; resumes
+soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
 	$(BIN)/python -m tests.soak $(SOAK) --publish
 
 fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz SECONDS=3600 SEED=7

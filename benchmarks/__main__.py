@@ -1,10 +1,9 @@
-"""`python -m benchmarks`: measure on this machine, write docs/results/bench.json and docs/benchmarks.md."""
+"""`python -m benchmarks`: measure on this machine, write docs/results/bench.json and docs/results/benchmarks.md."""
 
 import argparse
 import logging
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -14,12 +13,9 @@ from benchmarks.peer import PeerError
 from benchmarks.questions import QUESTIONS, Answer, Setting
 from benchmarks.race import FULL, QUICK
 from benchmarks.summary import show
-from evaluate.errors import EvaluateError
-from evaluate.publish import commit, machine
+from evaluate.results.origin import origin
 from evaluate.results.results import read_header, read_results, write_results
-from preprocess.errors import PreprocessError
-from store.errors import StoreError
-from train.errors import TrainError
+from store.errors import AvtempoError
 
 EPILOG = """\
 examples:
@@ -48,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
                 keep(arguments.root, task, answer)
         if not arguments.quick:
             write_page(arguments.root)
-    except (TrainError, PreprocessError, EvaluateError, StoreError, PeerError) as error:
+    except (AvtempoError, PeerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -67,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", default="sample", help="of the training step (default: %(default)s)")
     parser.add_argument("--root", type=Path, default=Path(), help="repository whose docs are written (default: here)")
-    parser.add_argument("--page-only", action="store_true", help="write docs/benchmarks.md anew, measure nothing")
+    parser.add_argument(
+        "--page-only", action="store_true", help="write docs/results/benchmarks.md anew, measure nothing"
+    )
     return parser
 
 
@@ -77,8 +75,7 @@ def keep(root: Path, task: str, answer: Answer) -> None:
     results = [result for result in read_results(path) if result.task != task]
     questions = read_header(path).get("questions", {})
     questions[task] = {
-        "command": f'make bench BENCH="{task}"', "date": datetime.now(UTC).date().isoformat(), "commit": commit(root),
-        "machine": machine(), "threads": torch.get_num_threads(), "missing": answer.missing,
+        "command": f'make bench BENCH="{task}"', **origin(), "threads": torch.get_num_threads(), "missing": answer.missing,
     }  # fmt: skip
     write_results(path, [*results, *answer.results], {"questions": questions})
 

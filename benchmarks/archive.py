@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks.race import Effort
 from benchmarks.sources import collage
 from evaluate.fingerprint.api import SHIPPED_ENCODER
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
 from evaluate.fingerprint.index.library import MODALITIES, build_library
 from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher

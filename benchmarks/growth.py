@@ -89,10 +89,10 @@ def _manifest(folder: Path, n: int) -> Callable[[], object]:
 
 
 def _index(folder: Path, n: int) -> Callable[[], object]:
-    from evaluate.fingerprint.api import index_folder
+    from evaluate.fingerprint.api import Index
 
     videos = _linked(folder, n, _data())
-    return lambda: index_folder(videos, folder / "index", encoder=Path(os.environ[_ENCODER]))
+    return lambda: Index.open(folder / "index", encoder=os.environ[_ENCODER]).add(videos)
 
 
 def _store(folder: Path, n: int) -> Callable[[], object]:

@@ -1,53 +1,46 @@
-"""docs/benchmarks.md and its figures from docs/results/bench.json: nobody types a number."""
+"""The marker `bench: QUESTION` of docs/results/benchmarks.md: its table, figure and source, from docs/results/bench.json."""
 
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import figures, growth, tables, training_step
-from evaluate.results.results import Result, read_header, read_results
+from evaluate.publish import FIGURES_DIR, RESULTS_DIR, Marker, fill_pages
+from evaluate.results.results import Result, read_header
 
-RESULTS, PAGE, FIGURES = Path("docs/results/bench.json"), Path("docs/benchmarks.md"), Path("docs/figures")
-_SECTION = re.compile(r"(<!-- bench: (?P<task>\S+) -->\n).*?(<!-- end bench -->)", re.DOTALL)
-
-Draw = Callable[[Sequence[Result]], bytes]
-_FIGURES: dict[str, tuple[str, str, Draw]] = {
+RESULTS = RESULTS_DIR / "bench.json"
+RATIOS = "ratios"
+_FIGURES: dict[str, tuple[str, str, Callable[[Sequence[Result]], bytes]]] = {
     training_step.TASK: ("training-step.svg", "stacked bar of the parts of a training step", figures.draw_step),
     growth.TASK: ("growth.svg", "seconds and memory by size, on logarithmic axes", figures.draw_growth),
+    RATIOS: ("bench-ratios.svg", "how many times as fast as the others Avtempo is", figures.draw_ratios),
 }
 """Name, words and picture of a question's figure."""
-_RATIOS = ("bench-ratios.svg", "how many times as fast as the others Avtempo is", figures.draw_ratios)
-_RATIOS_SECTION = "ratios"
+
+
+def bench(marker: Marker) -> str:
+    """What stands between the markers of a question; one without an answer says so."""
+    task, marker = marker.name, replace(marker, name=RESULTS.stem)
+    questions = read_header(marker.path).get("questions", {})
+    if task == RATIOS:
+        return _picture(marker, task, [result for result in marker.results if result.task in tables.RACES])
+    if task not in questions:
+        return "Not measured yet."
+    header = questions[task]
+    parts = [tables.table(task, marker.results, header.get("missing", {}))]
+    if task in _FIGURES:
+        parts.append(_picture(marker, task, marker.results))
+    return "\n\n".join([*parts, marker.source(header)])
+
+
+def _picture(marker: Marker, task: str, results: Sequence[Result]) -> str:
+    name, words, draw = _FIGURES[task]
+    path = marker.root / FIGURES_DIR / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(draw(results))
+    return f"![{words}]({marker.link(FIGURES_DIR / name)})"
 
 
 def write_page(root: Path) -> None:
-    """Fill the tables of docs/benchmarks.md and draw its figures; a question that was never asked says so."""
-    results, questions = read_results(root / RESULTS), read_header(root / RESULTS).get("questions", {})
-
-    def section(found: re.Match[str]) -> str:
-        task = found["task"]
-        if task == _RATIOS_SECTION:
-            raced = [result for result in results if result.task in tables.RACES]
-            body = _picture(root, _RATIOS, raced) if raced else "Not measured yet."
-        elif task not in questions:
-            body = "Not measured yet."
-        else:
-            header = questions[task]
-            body = tables.table(task, results, header.get("missing", {}))
-            if task in _FIGURES:
-                body += "\n\n" + _picture(root, _FIGURES[task], results)
-            body += (
-                f"\n\n`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} "
-                "([data](results/bench.json))."
-            )
-        return f"{found[1]}\n{body}\n\n{found[3]}"
-
-    page = root / PAGE
-    page.write_text(_SECTION.sub(section, page.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def _picture(root: Path, figure: tuple[str, str, Draw], results: Sequence[Result]) -> str:
-    name, words, draw = figure
-    (root / FIGURES).mkdir(parents=True, exist_ok=True)
-    (root / FIGURES / name).write_bytes(draw(results))
-    return f"![{words}](figures/{name})"
+    """Write the tables and figures of the benchmarks anew."""
+    fill_pages(root, {"bench": bench})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
+from benchmarks import archive, embedding, growth, ingest, loading, searching, storing, training_step
 from benchmarks.race import Effort, Race
 from evaluate.results.results import Result
 
@@ -51,11 +51,6 @@ def _step(setting: Setting) -> Answer:
     return Answer(list(training_step.records(setting.preset, times)))
 
 
-def _layout(setting: Setting) -> Answer:
-    rounds = min(setting.effort.rounds + 1, layout.ROUNDS)
-    return Answer(list(layout.records(layout.compare_all(setting.preset, setting.shards, rounds))))
-
-
 def _growth(setting: Setting) -> Answer:
     return Answer(growth.measure(setting.data, setting.effort))
 
@@ -73,5 +68,4 @@ QUESTIONS: dict[str, Question] = {
     growth.TASK: _growth,
     archive.TASK: _archive,
     training_step.TASK: _step,
-    layout.TASK: _layout,
 }

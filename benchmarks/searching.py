@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 
 from benchmarks.race import OURS, Effort, Race, Way, race, timed
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import build_search
 from store.search import nearest
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks import archive, embedding, growth, ingest, layout, loading, searching, storing, training_step
+from benchmarks import archive, embedding, growth, ingest, loading, searching, storing, training_step
 from benchmarks.race import OURS, RATIO, SECONDS
 from benchmarks.step import OVERHEAD, PARTS
 from evaluate.results.results import Result
@@ -22,8 +22,6 @@ def table(task: str, results: Sequence[Result], missing: Mapping[str, str]) -> s
     """
     if task == training_step.TASK:
         return _step_table(results)
-    if task == layout.TASK:
-        return _layout_table(results)
     if task == archive.TASK:
         return _archive_table(results)
     return _growth_table(results) if task == growth.TASK else _race_table(task, results, missing)
@@ -109,17 +107,6 @@ def _step_table(results: Sequence[Result]) -> str:
             f"| the step by the trainer's own clock | {1e3 * loop:.1f} | {100 * loop / step.value:.1f} |",
         ]
         lines += ["", f"Medians over blocks of {training_step.STEPS} steps, {step.n} steps in all."]
-    return "\n".join(lines)
-
-
-def _layout_table(results: Sequence[Result]) -> str:
-    lines = ["| training | contiguous, ms | channels last, ms | speed-up | steps each |", "|---|---:|---:|---:|---:|"]
-    for name, values in values_of(results, layout.TASK).items():
-        milliseconds = [1e3 * values[f"{which}, seconds"].value for which in ("contiguous", "channels last")]
-        speed_up = values["speed-up"]
-        lines.append(
-            f"| {name} | {milliseconds[0]:.0f} | {milliseconds[1]:.0f} | {speed_up.value:.2f} | {speed_up.n} |"
-        )
     return "\n".join(lines)
 
 

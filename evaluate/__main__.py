@@ -48,7 +48,7 @@ examples:
   python -m evaluate embed --run runs/sample --shards shards/archive --dataset archive --models pretrained
       embed any shard set: runs/sample/embeddings/archive.h5
   python -m evaluate embed --run /shared/runs/archive --shards /shared/shards --executor ray
-      on all machines of a Ray cluster, which must see both folders under the same names (docs/scale.md)
+      on all machines of a Ray cluster, which must see both folders under the same names (docs/explanation/scale.md)
   python -m evaluate finetune --run runs/sample --shards shards/sample
       train the whole video encoder with labels on each split, beside training from scratch
   python -m evaluate esc50 --run runs/esc50 --shards shards/esc50 --strict runs/esc50/strict-1
@@ -63,7 +63,7 @@ examples:
       train, measure and compare objectives: runs/ablation/results.json
   python -m evaluate index /archive --index index/archive --encoder runs/archive
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
-      which video of the archive, and which seconds of it, a mangled clip came from
+      which video of the archive, and which seconds of it, a distorted clip came from
   python -m evaluate export runs/sample exports/sample
       encoders as safetensors and ONNX, with a model card
 """

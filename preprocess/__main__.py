@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executors.options import add_executor_options
+from preprocess.executors.options import add_executor_options, n_processors
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
@@ -41,7 +40,7 @@ examples:
   python -m preprocess shards --dataset folder --data /archive --out shards/archive --set short_side_px=64 --set fps=10
   python -m preprocess shards --dataset vggsound --data /vgg --csv vggsound.csv --out shards/vgg --max-failed 5000
   python -m preprocess shards --dataset folder --data /shared/archive --out /shared/shards --executor ray
-      on all machines of a Ray cluster, which must see both folders under the same names (docs/scale.md)
+      on all machines of a Ray cluster, which must see both folders under the same names (docs/explanation/scale.md)
   python -m preprocess shards --dataset folder --data s3://bucket/videos --out shards/archive
 
 Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
@@ -64,8 +63,8 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are held against
-their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/scale.md).
+Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are verified against
+their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
 """
 
 _SAMPLE_EPILOG = """\
@@ -81,7 +80,7 @@ examples:
   python -m preprocess collage --out data/collage
   python -m preprocess collage --out data/collage --videos 1600 --seconds 10 --seed 1 --workers 8
 
-An archive of made-up videos with picture and sound, to train a fingerprint encoder on. The same seed gives the same
+An archive of generated videos with audio, to train a fingerprint encoder on. The same seed gives the same
 videos. What is there already is kept; stopped, the same command goes on where it was.
 """
 
@@ -128,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_workers(sample)
     _add_collage(
         commands.add_parser(
-            "collage", help="render an archive of made-up videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
+            "collage", help="render an archive of generated videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
         )
     )
     return parser
@@ -147,11 +146,11 @@ def _add_collage(parser: argparse.ArgumentParser) -> None:
 def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, choices=DATASETS, help="how the files lie and are labelled")
     parser.add_argument(
-        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or sounds; or a URL"
+        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or audio files; or a URL"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default, for sounds alone: audio)"
+        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default; audio for audio data sets)"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset; may be repeated"
@@ -171,11 +170,10 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
         "--workers",
         type=_positive,
-        default=n_processors,
+        default=n_processors(),
         metavar="N",
         help="processes of this machine (default: one a processor)",
     )
@@ -205,7 +203,7 @@ def _positive(text: str) -> int:
 
 
 class _Stopped(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C's."""
+    """A signal other than Ctrl-C's told the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

@@ -4,12 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 from store.errors import StoreError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 EXAMPLES = """\
 examples:
@@ -17,25 +14,31 @@ examples:
   python -m store verify runs/sample/embeddings/*.h5
   python -m store merge parts/*.h5 --out all.h5
   python -m store export sample.h5 --out sample.parquet
+  python -m store export sample.h5 --out sample.npz --vectors video/features audio/features
+  python -m store export sample.h5 --out columns.parquet --vectors
   python -m store search sample.h5 --query 00000012-00000 --k 5
-
+  python -m store search sample.h5 --query 40 --vectors audio/features --exclude group
+"""
+EPILOG = f"""\
+{EXAMPLES}
 in a notebook:
-  from store.reader import EmbeddingStore
-  store = EmbeddingStore("runs/sample/embeddings/sample.h5")
-  store.frame()                            # the columns, a pandas frame
-  store.vectors("video/features")          # (n, d) numpy
+  import store
+  clips = store.open("runs/sample/embeddings/sample.h5")
+  clips.frame()                            # the columns, a pandas frame
+  clips.vectors("video/features")          # (n, d) numpy
 
 Exit status: 0 fine, 1 verify found something wrong, 2 error, 130 interrupted.
-The format is described in docs/store-format.md.
+The format is described in docs/reference/store-format.md.
 """
 
 
-def _command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, summary: str, details: str = "") -> argparse.ArgumentParser:
+    examples = [line for line in EXAMPLES.splitlines() if f"store {name} " in line]
     return commands.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog="examples:\n" + examples,
+        description=f"{summary[0].upper()}{summary[1:]}. {details}",
+        epilog="\n".join(["examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -44,54 +47,37 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m store",
-        description="Look at, check, join, export and search HDF5 embedding stores.",
-        epilog=EXAMPLES,
+        description="Show, check, join, export and search HDF5 embedding stores.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    info = _command(commands, "info", "show what a store holds and where it comes from", "  python -m store info a.h5")
+    info = _command(commands, "info", "show what a store holds and where it comes from")
     info.add_argument("store", type=Path)
     info.add_argument("--json", action="store_true", help="print JSON for programs")
 
-    verify = _command(
-        commands, "verify", "read everything and hold it against the checksums", "  python -m store verify a.h5 b.h5"
-    )
+    verify = _command(commands, "verify", "read all data and verify it against the checksums")
     verify.add_argument("stores", type=Path, nargs="+", metavar="STORE")
 
     merge = _command(
         commands,
         "merge",
         "join parts, or stores of the same encoder and shard set, into one",
-        "  python -m store merge parts/*.h5 --out all.h5\n\n"
-        "Parts are put in the order of their first key. All must come from one encoder and one shard set.",
+        "Parts are put in the order of their first key.",
     )
     merge.add_argument("parts", type=Path, nargs="+", metavar="PART")
     merge.add_argument("--out", type=Path, required=True, help="the store to write; replaced if it is there")
 
-    export = _command(
-        commands,
-        "export",
-        "write Parquet (.parquet) or numpy (.npz)",
-        "  python -m store export a.h5 --out a.parquet\n"
-        "  python -m store export a.h5 --out a.npz --vectors video/features audio/features\n"
-        "  python -m store export a.h5 --out columns.parquet --vectors",
-    )
+    export = _command(commands, "export", "write Parquet (.parquet) or numpy (.npz)")
     export.add_argument("store", type=Path)
     export.add_argument("--out", type=Path, required=True, help="path ending in .parquet or .npz")
     export.add_argument("--vectors", nargs="*", metavar="NAME", help="which vectors; all by default, none if empty")
 
-    _add_search(commands)
-    return parser
-
-
-def _add_search(commands: Any) -> None:
     search = _command(
         commands,
         "search",
         "find the clips most similar to one clip",
-        "  python -m store search a.h5 --query 00000012-00000\n"
-        "  python -m store search a.h5 --query 40 --vectors audio/features --k 10 --exclude group\n\n"
         "Similarity is the cosine. Clips without the modality are left out.",
     )
     search.add_argument("store", type=Path)
@@ -106,14 +92,16 @@ def _add_search(commands: Any) -> None:
     )
     search.add_argument("--backend", choices=("exact", "faiss", "faiss-flat", "faiss-ivf"), default="exact")
     search.add_argument("--json", action="store_true", help="print JSON for programs")
+    return parser
 
 
-def _plain(value: object) -> str:
-    """Return text that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+def _say(text: object, out: TextIO | None = None) -> None:
+    """Write a line that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))
+    (out or sys.stdout).write(plain + "\n")
 
 
-def _info(arguments: argparse.Namespace, console: "Console") -> int:
+def _info(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
 
     with EmbeddingStore(arguments.store) as store:
@@ -131,12 +119,11 @@ def _info(arguments: argparse.Namespace, console: "Console") -> int:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
         return 0
     for name, value in facts.items():
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-        console.print(f"{name:<20}{_plain(text)}", markup=False, soft_wrap=True)
+        _say(f"{name:<20}{json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
     return 0
 
 
-def _verify(arguments: argparse.Namespace, console: "Console") -> int:
+def _verify(arguments: argparse.Namespace) -> int:
     from store.verify import verify
 
     status = 0
@@ -145,25 +132,22 @@ def _verify(arguments: argparse.Namespace, console: "Console") -> int:
         status = 1 if findings else status
         for each in findings:
             place = "" if each.hdf5_path == "/" else f"{each.hdf5_path}: "
-            text = f"{path}: {place}{_plain(each.problem)}; {each.remedy}"
-            console.print(text, markup=False, soft_wrap=True)
+            _say(f"{path}: {place}{each.problem}; {each.remedy}")
         if not findings:
-            console.print(f"{path}: ok", markup=False, soft_wrap=True)
+            _say(f"{path}: ok")
     return status
 
 
-def _merge(arguments: argparse.Namespace, console: "Console") -> int:
+def _merge(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
     from store.writer import join_parts
 
     join_parts(arguments.parts, arguments.out)
-    with EmbeddingStore(arguments.out) as store:
-        text = f"{arguments.out}: {store.n_rows} rows from {len(arguments.parts)} parts"
-    console.print(text, markup=False, soft_wrap=True)
+    _say(f"{arguments.out}: {len(EmbeddingStore(arguments.out))} rows from {len(arguments.parts)} parts")
     return 0
 
 
-def _export(arguments: argparse.Namespace, console: "Console") -> int:
+def _export(arguments: argparse.Namespace) -> int:
     from store.export import to_npz, to_parquet
     from store.reader import EmbeddingStore
 
@@ -172,55 +156,38 @@ def _export(arguments: argparse.Namespace, console: "Console") -> int:
         raise StoreError(arguments.out, f"unknown kind of file {arguments.out.suffix!r}", "end it in .parquet or .npz")
     with EmbeddingStore(arguments.store) as store:
         writers[arguments.out.suffix](store, arguments.out, arguments.vectors)
-        text = f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB"
-    console.print(text, markup=False, soft_wrap=True)
+        _say(f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def _search(arguments: argparse.Namespace, console: "Console") -> int:
-    from rich.table import Table
-
+def _search(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
     from store.similar_clips import find_row, similar_clips
 
     with EmbeddingStore(arguments.store) as store:
-        found = similar_clips(
-            store,
-            find_row(store, arguments.query),
-            vectors=arguments.vectors,
-            k=arguments.k,
-            leave_out=arguments.exclude,
-            backend=arguments.backend,
-        )
+        row = find_row(store, arguments.query)
+        names, backend = arguments.vectors, arguments.backend
+        clips, method = similar_clips(store, row, names, arguments.k, leave_out=arguments.exclude, backend=backend)
     if arguments.json:
-        sys.stdout.write(json.dumps(found.as_dict(), indent=2) + "\n")
+        query, *neighbours = clips.to_dict("records")
+        sys.stdout.write(json.dumps({"method": method, "query": query, "neighbours": neighbours}, indent=2) + "\n")
         return 0
-    table = Table("", "row", "score", "key", "source", "seconds", "label", title=f"{arguments.vectors}, {found.method}")
-    for rank, clip in enumerate((found.query, *found.clips)):
-        score = f"{clip['score']:.4f}" if rank else "query"
-        seconds = f"{clip['start_seconds']:.2f}-{clip['end_seconds']:.2f}"
-        cells = (clip["row"], score, clip["key"], clip["source"], seconds, clip["label_name"] or clip["label"])
-        table.add_row(*(_cell(cell) for cell in (rank or "", *cells)))
-    console.print(table)
+    _say(f"{arguments.vectors}, {method}; the first row is the query")
+    clips["seconds"] = [f"{a:.2f}-{b:.2f}" for a, b in zip(clips["start_seconds"], clips["end_seconds"], strict=True)]
+    shown = clips[["row", "score", "key", "source", "seconds", "label", "label_name"]]
+    for line in shown.to_string(index=False, float_format="{:.4f}".format).split("\n"):
+        _say(line)
     return 0
-
-
-def _cell(value: object) -> Any:
-    from rich.text import Text
-
-    return Text(_plain(value), overflow="fold")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
     arguments = build_parser().parse_args(argv)
-    from rich.console import Console
-
     commands = {"info": _info, "verify": _verify, "merge": _merge, "export": _export, "search": _search}
     try:
-        return commands[arguments.command](arguments, Console(highlight=False))
+        return commands[arguments.command](arguments)
     except StoreError as error:
-        Console(stderr=True).print(f"error: {_plain(error)}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"error: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

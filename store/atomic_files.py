@@ -9,9 +9,9 @@ import contextlib
 import errno
 import fcntl
 import functools
+import glob
 import logging
 import os
-import re
 import shutil
 import socket
 import time
@@ -55,8 +55,7 @@ def write_errors(path: Path) -> Iterator[None]:
 
 def temporary_path(path: Path) -> Path:
     """Hidden name beside `path` for a file that is not finished; no other process, on any machine, uses the same."""
-    host = socket.gethostname().replace(".", "-")
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    return path.with_name(f".{path.name}.~{socket.gethostname()}.{os.getpid()}{TEMPORARY_SUFFIX}")
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -227,10 +226,8 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _temporaries_of(path: Path) -> list[Path]:
-    """Return what `temporary_path` has named for this path, and not for one whose name only begins like it."""
-    name = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.[0-9]+(\.old)?{re.escape(TEMPORARY_SUFFIX)}")
-    return [each for each in path.parent.iterdir() if name.fullmatch(each.name)]
+def _temporaries_of(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f".{glob.escape(path.name)}.~*{TEMPORARY_SUFFIX}")
 
 
 def _remove(path: Path) -> None:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from store.errors import DamagedStoreError
-from store.layout import modality
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from store.reader import EmbeddingStore
 
-ROWS_PER_READ = 16_384
 _SHARED = ["source", "label", "label_name", "group", "splits"]
 
 
@@ -43,13 +41,15 @@ def average_by_source(store: "EmbeddingStore", name: str) -> SourceVectors:
         LayoutError: the store holds no vectors of this name.
         DamagedStoreError: a mean is not finite.
     """
+    import pandas as pd
+
     frame = store.frame()
-    present = frame[f"has_{modality(name)}"].to_numpy(bool)
-    sources = frame[present].drop_duplicates("source")
-    number = {source: index for index, source in enumerate(sources["source"])}
-    source_of_row = np.where(present, frame["source"].map(number).fillna(-1), -1).astype(np.int64)
-    means, n_clips = mean_by_number(store, name, source_of_row, len(sources))
-    return SourceVectors(sources[_SHARED].reset_index(drop=True).assign(n_clips=n_clips), means.astype(np.float32))
+    numbers = np.full(len(frame), -1, np.int64)
+    present = store.present(name)
+    numbers[present], sources = pd.factorize(frame["source"][present])
+    means, n_clips = mean_by_number(store, name, numbers, len(sources))
+    first = frame[present].drop_duplicates("source").reset_index(drop=True)
+    return SourceVectors(first[_SHARED].assign(n_clips=n_clips), means.astype(np.float32))
 
 
 def mean_by_number(
@@ -70,15 +70,14 @@ def mean_by_number(
         LayoutError: the store holds no vectors of this name.
         DamagedStoreError: a mean is not finite.
     """
-    total = np.zeros((n_means, store.vectors(name, slice(0)).shape[1]), np.float64)
-    for start in range(0, len(numbers), ROWS_PER_READ):
-        rows = slice(start, min(start + ROWS_PER_READ, len(numbers)))
+    vectors = store.sliceable(name)
+    total = np.zeros((n_means, vectors.shape[1]), np.float64)
+    for rows in store.layout.blocks(name):
         kept = numbers[rows] >= 0
-        np.add.at(total, numbers[rows][kept], store.vectors(name, rows)[kept])
+        np.add.at(total, numbers[rows][kept], vectors[rows][kept])
     counts = np.bincount(numbers[numbers >= 0], minlength=n_means)
     means = total / np.maximum(counts, 1)[:, None]
     if not np.isfinite(means).all():
-        raise DamagedStoreError(
-            store.path, f"/{name} holds values that are not finite", "embed with a valid checkpoint"
-        )
+        problem = f"/{name} holds values that are not finite"
+        raise DamagedStoreError(store.path, problem, "embed with a valid checkpoint")
     return means, counts

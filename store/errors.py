@@ -1,6 +1,8 @@
-"""What can go wrong with a store, each with the file, the place in it, and what to do."""
+"""The store's errors: each names the file, the place in it, and what to do."""
 
 from pathlib import Path
+
+DAMAGED_REMEDY = "write the file again (embed, or merge its parts), or restore a copy"
 
 
 class AvtempoError(Exception):
@@ -11,8 +13,8 @@ class StoreError(AvtempoError):
     """Base of every error that this package raises on purpose.
 
     Attributes:
-        path: the file concerned, None where the error is about data that is not in a file yet.
-        problem: what is wrong, naming the HDF5 path (`/video/features`) where there is one.
+        path: the file concerned, None for an error about data that is not in a file yet.
+        problem: what is wrong, with the HDF5 path (`/video/features`) where there is one.
         remedy: what the reader of the message can do about it.
     """
 
@@ -30,7 +32,7 @@ class RowsError(StoreError):
 
 
 class NotAStoreError(StoreError):
-    """The file is missing, is not HDF5, or is HDF5 of another kind."""
+    """The file is missing, is not HDF5, or is another kind of HDF5 file."""
 
 
 class FormatVersionError(StoreError):
@@ -38,7 +40,10 @@ class FormatVersionError(StoreError):
 
 
 class DamagedStoreError(StoreError):
-    """Truncated, incomplete, altered, or made to mislead: links, foreign filters, external data."""
+    """The file is truncated, incomplete, altered, or made to mislead: links, foreign filters, external data."""
+
+    def __init__(self, path: Path | None, problem: str, remedy: str = DAMAGED_REMEDY) -> None:
+        super().__init__(path, problem, remedy)
 
 
 class ProvenanceError(StoreError):
@@ -46,11 +51,11 @@ class ProvenanceError(StoreError):
 
 
 class LayoutError(StoreError):
-    """Two files that should be joined hold different vectors, or a vector that was asked for is not there."""
+    """Two files that should be joined hold different vectors, or the store lacks the requested vectors."""
 
 
 class DuplicateRowsError(StoreError):
-    """The same clip would stand in one store twice."""
+    """The same clip would be in one store twice."""
 
 
 class BusyError(StoreError):
@@ -62,7 +67,7 @@ class WriteError(StoreError):
 
 
 class ReplacedError(StoreError):
-    """The file under an open store was replaced by one with other content."""
+    """The file of an open store was replaced by one with other content."""
 
 
 class SearchError(StoreError):

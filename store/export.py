@@ -2,14 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from store.atomic_files import replacing
-from store.errors import LayoutError
 from store.format import canonical_json
 from store.layout import COLUMNS
 from store.reader import EmbeddingStore
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PROVENANCE_KEY = "avtempo_provenance"
-"""Where the provenance lies: a key of Parquet's metadata, a text array in the npz."""
+"""Name of the provenance: a key of Parquet's metadata, a text array in the npz."""
 
 
 def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
@@ -33,6 +32,7 @@ def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | 
         LayoutError: the store holds no such vectors.
         WriteError: the disk refuses.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     names = _names(store, vectors)
@@ -40,44 +40,13 @@ def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | 
     rows_at_once = min(store.layout.block_rows(name) for name in names)
     with replacing(Path(out)) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for start in range(0, store.n_rows, rows_at_once):
-            writer.write_table(_table(store, schema, slice(start, start + rows_at_once)))
-
-
-def _names(store: EmbeddingStore, vectors: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = store.vector_names if vectors is None else tuple(vectors)
-    for name in chosen:
-        if name not in store.vector_names:
-            held = ", ".join(store.vector_names) or "none"
-            raise LayoutError(store.path, f"there is no /{name}", f"choose from: {held}")
-    return (*COLUMNS, *chosen)
-
-
-def _provenance_text(store: EmbeddingStore) -> str:
-    return canonical_json({**store.provenance.__dict__, "content_sha256": store.content_sha256})
-
-
-def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":
-    import pyarrow as pa
-
-    columns = {"str": pa.string(), "<i8": pa.int64(), "<f8": pa.float64(), "bool": pa.bool_()}
-    values = {"<f4": pa.float32(), "<f2": pa.float16()}
-    types = {name: columns[kind] for name, kind in COLUMNS.items()}
-    for name, (n_dims, dtype) in store.layout.vectors.items():
-        types[name] = pa.list_(values[dtype], n_dims)
-    return pa.schema([(name, types[name]) for name in names], metadata={PROVENANCE_KEY: _provenance_text(store)})
-
-
-def _table(store: EmbeddingStore, schema: "pa.Schema", rows: slice) -> "pa.Table":
-    import pyarrow as pa
-
-    arrays = []
-    for field in schema:
-        block = store.read(field.name, rows)
-        if block.ndim == 2:
-            arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), block.shape[1]))
-        else:
-            arrays.append(pa.array(block, type=field.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+            arrays = []
+            for field in schema:
+                block = store.read(field.name, slice(start, start + rows_at_once))
+                flat = pa.array(block.reshape(-1))
+                is_vectors = block.ndim == 2
+                arrays.append(pa.FixedSizeListArray.from_arrays(flat, block.shape[1]) if is_vectors else flat)
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def to_npz(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
@@ -95,31 +64,45 @@ def to_npz(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None
     names = _names(store, vectors)
     with replacing(Path(out)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in names:
-            dtype, shape = _array_type(store, name)
-            _write_array(archive, name, dtype, shape, store.blocks(name))
+            kind, shape = COLUMNS.get(name, ""), [store.n_rows]
+            if name in store.layout.vectors:
+                n_dims, kind = store.layout.vectors[name]
+                shape.append(n_dims)
+            elif kind == "str":
+                kind = f"<U{max((len(text) for block in store.blocks(name) for text in block), default=1) or 1}"
+            _write_array(archive, name, np.dtype(kind), tuple(shape), store.blocks(name))
         text = np.array(_provenance_text(store))
-        _write_array(archive, PROVENANCE_KEY, text.dtype, (), iter([text]))
+        _write_array(archive, PROVENANCE_KEY, text.dtype, (), [text])
 
 
-def _array_type(store: EmbeddingStore, name: str) -> tuple[np.dtype, tuple[int, ...]]:
-    """Return dtype and shape of the array in the archive."""
-    if name in store.layout.vectors:
-        n_dims, dtype = store.layout.vectors[name]
-        return np.dtype(dtype), (store.n_rows, n_dims)
-    if COLUMNS[name] != "str":
-        return np.dtype(COLUMNS[name]), (store.n_rows,)
-    width = max((len(value) for block in store.blocks(name) for value in block), default=0)
-    return np.dtype(f"<U{max(1, width)}"), (store.n_rows,)
+def _names(store: EmbeddingStore, vectors: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = store.vector_names if vectors is None else tuple(vectors)
+    for name in chosen:
+        store.sliceable(name)  # refuses a name that is not there
+    return (*COLUMNS, *chosen)
+
+
+def _provenance_text(store: EmbeddingStore) -> str:
+    return canonical_json({**store.provenance.__dict__, "content_sha256": store.content_sha256})
+
+
+def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    numbers = {"<i8": pa.int64(), "<f8": pa.float64(), "<f4": pa.float32(), "<f2": pa.float16()}
+    kinds = {"str": pa.string(), "bool": pa.bool_(), **numbers}
+    types = {name: kinds[kind] for name, kind in COLUMNS.items()}
+    types |= {name: pa.list_(kinds[dtype], n_dims) for name, (n_dims, dtype) in store.layout.vectors.items()}
+    return pa.schema([(name, types[name]) for name in names], metadata={PROVENANCE_KEY: _provenance_text(store)})
 
 
 def _write_array(
-    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterable[np.ndarray]
 ) -> None:
     """Write one .npy member block by block; its date is fixed, so the same store gives the same bytes."""
     header = io.BytesIO()
     description = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_2_0(header, description)
-    member: IO[bytes]
     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
         member.write(header.getvalue())
         for block in blocks:

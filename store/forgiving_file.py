@@ -5,11 +5,10 @@ from pathlib import Path
 
 
 class ForgivingFile(io.RawIOBase):
-    """A file for HDF5 to write to that reports a full disk afterwards, not during.
+    """A file that keeps the first error and drops all later writes, until `check` raises the error.
 
     HDF5 cannot close a file whose writes fail: it keeps the objects open and crashes the interpreter at exit
-    (segmentation fault measured with HDF5 2.0 on a full disk). So the first error is kept, all later writes are
-    dropped, HDF5 closes in peace, and `check` raises the error.
+    (segmentation fault measured with HDF5 2.0 on a full disk). With this file HDF5 closes in peace.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,8 +26,7 @@ class ForgivingFile(io.RawIOBase):
 
     def write(self, data: "memoryview | bytes", /) -> int:  # type: ignore[override]
         """Write all of it, or, after a failure, nothing."""
-        view = memoryview(data).cast("B")
-        rest = view
+        rest = view = memoryview(data).cast("B")
         try:
             while self._error is None and rest:
                 rest = rest[self._file.write(rest) :]
@@ -37,7 +35,7 @@ class ForgivingFile(io.RawIOBase):
         return len(view)
 
     def readinto(self, buffer: "memoryview | bytearray", /) -> int:  # type: ignore[override]
-        """Fill the buffer; what was never written reads as zeros."""
+        """Fill the buffer; bytes that were never written read as zeros."""
         view = memoryview(buffer).cast("B")
         count = self._file.readinto(view) or 0
         view[count:] = bytes(len(view) - count)

@@ -1,11 +1,11 @@
-"""What a store holds: names, types, chunks and checksums of its data sets.
+"""What a store holds: names, types, chunks, text encoding and checksums of its data sets.
 
-The written specification is docs/store-format.md; this file is its single statement in code.
+The written specification is docs/reference/store-format.md; this file is its single statement in code.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,11 +36,9 @@ DIGEST_ATTRIBUTE = "sha256"
 CONTENT_ATTRIBUTE = "content_sha256"
 
 CHUNK_BYTES = 256 * 1024
-"""A chunk: one read for a few hundred vectors, and 4 fit into the smallest HDF5 chunk cache."""
+"""Size of a chunk: one read for a few hundred vectors, and 4 chunks fit into the smallest HDF5 chunk cache."""
 BLOCK_BYTES = 8 * 1024 * 1024
-"""What a streaming loop holds of one data set at a time."""
-TEXT_OBJECT_BYTES = 64
-"""Memory of a Python string beside its characters, counted when blocks of rows are planned."""
+"""Memory that a streaming loop takes for one data set at a time."""
 
 
 def modality(vector_name: str) -> str:
@@ -50,9 +48,8 @@ def modality(vector_name: str) -> str:
         RowsError: the name is not of that form.
     """
     if not VECTOR_NAME.fullmatch(vector_name):
-        raise RowsError(
-            None, f"{vector_name!r} is no name for vectors", "use video/NAME or audio/NAME, in small letters"
-        )
+        problem = f"{vector_name!r} is not a valid name for vectors"
+        raise RowsError(None, problem, "use video/NAME or audio/NAME, in small letters")
     return vector_name.partition("/")[0]
 
 
@@ -75,35 +72,52 @@ class Layout:
         return ", ".join(shapes) or f"{self.n_rows} rows without vectors"
 
     def names(self) -> tuple[str, ...]:
-        """Every data set in the order in which it is written and digested."""
+        """Return the name of every data set, in the order in which they are written and digested."""
         return (*COLUMNS, *self.vectors)
 
     def row_bytes(self, name: str) -> int:
-        """Bytes of a row of this data set in the file."""
+        """Return the bytes that a row of this data set takes in the file."""
         if name in self.vectors:
             n_dims, dtype = self.vectors[name]
             return n_dims * np.dtype(dtype).itemsize
         return self.text_bytes[name] if name in self.text_bytes else np.dtype(COLUMNS[name]).itemsize
 
     def chunk_rows(self, name: str) -> int:
-        """Rows of a chunk: the largest power of two that fits into CHUNK_BYTES, never more than there are, at least 1."""
+        """Rows of a chunk: the largest power of two that fits into CHUNK_BYTES, at least 1, at most all rows."""
         rows = max(1, CHUNK_BYTES // self.row_bytes(name))
         return max(1, min(1 << (rows.bit_length() - 1), self.n_rows))
 
     def block_rows(self, name: str) -> int:
         """Rows that a streaming loop takes at once: whole chunks, about BLOCK_BYTES of memory."""
-        cost = self.row_bytes(name) + (TEXT_OBJECT_BYTES if name in self.text_bytes else 0)
         chunk = self.chunk_rows(name)
-        return chunk * max(1, BLOCK_BYTES // (chunk * cost))
+        return chunk * max(1, BLOCK_BYTES // (chunk * self.row_bytes(name)))
 
-    def blocks(self, name: str, first: int = 0) -> Iterator[slice]:
-        """Row slices that cover the data set from this row on once, in order."""
+    def blocks(self, name: str) -> Iterator[slice]:
+        """Row slices that cover the data set once, in order."""
         step = self.block_rows(name)
-        return (slice(start, min(start + step, self.n_rows)) for start in range(first, self.n_rows, step))
+        return (slice(start, min(start + step, self.n_rows)) for start in range(0, self.n_rows, step))
+
+
+def encode_texts(texts: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Return texts without NUL as they lie in a store: UTF-8, `S` (n,), as wide as the longest text, at least 1 byte.
+
+    A text column is one array, which is written and checked like numbers and cannot claim more memory than the file has.
+    """
+    joined = "\0".join(texts).encode()  # one call instead of n: several times as fast
+    return np.array(joined.split(b"\0") if len(texts) else [], dtype=np.bytes_)
+
+
+def decode_texts(stored: np.ndarray) -> np.ndarray:
+    """Return the texts, objects (n,).
+
+    Raises:
+        UnicodeDecodeError: bytes that are not UTF-8.
+    """
+    return np.array([text.decode() for text in stored.tolist()], dtype=object)
 
 
 class Digest:
-    """sha256 over a data set, row by row, whatever the blocks it is fed in.
+    """sha256 over a data set, row by row; it does not depend on the blocks.
 
     Numbers count as their little-endian C-order bytes, a bool as one byte, a string as its UTF-8 bytes and a NUL.
     """

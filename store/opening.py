@@ -1,10 +1,11 @@
-"""Opening a file that may be anything: only a whole store of a known version gets through.
+"""Opening a file that may be anything: only a whole store of a known version passes.
 
 An HDF5 file can point to other files (links, external or virtual data sets), make the library load code (filter
-plugins) and claim more data than it holds. A store does none of that, so all of it is refused before data is read.
+plugins) and claim more data than it holds. A store does none of these, so all of them are refused before data is read.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from store.attributes import read_number, read_text
 from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, RowsError
 from store.format import Provenance
 from store.layout import (
@@ -21,32 +21,35 @@ from store.layout import (
     DIGEST_ATTRIBUTE,
     FORMAT_NAME,
     FORMAT_VERSION,
+    TEXT_COLUMNS,
     VECTOR_DTYPES,
     VECTOR_NAME,
     Layout,
 )
 
-DAMAGED_REMEDY = "write the file again (embed, or merge its parts), or restore a copy"
 _FLETCHER32 = 3
 """HDF5's number of the only filter that a store may use."""
+_UNTRUSTED = "do not trust this file"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a file once it was checked.
+    """The facts about a file that was checked.
 
     Attributes:
         layout: length and vectors.
+        digests: column or vectors to the recorded sha256.
         provenance: where the embeddings come from.
-        content: digest that stands for all data and the provenance, as recorded.
-        created_by: JSON text, versions of what wrote the file.
-        signature: device, inode, size and time of change of the file that was checked.
+        content: recorded digest of all data and the provenance.
+        created_by: versions of the libraries that wrote the file.
+        signature: device, inode, size and time of change of the file.
     """
 
     layout: Layout
+    digests: dict[str, str]
     provenance: Provenance
     content: str
-    created_by: str
+    created_by: dict[str, str]
     signature: tuple[int, ...]
 
 
@@ -57,7 +60,7 @@ def reading(path: Path, name: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedStoreError(path, f"/{name} cannot be read ({reason})", DAMAGED_REMEDY) from error
+        raise DamagedStoreError(path, f"/{name} cannot be read ({reason})") from error
 
 
 def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Header]:
@@ -66,7 +69,7 @@ def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Head
     No lock is taken: a store never changes, writers replace it by renaming, and locks fail on many network disks.
 
     Raises:
-        NotAStoreError: missing, not HDF5, or HDF5 of another kind.
+        NotAStoreError: missing, not HDF5, or another kind of HDF5 file.
         FormatVersionError: another version of the format.
         DamagedStoreError: truncated, incomplete, or made to mislead.
     """
@@ -77,8 +80,11 @@ def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Head
         if known is not None and known.signature == signature:
             return file, known
         _check_kind(path, file)
-        content, created_by = (_text_attribute(path, file, name) for name in (CONTENT_ATTRIBUTE, "created_by"))
-        return file, Header(_layout(path, file), _provenance(path, file), content, created_by, signature)
+        layout, digests = _contents(path, file)
+        content = _required_text(path, file, CONTENT_ATTRIBUTE)
+        with reading(path, "created_by"):
+            created_by = json.loads(_required_text(path, file, "created_by"))
+        return file, Header(layout, digests, _provenance(path, file), content, created_by, signature)
     except BaseException:
         file.close()
         raise
@@ -93,65 +99,103 @@ def _open_hdf5(path: Path) -> h5py.File:
         raise NotAStoreError(path, "cannot be read: permission denied", "ask its owner for read access") from error
     except (OSError, RuntimeError, ValueError) as error:
         if h5py.is_hdf5(path):
-            raise DamagedStoreError(path, f"HDF5 cannot open it ({error})", DAMAGED_REMEDY) from error
+            raise DamagedStoreError(path, f"HDF5 cannot open it ({error})") from error
         raise NotAStoreError(path, "is not an HDF5 file", "give the path of an embedding store") from error
 
 
 def _check_kind(path: Path, file: h5py.File) -> None:
     with reading(path, "format"):
-        is_named = "format" in file.attrs
-        version = read_number(file, "format_version") if is_named else None
         name = read_text(file, "format")
+        version = read_number(file, "format_version") if "format" in file.attrs else None
     if version not in (None, FORMAT_VERSION) or (name == FORMAT_NAME and version is None):
         remedy = "use the release that wrote it, or embed again with this one"
         raise FormatVersionError(path, f"attribute /format_version is {version}, known is {FORMAT_VERSION}", remedy)
     if name != FORMAT_NAME:
-        problem = f"is no embedding store: attribute /format is {name!r}, not {FORMAT_NAME!r}"
+        problem = f"is not an embedding store: attribute /format is {name!r}, not {FORMAT_NAME!r}"
         raise NotAStoreError(path, problem, "give another file")
 
 
-def _text_attribute(path: Path, file: h5py.File, name: str) -> str:
+def read_text(owner: h5py.Group | h5py.Dataset, name: str) -> str | None:
+    """Return an attribute that is a text of fixed length, or None where it is missing or of another type.
+
+    HDF5 keeps texts of variable length in a heap of its own, and on a damaged heap its library loops for ever. A store
+    has no such texts, so an attribute of another type is not read at all.
+
+    Raises:
+        OSError, RuntimeError, KeyError, ValueError: damaged data, or bytes that are not UTF-8.
+    """
+    kind = _attribute_type(owner, name)
+    if not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
+        return None
+    value = owner.attrs[name]
+    return value if isinstance(value, str) else str(value.decode())
+
+
+def read_number(owner: h5py.Group | h5py.Dataset, name: str) -> int | None:
+    """Return an attribute that is a whole number, or None where it is missing or of another type.
+
+    Raises:
+        OSError, RuntimeError, KeyError, ValueError: damaged data.
+    """
+    return int(owner.attrs[name]) if isinstance(_attribute_type(owner, name), h5py.h5t.TypeIntegerID) else None
+
+
+def _attribute_type(owner: h5py.Group | h5py.Dataset, name: str) -> h5py.h5t.TypeID | None:
+    """Return the type of a single value; None for an array, and where the attribute is missing."""
+    if name not in owner.attrs:
+        return None
+    attribute = owner.attrs.get_id(name)
+    return attribute.get_type() if attribute.shape == () else None
+
+
+def _required_text(path: Path, file: h5py.File, name: str) -> str:
     with reading(path, name):
         value = read_text(file, name)
     if value is None:
-        raise DamagedStoreError(path, f"attribute /{name} is missing or no text", DAMAGED_REMEDY)
+        raise DamagedStoreError(path, f"attribute /{name} is missing or not a text")
     return value
 
 
 def _provenance(path: Path, file: h5py.File) -> Provenance:
-    names = Provenance.__dataclass_fields__
-    texts = {name: _text_attribute(path, file, name) for name in names}
+    texts = {name: _required_text(path, file, name) for name in Provenance.__dataclass_fields__}
     try:
         return Provenance.from_attributes(texts)
     except (ValueError, RowsError, RecursionError) as error:
-        raise DamagedStoreError(path, f"attribute /encoder_config is not JSON ({error})", DAMAGED_REMEDY) from error
+        raise DamagedStoreError(path, f"attribute /encoder_config is not JSON ({error})") from error
 
 
-def _layout(path: Path, file: h5py.File) -> Layout:
-    """Check every data set and return what there is."""
+def _contents(path: Path, file: h5py.File) -> tuple[Layout, dict[str, str]]:
+    """Check every data set; return the layout and the recorded digests."""
     with reading(path, "n_rows"):
         n_rows = read_number(file, "n_rows")
     if n_rows is None or n_rows < 0:
-        raise DamagedStoreError(path, "attribute /n_rows is missing or no number", DAMAGED_REMEDY)
-    text_bytes = {}
-    for name in COLUMNS:
-        dataset = _dataset(path, file, name)
-        _check_column(path, dataset, name)
-        if COLUMNS[name] == "str":
-            text_bytes[name] = dataset.dtype.itemsize
-    vectors = {}
-    for name in _vector_names(path, file):
-        dataset = _dataset(path, file, name)
-        if dataset.ndim != 2 or dataset.shape[1] < 1 or dataset.dtype.str not in VECTOR_DTYPES:
-            problem = f"/{name} is {dataset.dtype} of shape {dataset.shape}, not float32 or float16 of shape (n, d)"
-            raise DamagedStoreError(path, problem, DAMAGED_REMEDY)
-        vectors[name] = (int(dataset.shape[1]), dataset.dtype.str)
-    layout = Layout(n_rows, vectors, text_bytes)
-    for name in layout.names():
-        if file[name].shape[0] != n_rows:
-            problem = f"/{name} has {file[name].shape[0]} rows, attribute /n_rows says {n_rows}"
-            raise DamagedStoreError(path, problem, DAMAGED_REMEDY)
-    return layout
+        raise DamagedStoreError(path, "attribute /n_rows is missing or not a number")
+    datasets = {name: _dataset(path, file, name) for name in (*COLUMNS, *_vector_names(path, file))}
+    digests = {}
+    for name, dataset in datasets.items():
+        if not (_is_column(dataset, COLUMNS[name]) if name in COLUMNS else _is_vectors(dataset)):
+            expected = f"{COLUMNS[name]} of shape (n,)" if name in COLUMNS else "float32 or float16 of shape (n, d)"
+            raise DamagedStoreError(path, f"/{name} is {dataset.dtype} of shape {dataset.shape}, not {expected}")
+        if len(dataset) != n_rows:
+            raise DamagedStoreError(path, f"/{name} has {len(dataset)} rows, attribute /n_rows says {n_rows}")
+        with reading(path, name):
+            digest = read_text(dataset, DIGEST_ATTRIBUTE)
+        if digest is None:
+            raise DamagedStoreError(path, f"/{name} has no attribute {DIGEST_ATTRIBUTE}")
+        digests[name] = digest
+    vectors = {name: (each.shape[1], each.dtype.str) for name, each in datasets.items() if name not in COLUMNS}
+    return Layout(n_rows, vectors, {name: datasets[name].dtype.itemsize for name in TEXT_COLUMNS}), digests
+
+
+def _is_column(dataset: h5py.Dataset, kind: str) -> bool:
+    text = h5py.check_string_dtype(dataset.dtype)
+    if kind == "str":
+        return dataset.ndim == 1 and text is not None and text.encoding == "utf-8" and text.length is not None
+    return dataset.ndim == 1 and text is None and dataset.dtype == np.dtype(kind)
+
+
+def _is_vectors(dataset: h5py.Dataset) -> bool:
+    return dataset.ndim == 2 and dataset.shape[1] >= 1 and dataset.dtype.str in VECTOR_DTYPES
 
 
 def _vector_names(path: Path, file: h5py.File) -> list[str]:
@@ -168,46 +212,24 @@ def _refuse_link(path: Path, file: h5py.File, name: str) -> None:
     link = file.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
         problem = f"/{name} is a link elsewhere ({type(link).__name__}), which a store never holds"
-        raise DamagedStoreError(path, problem, "do not trust this file")
+        raise DamagedStoreError(path, problem, _UNTRUSTED)
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     """Return a data set whose data lies in this very file, whole and unfiltered."""
     with reading(path, name):
-        group = name.rpartition("/")[0]
-        if group:
-            _refuse_link(path, file, group)
         if file.get(name, getlink=True, default=None) is None:
-            raise DamagedStoreError(path, f"/{name} is missing", DAMAGED_REMEDY)
+            raise DamagedStoreError(path, f"/{name} is missing")
         _refuse_link(path, file, name)
         dataset = file[name]
         if not isinstance(dataset, h5py.Dataset):
-            raise DamagedStoreError(path, f"/{name} is no data set", DAMAGED_REMEDY)
-        _check_storage(path, dataset, name)
-        if read_text(dataset, DIGEST_ATTRIBUTE) is None:
-            raise DamagedStoreError(path, f"/{name} has no attribute {DIGEST_ATTRIBUTE}", DAMAGED_REMEDY)
+            raise DamagedStoreError(path, f"/{name} is not a data set")
+        properties = dataset.id.get_create_plist()
+        filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
+        if dataset.is_virtual or dataset.external or filters - {_FLETCHER32}:
+            problem = f"/{name} keeps its data in other files or behind a filter, which a store never does"
+            raise DamagedStoreError(path, problem, _UNTRUSTED)
+        needed = int(np.prod(dataset.shape, dtype=object)) * dataset.id.get_type().get_size()
+        if not needed <= dataset.id.get_storage_size() <= path.stat().st_size:
+            raise DamagedStoreError(path, f"/{name} claims more data than the file holds")
     return dataset
-
-
-def _check_storage(path: Path, dataset: h5py.Dataset, name: str) -> None:
-    """Refuse data that lies elsewhere, needs foreign code, or is not there."""
-    properties = dataset.id.get_create_plist()
-    filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
-    if dataset.is_virtual or dataset.external or filters - {_FLETCHER32}:
-        problem = f"/{name} keeps its data in other files or behind a filter, which a store never does"
-        raise DamagedStoreError(path, problem, "do not trust this file")
-    needed = int(np.prod(dataset.shape, dtype=object)) * dataset.id.get_type().get_size()
-    if not needed <= dataset.id.get_storage_size() <= path.stat().st_size:
-        raise DamagedStoreError(path, f"/{name} claims more data than the file holds", DAMAGED_REMEDY)
-
-
-def _check_column(path: Path, dataset: h5py.Dataset, name: str) -> None:
-    kind = COLUMNS[name]
-    text = h5py.check_string_dtype(dataset.dtype)
-    if kind == "str":
-        right = text is not None and text.encoding == "utf-8" and text.length is not None
-    else:
-        right = text is None and dataset.dtype == np.dtype(kind)
-    if dataset.ndim != 1 or not right:
-        problem = f"/{name} is {dataset.dtype} of shape {dataset.shape}, not {kind} of shape (n,)"
-        raise DamagedStoreError(path, problem, DAMAGED_REMEDY)

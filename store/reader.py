@@ -1,21 +1,17 @@
 """Reading a store: numpy slices and a pandas frame, from any process or worker."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
 
-from store.attributes import read_text
 from store.errors import LayoutError, ProvenanceError, ReplacedError
 from store.format import Provenance, canonical_json
-from store.layout import COLUMNS, DIGEST_ATTRIBUTE, TEXT_COLUMNS, Layout, modality
+from store.layout import COLUMNS, TEXT_COLUMNS, Layout, decode_texts, modality
 from store.opening import Header, open_store, reading
-from store.texts import decode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +50,7 @@ class EmbeddingStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -88,9 +82,13 @@ class EmbeddingStore:
         return self._file, self._known
 
     @property
+    def _header(self) -> Header:
+        return self._known or self._open()[1]
+
+    @property
     def layout(self) -> Layout:
         """Length and vectors."""
-        return self._open()[1].layout
+        return self._header.layout
 
     @property
     def n_rows(self) -> int:
@@ -100,18 +98,17 @@ class EmbeddingStore:
     @property
     def provenance(self) -> Provenance:
         """Where the embeddings come from."""
-        return self._open()[1].provenance
+        return self._header.provenance
 
     @property
     def created_by(self) -> dict[str, str]:
-        """Versions of what wrote the file."""
-        with reading(self.path, "created_by"):
-            return json.loads(self._open()[1].created_by)
+        """Versions of the libraries that wrote the file."""
+        return self._header.created_by
 
     @property
     def content_sha256(self) -> str:
-        """Digest that stands for all data and the provenance, as recorded when the file was written."""
-        return self._open()[1].content
+        """Digest of all data and the provenance, as recorded when the file was written."""
+        return self._header.content
 
     @property
     def vector_names(self) -> tuple[str, ...]:
@@ -120,7 +117,7 @@ class EmbeddingStore:
 
     def recorded_digest(self, name: str) -> str:
         """Return the sha256 that was recorded for a column or for vectors when they were written."""
-        return read_text(self.dataset(name), DIGEST_ATTRIBUTE) or ""
+        return self._header.digests[name]
 
     def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.
@@ -128,10 +125,7 @@ class EmbeddingStore:
         Raises:
             LayoutError: the store holds no vectors of this name.
         """
-        if name not in self.layout.vectors:
-            held = ", ".join(self.vector_names) or "none"
-            raise LayoutError(self.path, f"there is no /{name}", f"choose from: {held}")
-        return self.read(name, rows)
+        return self.sliceable(name)[rows]
 
     def videos(self, name: str) -> "SourceVectors":
         """Return one vector a source: the mean of its clips. Sources without the modality are left out.
@@ -149,7 +143,9 @@ class EmbeddingStore:
         Raises:
             LayoutError: the store holds no vectors of this name.
         """
-        self.vectors(name, slice(0))
+        if name not in self.layout.vectors:
+            held = ", ".join(self.vector_names) or "none"
+            raise LayoutError(self.path, f"there is no /{name}", f"choose from: {held}")
         return StoredVectors(self, name)
 
     def present(self, name: str, rows: RowIndex = None) -> np.ndarray:
@@ -160,7 +156,7 @@ class EmbeddingStore:
         """Return a column (n,): int64, float64, bool, or str as objects.
 
         Raises:
-            LayoutError: no such column.
+            LayoutError: there is no column of this name.
         """
         if name not in COLUMNS:
             raise LayoutError(self.path, f"there is no column /{name}", f"choose from: {', '.join(COLUMNS)}")
@@ -172,46 +168,37 @@ class EmbeddingStore:
 
         return pd.DataFrame({name: self.read(name, rows) for name in COLUMNS})
 
-    def blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in order, a few MiB at a time."""
-        return (self.read(name, rows) for rows in self.layout.blocks(name))
+    def blocks(self, name: str, *, as_stored: bool = False) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in order, a few MiB at a time; see `read`."""
+        return (self.read(name, rows, as_stored=as_stored) for rows in self.layout.blocks(name))
 
-    def read(self, name: str, rows: RowIndex = None) -> np.ndarray:
-        """Return rows of a column or of vectors, in the order asked for.
+    def read(self, name: str, rows: RowIndex = None, *, as_stored: bool = False) -> np.ndarray:
+        """Return rows of a column or of vectors, in the requested order.
+
+        Args:
+            name: of the column or of the vectors.
+            rows: which rows.
+            as_stored: give texts as they lie in the file, UTF-8 `S` (n,), not as objects.
 
         Raises:
             IndexError: a row number out of range.
-            DamagedStoreError: the data does not read, or fails HDF5's own checksum.
+            DamagedStoreError: the data cannot be read, or fails HDF5's own checksum.
         """
-        found = self.stored(name, rows)
+        dataset = self._open()[0][name]
+        wanted = _row_numbers(rows, self.n_rows)
         with reading(self.path, name):
-            return decode(found) if name in TEXT_COLUMNS else found
-
-    def stored(self, name: str, rows: RowIndex = None) -> np.ndarray:
-        """Return what `read` does, but texts as they lie in the file: UTF-8, `S` (n,)."""
-        file, header = self._open()
-        dataset = file[name]
-        if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
-            start, stop, _ = (rows or slice(None)).indices(header.layout.n_rows)
-            with reading(self.path, name):
-                return dataset[start : max(start, stop)]
-        wanted = _row_numbers(rows, header.layout.n_rows)
-        with reading(self.path, name):
-            return _gather(dataset, wanted, header.layout.chunk_rows(name))
-
-    def dataset(self, name: str) -> h5py.Dataset:
-        """Return the data set itself, open until `close`."""
-        return self._open()[0][name]
+            found = _gather(dataset, wanted, self.layout.chunk_rows(name))
+            return decode_texts(found) if name in TEXT_COLUMNS and not as_stored else found
 
     def expect(self, **fields: str | Mapping[str, Any]) -> None:
-        """Check that the embeddings come from where the caller thinks, e.g. `expect(encoder_sha256=..., dataset=...)`.
+        """Check where the embeddings come from, e.g. `expect(encoder_sha256=..., dataset=...)`.
 
         Raises:
-            ProvenanceError: a field differs; the message names the HDF5 attribute and what to do.
+            ProvenanceError: a field differs; the message names the HDF5 attribute and the remedy.
         """
         for name, value in fields.items():
             if name not in _REMEDIES:
-                raise TypeError(f"{name!r} is no field of Provenance")
+                raise TypeError(f"{name!r} is not a field of Provenance")
             found = getattr(self.provenance, name)
             if canonical_json(found) != canonical_json(value):
                 problem = f"attribute /{name} is {_short(found)}, expected {_short(value)}"
@@ -241,7 +228,7 @@ class StoredVectors:
         return (self._store.n_rows, self._store.layout.vectors[self._name][0])
 
     def __getitem__(self, rows: RowIndex) -> np.ndarray:
-        return self._store.vectors(self._name, rows)
+        return self._store.read(self._name, rows)
 
 
 def _short(value: object) -> str:
@@ -249,26 +236,29 @@ def _short(value: object) -> str:
     return repr(text if len(text) <= 120 else f"{text[:117]}...")
 
 
-def _row_numbers(rows: slice | Sequence[int] | np.ndarray, n_rows: int) -> np.ndarray:
-    """Return int64 row numbers in 0 .. n_rows - 1."""
+def _row_numbers(rows: RowIndex, n_rows: int) -> slice | np.ndarray:
+    """Return int64 row numbers in 0 .. n_rows - 1, or a slice of consecutive rows."""
+    if rows is None:
+        return slice(0, n_rows)
     if isinstance(rows, slice):
-        return np.arange(*rows.indices(n_rows))
+        start, stop, step = rows.indices(n_rows)
+        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
     array = np.asarray(rows)
-    if array.dtype == bool:
-        if array.shape != (n_rows,):
-            raise IndexError(f"a mask must have shape ({n_rows},), not {array.shape}")
+    if array.dtype == bool and array.shape == (n_rows,):
         return np.flatnonzero(array)
-    numbers = array.astype(np.int64) if array.size == 0 or array.dtype.kind in "iu" else None
-    if numbers is None or numbers.ndim != 1:
-        raise IndexError("rows are a slice, a list of row numbers, or a bool mask")
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise IndexError(f"rows are a slice, a list of row numbers, or a bool mask of shape ({n_rows},)")
+    numbers = array.astype(np.int64)
     numbers = np.where(numbers < 0, numbers + n_rows, numbers)
-    if numbers.size and (numbers.min() < 0 or numbers.max() >= n_rows):
+    if ((numbers < 0) | (numbers >= n_rows)).any():
         raise IndexError(f"row numbers must be below {n_rows}")
     return numbers
 
 
-def _gather(dataset: h5py.Dataset, wanted: np.ndarray, chunk_rows: int) -> np.ndarray:
+def _gather(dataset: h5py.Dataset, wanted: slice | np.ndarray, chunk_rows: int) -> np.ndarray:
     """Read rows in any order, one contiguous read a chunk: HDF5's own point selection is far slower."""
+    if isinstance(wanted, slice):
+        return dataset[wanted]
     rows, inverse = np.unique(wanted, return_inverse=True)
     starts = np.flatnonzero(np.diff(rows // chunk_rows, prepend=-1))
     found = [dataset[each[0] : each[-1] + 1][each - each[0]] for each in np.split(rows, starts[1:]) if len(each)]

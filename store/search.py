@@ -1,41 +1,40 @@
 """Nearest neighbours by cosine similarity: exact, or with FAISS, over arrays or over vectors in a store.
 
-Both give the same answer for the same question: candidates are found in float32, then every candidate's similarity is
-computed again in float64 in a way that does not depend on where the row lies in its block, rounded to float32, and
-ties go to the lower index. Without that, equal rows differ in the last bit with the block they fall into.
+Both give the same answer, except for IVF, which is approximate. Candidates are found in float32. Their similarities are
+computed again in float64, in a way that does not depend on where a row lies in its block, and rounded to float32; ties
+go to the lower index. Without this, equal rows differ in the last bit with the block they fall into.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from store.cosine import similarity, tolerance, unit
 from store.errors import SearchError
-from store.faiss_search import search_faiss
+
+if TYPE_CHECKING:
+    from store.reader import StoredVectors
 
 Backend = Literal["exact", "faiss", "faiss-flat", "faiss-ivf"]
 
 QUERY_BLOCK = 256
 REFERENCE_BLOCK_BYTES = 16 * 1024 * 1024
+SPARE = 8
+"""Candidates that FAISS gives beyond k: the k-th is then clearly above the last but for ties, and one search is enough."""
+IVF_FROM_ROWS = 200_000
+"""From here on "faiss" takes IVF: a flat search over so many rows of 512 numbers takes tens of ms a query."""
+IVF_PROBED_SHARE = 16
+"""One list in so many is visited, but at least IVF_PROBED_LEAST."""
+IVF_PROBED_LEAST = 8
 
-
-class References(Protocol):
-    """Vectors (n, d) that can be sliced by rows: an array, a memory map, or `EmbeddingStore.sliceable`."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, d)."""
-        ...
-
-    def __getitem__(self, rows: Any, /) -> np.ndarray:
-        """Return rows (m, d)."""
-        ...
+_Pairs = tuple[np.ndarray, np.ndarray] | None
+"""Ids int64 of the queries (q,) and of the references (n,); None if all pairs count."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What was found, best first.
+    """The neighbours of every query, best first.
 
     Attributes:
         indices: int64 (q, k), rows of the references; -1 where there were fewer than k.
@@ -63,7 +62,7 @@ class Exclude:
 
 def nearest(
     queries: np.ndarray,
-    references: References,
+    references: "np.ndarray | StoredVectors",
     k: int,
     *,
     exclude: Exclude | None = None,
@@ -73,10 +72,10 @@ def nearest(
 
     Args:
         queries: floats (q, d).
-        references: floats (n, d); read in blocks by "exact", as a whole by FAISS.
+        references: floats (n, d), an array or `EmbeddingStore.sliceable`; read in blocks by "exact", as a whole by FAISS.
         k: neighbours a query.
         exclude: pairs that do not count.
-        backend: "exact" (flat memory), "faiss" (flat below IVF_FROM_ROWS rows, IVF above), or one of the two by name.
+        backend: "exact" (flat memory), "faiss" (flat for few rows, IVF for many), or one of the two by name.
 
     Raises:
         SearchError: shapes that do not fit, values that are not finite, k below 1, an unknown backend.
@@ -86,17 +85,31 @@ def nearest(
         problem = f"queries {queries.shape} and references {references.shape} do not fit"
         raise SearchError(None, problem, "give (q, d) and (n, d)")
     if k < 1:
-        raise SearchError(None, f"k is {k}", "ask for at least one neighbour")
+        raise SearchError(None, f"k is {k}", "request at least one neighbour")
     pairs = _coded(exclude, len(queries), references.shape[0])
     if backend == "exact":
-        indices, scores = _exact(queries, references, k, pairs)
-        return Neighbours(indices, scores, "exact")
+        return _search_exactly(queries, references, k, pairs)
     if backend not in ("faiss", "faiss-flat", "faiss-ivf"):
         raise SearchError(None, f"unknown backend {backend!r}", "choose exact, faiss, faiss-flat or faiss-ivf")
-    return Neighbours(*search_faiss(queries, np.asarray(references[:]), k, pairs, backend))
+    return _search_with_faiss(queries, np.asarray(references[:]), k, pairs, backend)
 
 
-def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> tuple[np.ndarray, np.ndarray] | None:
+def unit(vectors: np.ndarray, what: str) -> np.ndarray:
+    """Return float64 (n, d) of length 1; zeros stay zeros, so they are similar to nothing (0).
+
+    Raises:
+        SearchError: not floats (n, d), or not finite.
+    """
+    if vectors.ndim != 2 or vectors.dtype.kind != "f":
+        raise SearchError(None, f"{what} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
+    if not np.isfinite(vectors).all():
+        raise SearchError(None, f"{what} hold NaN or infinity", "leave these rows out")
+    vectors = vectors.astype(np.float64)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)
+
+
+def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> _Pairs:
     """Return the ids as int64, equal where the ids are equal."""
     if exclude is None:
         return None
@@ -107,49 +120,97 @@ def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> tuple[
     return codes[:n_queries], codes[n_queries:]
 
 
-def _exact(
-    queries: np.ndarray, references: References, k: int, pairs: tuple[np.ndarray, np.ndarray] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _search_exactly(queries: np.ndarray, references: "np.ndarray | StoredVectors", k: int, pairs: _Pairs) -> Neighbours:
     """Go over blocks of references, keeping the best k of every query so far."""
-    n_queries, n_dims = queries.shape
-    indices = np.full((n_queries, k), -1, np.int64)
-    scores = np.full((n_queries, k), -np.inf, np.float32)
-    step = max(1, REFERENCE_BLOCK_BYTES // (8 * n_dims))
+    found = _nothing_found(len(queries), k, "exact")
+    margin = _margin(queries.shape[1])
+    step = max(1, REFERENCE_BLOCK_BYTES // (8 * queries.shape[1]))
     for start in range(0, references.shape[0], step):
         block = unit(np.asarray(references[start : start + step]), "references")
-        block32 = block.astype(np.float32)
-        for first in range(0, n_queries, QUERY_BLOCK):
+        for first in range(0, len(queries), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
-            rough = queries[part].astype(np.float32) @ block32.T  # (q, block)
+            rough = queries[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
             if pairs is not None:
                 rough[pairs[0][part, None] == pairs[1][None, start : start + step]] = -np.inf
-            _improve(queries[part], block, rough, indices[part], scores[part], start=start)
-    return indices, scores
+            is_candidate = (rough >= found.scores[part, -1:] - margin) & (rough > -np.inf)
+            for number in np.flatnonzero(is_candidate.any(axis=1)).tolist():
+                columns = np.flatnonzero(is_candidate[number])
+                if len(columns) > k:
+                    values = rough[number, columns]
+                    columns = columns[values >= np.partition(values, -k)[-k] - margin]
+                _keep_best(found, first + number, queries[first + number], start + columns, block[columns])
+    return found
 
 
-def _improve(
-    queries: np.ndarray, block: np.ndarray, rough: np.ndarray, indices: np.ndarray, scores: np.ndarray, *, start: int
-) -> None:
-    """Merge one block into the best k of each query; `indices` and `scores` (q, k) are changed in place.
+def _nothing_found(n_queries: int, k: int, method: str) -> Neighbours:
+    return Neighbours(np.full((n_queries, k), -1, np.int64), np.full((n_queries, k), -np.inf, np.float32), method)
+
+
+def _margin(n_dims: int) -> float:
+    """Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths."""
+    return (2 * n_dims + 8) * float(np.finfo(np.float32).eps)
+
+
+def _keep_best(found: Neighbours, number: int, query: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:
+    """Merge candidates into the best of one query so far; changes `found` in place.
 
     Args:
-        queries: float64 (q, d) of length 1.
-        block: float64 (b, d) of length 1, rows start .. start + b - 1 of the references.
-        rough: float32 (q, b), their similarities with rounding errors; -inf where a pair does not count.
-        indices: int64 (q, k) so far.
-        scores: float32 (q, k) so far.
-        start: index of the block's first row.
+        found: of all queries.
+        number: of the query.
+        query: float64 (d,) of length 1.
+        rows: int64 (m,), rows of the candidates, none of which is in `found`.
+        vectors: float64 (m, d) of length 1.
     """
-    k, margin = scores.shape[1], tolerance(queries.shape[1])
-    last = scores[:, -1]  # what a row must reach to come in
-    reach = np.where(np.isfinite(last), last - margin, np.finfo(np.float32).min)
-    candidates = rough >= reach[:, None]
-    for query in np.flatnonzero(candidates.any(axis=1)):
-        columns = np.flatnonzero(candidates[query])
-        if len(columns) > k:
-            values = rough[query, columns]
-            columns = columns[values >= np.partition(values, -k)[-k] - margin]
-        every_index = np.concatenate([indices[query], columns + start])
-        every_score = np.concatenate([scores[query], similarity(queries[[query]], block[None, columns])[0]])
-        best = np.lexsort((every_index, -every_score))[:k]
-        indices[query], scores[query] = every_index[best], every_score[best]
+    scores = np.einsum("md,d->m", vectors, query).astype(np.float32)  # unlike BLAS, the same for equal rows anywhere
+    rows, scores = np.concatenate([found.indices[number], rows]), np.concatenate([found.scores[number], scores])
+    best = np.lexsort((rows, -scores))[: found.indices.shape[1]]
+    found.indices[number], found.scores[number] = rows[best], scores[best]
+
+
+def _search_with_faiss(queries: np.ndarray, vectors: np.ndarray, k: int, pairs: _Pairs, backend: str) -> Neighbours:
+    """Let FAISS propose candidates, more and more of them until no missed row could belong to the answer."""
+    n_rows, n_dims = vectors.shape
+    if not n_rows:
+        return _nothing_found(len(queries), k, "faiss (no references)")
+    units = np.empty(vectors.shape, np.float32)
+    step = max(1, REFERENCE_BLOCK_BYTES // (8 * n_dims))
+    for start in range(0, n_rows, step):
+        units[start : start + step] = unit(vectors[start : start + step], "references")
+    search, method, is_complete = _faiss_searcher(units, backend)
+    found = _nothing_found(len(queries), k, method)
+    margin = _margin(n_dims) if is_complete else 0.0
+    pending, n_candidates = np.arange(len(queries)), min(n_rows, k + SPARE)
+    while len(pending):
+        unsettled = []
+        step = max(1, REFERENCE_BLOCK_BYTES // (16 * n_candidates))
+        for part in np.split(pending, range(step, len(pending), step)):
+            rough, candidates = search(queries[part].astype(np.float32), n_candidates)
+            found.indices[part], found.scores[part] = -1, -np.inf
+            for number, proposed in zip(part, candidates, strict=True):
+                rows = proposed[proposed >= 0]
+                if pairs is not None:
+                    rows = rows[pairs[1][rows] != pairs[0][number]]
+                _keep_best(found, number, queries[number], rows, unit(vectors[rows], "references"))
+            # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
+            unsettled.append(part[(candidates[:, -1] >= 0) & (found.scores[part, -1] <= rough[:, -1] + margin)])
+        if n_candidates == n_rows:
+            break
+        pending, n_candidates = np.concatenate(unsettled), min(n_rows, 4 * n_candidates)
+    return found
+
+
+def _faiss_searcher(units: np.ndarray, backend: str) -> tuple[Callable, str, bool]:
+    """Return what searches vectors (n, d) of length 1, its description, and whether it goes over all of them."""
+    import faiss
+
+    n_rows, n_dims = units.shape
+    if backend == "faiss-flat" or (backend == "faiss" and n_rows < IVF_FROM_ROWS):
+        # It does what an IndexFlat does, without a copy of the vectors.
+        return lambda queries, k: faiss.knn(queries, units, k, faiss.METRIC_INNER_PRODUCT), "faiss Flat", True
+    n_lists = max(1, min(round(2 * n_rows**0.5), n_rows // 39))  # FAISS wants 39 training vectors a list
+    inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(n_dims), n_dims, n_lists, faiss.METRIC_INNER_PRODUCT)
+    inverted.cp.max_points_per_centroid, inverted.cp.niter = 64, 10  # a quarter of FAISS's defaults: 10 times faster
+    inverted.train(units)
+    inverted.add(units)
+    inverted.nprobe = min(n_lists, max(IVF_PROBED_LEAST, n_lists // IVF_PROBED_SHARE))
+    return inverted.search, f"faiss IVF{n_lists},Flat nprobe={inverted.nprobe} (approximate)", False

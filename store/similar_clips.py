@@ -1,7 +1,6 @@
 """Searching a store with one of its own clips."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,38 +9,19 @@ from store.layout import modality
 from store.reader import EmbeddingStore
 from store.search import Backend, Exclude, nearest
 
-
-@dataclass(frozen=True)
-class SimilarClips:
-    """A clip and those like it, best first.
-
-    Attributes:
-        query: the columns of the query's row, its number as "row", its similarity to itself as "score".
-        clips: the same for every clip found.
-        method: how it was searched, e.g. "exact".
-    """
-
-    query: dict[str, Any]
-    clips: tuple[dict[str, Any], ...]
-    method: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {"method": self.method, "query": self.query, "neighbours": list(self.clips)}
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def find_row(store: EmbeddingStore, query: str) -> int:
     """Return the first row with this key, or else the row of this number.
 
     Raises:
-        SearchError: neither.
+        SearchError: neither is there.
     """
-    row = 0
-    for block in store.blocks("key"):
-        found = np.flatnonzero(block == query)
-        if len(found):
-            return row + int(found[0])
-        row += len(block)
+    found = np.flatnonzero(store.column("key") == query)
+    if len(found):
+        return int(found[0])
     if query.isascii() and query.isdigit() and int(query) < store.n_rows:
         return int(query)
     problem = f"no clip has the key {query!r}, nor is it a row number below {store.n_rows}"
@@ -51,12 +31,12 @@ def find_row(store: EmbeddingStore, query: str) -> int:
 def similar_clips(
     store: EmbeddingStore,
     row: int,
+    vectors: str,
+    k: int,
     *,
-    vectors: str = "video/features",
-    k: int = 5,
     leave_out: Literal["row", "source", "group"] = "source",
     backend: Backend = "exact",
-) -> SimilarClips:
+) -> "tuple[pd.DataFrame, str]":
     """Find the k clips most similar to the one in this row; clips without the modality never count.
 
     Args:
@@ -66,6 +46,10 @@ def similar_clips(
         k: how many clips.
         leave_out: the query's own row, or all clips of its source or group.
         backend: as in `search.nearest`.
+
+    Returns:
+        The query and then the clips found, best first: row number, score and the columns of the store; and the method
+        of the search, e.g. "exact".
 
     Raises:
         SearchError: the query has no such modality or no group, or k is below 1.
@@ -79,17 +63,11 @@ def similar_clips(
     if leave_out == "group" and not ids[row]:
         raise SearchError(store.path, f"row {row} has no group", "leave out its source or its row")
     codes = np.unique(ids, return_inverse=True)[1]
-    barred = np.where(present, codes, codes[row])  # what lacks the modality is left out like the query's own
+    barred = np.where(present, codes, codes[row])  # clips without the modality are left out like the query's own
     found = nearest(references[[row]], references, k, exclude=Exclude(codes[[row]], barred), backend=backend)
-    rows, scores = found.indices[0], found.scores[0]
-    clips = [_clip(store, int(each), float(score)) for each, score in zip(rows, scores, strict=True) if each >= 0]
-    return SimilarClips(_clip(store, row, 1.0), tuple(clips), found.method)
-
-
-def _clip(store: EmbeddingStore, row: int, score: float) -> dict[str, Any]:
-    columns = store.frame([row]).iloc[0].to_dict()
-    return {"row": row, "score": round(score, 6), **{str(name): _plain(value) for name, value in columns.items()}}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    n_found = int((found.indices[0] >= 0).sum())
+    rows = [row, *found.indices[0, :n_found].tolist()]
+    frame = store.frame(rows)
+    frame.insert(0, "row", rows)
+    frame.insert(1, "score", [1.0, *(round(score, 6) for score in found.scores[0, :n_found].tolist())])
+    return frame, found.method

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from store.errors import DamagedStoreError, StoreError
+from store.errors import DAMAGED_REMEDY, DamagedStoreError, StoreError
 from store.layout import Digest, content_digest, modality
-from store.opening import DAMAGED_REMEDY
 from store.reader import EmbeddingStore
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a store.
+    """One thing that is wrong with a store.
 
     Attributes:
         hdf5_path: where in the file, such as "/video/features"; "/" for the file as a whole.
@@ -29,12 +28,12 @@ class Finding:
 
 
 def altered(store: EmbeddingStore) -> list[str]:
-    """Return the names of the columns and vectors that do not read or do not match their recorded sha256."""
+    """Return the names of the columns and vectors that cannot be read or differ from their recorded sha256."""
     return [name for name in store.layout.names() if _digest(store, name) != store.recorded_digest(name)]
 
 
 def verify(path: Path | str) -> list[Finding]:
-    """Check everything there is to check and return what is wrong, nothing if all is well; flat memory."""
+    """Check all data and return what is wrong, nothing for a good store; flat memory."""
     try:
         with EmbeddingStore(path) as store:
             damaged = altered(store)
@@ -49,8 +48,8 @@ def verify(path: Path | str) -> list[Finding]:
 def _digest(store: EmbeddingStore, name: str) -> str | None:
     digest = Digest()
     try:
-        for rows in store.layout.blocks(name):
-            digest.update(store.stored(name, rows))
+        for block in store.blocks(name, as_stored=True):
+            digest.update(block)
     except DamagedStoreError:
         return None
     return digest.hexdigest()
@@ -63,12 +62,12 @@ def _content(store: EmbeddingStore) -> Iterator[Finding]:
 
 
 def _columns(store: EmbeddingStore) -> Iterator[Finding]:
-    remedy = "write the rows again with right values"
+    remedy = "write the rows again with correct values"
     if (store.column("end_seconds") < store.column("start_seconds")).any():
         yield Finding("/end_seconds", "a clip ends before it starts", remedy)
     for row, text in enumerate(text for block in store.blocks("splits") for text in block):
         if not _is_json_object(text):
-            yield Finding("/splits", f"row {row} is no JSON object: {text[:80]!r}", remedy)
+            yield Finding("/splits", f"row {row} is not a JSON object: {text[:80]!r}", remedy)
             return
 
 

@@ -1,23 +1,21 @@
 """Writing stores: parts, a master joined from parts, appending. No file is ever changed in place.
 
-Everything is written under a temporary name and renamed. The same rows and provenance give the same
-bytes, whether written at once, joined from parts or appended.
+Every store is written under a temporary name and renamed. The same rows and provenance give the same bytes, whether
+they are written at once, joined from parts or appended.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+import itertools
+import platform
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from store.atomic_files import replacing
-from store.attributes import write_text
-from store.duplicates import overlapping, refuse_repeated
-from store.errors import LayoutError, RowsError, StoreError
-from store.fill_dataset import fill
+from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, StoreError
 from store.forgiving_file import ForgivingFile
-from store.format import Provenance, Rows, created_by
+from store.format import Provenance, Rows, canonical_json
 from store.layout import (
     COLUMNS,
     CONTENT_ATTRIBUTE,
@@ -25,12 +23,39 @@ from store.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
     TEXT_COLUMNS,
+    Digest,
     Layout,
     content_digest,
+    encode_texts,
 )
 from store.reader import EmbeddingStore
-from store.row_sources import GivenRows, Piece, StoredRows
 from store.verify import altered
+
+
+class GivenRows:
+    """Rows in memory, their texts encoded once; it is read like an `EmbeddingStore`."""
+
+    def __init__(self, rows: Rows) -> None:
+        texts = {name: encode_texts(getattr(rows, name)) for name in TEXT_COLUMNS}
+        self._stored = {name: getattr(rows, name) for name in COLUMNS} | texts | rows.vectors
+        self.path = None
+        self.layout = Layout(
+            len(rows),
+            {name: (array.shape[1], array.dtype.str) for name, array in rows.vectors.items()},
+            {name: array.dtype.itemsize for name, array in texts.items()},
+        )
+
+    def blocks(self, name: str, *, as_stored: bool) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in one block, texts as they are stored."""
+        del as_stored
+        yield self._stored[name]
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+Piece = GivenRows | EmbeddingStore
+"""Consecutive rows of a store that is written. A piece is closed after each use: a process may open only so many files."""
 
 
 def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
@@ -40,10 +65,10 @@ def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
         DuplicateRowsError: two rows have the same key and start.
         BusyError, WriteError: another process writes this path, or the disk refuses.
     """
-    given = GivenRows(rows)
-    refuse_repeated(Path(path), [given])
+    pieces = [GivenRows(rows)]
+    _refuse_repeated(Path(path), pieces)
     with replacing(Path(path)) as temporary:
-        _write(temporary, provenance, [given])
+        _write(temporary, provenance, pieces)
 
 
 def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
@@ -58,7 +83,7 @@ def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
 def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     """Join parts into one store, a few MiB at a time.
 
-    Parts are put in the order of their first key, so the result does not depend on the order they are given in.
+    Parts are put in the order of their first key, so the result does not depend on the order in which they are given.
 
     Raises:
         ProvenanceError: a part comes from another encoder or shard set than the first.
@@ -69,24 +94,18 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     out = Path(out)
     if not parts:
         raise LayoutError(out, "there are no parts to join", "give at least one")
-    pieces = [_looked_at(Path(each)) for each in parts]
-    pieces.sort(key=lambda piece: (piece.key_range[0], str(piece.store.path)))
-    provenance = pieces[0].store.provenance
+    ranges = sorted((*_key_range(Path(each)), Path(each)) for each in parts)
+    pieces = [EmbeddingStore(path) for _, _, path in ranges]
+    provenance = pieces[0].provenance
     for piece in pieces:
-        piece.store.expect(**provenance.__dict__)
+        piece.expect(**provenance.__dict__)
         piece.close()
     _refuse_other_vectors(pieces)
-    refuse_repeated(out, overlapping(pieces))
+    filled = [(first, last) for (first, last, _), piece in zip(ranges, pieces, strict=True) if len(piece)]
+    if any(last >= first for (_, last), (first, _) in itertools.pairwise(filled)):
+        _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
         _write(temporary, provenance, pieces)
-
-
-def _looked_at(path: Path) -> StoredRows:
-    """Return a part of known keys that is not open."""
-    part = StoredRows(path)
-    part.key_range  # noqa: B018 - kept by the part
-    part.close()
-    return part
 
 
 def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
@@ -99,78 +118,147 @@ def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
         ProvenanceError, LayoutError, DuplicateRowsError: the rows do not belong to what is there.
         BusyError, WriteError: another process writes `path`, or the disk refuses.
     """
-    path, given = Path(path), GivenRows(rows)
+    path = Path(path)
+    pieces: list[Piece] = [GivenRows(rows)]
     with replacing(path) as temporary:
-        pieces: list[Piece] = [given]
         if path.exists():
-            held = StoredRows(path)
-            held.store.expect(**provenance.__dict__)
-            pieces = [held, given]
+            held = EmbeddingStore(path)
+            held.expect(**provenance.__dict__)
+            pieces.insert(0, held)
             _refuse_other_vectors(pieces)
-        refuse_repeated(path, pieces)
+        _refuse_repeated(path, pieces)
         _write(temporary, provenance, pieces)
+
+
+def write_text(owner: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
+    """Write a text without NUL as an attribute of fixed length, which lies in the header of its owner."""
+    data = text.encode()
+    owner.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
+
+
+def _key_range(path: Path) -> tuple[bytes, bytes]:
+    """Return the least and the greatest key of a store; empty without rows."""
+    with EmbeddingStore(path) as store:
+        keys = [
+            key for block in store.blocks("key", as_stored=True) for key in (min(block.tolist()), max(block.tolist()))
+        ]
+    return min(keys, default=b""), max(keys, default=b"")
+
+
+def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
+    """Check that all rows are different clips; 8 bytes of memory a row.
+
+    Raises:
+        DuplicateRowsError: two rows have the same key and start; names the key.
+    """
+    every = np.concatenate([_row_hashes(piece) for piece in pieces])
+    ordered = np.sort(every)
+    if (ordered[1:] == ordered[:-1]).any():
+        _, first, counts = np.unique(every, return_index=True, return_counts=True)
+        row = int(first[counts > 1].min())
+        keys = (key for piece in pieces for block in piece.blocks("key", as_stored=True) for key in block.tolist())
+        key = next(itertools.islice(keys, row, None)).decode()
+        raise DuplicateRowsError(path, f"clip {key!r} would be in it twice", "leave out the rows that are there")
+
+
+def _row_hashes(piece: Piece) -> np.ndarray:
+    """Return int64 (n,), equal for rows with equal key and start: Python's own hash, of 64 bits and for this process."""
+    starts = (start for block in piece.blocks("start_seconds", as_stored=True) for start in block.tolist())
+    keys = (key for block in piece.blocks("key", as_stored=True) for key in block.tolist())
+    hashes = np.fromiter(map(hash, zip(keys, starts, strict=True)), np.int64, piece.layout.n_rows)
+    piece.close()
+    return hashes
 
 
 def _refuse_other_vectors(pieces: Sequence[Piece]) -> None:
     first = pieces[0].layout
     for piece in pieces[1:]:
         if piece.layout.vectors != first.vectors:
-            path = piece.store.path if isinstance(piece, StoredRows) else None
             problem = f"holds {piece.layout}, the others hold {first}"
-            raise LayoutError(path, problem, "embed all of them with the same settings")
+            raise LayoutError(piece.path, problem, "embed all of them with the same settings")
 
 
 def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
-    try:
-        with ForgivingFile(path) as target, ThreadPoolExecutor(1) as hashing:
-            # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
-            # chunks they lie in the file in the order in which they come, however many come at once.
-            with h5py.File(target, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
-                _fill(file, provenance, pieces, target, hashing)
-            target.check()
-    finally:
-        pieces[0].close()
-
-
-def _fill(
-    file: h5py.File, provenance: Provenance, pieces: Sequence[Piece], target: ForgivingFile, hashing: Executor
-) -> None:
-    layout = _joint_layout(pieces)
-    attributes = provenance.attributes()
-    write_text(file, "format", FORMAT_NAME)
-    file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["n_rows"] = layout.n_rows
-    for name, text in {"created_by": created_by(), **attributes}.items():
-        write_text(file, name, text)
-    digests = dict(attributes)
-    for name in layout.names():
-        dataset = _create(file, layout, name)
-        n_rows, digest = fill(dataset, layout, pieces, target, hashing)
-        if n_rows != layout.n_rows:
-            raise RowsError(None, f"/{name}: {n_rows} rows came, {layout.n_rows} were announced", "write again")
-        write_text(dataset, DIGEST_ATTRIBUTE, digest)
-        digests[name] = digest
-    write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
-
-
-def _joint_layout(pieces: Sequence[Piece]) -> Layout:
     layouts = [piece.layout for piece in pieces]
     text_bytes = {name: max(each.text_bytes[name] for each in layouts) for name in TEXT_COLUMNS}
-    return Layout(sum(each.n_rows for each in layouts), layouts[0].vectors, text_bytes)
+    layout = Layout(sum(each.n_rows for each in layouts), layouts[0].vectors, text_bytes)
+    attributes = provenance.attributes()
+    digests = dict(attributes)
+    with ForgivingFile(path) as target:
+        # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
+        # chunks they lie in the file in the order in which they come, however many come at once.
+        with h5py.File(target, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
+            write_text(file, "format", FORMAT_NAME)
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["n_rows"] = layout.n_rows
+            for name, text in {"created_by": _created_by(), **attributes}.items():
+                write_text(file, name, text)
+            for name in layout.names():
+                dataset = _create(file, layout, name)
+                digests[name] = _fill(dataset, layout, pieces, target)
+                write_text(dataset, DIGEST_ATTRIBUTE, digests[name])
+            write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
+        target.check()
+
+
+def _created_by() -> str:
+    """Return the versions of the libraries that write the file, as JSON."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__}
+    return canonical_json({**versions, "hdf5": h5py.version.hdf5_version})
 
 
 def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:
     """Create one data set: chunked, without times, with HDF5's own checksum on every chunk."""
-    shape, kind = _type(layout, name)
+    shape: tuple[int, ...] = (layout.n_rows,)
+    if name in layout.vectors:
+        n_dims, kind = layout.vectors[name]
+        shape = (layout.n_rows, n_dims)
+    elif name in layout.text_bytes:
+        kind = h5py.string_dtype("utf-8", layout.text_bytes[name])
+    else:
+        kind = COLUMNS[name]
     stored = {"chunks": (layout.chunk_rows(name), *shape[1:]), "fletcher32": True} if layout.n_rows else {}
     return file.create_dataset(name, shape, kind, track_times=False, **stored)
 
 
-def _type(layout: Layout, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and type of a data set."""
-    if name in layout.vectors:
-        n_dims, dtype = layout.vectors[name]
-        return (layout.n_rows, n_dims), np.dtype(dtype)
-    text = name in layout.text_bytes
-    kind = h5py.string_dtype("utf-8", layout.text_bytes[name]) if text else np.dtype(COLUMNS[name])
-    return (layout.n_rows,), kind
+def _fill(dataset: h5py.Dataset, layout: Layout, pieces: Sequence[Piece], target: ForgivingFile) -> str:
+    """Write all rows of a data set and return their digest.
+
+    Raises:
+        DamagedStoreError: a piece does not match its checksum.
+        OSError: the disk is full or refuses.
+    """
+    name, digest, row = dataset.name[1:], Digest(), 0
+    for block in _whole_chunks(_checked(pieces, name, digest), layout.chunk_rows(name)):
+        # A text column is as wide as its longest text in all pieces.
+        dataset[row : row + len(block)] = block.astype(dataset.dtype) if block.dtype.kind == "S" else block
+        row += len(block)
+        target.check()
+    return digest.hexdigest()
+
+
+def _checked(pieces: Sequence[Piece], name: str, digest: Digest) -> Iterator[np.ndarray]:
+    """Yield all rows of a data set and digest them; the rows of a store are verified against its own checksum."""
+    for number, piece in enumerate(pieces):
+        own = Digest() if number > 0 else digest  # at the end of the first piece the two are the same
+        for block in piece.blocks(name, as_stored=True):
+            digest.update(block)
+            if own is not digest and isinstance(piece, EmbeddingStore):
+                own.update(block)
+            yield block
+        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.recorded_digest(name):
+            raise DamagedStoreError(piece.path, f"/{name} does not match its checksum")
+        piece.close()
+
+
+def _whole_chunks(blocks: Iterator[np.ndarray], chunk_rows: int) -> Iterator[np.ndarray]:
+    """Yield the rows in whole chunks, so that bytes do not depend on where the pieces end."""
+    rest: np.ndarray | None = None
+    for block in blocks:
+        rows = block if rest is None else np.concatenate([rest, block])
+        whole = len(rows) - len(rows) % chunk_rows
+        if whole:
+            yield rows[:whole]
+        rest = rows[whole:] if whole < len(rows) else None
+    if rest is not None:
+        yield rest

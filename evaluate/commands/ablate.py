@@ -3,19 +3,18 @@
 import argparse
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
 from evaluate.errors import AblationError, EvaluateError
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.plan import Plan, PlannedRun
-    from evaluate.ablation.training import Failure, TrainingState
+    from evaluate.ablation.training import Failure
     from evaluate.results.results import Result
 
 logger = logging.getLogger(__name__)
@@ -96,14 +95,8 @@ def _train(plan: "Plan") -> "tuple[Failure, ...]":
     def finished(run: "PlannedRun", failure: "Failure | None") -> None:
         _say(f"{run.name}: failed: {failure.reason}" if failure else f"{run.name}: trained")
 
-    with _bar("training", len(plan.runs) * plan.steps) as show:
-
-        def progress(state: "TrainingState") -> None:
-            running = ", ".join(f"{name} at step {step}" for name, step in state.running)
-            left = "" if state.seconds_left is None else f", {_clock(state.seconds_left)} left"
-            show(state.steps_done, f"{state.done} of {state.total} runs done; {running or 'none'}{left}")
-
-        return train_runs(plan, progress=progress, finished=finished)
+    with Progress("steps") as shown:
+        return train_runs(plan, progress=shown.show, finished=finished)
 
 
 def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Failure, ...]]":
@@ -118,12 +111,12 @@ def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Fai
     runs = [run for run in plan.runs if run.name not in failed]
     options = EmbedOptions(device=_device(plan.device))
     models, measured, failures = models_of(runs), [], []
-    with _bar("measuring", len(runs)) as show:
+    with Progress("measured runs") as shown:
         for number, run in enumerate(runs):
-            show(number, f"{run.name}, {number + 1} of {len(runs)} runs")
+            shown.show(number, len(runs), run.name)
 
             def progress(done: int, total: int, number: int = number, name: str = run.name) -> None:
-                show(number + done / total, f"{name}, {number + 1} of {len(runs)} runs")
+                shown.show(number + done / total, len(runs), name)
 
             try:
                 results = measure(plan, run, models[run.name], options, progress=progress)
@@ -145,7 +138,7 @@ def _device(name: str) -> str:
 def _write(plan: "Plan", measured: "Sequence[Measured]") -> "tuple[Result, ...]":
     from evaluate.ablation.aggregate import aggregate
     from evaluate.ablation.figure import write_figure
-    from evaluate.publish import commit, machine
+    from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
     results, path = aggregate(measured), plan.folder / RESULTS_NAME
@@ -153,8 +146,7 @@ def _write(plan: "Plan", measured: "Sequence[Measured]") -> "tuple[Result, ...]"
     # The header says when and where the numbers were made: where these are the same, it stays.
     if read_results(path) != results:
         header = {
-            "command": _command(plan), "date": datetime.now(UTC).date().isoformat(), "commit": commit(Path.cwd()),
-            "machine": machine(), "preset": plan.preset, "objectives": list(plan.objectives),
+            "command": _command(plan), **origin(), "preset": plan.preset, "objectives": list(plan.objectives),
             "seeds": list(plan.seeds), "steps": plan.steps, "shards_fingerprint": plan.fingerprint,
             "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
         }  # fmt: skip
@@ -181,18 +173,3 @@ def _show(plan: "Plan", results: "Sequence[Result]") -> None:
     for line in comparison_lines(compare(cells)):
         _say(line)
     _say(f"all numbers: {plan.folder / RESULTS_NAME}; figure: {plan.folder / plan.name}.svg")
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[float, str], None]]:
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[text]}"))
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task(title, total=total, text="")
-        yield lambda done, text: bars.update(task, completed=done, text=text)
-        bars.update(task, completed=total, text="done")
-
-
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

@@ -1,13 +1,12 @@
 """`python -m evaluate finetune`: the whole video encoder trained with labels, beside training from scratch."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_run_options, checkpoint_path, console, dataset_name
 from evaluate.errors import EvaluateError
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.finetune.protocol import Tested
@@ -86,8 +85,8 @@ def _finetune_one(
     folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
     if world.is_main:
         _say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
-    with _bar(f"testing split {split}, {init}") as progress:
-        tested = train_and_test(run, config, folder, world, progress=progress)
+    with Progress(f"testing split {split}, {init}") as shown:
+        tested = train_and_test(run, config, folder, world, progress=shown.show)
     if tested is None:
         raise KeyboardInterrupt
     if world.is_main:
@@ -108,13 +107,3 @@ def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> Non
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task(title, total=None, visible=False)
-        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)

@@ -1,16 +1,15 @@
 """`python -m evaluate index`: the descriptors of an archive, kept up to date."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_workers, console
 from preprocess.executors.options import add_executor_options, chosen_executor
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
-    from evaluate.fingerprint.index.update import Growth, GrowthProgress
+    from evaluate.fingerprint.index.update import Growth
 
 EPILOG = """\
 examples:
@@ -28,10 +27,10 @@ Ctrl-C or a kill loses at most the 16 files at hand; the same command goes on.
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "index", help="make or update an index of videos, in which `match` finds mangled clips", epilog=EPILOG,
+        "index", help="make or update an index of videos, in which `match` finds distorted clips", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and sound files")
+    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
@@ -48,16 +47,16 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _index(arguments: argparse.Namespace) -> None:
     from evaluate.errors import FingerprintError
-    from evaluate.fingerprint.api import index_folder
+    from evaluate.fingerprint.api import Index
 
     if arguments.videos is None and not arguments.remove:
         raise FingerprintError("give a folder of videos, or --remove PATTERN")
-    with _progress_line() as progress:
-        growth = index_folder(
-            arguments.videos, arguments.index, encoder=arguments.encoder, picture=arguments.picture,
-            sound=arguments.sound, hop_seconds=arguments.hop, background=arguments.background,
-            remove=arguments.remove, retry_failed=arguments.retry_failed, workers=arguments.workers,
-            device=arguments.device, progress=progress,
+    index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
+    with Progress("indexed bytes") as shown:
+        growth = index.add(
+            arguments.videos, picture=arguments.picture, sound=arguments.sound, hop_seconds=arguments.hop,
+            background=arguments.background, remove=arguments.remove, retry_failed=arguments.retry_failed,
+            workers=arguments.workers, progress=shown.show,
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
     _show(growth, arguments.index)
@@ -77,25 +76,3 @@ def _show(growth: "Growth", index: Path) -> None:
     if growth.gone:
         shown = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
         say(f"{len(growth.gone)} sources are not in the folder any more and stay ({shown}); --remove takes them out")
-
-
-@contextmanager
-def _progress_line() -> "Iterator[Callable[[GrowthProgress], None]]":
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from evaluate.commands.stages import StageLines
-
-    if not console.is_terminal:
-        lines = StageLines()
-        yield lambda state: lines.show("indexing", state.done, state.total)
-        return
-    columns = (TextColumn("indexing"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("left"), console=console, transient=True) as bars:
-        task = bars.add_task("", total=None, visible=False, text="")
-
-        def show(state: "GrowthProgress") -> None:
-            rate = state.media_seconds / max(state.seconds, 1e-9)
-            text = f"{state.done}/{state.total} files, {rate:.1f} s of media a second,"
-            bars.update(task, completed=state.bytes_done, total=state.bytes_total, text=text, visible=True)
-
-        yield show

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_workers, console
+from preprocess.progress import Progress
 
 EPILOG = """\
 examples:
@@ -20,7 +21,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "match", help="find which indexed video, and which seconds of it, clips came from", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("queries", type=Path, help="a video or sound file, or a folder of them")
+    parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="JSON file for the matches")
     parser.add_argument("--page", type=Path, help="HTML file that shows them side by side")
@@ -34,28 +35,28 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _match(arguments: argparse.Namespace) -> None:
-    from rich.progress import track
-
     from evaluate.errors import QueryError
-    from evaluate.fingerprint.api import encoder_of, match_files, open_matcher, query_files
-    from evaluate.fingerprint.index.archive import Archive
+    from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.match.answers import answers_table, write_answers
     from evaluate.fingerprint.page import write_page
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    archive = Archive.open(arguments.index)
-    encoder = encoder_of(archive, arguments.encoder, device=arguments.device)
-    files = query_files(arguments.queries)
-    matcher = open_matcher(archive, false_positive_rate=arguments.false_positive_rate)
+    index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
+    archive, files, rate = index.archive, query_files(arguments.queries), arguments.false_positive_rate
+    matcher = index.matcher(rate)
     calibration = matcher.calibration
     n_scores = calibration.n_scores
     basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
-    found = match_files(files, archive, matcher, encoder, workers=arguments.workers, device=arguments.device)
-    shown = track(found, "matching", len(files), console=console, transient=True)
-    answers = sorted(shown, key=lambda each: each.query)
+    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
+    answers = []
+    with Progress("queries") as shown:
+        for answer in found:
+            answers.append(answer)
+            shown.show(len(answers), len(files))
+    answers.sort(key=lambda each: each.query)
     console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)

@@ -1,27 +1,44 @@
-"""`python -m evaluate publish`: a run's numbers into the docs."""
+"""`python -m evaluate publish`: numbers of a run into docs/results, and the tables of all pages from there."""
 
 import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, console
 
+EPILOG = """\
+examples:
+  python -m evaluate publish --run runs/sample --name demo --made-by 'make demo'
+  python -m evaluate publish            write the tables of README.md and docs/ anew from docs/results
+  python -m evaluate publish --check    exit status 2 where a table differs from its file
+"""
+
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "publish", help="a run's or an ablation's results to docs/results, and the tables in the docs from there"
+        "publish", help="write results into docs/results, and the docs' tables from there", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--run", type=Path, help="folder of the run; without it the tables alone")
+    parser.add_argument("--name", help="of the published list, such as demo")
+    parser.add_argument("--made-by", default="", help="the command that makes these numbers")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a table is not that of its file"
     )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--name", required=True, help="of the published list, such as demo")
-    parser.add_argument("--made-by", required=True, help="the command that makes these numbers")
     parser.set_defaults(command=_publish)
 
 
 def _publish(arguments: argparse.Namespace) -> None:
-    from evaluate.publish import fill_tables, publish
+    from evaluate.errors import EvaluateError
+    from evaluate.publish import KINDS, fill_pages, publish
 
     root = Path.cwd()
-    console.print(f"{publish(arguments.run, arguments.name, arguments.made_by, root)}: written")
-    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
-        if count := fill_tables(page, root):
-            console.print(f"{page}: {count} tables written anew")
+    if arguments.run is not None:
+        if not arguments.name:
+            raise EvaluateError("give --name, the name of the published list")
+        console.print(f"{publish(arguments.run, arguments.name, arguments.made_by, root)}: written")
+    stale = [page for page, differs in fill_pages(root, KINDS, write=not arguments.check).items() if differs]
+    for page in stale:
+        console.print(f"{page}: {'not what its file says' if arguments.check else 'tables written anew'}")
+    if arguments.check and stale:
+        raise EvaluateError(f"{len(stale)} pages differ from docs/results: python -m evaluate publish writes them anew")

@@ -15,7 +15,7 @@ from evaluate.commands.common import (
     embed_missing,
 )
 from evaluate.errors import EvaluateError
-from evaluate.protocols.coverage import OFFICIAL
+from evaluate.protocols.official_lists import OFFICIAL
 
 if TYPE_CHECKING:
     from evaluate.protocols.video_features import Videos

@@ -9,7 +9,7 @@ from evaluate.errors import EvaluateError
 EPILOG = """\
 examples:
   python -m evaluate report --run runs/sample --shards shards/sample --data data/sample
-      every test of the run on one page, with the sound of the clips on show
+      every test of the run on one page, with the audio of its clips
   python -m evaluate report --run runs/ours --shards shards/ucf101 shards/esc50 --compare runs/avid runs/video-only
       two data sets with pictures, and two other runs' numbers beside this one's
 """

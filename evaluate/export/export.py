@@ -1,4 +1,4 @@
-"""Export a run: its encoders and a model card in one folder, written whole or not at all (docs/export.md)."""
+"""Export a run: its encoders and a model card in one folder, written whole or not at all (docs/reference/export.md)."""
 
 import logging
 from pathlib import Path
@@ -53,12 +53,13 @@ def _refuse_taken(out: Path, *, force: bool) -> None:
     """Raise ExportError if `out` is there, unless it is an export and nothing else, and may be replaced."""
     if not out.exists() and not out.is_symlink():
         return
+    no_export = f"{out}: exists and is not an export; choose a folder that does not exist yet"
+    if out.is_symlink():
+        raise ExportError(no_export)
     try:
-        if out.is_symlink():
-            raise CheckpointError(f"{out}: is a link")
         read_description(out)
     except CheckpointError as error:
-        raise ExportError(f"{out}: exists and is not an export; choose a folder that does not exist yet") from error
+        raise ExportError(no_export) from error
     others = sorted(path.name for path in out.iterdir() if path.name not in _FILES)
     if others:
         raise ExportError(f"{out}: holds files that an export does not write ({', '.join(others[:5])}); move them")

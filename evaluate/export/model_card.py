@@ -44,6 +44,7 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
     terms = {name: weight for name, weight in weights.items() if weight > 0}
     networks = {"video": encoders.video_net, "audio": encoders.audio_net}
     metrics = records.last["metrics"] if records.last else {}
+    dataset = records.dataset.dataset if records.dataset else None
     return environment.get_template(TEMPLATE.name).render(
         config=config, info=info, records=records, onnx=onnx, terms=terms, bank=asdict(config.bank),
         parameters={name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
@@ -53,7 +54,7 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
             name.removeprefix("accuracy/"): value for name, value in metrics.items()
             if name.startswith(("accuracy/", "heldout/")) and value is not None
         },
-        tables=result_tables(records.results, config.data.split, records.dataset and records.dataset.dataset),
+        tables=result_tables(records.results, config.data.split, dataset),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Ten clips evenly spaced over every segment of a test video, and of each three squares along the frame's longer side, as
 high as its shorter one: left, centre and right, or top, middle and bottom. The classifier's probabilities are averaged
-over all of them (the source of the protocol is in docs/protocols.md).
+over all of them (the source of the protocol is in docs/reference/protocols.md).
 """
 
 import json

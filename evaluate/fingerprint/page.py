@@ -1,18 +1,28 @@
 """The answers on one page that needs no network: each match as two strips, aligned on a time line."""
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluate.fingerprint.match.matches import Answer, Match
-from evaluate.fingerprint.stills import still_uris
+from preprocess.errors import MediaError
+from preprocess.media.media_info import Limits
+from preprocess.media.probe import ALLOWED_FORMATS, open_source
 from store.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 TEMPLATES = Path(__file__).parent / "templates"
 STILLS = 8
 """Of each strip: still i of the query lies above the second of the reference that it was aligned with."""
+STILL_HEIGHT_PX, STILL_WIDTH_PX = 56, 100
+JPEG_QUALITY = 60
 MOST_STRIPS = 200
 """Matches that are shown with pictures: about 30 KB each."""
 
@@ -83,3 +93,43 @@ def _shown(
         query_stills=still_uris(queries[match.query], (match.query_start_seconds + at * query_length).tolist()),
         reference_stills=still_uris(reference, (match.reference_start_seconds + at * reference_length).tolist()),
     )
+
+
+def still_uris(path: Path, seconds: Sequence[float]) -> list[str]:
+    """JPEG data URIs of the frames at these seconds, by seeking; "" where there is none, or the file is gone."""
+    import av
+
+    options = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": "file"}
+    try:
+        with (
+            open_source(path, Limits()) as file,
+            av.open(file, options=options, metadata_errors="replace") as container,
+        ):
+            return [_uri(_picture(container, second)) for second in seconds]
+    except (MediaError, av.error.FFmpegError, OSError, ValueError):
+        return [""] * len(seconds)
+
+
+def _picture(container: Any, second: float) -> "Image | None":
+    """The first picture at or after a second, else the last one before it."""
+    import av
+
+    if not container.streams.video:
+        return None
+    stream = container.streams.video[0]
+    start = float((stream.start_time or 0) * stream.time_base)
+    container.seek(int(max(0.0, start + second) * av.time_base))
+    frame = None
+    for frame in container.decode(stream):
+        if frame.time is None or frame.time >= start + second - 0.02:
+            break
+    return None if frame is None else frame.to_image()
+
+
+def _uri(picture: "Image | None") -> str:
+    if picture is None:
+        return ""
+    picture.thumbnail((STILL_WIDTH_PX, STILL_HEIGHT_PX))
+    data = io.BytesIO()
+    picture.convert("RGB").save(data, "JPEG", quality=JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -1,8 +1,16 @@
-"""The options `--executor` and `--address`, the same for every command whose work can be spread over machines."""
+"""Options of every command whose work can be spread: processes of this machine, or of a Ray cluster."""
 
 import argparse
+import os
 
 from preprocess.executors.processes import Executor
+
+
+def n_processors() -> int:
+    """Processors that this process may use; all of the machine's where the system does not say (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:

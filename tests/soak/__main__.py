@@ -48,7 +48,9 @@ def parse(argv: list[str] | None) -> tuple[Plan, bool]:
     parser.add_argument("--workers", type=int, default=2, help="of ingest (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
     parser.add_argument(
-        "--publish", action="store_true", help="write docs/results/soak.json and the table of docs/soak.md"
+        "--publish",
+        action="store_true",
+        help="write docs/results/soak.json and the table of docs/explanation/reliability.md",
     )
     args = parser.parse_args(argv)
     plan = Plan(
@@ -104,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         console.print("stopped; the same command goes on after the last finished stage")
         return 130
     is_whole = show_summary(found, console)
-    write(plan, found, plan.path("results.json"), ROOT)
+    write(plan, found, plan.path("results.json"))
     if publishing:
         publish(ROOT, plan.path("results.json"))
     return 0 if is_whole else 1

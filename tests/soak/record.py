@@ -1,20 +1,18 @@
-"""What a soak did and found, kept stage by stage, and told as records, as a table and in docs/soak.md."""
+"""What a soak did and found, kept stage by stage, and told as records, as a table and in docs/explanation/reliability.md."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-from evaluate.publish import RESULTS_DIR, commit, machine
-from evaluate.results.results import Result, read_header, read_results, write_results
+from evaluate.publish import RESULTS_DIR, Marker, fill_pages
+from evaluate.results.origin import origin
+from evaluate.results.results import Result, write_results
 from tests.soak.stages import Found, Plan
 
 NAME = "soak"
-RESULTS, PAGE = RESULTS_DIR / "soak.json", Path("docs/soak.md")
+RESULTS = RESULTS_DIR / "soak.json"
 _HELD = "invariant: "
-_TABLE = re.compile(r"(<!-- soak -->\n).*?(<!-- end soak -->)", re.DOTALL)
 
 
 def keep(plan: Plan, stage: str, found: Found) -> None:
@@ -53,41 +51,33 @@ def results(found: Mapping[str, Found]) -> list[Result]:
     return records
 
 
-def write(plan: Plan, found: Mapping[str, Found], path: Path, root: Path) -> None:
+def write(plan: Plan, found: Mapping[str, Found], path: Path) -> None:
     """Write the records with what was asked, and where they come from."""
     options = (
         f"--sources {plan.n_sources} --bad-share {plan.bad_share} --kills {plan.n_kills} --steps {plan.n_steps} "
         f"--segments {plan.n_segments} --seed {plan.seed}"
     )
     header = {
-        "command": f"python -m tests.soak {options}", "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(root), "machine": machine(), "asked": _asked(plan),
+        "command": f"python -m tests.soak {options}", **origin(), "asked": _asked(plan)
     }  # fmt: skip
     write_results(path, results(found), header)
 
 
 def publish(root: Path, source: Path) -> None:
-    """Copy the records to docs/results and fill the table of docs/soak.md from them."""
+    """Copy the records to docs/results, and fill the marker `soak` from them."""
     (root / RESULTS).write_bytes(source.read_bytes())
-    page = root / PAGE
-    table = f"\n{markdown(root / RESULTS)}\n\n"
-    page.write_text(_TABLE.sub(lambda m: m[1] + table + m[2], page.read_text(encoding="utf-8")), encoding="utf-8")
+    fill_pages(root, {"soak": soak})
 
 
-def markdown(path: Path) -> str:
-    """Say what was run, and whether each invariant holds."""
-    header = read_header(path)
+def soak(marker: Marker) -> str:
+    """What was run, and whether each invariant holds."""
     counts: dict[str, list[str]] = {}
     lines = ["| stage | invariant | holds |", "|---|---|---|"]
-    for each in read_results(path):
+    for each in marker.results:
         if each.metric.startswith(_HELD):
             name = each.metric.removeprefix(_HELD).removesuffix(", breaches")
             lines.append(f"| {each.task} | {name} | {'yes' if each.value == 0 else 'NO'} |")
         else:
             counts.setdefault(each.task, []).append(f"{each.metric} {each.value:g}")
     told = [f"- {task}: {'; '.join(texts)}" for task, texts in counts.items()]
-    source = (
-        f"`{header['command']}`; {header['machine']}; {header['date']}, commit {header['commit']} "
-        "([data](results/soak.json))."
-    )
-    return "\n".join([*lines, "", *told, "", source])
+    return "\n".join([*lines, "", *told, "", marker.source()])

@@ -5,9 +5,8 @@ import pytest
 
 from store.errors import RowsError
 from store.format import Provenance, Rows
-from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout
-from store.row_sources import GivenRows
-from store.texts import decode, encode
+from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout, decode_texts, encode_texts
+from store.writer import GivenRows
 
 
 @pytest.mark.parametrize(
@@ -22,7 +21,7 @@ from store.texts import decode, encode
         ("key", ["a", "b", None, "d"], "column key, row 2"),
         ("source", ["a", "b\0", "c", "d"], "column source, row 1"),
         ("source", ["a", "b", "c", "\udcff"], "not UTF-8"),
-        ("group", np.zeros((4, 1), str), "one dimension"),
+        ("group", np.zeros((4, 1), str), "one-dimensional"),
         ("vectors", {"video/features": np.zeros((3, 2), np.float32)}, "(4, d)"),
         ("vectors", {"video/features": np.zeros(4, np.float32)}, "video/features"),
         ("vectors", {"video/features": np.zeros((4, 2), np.int64)}, "video/features"),
@@ -88,7 +87,7 @@ def test_digest_does_not_depend_on_blocks_but_on_boundaries_between_strings():
 
     numbers = np.arange(12, dtype="<f4").reshape(6, 2)
     assert digest(numbers) == digest(numbers[:1], numbers[1:1], numbers[1:])
-    texts = [encode(each) for each in (["ab", "c"], ["a", "bc"], ["ab"], ["c"])]
+    texts = [encode_texts(each) for each in (["ab", "c"], ["a", "bc"], ["ab"], ["c"])]
     assert digest(texts[0]) != digest(texts[1])
     assert digest(texts[0]) == digest(texts[2], texts[3])
     assert digest(texts[2]) == digest(texts[2].astype("S9")), "a wider column holds the same texts"
@@ -96,6 +95,6 @@ def test_digest_does_not_depend_on_blocks_but_on_boundaries_between_strings():
 
 def test_texts_survive_being_encoded():
     for texts in ([], [""], ["", ""], ["a", "映画 é", ""]):
-        stored = encode(np.array(texts, dtype=object))
+        stored = encode_texts(np.array(texts, dtype=object))
         assert stored.shape == (len(texts),)
-        assert decode(stored).tolist() == texts
+        assert decode_texts(stored).tolist() == texts

@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
-from store.attributes import read_text, write_text
 from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, StoreError
 from store.layout import COLUMNS
+from store.opening import read_text
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import write_part
+from store.writer import write_part, write_text
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_texts_of_variable_length_are_refused_unread(good):
         heap = data.index(b"GCOL") + 16
         data[heap + 8 : heap + 16] = bytes(8)  # an object that takes no place: the next one is the same
         good.write_bytes(data)
-        _refused(good, DamagedStoreError, f"attribute /{name} is missing or no text")
+        _refused(good, DamagedStoreError, f"attribute /{name} is missing or not a text")
         with h5py.File(good, "r+") as file:
             del file.attrs[name]
             write_text(file, name, kept)
@@ -180,7 +180,7 @@ def test_references_and_groups_in_place_of_columns(good):
     with h5py.File(good, "r+") as file:
         del file["group"]
         file.create_group("group")
-    _refused(good, DamagedStoreError, "/group is no data set")
+    _refused(good, DamagedStoreError, "/group is not a data set")
 
 
 def test_text_that_is_not_utf8_is_an_error_that_names_the_column(good):

@@ -22,9 +22,8 @@ from store.errors import (
 from store.format import Provenance, Rows
 from store.layout import COLUMNS
 from store.reader import EmbeddingStore
-from store.row_sources import GivenRows
 from store.verify import verify
-from store.writer import append, join_parts, part_is_complete, write_part
+from store.writer import GivenRows, append, join_parts, part_is_complete, write_part
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -121,7 +120,6 @@ def test_append_equals_writing_at_once_and_makes_what_is_missing(tmp_path, make_
 
 def test_append_copies_full_chunks_and_equals_writing_at_once(tmp_path, make_rows, provenance, monkeypatch):
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 512)  # 8 rows of video/features, 16 of audio/features
-    monkeypatch.setattr("store.row_sources._COPIED_BYTES", 2000)
     for start, stop in ((0, 4), (4, 100), (100, 104), (104, 230), (230, 230)):
         append(tmp_path / "a.h5", make_rows(start, stop), provenance)
     append(tmp_path / "a.h5", make_rows(230, 240, label_name=["a much longer name"] * 10), provenance)

@@ -36,7 +36,6 @@ def _same(found, expected):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_equals_the_slow_version(backend, dtype, monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 24 * 37)  # many blocks
-    monkeypatch.setattr("store.faiss_search.BLOCK_BYTES", 8 * 24 * 37)
     monkeypatch.setattr("store.search.QUERY_BLOCK", 7)
     rng = np.random.default_rng(0)
     queries, references = rng.normal(size=(20, 24)).astype(dtype), rng.normal(size=(300, 24)).astype(dtype)
@@ -124,7 +123,7 @@ def test_the_choice_of_faiss_index_is_recorded(monkeypatch):
     exact = nearest(queries, references, 5)
     assert exact.method == "exact"
     assert nearest(queries, references, 5, backend="faiss").method == "faiss Flat"
-    monkeypatch.setattr("store.faiss_search.IVF_FROM_ROWS", 4000)
+    monkeypatch.setattr("store.search.IVF_FROM_ROWS", 4000)
     for backend in ("faiss", "faiss-ivf"):
         found = nearest(queries, references, 5, backend=backend)
         assert found.method.startswith("faiss IVF")

@@ -1,4 +1,4 @@
-"""Encoders as files and back: safetensors, a description in config.json, and ONNX (docs/export.md)."""
+"""Encoders as files and back: safetensors, a description in config.json, and ONNX (docs/reference/export.md)."""
 
 import hashlib
 import json

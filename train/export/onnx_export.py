@@ -98,7 +98,7 @@ def require_same(model: bytes, tower: Tower, name: str, shape: Sequence[int]) ->
         with torch.inference_mode():
             wanted = [each.numpy() for each in tower(clips)]
         for output, want, got in zip(OUTPUTS, wanted, session.run(list(OUTPUTS), {name: clips.numpy()}), strict=True):
-            largest = max(float(np.abs(want).max()), np.finfo(np.float32).tiny)
+            largest = max(float(np.abs(want).max()), float(np.finfo(np.float32).tiny))
             difference = float(np.abs(got - want).max()) / largest if got.shape == want.shape else float("inf")
             if not difference <= TOLERANCE:  # false for NaN
                 raise ExportError(

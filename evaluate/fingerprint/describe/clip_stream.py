@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
 from preprocess.schema import ShardParams
 
 CLIPS_AT_ONCE = 32
 FLAT_LEVELS = 4.0
 """A clip whose frames spread less than this over space, of 255, shows nothing: black, or one colour."""
 QUIET_DB = -60.0
-"""A clip whose loudest mel band is below this on average, against a full-scale sine, has no sound to go by."""
+"""A clip whose loudest mel band is below this on average, against a full-scale sine, has no audio to go by."""
 
 
 class Track:

@@ -20,9 +20,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from evaluate.errors import ArchiveError
-from evaluate.fingerprint.describe.descriptors import read_descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
 from store.atomic_files import folder_lock, replacing
 from store.errors import ProvenanceError
 from store.format import Provenance, canonical_json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
 from evaluate.fingerprint.match.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops, searched_of_hops
@@ -80,7 +80,7 @@ class Library:
         return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
-        """The sources with the most evidence, of picture and sound together, best first."""
+        """The sources with the most evidence, of video and audio together, best first."""
         total = np.zeros(len(self.sources))
         for modality, found in question.found.items():
             search = self.searches[modality]

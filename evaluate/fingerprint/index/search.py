@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 
 if TYPE_CHECKING:
     import faiss

@@ -3,35 +3,24 @@
 import fnmatch
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.describe.describe_task import PartProgress, PartTask, describe_part
+from evaluate.fingerprint.describe.descriptors import Descriptors, make_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource
 from preprocess.catalogues.files import scan
 from preprocess.errors import CatalogueError
 from preprocess.executors.processes import SerialExecutor
+from store.format import Provenance
+from store.writer import write_part
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
 """What is lost when indexing is killed, and what passing shards take of the disk, is bounded by these."""
-_COUNTS = ("n_files", "n_bytes", "media_seconds")
-
-
-@dataclass(frozen=True)
-class GrowthProgress:
-    """How far indexing is: files and bytes done of those to do, and the seconds it took."""
-
-    done: int
-    total: int
-    bytes_done: int
-    bytes_total: int
-    media_seconds: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ def grow(
     *,
     remove: Sequence[str] = (),
     retry_failed: bool = False,
-    progress: Callable[[GrowthProgress], None] = lambda _: None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Growth:
     """Take out what `remove` names, then add what is new or changed in the folder; a killed call is just called again.
 
@@ -74,7 +63,7 @@ def grow(
         options: how files are described.
         remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
         retry_failed: try files again that could not be read.
-        progress: told after every file.
+        progress: told the bytes done, of how many, and a note, after every file.
 
     Raises:
         FingerprintError: a pattern fits nothing.
@@ -89,7 +78,7 @@ def grow(
         known = archive.sources()
         files = [file for file in found if not _fits(file.name, remove)]
         todo = [file for file in files if _is_stale(file, known.get(file.name), retry_failed=retry_failed)]
-        _Growing(archive, encoder, options, progress).add(todo)
+        _add(archive, todo, encoder, options, progress)
         archive.tidy()
     names, now = {file.name for file in found}, archive.sources()
     return Growth(
@@ -105,7 +94,7 @@ def grow(
 
 
 def media_files(folder: Path) -> list[MediaFile]:
-    """List the videos and the sound files below the folder."""
+    """List the videos and the audio files below the folder."""
     found = []
     refusals = []
     for media in ("video", "audio"):
@@ -151,47 +140,104 @@ def _indexed(file: MediaFile) -> IndexedSource:
     return IndexedSource(file.name, str(file.path.absolute()), status.st_size, status.st_mtime_ns)
 
 
-class _Growing:
-    """Parts are added one by one, in the order in which they get ready."""
+@dataclass(frozen=True)
+class PartTask:
+    """What a process needs to make one part.
 
-    def __init__(
-        self, archive: Archive, encoder: DescriptorEncoder, options: ExtractOptions,
-        progress: Callable[[GrowthProgress], None],
-    ) -> None:  # fmt: skip
-        self._archive, self._encoder, self._options, self._progress = archive, encoder, options, progress
+    Attributes:
+        number: of the part.
+        files: what to describe.
+        sources: what the index notes of each of them, as they were before they were read.
+        path: where the part is written; nothing, if none of the files can be read.
+        provenance: what stands in it.
+        encoder: what describes; to another process it travels as the place of its weights.
+        options: how files are described.
+    """
 
-    def add(self, files: Sequence[MediaFile]) -> None:
-        """Describe files and write them a part at a time."""
-        noted = {file.name: _indexed(file) for file in files}  # before they are read: a later change is seen
-        total = sum(source.size_bytes for source in noted.values())
-        started, states = time.perf_counter(), dict[int, PartProgress]()
-        deaths = Counter[int]()
+    number: int
+    files: tuple[MediaFile, ...]
+    sources: tuple[IndexedSource, ...]
+    path: Path
+    provenance: Provenance
+    encoder: DescriptorEncoder
+    options: ExtractOptions
 
-        def show(at: PartProgress) -> None:
-            states[at.number] = at
-            done, size, media = (sum(getattr(each, name) for each in states.values()) for name in _COUNTS)
-            self._progress(GrowthProgress(done, len(files), size, total, media, time.perf_counter() - started))
 
-        def after_death(task: PartTask, last: PartProgress | None, how: str) -> PartTask:
-            del last
-            deaths[task.number] += 1
-            if deaths[task.number] < 2:
-                return task
-            names = ", ".join(source.name for source in task.sources)
-            raise FingerprintError(f"the process that described one of these ended twice ({how}): {names}")
+@dataclass(frozen=True)
+class PartProgress:
+    """How far a part is: counts since its beginning; `sources` are the files that are done."""
 
-        executor = self._options.part_executor or SerialExecutor()
-        for ready in executor.run(describe_part, self._tasks(files, noted), show, after_death):
-            self._archive.write_list(ready.number, ready.sources)  # the mark
+    number: int
+    n_bytes: int = 0
+    media_seconds: float = 0.0
+    sources: tuple[IndexedSource, ...] = ()
 
-    def _tasks(self, files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> Iterator[PartTask]:
-        first = max((part.number for part in self._archive.parts()), default=0) + 1
-        for number, batch in enumerate(_batches(files, noted), first):
-            sources = tuple(noted[file.name] for file in batch)
-            yield PartTask(
-                number, tuple(batch), sources, self._archive.part_path(number), self._archive.provenance,
-                self._encoder, replace(self._options, part_executor=None),
-            )  # fmt: skip
+    @property
+    def n_files(self) -> int:
+        """Files that are done."""
+        return len(self.sources)
+
+
+def describe_part(task: PartTask, report: Callable[[PartProgress], None]) -> PartProgress:
+    """Describe the files and write the part: the work that is spread over processes.
+
+    Raises:
+        preprocess.errors.DiskFullError, train.errors.LoaderError, store.errors.StoreError: the message says what to do.
+    """
+    noted = {source.name: source for source in task.sources}
+    described, progress = list[Descriptors](), PartProgress(task.number)
+    for each in describe_files(task.files, task.encoder, task.options):
+        source = noted[each.source]
+        if isinstance(each, Descriptors):
+            described.append(each)
+            source = replace(source, n_descriptors=len(each), seconds=float(each.end_seconds[-1]))
+        else:
+            source = replace(source, reason=each.reason)
+        progress = PartProgress(
+            task.number, progress.n_bytes + source.size_bytes, progress.media_seconds + source.seconds,
+            (*progress.sources, source),
+        )  # fmt: skip
+        report(progress)
+    if described:
+        rows = make_rows(described, task.encoder.picture_dims, task.encoder.sound_dims)
+        write_part(task.path, rows, task.provenance)
+    return progress
+
+
+def _add(
+    archive: Archive, files: Sequence[MediaFile], encoder: DescriptorEncoder, options: ExtractOptions,
+    progress: Callable[[int, int, str], None],
+) -> None:  # fmt: skip
+    """Describe files and write them a part at a time, in the order in which the parts get ready."""
+    noted = {file.name: _indexed(file) for file in files}  # before they are read: a later change is seen
+    total = sum(source.size_bytes for source in noted.values())
+    started, states, deaths = time.perf_counter(), dict[int, PartProgress](), Counter[int]()
+
+    def show(at: PartProgress) -> None:
+        states[at.number] = at
+        n_files, n_bytes = (sum(getattr(each, name) for each in states.values()) for name in ("n_files", "n_bytes"))
+        speed = sum(each.media_seconds for each in states.values()) / max(time.perf_counter() - started, 1e-9)
+        progress(n_bytes, total, f"{n_files} of {len(files)} files, {speed:.1f} s of media a second")
+
+    def after_death(task: PartTask, last: PartProgress | None, how: str) -> PartTask:
+        del last
+        deaths[task.number] += 1
+        if deaths[task.number] < 2:
+            return task
+        names = ", ".join(source.name for source in task.sources)
+        raise FingerprintError(f"the process that described one of these ended twice ({how}): {names}")
+
+    first = max((part.number for part in archive.parts()), default=0) + 1
+    tasks = (
+        PartTask(
+            number, tuple(batch), tuple(noted[file.name] for file in batch), archive.part_path(number),
+            archive.provenance, encoder, replace(options, part_executor=None),
+        )
+        for number, batch in enumerate(_batches(files, noted), first)
+    )  # fmt: skip
+    executor = options.part_executor or SerialExecutor()
+    for ready in executor.run(describe_part, tasks, show, after_death):
+        archive.write_list(ready.number, ready.sources)  # the mark
 
 
 def _batches(files: Sequence[MediaFile], noted: dict[str, IndexedSource]) -> list[list[MediaFile]]:

@@ -1,4 +1,6 @@
-"""Evidence between a query and a reference to spans: Hough voting over offset and speed (docs/fingerprint.md says why).
+"""Evidence between a query and a reference to spans, by Hough voting over offset and speed.
+
+docs/explanation/fingerprints.md says why.
 
 Every pair of a query and a reference descriptor votes with its evidence for the line  reference = offset + speed x query.
 For one speed all votes of a query descriptor are a shifted row of the evidence, so the votes for all offsets are a sum of
@@ -72,7 +74,7 @@ class Grid:
     def votes(self) -> np.ndarray:
         """The sum over modalities, float32 (q, r): what one lacks or does not show takes nothing from the other.
 
-        It decides where a line lies. A still picture bears every line out; its sound tells which.
+        It decides where a line lies. A still picture bears every line out; its audio tells which.
         """
         total: np.ndarray = self.evidence.sum(axis=0)
         return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)

@@ -1,4 +1,4 @@
-"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by sound together."""
+"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by audio together."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from evaluate.errors import FingerprintError
 
 LEAST_SCORES = 100
 """With fewer a tail is a worse guess than GUESS: of fewer one missed a fifth of the right matches, another decided one in
-eleven wrong where one in a hundred was asked for (docs/fingerprint.md, "Decision")."""
+eleven wrong where one in a hundred was asked for (docs/explanation/fingerprints.md, "Decision")."""
 
 
 @dataclass(frozen=True)

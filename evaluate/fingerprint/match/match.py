@@ -1,12 +1,14 @@
-"""Queries to answers: candidates by picture and by sound, spans by alignment, decisions by calibration."""
+"""Queries to answers: candidates by picture and by audio, spans by alignment, decisions by calibration."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from evaluate.fingerprint.cpu_threads import numpy_on_one
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import MODALITIES, Library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, Span, find_spans, join_spans
 from evaluate.fingerprint.match.calibrate import Calibration, fit, threshold
@@ -106,6 +108,25 @@ def find_spans_of(library: Library, query: Descriptors, without_background: int 
                 spans.setdefault(source, []).extend(found)
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
+
+
+def numpy_on_one() -> AbstractContextManager[Any]:
+    """Let NumPy use one thread while a query is answered; FAISS uses all cores.
+
+    Threads of FAISS and of NumPy's library wait by spinning. With as many of both as there are cores, each spins on a
+    core that the other needs, and a query took twice as long.
+    """
+    limit: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _libraries() -> Any:
+    """The loaded libraries, FAISS included; looking them up costs 4 ms."""
+    import faiss  # noqa: F401 - so that it is found
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _spans_of_window(

@@ -13,9 +13,9 @@ from evaluate.ablation.ablation_tables import ablation_markdown, comparison_line
 from evaluate.ablation.aggregate import Cell, Measured, aggregate, read_cells, row_order
 from evaluate.ablation.comparison import Comparison, compare, pooled_sd
 from evaluate.ablation.figure import write_figure
-from evaluate.ablation.temporal import temporal_results
 from evaluate.errors import AblationError, ResultsError
-from evaluate.publish import fill_tables, publish
+from evaluate.protocols.temporal_heads import temporal_results
+from evaluate.publish import KINDS, fill_pages, publish
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
 
 SEEDS = (0, 1, 4)
@@ -228,7 +228,7 @@ def test_an_ablation_goes_into_the_docs_and_comes_out_the_same(ablation, tmp_pat
         "command": "make ablate"
     }  # when and where the numbers were made, not published
     page = tmp_path / "docs" / "results.md"
-    assert fill_tables(page, tmp_path) == 1
+    assert fill_pages(tmp_path, KINDS) == {page: True}
     text = page.read_text()
     figure = tmp_path / "docs" / "figures" / "small.svg"
     assert "(figures/small.svg)" in text
@@ -243,8 +243,7 @@ def test_an_ablation_goes_into_the_docs_and_comes_out_the_same(ablation, tmp_pat
     assert "a machine; 2020-02-02, commit abc1234 ([data](results/small.json))" in text
     assert "old" not in text
     assert text.endswith("\n\ntail\n")
-    fill_tables(page, tmp_path)
-    assert page.read_text() == text
+    assert fill_pages(tmp_path, KINDS) == {page: False}
 
 
 def test_columns_that_chance_alone_fills_are_left_out():
@@ -256,8 +255,8 @@ def test_an_unfinished_ablation_and_an_unknown_one_are_not_published(ablation, t
     write_results(ablation / RESULTS_NAME, aggregate(measured_runs()), HEADER | {"missing": ["avid-0"]})
     with pytest.raises(AblationError, match="lacks avid-0"):
         publish(ablation, "small", "make ablate", tmp_path)
-    with pytest.raises(ResultsError, match="is not there"):
-        fill_tables(tmp_path / "docs" / "results.md", tmp_path)
+    with pytest.raises(ResultsError, match="does not exist"):
+        fill_pages(tmp_path, KINDS)
 
 
 def test_held_out_accuracies_are_those_named_last(tmp_path):

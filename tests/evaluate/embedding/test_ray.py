@@ -12,7 +12,7 @@ import pytest
 from evaluate.embedding.clip_encoders import load_run
 from evaluate.embedding.embed import SHARDS_A_TASK, embed
 from evaluate.embedding.embed_task import EmbedOptions
-from evaluate.fingerprint.api import index_folder
+from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.protocols.stores import store_paths
 from preprocess.build.pipeline import build
@@ -144,11 +144,13 @@ def test_embedding_on_the_cluster_makes_the_stores_of_one_process(on_ray, ucf_fo
     for name, executor in (("alone", None), ("cluster", on_ray)):
         outputs = store_paths(tmp_path / name, "tiny", ("pretrained", "raw"))
         options = EmbedOptions(batch_size=4, num_threads=1)
-        outcome = embed(run, shards, outputs, "tiny", options, executor=executor, progress=seen.append)
+        outcome = embed(
+            run, shards, outputs, "tiny", options, executor=executor, progress=lambda *state: seen.append(state)
+        )
         assert (outcome.embedded, outcome.n_segments) == (("pretrained", "raw"), 18)
         stores[name] = outputs
     assert len(read_segments(shards)["shard"].unique()) > SHARDS_A_TASK
-    assert (seen[-1].done, seen[-1].total) == (18, 18)
+    assert (seen[-1][0], seen[-1][1]) == (18, 18)
     for model in ("pretrained", "raw"):
         with EmbeddingStore(stores["alone"][model]) as alone, EmbeddingStore(stores["cluster"][model]) as spread:
             assert alone.frame().equals(spread.frame())
@@ -160,7 +162,7 @@ def test_embedding_on_the_cluster_makes_the_stores_of_one_process(on_ray, ucf_fo
 def test_an_index_made_on_the_cluster_answers_like_one_made_here(on_ray, ucf_folder, run_folder, tmp_path):
     indexes = []
     for name, executor in (("alone", None), ("cluster", on_ray)):
-        grown = index_folder(ucf_folder, tmp_path / name, encoder=run_folder, executor=executor)
+        grown = Index.open(tmp_path / name, encoder=run_folder).add(ucf_folder, executor=executor)
         assert (grown.n_sources, len(grown.unreadable)) == (18, 0)
         indexes.append(Archive.open(tmp_path / name))
     alone, spread = ({each.source: each for each in index.descriptors()} for index in indexes)

@@ -11,10 +11,10 @@ from preprocess.synthetic.collage.archive import generate
 
 @pytest.fixture(scope="module")
 def index(videos, tmp_path_factory, checkpoint):
-    from evaluate.fingerprint.api import index_folder
+    from evaluate.fingerprint.api import Index
 
     folder = tmp_path_factory.mktemp("index")
-    index_folder(videos, folder, encoder=checkpoint)
+    Index.open(folder, encoder=checkpoint).add(videos)
     return folder
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from evaluate.errors import ResultsError
-from evaluate.publish import fill_tables, machine, publish
+from evaluate.publish import KINDS, fill_pages, publish
+from evaluate.results.origin import commit, machine
 from evaluate.results.results import RESULTS_NAME, Result, read_results, write_results
 
 PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
@@ -34,9 +35,9 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     assert list(read_results(path)) == results()
     page = tmp_path / "docs" / "results.md"
     page.write_text(PAGE)
-    assert fill_tables(page, tmp_path) == 1
+    assert fill_pages(tmp_path, KINDS) == {page: True}
     text = page.read_text()
-    assert "| modality | model | R@1 | R@5 | videos asked |" in text
+    assert "| modality | model | R@1 | R@5 | videos evaluated |" in text
     assert "| video | pretrained | 51.2 (41–61) | 80.0 | 20 |" in text
     assert "| video | raw | 10.0 (0–20) | - | 20 |" in text
     assert "audio-to-video" not in text
@@ -46,9 +47,7 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     assert "old" not in text
     assert text.endswith("\n\ntail\n")
     assert "90.0" not in text  # the mean is another table
-    again = page.read_text()
-    fill_tables(page, tmp_path)
-    assert page.read_text() == again
+    assert fill_pages(tmp_path, KINDS) == {page: False}
 
 
 def test_the_machine_line_says_what_gpus_there_are(monkeypatch):
@@ -63,20 +62,39 @@ def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "docs" / "results.md"
     page.write_text(PAGE.replace("split=1", "split=1 task=cross-modal"))
-    assert fill_tables(page, tmp_path) == 1
+    assert fill_pages(tmp_path, KINDS) == {page: True}
     assert "| audio-to-video | pretrained | 30.0 | 8 |" in page.read_text()
     assert "| video |" not in page.read_text()
     page.write_text(PAGE.replace("split=1", "split=1 task=guessed"))
     with pytest.raises(ResultsError, match="no such table"):
-        fill_tables(page, tmp_path)
+        fill_pages(tmp_path, KINDS)
+
+
+def test_a_marker_chooses_models_metrics_and_modalities(run, tmp_path):
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text(PAGE.replace("split=1", "split=1 models=raw metrics=R@1"))
+    fill_pages(tmp_path, KINDS)
+    assert "| modality | model | R@1 | videos evaluated |" in page.read_text()
+    assert "pretrained" not in page.read_text()
+    stale = page.read_text().replace("10.0", "90.0")
+    page.write_text(stale)
+    assert fill_pages(tmp_path, KINDS, write=False) == {page: True}
+    assert page.read_text() == stale
+
+
+def test_the_commit_is_that_of_this_code_or_unknown(tmp_path, monkeypatch):
+    assert commit(tmp_path) == "unknown"  # no repository
+    monkeypatch.setenv("PATH", "")
+    assert commit() == "unknown"  # no git
 
 
 def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_path):
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "docs" / "results.md"
     page.write_text(PAGE.replace("split=1", "split=3"))
-    with pytest.raises(ResultsError, match="split 3"):
-        fill_tables(page, tmp_path)
+    with pytest.raises(ResultsError, match="split=3"):
+        fill_pages(tmp_path, KINDS)
     with pytest.raises(ResultsError, match="evaluate the run first"):
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
 
@@ -93,7 +111,7 @@ def test_the_fingerprint_benchmark_is_tables_and_pictures(tmp_path):
     publish(run, "found", "make eval-fingerprint", tmp_path)
     page = tmp_path / "docs" / "fingerprint.md"
     page.write_text("<!-- fingerprint: found -->\nold\n<!-- end fingerprint -->\n")
-    assert fill_tables(page, tmp_path) == 1
+    assert fill_pages(tmp_path, KINDS) == {page: True}
     text = page.read_text()
     assert "old" not in text
     assert "7 references." in text

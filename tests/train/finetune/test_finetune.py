@@ -174,7 +174,7 @@ def test_shards_without_labels_or_without_the_split_are_refused_with_the_remedy(
     with pytest.raises(LabelError, match=r"no segment of 2:train.*--splits"):
         finetuner(partly, tmp_path / "run", data=SETTINGS["data"] | {"split": "2:train"})
     sound = write_shards(tmp_path / "sound", 12, replace(SMALL_SHARDS, media="audio"))
-    with pytest.raises(LabelError, match="sound without pictures"):
+    with pytest.raises(LabelError, match="audio without video"):
         finetuner(sound, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

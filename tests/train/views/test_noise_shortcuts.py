@@ -31,7 +31,7 @@ SPEEDS = CONFIG.clip.speeds
 
 
 def report(name, reached, chance, n):
-    """For docs/method.md: pytest --log-cli-level=INFO shows it."""
+    """For docs/explanation/method.md: pytest --log-cli-level=INFO shows it."""
     logger.info("%s: %.3f, guessing %.3f, n %d", name, reached, chance, n)
 
 

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from evaluate.fingerprint.describe.clip_stream import Track
+from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
-from evaluate.fingerprint.describe.source_descriptors import Unreadable
 
 
 @pytest.fixture

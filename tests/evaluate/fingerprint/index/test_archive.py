@@ -63,8 +63,8 @@ def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, encoder, videos
     monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
     options = ExtractOptions(0.5, num_threads=1, executor=here)
 
-    def stop(state):
-        if state.done == 3:
+    def stop(_done, _total, note):
+        if note.startswith("3 of"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.calibrate import GUESS, Calibration, Tail, fit, threshold
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, calibrate

@@ -3,9 +3,9 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from evaluate.fingerprint.cpu_threads import numpy_on_one
-from evaluate.fingerprint.describe.source_descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import MODALITIES
+from evaluate.fingerprint.match.match import numpy_on_one
 from evaluate.fingerprint.match.normalise import NEAREST, TRUE_MATCHES, expected_of_neighbours
 from evaluate.fingerprint.match.query_density import SEARCHED, best_of_hops, first_of_hops, searched_of_hops
 

@@ -1,0 +1,58 @@
+"""Where numbers come from: date, commit of this code, and machine."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+"""The checkout that this code is run from."""
+
+
+def origin() -> dict[str, Any]:
+    """Describe numbers that this code makes now: date, commit, machine."""
+    return {"date": datetime.now(UTC).date().isoformat(), "commit": commit(), "machine": machine()}
+
+
+def commit(root: Path = ROOT) -> str:
+    """Name the commit of this code, with "-dirty" where anything but its docs has changed.
+
+    "unknown" where git is missing, or where the code is not a checkout of its own.
+    """
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel") or "/") != root.resolve():
+            return "unknown"  # installed below another repository: its commit says nothing of this code
+        # The program that writes numbers into the docs changes them itself.
+        dirty = git("status", "--porcelain", "--untracked-files=no", ":!docs", ":!*.md")
+        return (git("describe", "--always") or "unknown") + "-dirty" * bool(dirty)
+    except OSError:
+        return "unknown"
+
+
+def machine() -> str:
+    """Processor, cores, memory and GPUs in a line, such as "AMD EPYC, 2 cores, 24 GiB, no GPU used, Linux"."""
+    model, memory = platform.processor() or platform.machine(), ""
+    cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+    if cpuinfo.exists():
+        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
+        model = names[0] if names else model
+    if meminfo.exists():
+        kib = re.search(r"MemTotal:\s*(\d+)", meminfo.read_text(encoding="utf-8"))
+        memory = f", {int(kib[1]) / 2**20:.0f} GiB" if kib else ""
+    return f"{model}, {os.cpu_count()} cores{memory}, {_gpus()}, {platform.system()}"
+
+
+def _gpus() -> str:
+    """Such as "8 GPUs (NVIDIA H100)": those that torch may use."""
+    import torch
+
+    n = torch.cuda.device_count()
+    return f"{n} GPU{'s' * (n > 1)} ({torch.cuda.get_device_name(0)})" if n else "no GPU used"
