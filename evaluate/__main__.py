@@ -52,11 +52,11 @@ examples:
   python -m evaluate finetune --run runs/sample --shards shards/sample
       train the whole video encoder with labels on each split, beside training from scratch
   python -m evaluate esc50 --run runs/esc50 --shards shards/esc50 --strict runs/esc50/strict-1
-      five folds of ESC-50; the strict run's pretraining heard folds 2 to 5 only, and it is tested on fold 1
+      five folds of ESC-50; the strict run was pretrained on folds 2 to 5 only and is tested on fold 1
   python -m evaluate esc50-scratch --run runs/esc50 --shards shards/esc50
-      the same network trained with labels; goes on where it was stopped
+      the same network trained with labels; resumes
   python -m evaluate report --run runs/sample --shards shards/sample
-      a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
+      runs/sample/report/index.html; --data adds audio, --compare other runs' numbers
   python -m evaluate fingerprint --videos /videos/archive --run runs/archive --queries 50
       distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid

@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--threads", type=int, help="CPU threads of torch (default: torch decides)")
             command.add_argument(
                 "--stop-with-stdin", action="store_true",
-                help="save and stop when standard input ends: for a pipe, when the program that started this is gone",
+                help="save and stop when standard input ends, as a pipe does when its writer is gone",
             )  # fmt: skip
     return parser
 
