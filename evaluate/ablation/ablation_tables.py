@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from evaluate.ablation.aggregate import Cell, Column, read_cells
-from evaluate.ablation.comparison import Comparison, compare
+from evaluate.ablation.aggregate import Cell, Column, Comparison, compare, read_cells
 from evaluate.protocols.temporal_heads import ACCURACY, TASKS
 from evaluate.protocols.twin_pairs import METRIC, TASK
 from evaluate.protocols.video_features import MODALITY_ORDER

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, add_workers, console
+from evaluate.commands.common import Commands, add_parser, add_workers, say
 from preprocess.executors.options import add_executor_options, chosen_executor
 from preprocess.progress import Progress
 
@@ -26,10 +26,8 @@ Ctrl-C or a kill loses at most 16 files of work; the same command continues.
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "index", help="make or update an index of videos, in which `match` finds distorted clips", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "make or update an index of videos, in which `match` finds distorted clips"
+    parser = add_parser(commands, "index", summary, _index, EPILOG)
     parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
@@ -44,7 +42,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)
-    parser.set_defaults(command=_index)
 
 
 def _index(arguments: argparse.Namespace) -> None:
@@ -65,9 +62,6 @@ def _index(arguments: argparse.Namespace) -> None:
 
 
 def _show(growth: "Growth", index: Path) -> None:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     say(
         f"{index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
         f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "

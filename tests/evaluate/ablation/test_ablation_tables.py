@@ -10,8 +10,16 @@ import pytest
 from rich.console import Console
 
 from evaluate.ablation.ablation_tables import ablation_markdown, comparison_lines, terminal_table
-from evaluate.ablation.aggregate import Cell, Measured, aggregate, read_cells, row_order
-from evaluate.ablation.comparison import Comparison, compare, pooled_sd
+from evaluate.ablation.aggregate import (
+    Cell,
+    Comparison,
+    Measured,
+    aggregate,
+    compare,
+    pooled_sd,
+    read_cells,
+    row_order,
+)
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
 from evaluate.protocols.temporal_heads import temporal_results
