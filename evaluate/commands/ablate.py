@@ -82,7 +82,7 @@ def _device(name: str) -> str:
 
 def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
-    from evaluate.ablation.ablation_tables import comparison_lines, terminal_table
+    from evaluate.ablation.ablation_tables import MAIN, comparison_lines, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
     from evaluate.ablation.figure import write_figure
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
@@ -93,7 +93,8 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
         write_results(path, results, _header(plan, measured))
     write_figure(results, figure)
     cells = read_cells(results)
-    console.print(terminal_table(cells, f"{name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"))
+    title = f"{name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"
+    console.print(make_sheet(title, MAIN, cells).shown())
     for line in comparison_lines(compare(cells)):
         say(line)
     say(f"all numbers: {path}; figure: {figure}")

@@ -49,34 +49,31 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> None:
-    from evaluate.finetune.protocol import splits_of_shards
+    from evaluate.finetune.protocol import TASK, as_results, splits_of_shards
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, read_results, update_results
+    from train.finetune.config import INITS
     from train.ranks.distributed import join_world, leave_world
     from train.run.checkpoint import load_encoders
 
-    test = dataset_name(arguments)
-    inits, splits = _inits(arguments.init), splits_of_shards(arguments.shards, arguments.split)
+    chosen, path = words(arguments.init), arguments.run / RESULTS_NAME
+    if not set(chosen) <= set(INITS):
+        raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {arguments.init!r}")
+    test, splits = dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
     run = load_encoders(checkpoint_path(arguments))
     world = join_world(arguments.device)
     try:
-        found = {
-            (split, init): _finetune_one(arguments, run, world, test, split, init) for split in splits for init in inits
-        }
+        starts = [(split, init) for split in splits for init in INITS if init in chosen]
+        found = {start: _train_and_test(arguments, run, world, test, *start) for start in starts}
         if world.is_main:
-            _write(arguments.run, test, found)
+            everything = update_results(path, as_results(test, found, read_results(path)))
+            console.print(folds_table([result for result in everything if result.task == TASK], test))
+            say(f"every number: {path}")
     finally:
         leave_world()
 
 
-def _inits(text: str) -> "tuple[Init, ...]":
-    from train.finetune.config import INITS
-
-    chosen = set(words(text))
-    if not chosen <= set(INITS):
-        raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {text!r}")
-    return tuple(init for init in INITS if init in chosen)
-
-
-def _finetune_one(
+def _train_and_test(
     arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
 ) -> "Tested":
     from evaluate.finetune.protocol import train_and_test
@@ -93,14 +90,3 @@ def _finetune_one(
     if world.is_main:
         say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
     return tested
-
-
-def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> None:
-    from evaluate.finetune.protocol import TASK, as_results
-    from evaluate.protocols.result_table import folds_table
-    from evaluate.results.results import RESULTS_NAME, read_results, update_results
-
-    path = run / RESULTS_NAME
-    everything = update_results(path, as_results(test, found, read_results(path)))
-    console.print(folds_table([result for result in everything if result.task == TASK], test))
-    say(f"every number: {path}")

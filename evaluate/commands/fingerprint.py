@@ -8,8 +8,7 @@ from evaluate.commands.common import Commands, add_parser, console, say, words
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
-    from evaluate.fingerprint.benchmark.method import Method
-    from evaluate.fingerprint.benchmark.protocol import Plan, Size
+    from evaluate.fingerprint.benchmark.protocol import Plan
 
 EPILOG = """\
 examples:
@@ -49,18 +48,27 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
+    from evaluate.fingerprint.api import SHIPPED_ENCODER
     from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
+    from evaluate.fingerprint.benchmark.distort.catalogue import choose
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
+    from evaluate.fingerprint.benchmark.ours import Avtempo
     from evaluate.fingerprint.benchmark.peers import make_peers
-    from evaluate.fingerprint.benchmark.protocol import prepare
+    from evaluate.fingerprint.benchmark.protocol import Size, prepare
     from evaluate.fingerprint.benchmark.run import benchmark
+    from evaluate.fingerprint.describe.encoder import load_encoder
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
     peers, missing = make_peers(words(arguments.methods))
-    methods = [*_ours(arguments), *peers]
-    plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
+    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
+    methods = [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True), *peers]
+    size = Size(
+        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
+        arguments.distractors,
+    )  # fmt: skip
+    plan = prepare(arguments.videos, out, size, arguments.seed)
     say(_summary(plan))
     with Progress("benchmark") as shown:
         measured = benchmark(plan, arguments.videos, out, methods, arguments.jobs, shown.stage)
@@ -76,25 +84,6 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     for name, reason in missing.items():
         say(f"{name}: not measured: {reason}")
     say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
-
-
-def _ours(arguments: argparse.Namespace) -> "list[Method]":
-    from evaluate.fingerprint.api import SHIPPED_ENCODER
-    from evaluate.fingerprint.benchmark.ours import Avtempo
-    from evaluate.fingerprint.describe.encoder import load_encoder
-
-    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
-    return [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True)]
-
-
-def _size(arguments: argparse.Namespace) -> "Size":
-    from evaluate.fingerprint.benchmark.distort.catalogue import choose
-    from evaluate.fingerprint.benchmark.protocol import Size
-
-    return Size(
-        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
-        arguments.distractors,
-    )  # fmt: skip
 
 
 def _summary(plan: "Plan") -> str:
