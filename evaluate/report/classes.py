@@ -14,13 +14,17 @@ from evaluate.report.result_tables import modality_title
 MIXUPS = 5
 
 
-@dataclass(frozen=True)
-class Bar:
-    """R@1 of one class in one modality over n queries; `untrained` is None without such a model."""
+Recall = Mapping[str, Mapping[int, tuple[float, int]]]
+"""Modality -> label -> R@1 and the number of queries; a class without queries is missing."""
 
-    recall: float
-    n: int
-    untrained: float | None
+
+@dataclass(frozen=True)
+class Recalls:
+    """R@1 of every class in each modality alone; `names` in the order of the rows."""
+
+    names: Mapping[int, str]
+    pretrained: Recall
+    untrained: Recall
 
 
 @dataclass(frozen=True)
@@ -70,24 +74,17 @@ def recall_by_class(neighbours: Sequence[Neighbourhood]) -> dict[int, tuple[floa
     return {label: (float(own.mean()), len(own)) for label, own in of_label.items()}
 
 
-def class_bars(models: Mapping[str, Model], modalities: Sequence[Modality]) -> list[tuple[str, list[Bar | None]]]:
-    """Give each class and its bars, one a modality (None: no queries); the best of the first modality on top."""
-    recall, untrained = (
-        [
-            recall_by_class(models[name].neighbours.get(modality, ())) if name in models else {}
-            for modality in modalities
-        ]
-        for name in ("pretrained", "untrained")
-    )
-    rows = []
-    for label, name in class_names(models["pretrained"].videos).items():
-        bars = [
-            Bar(*own[label], rival.get(label, (None, 0))[0]) if label in own else None
-            for own, rival in zip(recall, untrained, strict=True)
-        ]
-        if any(bars):
-            rows.append((name, bars))
-    return sorted(rows, key=lambda row: (-(row[1][0].recall if row[1][0] else 0.0), row[0]))
+def class_recalls(models: Mapping[str, Model]) -> Recalls:
+    """R@1 of every class that queries, the best by the first modality on top."""
+    found: dict[str, Recall] = {
+        name: {each: recall_by_class(splits) for each, splits in model.neighbours.items() if each != "joint"}
+        for name, model in models.items()
+    }
+    names, recall = class_names(models["pretrained"].videos), found["pretrained"]
+    first = next(iter(recall.values()))
+    labels = {label for by_class in recall.values() for label in by_class}
+    order = sorted(labels, key=lambda label: (-first.get(label, (0.0, 0))[0], names[label]))
+    return Recalls({label: names[label] for label in order}, recall, found.get("untrained", {}))
 
 
 def build_confusions(model: Model) -> Iterator[Confusion]:

@@ -28,34 +28,6 @@ FFMPEG_PROCESSES = 4
 
 
 @dataclass(frozen=True)
-class Card:
-    """One video; `right` is None for a query, `picture` None where the shards lack it."""
-
-    class_name: str
-    source: str
-    picture: Thumbnail | None
-    right: bool | None = None
-    similarity: float = 1.0
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Some queries of one modality.
-
-    Attributes:
-        modality: of the features.
-        recall: R@1 over all queries of the split.
-        n_queries: of the split.
-        rows: each a query and its neighbours, nearest first.
-    """
-
-    modality: str
-    recall: float
-    n_queries: int
-    rows: tuple[tuple[Card, ...], ...]
-
-
-@dataclass(frozen=True)
 class Media:
     """Where video and audio are read: the shard set, data roots with the source files, and this page's share."""
 
@@ -66,28 +38,35 @@ class Media:
 
 @dataclass(frozen=True)
 class Galleries:
-    """A gallery a modality, and the audio of the videos on show: {source: data URI}, each once."""
+    """Some queries of each modality, and what is shown of their videos.
 
-    galleries: tuple[Gallery, ...]
-    sounds: Mapping[str, str]
+    Attributes:
+        found: neighbours of all queries of a split, by modality.
+        picks: the queries on show, by modality.
+        pictures: by source; a source that the shards lack is missing.
+        audio: by source, as data URIs; a source without audio or without its file is missing.
+    """
+
+    found: Mapping[str, Neighbourhood]
+    picks: Mapping[str, Sequence[int]]
+    pictures: Mapping[str, Thumbnail]
+    audio: Mapping[str, str]
 
 
 def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleries:
     """Make a gallery for each modality; a video that several rows show is read once."""
     picks = {modality: pick_queries(neighbours, QUERIES, SEED) for modality, neighbours in found.items()}
-    rows = [_sources(found[modality], query) for modality, queries in picks.items() for query in queries]
+    rows = [
+        [
+            found[modality].query_sources[query],
+            *(found[modality].reference_sources[i] for i in found[modality].indices[query]),
+        ]
+        for modality, queries in picks.items()
+        for query in queries
+    ]
     by_rank = [source for rank in zip_longest(*rows) for source in rank if source is not None]
     pictures = thumbnails(media.shards, by_rank, int(media.share * PICTURE_BUDGET_BYTES))
-    galleries = tuple(
-        Gallery(
-            modality,
-            float(neighbours.hits[:, 0].mean()),
-            len(neighbours.query_labels),
-            tuple(_row(neighbours, query, pictures) for query in picks[modality]),
-        )
-        for modality, neighbours in found.items()
-    )
-    return Galleries(galleries, cut_audio(media, by_rank))
+    return Galleries(found, picks, pictures, cut_audio(media, by_rank))
 
 
 def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
@@ -105,20 +84,6 @@ def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
         picked.append(min(pool, key=lambda query: taken.count(labels[query])))
         free.remove(picked[-1])
     return sorted(picked, key=lambda query: not right[query])
-
-
-def _sources(found: Neighbourhood, query: int) -> Sequence[str]:
-    return [found.query_sources[query], *(found.reference_sources[index] for index in found.indices[query])]
-
-
-def _row(found: Neighbourhood, query: int, pictures: Mapping[str, Thumbnail]) -> tuple[Card, ...]:
-    first, *others = _sources(found, query)
-    cards = [Card(found.label_names[int(found.query_labels[query])], first, pictures.get(first))]
-    for rank, source in enumerate(others):
-        name = found.label_names[int(found.neighbour_labels[query, rank])]
-        right, similarity = bool(found.hits[query, rank]), float(found.scores[query, rank])
-        cards.append(Card(name, source, pictures.get(source), right, similarity))
-    return tuple(cards)
 
 
 def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:

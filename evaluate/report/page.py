@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.compare import compare_runs, load_runs
 from evaluate.report.gallery import SEED, Media
@@ -77,7 +78,7 @@ def render(**values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, points, best, column_title, test_title, modality_title, model_title)
+    filters = (recall_at, percent, points, best, column_title, test_title, modality_title, model_title)
     environment.filters.update({function.__name__: function for function in filters})
     environment.globals.update(
         static=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704 - our own files

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.protocols.coverage import part_read, pretraining_note
-from evaluate.protocols.video_features import Modality
-from evaluate.report.classes import Bar, Confusion, build_confusions, class_bars
+from evaluate.report.classes import Confusion, Recalls, build_confusions, class_recalls
 from evaluate.report.gallery import Galleries, Media, build_galleries
 from evaluate.report.inputs import Model, load_models
 from evaluate.report.map import build_map
@@ -34,7 +33,6 @@ class Section:
         encoders: checksum of each model's encoder, by model.
         note: the test videos that pretraining has seen, if any.
         headline: column of the number at the top, and where it was measured.
-        modalities: of the class bars.
     """
 
     name: str
@@ -48,8 +46,7 @@ class Section:
     papers: Papers | None
     galleries: Galleries | None
     embedding_map: Mapping[str, Any] | None
-    bars: Sequence[tuple[str, Sequence[Bar | None]]]
-    modalities: Sequence[Modality]
+    recalls: Recalls | None
     confusions: Sequence[Confusion]
 
 
@@ -64,10 +61,7 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         return None
     tables, model = build_tables(own), models.get("pretrained")
     neighbours = model.neighbours if model else {}
-    single = [modality for modality in neighbours if modality != "joint"]
-    galleries = None
-    if single and media:
-        galleries = build_galleries({modality: neighbours[modality][0] for modality in single}, media)
+    first_split = {str(modality): splits[0] for modality, splits in neighbours.items() if modality != "joint"}
     return Section(
         name=test,
         title=f"{test_title(test)}, on the sample world" if is_sample(model) else test_title(test),
@@ -78,10 +72,9 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         headline=choose_headline(tables[0]) if tables else None,
         tables=tables,
         papers=None if is_sample(model) else build_papers(own, test, run.name),
-        galleries=galleries,
+        galleries=build_galleries(first_split, media) if first_split and media else None,
         embedding_map=build_map(models) if model else None,
-        bars=class_bars(models, single) if model else (),
-        modalities=single,
+        recalls=class_recalls(models) if neighbours else None,
         confusions=tuple(build_confusions(model)) if model else (),
     )
 

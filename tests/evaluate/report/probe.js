@@ -11,7 +11,7 @@ addEventListener("load", async () => {
   document.querySelector(".expand").click();
   document.querySelector(".play-all").click();
   const film = document.querySelector(".clip .film");
-  const audible = [...document.querySelectorAll(".clip[data-sound]")].find(clip => clip.offsetParent && !pressed(clip));
+  const audible = [...document.querySelectorAll(".clip[data-audio]")].find(clip => clip.offsetParent && !pressed(clip));
   audible.click();
   await new Promise(done => setTimeout(done, 300));
   const result = {
@@ -24,7 +24,7 @@ addEventListener("load", async () => {
     dark: matchMedia("(prefers-color-scheme: dark)").matches,
     ground: getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g).map(Number),
     // Without waiting for the decoder: the browser's virtual time would run out before it.
-    sound: playing && playing.clip === audible && playing.sound.src.slice(0, 15) + ";" + playing.sound.canPlayType("audio/mpeg"),
+    audio: playing && playing.clip === audible && playing.audio.src.slice(0, 15) + ";" + playing.audio.canPlayType("audio/mpeg"),
     still: document.querySelector(".lookup:nth-of-type(2) .film").getAnimations().length,
   };
   document.querySelector('[data-switch="ucf101-gallery"] input[value="audio"]').click();

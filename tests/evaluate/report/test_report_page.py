@@ -264,5 +264,5 @@ def test_in_a_browser(page, tmp_path, width, option):
     assert result == {
         "problems": [], "images": result["images"], "dark": result["dark"], "reduced": reduced, "animations": 1,
         "steps": f"steps({N_FRAMES})", "still": 0, "splits": 3, "dots": 18, "panel": "audio",
-        "sound": "data:audio/mpeg;probably", "legends": [3, 3, 18], "matrix": "audio, linear probe", "audioTestDots": 3,
+        "audio": "data:audio/mpeg;probably", "legends": [3, 3, 18], "matrix": "audio, linear probe", "audioTestDots": 3,
     }  # fmt: skip

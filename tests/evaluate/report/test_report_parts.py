@@ -12,7 +12,7 @@ from PIL import Image
 
 from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.protocols.video_features import Part, Videos, l2_normalise
-from evaluate.report.classes import Confusion, build_confusions, class_bars, recall_by_class
+from evaluate.report.classes import Confusion, build_confusions, class_recalls, recall_by_class
 from evaluate.report.compare import compare_runs
 from evaluate.report.gallery import find_source, pick_queries
 from evaluate.report.inputs import Model, folds_as_splits, search
@@ -76,14 +76,13 @@ def test_recall_of_a_class_pools_the_queries_of_all_splits():
         assert (recall, n) == (pytest.approx(sum(mine) / len(mine)), len(mine))
 
 
-def test_class_bars_stand_beside_the_untrained_ones_best_first():
-    right = Model(videos(), {"video": (neighbourhood([0, 1, 1], [1, 1, 0]),)})
+def test_class_recalls_have_the_best_class_on_top():
+    right = Model(videos(), {"video": (neighbourhood([0, 1, 1], [1, 1, 0]),), "audio": (neighbourhood([2], [2]),)})
     wrong = Model(videos(), {"video": (neighbourhood([0, 1, 1], [0, 0, 0]),)})
-    rows = class_bars({"pretrained": right, "untrained": wrong}, ("video", "audio"))
-    assert [(name, bars[0].recall, bars[0].untrained, bars[1]) for name, bars in rows] == [
-        ("class 1", 0.5, 0.0, None),
-        ("class 0", 0.0, 1.0, None),
-    ]
+    found = class_recalls({"pretrained": right, "untrained": wrong})
+    assert list(found.names.items()) == [(1, "class 1"), (0, "class 0"), (2, "class 2")]
+    assert found.pretrained == {"video": {0: (0.0, 1), 1: (0.5, 2)}, "audio": {2: (1.0, 1)}}
+    assert found.untrained == {"video": {0: (1.0, 1), 1: (0.0, 2)}}
 
 
 def test_confusion_is_judged_on_the_test_side_by_neighbour_and_probe():
