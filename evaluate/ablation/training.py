@@ -71,7 +71,7 @@ def train_runs(
             while (waiting or children) and not stop.raised:
                 while waiting and len(children) < plan.options.jobs:
                     run = waiting.popleft()
-                    if reason := _other_schedule(run) or _occupied(run):
+                    if reason := _obstacle(run):
                         end(run, Failure(run, reason))
                     else:
                         children[run.name] = _Child(run, plan.options)
@@ -169,19 +169,15 @@ def _what_counts(config: Config) -> Config:
     return replace(config, name="", log_every=1, checkpoint_every=1, data=data)
 
 
-def _other_schedule(run: PlannedRun) -> str:
-    """Say that the folder holds a run of another length, or "".
+def _obstacle(run: PlannedRun) -> str:
+    """Say why the run cannot be trained in its folder, or "": another length, or another process trains there.
 
-    The trainer would stretch its schedule, and the run would be like none of the others.
+    The trainer would stretch the schedule of a run of another length, which would then be like none of the others.
+    The training of a killed ablation gets some time to save and end.
     """
     there = _settings(run.folder)
-    if there is None or there.steps == run.config.steps or not (run.folder / "checkpoints" / LAST_NAME).exists():
-        return ""
-    return f"{run.folder} holds a run of {there.steps} steps, not {run.config.steps}: choose other --runs, or remove it"
-
-
-def _occupied(run: PlannedRun) -> str:
-    """Say why nobody may train in the run's folder, or ""; waits for the training of a killed ablation to end."""
+    if there and there.steps != run.config.steps and (run.folder / "checkpoints" / LAST_NAME).exists():
+        return f"{run.folder} holds a run of {there.steps} steps, not {run.config.steps}: choose other --runs, or remove it"
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
         with folder_lock(run.folder, writing, patience_seconds=_ORPHAN_SECONDS):

@@ -14,10 +14,11 @@ from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.compare import compare_runs, load_runs
 from evaluate.report.gallery import SEED, Media
-from evaluate.report.provenance import collect
+from evaluate.report.provenance import collect_facts, command
 from evaluate.report.result_tables import best, column_title, modality_title, model_title, test_title
 from evaluate.report.section import build_section
 from evaluate.results.results import RESULTS_NAME, read_results
+from preprocess.shards.manifest import read_dataset
 from store.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
@@ -54,13 +55,21 @@ def write_report(
     runs = load_runs([run, *compare]) if compare else {}
     config = run / "config.yaml"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
+    sets = {name: read_dataset(folder) for name, folder in shards.items()}
+    options = {"--shards": [*shards.values()], "--data": data, "--compare": compare}
     page = render(
         run=run,
         sections=sections,
         comparisons=compare_runs(runs, [section.name for section in sections]),
         reference=next(iter(runs), ""),
         temporal=heldout_accuracies(run, len(yaml.safe_load(text)["clip"]["speeds"])) if text else {},
-        origin=collect(run, shards, sections, text, data=data, compare=compare),
+        facts=collect_facts(run, shards, sets, sections),
+        shard_params={name: info.params.as_dict() for name, info in sets.items()},
+        config=text,
+        commands=[
+            *(command(test, run, {"--shards": [shards[test]]}) for test in shards),
+            command("report", run, options),
+        ],
     )
     path = run / "report" / "index.html"
     with replacing(path) as temporary:
