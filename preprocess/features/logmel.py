@@ -1,11 +1,11 @@
 """Log-mel spectrograms whose columns lie on the frames' clock.
 
-Column j is centred on its hop, the samples [j * hop, (j + 1) * hop): frame i owns columns
-[i * columns_per_frame, (i + 1) * columns_per_frame) and they cover the very time that it shows.
+Column j is centred on its hop, the samples [j * hop, (j + 1) * hop). So frame i owns columns
+[i * columns_per_frame, (i + 1) * columns_per_frame), and they cover the time that it shows.
 
 Mel power is scaled so that the bands of a stationary signal add up to its power relative to a full-scale sine
 (Parseval: sum over FFT bins of |X|^2 = n_fft * sum(window^2) / 4 for a sine of amplitude 1), whatever the window and
-n_fft; then floored at MEL_POWER_FLOOR and the natural logarithm taken. The mel scale is HTK's, triangles of height 1.
+n_fft. The power is floored at MEL_POWER_FLOOR before the natural logarithm. The mel scale is HTK's, with triangles of height 1.
 """
 
 import functools
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 DBFS_FLOOR = -120.0
 SILENCE_DBFS = -90.0
-"""Below the quantisation noise of 16 bits: a segment no louder than this has no audio, whatever its tracks say."""
+"""Below the quantisation noise of 16 bits: a segment no louder than this counts as one without audio."""
 
 COLUMNS_PER_BLOCK = 4096
-"""Columns computed at once: a three-hour source must not need the complex spectrum of all of it (2 GB)."""
+"""Columns computed at once: the complex spectrum of a whole source of three hours would take 2 GB."""
 SAMPLES_PER_BLOCK = 1 << 20
 
 
 @functools.cache
 def _transform(params: ShardParams) -> "MelSpectrogram":
-    """From a waveform (N,) to 1 + (N - n_fft) // hop columns, without padding; `_mel_power` applies its two parts."""
+    """Waveform (N,) -> 1 + (N - n_fft) // hop columns, without padding; `_mel_power` applies its two parts."""
     import torchaudio
 
     return torchaudio.transforms.MelSpectrogram(
@@ -48,7 +48,7 @@ def _transform(params: ShardParams) -> "MelSpectrogram":
 
 
 def _mel_power(block: np.ndarray, transform: "MelSpectrogram") -> "torch.Tensor":
-    """Waveform (N,) -> mel power (n_mels, columns). Squares are added up here: torchaudio would draw the root and square it."""
+    """Waveform (N,) -> mel power (n_mels, columns). Adding squares here saves torchaudio's root and its square."""
     import torch
 
     spectrum = transform.spectrogram(torch.from_numpy(block))  # (n_fft / 2 + 1, columns) complex
@@ -59,8 +59,8 @@ def _mel_power(block: np.ndarray, transform: "MelSpectrogram") -> "torch.Tensor"
 def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
     """Waveform (N,) float32 in [-1, 1] -> natural log of mel power, (n_mels, N // hop_length) float16.
 
-    Beyond both ends of the waveform there is silence. Computed in blocks of columns: memory does not grow with the
-    source beyond the result.
+    There is silence beyond both ends of the waveform. Blocks of columns bound the memory: only the result grows with
+    the source.
 
     Raises:
         ValueError: the waveform is not one-dimensional.

@@ -1,9 +1,10 @@
-"""From one decoded source to its samples: members for the archive and rows for the manifest. No files, no processes."""
+"""From one decoded source to its samples: members for the archive and rows for the manifest. Pure functions."""
 
 import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from preprocess.sources import Source
 
 
 def source_row(source: Source) -> Row:
-    """Row of a source as the catalogue knows it, before anything is decoded."""
+    """Row of a source before it is decoded: what the catalogue says."""
     return Row(
         kind="source",
         source_index=source.index,
@@ -41,18 +42,26 @@ def source_row(source: Source) -> Row:
 
 
 def decoded_row(row: Row, decoded: Decoded, segments: Sequence[Row]) -> Row:
-    """Row of a source with what decoding has found out; its loudness is that of all its segments together."""
+    """Row of a source after decoding; its loudness is that of all its segments together."""
     info = decoded.info
     return dataclasses.replace(
-        row,
+        _with_info(row, decoded),
         warnings=decoded.warnings,
-        duration_seconds=info.duration_seconds,
-        source_fps=info.fps if info.has_video else None,
-        rotation_degrees=info.rotation_degrees if info.has_video else None,
         width_px=info.width_px if info.has_video else None,
         height_px=info.height_px if info.has_video else None,
         has_audio=decoded.waveform is not None,
         audio_loudness_dbfs=_joint_loudness_dbfs(segments),
+    )
+
+
+def _with_info(row: Row, decoded: Decoded) -> Row:
+    """Add what the container says to the row of a source or of a segment."""
+    info = decoded.info
+    return dataclasses.replace(
+        row,
+        duration_seconds=info.duration_seconds,
+        source_fps=info.fps if info.has_video else None,
+        rotation_degrees=info.rotation_degrees if info.has_video else None,
     )
 
 
@@ -70,7 +79,6 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
 
     Raises:
         StripError: the frames do not fit into a film strip.
-
     """
     height = 0 if decoded.planes is None else frame_height_px(decoded.planes)
     per_frame = params.columns_per_frame
@@ -82,26 +90,26 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
             planes = decoded.planes[segment.start_frame : segment.stop_frame]  # (n_frames, H * 3 / 2, W)
             members[FRAMES_MEMBER] = encode_planes(planes, params.jpeg_quality)
         columns = slice(segment.start_frame * per_frame, segment.stop_frame * per_frame)
-        sound = silence(segment.n_frames * per_frame, params) if mel is None else mel[:, columns]
-        members[LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(sound))
+        audio = silence(segment.n_frames * per_frame, params) if mel is None else mel[:, columns]
+        members[LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(audio))
         members[META_MEMBER] = array_bytes(meta_numbers(row))
-        members[JSON_MEMBER] = _json(row, segment, params)
+        text = json.dumps(json_values(row, params), sort_keys=True, ensure_ascii=False, indent=1)
+        members[JSON_MEMBER] = text.encode() + b"\n"
         yield row, members
 
 
 def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardParams) -> Row:
-    """Row of a segment, its shard still open. Sound below SILENCE_DBFS does not count as sound."""
-    info, planes = decoded.info, decoded.planes
-    loudness = None if decoded.waveform is None else _loudness_dbfs(decoded.waveform, segment, params)
+    """Row of a segment, still without its shard. A segment below SILENCE_DBFS counts as one without audio."""
+    planes, loudness = decoded.planes, None
+    if decoded.waveform is not None:
+        span = slice(segment.start_frame * params.samples_per_frame, segment.stop_frame * params.samples_per_frame)
+        loudness = round(rms_dbfs(decoded.waveform[span]), 2)
     return dataclasses.replace(
-        source,
+        _with_info(source, decoded),
         kind="segment",
         has_audio=loudness is not None and loudness > SILENCE_DBFS,
         width_px=None if planes is None else planes.shape[2],
         height_px=None if planes is None else frame_height_px(planes),
-        source_fps=info.fps if info.has_video else None,
-        rotation_degrees=info.rotation_degrees if info.has_video else None,
-        duration_seconds=info.duration_seconds,
         audio_loudness_dbfs=loudness,
         key=sample_key(source.source_index, segment.number),
         segment_id=source.source_index * SEGMENTS_PER_SOURCE_LIMIT + segment.number,
@@ -112,37 +120,22 @@ def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardP
     )
 
 
-def _loudness_dbfs(waveform: np.ndarray, segment: Segment, params: ShardParams) -> float:
-    per_frame = params.samples_per_frame
-    return round(rms_dbfs(waveform[segment.start_frame * per_frame : segment.stop_frame * per_frame]), 2)
-
-
 def meta_numbers(row: Row) -> np.ndarray:
-    """Give the numbers that the loader needs: (7,) int64 in the order of META_FIELDS, sizes 0 without frames."""
-    numbers = {
-        "segment_id": row.segment_id,
-        "label": row.label,
-        "n_frames": row.n_frames,
-        "frame_height_px": row.height_px or 0,
-        "frame_width_px": row.width_px or 0,
-        "n_columns": row.n_columns,
-        "has_audio": row.has_audio,
-    }
-    return np.array([int(numbers[name] or 0) for name in META_FIELDS], dtype=np.int64)
+    """Numbers of a segment for the loader: (7,) int64 in the order of META_FIELDS, sizes 0 without frames."""
+    columns = {"frame_height_px": "height_px", "frame_width_px": "width_px"}
+    return np.array([int(getattr(row, columns.get(name, name)) or 0) for name in META_FIELDS], dtype=np.int64)
 
 
-def _json(row: Row, segment: Segment, params: ShardParams) -> bytes:
-    """Say the same and more for people; keys sorted, UTF-8."""
+def json_values(row: Row, params: ShardParams) -> dict[str, Any]:
+    """The same and more for people: the content of a segment's JSON member."""
     names = (
         "key segment_id source source_index label label_name group start_seconds end_seconds n_frames n_columns"
         " has_audio audio_loudness_dbfs rotation_degrees source_fps duration_seconds"
     )
-    values = {name: getattr(row, name) for name in names.split()}
-    values |= {
+    return {name: getattr(row, name) for name in names.split()} | {
         "splits": json.loads(row.splits),
-        "segment_number": segment.number,
+        "segment_number": (row.segment_id or 0) % SEGMENTS_PER_SOURCE_LIMIT,
         "fps": params.fps,
         "frame_height_px": row.height_px,
         "frame_width_px": row.width_px,
     }
-    return json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1).encode() + b"\n"

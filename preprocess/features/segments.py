@@ -1,4 +1,4 @@
-"""How a source is cut into segments, the samples of a shard."""
+"""Cuts a source into segments, the samples of a shard."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, ShardParams
 
 TOLERANCE = 0.05
-"""Clips cut "to 10 s" often last 10.1 s: a segment may be this much longer before a source falls into one more."""
+"""A segment may be this much longer than requested: clips "of 10 s" often last 10.1 s and should stay whole."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Segment:
 
 
 def longest_segment_frames(frame_height_px: int, params: ShardParams) -> int:
-    """Frames that one segment may have, tolerance included; fewer where the film strip would get too high.
+    """Most frames of one segment, tolerance included; fewer if the film strip would be too high.
 
-    `frame_height_px` is ignored for audio-only data sets.
+    `frame_height_px` is ignored for audio data sets.
     """
     longest = math.floor(params.segment_frames * (1 + TOLERANCE))
     if params.media == "audio":

@@ -136,8 +136,8 @@ def test_processes_find_the_same(shards):
         ("meta.npy", np.zeros(7, np.int32), r"should hold int64 \(7,\)"),
         ("meta.npy", np.array([1, 2, 3, 4, 5, 6, 7]), "says segment_id is 1, the manifest says 0"),
         ("meta.npy", b"\x93NUMPY\x01\x00", r"should hold int64 \(7,\)"),
-        ("json", b"{", "no JSON"),
-        ("json", b"[]", "no JSON object"),
+        ("json", b"{", "not JSON"),
+        ("json", b"[]", "not a JSON object"),
         ("json", b"{}", "says key is None, the manifest says '00000000-00000'"),
     ],
 )
@@ -186,7 +186,7 @@ def test_order_of_members_duplicates_and_missing_samples_are_found(shards):
     assert any(f"|{key}|stands 2 times in the archive" in f for f in _findings(shards))
     _rewrite(shards, samples[1:])
     findings = _findings(shards)
-    assert any("speaks of 3 segments but has 4 rows" in f for f in findings)
+    assert any("names an archive of 3 segments but has 4 rows" in f for f in findings)
 
 
 def test_a_flipped_bit_is_found(shards):
@@ -279,9 +279,9 @@ def test_a_link_in_an_archive_is_found_not_followed(shards):
         entry = tarfile.TarInfo("00000009-00000.json")
         entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(entry)
-    assert any("which is no member of a sample" in finding for finding in _findings(shards))
+    assert any("which is not a member of a sample" in finding for finding in _findings(shards))
 
 
 def test_no_folder_is_an_error(tmp_path):
-    with pytest.raises(ShardError, match="is no folder"):
+    with pytest.raises(ShardError, match="is not a folder"):
         verify(tmp_path / "none")
