@@ -41,16 +41,10 @@ def shards(arguments: argparse.Namespace) -> int:
     _show_catalogue(catalogue)
     with Progress("sources") as shown:
         summary = build(
-            catalogue,
-            args.out,
-            params,
-            workers=args.workers,
-            executor=chosen_executor(args),
-            retry_failed=args.retry_failed,
-            max_failed=args.max_failed,
-            limits=Limits(max_duration_seconds=3600 * args.max_hours),
-            progress=shown.show,
-        )
+            catalogue, args.out, params, workers=args.workers, executor=chosen_executor(args),
+            retry_failed=args.retry_failed, max_failed=args.max_failed,
+            limits=Limits(max_duration_seconds=3600 * args.max_hours), progress=shown.show,
+        )  # fmt: skip
     _show_summary(summary, time.monotonic() - started)
     return 1 if summary.too_many_failed else 0
 
@@ -139,14 +133,9 @@ def sample(arguments: argparse.Namespace) -> int:
 
     with Progress("videos") as shown:
         out = generate(
-            arguments.out,
-            seed=arguments.seed,
-            n_groups=arguments.groups,
-            n_clips=arguments.clips,
-            classes=arguments.classes,
-            workers=arguments.workers,
-            progress=shown.show,
-        )
+            arguments.out, seed=arguments.seed, n_groups=arguments.groups, n_clips=arguments.clips,
+            classes=arguments.classes, workers=arguments.workers, progress=shown.show,
+        )  # fmt: skip
     _say(f"{out}: the sample videos, in the layout of UCF101")
     return 0
 
@@ -157,13 +146,9 @@ def collage(arguments: argparse.Namespace) -> int:
 
     with Progress("videos") as shown:
         out = generate(
-            arguments.out,
-            seed=arguments.seed,
-            n_videos=arguments.videos,
-            seconds=arguments.seconds,
-            workers=arguments.workers,
-            progress=shown.show,
-        )
+            arguments.out, seed=arguments.seed, n_videos=arguments.videos, seconds=arguments.seconds,
+            workers=arguments.workers, progress=shown.show,
+        )  # fmt: skip
     duration = duration_text(arguments.videos * arguments.seconds)
     _say(f"{out}: {arguments.videos} generated videos, {duration} of video and audio")
     return 0

@@ -1,6 +1,7 @@
 """From a catalogue to a finished shard set: plan the shards that are left, build them, and mark the set as finished."""
 
 import dataclasses
+import functools
 import logging
 import re
 import time
@@ -16,31 +17,16 @@ from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.media.media_info import Limits
 from preprocess.schema import ShardParams
-from preprocess.shards.manifest import (
-    DATASET_FILE,
-    MANIFEST_FILE,
-    DatasetInfo,
-    fingerprint,
-    join_parts,
-    part_path,
-    read_part,
-    write_dataset,
-)
+from preprocess.shards import manifest
+from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import shard_name
 from preprocess.sources import Catalogue
 from store.atomic_files import folder_lock, remove_temporaries
 
-PRELOAD = (
-    "av.subtitles.stream",
-    "pandas",
-    "pyarrow.pandas_compat",
-    "pyarrow.vendored.version",
-    "simplejpeg",
-    "torch",
-    "torchaudio",
-)
+_PYARROW = ("pyarrow.pandas_compat", "pyarrow.vendored.version")
+PRELOAD = ("av.subtitles.stream", "pandas", *_PYARROW, "simplejpeg", "torch", "torchaudio")
 """Modules that building a shard imports sooner or later: loaded once, not in every process."""
 MAX_REASONS = 10
 """Kinds of failure that a summary distinguishes; the others are counted together."""
@@ -107,9 +93,8 @@ def build(
     if not catalogue.sources:
         raise ShardError(out, f"cannot be made: {catalogue.dataset} has no sources")
     if catalogue.media != params.media:
-        raise ShardError(
-            out, f"cannot be made: {catalogue.dataset} is {catalogue.media}, the preset for {params.media}"
-        )
+        reason = f"{catalogue.dataset} is {catalogue.media}, the preset for {params.media}"
+        raise ShardError(out, f"cannot be made: {reason}")
     recipe = Recipe.of(catalogue, params, ffmpeg_version())
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -134,7 +119,6 @@ def build(
 
 def _run(executor: Executor, tasks: Iterable[ShardTask], plan: Plan, n_sources: int, progress: Progress) -> None:
     """Build shards until none is left, and report the progress."""
-    deaths, shard_deaths = Counter[int](), Counter[int]()
     started, open_shards = time.monotonic(), dict[int, ShardProgress]()  # memory does not grow with the run
     n_done, n_failed, media_seconds = plan.n_done_before, plan.n_failed_before, 0.0
 
@@ -149,35 +133,29 @@ def _run(executor: Executor, tasks: Iterable[ShardTask], plan: Plan, n_sources: 
         speed = media_seconds / max(time.monotonic() - started, 1e-3)
         progress(n_done, n_sources, f"{n_failed} failed, {speed:.0f} h of media per hour")
 
-    def after_death(task: ShardTask, last: ShardProgress | None, how: str) -> ShardTask:
-        if last is None or last.at_source < 0:
-            return _once_more(task, how, shard_deaths)
-        return _without_killer(task, last.at_source, how, deaths)
-
-    for finished in executor.run(build_shard, tasks, show, after_death):
+    for finished in executor.run(build_shard, tasks, show, functools.partial(_after_death, Counter())):
         show(finished)
 
 
-def _once_more(task: ShardTask, how: str, deaths: Counter[int]) -> ShardTask:
-    """Try a shard again whose process died outside its sources, for example because memory was short.
+def _after_death(
+    n_deaths: Counter[tuple[int, int]], task: ShardTask, last: ShardProgress | None, how: str
+) -> ShardTask:
+    """Try a shard again whose process died.
+
+    A source at which two processes die is left out, because it would end every run. Outside of sources a process may die
+    for other reasons, for example because memory was short.
 
     Raises:
-        ShardError: processes of this shard keep dying.
+        ShardError: processes of this shard keep dying outside of its sources.
     """
-    deaths[task.shard] += 1
-    if deaths[task.shard] >= MAX_SHARD_DEATHS:
-        reason = f"processes that build {shard_name(task.shard)} end before its first source or after its last ({how})"
+    index = last.at_source if last else -1
+    name = next((source.name for source in task.sources if source.index == index), shard_name(task.shard))
+    _log.warning("the process that read %s ended: %s", name, how)
+    n_deaths[task.shard, index] += 1
+    if index < 0 and n_deaths[task.shard, index] >= MAX_SHARD_DEATHS:
+        reason = f"processes that build {name} end before its first source or after its last ({how})"
         raise ShardError(task.folder, f"{reason}: is there enough memory? Run again with fewer --workers")
-    _log.warning("the process that builds %s ended: %s", shard_name(task.shard), how)
-    return task
-
-
-def _without_killer(task: ShardTask, index: int, how: str, deaths: Counter[int]) -> ShardTask:
-    """Try a shard again; leave out a source at which its process died twice, because it would end every run."""
-    source = next(source for source in task.sources if source.index == index)
-    deaths[index] += 1
-    _log.warning("the process that read %s ended: %s", source.name, how)
-    if deaths[index] < 2:
+    if index < 0 or n_deaths[task.shard, index] < 2:
         return task
     reason = f"the process that read it ended twice: {how}"
     return dataclasses.replace(task, excluded=task.excluded | {index: reason})
@@ -185,48 +163,30 @@ def _without_killer(task: ShardTask, index: int, how: str, deaths: Counter[int])
 
 def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, n_built: int, max_failed: int) -> Summary:
     """Join the tables, describe the set, and mark it as finished."""
-    parts = (read_part(part_path(out, shard)) for shard in range(recipe.n_shards))
+    parts = (manifest.read_part(manifest.part_path(out, shard)) for shard in range(recipe.n_shards))
     shards = tuple(part.file for part in parts if part.file is not None)
     failures, media_seconds, n_with_audio = _survey(out, recipe)
     n_failed = sum(failure.n_sources for failure in failures)
-    manifest_sha256 = join_parts(out, recipe.n_shards)
+    manifest_sha256 = manifest.join_parts(out, recipe.n_shards)
     if not shards:
         raise ShardError(
             out,
             f"has no shard: none of the {recipe.n_sources} sources could be read. The first, {failures[0].example}: "
             f"{failures[0].reason}. Once that is mended, run again with --retry-failed",
         )
-    info = DatasetInfo(
-        dataset=catalogue.dataset,
-        params=recipe.params,
-        label_names=catalogue.label_names,
-        shards=shards,
-        n_sources=recipe.n_sources,
-        n_failed=n_failed,
-        n_skipped=0,
-        n_segments=sum(shard.n_segments for shard in shards),
-        n_missing=len(catalogue.missing),
-        n_extra=len(catalogue.extra),
-        ffmpeg_version=recipe.ffmpeg_version,
-        packages=recipe.packages,
-        sources_sha256=recipe.sources_sha256,
-        manifest_sha256=manifest_sha256,
-        fingerprint=fingerprint(recipe.params, shards),
-    )
-    write_dataset(out, info)
+    info = manifest.DatasetInfo(
+        dataset=catalogue.dataset, params=recipe.params, label_names=catalogue.label_names, shards=shards,
+        n_sources=recipe.n_sources, n_failed=n_failed, n_skipped=0, n_segments=sum(s.n_segments for s in shards),
+        n_missing=len(catalogue.missing), n_extra=len(catalogue.extra), ffmpeg_version=recipe.ffmpeg_version,
+        packages=recipe.packages, sources_sha256=recipe.sources_sha256, manifest_sha256=manifest_sha256,
+        fingerprint=manifest.fingerprint(recipe.params, shards),
+    )  # fmt: skip
+    manifest.write_dataset(out, info)
     return Summary(
-        folder=out,
-        n_sources=info.n_sources,
-        n_failed=n_failed,
-        n_segments=info.n_segments,
-        n_segments_with_audio=n_with_audio,
-        n_shards=len(shards),
-        n_shards_built=n_built,
-        media_seconds=media_seconds,
-        failures=failures,
-        fingerprint=info.fingerprint,
-        max_failed=max_failed,
-    )
+        folder=out, n_sources=info.n_sources, n_failed=n_failed, n_segments=info.n_segments,
+        n_segments_with_audio=n_with_audio, n_shards=len(shards), n_shards_built=n_built,
+        media_seconds=media_seconds, failures=failures, fingerprint=info.fingerprint, max_failed=max_failed,
+    )  # fmt: skip
 
 
 def _survey(out: Path, recipe: Recipe) -> tuple[tuple[Failure, ...], float, int]:
@@ -234,7 +194,7 @@ def _survey(out: Path, recipe: Recipe) -> tuple[tuple[Failure, ...], float, int]
     counts, examples = Counter[str](), dict[str, tuple[str, str]]()
     seconds, n_with_audio = 0.0, 0
     for shard in range(recipe.n_shards):
-        for row in read_rows(part_path(out, shard)).to_pylist():
+        for row in read_rows(manifest.part_path(out, shard)).to_pylist():
             if row["kind"] == "segment":
                 seconds += row["end_seconds"] - row["start_seconds"]
                 n_with_audio += row["has_audio"]

@@ -11,11 +11,10 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from preprocess.errors import PathError, PreprocessError
 
@@ -37,17 +36,61 @@ If ffmpeg got them, it would end early, and its source would count as damaged.""
 _STOP = signal.SIGUSR1
 
 
-class Executor(Protocol):
-    """Runs tasks, several at a time, and yields their results in the order in which they come."""
+class Executor:
+    """Runs tasks, several at a time; a subclass says where. This class keeps the list of what runs and what waits."""
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Take tasks only when there is room for them. Closing the iterator ends the running tasks."""
-        ...
+        """Yield results in the order in which they come. Tasks are taken only when there is room for them.
+
+        Closing the iterator ends the running tasks.
+
+        Raises:
+            PreprocessError: the work or `on_death` raised it, or tasks cannot be started; the other tasks end first.
+        """
+        tasks, again = iter(tasks), deque[T]()
+        running, reports = dict[Any, T](), dict[Any, R]()
+        try:
+            while True:
+                while len(running) < self.n_places():
+                    task = again.popleft() if again else next(tasks, None)
+                    if task is None:
+                        break
+                    running[self.start(work, task)] = task
+                if not running:
+                    return
+                for place, kind, message in self.messages(running):
+                    if kind == "report":
+                        reports[place] = message
+                        report(message)
+                        continue
+                    task, last = running.pop(place), reports.pop(place, None)
+                    if kind == "result":
+                        yield message
+                    else:
+                        again.append(on_death(task, last, message) if kind == "death" else task)
+        finally:
+            self.stop(list(running))
+
+    def n_places(self) -> int:
+        """Tasks that may run at a time now."""
+        raise NotImplementedError
+
+    def start(self, work: Work[T, R], task: T) -> Any:
+        """Start a task; return the place where it runs."""
+        raise NotImplementedError
+
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Wait for messages; yield (place, kind, message): a report, a result, the cause of a death, or "again"."""
+        raise NotImplementedError
+
+    def stop(self, places: list[Any]) -> None:
+        """End the tasks in these places, and free everything."""
+        raise NotImplementedError
 
 
-class SerialExecutor:
+class SerialExecutor(Executor):
     """Runs tasks in this process, one after another: for tests and debuggers."""
 
     def run(
@@ -59,34 +102,7 @@ class SerialExecutor:
             yield work(task, report)
 
 
-@dataclass
-class _Running:
-    """A process and the task that it does."""
-
-    process: Any
-    pipe: Any
-    task: Any
-    last_report: Any = None
-
-    def receive(self) -> tuple[str, Any]:
-        """Take the next message: a "report", the "result", an "error" to raise, or the cause of "death"."""
-        try:
-            return self.pipe.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            status = self.process.exitcode or 0
-            return "death", f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-
-    def close(self, seconds: float = GRACE_SECONDS) -> None:
-        """Wait for the end of the process, and kill it if it takes longer."""
-        self.process.join(seconds)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.pipe.close()
-
-
-class ProcessExecutor:
+class ProcessExecutor(Executor):
     """Runs every task in a process of its own, at most `workers` at a time.
 
     Args:
@@ -98,71 +114,64 @@ class ProcessExecutor:
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
         self.workers, self.preload = workers, preload
+        self._processes: dict[Any, Any] = {}  # by the pipe from it
 
-    def run(
-        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
-    ) -> Iterator[R]:
-        """Run the tasks.
+    def n_places(self) -> int:
+        """Processes at a time."""
+        return self.workers
 
-        Raises:
-            PreprocessError: the work or `on_death` raised it, or no process can be started; the other processes end first.
-        """
-        get_context("forkserver").set_forkserver_preload([work.__module__, *self.preload])
-        tasks, again = iter(tasks), deque[T]()
-        running: dict[Any, _Running] = {}
+    def start(self, work: Work[T, R], task: T) -> Any:
+        """Start a process; return the pipe from it."""
+        context = get_context("forkserver")
+        context.set_forkserver_preload([work.__module__, *self.preload])
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_do_task, args=(work, task, theirs), daemon=True)
         try:
-            while True:
-                while len(running) < self.workers:
-                    task = again.popleft() if again else next(tasks, None)
-                    if task is None:
-                        break
-                    started = _start(work, task)
-                    running[started.pipe] = started
-                if not running:
-                    return
-                for pipe in connection.wait(list(running)):
-                    one = running[pipe]
-                    kind, message = one.receive()
-                    if kind == "report":
-                        one.last_report = message
-                        report(message)
-                        continue
-                    if kind == "error":
-                        raise message
-                    running.pop(pipe).close()
-                    if kind == "death":
-                        again.append(on_death(one.task, one.last_report, message))
-                    else:
-                        yield message
-        finally:
-            _stop(list(running.values()))
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise PreprocessError(
+                "the server that starts processes ended: its message stands above, or memory was short; run again"
+            ) from error
+        except OSError as error:  # the fork server's socket is a temporary file; its path is limited to 100 characters
+            remedy = "set TMPDIR to a short path with space"
+            raise PathError(Path(tempfile.gettempdir()), f"no process can be started ({error}); {remedy}") from error
+        theirs.close()  # now the pipe ends when the process does
+        self._processes[ours] = process
+        return ours
 
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Take a message from each pipe that has one."""
+        ready: list[Any] = connection.wait(list(running))
+        for pipe in ready:
+            try:
+                kind, message = pipe.recv()
+            except (EOFError, OSError):
+                self._processes[pipe].join()
+                status = self._processes[pipe].exitcode or 0
+                kind = "death"
+                message = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            if kind == "error":
+                raise message
+            if kind != "report":
+                self._close(pipe, GRACE_SECONDS)
+            yield pipe, kind, message
 
-def _start(work: Work[T, R], task: T) -> _Running:
-    context = get_context("forkserver")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_do_task, args=(work, task, theirs), daemon=True)
-    try:
-        process.start()
-    except (EOFError, ConnectionError) as error:
-        raise PreprocessError(
-            "the server that starts processes ended: its message stands above, or memory was short; run again"
-        ) from error
-    except OSError as error:  # the fork server's socket is a temporary file; its path is limited to 100 characters
-        remedy = "set TMPDIR to a short path with space"
-        raise PathError(Path(tempfile.gettempdir()), f"no process can be started ({error}); {remedy}") from error
-    theirs.close()  # now the pipe ends when the process does
-    return _Running(process, ours, task)
+    def stop(self, places: list[Any]) -> None:
+        """End processes and their ffmpegs; kill those that do not react."""
+        for pipe in places:
+            if self._processes[pipe].is_alive():
+                os.kill(self._processes[pipe].pid, _STOP)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for pipe in places:
+            self._close(pipe, max(0.0, deadline - time.monotonic()))
 
-
-def _stop(running: list[_Running]) -> None:
-    """End processes and their ffmpegs; kill those that do not react."""
-    for one in running:
-        if one.process.is_alive():
-            os.kill(one.process.pid, _STOP)
-    deadline = time.monotonic() + GRACE_SECONDS
-    for one in running:
-        one.close(max(0.0, deadline - time.monotonic()))
+    def _close(self, pipe: Any, seconds: float) -> None:
+        process = self._processes.pop(pipe)
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        pipe.close()
 
 
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:

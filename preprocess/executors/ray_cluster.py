@@ -1,4 +1,4 @@
-"""Runs tasks on a Ray cluster, on the processors of several machines; `run` is that of `processes`.
+"""Runs tasks on a Ray cluster, on the processors of several machines.
 
 Ray places the tasks, starts the processes, and notices when a process or a machine dies. Ray's own retries are off:
 `on_death`, which sees the task's last report, decides whether a source is tried again.
@@ -8,14 +8,13 @@ import contextlib
 import logging
 import os
 import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from preprocess.errors import ClusterError, PreprocessError
-from preprocess.executors.processes import GRACE_SECONDS, OnDeath, R, T, Work
+from preprocess.executors.processes import GRACE_SECONDS, Executor, OnDeath, R, T, Work
 
 POLL_SECONDS = 0.5
 """Reports are fetched this often while no task ends."""
@@ -29,16 +28,7 @@ FORGIVEN_MACHINES = 3
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Running:
-    """A task that Ray has."""
-
-    task: Any
-    last_report: Any = None
-    n_machines_lost: int = 0
-
-
-class RayExecutor:
+class RayExecutor(Executor):
     """Runs every task in a process of a Ray cluster, as many at a time as the cluster has processors.
 
     Tasks, and the paths in them, must mean the same on every machine: one environment, and a folder that all share.
@@ -54,64 +44,70 @@ class RayExecutor:
 
     def __init__(self, address: str = "auto", *, gpus_a_task: float = 0.0) -> None:
         self.address, self.gpus_a_task = address, gpus_a_task
+        self._do_task: Any = None
+        self._reports: Any = None
+        self._n_lost = Counter[int]()  # machines, by the identity of the task
         _connect(address)
-        if self._n_places() < 1:
+        if self.n_places() <= WAITING_TASKS:
             raise ClusterError(f"the Ray cluster at {address} has no {'GPU' if gpus_a_task else 'processor'}")
-
-    def _n_places(self) -> int:
-        """Count the tasks that the cluster can run at a time now."""
-        import ray
-
-        there = ray.cluster_resources()
-        n_places = there.get("CPU", 0.0)
-        return int(min(n_places, there.get("GPU", 0.0) / self.gpus_a_task) if self.gpus_a_task else n_places)
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Run the tasks.
-
-        Raises:
-            PreprocessError: the work or `on_death` raised it; the other tasks end first.
-            ClusterError: the cluster is gone.
-        """
+        """Run the tasks; ClusterError if the cluster is gone."""
         import ray
 
-        remote = ray.remote(num_cpus=1, num_gpus=self.gpus_a_task, max_retries=0, max_calls=TASKS_A_PROCESS)
-        do_task, reports, folder = remote(_do_task), _report_queue(), Path.cwd()
-        tasks, again = iter(tasks), deque[_Running]()
-        running: dict[Any, _Running] = {}
         try:
-            while True:
-                while len(running) < self._n_places() + WAITING_TASKS:
-                    one = again.popleft() if again else _Running(next(tasks, None))
-                    if one.task is None:
-                        break
-                    running[do_task.remote(work, one.task, reports, folder)] = one
-                if not running:
-                    return
-                done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
-                by_id = {reference.task_id().hex(): one for reference, one in running.items()}
-                for task_id, message in reports.get_nowait_batch(reports.qsize()):
-                    if task_id in by_id:  # not a late report of a process that died
-                        by_id[task_id].last_report = message
-                        report(message)
-                for reference in done:
-                    one = running.pop(reference)
-                    kind, message = _outcome(reference)
-                    if kind == "result":
-                        yield message
-                    elif kind == "machine" and one.n_machines_lost < FORGIVEN_MACHINES:
-                        _log.warning("a machine of the cluster is gone: its task is done again (%s)", message)
-                        again.append(_Running(one.task, n_machines_lost=one.n_machines_lost + 1))
-                    else:
-                        task = on_death(one.task, one.last_report, message)
-                        again.append(_Running(task, n_machines_lost=one.n_machines_lost))
+            self._reports = _report_queue()
+            remote = ray.remote(num_cpus=1, num_gpus=self.gpus_a_task, max_retries=0, max_calls=TASKS_A_PROCESS)
+            self._do_task = remote(_do_task)
+            yield from super().run(work, tasks, report, on_death)
         except (ray.exceptions.RaySystemError, ray.exceptions.RayActorError, ConnectionError) as error:
             raise ClusterError(f"the Ray cluster at {self.address} is gone ({_first_line(error)})") from error
-        finally:
-            _stop(list(running))
-            reports.shutdown(force=True)
+
+    def n_places(self) -> int:
+        """Tasks for the cluster as it is now, and a few that wait."""
+        import ray
+
+        there = ray.cluster_resources()
+        n_places = there.get("CPU", 0.0)
+        if self.gpus_a_task:
+            n_places = min(n_places, there.get("GPU", 0.0) / self.gpus_a_task)
+        return int(n_places) + WAITING_TASKS
+
+    def start(self, work: Work[T, R], task: T) -> Any:
+        """Hand a task to Ray; return the reference to its result."""
+        return self._do_task.remote(work, task, self._reports, Path.cwd())
+
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Wait for the end of a task, but not long; the reports come first."""
+        import ray
+
+        done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+        by_id = {reference.task_id().hex(): reference for reference in running}
+        for task_id, message in self._reports.get_nowait_batch(self._reports.qsize()):
+            if task_id in by_id:  # not a late report of a process that died
+                yield by_id[task_id], "report", message
+        for reference in done:
+            kind, message = _outcome(reference)
+            if kind == "machine":
+                self._n_lost[id(running[reference])] += 1
+                is_forgiven = self._n_lost[id(running[reference])] <= FORGIVEN_MACHINES
+                kind = "again" if is_forgiven else "death"
+                _log.warning("a machine of the cluster is gone: its task is done again (%s)", message)
+            yield reference, kind, message
+
+    def stop(self, places: list[Any]) -> None:
+        """Cancel tasks, which ends their ffmpeg and removes unfinished files; kill those that do not react."""
+        import ray
+
+        if places and ray.is_initialized():
+            for reference in places:
+                ray.cancel(reference)
+            _, deaf = ray.wait(places, num_returns=len(places), timeout=GRACE_SECONDS)
+            for reference in deaf:
+                ray.cancel(reference, force=True)
+        self._reports.shutdown(force=True)
 
 
 def _connect(address: str) -> None:
@@ -153,7 +149,7 @@ def _do_task(work: Work[Any, Any], task: Any, reports: Any, folder: Path) -> Any
 
 
 def _outcome(reference: Any) -> tuple[str, Any]:
-    """Fetch the "result" of a task, or the cause of "death" of its process or its "machine".
+    """Fetch the "result" of a task, or the cause of the "death" of its process or its "machine".
 
     Raises:
         PreprocessError: the work raised it.
@@ -171,19 +167,6 @@ def _outcome(reference: Any) -> tuple[str, Any]:
         return "machine", _first_line(error)
     except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
         return "death", _first_line(error)
-
-
-def _stop(references: list[Any]) -> None:
-    """Cancel tasks, which ends their ffmpeg and removes unfinished files; kill those that do not react."""
-    import ray
-
-    if not references or not ray.is_initialized():
-        return
-    for reference in references:
-        ray.cancel(reference)
-    _, deaf = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
-    for reference in deaf:
-        ray.cancel(reference, force=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -35,16 +35,9 @@ def _transform(params: ShardParams) -> "MelSpectrogram":
     import torchaudio
 
     return torchaudio.transforms.MelSpectrogram(
-        sample_rate=params.sample_rate_hz,
-        n_fft=params.n_fft,
-        win_length=params.win_length,
-        hop_length=params.hop_length,
-        n_mels=params.n_mels,
-        power=None,
-        center=False,
-        mel_scale="htk",
-        norm=None,
-    ).eval()
+        sample_rate=params.sample_rate_hz, n_fft=params.n_fft, win_length=params.win_length,
+        hop_length=params.hop_length, n_mels=params.n_mels, power=None, center=False, mel_scale="htk", norm=None,
+    ).eval()  # fmt: skip
 
 
 def _mel_power(block: np.ndarray, transform: "MelSpectrogram") -> "torch.Tensor":

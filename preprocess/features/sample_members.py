@@ -8,20 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from preprocess import schema
 from preprocess.features.logmel import DBFS_FLOOR, SILENCE_DBFS, log_mel, rms_dbfs, silence
 from preprocess.features.segments import Segment, cut
 from preprocess.features.strip import encode_planes
 from preprocess.media.media_info import Decoded
 from preprocess.media.planes import frame_height_px
-from preprocess.schema import (
-    FRAMES_MEMBER,
-    JSON_MEMBER,
-    LOGMEL_MEMBER,
-    META_FIELDS,
-    META_MEMBER,
-    SEGMENTS_PER_SOURCE_LIMIT,
-    ShardParams,
-)
+from preprocess.schema import ShardParams
 from preprocess.shards.manifest_rows import Row
 from preprocess.shards.shard_files import array_bytes, sample_key
 from preprocess.sources import Source
@@ -29,16 +22,11 @@ from preprocess.sources import Source
 
 def source_row(source: Source) -> Row:
     """Row of a source before it is decoded: what the catalogue says."""
+    splits = json.dumps(source.splits, sort_keys=True, ensure_ascii=False)
     return Row(
-        kind="source",
-        source_index=source.index,
-        source=source.name,
-        source_bytes=source.n_bytes,
-        label=source.label,
-        label_name=source.label_name,
-        group=source.group,
-        splits=json.dumps(source.splits, sort_keys=True, ensure_ascii=False),
-    )
+        kind="source", source_index=source.index, source=source.name, source_bytes=source.n_bytes,
+        label=source.label, label_name=source.label_name, group=source.group, splits=splits,
+    )  # fmt: skip
 
 
 def decoded_row(row: Row, decoded: Decoded, segments: Sequence[Row]) -> Row:
@@ -88,13 +76,13 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
         members = {}
         if decoded.planes is not None:
             planes = decoded.planes[segment.start_frame : segment.stop_frame]  # (n_frames, H * 3 / 2, W)
-            members[FRAMES_MEMBER] = encode_planes(planes, params.jpeg_quality)
+            members[schema.FRAMES_MEMBER] = encode_planes(planes, params.jpeg_quality)
         columns = slice(segment.start_frame * per_frame, segment.stop_frame * per_frame)
         audio = silence(segment.n_frames * per_frame, params) if mel is None else mel[:, columns]
-        members[LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(audio))
-        members[META_MEMBER] = array_bytes(meta_numbers(row))
+        members[schema.LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(audio))
+        members[schema.META_MEMBER] = array_bytes(meta_numbers(row))
         text = json.dumps(json_values(row, params), sort_keys=True, ensure_ascii=False, indent=1)
-        members[JSON_MEMBER] = text.encode() + b"\n"
+        members[schema.JSON_MEMBER] = text.encode() + b"\n"
         yield row, members
 
 
@@ -112,7 +100,7 @@ def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardP
         height_px=None if planes is None else frame_height_px(planes),
         audio_loudness_dbfs=loudness,
         key=sample_key(source.source_index, segment.number),
-        segment_id=source.source_index * SEGMENTS_PER_SOURCE_LIMIT + segment.number,
+        segment_id=source.source_index * schema.SEGMENTS_PER_SOURCE_LIMIT + segment.number,
         start_seconds=segment.start_frame / params.fps,
         end_seconds=segment.stop_frame / params.fps,
         n_frames=segment.n_frames,
@@ -123,7 +111,7 @@ def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardP
 def meta_numbers(row: Row) -> np.ndarray:
     """Numbers of a segment for the loader: (7,) int64 in the order of META_FIELDS, sizes 0 without frames."""
     columns = {"frame_height_px": "height_px", "frame_width_px": "width_px"}
-    return np.array([int(getattr(row, columns.get(name, name)) or 0) for name in META_FIELDS], dtype=np.int64)
+    return np.array([int(getattr(row, columns.get(name, name)) or 0) for name in schema.META_FIELDS], dtype=np.int64)
 
 
 def json_values(row: Row, params: ShardParams) -> dict[str, Any]:
@@ -134,7 +122,7 @@ def json_values(row: Row, params: ShardParams) -> dict[str, Any]:
     )
     return {name: getattr(row, name) for name in names.split()} | {
         "splits": json.loads(row.splits),
-        "segment_number": (row.segment_id or 0) % SEGMENTS_PER_SOURCE_LIMIT,
+        "segment_number": (row.segment_id or 0) % schema.SEGMENTS_PER_SOURCE_LIMIT,
         "fps": params.fps,
         "frame_height_px": row.height_px,
         "frame_width_px": row.width_px,

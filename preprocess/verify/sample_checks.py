@@ -6,32 +6,25 @@ import math
 
 import numpy as np
 
+from preprocess import schema
 from preprocess.errors import StripError
 from preprocess.features.sample_members import json_values, meta_numbers
 from preprocess.features.splice import count_frames
 from preprocess.features.strip import decode_strip
-from preprocess.schema import (
-    FRAMES_MEMBER,
-    JSON_MEMBER,
-    LOGMEL_MEMBER,
-    MEL_POWER_FLOOR,
-    META_FIELDS,
-    META_MEMBER,
-    ShardParams,
-)
+from preprocess.schema import ShardParams
 from preprocess.shards.manifest_rows import Row
 
-LOGMEL_RANGE = (math.log(MEL_POWER_FLOOR) - 0.02, 20.0)
+LOGMEL_RANGE = (math.log(schema.MEL_POWER_FLOOR) - 0.02, 20.0)
 """The floor as float16 stores it, and a level that no audio reaches: beyond it the exponent is damaged."""
 
 
 def check_sample(members: dict[str, bytes], row: Row, params: ShardParams) -> list[tuple[str, str]]:
     """Check a sample's members against its row of the manifest; return (member, problem) pairs."""
     checks = {
-        FRAMES_MEMBER: _check_frames,
-        LOGMEL_MEMBER: _check_logmel,
-        META_MEMBER: _check_meta,
-        JSON_MEMBER: _check_json,
+        schema.FRAMES_MEMBER: _check_frames,
+        schema.LOGMEL_MEMBER: _check_logmel,
+        schema.META_MEMBER: _check_meta,
+        schema.JSON_MEMBER: _check_json,
     }
     known = [(name, data) for name, data in members.items() if name in checks]
     return [(name, problem) for name, data in known for problem in checks[name](data, row, params)]
@@ -75,7 +68,7 @@ def _check_meta(data: bytes, row: Row, params: ShardParams) -> list[str]:
     expected = meta_numbers(row)
     if numbers is None or numbers.dtype != expected.dtype or numbers.shape != expected.shape:
         return [f"should hold {expected.dtype} {expected.shape}"]
-    triples = zip(META_FIELDS, numbers, expected, strict=True)
+    triples = zip(schema.META_FIELDS, numbers, expected, strict=True)
     return [f"says {name} is {found}, the manifest says {right}" for name, found, right in triples if found != right]
 
 

@@ -10,17 +10,10 @@ from pathlib import Path
 
 from preprocess.errors import ShardError, disk_errors
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, ShardParams
+from preprocess.shards import shard_files
 from preprocess.shards.manifest import Part, part_path
 from preprocess.shards.manifest_rows import Row, read_rows
-from preprocess.shards.shard_files import (
-    Sample,
-    ShardInfo,
-    index_text,
-    member_order,
-    read_samples,
-    sample_key,
-    shard_name,
-)
+from preprocess.shards.shard_files import Sample, ShardInfo
 from preprocess.verify.sample_checks import check_sample
 
 MAKE_AGAIN = "run the command that made the shards again"
@@ -56,7 +49,7 @@ def shard_findings(folder: Path, part: Part) -> Iterator[Finding]:
     if part.file is None:
         return
     tar = folder / part.file.name
-    if tar.name != f"{shard_name(part.shard)}.tar":
+    if tar.name != f"{shard_files.shard_name(part.shard)}.tar":
         yield Finding(path, "", f"names {tar.name!r}, the archive of another shard")
     elif not tar.is_file():
         yield Finding(tar, "", f"is missing: {MAKE_AGAIN}")
@@ -76,7 +69,7 @@ def _row_problems(sources: list[Row], segments: list[Row], part: Part) -> Iterat
     for row in segments:
         key, start, end = row.key or "", row.start_seconds or 0.0, row.end_seconds or 0.0
         index, number = divmod(row.segment_id or 0, SEGMENTS_PER_SOURCE_LIMIT)
-        if index != row.source_index or key != sample_key(index, number):
+        if index != row.source_index or key != shard_files.sample_key(index, number):
             yield key, f"has segment_id {row.segment_id}, which belongs to another key"
         if start != ends.get(index, 0.0):
             yield key, f"starts at {start} s, the segment before ends at {ends.get(index, 0.0)} s"
@@ -95,11 +88,12 @@ def _tar_findings(
     if hashlib.file_digest(file, "sha256").hexdigest() != expected.sha256:
         yield Finding(tar, "", "has another checksum than when it was written")
     try:
-        samples = list(read_samples(file, tar))
+        samples = list(shard_files.read_samples(file, tar))
     except ShardError as error:
         yield Finding(tar, "", error.reason)
         return
     yield from _index_findings(tar.with_suffix(".idx"), samples)
+    order = shard_files.member_order(params.media)
     keys, rows = [sample.key for sample in samples], {row.key or "": row for row in segments}
     for key, count in Counter(keys).items():
         if count > 1:
@@ -109,8 +103,8 @@ def _tar_findings(
         yield Finding(tar, where, "the archive and the manifest have other samples, or in another order")
     for sample in samples:
         suffixes = tuple(member.suffix for member in sample.members)
-        if suffixes != member_order(params.media):
-            yield Finding(tar, sample.key, f"has members {suffixes}, should be {member_order(params.media)}")
+        if suffixes != order:
+            yield Finding(tar, sample.key, f"has members {suffixes}, should be {order}")
         if sample.key in rows:
             for name, problem in check_sample(_read_members(file, sample), rows[sample.key], params):
                 yield Finding(tar, f"{sample.key}.{name}", problem)
@@ -131,7 +125,7 @@ def _index_findings(path: Path, samples: list[Sample]) -> Iterator[Finding]:
         return
     with disk_errors(path):
         found = path.read_text("utf-8", "replace").splitlines()
-    expected = index_text(samples).splitlines()
+    expected = shard_files.index_text(samples).splitlines()
     for number, (line, right) in enumerate(zip(found, expected, strict=False), 1):
         if line != right:
             yield Finding(path, f"line {number}", f"is {line[:100]!r}, should be {right[:100]!r}")

@@ -3,24 +3,14 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
-from preprocess.shards.manifest import (
-    DATASET_FILE,
-    MANIFEST_FILE,
-    DatasetInfo,
-    Part,
-    fingerprint,
-    grouped_rows,
-    part_path,
-    read_dataset,
-    read_part,
-)
+from preprocess.shards import manifest
+from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, Part, part_path
 from preprocess.shards.shard_files import shard_name
 from preprocess.verify.shard_checks import MAKE_AGAIN, Finding, shard_findings
 from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
@@ -28,12 +18,8 @@ from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
 MAX_FINDINGS_PER_SHARD = 20
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The findings of one shard."""
-
-    shard: int
-    findings: tuple[Finding, ...]
+Checked = tuple[int, list[Finding]]
+"""A shard and its findings."""
 
 
 def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) -> list[Finding]:
@@ -46,13 +32,13 @@ def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) 
         raise ShardError(folder, "is not a folder")
     findings, info = list[Finding](), None
     try:
-        info = read_dataset(folder)
+        info = manifest.read_dataset(folder)
     except ShardError as error:
         findings.append(Finding(error.path, "", error.reason))
     parts: dict[int, Part] = {}
     for path in sorted(folder.glob("shard-*.parquet")):
         try:
-            part = read_part(path)
+            part = manifest.read_part(path)
             parts[part.shard] = part
         except ShardError as error:
             findings.append(Finding(error.path, "", error.reason))
@@ -61,8 +47,8 @@ def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) 
     findings += _leftovers(folder, parts)
     executor = executor or ProcessExecutor(max(1, min(workers, len(parts))), ("pandas", "simplejpeg"))
     tasks = [(folder, shard) for shard in parts]
-    checked = list(executor.run(check_shard, tasks, lambda report: None, _give_up))
-    return findings + [finding for one in sorted(checked, key=lambda c: c.shard) for finding in one.findings]
+    checked = dict(executor.run(check_shard, tasks, lambda report: None, _give_up))
+    return findings + [finding for shard in sorted(checked) for finding in checked[shard]]
 
 
 def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Checked:
@@ -71,12 +57,12 @@ def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Ch
     folder, shard = task
     path = part_path(folder, shard)
     try:
-        found = list(itertools.islice(shard_findings(folder, read_part(path)), MAX_FINDINGS_PER_SHARD))
+        found = list(itertools.islice(shard_findings(folder, manifest.read_part(path)), MAX_FINDINGS_PER_SHARD))
     except ShardError as error:
         found = [Finding(error.path, "", error.reason)]
     if len(found) == MAX_FINDINGS_PER_SHARD:
         found.append(Finding(path, "", "there may be more: only the first findings are shown"))
-    return Checked(shard, tuple(found))
+    return shard, found
 
 
 def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Path, int]:
@@ -97,7 +83,7 @@ def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> It
     files = tuple(part.file for part in parts.values() if part.file is not None)
     if info.shards != files:
         yield Finding(path, "shards", "names other archives, sizes or checksums than the shards' own marks")
-    if fingerprint(info.params, info.shards) != info.fingerprint:
+    if manifest.fingerprint(info.params, info.shards) != info.fingerprint:
         yield Finding(path, "fingerprint", "does not follow from the parameters and checksums")
     counts = {
         "n_sources": sum(part.n_sources for part in parts.values()),
@@ -121,11 +107,11 @@ def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
         if hashlib.file_digest(file, "sha256").hexdigest() != info.manifest_sha256:
             yield Finding(path, "", f"has another checksum than {DATASET_FILE} says: {MAKE_AGAIN}")
             return
-    with pq.ParquetFile(path) as manifest:
-        groups = grouped_rows(folder, info.n_shards)
-        for number in range(manifest.num_row_groups):
+    with pq.ParquetFile(path) as joined:
+        groups = manifest.grouped_rows(folder, info.n_shards)
+        for number in range(joined.num_row_groups):
             expected = next(groups, None)
-            if expected is None or not manifest.read_row_group(number).equals(expected):
+            if expected is None or not joined.read_row_group(number).equals(expected):
                 yield Finding(path, f"row group {number}", "holds other rows than the shards' own tables")
                 return
 
