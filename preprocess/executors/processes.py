@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,6 +103,22 @@ class SerialExecutor(Executor):
             yield work(task, report)
 
 
+@dataclass(frozen=True, eq=False)
+class _Child:
+    """A process and the pipe from it."""
+
+    process: Any
+    pipe: Any
+
+    def close(self, seconds: float) -> None:
+        """Wait for the end of the process, and kill it if that takes longer; a second call does nothing."""
+        self.process.join(seconds)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+
+
 class ProcessExecutor(Executor):
     """Runs every task in a process of its own, at most `workers` at a time.
 
@@ -114,14 +131,13 @@ class ProcessExecutor(Executor):
         if workers < 1:
             raise ValueError(f"workers must be 1 or more, not {workers}")
         self.workers, self.preload = workers, preload
-        self._processes: dict[Any, Any] = {}  # by the pipe from it
 
     def n_places(self) -> int:
         """Processes at a time."""
         return self.workers
 
-    def start(self, work: Work[T, R], task: T) -> Any:
-        """Start a process; return the pipe from it."""
+    def start(self, work: Work[T, R], task: T) -> _Child:
+        """Start a process."""
         context = get_context("forkserver")
         context.set_forkserver_preload([work.__module__, *self.preload])
         ours, theirs = context.Pipe(duplex=False)
@@ -136,42 +152,33 @@ class ProcessExecutor(Executor):
             remedy = "set TMPDIR to a short path with space"
             raise PathError(Path(tempfile.gettempdir()), f"no process can be started ({error}); {remedy}") from error
         theirs.close()  # now the pipe ends when the process does
-        self._processes[ours] = process
-        return ours
+        return _Child(process, ours)
 
     def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
         """Take a message from each pipe that has one."""
-        ready: list[Any] = connection.wait(list(running))
-        for pipe in ready:
+        ready = connection.wait([child.pipe for child in running])
+        for child in [child for child in running if child.pipe in ready]:
             try:
-                kind, message = pipe.recv()
+                kind, message = child.pipe.recv()
             except (EOFError, OSError):
-                self._processes[pipe].join()
-                status = self._processes[pipe].exitcode or 0
+                child.process.join()
+                status = child.process.exitcode or 0
                 kind = "death"
                 message = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             if kind == "error":
                 raise message
             if kind != "report":
-                self._close(pipe, GRACE_SECONDS)
-            yield pipe, kind, message
+                child.close(GRACE_SECONDS)
+            yield child, kind, message
 
     def stop(self, places: list[Any]) -> None:
         """End processes and their ffmpegs; kill those that do not react."""
-        for pipe in places:
-            if self._processes[pipe].is_alive():
-                os.kill(self._processes[pipe].pid, _STOP)
+        for child in places:
+            if child.process.is_alive():
+                os.kill(child.process.pid, _STOP)
         deadline = time.monotonic() + GRACE_SECONDS
-        for pipe in places:
-            self._close(pipe, max(0.0, deadline - time.monotonic()))
-
-    def _close(self, pipe: Any, seconds: float) -> None:
-        process = self._processes.pop(pipe)
-        process.join(seconds)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        pipe.close()
+        for child in places:
+            child.close(max(0.0, deadline - time.monotonic()))
 
 
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
