@@ -175,11 +175,9 @@ def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, n_built: int, ma
             f"{failures[0].reason}. Once that is mended, run again with --retry-failed",
         )
     info = manifest.DatasetInfo(
-        dataset=catalogue.dataset, params=recipe.params, label_names=catalogue.label_names, shards=shards,
-        n_sources=recipe.n_sources, n_failed=n_failed, n_skipped=0, n_segments=sum(s.n_segments for s in shards),
-        n_missing=len(catalogue.missing), n_extra=len(catalogue.extra), ffmpeg_version=recipe.ffmpeg_version,
-        packages=recipe.packages, sources_sha256=recipe.sources_sha256, manifest_sha256=manifest_sha256,
-        fingerprint=manifest.fingerprint(recipe.params, shards),
+        **vars(recipe), label_names=catalogue.label_names, shards=shards, n_failed=n_failed, n_skipped=0,
+        n_segments=sum(s.n_segments for s in shards), n_missing=len(catalogue.missing), n_extra=len(catalogue.extra),
+        manifest_sha256=manifest_sha256, fingerprint=manifest.fingerprint(recipe.params, shards),
     )  # fmt: skip
     manifest.write_dataset(out, info)
     return Summary(

@@ -96,18 +96,18 @@ def _gpu() -> Check:
 def _disk(name: str, folder: Path, remedy: str) -> Check:
     """Check free space and the permission to write."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
     if not os.access(there, os.W_OK):
         return Check(name, "broken", f"{there} cannot be written to", "change its owner or mode, or write elsewhere")
-    is_small = free < LEAST_FREE_BYTES
-    return Check(name, "note" if is_small else "ok", f"{free / 2**30:.1f} GiB free at {there}", remedy * is_small)
+    return _size(name, shutil.disk_usage(there).free, LEAST_FREE_BYTES, f"free at {there}", remedy)
 
 
 def _shared_memory(folder: Path) -> Check:
     if not folder.is_dir():
         return Check("shared memory", "broken", f"no {folder}", "mount a tmpfs there")
-    size = shutil.disk_usage(folder).total
-    found = f"{size / 2**30:.1f} GiB at {folder}"
-    if size < LEAST_SHM_BYTES:
-        return Check("shared memory", "note", found, "start the container with --shm-size=2g")
-    return Check("shared memory", "ok", found)
+    remedy = "start the container with --shm-size=2g"
+    return _size("shared memory", shutil.disk_usage(folder).total, LEAST_SHM_BYTES, f"at {folder}", remedy)
+
+
+def _size(name: str, n_bytes: int, least: int, place: str, remedy: str) -> Check:
+    found = f"{n_bytes / 2**30:.1f} GiB {place}"
+    return Check(name, "note", found, remedy) if n_bytes < least else Check(name, "ok", found)

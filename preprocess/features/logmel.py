@@ -70,21 +70,12 @@ def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
     result = np.empty((params.n_mels, n_columns), dtype=np.float16)
     for first in range(0, n_columns, COLUMNS_PER_BLOCK):
         last = min(first + COLUMNS_PER_BLOCK, n_columns)
-        start = first * hop - before
-        block = _cut_padded(waveform, start, start + (last - first - 1) * hop + n_fft)
+        start, stop = first * hop - before, (last - 1) * hop - before + n_fft
+        block = np.pad(waveform[max(start, 0) : stop], (max(-start, 0), max(stop - len(waveform), 0)))
         with torch.inference_mode():
             power = _mel_power(block, transform).mul_(scale)  # (n_mels, last - first)
             result[:, first:last] = power.clamp_(min=MEL_POWER_FLOOR).log_().to(torch.float16).numpy()
     return result
-
-
-def _cut_padded(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Copy samples [start, stop), zeros where they lie outside the waveform."""
-    block = np.zeros(stop - start, dtype=np.float32)
-    inside = waveform[max(start, 0) : max(min(stop, len(waveform)), 0)]
-    offset = max(-start, 0)
-    block[offset : offset + len(inside)] = inside
-    return block
 
 
 def silence(n_columns: int, params: ShardParams) -> np.ndarray:

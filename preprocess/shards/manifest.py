@@ -47,31 +47,22 @@ class Part:
     n_skipped: int = 0
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """The content of `dataset.json`. `fingerprint` changes if, and only if, the contents of the set change."""
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo(Recipe):
+    """The content of `dataset.json`: the recipe and what came of it.
 
-    dataset: str
-    params: ShardParams
+    `fingerprint` changes if, and only if, the contents of the set change.
+    """
+
     label_names: tuple[str, ...]
     shards: tuple[ShardInfo, ...]
-    n_sources: int
     n_failed: int
     n_skipped: int
     n_segments: int
     n_missing: int
     n_extra: int
-    ffmpeg_version: str
-    packages: dict[str, str]
-    sources_sha256: str
     manifest_sha256: str
     fingerprint: str
-    format_version: int = FORMAT_VERSION
-
-    @property
-    def n_shards(self) -> int:
-        """Shards of the set, those without an archive included."""
-        return -(-self.n_sources // self.params.sources_per_shard)
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
