@@ -79,18 +79,6 @@ def _is_group_gone(group: int, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["shards"], ["verify"], ["push"], ["fetch"], ["doctor"], ["sample"], ["collage"]]
-)
-def test_help_has_examples(command, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main([*command, "--help"])
-    text = capsys.readouterr().out
-    assert "example" in text
-    assert f"python -m preprocess {' '.join(command)}".strip() in text
-    assert max(len(line) for line in text.splitlines()) <= 130
-
-
-@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--data", "nowhere"], "nowhere"),
