@@ -42,6 +42,10 @@ def reference(clips, tmp_path_factory) -> dict[str, bytes]:
     return bytes_of(out)
 
 
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*") if path.name != ".lock"}
+
+
 def _arguments(clips: Path, out: Path, *options: str) -> list[str]:
     return ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(out), *options]
 
@@ -61,20 +65,18 @@ def _run(*arguments, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
-def _wait_for(condition, process: "subprocess.Popen[str]", seconds: float = 120) -> None:
+def _wait_for(condition, seconds: float = 120) -> bool:
     deadline = time.monotonic() + seconds
-    while not condition() and process.poll() is None and time.monotonic() < deadline:
+    while not (is_so := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)
+    return is_so
 
 
-def _is_group_gone(group: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
+def _is_group_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
     return False
 
 
@@ -140,12 +142,6 @@ def test_exit_status_follows_max_failed(clips, tmp_path):
     assert "failed sources: 2" in done.stdout
     assert "empty file" in done.stdout
     assert _run(data, tmp_path / "shards", "--max-failed", "2").returncode == 0
-    only_bad = tmp_path / "bad"
-    only_bad.mkdir()
-    shutil.copy(data / "x.mp4", only_bad)
-    done = _run(only_bad, tmp_path / "bad shards")
-    assert done.returncode == 2
-    assert "none of the 1 sources could be read" in " ".join(done.stderr.split())
 
 
 @pytest.mark.slow
@@ -156,16 +152,16 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, t
     n_killed, before = 0, set()
     for _ in range(4):
         process = _start(clips, out)
-        _wait_for(lambda: out.exists() and {path.name for path in out.iterdir()} - before - {".lock"}, process)  # noqa: B023
+        _wait_for(lambda: process.poll() is not None or _names(out) - before)  # noqa: B023 - called in this round only
         time.sleep(rng.uniform(0, 0.3))
         if process.poll() is None:
             n_killed += 1
             os.killpg(process.pid, signal.SIGKILL) if whom == "group" else process.kill()
         process.communicate()
-        assert _is_group_gone(process.pid, 10), "a process has outlived the run"
+        assert _wait_for(lambda: _is_group_gone(process.pid), 10), "a process has outlived the run"  # noqa: B023
         if process.returncode == 0:
             break
-        before = {path.name for path in out.iterdir()}
+        before = _names(out)
     assert n_killed >= 2
     done = _run(clips, out)
     assert done.returncode == 0, done.stderr
@@ -180,30 +176,17 @@ def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, referenc
     slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
     slow.chmod(0o755)
     process = _start(clips, out, AVTEMPO_FFMPEG=str(slow))
-    _wait_for(lambda: any(out.glob("*.parquet")), process)
+    _wait_for(lambda: any(out.glob("*.parquet")))
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err
     assert "stopped; the same command goes on where it was" in err
     assert "Traceback" not in err
-    assert _is_group_gone(process.pid, 10)
+    assert _wait_for(lambda: _is_group_gone(process.pid), 10)
     left = bytes_of(out)
     assert not [name for name in left if name.startswith(".")]
     assert left.items() <= reference.items()
     assert _run(clips, out).returncode == 0
-    assert bytes_of(out) == reference
-
-
-@pytest.mark.slow
-def test_of_two_runs_on_one_folder_the_second_refuses(clips, reference, tmp_path):
-    out = tmp_path / "shards"
-    first = _start(clips, out)
-    _wait_for((out / ".lock").exists, first)
-    second = _run(clips, out)
-    _, err = first.communicate(timeout=300)
-    assert second.returncode == 2
-    assert f"another process is writing here (process {first.pid} on" in " ".join(second.stderr.split())
-    assert first.returncode == 0, err
     assert bytes_of(out) == reference
 
 
