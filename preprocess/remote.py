@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
+from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
 from store.atomic_files import atomic_file
 
@@ -111,9 +112,9 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
         checksums = {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
         names = _file_names(info)
         for done, name in enumerate(names, 1):
-            checksum = checksums.get(name, "")  # files without one are small: they are fetched again
-            if not _is_there(folder / name, checksum):
-                with atomic_file(folder / name, disk_errors) as file:
+            path, checksum = folder / name, checksums.get(name, "")
+            if not path.is_file() or file_sha256(path) != checksum:  # small files have none, and are fetched again
+                with atomic_file(path, disk_errors) as file:
                     _fetch(fs, f"{root}/{name}", file, checksum)
             show(done, len(names))
     return info
@@ -124,14 +125,6 @@ def _file_names(info: DatasetInfo) -> list[str]:
     stems = [Path(shard.name).stem for shard in info.shards]
     names = [stem + suffix for stem in stems for suffix in (".tar", ".idx", ".parquet")]
     return [*names, MANIFEST_FILE, DATASET_FILE]
-
-
-def _is_there(path: Path, sha256: str) -> bool:
-    """Whether a file with this checksum was fetched before."""
-    if not sha256 or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
 def _fetch(fs: Any, remote: str, file: BinaryIO, sha256: str) -> None:

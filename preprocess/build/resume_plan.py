@@ -90,9 +90,8 @@ def _check_sources(path: Path, sources: tuple[Source, ...]) -> frozenset[int]:
     ]
     if changed:
         lines = "".join(changed[:MAX_CHANGED])
-        rest = f"\n  and {len(changed) - MAX_CHANGED} more" if len(changed) > MAX_CHANGED else ""
-        remedy = "Delete this file to build the shard anew"
-        raise ShardError(path, f"was made from sources that have changed:{lines}{rest}\n{remedy}")
+        reason = f"was made from sources that have changed, {len(changed)} in all:{lines}"
+        raise ShardError(path, f"{reason}\nDelete this file to build the shard anew")
     return frozenset(failed)
 
 

@@ -10,14 +10,13 @@ n_fft. The power is floored at MEL_POWER_FLOOR before the natural logarithm. The
 
 import functools
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from preprocess.schema import MEL_POWER_FLOOR, ShardParams
 
 if TYPE_CHECKING:
-    import torch
     from torchaudio.transforms import MelSpectrogram
 
 DBFS_FLOOR = -120.0
@@ -31,22 +30,13 @@ SAMPLES_PER_BLOCK = 1 << 20
 
 @functools.cache
 def _transform(params: ShardParams) -> "MelSpectrogram":
-    """Waveform (N,) -> 1 + (N - n_fft) // hop columns, without padding; `_mel_power` applies its two parts."""
+    """Waveform (N,) -> 1 + (N - n_fft) // hop columns, without padding; `log_mel` uses its two parts."""
     import torchaudio
 
     return torchaudio.transforms.MelSpectrogram(
         sample_rate=params.sample_rate_hz, n_fft=params.n_fft, win_length=params.win_length,
         hop_length=params.hop_length, n_mels=params.n_mels, power=None, center=False, mel_scale="htk", norm=None,
     ).eval()  # fmt: skip
-
-
-def _mel_power(block: np.ndarray, transform: "MelSpectrogram") -> "torch.Tensor":
-    """Waveform (N,) -> mel power (n_mels, columns). Adding squares here saves torchaudio's root and its square."""
-    import torch
-
-    spectrum = transform.spectrogram(torch.from_numpy(block))  # (n_fft / 2 + 1, columns) complex
-    power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
-    return cast("torch.Tensor", transform.mel_scale(power))
 
 
 def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
@@ -73,8 +63,11 @@ def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
         start, stop = first * hop - before, (last - 1) * hop - before + n_fft
         block = np.pad(waveform[max(start, 0) : stop], (max(-start, 0), max(stop - len(waveform), 0)))
         with torch.inference_mode():
-            power = _mel_power(block, transform).mul_(scale)  # (n_mels, last - first)
-            result[:, first:last] = power.clamp_(min=MEL_POWER_FLOOR).log_().to(torch.float16).numpy()
+            spectrum = transform.spectrogram(torch.from_numpy(block))  # (n_fft / 2 + 1, last - first) complex
+            # The sum of squares, without the root that torchaudio would square again.
+            power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+            mel = transform.mel_scale(power).mul_(scale)  # (n_mels, last - first)
+            result[:, first:last] = mel.clamp_(min=MEL_POWER_FLOOR).log_().to(torch.float16).numpy()
     return result
 
 

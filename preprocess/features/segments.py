@@ -18,10 +18,6 @@ class Segment:
     start_frame: int
     n_frames: int
 
-    def __post_init__(self) -> None:
-        if self.number < 0 or self.start_frame < 0 or self.n_frames < 1:
-            raise ValueError(f"no such segment: {self.number}, {self.start_frame}, {self.n_frames}")
-
     @property
     def stop_frame(self) -> int:
         """First frame after the segment."""

@@ -21,7 +21,7 @@ from preprocess.errors import ShardError, disk_errors
 from preprocess.schema import FORMAT_NAME, FORMAT_VERSION, ShardParams
 from preprocess.shards.manifest_rows import SCHEMA, SEGMENT_COLUMNS, Row, read_rows
 from preprocess.shards.recipe import Recipe
-from preprocess.shards.shard_files import ShardInfo, shard_name
+from preprocess.shards.shard_files import ShardInfo, file_sha256, shard_name
 from store.atomic_files import atomic_file
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def join_parts(folder: Path, n_shards: int) -> str:
     with atomic_file(path, disk_errors) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in grouped_rows(folder, n_shards):
             writer.write_table(table.cast(schema), row_group_size=1 << 30)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def grouped_rows(folder: Path, n_shards: int) -> Iterator[pa.Table]:

@@ -86,6 +86,12 @@ def array_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def file_sha256(path: Path) -> str:
+    """Checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class ShardWriter:
     """Writes one archive; a context manager that leaves nothing behind unless `commit` was called.
 

@@ -1,6 +1,5 @@
 """Looks into every file of a shard set and says what is wrong where."""
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.shards import manifest
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, Part, part_path
-from preprocess.shards.shard_files import shard_name
+from preprocess.shards.shard_files import file_sha256, shard_name
 from preprocess.verify.shard_checks import MAKE_AGAIN, Finding, shard_findings
 from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
 
@@ -103,10 +102,11 @@ def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
     if not path.is_file():
         yield Finding(path, "", f"is missing: {MAKE_AGAIN}")
         return
-    with disk_errors(path), path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != info.manifest_sha256:
-            yield Finding(path, "", f"has another checksum than {DATASET_FILE} says: {MAKE_AGAIN}")
-            return
+    with disk_errors(path):
+        found = file_sha256(path)
+    if found != info.manifest_sha256:
+        yield Finding(path, "", f"has another checksum than {DATASET_FILE} says: {MAKE_AGAIN}")
+        return
     with pq.ParquetFile(path) as joined:
         groups = manifest.grouped_rows(folder, info.n_shards)
         for number in range(joined.num_row_groups):
