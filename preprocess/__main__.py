@@ -179,7 +179,7 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 class _Stopped(KeyboardInterrupt):
-    """A signal told the process to end; its number is the argument."""
+    """A signal ended the command; the argument is its number."""
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
         errors.print(f"error: {error}", markup=False, style="red")
         return 2
     except _Stopped as stopped:
-        errors.print("stopped; the same command goes on where it was")
+        errors.print("stopped; the same command continues where it was")
         return 128 + stopped.args[0]
 
 

@@ -146,7 +146,7 @@ class ProcessExecutor(Executor):
             process.start()
         except (EOFError, ConnectionError) as error:
             raise PreprocessError(
-                "the server that starts processes ended: its message stands above, or memory was short; run again"
+                "the server that starts processes ended: its message is above, or memory was short; run again"
             ) from error
         except OSError as error:  # the fork server's socket is a temporary file; its path is limited to 100 characters
             remedy = "set TMPDIR to a short path with space"

@@ -97,7 +97,7 @@ def _tar_findings(
     keys, rows = [sample.key for sample in samples], {row.key or "": row for row in segments}
     for key, count in Counter(keys).items():
         if count > 1:
-            yield Finding(tar, key, f"stands {count} times in the archive")
+            yield Finding(tar, key, f"is in the archive {count} times")
     if keys != list(rows):
         where = min(set(keys) ^ rows.keys(), default="")
         yield Finding(tar, where, "the archive and the manifest have other samples, or in another order")

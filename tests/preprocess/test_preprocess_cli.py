@@ -180,7 +180,7 @@ def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, referenc
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    assert "stopped; the same command goes on where it was" in err
+    assert "stopped; the same command continues where it was" in err
     assert "Traceback" not in err
     assert _wait_for(lambda: _is_group_gone(process.pid), 10)
     left = bytes_of(out)

@@ -168,7 +168,7 @@ def test_order_of_members_duplicates_and_missing_samples_are_found(shards):
     _rewrite(shards, [(key, dict(reversed(members.items()))), *samples[1:]])
     assert f"|{key}|has members ('json', " in _findings(shards)
     _rewrite(shards, [*samples, samples[0]])
-    assert f"|{key}|stands 2 times in the archive" in _findings(shards)
+    assert f"|{key}|is in the archive 2 times" in _findings(shards)
     _rewrite(shards, samples[1:])
     assert "names an archive of 3 segments but has 4 rows" in _findings(shards)
 
