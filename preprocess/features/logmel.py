@@ -44,14 +44,9 @@ def log_mel(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
 
     There is silence beyond both ends of the waveform. Blocks of columns bound the memory: only the result grows with
     the source.
-
-    Raises:
-        ValueError: the waveform is not one-dimensional.
     """
     import torch
 
-    if waveform.ndim != 1:
-        raise ValueError(f"waveform must be (N,), not {waveform.shape}")
     transform = _transform(params)
     hop, n_fft = params.hop_length, params.n_fft
     scale = 4.0 / (n_fft * float(transform.spectrogram.window.square().sum()))

@@ -4,6 +4,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+from preprocess.errors import StripError
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, ShardParams
 
 TOLERANCE = 0.05
@@ -39,13 +40,11 @@ def cut(n_frames: int, frame_height_px: int, params: ShardParams) -> tuple[Segme
     """Cut [0, n_frames) into as few segments as `longest_segment_frames` allows, all equal to within one frame.
 
     Raises:
-        ValueError: there are no frames, or a single frame is higher than a strip may be.
+        StripError: a single frame is higher than a strip may be.
     """
-    if n_frames < 1:
-        raise ValueError(f"n_frames must be 1 or more, not {n_frames}")
     longest = longest_segment_frames(frame_height_px, params)
     if longest < 1:
-        raise ValueError(f"a frame of {frame_height_px} px is higher than a strip may be ({MAX_STRIP_HEIGHT_PX} px)")
+        raise StripError(f"a frame of {frame_height_px} px is higher than a strip may be ({MAX_STRIP_HEIGHT_PX} px)")
     n_segments = math.ceil(n_frames / longest)
     bounds = [-(-number * n_frames // n_segments) for number in range(n_segments + 1)]
     return tuple(

@@ -23,10 +23,8 @@ def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     mix the chroma rows on both sides of a frame's border; `decode_strip` does not.
 
     Raises:
-        StripError: the frames do not have that shape, or the strip would be too high.
+        StripError: the strip would be too high, or H is not a multiple of 16.
     """
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or frames.size == 0:
-        raise StripError(f"frames must be (T, H, W, 3) uint8 and not empty, not {frames.shape} {frames.dtype}")
     _check_size(*frames.shape[:3])
     options = {"quality": quality, "colorsubsampling": "420", "fastdct": False}
     return join([simplejpeg.encode_jpeg(np.ascontiguousarray(frame), **options) for frame in frames])
@@ -36,10 +34,8 @@ def encode_planes(planes: np.ndarray, quality: int) -> bytes:
     """Encode like `encode_strip`, from frames (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py; W is even.
 
     Raises:
-        StripError: the frames do not have that shape, or the strip would be too high.
+        StripError: the strip would be too high, or H is not a multiple of 16.
     """
-    if planes.ndim != 3 or planes.shape[1] % 3 or planes.shape[2] % 2 or planes.dtype != np.uint8 or planes.size == 0:
-        raise StripError(f"planes must be (T, H * 3 / 2, W) uint8 and not empty, not {planes.shape} {planes.dtype}")
     _check_size(len(planes), frame_height_px(planes), planes.shape[2])
     frames = np.ascontiguousarray(planes)
     return join([simplejpeg.encode_jpeg_yuv_planes(*split(frame), quality, fastdct=False) for frame in frames])

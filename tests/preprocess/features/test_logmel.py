@@ -91,8 +91,6 @@ def test_shape_is_whole_columns_even_for_short_waveforms():
     params = PRESETS["default"]
     assert log_mel(np.zeros(params.samples_per_frame, np.float32), params).shape == (80, 4)
     assert log_mel(np.zeros(10, np.float32), params).shape == (80, 0)
-    with pytest.raises(ValueError, match=r"\(N,\)"):
-        log_mel(np.zeros((2, 100), np.float32), params)
 
 
 def test_silence_is_what_zeros_give():

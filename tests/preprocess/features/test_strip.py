@@ -32,19 +32,19 @@ def test_slices_of_a_memory_map_and_of_steps(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"),
+    ("shape", "words"),
     [
-        ((0, 64, 64, 3), np.uint8),
-        ((2, 60, 64, 3), np.uint8),
-        ((300, 64, 16, 3), np.uint8),
-        ((2, 64, 64), np.uint8),
-        ((2, 64, 64, 3), np.float32),
-        ((1, 1024, 16_384, 3), np.uint8),  # more than 65,535 blocks between two restart markers
+        ((2, 60, 64, 3), "multiple of 16"),
+        ((300, 64, 16, 3), "do not fit into 16384 px"),
+        ((1, 1024, 16_384, 3), "more than 65535 blocks"),
     ],
 )
-def test_frames_that_do_not_fit(shape, dtype):
-    with pytest.raises(StripError):
-        encode_strip(np.zeros(shape, dtype), 90)
+def test_frames_that_do_not_fit(shape, words):
+    frames = np.zeros(shape, np.uint8)
+    with pytest.raises(StripError, match=words):
+        encode_strip(frames, 90)
+    with pytest.raises(StripError, match=words):
+        encode_planes(np.zeros((shape[0], shape[1] * 3 // 2, shape[2]), np.uint8), 90)
 
 
 def test_damaged_and_foreign_strips():
@@ -93,18 +93,3 @@ def test_planes_are_the_picture():
     assert (y.shape, cb.shape, cr.shape) == ((32, 48), (16, 24), (16, 24))
     for plane, value in ((y, 76), (cb, 85), (cr, 255)):  # JFIF 1.02's red
         np.testing.assert_allclose(plane, value, atol=1)
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype"),
-    [
-        ((0, 96, 64), np.uint8),
-        ((2, 90, 64), np.uint8),
-        ((2, 95, 64), np.uint8),
-        ((2, 96, 63), np.uint8),
-        ((2, 96, 64), np.int8),
-    ],
-)
-def test_planes_that_do_not_fit(shape, dtype):
-    with pytest.raises(StripError):
-        encode_planes(np.zeros(shape, dtype), 90)
