@@ -10,7 +10,6 @@ import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,17 +21,8 @@ Rng = np.random.Generator
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
 
-@dataclass(frozen=True)
-class Craft:
-    """A way to make a file hostile.
-
-    Attributes:
-        pattern: which paths it can change, as `Path.glob` takes it.
-        change: given the path, a generator and the canary, changes the path in place.
-    """
-
-    pattern: str
-    change: Callable[[Path, Rng, Path], None]
+Craft = tuple[str, Callable[[Path, Rng, Path], None]]
+"""Which paths it can change, for `Path.glob`; and a function that, given one, a generator and the canary, changes it."""
 
 
 class Trap:
@@ -212,12 +202,12 @@ def odd_export(path: Path, rng: Rng, canary: Path) -> None:
     save_file(tensors, weights, metadata | {"config_sha256": _config_sha256(info)})
 
 
-_ANY, _JSON, _CHECKPOINT = Craft("**/*.*", links), Craft("**/*.json", odd_json), Craft("**/*.pt", odd_checkpoint)
+_ANY, _JSON, _CHECKPOINT = ("**/*.*", links), ("**/*.json", odd_json), ("**/*.pt", odd_checkpoint)
 JSON = (_ANY, _JSON, _JSON)
-STORE = (_ANY, Craft("**/*.h5", odd_store))
-CHECKPOINT = (_ANY, _CHECKPOINT, _CHECKPOINT, Craft("**/*.pt", trapped_checkpoint), Craft("**/", planted_links))
-EXPORT = (*JSON, Craft("**/config.json", odd_export), Craft("**/config.json", odd_export))
+STORE = (_ANY, ("**/*.h5", odd_store))
+CHECKPOINT = (_ANY, _CHECKPOINT, _CHECKPOINT, ("**/*.pt", trapped_checkpoint), ("**/", planted_links))
+EXPORT = (*JSON, ("**/config.json", odd_export), ("**/config.json", odd_export))
 _TAR_CHANGES = (swapped_members, hostile_members, hostile_arrays, hostile_strips)
 SHARDS = (
-    *JSON, *[Craft("**/*.parquet", odd_table)] * 3, *(Craft("**/*.tar", partial(rewrite_tar, each)) for each in _TAR_CHANGES)
+    *JSON, *[("**/*.parquet", odd_table)] * 3, *(("**/*.tar", partial(rewrite_tar, each)) for each in _TAR_CHANGES)
 )  # fmt: skip

@@ -11,8 +11,6 @@ import tempfile
 import time
 import traceback
 import zlib
-from collections import Counter
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,20 +30,9 @@ MEMORY_BYTES = 4 << 30
 CANARY = "canary"
 
 
-@dataclass
-class Hunt:
-    """What a hunt has seen.
-
-    Attributes:
-        outcomes: how many cases ended how.
-        findings: a line for every case that broke a rule, with the command that repeats it.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
-
-
-def hunt(target: Target, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf")) -> Hunt:
+def hunt(
+    target: Target, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf")
+) -> list[str]:
     """Go through the cases [first, first + n_cases) of a target, or as far as the seconds reach.
 
     Args:
@@ -56,6 +43,9 @@ def hunt(target: Target, folder: Path, seed: int, first: int, n_cases: int, *, s
         n_cases: how many.
         seconds: after which no case is begun.
 
+    Returns:
+        How each case ended: "read", "refused: ..." or "FOUND: ..." with the command that repeats it.
+
     """
     specimen, scratch = folder / f"{target.name}-specimen", folder / target.name
     if not specimen.exists():
@@ -65,7 +55,7 @@ def hunt(target: Target, folder: Path, seed: int, first: int, n_cases: int, *, s
     for name in ("tmp", "home", "out"):
         (scratch / name).mkdir(parents=True)
     (scratch / CANARY).write_text("alive")
-    seen, is_ready, until = Hunt(), False, time.monotonic() + seconds
+    seen, is_ready, until = list[str](), False, time.monotonic() + seconds
     with ProcessPool(1, context=get_context("spawn")) as pool:
         for number in range(first, first + n_cases):
             if time.monotonic() >= until:
@@ -83,10 +73,8 @@ def hunt(target: Target, folder: Path, seed: int, first: int, n_cases: int, *, s
             except ProcessExpired as error:
                 said = f"FOUND: crash, status {error.exitcode}"
             if said.startswith("FOUND: "):
-                again = f"python -m tests.fuzz --only {target.name} --seed {seed} --first {number} --cases 1"
-                seen.findings.append(f"{target.name} {number}: {said.removeprefix('FOUND: ')}   ({again})")
-                said = "found"
-            seen.outcomes[said] += 1
+                said += f"   (python -m tests.fuzz --only {target.name} --seed {seed} --first {number} --cases 1)"
+            seen.append(said)
     return seen
 
 
@@ -116,17 +104,19 @@ def _run(target: Target, scratch: Path, seed: int, number: int) -> str:
     """Change one file of the specimen and read it; return "read", "refused: ..." or "FOUND: ..."."""
     work = _copied(scratch.with_name(f"{target.name}-specimen"), scratch)
     rng = np.random.default_rng([seed, zlib.crc32(target.name.encode()), number])
-    craft = target.crafts[rng.integers(len(target.crafts))] if rng.uniform() < CRAFTED_SHARE and target.crafts else None
-    found = {path for pattern in ([craft.pattern] if craft else target.patterns) for path in work.glob(pattern)}
-    changed = Path(rng.choice(sorted(str(path) for path in found if craft or path.is_file())))
-    if craft:
-        craft.change(changed, rng, scratch / CANARY)
-    else:
-        changed.write_bytes(mutate(changed.read_bytes(), rng))
+    is_crafted = rng.uniform() < CRAFTED_SHARE and target.crafts
+    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, _mutate_bytes)
+    changed = Path(rng.choice(sorted(map(str, work.glob(pattern)))))
+    change(changed, rng, scratch / CANARY)
     before = _state(scratch)
     said = _judge(target, Case(work, changed, scratch / "out"))
     touched = sorted(path for path, state in _state(scratch).items() if before.get(path) != state)
     return f"FOUND: touched {touched[:3]}" if touched else said
+
+
+def _mutate_bytes(path: Path, rng: np.random.Generator, canary: Path) -> None:
+    del canary
+    path.write_bytes(mutate(path.read_bytes(), rng))
 
 
 def _judge(target: Target, case: Case) -> str:

@@ -5,15 +5,15 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
-from rich.table import Table
 
-from evaluate.publish import RESULTS_DIR, Marker, fill_pages
+from evaluate.publish import RESULTS_DIR, fill_pages
 from evaluate.results.origin import origin
 from evaluate.results.results import Result, write_results
 from tests.soak.disturb import ROOT, SoakError
@@ -81,17 +81,6 @@ def soak(plan: Plan, asked: dict[str, float], console: Console) -> dict[str, Fou
     return found
 
 
-def show_summary(found: Mapping[str, Found], console: Console) -> None:
-    """Show every invariant and how it is broken, and all counts."""
-    table = Table("stage", "invariant", "holds")
-    for stage, each in found.items():
-        for name, lines in each.breaches.items():
-            table.add_row(stage, name, f"[red]{escape(chr(10).join(lines))}" if lines else "[green]yes")
-        counts = ", ".join(f"{name}: {value:g}" for name, value in each.counts.items())
-        console.print(escape(f"{stage}: {counts}"), soft_wrap=True)
-    console.print(table)
-
-
 def results(found: Mapping[str, Found]) -> list[Result]:
     """Return the counts, and of every invariant the number of breaches: 0 where it holds."""
     records = []
@@ -102,18 +91,17 @@ def results(found: Mapping[str, Found]) -> list[Result]:
     return records
 
 
-def soak_table(marker: Marker) -> str:
-    """Return the text of the marker `soak`: whether each invariant holds, and what was run."""
+def report(records: Sequence[Result]) -> str:
+    """Return a table that says whether each invariant holds, and the counts of each stage."""
     counts: dict[str, list[str]] = {}
     lines = ["| stage | invariant | holds |", "|---|---|---|"]
-    for each in marker.results:
+    for each in records:
         if each.metric.startswith(_HELD):
             name = each.metric.removeprefix(_HELD).removesuffix(", breaches")
             lines.append(f"| {each.task} | {name} | {'yes' if each.value == 0 else 'NO'} |")
         else:
             counts.setdefault(each.task, []).append(f"{each.metric} {each.value:g}")
-    told = [f"- {task}: {'; '.join(texts)}" for task, texts in counts.items()]
-    return "\n".join([*lines, "", *told, "", marker.source()])
+    return "\n".join([*lines, "", *(f"- {task}: {'; '.join(texts)}" for task, texts in counts.items())])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -132,14 +120,19 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped; the same command continues after the last finished stage")
         return 130
-    show_summary(found, console)
+    records, broken = (
+        results(found),
+        [text for each in found.values() for lines in each.breaches.values() for text in lines],
+    )
+    console.print(Markdown(report(records)))
+    console.print(escape("\n".join(broken)), style="red", highlight=False, soft_wrap=True)
     words = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in options.items() if name != "workers")
     header = {"command": f"python -m tests.soak {words}", **origin(), "asked": asked}
-    write_results(plan.out / "results.json", results(found), header)
+    write_results(plan.out / "results.json", records, header)
     if publishing:
         (ROOT / RESULTS_DIR / "soak.json").write_bytes((plan.out / "results.json").read_bytes())
-        fill_pages(ROOT, {"soak": soak_table})
-    return 1 if any(lines for each in found.values() for lines in each.breaches.values()) else 0
+        fill_pages(ROOT, {"soak": lambda marker: f"{report(marker.results)}\n\n{marker.source()}"})
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

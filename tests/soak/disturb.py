@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,8 +123,7 @@ def _await_end(job: Job, process: "subprocess.Popen[bytes]", expected: set[int])
         time.sleep(POLL_SECONDS)
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A process: its number, its parent's, its session's, and its command line."""
 
     pid: int
