@@ -134,11 +134,5 @@ def _judge(target: Target, case: Case) -> str:
 
 def _state(root: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of change of every path but those in the output and the temporary folder."""
-    found = {}
-    for folder, names, files in os.walk(root):
-        if Path(folder) == root:
-            names[:] = [name for name in names if name not in ("out", "tmp")]
-        for name in (*names, *files):
-            status = Path(folder, name).lstat()
-            found[f"{folder}/{name}"] = (status.st_size, status.st_mtime_ns)
-    return found
+    inside = (path for path in root.rglob("*") if path.relative_to(root).parts[0] not in ("out", "tmp"))
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in inside}

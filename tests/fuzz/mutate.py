@@ -20,36 +20,24 @@ def _place(data: bytes, rng: np.random.Generator) -> int:
     return int(np.clip(rng.integers(low, max(high, low + 1)), 0, max(len(data) - 1, 0)))
 
 
-def _flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
-    changed = bytearray(data)
-    for _ in range(int(2 ** rng.uniform(0, 5))):
-        changed[_place(data, rng)] ^= 1 << int(rng.integers(8))
-    return bytes(changed)
-
-
 def _mutate_once(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip bits, truncate, or replace a piece: by random bytes, an extreme, nothing, repeats, or another piece."""
+    """Flip bits, truncate, or replace a piece: by an extreme, random bytes, nothing, repeats, or another piece."""
     if not data:
         return b"\0"
-    start, there = _place(data, rng), _place(data, rng)
-    piece = data[start : start + int(2 ** rng.uniform(0, np.log2(MAX_SPAN_BYTES)))]
-    extreme = _EXTREMES[rng.integers(len(_EXTREMES))][: min(len(data) - start, int(rng.integers(1, 9)))]
-    match rng.choice(["flip", "truncate", "random", "extreme", "remove", "repeat", "splice"]):
-        case "flip":
-            return _flip_bits(data, rng)
-        case "truncate":
-            return data[:start]
-        case "extreme":
-            return data[:start] + extreme + data[start + len(extreme) :]
-        case "random":
-            new = rng.bytes(len(piece))
-        case "remove":
-            new = b""
-        case "repeat":
-            new = piece * int(rng.integers(2, 10))
-        case _:
-            new = data[there : there + len(piece)]
-    return data[:start] + new + data[start + len(piece) :]
+    flipped = bytearray(data)
+    for _ in range(int(2 ** rng.uniform(0, 5))):
+        flipped[_place(data, rng)] ^= 1 << int(rng.integers(8))
+    start, there, n_bytes = _place(data, rng), _place(data, rng), int(2 ** rng.uniform(0, np.log2(MAX_SPAN_BYTES)))
+    piece, other = data[start : start + n_bytes], data[there : there + n_bytes]
+    extreme = _EXTREMES[rng.integers(len(_EXTREMES))][: int(rng.integers(1, 9))]
+    pieces = (rng.bytes(len(piece)), b"", piece * int(rng.integers(2, 10)), other)
+    choices = (
+        bytes(flipped),
+        data[:start],
+        (data[:start] + extreme + data[start + len(extreme) :])[: len(data)],
+        *(data[:start] + new + data[start + len(piece) :] for new in pieces),
+    )
+    return choices[rng.integers(len(choices))]
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:

@@ -250,7 +250,7 @@ TARGETS = {
         Target("library", _make_library, _read_library, (EvaluateError,), crafts=JSON),
         Target("checkpoint", _make_run, _read_checkpoint, (TrainError,), _CHECKPOINTS, CHECKPOINT),
         Target("resume", _make_run, _resume_run, _TRAIN, _CHECKPOINTS, CHECKPOINT),
-        Target("export", _make_export, _read_export, (TrainError,), "*/[ce]*.[js]*", EXPORT),
+        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", EXPORT),  # not README.md
         Target("loader", _make_shards, _load_shards, _TRAIN, crafts=SHARDS),
         Target("media", _make_media, _ingest_media, (PreprocessError,)),
     )

@@ -1,16 +1,18 @@
 """The stages of a soak test: each runs once undisturbed and once with kills, then its invariants are checked."""
 
+import re
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from tests.soak import checks
 from tests.soak.disturb import Job, disturb, python
-from tests.soak.memory import FLAT_MIB, growth_mib, loader_memory
 from tests.soak.sources import MadeSource, plan_sources, write_source
 
 Show = Callable[[str], None]
@@ -25,6 +27,12 @@ TRAINING = (
 )  # fmt: skip
 STOPPED = 3
 """Exit status of a training run that a signal has stopped and that has saved."""
+SAMPLES = 50
+SETTLED_SHARE = 0.2
+"""Of the segments, within which buffers fill and the allocator finds its size."""
+FLAT_MIB = 16.0
+"""How much the memory may grow from there to the end."""
+BATCH = 8
 KILL, TERM = ("main", signal.SIGKILL), ("main", signal.SIGTERM)
 
 
@@ -169,13 +177,41 @@ def _embed_job(plan: Plan, name: str) -> Job:
 
 
 def load(plan: Plan, show: Show) -> Found:
-    """Draw segments and watch the memory."""
+    """Draw segments in a process of its own and watch the memory."""
     show(f"drawing {plan.segments} segments")
-    segments, own_mib = loader_memory(plan.out / "shards", plan.segments)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        segments, own_mib = pool.submit(_draw, plan.out / "shards", plan.segments).result()
     grown = growth_mib(segments, own_mib)
     breaches = [f"grew by {grown:.1f} MiB over {segments[-1]} segments"] if grown >= FLAT_MIB else []
     counts = {"segments": segments[-1], "growth, MiB": grown, "peak, MiB": max(own_mib)}
     return Found(counts, {"memory of the loader is flat": breaches})
+
+
+def _draw(shards: Path, n_segments: int) -> tuple[list[int], list[float]]:
+    """Return the segments drawn at each sample, and the memory then without mapped files, in MiB."""
+    from train.data.loader import LoaderConfig, SegmentLoader
+
+    config = LoaderConfig(
+        str(shards), batch_size=BATCH, frame_px=32, window_frames=8, shuffle=True, seed=0, num_threads=1
+    )
+    loader, segments, own_mib = SegmentLoader(config), list[int](), list[float]()
+    n_batches = max(-(-n_segments // BATCH), SAMPLES)
+    for number in range(1, n_batches + 1):
+        next(loader)
+        if number * SAMPLES // n_batches > len(segments):
+            text = Path("/proc/self/status").read_text(encoding="utf-8")
+            kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|RssFile):\s+(\d+) kB$", text, re.MULTILINE)}
+            segments.append(number * BATCH)
+            own_mib.append((kib["VmRSS"] - kib["RssFile"]) / 1024)
+    return segments, own_mib
+
+
+def growth_mib(segments: Sequence[int], own_mib: Sequence[float]) -> float:
+    """Return by how much a straight line through the settled samples rises."""
+    settled = np.array(segments) >= SETTLED_SHARE * segments[-1]
+    x = np.array(segments)[settled]
+    slope = np.polyfit(x, np.array(own_mib)[settled], 1)[0]
+    return float(slope * (x[-1] - x[0]))
 
 
 STAGES: dict[str, Callable[[Plan, Show], Found]] = {

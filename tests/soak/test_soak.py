@@ -12,8 +12,8 @@ from store.format import Provenance
 from store.writer import write_part
 from tests.soak.__main__ import main
 from tests.soak.checks import same_files, same_stores, segments_accounted_for, sources_accounted_for
-from tests.soak.memory import FLAT_MIB, growth_mib
 from tests.soak.sources import BAD, GOOD, plan_sources, write_source
+from tests.soak.stages import FLAT_MIB, growth_mib
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 
