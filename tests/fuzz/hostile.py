@@ -85,30 +85,21 @@ def rewrite_tar(change: Callable[[Members, Rng, Path], None], tar: Path, rng: Rn
     tar.with_suffix(".idx").write_text(index_text(list(samples.values())))
 
 
-def _pick(members: Members, rng: Rng, suffix: str = "") -> int:
-    return int(rng.choice([number for number, (entry, _) in enumerate(members) if entry.name.endswith(suffix)]))
-
-
-def swapped_members(members: Members, rng: Rng, canary: Path) -> None:
-    """Give two members each other's data."""
-    del canary
-    one, other = rng.choice(len(members), 2, replace=False)
-    (a, data), (b, more) = members[one], members[other]
-    members[one], members[other] = (a, more), (b, data)
-
-
-def hostile_members(members: Members, rng: Rng, canary: Path) -> None:
-    """Give a member a name that leads out of the folder, or make it a link or a device."""
-    entry, _ = members[_pick(members, rng)]
-    names = (f"../../{canary.name}", str(canary), entry.name, "a/../../b.json", ".json", "x", "\n.json")
+def hostile_headers(members: Members, rng: Rng, canary: Path) -> None:
+    """Give a member a name that leads out of the folder, or make it a link or a device; or give it another's header."""
+    (one, data), (other, more) = members[rng.integers(len(members))], members[rng.integers(len(members))]
+    if one is not other and rng.integers(2):
+        members[:] = [(entry, {id(one): more, id(other): data}.get(id(entry), old)) for entry, old in members]
+        return
+    names = (f"../../{canary.name}", str(canary), one.name, "a/../../b.json", ".json", "x", "\n.json")
     types = (tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
-    entry.name, entry.type = names[rng.integers(len(names))], types[rng.integers(len(types))]
-    entry.linkname = str(canary)
+    one.name, one.type = names[rng.integers(len(names))], types[rng.integers(len(types))]
+    one.linkname = str(canary)
 
 
-def hostile_arrays(members: Members, rng: Rng, canary: Path) -> None:
-    """Replace an array by a pickle, an array of objects, a claim of terabytes, an archive or another type."""
-    number = _pick(members, rng, ".npy")
+def hostile_data(members: Members, rng: Rng, canary: Path) -> None:
+    """Replace an array by a pickle, objects, a claim of terabytes, an archive or another type; or resize a film strip."""
+    number = int(rng.choice([i for i, (entry, _) in enumerate(members) if entry.name.endswith((".npy", ".jpg"))]))
     entry, data = members[number]
     objects, other, zipped = io.BytesIO(), io.BytesIO(), io.BytesIO()
     np.save(objects, np.array([Trap(canary)], object), allow_pickle=True)
@@ -116,21 +107,15 @@ def hostile_arrays(members: Members, rng: Rng, canary: Path) -> None:
     np.savez(zipped, np.zeros(3))
     claim = data.replace(b"'shape': (", b"'shape': (9999999, 999, ", 1)
     shape = b"{'descr': '<i8', 'fortran_order': False, 'shape': (2**99,)}".ljust(117)
-    choices = (
+    choices = [
         pickle.dumps(Trap(canary)), objects.getvalue(), claim, other.getvalue(), zipped.getvalue(),
         b"\x93NUMPY\x01\x00\x76\x00" + shape + b"\n",
-    )  # fmt: skip
+    ]  # fmt: skip
+    if entry.name.endswith(".jpg"):
+        at = data.index(b"\xff\xc0") + 5  # height and width follow the precision (ITU-T T.81, B.2.2)
+        sizes = (b"\xff\xff" * 2, b"\x40\x00" * 2, b"\x00\x00" * 2, b"\x00\x10\xff\xff", b"\x00\x01" * 2)
+        choices = [data[:at] + size + data[at + 4 :] for size in sizes]
     members[number] = (entry, choices[rng.integers(len(choices))])
-
-
-def hostile_strips(members: Members, rng: Rng, canary: Path) -> None:
-    """Give a film strip another height and width in its header (ITU-T T.81, B.2.2: both follow the precision)."""
-    del canary
-    number = _pick(members, rng, ".jpg")
-    entry, data = members[number]
-    at = data.index(b"\xff\xc0") + 5
-    sizes = (b"\xff\xff\xff\xff", b"\x40\x00\x40\x00", b"\x00\x00\x00\x00", b"\x00\x10\xff\xff", b"\x00\x01\x00\x01")
-    members[number] = (entry, data[:at] + sizes[rng.integers(len(sizes))] + data[at + 4 :])
 
 
 def odd_table(path: Path, rng: Rng, canary: Path) -> None:
@@ -207,7 +192,6 @@ JSON = (_ANY, _JSON, _JSON)
 STORE = (_ANY, ("**/*.h5", odd_store))
 CHECKPOINT = (_ANY, _CHECKPOINT, _CHECKPOINT, ("**/*.pt", trapped_checkpoint), ("**/", planted_links))
 EXPORT = (*JSON, ("**/config.json", odd_export), ("**/config.json", odd_export))
-_TAR_CHANGES = (swapped_members, hostile_members, hostile_arrays, hostile_strips)
-SHARDS = (
-    *JSON, *[("**/*.parquet", odd_table)] * 3, *(("**/*.tar", partial(rewrite_tar, each)) for each in _TAR_CHANGES)
-)  # fmt: skip
+_TABLE, _HEADERS = ("**/*.parquet", odd_table), ("**/*.tar", partial(rewrite_tar, hostile_headers))
+_DATA = ("**/*.tar", partial(rewrite_tar, hostile_data))
+SHARDS = (*JSON, _TABLE, _TABLE, _TABLE, _HEADERS, _DATA, _DATA)

@@ -37,7 +37,7 @@ def hunt(
 
     Args:
         target: what to fuzz.
-        folder: for specimens, work and output; each target makes its own folders below it.
+        folder: for specimens, work and output; each target makes a folder of its own in it.
         seed: of all cases.
         first: number of the first case.
         n_cases: how many.
@@ -47,7 +47,7 @@ def hunt(
         How each case ended: "read", "refused: ..." or "FOUND: ..." with the command that repeats it.
 
     """
-    specimen, scratch = folder / f"{target.name}-specimen", folder / target.name
+    specimen, scratch = folder / target.name / "specimen", folder / target.name / "scratch"
     if not specimen.exists():
         specimen.mkdir(parents=True)
         target.make(specimen)
@@ -61,13 +61,11 @@ def hunt(
             if time.monotonic() >= until:
                 break
             if not is_ready:
-                pool.schedule(_begin, (target, specimen, scratch), timeout=START_SECONDS).result()
+                pool.schedule(_begin, (target, scratch), timeout=START_SECONDS).result()
             is_ready = False  # after a crash or a hang, another process must begin
             try:
-                said, is_ready = (
-                    pool.schedule(_run, (target, scratch, seed, number), timeout=CASE_SECONDS).result(),
-                    True,
-                )
+                said = pool.schedule(_run, (target, scratch, seed, number), timeout=CASE_SECONDS).result()
+                is_ready = True
             except TimeoutError:
                 said = "FOUND: hangs"
             except ProcessExpired as error:
@@ -78,31 +76,31 @@ def hunt(
     return seen
 
 
-def _begin(target: Target, specimen: Path, scratch: Path) -> None:
+def _begin(target: Target, scratch: Path) -> None:
     """Read the whole specimen, which must succeed and loads every module; then limit the memory."""
-    with (scratch.parent / f"{target.name}.log").open("ab") as log:  # what libraries print
+    with scratch.with_name("log").open("ab") as log:  # what libraries print
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     faulthandler.enable()
     tempfile.tempdir = str(scratch / "tmp")
     os.environ |= {"TMPDIR": tempfile.tempdir, "HOME": str(scratch / "home"), "OMP_NUM_THREADS": "1"}
-    target.read(Case(_copied(specimen, scratch), None, scratch / "out"))
+    target.read(Case(_fresh_copy(scratch), None, scratch / "out"))
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _copied(specimen: Path, scratch: Path) -> Path:
-    """Return a fresh copy of the specimen; the output is emptied."""
+def _fresh_copy(scratch: Path) -> Path:
+    """Empty the output; return a fresh copy of the specimen."""
     for name in ("work", "out"):
         shutil.rmtree(scratch / name, ignore_errors=True)
     (scratch / "out").mkdir()
-    return Path(shutil.copytree(specimen, scratch / "work"))
+    return Path(shutil.copytree(scratch.with_name("specimen"), scratch / "work"))
 
 
 def _run(target: Target, scratch: Path, seed: int, number: int) -> str:
     """Change one file of the specimen and read it; return "read", "refused: ..." or "FOUND: ..."."""
-    work = _copied(scratch.with_name(f"{target.name}-specimen"), scratch)
+    work = _fresh_copy(scratch)
     rng = np.random.default_rng([seed, zlib.crc32(target.name.encode()), number])
     is_crafted = rng.uniform() < CRAFTED_SHARE and target.crafts
     pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, _mutate_bytes)
