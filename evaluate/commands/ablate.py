@@ -23,15 +23,15 @@ EPILOG = """\
 Every objective is trained on the same data, views, steps and seeds, in RUNS/OBJECTIVE-SEED, then measured on the split
 that training held out. Numbers go to RUNS/results.json, a figure to RUNS/NAME.svg.
 
-Runs that are complete are not repeated, and what was stopped, by Ctrl-C too, goes on with the same command. A run that
-fails is named at the end (exit status 2), and the others go on.
+Complete runs are not repeated; stopped runs, by Ctrl-C too, continue with the same command. A run that fails is named at
+the end (exit status 2), and the others continue.
 """
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "ablate", help="train every objective over seeds, and set the results side by side", epilog=EPILOG,
+        "ablate", help="train every objective over seeds and compare the results", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--shards", type=Path, required=True, help="folder of the shard set")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Each split and start is trained in RUN/finetune/DATASET-SPLIT-START and tested with 10 clips x 3 crops a video; accuracies
-go to RUN/results.json, each video's prediction to predictions.json beside the checkpoint. What was stopped, by Ctrl-C too,
-goes on with the same command.
+go to RUN/results.json, each video's prediction to predictions.json beside the checkpoint. A stopped run, by Ctrl-C
+too, continues with the same command.
 
 examples:
   python -m evaluate finetune --run runs/ucf --shards shards/ucf101
@@ -34,7 +34,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )  # fmt: skip
     add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
-    parser.add_argument("--init", default="pretrained,scratch", help="what to start from (default: %(default)s)")
+    parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
     parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")

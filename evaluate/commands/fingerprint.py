@@ -17,9 +17,9 @@ examples:
   python -m evaluate fingerprint --videos /videos --run runs/archive --encoder runs/archive --picture features
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
-All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
-map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped. Methods that an
-earlier run measured on the same plan stay in the tables.
+RUN/fingerprint holds the plan, the rendered queries, each method's matches, the numbers (results.json), and a heat map
+(distortions.svg). Rendered queries are kept, so the same command continues where it was stopped. Methods that an earlier
+run measured on the same plan stay in the tables.
 """
 
 
@@ -39,7 +39,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="all that is drawn follows from it")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="its vectors: within, projections or features")
     parser.add_argument("--sound", default="within", help="its vectors: within, projections or features")

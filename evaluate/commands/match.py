@@ -11,7 +11,7 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
 
-Exit status 2 if a query could not be read; the others are matched all the same.
+Exit status 2 if a query could not be read; all others are matched.
 """
 
 
@@ -24,11 +24,14 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="JSON file for the matches")
-    parser.add_argument("--page", type=Path, help="HTML file that shows them side by side")
+    parser.add_argument("--page", type=Path, help="HTML page that shows query and reference side by side")
     parser.add_argument(
-        "--false-positive-rate", type=float, default=0.001, help="of queries that match nothing (default: %(default)s)"
+        "--false-positive-rate",
+        type=float,
+        default=0.001,
+        help="share of unmatched queries that may be matched (default: %(default)s)",
     )
-    parser.add_argument("--encoder", type=Path, help="where the index' encoder lies now (default: where it lay)")
+    parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     parser.set_defaults(command=_match)

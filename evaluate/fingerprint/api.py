@@ -72,7 +72,7 @@ class Index:
             hop_seconds: from one descriptor to the next, in a new index; background and queries have more.
             background: folder of videos that are not in the archive, for normalisation and calibration.
             remove: patterns of names to take out.
-            retry_failed: try files again that could not be read.
+            retry_failed: try unreadable files again.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; without one on this machine.

@@ -21,7 +21,7 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--address", default="auto", metavar="ADDRESS",
-        help="of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT; local for this machine alone (default: auto)",
+        help="address of the Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local (default: auto)",
     )  # fmt: skip
 
 

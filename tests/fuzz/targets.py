@@ -226,7 +226,7 @@ def _resume_run(case: Case) -> None:
 
 def _make_export(folder: Path) -> None:
     """Export a run's encoders without ONNX."""
-    from train.export.export import export_run
+    from evaluate.export.export import export_run
 
     _make_run(folder.parent / "exported")
     export_run(folder.parent / "exported" / "run", folder / "export", onnx=False)

@@ -62,7 +62,7 @@ def grow(
         encoder: the one that the index was made with.
         options: how files are described.
         remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
-        retry_failed: try files again that could not be read.
+        retry_failed: try unreadable files again.
         progress: told the bytes done, of how many, and a note, after every file.
 
     Raises:
