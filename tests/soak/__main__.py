@@ -120,10 +120,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped; the same command continues after the last finished stage")
         return 130
-    records, broken = (
-        results(found),
-        [text for each in found.values() for lines in each.breaches.values() for text in lines],
-    )
+    records, breaches = results(found), [pair for each in found.values() for pair in each.breaches.items()]
+    broken = [f"{name}: {line}" for name, lines in breaches for line in lines]
     console.print(Markdown(report(records)))
     console.print(escape("\n".join(broken)), style="red", highlight=False, soft_wrap=True)
     words = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in options.items() if name != "workers")
