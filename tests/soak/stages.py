@@ -121,9 +121,9 @@ def _ingest_job(plan: Plan, name: str) -> Job:
         "preprocess", "shards", "--dataset", "folder", "--data", plan.out / "sources", "--out", out, *settings,
         "--workers", plan.workers, "--max-failed", plan.sources,
     )  # fmt: skip
-    others = [(kind, signal.SIGKILL) for kind in ("worker", "ffmpeg", "fork server")]
+    worker, ffmpeg, server = ((kind, signal.SIGKILL) for kind in ("worker", "ffmpeg", "fork server"))
     return Job(
-        command, lambda: len(list(out.glob("shard-*.parquet"))), -(-plan.sources // per_shard), (KILL, TERM, *others),
+        command, lambda: len(list(out.glob("shard-*.parquet"))), -(-plan.sources // per_shard), (KILL, worker, TERM, ffmpeg, server),
         plan.out / f"{name}.log", stopped=128 + signal.SIGTERM,
     )  # fmt: skip
 
