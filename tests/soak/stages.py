@@ -123,8 +123,8 @@ def _ingest_job(plan: Plan, name: str) -> Job:
     )  # fmt: skip
     worker, ffmpeg, server = ((kind, signal.SIGKILL) for kind in ("worker", "ffmpeg", "fork server"))
     return Job(
-        command, lambda: len(list(out.glob("shard-*.parquet"))), -(-plan.sources // per_shard), (KILL, worker, TERM, ffmpeg, server),
-        plan.out / f"{name}.log", stopped=128 + signal.SIGTERM,
+        command, lambda: len(list(out.glob("shard-*.parquet"))), -(-plan.sources // per_shard),
+        (KILL, worker, TERM, ffmpeg, server), plan.out / f"{name}.log", stopped=128 + signal.SIGTERM,
     )  # fmt: skip
 
 
