@@ -17,9 +17,8 @@ from train.config.load import load_config
 from train.config.schema import Config, HeldoutConfig
 from train.objective.objective import Segments, compute_objective
 from train.ranks.distributed import World
-from train.run.cpu_threads import reserve_cores_for_loader
 from train.run.optim import learning_rate
-from train.run.pretraining import Trainer
+from train.run.pretraining import Trainer, reserve_cores_for_loader
 from train.views.augment_audio import augment_audio
 from train.views.augment_video import augment_video
 from train.views.training_clips import TrainClips, gather_views

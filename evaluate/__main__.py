@@ -10,6 +10,7 @@ from evaluate.commands import (
     embed,
     esc50,
     esc50_scratch,
+    export,
     finetune,
     fingerprint,
     index,
@@ -20,7 +21,20 @@ from evaluate.commands import (
 )  # fmt: skip
 from evaluate.exit_status import exit_status
 
-COMMANDS = (embed, recognition, finetune, esc50, esc50_scratch, fingerprint, report, index, match, ablate, publish)
+COMMANDS = (
+    embed,
+    recognition,
+    finetune,
+    esc50,
+    esc50_scratch,
+    fingerprint,
+    report,
+    index,
+    match,
+    ablate,
+    export,
+    publish,
+)
 """In the order of the help."""
 
 EPILOG = """\
@@ -38,18 +52,20 @@ examples:
   python -m evaluate finetune --run runs/sample --shards shards/sample
       train the whole video encoder with labels on each split, beside training from scratch
   python -m evaluate esc50 --run runs/esc50 --shards shards/esc50 --strict runs/esc50/strict-1
-      five folds of ESC-50; the strict run's pretraining heard folds 2 to 5 only, and it is tested on fold 1
+      five folds of ESC-50; the strict run was pretrained on folds 2 to 5 only and is tested on fold 1
   python -m evaluate esc50-scratch --run runs/esc50 --shards shards/esc50
-      the same network trained with labels; goes on where it was stopped
+      the same network trained with labels; resumes
   python -m evaluate report --run runs/sample --shards shards/sample
-      a page to look at: runs/sample/report/index.html; --data for sound, --compare for other runs' numbers
+      runs/sample/report/index.html; --data adds audio, --compare other runs' numbers
   python -m evaluate fingerprint --videos /videos/archive --run runs/archive --queries 50
       distorted clips among distractors, beside chromaprint, vPDQ and two floors
   python -m evaluate ablate --shards shards/sample --runs runs/ablation --objectives whole,avid
       train, measure and compare objectives: runs/ablation/results.json
   python -m evaluate index /archive --index index/archive --encoder runs/archive
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
-      which video of the archive, and which seconds of it, a mangled clip came from
+      which video of the archive, and which seconds of it, a distorted clip came from
+  python -m evaluate export runs/sample exports/sample
+      encoders as safetensors and ONNX, with a model card
 """
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executors.options import add_executor_options
+from preprocess.executors.options import add_executor_options, n_processors
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
@@ -44,10 +43,10 @@ examples:
       on all machines of a Ray cluster, which must see both folders under the same names (docs/explanation/scale.md)
   python -m preprocess shards --dataset folder --data s3://bucket/videos --out shards/archive
 
-Stopped by Ctrl-C, a full disk or a power cut, the same command goes on where it was. Sources that failed are not tried
-again unless --retry-failed says so; why they failed stands in OUT/manifest.parquet.
+After Ctrl-C, a full disk or a power cut, the same command continues. Failed sources are tried again only with
+--retry-failed; OUT/manifest.parquet holds the reasons.
 
-exit status: 0 all well; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
+exit status: 0 success; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
 """
 
 _VERIFY_EPILOG = """\
@@ -56,7 +55,7 @@ examples:
   python -m preprocess verify shards/ucf101 --workers 16
 
 Reads every byte: archives, indices, film strips, log-mels, checksums, manifest, leftover files.
-exit status: 0 whole; 1 something is wrong, a line each; 2 it could not be looked into.
+exit status: 0 whole; 1 faults found, a line each; 2 the set could not be read.
 """
 
 _COPY_EPILOG = """\
@@ -64,7 +63,7 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and goes on where it was stopped. Archives are held against
+Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. Archives are verified against
 their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
 """
 
@@ -73,7 +72,7 @@ examples:
   python -m preprocess sample --out data/sample
   python -m preprocess sample --out /tmp/tiny --groups 4 --clips 1 --seed 3
 
-The same seed gives the same videos. What is there already is kept.
+The same seed gives the same videos. Existing videos are kept.
 """
 
 _COLLAGE_EPILOG = """\
@@ -81,15 +80,15 @@ examples:
   python -m preprocess collage --out data/collage
   python -m preprocess collage --out data/collage --videos 1600 --seconds 10 --seed 1 --workers 8
 
-An archive of made-up videos with picture and sound, to train a fingerprint encoder on. The same seed gives the same
-videos. What is there already is kept; stopped, the same command goes on where it was.
+An archive of generated videos with audio, to train a fingerprint encoder on. The same seed gives the same
+videos. Existing videos are kept; after a stop the same command continues.
 """
 
 _DOCTOR_EPILOG = """\
 example:
   python -m preprocess doctor --out /big/disk/shards
 
-exit status: 0 ready (notes are no errors); 1 something is broken.
+exit status: 0 ready (notes are not errors); 1 something is broken.
 """
 
 
@@ -112,14 +111,18 @@ def _parser() -> argparse.ArgumentParser:
         copying.add_argument("folder", type=Path, metavar="DIR", help="folder of shards on this machine")
         copying.add_argument("url", metavar="URL", help="such as s3://bucket/shards/archive")
     doctor = commands.add_parser("doctor", help="is this machine ready?", epilog=_DOCTOR_EPILOG, formatter_class=raw)
-    doctor.add_argument("--out", type=Path, metavar="DIR", help="look at the disk of this folder (default: here)")
+    doctor.add_argument("--out", type=Path, metavar="DIR", help="folder whose disk is checked (default: here)")
     sample = commands.add_parser(
         "sample", help="render the embedded sample videos", epilog=_SAMPLE_EPILOG, formatter_class=raw
     )
     sample.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
-    sample.add_argument("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
+    sample.add_argument("--seed", type=int, default=0, help="seed of all random choices (default: %(default)s)")
     sample.add_argument(
-        "--groups", type=_positive, default=25, metavar="N", help="looks and voices (default: %(default)s)"
+        "--groups",
+        type=_positive,
+        default=25,
+        metavar="N",
+        help="groups of clips, each with a look and a voice (default: %(default)s)",
     )
     sample.add_argument(
         "--clips", type=_positive, default=2, metavar="N", help="clips a group and class (default: %(default)s)"
@@ -128,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_workers(sample)
     _add_collage(
         commands.add_parser(
-            "collage", help="render an archive of made-up videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
+            "collage", help="render an archive of generated videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
         )
     )
     return parser
@@ -140,18 +143,18 @@ def _add_collage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=float, default=10.0, metavar="S", help="length of each (default: %(default)g)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="decides everything (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random choices (default: %(default)s)")
     _add_workers(parser)
 
 
 def _add_shards(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, choices=DATASETS, help="how the files lie and are labelled")
+    parser.add_argument("--dataset", required=True, choices=DATASETS, help="layout and labels of the files")
     parser.add_argument(
-        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or sounds; or a URL"
+        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or audio files; or a URL"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default, for sounds alone: audio)"
+        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default; audio for audio data sets)"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset; may be repeated"
@@ -164,18 +167,17 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-failed", type=_count, default=0, metavar="N", help="this many failed sources are no error (default: 0)"
     )
-    parser.add_argument("--retry-failed", action="store_true", help="try sources again that failed in an earlier run")
+    parser.add_argument("--retry-failed", action="store_true", help="try failed sources of an earlier run again")
     parser.add_argument(
         "--max-hours", type=float, default=6.0, metavar="H", help="longest source that is read (default: %(default)g)"
     )
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
         "--workers",
         type=_positive,
-        default=n_processors,
+        default=n_processors(),
         metavar="N",
         help="processes of this machine (default: one a processor)",
     )
@@ -205,7 +207,7 @@ def _positive(text: str) -> int:
 
 
 class _Stopped(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C's."""
+    """A signal other than Ctrl-C's told the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

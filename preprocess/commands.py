@@ -1,16 +1,15 @@
 """What the commands do, and how their outcome looks on the terminal."""
 
 import argparse
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from preprocess.progress import Progress, duration_text
 
 if TYPE_CHECKING:
     from preprocess.build.pipeline import Summary
@@ -30,7 +29,6 @@ def _console() -> Console:
 def shards(arguments: argparse.Namespace) -> int:
     """Build shards and show the summary."""
     from preprocess.build.pipeline import build
-    from preprocess.build.progress import BarProgress, LogProgress
     from preprocess.catalogues.open_catalogue import open_catalogue
     from preprocess.catalogues.selection import changed_params, only_classes
     from preprocess.executors.options import chosen_executor
@@ -44,17 +42,18 @@ def shards(arguments: argparse.Namespace) -> int:
     params = changed_params(arguments.preset or default, arguments.set)
     console = _console()
     _show_catalogue(catalogue, console)
-    summary = build(
-        catalogue,
-        arguments.out,
-        params,
-        workers=arguments.workers,
-        executor=chosen_executor(arguments),
-        retry_failed=arguments.retry_failed,
-        max_failed=arguments.max_failed,
-        limits=Limits(max_duration_seconds=3600 * arguments.max_hours),
-        progress=BarProgress() if sys.stderr.isatty() else LogProgress(),
-    )
+    with Progress("sources") as shown:
+        summary = build(
+            catalogue,
+            arguments.out,
+            params,
+            workers=arguments.workers,
+            executor=chosen_executor(arguments),
+            retry_failed=arguments.retry_failed,
+            max_failed=arguments.max_failed,
+            limits=Limits(max_duration_seconds=3600 * arguments.max_hours),
+            progress=shown.show,
+        )
     _show_summary(summary, time.monotonic() - started, console)
     return 1 if summary.too_many_failed else 0
 
@@ -71,14 +70,12 @@ def _show_catalogue(catalogue: "Catalogue", console: Console) -> None:
 
 def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
     """Show counts, and why sources failed."""
-    from preprocess.build.progress import duration_text
-
     n_ok = summary.n_sources - summary.n_failed
     kept = summary.n_shards - summary.n_shards_built
     state = "nothing left to build" if summary.n_shards_built == 0 else f"{max(kept, 0)} were there before"
     console.print(
         f"{n_ok} of {summary.n_sources} sources -> {summary.n_segments} segments "
-        f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with sound) "
+        f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with audio) "
         f"in {summary.n_shards} shards ({state}) after {duration_text(seconds)}"
     )
     if summary.failures:
@@ -117,8 +114,8 @@ def push(arguments: argparse.Namespace) -> int:
     """Copy a shard set to a URL."""
     from preprocess.remote import push_set
 
-    with _copy_progress() as show:
-        push_set(arguments.folder, arguments.url, show)
+    with Progress("files") as shown:
+        push_set(arguments.folder, arguments.url, shown.show)
     _console().print(escape(f"{arguments.url}: the shard set of {arguments.folder}"))
     return 0
 
@@ -127,20 +124,10 @@ def fetch(arguments: argparse.Namespace) -> int:
     """Copy a shard set from a URL."""
     from preprocess.remote import fetch_set
 
-    with _copy_progress() as show:
-        info = fetch_set(arguments.url, arguments.folder, show)
+    with Progress("files") as shown:
+        info = fetch_set(arguments.url, arguments.folder, shown.show)
     _console().print(escape(f"{arguments.folder}: {len(info.shards)} shards, {info.n_segments} segments"))
     return 0
-
-
-@contextlib.contextmanager
-def _copy_progress() -> Iterator[Callable[[int, int], None]]:
-    """Show how many files are copied, and the time left."""
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("files", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -159,10 +146,9 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def sample(arguments: argparse.Namespace) -> int:
     """Render the sample videos."""
-    from preprocess.synthetic.sample.motion import CLIP_SECONDS
     from preprocess.synthetic.sample.world import generate
 
-    with _render_progress(CLIP_SECONDS) as progress:
+    with Progress("videos") as shown:
         out = generate(
             arguments.out,
             seed=arguments.seed,
@@ -170,47 +156,25 @@ def sample(arguments: argparse.Namespace) -> int:
             n_clips=arguments.clips,
             classes=arguments.classes,
             workers=arguments.workers,
-            progress=progress,
+            progress=shown.show,
         )
     _console().print(escape(f"{out}: the sample videos, in the layout of UCF101"))
     return 0
 
 
 def collage(arguments: argparse.Namespace) -> int:
-    """Render an archive of made-up videos."""
-    from preprocess.build.progress import duration_text
+    """Render an archive of generated videos."""
     from preprocess.synthetic.collage.archive import generate
 
-    with _render_progress(arguments.seconds) as progress:
+    with Progress("videos") as shown:
         out = generate(
             arguments.out,
             seed=arguments.seed,
             n_videos=arguments.videos,
             seconds=arguments.seconds,
             workers=arguments.workers,
-            progress=progress,
+            progress=shown.show,
         )
     hours = duration_text(arguments.videos * arguments.seconds)
-    _console().print(escape(f"{out}: {arguments.videos} made-up videos, {hours} of picture and sound"))
+    _console().print(escape(f"{out}: {arguments.videos} generated videos, {hours} of video and audio"))
     return 0
-
-
-@contextlib.contextmanager
-def _render_progress(seconds_each: float) -> Iterator[Callable[[int, int], None]]:
-    """Show how many videos are rendered, how fast, and the time left."""
-    from preprocess.build.progress import BarProgress, LogProgress, Progress, Tally
-    from preprocess.build.shard_task import ShardProgress
-
-    n_before, tally = 0, Tally(0, 0, 0)
-    bar: Progress = BarProgress() if sys.stderr.isatty() else LogProgress()
-    with bar as shown:
-
-        def show(done: int, total: int) -> None:
-            nonlocal n_before, tally
-            if tally.n_total != total:
-                n_before, tally = done, Tally(total, done, 0)
-            rendered = done - n_before
-            tally.add(ShardProgress(0, n_done=rendered, n_segments=rendered, media_seconds=rendered * seconds_each))
-            shown.show(tally.snapshot())
-
-        yield show

@@ -102,7 +102,7 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
 def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> DatasetInfo:
     """Copy a shard set to a folder, where training and evaluation read it; goes on where it was stopped.
 
-    Archives are held against their checksums, and the mark that the set is finished comes last.
+    Archives are verified against their checksums, and the mark that the set is finished comes last.
 
     Raises:
         RemoteError: there is no finished set, or a file is not what the set says.

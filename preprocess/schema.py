@@ -35,7 +35,7 @@ FRAME_HEIGHT_MULTIPLE_PX = 16
 MAX_ASPECT_RATIO = 4.0
 
 MEL_POWER_FLOOR = 1e-8
-"""-80 dB below a full-scale sine; the log of it stands where a source has no sound."""
+"""-80 dB below a full-scale sine; the log of it stands where a source has no audio."""
 
 Media = Literal["video", "audio"]
 
@@ -111,7 +111,7 @@ PRESETS: dict[str, ShardParams] = {
     "ucf-small": ShardParams(
         fps=16.0, short_side_px=64, hop_length=250, win_length=375, n_mels=64, sources_per_shard=32
     ),
-    # A slow clock and few pixels: whole archives are described, and moments of a second and a half told apart.
+    # A slow clock and few pixels: whole archives are described, and moments of a second and a half distinguished.
     "fingerprint": ShardParams(fps=8.0, short_side_px=64, hop_length=400, win_length=600, n_mels=64),
     "audio": ShardParams(media="audio"),
     "sample-audio": ShardParams(

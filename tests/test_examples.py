@@ -1,5 +1,9 @@
-"""The notebooks in examples/ run, on a small sample in the layout that `make demo` leaves."""
+"""The notebooks, and the snippets of README and the tutorials, run on a small sample in the layout of `make demo`."""
 
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -10,7 +14,14 @@ from evaluate.__main__ import main as evaluate
 from preprocess.__main__ import main as preprocess
 from train.__main__ import main as train
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs/tutorials").glob("*.md")))
+SNIPPETS = [
+    pytest.param(code, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, code in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +43,12 @@ def workplace(tmp_path_factory):
         run = ["--run", "runs/sample", "--shards", "shards/sample"]
         assert train(["pretrain", "--preset", "sample", *run, *(word for s in settings for word in ("--set", s))]) == 0
         assert evaluate(["ucf101", *run, "--models", "pretrained,raw"]) == 0
+        (root / "archive").mkdir()
+        videos = sorted(root.glob("data/sample/*/*.mp4"))
+        for video in videos[::40]:
+            shutil.copy(video, root / "archive")
+        shutil.copy(videos[0], root / "clip.mp4")
+        assert evaluate(["index", "archive", "--index", "index/archive"]) == 0
     return root
 
 
@@ -41,3 +58,13 @@ def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
     monkeypatch.setenv("STEPS", "2")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(workplace)}}).execute()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_a_snippet_of_the_docs_runs(code, workplace):
+    (workplace / "snippet.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "snippet.py"]
+    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

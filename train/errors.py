@@ -1,4 +1,4 @@
-"""What can go wrong in training; each message names the place and the remedy."""
+"""The errors of training; each message names the place and the remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,19 +21,19 @@ class CheckpointError(TrainError):
 
 
 class RunError(TrainError):
-    """A run that cannot start, resume or go on."""
+    """A run that cannot start, resume or continue."""
 
 
 class LoaderError(TrainError):
-    """Shards that cannot be loaded as asked."""
+    """Shards that cannot be loaded as the settings say."""
 
 
 class ShardSetError(LoaderError):
     """A shard, its index or its part of the manifest is missing, damaged or does not fit the others.
 
     Args:
-        path: File or folder at fault.
-        reason: What is wrong and what to do about it.
+        path: of the file or folder.
+        reason: what is wrong and what to do about it.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -42,7 +42,7 @@ class ShardSetError(LoaderError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type, tuple[Path, str]]:
-        """Survive the way back from a worker process."""
+        """Let a worker process send this error back."""
         return type(self), (self.path, self.reason)
 
 
@@ -51,7 +51,7 @@ class TooFewSegmentsError(LoaderError):
 
 
 class LabelError(LoaderError):
-    """Shards, or the part of them to be learnt, that lack the labels or the splits that fine-tuning needs."""
+    """Shards, or a part of them, without the labels or the splits that fine-tuning needs."""
 
 
 class LoaderStateError(LoaderError):
@@ -59,15 +59,15 @@ class LoaderStateError(LoaderError):
 
 
 class ExportError(TrainError):
-    """An export that cannot be written where it was asked for, or whose ONNX files do not compute what torch does."""
+    """An export that cannot be written to its folder, or whose ONNX files do not compute what torch does."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing a file of a run into an error with a remedy; see `store.atomic_files`.
+    """Turn the system's errors about a file of a run into one with a remedy: a guard of `store.atomic_files`.
 
     Raises:
-        RunError: another process trains there, no space left, no right to write, a folder where a file should be.
+        RunError: another process trains there, the disk is full, or the system refuses.
     """
     try:
         yield
@@ -76,21 +76,21 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         remedy = "free some disk space" if error.errno in DISK_FULL else "make it writable, or choose another --run"
         raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}); {remedy} and start again: the run goes on from its "
-            "last checkpoint"
+            f"{path}: cannot be written ({error.strerror or error}); {remedy} and start again: the run continues from "
+            "its last checkpoint"
         ) from error
 
 
 @contextmanager
 def exporting(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing an export into an error; see `store.atomic_files`.
+    """Turn the system's errors about an export into one of ours: a guard of `store.atomic_files`.
 
     Raises:
-        ExportError: another process exports there, or the system refuses to write.
+        ExportError: another process exports there, the disk is full, or the system refuses.
     """
     try:
         yield
     except OSError as error:
         raise ExportError(
-            f"{path}: could not be written ({error.strerror or error}); nothing there has changed"
+            f"{path}: cannot be written ({error.strerror or error}); nothing there has changed"
         ) from error

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from evaluate.ablation.aggregate import Cell, Column, read_cells
 from evaluate.ablation.comparison import Comparison, compare
-from evaluate.ablation.temporal import ACCURACY, TASKS
+from evaluate.protocols.temporal_heads import ACCURACY, TASKS
 from evaluate.protocols.twin_pairs import METRIC, TASK
 from evaluate.protocols.video_features import MODALITY_ORDER
 from evaluate.results.results import Result
@@ -41,7 +41,7 @@ MAIN = TableSpec(
 TABLES = (
     MAIN,
     TableSpec(
-        "R@1 within pairs of classes that differ in rhythm, in picture or in sound alone",
+        "R@1 within pairs of classes that differ in rhythm, in video or in audio only",
         _pairs("rhythm", "picture", "sound"),
     ),
     TableSpec(

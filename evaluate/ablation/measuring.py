@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evaluate.ablation.plan import Plan, PlannedRun
-from evaluate.ablation.temporal import temporal_results
 from evaluate.embedding.clip_encoders import ModelName, load_run
 from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.errors import AblationError
 from evaluate.protocols.recognition import judge
 from evaluate.protocols.stores import load_models, store_paths
+from evaluate.protocols.temporal_heads import temporal_results
 from evaluate.protocols.twin_pairs import judge_pairs, sample_pairs
 from evaluate.protocols.video_features import MODALITY_ORDER, Videos, narrow, take_split
 from evaluate.results.results import Result, read_header, read_results, write_results

@@ -35,106 +35,54 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
-class TrainingState:
-    """How far the trainings are.
-
-    Attributes:
-        done: runs that need no more training, failed ones included.
-        total: runs of the plan.
-        running: names of those in work, and the last step each has logged.
-        steps_done, steps_total: of all runs together.
-        seconds_left: at the rate so far; None before there is one.
-    """
-
-    done: int
-    total: int
-    running: tuple[tuple[str, int], ...]
-    steps_done: int
-    steps_total: int
-    seconds_left: float | None
-
-
 def train_runs(
     plan: Plan,
     *,
-    progress: Callable[[TrainingState], None] = lambda _: None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
     finished: Callable[[PlannedRun, Failure | None], None] = lambda _run, _failure: None,
 ) -> tuple[Failure, ...]:
-    """Train what is not complete; return the runs that failed.
+    """Train the runs that are not complete; return those that failed.
 
     Args:
         plan: the runs.
-        progress: told several times a second.
+        progress: told the steps done, of how many, and which runs are at work, several times a second.
         finished: told of every run that was trained, or could not be.
 
     Raises:
-        KeyboardInterrupt: a signal asked to stop; the children have saved and ended.
+        KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
     """
-    return _Scheduler(plan, progress, finished).work()
+    waiting = deque(run for run in plan.runs if not is_complete(run, plan.fingerprint))
+    steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}
+    children, failures = list[_Child](), list[Failure]()
 
+    def end(run: PlannedRun, failure: Failure | None) -> None:
+        steps[run.name] = plan.steps
+        failures.extend([failure] if failure else [])
+        finished(run, failure)
 
-class _Scheduler:
-    def __init__(
-        self,
-        plan: Plan,
-        progress: Callable[[TrainingState], None],
-        finished: Callable[[PlannedRun, Failure | None], None],
-    ) -> None:
-        self.plan, self.progress, self.finished = plan, progress, finished
-        self.waiting = deque(run for run in plan.runs if not is_complete(run, plan.fingerprint))
-        self.children: list[_Child] = []
-        self.failures: list[Failure] = []
-        self.before = dict.fromkeys((run.name for run in plan.runs), plan.steps)
-        self.before.update({run.name: last_step(run.folder) for run in self.waiting})
-        self.reached = dict(self.before)
-        self.started = time.monotonic()
-
-    def work(self) -> tuple[Failure, ...]:
-        with StopFlag() as stop:
-            try:
-                while (self.waiting or self.children) and not stop.raised:
-                    while self.waiting and len(self.children) < self.plan.jobs:
-                        self._start(self.waiting.popleft())
-                    time.sleep(_POLL_SECONDS)
-                    for child in [child for child in self.children if child.process.poll() is not None]:
-                        self.children.remove(child)
-                        self._end(child.run, child.failure())
-                    self.progress(self.state())
-            finally:
-                _stop([child.process for child in self.children])
-            if stop.raised:
-                raise KeyboardInterrupt
-        return tuple(self.failures)
-
-    def _start(self, run: PlannedRun) -> None:
-        reason = other_schedule(run) or _occupied(run)
-        if reason:
-            self._end(run, Failure(run, reason))
-        else:
-            self.children.append(_Child(run, self.plan))
-
-    def _end(self, run: PlannedRun, failure: Failure | None) -> None:
-        self.reached[run.name] = self.plan.steps
-        if failure:
-            self.failures.append(failure)
-            self.before[run.name] = self.plan.steps  # nothing is left to do, and no speed is known from it
-        self.finished(run, failure)
-
-    def state(self) -> TrainingState:
-        running = tuple((child.run.name, last_step(child.run.folder)) for child in self.children)
-        self.reached.update(running)
-        reached = sum(self.reached.values())
-        made, total = reached - sum(self.before.values()), len(self.reached) * self.plan.steps
-        passed = time.monotonic() - self.started
-        return TrainingState(
-            done=len(self.reached) - len(self.waiting) - len(running),
-            total=len(self.reached),
-            running=running,
-            steps_done=reached,
-            steps_total=total,
-            seconds_left=(total - reached) * passed / made if made > 0 else None,
-        )
+    with StopFlag() as stop:
+        try:
+            while (waiting or children) and not stop.raised:
+                while waiting and len(children) < plan.jobs:
+                    run = waiting.popleft()
+                    if reason := other_schedule(run) or _occupied(run):
+                        end(run, Failure(run, reason))
+                    else:
+                        children.append(_Child(run, plan))
+                time.sleep(_POLL_SECONDS)
+                for child in [child for child in children if child.process.poll() is not None]:
+                    children.remove(child)
+                    end(child.run, child.failure())
+                steps |= {child.run.name: last_step(child.run.folder) for child in children}
+                at_work = ", ".join(f"{child.run.name} at step {steps[child.run.name]}" for child in children)
+                n_done = len(plan.runs) - len(waiting) - len(children)
+                note = f"{n_done} of {len(plan.runs)} runs done; {at_work or 'none at work'}"
+                progress(sum(steps.values()), len(steps) * plan.steps, note)
+        finally:
+            _stop([child.process for child in children])
+    if stop.raised:
+        raise KeyboardInterrupt
+    return tuple(failures)
 
 
 class _Child:

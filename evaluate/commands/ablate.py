@@ -3,19 +3,18 @@
 import argparse
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
 from evaluate.errors import AblationError, EvaluateError
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.plan import Plan, PlannedRun
-    from evaluate.ablation.training import Failure, TrainingState
+    from evaluate.ablation.training import Failure
     from evaluate.results.results import Result
 
 logger = logging.getLogger(__name__)
@@ -24,15 +23,15 @@ EPILOG = """\
 Every objective is trained on the same data, views, steps and seeds, in RUNS/OBJECTIVE-SEED, then measured on the split
 that training held out. Numbers go to RUNS/results.json, a figure to RUNS/NAME.svg.
 
-Runs that are complete are not repeated, and what was stopped, by Ctrl-C too, goes on with the same command. A run that
-fails is named at the end (exit status 2), and the others go on.
+Complete runs are not repeated; stopped runs, by Ctrl-C too, continue with the same command. A run that fails is named at
+the end (exit status 2), and the others continue.
 """
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "ablate", help="train every objective over seeds, and set the results side by side", epilog=EPILOG,
+        "ablate", help="train every objective over seeds and compare the results", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--shards", type=Path, required=True, help="folder of the shard set")
@@ -96,14 +95,8 @@ def _train(plan: "Plan") -> "tuple[Failure, ...]":
     def finished(run: "PlannedRun", failure: "Failure | None") -> None:
         _say(f"{run.name}: failed: {failure.reason}" if failure else f"{run.name}: trained")
 
-    with _bar("training", len(plan.runs) * plan.steps) as show:
-
-        def progress(state: "TrainingState") -> None:
-            running = ", ".join(f"{name} at step {step}" for name, step in state.running)
-            left = "" if state.seconds_left is None else f", {_clock(state.seconds_left)} left"
-            show(state.steps_done, f"{state.done} of {state.total} runs done; {running or 'none'}{left}")
-
-        return train_runs(plan, progress=progress, finished=finished)
+    with Progress("steps") as shown:
+        return train_runs(plan, progress=shown.show, finished=finished)
 
 
 def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Failure, ...]]":
@@ -118,12 +111,12 @@ def _measure(plan: "Plan", failed: set[str]) -> "tuple[list[Measured], tuple[Fai
     runs = [run for run in plan.runs if run.name not in failed]
     options = EmbedOptions(device=_device(plan.device))
     models, measured, failures = models_of(runs), [], []
-    with _bar("measuring", len(runs)) as show:
+    with Progress("measured runs") as shown:
         for number, run in enumerate(runs):
-            show(number, f"{run.name}, {number + 1} of {len(runs)} runs")
+            shown.show(number, len(runs), run.name)
 
             def progress(done: int, total: int, number: int = number, name: str = run.name) -> None:
-                show(number + done / total, f"{name}, {number + 1} of {len(runs)} runs")
+                shown.show(number + done / total, len(runs), name)
 
             try:
                 results = measure(plan, run, models[run.name], options, progress=progress)
@@ -180,18 +173,3 @@ def _show(plan: "Plan", results: "Sequence[Result]") -> None:
     for line in comparison_lines(compare(cells)):
         _say(line)
     _say(f"all numbers: {plan.folder / RESULTS_NAME}; figure: {plan.folder / plan.name}.svg")
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[float, str], None]]:
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[text]}"))
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task(title, total=total, text="")
-        yield lambda done, text: bars.update(task, completed=done, text=text)
-        bars.update(task, completed=total, text="done")
-
-
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

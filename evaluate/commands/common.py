@@ -1,14 +1,13 @@
 """What the commands share: the options of a run, its shards and how they are embedded, and the progress line."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from evaluate.errors import EvaluateError
-from preprocess.executors.options import add_executor_options, chosen_executor
+from preprocess.executors.options import add_executor_options, chosen_executor, n_processors
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,9 +39,8 @@ def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """How many processes of this machine decode."""
-    n_processors = len(os.sched_getaffinity(0))
     parser.add_argument(
-        "--workers", type=int, default=n_processors, help="processes that decode (default: one a processor)"
+        "--workers", type=int, default=n_processors(), help="processes that decode (default: one a processor)"
     )
 
 

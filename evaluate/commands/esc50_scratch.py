@@ -6,15 +6,15 @@ from evaluate.commands.common import Commands, add_run_options, console
 from evaluate.errors import EvaluateError
 
 EPILOG = """\
-Each fold is trained without it in RUN/scratch/fold-N and tested on it; accuracies go to RUN/results.json. What was stopped,
-by Ctrl-C too, goes on with the same command.
+Each fold is trained without it in RUN/scratch/fold-N and tested on it; accuracies go to RUN/results.json. A stopped
+run, by Ctrl-C too, continues with the same command.
 """
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "esc50-scratch", help="the audio network of a run trained on ESC-50 with labels", epilog=EPILOG,
+        "esc50-scratch", help="train the audio network of a run on ESC-50 with labels", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add_run_options(parser)

@@ -1,13 +1,12 @@
 """`python -m evaluate finetune`: the whole video encoder trained with labels, beside training from scratch."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_run_options, checkpoint_path, console, dataset_name
 from evaluate.errors import EvaluateError
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.finetune.protocol import Tested
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Each split and start is trained in RUN/finetune/DATASET-SPLIT-START and tested with 10 clips x 3 crops a video; accuracies
-go to RUN/results.json, each video's prediction to predictions.json beside the checkpoint. What was stopped, by Ctrl-C too,
-goes on with the same command.
+go to RUN/results.json, each video's prediction to predictions.json beside the checkpoint. A stopped run, by Ctrl-C
+too, continues with the same command.
 
 examples:
   python -m evaluate finetune --run runs/ucf --shards shards/ucf101
@@ -35,7 +34,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )  # fmt: skip
     add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
-    parser.add_argument("--init", default="pretrained,scratch", help="what to start from (default: %(default)s)")
+    parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
     parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
@@ -86,8 +85,8 @@ def _finetune_one(
     folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
     if world.is_main:
         _say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
-    with _bar(f"testing split {split}, {init}") as progress:
-        tested = train_and_test(run, config, folder, world, progress=progress)
+    with Progress(f"testing split {split}, {init}") as shown:
+        tested = train_and_test(run, config, folder, world, progress=shown.show)
     if tested is None:
         raise KeyboardInterrupt
     if world.is_main:
@@ -108,13 +107,3 @@ def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> Non
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task(title, total=None, visible=False)
-        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)

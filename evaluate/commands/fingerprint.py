@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, console
+from preprocess.progress import Progress
 
 if TYPE_CHECKING:
     from evaluate.fingerprint.benchmark.method import Method
@@ -16,9 +17,9 @@ examples:
   python -m evaluate fingerprint --videos /videos --run runs/archive --encoder runs/archive --picture features
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
-All goes to RUN/fingerprint: the plan, the rendered queries, each method's matches, numbers (results.json), and a heat
-map (distortions.svg). What is rendered already is kept: the same command goes on where it was stopped. Methods that an
-earlier run measured on the same plan stay in the tables.
+RUN/fingerprint holds the plan, the rendered queries, each method's matches, the numbers (results.json), and a heat map
+(distortions.svg). Rendered queries are kept, so the same command continues where it was stopped. Methods that an earlier
+run measured on the same plan stay in the tables.
 """
 
 
@@ -38,7 +39,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="all that is drawn follows from it")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="its vectors: within, projections or features")
     parser.add_argument("--sound", default="within", help="its vectors: within, projections or features")
@@ -51,11 +52,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
-    from evaluate.commands.stages import shown_stages
     from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
-    from evaluate.fingerprint.benchmark.methods import make_peers
-    from evaluate.fingerprint.benchmark.run import benchmark, prepare
+    from evaluate.fingerprint.benchmark.peers import make_peers
+    from evaluate.fingerprint.benchmark.protocol import prepare
+    from evaluate.fingerprint.benchmark.run import benchmark
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
@@ -64,18 +65,18 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     methods = [*_ours(arguments), *peers]
     plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
     _say(_summary(plan))
-    with shown_stages() as progress:
-        outcome = benchmark(plan, arguments.videos, out, methods, arguments.jobs, progress)
+    with Progress("benchmark") as shown:
+        measured = benchmark(plan, arguments.videos, out, methods, arguments.jobs, shown.stage)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
     path, header = out / RESULTS_NAME, origin() | {"plan": _summary(plan)}
     earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()
-    results = merge_results(earlier, outcome.results)
+    results = merge_results(earlier, measured)
     write_results(path, results, header)
     write_heat_map(results, out / "distortions.svg")
     write_roc(results, out / "roc.svg")
     for table in benchmark_tables(results):
         console.print(table.shown())
-    for name, reason in {**missing, **outcome.missing}.items():
+    for name, reason in missing.items():
         _say(f"{name}: not measured: {reason}")
     _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
 

@@ -14,31 +14,33 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   python -m evaluate index /archive --index index/archive
-      again: files that are new are added, changed ones indexed anew, the rest is left alone
+      run again, it adds new files, indexes changed ones anew, and leaves the rest alone
   python -m evaluate index /archive --index index/own --encoder runs/archive
   python -m evaluate index --index index/archive --remove 'news/2019-*'
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 
-Ctrl-C or a kill loses at most the 16 files at hand; the same command goes on.
+Ctrl-C or a kill loses at most 16 files of work; the same command continues.
 """
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
-        "index", help="make or update an index of videos, in which `match` finds mangled clips", epilog=EPILOG,
+        "index", help="make or update an index of videos, in which `match` finds distorted clips", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and sound files")
+    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--sound", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
-    parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive: calibrates")
-    parser.add_argument("--remove", action="append", default=[], metavar="PATTERN", help="take out, such as 'news/*'")
-    parser.add_argument("--retry-failed", action="store_true", help="try files again that could not be read")
+    parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive, for calibration")
+    parser.add_argument(
+        "--remove", action="append", default=[], metavar="PATTERN", help="remove these sources, such as 'news/*'"
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="try unreadable files again")
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_workers, console
+from preprocess.progress import Progress
 
 EPILOG = """\
 examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
 
-Exit status 2 if a query could not be read; the others are matched all the same.
+Exit status 2 if a query could not be read; all others are matched.
 """
 
 
@@ -20,22 +21,23 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "match", help="find which indexed video, and which seconds of it, clips came from", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("queries", type=Path, help="a video or sound file, or a folder of them")
+    parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="JSON file for the matches")
-    parser.add_argument("--page", type=Path, help="HTML file that shows them side by side")
+    parser.add_argument("--page", type=Path, help="HTML page that shows query and reference side by side")
     parser.add_argument(
-        "--false-positive-rate", type=float, default=0.001, help="of queries that match nothing (default: %(default)s)"
+        "--false-positive-rate",
+        type=float,
+        default=0.001,
+        help="share of unmatched queries that may be matched (default: %(default)s)",
     )
-    parser.add_argument("--encoder", type=Path, help="where the index' encoder lies now (default: where it lay)")
+    parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     parser.set_defaults(command=_match)
 
 
 def _match(arguments: argparse.Namespace) -> None:
-    from rich.progress import track
-
     from evaluate.errors import QueryError
     from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.match.answers import answers_table, write_answers
@@ -52,8 +54,12 @@ def _match(arguments: argparse.Namespace) -> None:
     basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
     found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
-    shown = track(found, "matching", len(files), console=console, transient=True)
-    answers = sorted(shown, key=lambda each: each.query)
+    answers = []
+    with Progress("queries") as shown:
+        for answer in found:
+            answers.append(answer)
+            shown.show(len(answers), len(files))
+    answers.sort(key=lambda each: each.query)
     console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)

@@ -15,7 +15,7 @@ from evaluate.commands.common import (
     embed_missing,
 )
 from evaluate.errors import EvaluateError
-from evaluate.protocols.coverage import OFFICIAL
+from evaluate.protocols.official_lists import OFFICIAL
 
 if TYPE_CHECKING:
     from evaluate.protocols.video_features import Videos
@@ -29,9 +29,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         )
         add_run_options(parser)
         add_embedding_options(parser, "pretrained,untrained,raw")
-        parser.add_argument("--no-probe", action="store_true", help="without the linear probe")
+        parser.add_argument("--no-probe", action="store_true", help="skip the linear probe")
         parser.add_argument(
-            "--projections", action="store_true", help="judge the contrastive projections too, as MODEL-projections"
+            "--projections", action="store_true", help="evaluate the contrastive projections too, as MODEL-projections"
         )
         parser.set_defaults(command=partial(_recognition, name))
 

@@ -9,9 +9,9 @@ from evaluate.errors import EvaluateError
 EPILOG = """\
 examples:
   python -m evaluate report --run runs/sample --shards shards/sample --data data/sample
-      every test of the run on one page, with the sound of the clips on show
+      every test of the run on one page, with the audio of its clips
   python -m evaluate report --run runs/ours --shards shards/ucf101 shards/esc50 --compare runs/avid runs/video-only
-      two data sets with pictures, and two other runs' numbers beside this one's
+      two data sets, and two other runs' numbers beside this one's
 """
 
 
@@ -19,15 +19,15 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     parser = commands.add_parser(
         "report",
-        help="one HTML page over all tests of a run; beside other runs",
+        help="write one HTML page with all tests of a run, beside other runs",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run, such as runs/sample")
     parser.add_argument("--shards", type=Path, nargs="+", default=[], help="shard sets that were evaluated")
     parser.add_argument("--dataset", help="name of the stores and results (default: the shard set's own)")
-    parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders with the source files, for sound")
-    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="other runs to put beside")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders with the source files, for audio")
+    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="other runs for comparison")
     parser.set_defaults(command=_report)
 
 

@@ -92,7 +92,7 @@ class MfccEncoder:
         return {"model": _MFCC_DESCRIPTION}
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """Nothing: cepstra are of sound."""
+        """Nothing: cepstra are of audio."""
         return {}
 
     def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
@@ -189,13 +189,13 @@ def check_params(expected: ShardParams, shards: ShardParams, path: Path) -> None
 
 
 def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
-    """Return vectors of m clips by name ("video/features" ...), (m, d) float32; zeros where a clip has no sound."""
+    """Return vectors of m clips by name ("video/features" ...), (m, d) float32; zeros where a clip has no audio."""
     vectors: dict[str, np.ndarray] = {}
     if clips.video is not None:
         for name, value in encoder.encode_video(clips.video).items():
             vectors[f"video/{name}"] = value.float().cpu().numpy()
     heard = np.flatnonzero(clips.spans.has_audio)
-    # Where no clip has sound, one of silence stands in, to learn the vectors' length.
+    # Where no clip has audio, one of silence stands in, to learn the vectors' length.
     chosen = torch.from_numpy(heard if len(heard) else np.zeros(1, np.int64)).to(clips.audio.device)
     for name, value in encoder.encode_audio(clips.audio[chosen]).items():
         full = np.zeros((len(clips.audio), value.shape[1]), np.float32)

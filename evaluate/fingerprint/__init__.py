@@ -1,1 +1,1 @@
-"""Which video, and which seconds of it, a mangled clip came from."""
+"""Which video, and which seconds of it, a distorted clip came from."""

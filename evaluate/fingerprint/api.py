@@ -61,7 +61,7 @@ class Index:
     def add(
         self, videos: Path | str | None, *, picture: Vectors = "within", sound: Vectors = "within",
         hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
-        retry_failed: bool = False, workers: int = 1, executor: Executor | None = None,
+        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None,
         progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
         """Make the index of a folder, or bring it up to date; call a killed call again.
@@ -72,8 +72,9 @@ class Index:
             hop_seconds: from one descriptor to the next, in a new index; background and queries have more.
             background: folder of videos that are not in the archive, for normalisation and calibration.
             remove: patterns of names to take out.
-            retry_failed: try files again that could not be read.
-            workers: processes that decode; with more than 1 call this under `if __name__ == "__main__":`.
+            retry_failed: try unreadable files again.
+            workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
+                file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; without one on this machine.
             progress: told the bytes done, of how many, and a note, after every file.
 
@@ -88,7 +89,7 @@ class Index:
             encoder = load_encoder(path, picture=picture, sound=sound, device=self.device)
             noted = str(path.absolute()) if self.encoder_path else ""
             archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
-        here = None if executor is None else SerialExecutor()  # a part is one process's work on a cluster
+        here = None if workers and executor is None else SerialExecutor()  # on a cluster a part is one process's work
         options = ExtractOptions(
             archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor
         )
@@ -121,11 +122,12 @@ class Index:
         return next(self.match_files(query_files(Path(query)), false_positive_rate=false_positive_rate))
 
     def match_files(
-        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 1
+        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0
     ) -> Iterator[Answer]:
-        """Match files a few at a time; the answer of a file that cannot be read holds the reason."""
+        """Match files a few at a time; the answer of a file that cannot be read holds the reason. `workers` as in `add`."""
         matcher, encoder = self.matcher(false_positive_rate), self._encoder()
-        options = ExtractOptions(self.archive.hop_seconds / DESCRIPTORS_A_HOP, workers, device=self.device)
+        hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
+        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here)
         for start in range(0, len(files), QUERIES_AT_ONCE):
             for each in describe_files(files[start : start + QUERIES_AT_ONCE], encoder, options):
                 if isinstance(each, Descriptors):

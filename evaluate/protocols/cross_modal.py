@@ -1,6 +1,6 @@
 """Cross-modal retrieval: a sound asks for the picture that it belongs to, and the other way round.
 
-The test videos of a split with picture and sound take part, each by one clip (`load_counterparts`), in
+The test videos of a split with video and audio take part, each by one clip (`load_counterparts`), in
 the space that the encoders' projections share. R@k is the share of queries whose own counterpart, cut from the same
 clip, is among the k most similar of all; classes play no part. A random ranking finds it with k / n: numbers can be
 compared where as many clips were searched.
@@ -26,7 +26,7 @@ DIRECTIONS: tuple[Direction, ...] = ("audio-to-video", "video-to-audio")
 
 
 def load_counterparts(store: "EmbeddingStore") -> Videos:
-    """Read one clip a video: the middle one in time of those that have picture and sound.
+    """Read one clip a video: the middle one in time of those that have video and audio.
 
     Clips of a video overlap and may sound the same: a second one would be a wrong answer that is right.
 
@@ -62,7 +62,7 @@ def counterpart_hits(queries: np.ndarray, references: np.ndarray, k: int) -> np.
 
 
 def judge_cross_modal(counterparts: Videos, split: Split, *, model: str, test: str) -> list[Outcomes]:
-    """Ask in both directions among a split's test videos; empty with fewer than two that have picture and sound."""
+    """Ask in both directions among a split's test videos; empty with fewer than two that have video and audio."""
     if not counterparts.has("joint"):
         return []
     rows = split.test[counterparts.usable("joint")[split.test]]

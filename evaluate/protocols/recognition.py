@@ -2,9 +2,9 @@
 
 For every numbered split that the store names: test videos query the training videos (R@1/5/10/20/50), the nearest
 training videos vote (kNN, top-1), and a linear probe on frozen features is fitted to the training videos and judged on
-the test videos (top-1). Audio is judged over the videos with a sound track only, joint over those with both, `n` says
+the test videos (top-1). Audio is judged over the videos with an audio track only, joint over those with both, `n` says
 over how many. The chance row is what a random ranking, and a random guess after the training classes' frequencies,
-would expect. Where a model puts picture and sound in one space, the test videos' sounds and pictures search each other.
+would expect. Where a model puts video and audio in one space, the test videos' audio and video search each other.
 """
 
 from collections.abc import Callable, Mapping

@@ -36,7 +36,7 @@ def load_models(stores: Mapping[ModelName, Path], *, projections: bool = False) 
 
 
 def load_shared(stores: Mapping[ModelName, Path]) -> dict[str, Videos]:
-    """Read the counterparts (evaluate.protocols.cross_modal) of every store whose model puts picture and sound in one space."""
+    """Read the counterparts (evaluate.protocols.cross_modal) of every store whose model puts video and audio in one space."""
     shared: dict[str, Videos] = {}
     for name, path in stores.items():
         with EmbeddingStore(path) as store:

@@ -3,8 +3,8 @@
 Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field; the
 linear probe here is trained on the same vectors.
 
-Three modalities are judged: "video" over the videos with a picture, "audio" over those with sound, "joint" over those
-with both. Zeros for a missing sound track would make its absence a feature: in UCF101, where whole classes have no
+Three modalities are judged: "video" over the videos with a picture, "audio" over those with audio, "joint" over those
+with both. Zeros for a missing audio track would make its absence a feature: in UCF101, where whole classes have no
 sound, a ranking by that alone tells classes apart.
 """
 
@@ -71,15 +71,15 @@ class Videos:
         return set(PARTS[modality]) <= set(self.parts) and bool(self.usable(modality).any())
 
     def usable(self, modality: Modality) -> np.ndarray:
-        """Tell which videos a modality can judge, (n,) bool; for "joint" those with picture and sound."""
+        """Tell which videos a modality can judge, (n,) bool; for "joint" those with video and audio."""
         usable: np.ndarray = np.logical_and.reduce([self.parts[name].present for name in PARTS[modality]])
         return usable
 
     def vectors(self, modality: Modality, rows: np.ndarray) -> np.ndarray:
         """Return the unit vectors of some videos, rows (m,) int64, as (m, d) float32.
 
-        For "joint" those of picture and sound side by side, divided by the square root of 2: the cosine similarity of
-        two videos is then the mean of those of picture and sound.
+        For "joint" those of video and audio side by side, divided by the square root of 2: the cosine similarity of
+        two videos is then the mean of those of video and audio.
         """
         names = PARTS[modality]
         columns = [self.parts[name].vectors[rows] for name in names]
@@ -180,7 +180,7 @@ def take_split(videos: Videos, name: str) -> Split:
             "Were all videos of the list preprocessed?"
         )
     if len(np.unique(videos.labels[train])) < 2:
-        raise SplitError(f"split {name}: the training side has a single class; nothing can be told apart")
+        raise SplitError(f"split {name}: the training side has a single class; nothing can be distinguished")
     groups = np.array(videos.groups)
     refuse_leak(
         name,

@@ -17,15 +17,15 @@ WORKERS = 4
 
 
 def cut_sounds(shards: Path, folders: Sequence[Path], sources: Iterable[str], budget_bytes: int) -> dict[str, str]:
-    """Cut the sound of each source's first segment: {source: data URI of an MP3}, until the budget is used up.
+    """Cut the audio of each source's first segment: {source: data URI of an MP3}, until the budget is used up.
 
     Args:
-        shards: the shard set; its manifest says where the first segment begins and whether it has sound.
+        shards: the shard set; its manifest says where the first segment begins and whether it has audio.
         folders: data roots that may hold the files.
         sources: names as in the manifest, the most wanted first.
         budget_bytes: of all data URIs together.
 
-    A source whose file is not there, or that cannot be cut, is left out: the page then plays it without sound.
+    A source whose file is not there, or that cannot be cut, is left out: the page then plays it without audio.
     """
     wanted = list(dict.fromkeys(sources))
     table = read_segments(shards)
@@ -55,7 +55,7 @@ def _cut(path: Path, start_seconds: float, end_seconds: float) -> str:
     try:
         sound = sound_excerpt(path, start_seconds, end_seconds - start_seconds)
     except MediaError as error:
-        logger.info("no sound on the page: %s", error)
+        logger.info("no audio on the page: %s", error)
         return ""
     return f"data:audio/mpeg;base64,{base64.b64encode(sound).decode('ascii')}"
 

@@ -47,7 +47,7 @@ def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
 
 
 def compare_runs(runs: Mapping[str, Sequence[Result]], tests: Sequence[str]) -> list[Comparison]:
-    """Compare the tests that two runs or more have; the first run is what the others are held against.
+    """Compare the tests that two runs or more have; the first run is what the others are verified against.
 
     Rows are the pretrained model's numbers; of a test that has no such model, those of all but chance.
     """

@@ -68,7 +68,7 @@ def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Media:
-    """Where pictures and sounds are read: the shard set, data roots with the source files, and this page's share."""
+    """Where video and audio are read: the shard set, data roots with the source files, and this page's share."""
 
     shards: Path
     folders: Sequence[Path]
@@ -77,7 +77,7 @@ class Media:
 
 @dataclass(frozen=True)
 class Galleries:
-    """A gallery a modality, and the sound of the videos on show: {source: data URI}, each once."""
+    """A gallery a modality, and the audio of the videos on show: {source: data URI}, each once."""
 
     galleries: tuple[Gallery, ...]
     sounds: Mapping[str, str]

@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.compare import compare_runs, load_runs
-from evaluate.report.curves import build_curves, load_log
 from evaluate.report.gallery import Media
 from evaluate.report.provenance import collect, read_config, setting
 from evaluate.report.section import build_section
 from evaluate.report.template import render
 from evaluate.results.results import RESULTS_NAME, read_results
 from store.atomic_files import replacing
-from train.run.run_log import LOG_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,8 @@ def write_report(
         run=run.name,
         sections=sections,
         comparisons=compare_runs(runs, [section.name for section in sections]),
-        curves=build_curves(load_log(run / LOG_NAME), len(setting(config, "clip", "speeds", DEFAULT_SPEEDS))),
+        temporal=heldout_accuracies(run, len(setting(config, "clip", "speeds", DEFAULT_SPEEDS))),
+        run_folder=run,
         origin=collect(run, shards, sections, text, data=data, compare=compare),
     )
     path = run / "report" / "index.html"

@@ -6,18 +6,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.protocols.coverage import part_read, pretraining_note
+from evaluate.protocols.retrieval import Neighbourhood, per_class_recall
 from evaluate.protocols.video_features import MODALITY_ORDER, Modality
-from evaluate.report.classes import ClassBars, class_bars
 from evaluate.report.confusion import Confusion, build_confusions
 from evaluate.report.gallery import Galleries, Media, build_galleries
-from evaluate.report.headline import Headline, build_headline
-from evaluate.report.inputs import Model, load_models
+from evaluate.report.inputs import Model, class_names, load_models
 from evaluate.report.map import EmbeddingMap, build_map
 from evaluate.report.papers import Papers, build_papers
-from evaluate.report.result_tables import Table, build_tables, test_title
+from evaluate.report.result_tables import Column, Table, build_tables, model_title, test_title
 from evaluate.results.results import Result
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME
 from train.run.checkpoint import LAST_NAME
+
+COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"), ("svm", "top-1"))
+"""The number to show: the first of these that a test has, else its first column."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The number of one model."""
+
+    title: str
+    value: float
+    is_main: bool
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A number of the pretrained model in the first modality, those it is measured by, and the bars of each modality."""
+
+    column: Column
+    modality: str
+    main: Bar | None
+    others: tuple[Bar, ...]
+    bars: tuple[tuple[str, tuple[Bar, ...]], ...]
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """R@1 of one class in one modality; `untrained` is None where there is no such model."""
+
+    recall: float
+    n: int
+    untrained: float | None
+
+
+@dataclass(frozen=True)
+class ClassBars:
+    """A class and its bars, one a modality (None: never queried)."""
+
+    name: str
+    bars: tuple[ClassBar | None, ...]
 
 
 @dataclass(frozen=True)
@@ -110,3 +149,55 @@ def _note(run: Path, model: Model | None, media: Media | None) -> str:
         return ""
     read = part_read(checkpoint, media.shards)
     return "" if read is None else pretraining_note(model.videos, read)
+
+
+def build_headline(tables: Sequence[Table]) -> Headline | None:
+    """One number of all models in a test's first table; None where there is no table."""
+    if not tables:
+        return None
+    columns = tables[0].columns
+    column = next((column for column in COLUMNS if column in columns), columns[0])
+    at = columns.index(column)
+    groups = []
+    for modality, rows in tables[0].groups:
+        bars = tuple(
+            Bar(model_title(row.model, modality), value, row.model == "pretrained")
+            for row in rows
+            if (value := row.mean.values[at]) is not None
+        )
+        if bars:
+            groups.append((modality, bars))
+    modality, bars = groups[0]
+    main = next((bar for bar in bars if bar.is_main), None)
+    return Headline(column, modality, main, tuple(bar for bar in bars if not bar.is_main), tuple(groups))
+
+
+def pooled_recall(neighbours: Sequence[Neighbourhood]) -> dict[int, tuple[float, int]]:
+    """R@1 per label over several splits: {label: (recall, number of queries)}."""
+    hits: dict[int, float] = {}
+    queries: dict[int, int] = {}
+    for split in neighbours:
+        for label, (recall, n) in per_class_recall(split, 1).items():
+            hits[label] = hits.get(label, 0.0) + recall * n
+            queries[label] = queries.get(label, 0) + n
+    return {label: (hits[label] / n, n) for label, n in queries.items()}
+
+
+def class_bars(models: Mapping[str, Model], modalities: Sequence[Modality]) -> list[ClassBars]:
+    """Bars of the pretrained model, the best class of the first modality on top."""
+    model = models["pretrained"]
+    rival = models.get("untrained")
+    recall = {name: pooled_recall(model.neighbours.get(name, ())) for name in modalities}
+    other = {name: pooled_recall(rival.neighbours.get(name, ())) if rival else {} for name in modalities}
+
+    def bar(label: int, modality: Modality) -> ClassBar | None:
+        if label not in recall[modality]:
+            return None
+        return ClassBar(*recall[modality][label], other[modality].get(label, (None, 0))[0])
+
+    rows = [
+        (label, ClassBars(name, tuple(bar(label, modality) for modality in modalities)))
+        for label, name in class_names(model.videos).items()
+    ]
+    rows.sort(key=lambda row: (-max(recall[name].get(row[0], (0.0, 0))[0] for name in modalities[:1]), row[1].name))
+    return [row for _, row in rows if any(row.bars)]

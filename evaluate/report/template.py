@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluate.report.curves import HEIGHT, WIDTH
 from evaluate.report.gallery import SEED
 from evaluate.report.result_tables import column_title, test_title
 
@@ -29,8 +28,6 @@ def render(**values: Any) -> str:
     environment.filters.update({function.__name__: function for function in filters})
     environment.globals.update(
         static=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704 - our own files
-        plot_width=WIDTH,
-        plot_height=HEIGHT,
         gallery_seed=SEED,
     )
     return environment.get_template("page.html").render(**values)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from preprocess.build.pipeline import Summary, build
+from preprocess.build.pipeline import PRELOAD, Summary, build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.catalogues.selection import changed_params, only_classes
+from preprocess.executors.processes import ProcessExecutor, SerialExecutor
+from preprocess.progress import Progress
 
 
 def build_shards(
@@ -16,7 +18,7 @@ def build_shards(
     classes: tuple[str, ...] = (),
     splits: Path | None = None,
     csv: Path | None = None,
-    workers: int = 1,
+    workers: int = 0,
     max_failed: int | None = None,
     **changes: str | float,
 ) -> Summary:
@@ -29,7 +31,8 @@ def build_shards(
         preset: name in `preprocess.schema.PRESETS`; by default "default", or "audio" for audio data sets.
         classes: keep the sources of these classes; all if empty.
         splits, csv: official lists, where they do not lie beside the videos.
-        workers: processes; with more than 1 call this under `if __name__ == "__main__":`.
+        workers: processes; 0 decodes in this process. With processes, a crash of a decoder costs one source only, and a
+            script must call this under `if __name__ == "__main__":`.
         max_failed: sources that may fail before `Summary.too_many_failed` is true; None for any number.
         changes: values over the preset, such as `fps=10`.
 
@@ -45,4 +48,6 @@ def build_shards(
     default = "audio" if catalogue.media == "audio" else "default"
     params = changed_params(preset or default, [f"{name}={value}" for name, value in changes.items()])
     allowed = len(catalogue.sources) if max_failed is None else max_failed
-    return build(catalogue, Path(out), params, workers=workers, max_failed=allowed)
+    with Progress("sources") as shown:
+        executor = ProcessExecutor(workers, PRELOAD) if workers else SerialExecutor()
+        return build(catalogue, Path(out), params, executor=executor, max_failed=allowed, progress=shown.show)

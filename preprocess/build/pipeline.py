@@ -3,12 +3,12 @@
 import dataclasses
 import logging
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.build.progress import LogProgress, Progress, Tally
 from preprocess.build.resume_plan import Plan, make_plan, sources_of
 from preprocess.build.shard_task import ShardProgress, ShardTask, build_shard
 from preprocess.errors import ShardError, disk_errors
@@ -44,7 +44,7 @@ PRELOAD = (
 )
 """What building a shard imports sooner or later (pyarrow brings in pandas): loaded once, not in every process."""
 MAX_REASONS = 10
-"""Kinds of failure that a summary tells apart; the rest is counted together."""
+"""Kinds of failure that a summary distinguishes; the rest is counted together."""
 MAX_COUNTED_REASONS = 1000
 MAX_SHARD_DEATHS = 3
 """Deaths of processes of one shard, outside its sources, that end the run."""
@@ -93,12 +93,13 @@ def build(
     retry_failed: bool = False,
     max_failed: int = 0,
     limits: Limits | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Summary:
     """Build the shards that are not there yet, then the manifest and `dataset.json`.
 
     Killed at any moment and called again, it goes on where it was and leaves the same bytes as a run in one piece.
-    `executor` runs the shards, by default that many `workers`, processes of this machine.
+    `executor` runs the shards, by default that many `workers`, processes of this machine. `progress` is told the sources
+    done, of how many, and a note.
 
     Raises:
         ShardError: another run is at work in `out`, its shards were made in another way, or no source can be read.
@@ -122,7 +123,7 @@ def build(
                 (out / name).unlink(missing_ok=True)
             tasks = _tasks(plan, catalogue, out, recipe, limits or Limits())
             executor = executor or ProcessExecutor(min(workers, len(plan.todo)), PRELOAD)
-            _run(executor, tasks, Tally(recipe.n_sources, plan.n_done_before, plan.n_failed_before), progress)
+            _run(executor, tasks, plan, recipe.n_sources, progress)
             remove_temporaries(out)
         return _finish(catalogue, out, recipe, n_built=len(plan.todo), max_failed=max_failed)
 
@@ -133,22 +134,36 @@ def _tasks(plan: Plan, catalogue: Catalogue, out: Path, recipe: Recipe, limits: 
         yield ShardTask(shard, sources_of(catalogue, shard, recipe), out, recipe, limits, retried=retried)
 
 
-def _run(executor: Executor, tasks: Iterator[ShardTask], tally: Tally, progress: Progress | None) -> None:
-    """Build shards until none is left, and show how far it is."""
+def _run(
+    executor: Executor,
+    tasks: Iterator[ShardTask],
+    plan: Plan,
+    n_sources: int,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    """Build shards until none is left, and report the progress."""
     deaths, shard_deaths = Counter[int](), Counter[int]()
+    started, open_shards = time.monotonic(), dict[int, ShardProgress]()  # memory does not grow with the run
+    n_done, n_failed, media_seconds = plan.n_done_before, plan.n_failed_before, 0.0
 
     def show(at: ShardProgress) -> None:
-        tally.add(at)
-        shown.show(tally.snapshot())
+        nonlocal n_done, n_failed, media_seconds
+        before = open_shards.pop(at.shard, ShardProgress(at.shard))
+        if not at.is_finished:
+            open_shards[at.shard] = at
+        n_done += at.n_done - before.n_done  # falls where a shard is started again
+        n_failed += at.n_failed - before.n_failed
+        media_seconds += at.media_seconds - before.media_seconds
+        speed = media_seconds / max(time.monotonic() - started, 1e-3)
+        progress(n_done, n_sources, f"{n_failed} failed, {speed:.0f} h of media per hour")
 
     def after_death(task: ShardTask, last: ShardProgress | None, how: str) -> ShardTask:
         if last is None or last.at_source < 0:
             return _once_more(task, how, shard_deaths)
         return _without_killer(task, last.at_source, how, deaths)
 
-    with progress or LogProgress() as shown:
-        for finished in executor.run(build_shard, tasks, show, after_death):
-            show(finished)
+    for finished in executor.run(build_shard, tasks, show, after_death):
+        show(finished)
 
 
 def _once_more(task: ShardTask, how: str, deaths: Counter[int]) -> ShardTask:
@@ -234,7 +249,7 @@ def _dataset(
 
 
 def _survey(out: Path, recipe: Recipe) -> tuple[tuple[Failure, ...], float, int]:
-    """Count over all rows, a shard at a time: kinds of failure, seconds of media, segments with sound."""
+    """Count over all rows, a shard at a time: kinds of failure, seconds of media, segments with audio."""
     counts, examples = Counter[str](), dict[str, tuple[str, str]]()
     seconds, n_with_audio = 0.0, 0
     for shard in range(recipe.n_shards):

@@ -1,4 +1,4 @@
-"""ESC-50: `audio/1-100032-A-0.wav` and esc50.csv with its five official folds; sound only."""
+"""ESC-50: `audio/1-100032-A-0.wav` and esc50.csv with its five official folds; audio only."""
 
 from pathlib import Path
 

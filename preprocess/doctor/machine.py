@@ -12,6 +12,7 @@ from pathlib import Path
 from preprocess.doctor.checks import SET_UP, Check, package
 from preprocess.doctor.torch_family import torch_family
 from preprocess.errors import FfmpegMissingError
+from preprocess.executors.options import n_processors
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
 
 PYTHON_RANGE = ((3, 11), (3, 14))
@@ -50,14 +51,10 @@ def check(folder: Path | None = None) -> Iterator[Check]:
 
 def _python() -> Check:
     first, last = PYTHON_RANGE
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {_n_processors()} processors"
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {n_processors()} processors"
     if first <= sys.version_info[:2] < last:
         return Check("Python", "ok", found)
     return Check("Python", "broken", found, f"use Python {first[0]}.{first[1]} to {last[0]}.{last[1] - 1}")
-
-
-def _n_processors() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _ffmpeg() -> Check:

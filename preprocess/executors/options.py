@@ -1,8 +1,16 @@
-"""The options `--executor` and `--address`, the same for every command whose work can be spread over machines."""
+"""Options of every command whose work can be spread: processes of this machine, or of a Ray cluster."""
 
 import argparse
+import os
 
 from preprocess.executors.processes import Executor
+
+
+def n_processors() -> int:
+    """Processors that this process may use; all of the machine's where the system does not say (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +21,7 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--address", default="auto", metavar="ADDRESS",
-        help="of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT; local for this machine alone (default: auto)",
+        help="address of the Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local (default: auto)",
     )  # fmt: skip
 
 

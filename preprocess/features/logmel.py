@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DBFS_FLOOR = -120.0
 SILENCE_DBFS = -90.0
-"""Below the quantisation noise of 16 bits: a segment no louder than this has no sound, whatever its tracks say."""
+"""Below the quantisation noise of 16 bits: a segment no louder than this has no audio, whatever its tracks say."""
 
 COLUMNS_PER_BLOCK = 4096
 """Columns computed at once: a three-hour source must not need the complex spectrum of all of it (2 GB)."""
@@ -95,7 +95,7 @@ def _cut_padded(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 def silence(n_columns: int, params: ShardParams) -> np.ndarray:
-    """Log-mel of a source without sound: (n_mels, n_columns) float16, the floor everywhere."""
+    """Log-mel of a source without audio: (n_mels, n_columns) float16, the floor everywhere."""
     return np.full((params.n_mels, n_columns), math.log(MEL_POWER_FLOOR), dtype=np.float16)
 
 

@@ -1,7 +1,7 @@
-"""One ffmpeg process a source: frames at a constant rate and mono sound, on one clock that starts with the container.
+"""One ffmpeg process a source: frames at a constant rate and mono audio, on one clock that starts with the container.
 
-ffmpeg writes raw frames and samples into two unlinked temporary files, which come back as memory maps: nothing has to
-be known in advance about the length, no pipe can block, and a three-hour source costs disk ($TMPDIR), not memory.
+ffmpeg writes raw frames and samples into two unlinked temporary files, which are then mapped into memory. So the length
+need not be known in advance, no pipe can block, and a three-hour source takes disk space ($TMPDIR), not memory.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardP
 __all__ = ["decode", "ffmpeg_executable", "ffmpeg_version", "frame_size_px", "probe"]
 
 HARD_COMPENSATION_SECONDS = 0.04
-"""Gaps and overlaps of sound beyond this are filled or dropped; ffmpeg's 0.1 s would be more than a frame."""
+"""Gaps and overlaps of audio beyond this are filled or dropped; ffmpeg's 0.1 s would be more than a frame."""
 ASSUMED_BYTES_PER_SECOND = 50_000
 """Of media without a duration in its header, for the time limit: 0.4 Mbit/s."""
 SHORTFALL_SECONDS = 0.5
@@ -35,7 +35,7 @@ SHORTFALL_SECONDS = 0.5
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
 """For ffmpeg's scaler: what preprocess/media/planes.py says, whatever the source has; the middle of four pixels is at 128/256."""
 _SOUND_ANEW = "[f32le] Application provided invalid, non monotonically increasing dts"
-"""What ffmpeg says when it had to build the sound's filters anew: they fill up with silence from second 0 once more."""
+"""ffmpeg's line after it rebuilt the audio's filters, which then fill up with silence from second 0 again."""
 SPACE_SHARE = 0.8
 """Share of the free temporary space that one source may fill."""
 
@@ -43,7 +43,7 @@ SPACE_SHARE = 0.8
 def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
     """(width, height) of the frames to store: the short side is `short_side_px`, heights are whole JPEG blocks.
 
-    Rotation and non-square samples are applied first. Pictures longer than MAX_ASPECT_RATIO are squeezed to it.
+    Rotation and non-square samples are applied first. Frames longer than MAX_ASPECT_RATIO are squeezed to it.
     """
     width, height = info.width_px * info.sample_aspect_ratio, float(info.height_px)
     if info.rotation_degrees in (90, 270):
@@ -59,9 +59,9 @@ def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
 def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Decoded:
     """Decode a source onto the constant-rate clock of `params`.
 
-    Frame i is the picture on screen in the middle of its time, (i + 0.5) / fps seconds after the container's start; the
-    first picture stands in for the time before it, gaps of sound are silence, sound is cut or padded to the frames'
-    length. A source that ends early is used as far as it goes; `Decoded.warnings` then says so.
+    Frame i is the image on screen in the middle of its time, (i + 0.5) / fps seconds after the container's start. The
+    first image also fills the time before it. Gaps of audio become silence; audio is cut or padded to the frames'
+    length. A source that ends early is used as far as it goes, and `Decoded.warnings` says so.
 
     Raises:
         MediaError: it cannot be decoded, or lacks the stream that `params.media` needs; the subclasses say more.
@@ -81,7 +81,7 @@ def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Dec
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """One source on its way through ffmpeg; `frames` and `samples` are the files that ffmpeg writes."""
+    """One source for ffmpeg; ffmpeg writes the files `frames` and `samples`."""
 
     path: Path
     source: BinaryIO
@@ -97,7 +97,7 @@ class _Job:
 
     @functools.cached_property
     def longest_seconds(self) -> float:
-        """When decoding stops: a few bytes with wild timestamps must not become 20 GB of repeated frames."""
+        """Second at which decoding stops: a few bytes with wild timestamps must not become 20 GB of repeated frames."""
         width, height = self.size_px
         bytes_per_second = width * height * 3 // 2 * self.params.fps + 4 * self.params.sample_rate_hz
         free_seconds = SPACE_SHARE * shutil.disk_usage(tempfile.gettempdir()).free / bytes_per_second
@@ -140,22 +140,22 @@ def _command(job: _Job) -> list[str]:
 
 
 def _frames(stream: Any, job: _Job) -> Any:
-    """Video branch; ffmpeg itself turns rotated pictures upright before the first filter.
+    """Video branch; ffmpeg turns rotated images upright before the first filter.
 
-    ffmpeg builds the filters anew where a picture of another size or pixel format comes, so they must not count from the
-    start: what keeps the clock, and fills it up to the first picture, is the output's constant rate.
+    ffmpeg rebuilds the filters when the size or pixel format changes, so no filter may count from the start. The output's
+    constant rate keeps the clock and fills it up to the first image.
     """
-    # round=near: output i takes the last picture with time < (i + 0.5) / fps, the one on screen in the frame's middle.
+    # round=near: output i takes the last image with time < (i + 0.5) / fps, the one on screen in the frame's middle.
     # A source shorter than half a frame would come out empty with eof_action=round.
     is_short = job.info.duration_seconds is not None and job.info.duration_seconds * job.params.fps < 2
     rate = str(Fraction(job.params.fps).limit_denominator(100_000))
     filters = [
-        # The constant rate would repeat the last picture of the first frame's time, not the first of all.
+        # The constant rate would repeat the last image of the first frame's time, not the first of all.
         _filter("setpts", expr=f"'if(eq(N,0)*gte(T,0)*lt(T,{2 / job.params.fps:.6f}),0,PTS)'"),
         _filter("fps", fps=rate, round="near", eof_action="pass" if is_short else "round"),
         _filter("scale", w=job.size_px[0], h=job.size_px[1], flags="area+accurate_rnd", **_JPEG_COLOUR),
         "format=yuv420p",
-        "trim=start_pts=0",  # the constant rate would take a picture before second 0 for the first and be late by it
+        "trim=start_pts=0",  # an image before second 0 would count as the first, and delay all others
     ]
     return stream.output(
         f"pipe:{job.frames.fileno()}",
@@ -165,7 +165,7 @@ def _frames(stream: Any, job: _Job) -> Any:
         fps_mode="cfr",
         threads=1,  # else an encoder, which copies bytes here, starts a thread a processor
         t=f"{job.longest_seconds:.3f}",
-        flush_packets=0,  # a write a full buffer, not one a picture
+        flush_packets=0,  # one write per full buffer, not per image
     )
 
 
@@ -184,7 +184,7 @@ def _samples(stream: Any, job: _Job) -> Any:
 
 
 def _filter(name: str, **options: object) -> str:
-    """A filter of a stream's own graph: in one for both, a change of the sound would start the picture anew, too."""
+    """A filter of a stream's own graph: in a common graph, a change of the audio would restart the video too."""
     return f"{name}=" + ":".join(f"{option}={value}" for option, value in options.items())
 
 
@@ -198,7 +198,7 @@ def _run(job: _Job) -> str:
     if status == 0:
         if _SOUND_ANEW in words:
             remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
-            raise MediaError(job.path, f"its sound changes rate or channels in mid-stream; {remedy}")
+            raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
         return words
     if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(Path(tempfile.gettempdir()), "no space left for decoded frames; free some or set TMPDIR")
@@ -208,7 +208,7 @@ def _run(job: _Job) -> str:
 
 
 def _collect(job: _Job, words: str) -> Decoded:
-    """Map what ffmpeg wrote, and bring the sound to exactly the frames' length."""
+    """Map ffmpeg's output into memory, and bring the audio to exactly the frames' length."""
     width, height = job.size_px
     n_samples = job.samples.seek(0, 2) // 4
     if job.params.media == "video":
@@ -231,7 +231,7 @@ def _collect(job: _Job, words: str) -> Decoded:
 
 
 def _with_shortfall(words: str, seconds: float, info: MediaInfo) -> str:
-    """Add to ffmpeg's words where less came out than the header promised."""
+    """Add a note if less was decoded than the header states."""
     if info.duration_seconds is None or seconds > info.duration_seconds - SHORTFALL_SECONDS:
         return words
     note = f"decoded {seconds:.1f} s of {info.duration_seconds:.1f} s"

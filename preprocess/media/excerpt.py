@@ -20,10 +20,10 @@ PRIMING_BYTES = 4_000
 
 
 def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits | None = None) -> bytes:
-    """Cut mono sound of at most MAX_SECONDS out of a source, as MP3; the source is opened as hostile input.
+    """Cut mono audio of at most MAX_SECONDS out of a source, as MP3; the source is opened as hostile input.
 
     Raises:
-        MediaError: it has no sound, cannot be decoded, or has none at this place; the subclasses say more.
+        MediaError: it has no audio, cannot be decoded, or has none at this place; the subclasses say more.
     """
     limits = limits or Limits()
     with open_source(path, limits) as source, tempfile.TemporaryFile() as out:
@@ -51,11 +51,11 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
                 command, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
             )
         except subprocess.TimeoutExpired as error:
-            raise MediaLimitError(path, f"cutting its sound took more than {TIMEOUT_SECONDS:.0f} s") from error
+            raise MediaLimitError(path, f"cutting its audio took more than {TIMEOUT_SECONDS:.0f} s") from error
         out.seek(0)
         sound = out.read()
     if status != 0 or not sound:
-        raise MediaError(path, words or f"no sound from {start_seconds:.1f} s on")
+        raise MediaError(path, words or f"no audio from {start_seconds:.1f} s on")
     return sound
 
 

@@ -10,9 +10,9 @@ from preprocess.media.planes import to_rgb
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What the container says about a source. `fps` is 0.0 and the sizes are 0 where there is no video.
+    """Properties of a source, as its container states them. `fps` is 0.0 and the sizes are 0 without video.
 
-    `width_px` and `height_px` are as coded; the picture to show is `sample_aspect_ratio` times as wide, then turned
+    `width_px` and `height_px` are as coded; the image to show is `sample_aspect_ratio` times as wide, then turned
     clockwise by `rotation_degrees` (0, 90, 180 or 270). `duration_seconds` is None where the container has none.
     """
 
@@ -33,7 +33,7 @@ class MediaInfo:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of machine and time one source may take; over it the source fails and the run goes on."""
+    """Limits on one source. A source over a limit fails, and the run continues."""
 
     timeout_seconds: float = 60.0
     timeout_factor: float = 2.0
@@ -53,8 +53,8 @@ class Decoded:
 
     `planes` is (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py, read-only, a memory map of an unlinked temporary file
     (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a
-    memory map too, or None where the source has no sound that can be decoded. `info.has_audio` says the same. `warnings` is
-    what ffmpeg wrote on stderr, without repetitions and addresses, sorted: the same in every run.
+    memory map too, or None if no audio can be decoded; `info.has_audio` says the same. `warnings` holds ffmpeg's lines on
+    stderr, sorted, without repetitions and addresses: the same in every run.
     """
 
     n_frames: int
@@ -65,7 +65,7 @@ class Decoded:
 
     @functools.cached_property
     def frames(self) -> np.ndarray | None:
-        """The same as (T, H, W, 3) uint8 RGB, all of them in memory: for short clips whose pixels are looked at."""
+        """All frames in memory as (T, H, W, 3) uint8 RGB: for short clips."""
         return None if self.planes is None else to_rgb(self.planes)
 
     def __repr__(self) -> str:

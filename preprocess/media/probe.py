@@ -1,9 +1,9 @@
-"""Opening sources as hostile input: what is no plain media file is refused before anything that it names is opened.
+"""Opens and probes sources as hostile input: a file that is not plain media is refused, and nothing it names is opened.
 
 A playlist or script (HLS, DASH, ffconcat, SDP ...) can be named .mp4 and make a careless reader open local files or
-addresses. Here the file is opened once, by us, must be a regular file, and PyAV gets the open file together with
-an allow-list of containers and an `io_open` that refuses; ffmpeg later gets the same descriptor, the same list, and the
-demuxer's name, so that it does not guess again.
+addresses. So the file is opened once, here, and must be a regular file. PyAV gets the open file, an allow-list of
+containers, and an `io_open` that refuses. ffmpeg later gets the same descriptor, the same list, and the demuxer's name,
+so that it does not guess again.
 """
 
 import codecs
@@ -58,7 +58,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
 
 
 def _refuse_scripts(file: BinaryIO, path: Path) -> None:
-    """Name playlists and scripts by their first bytes; the allow-list below would refuse them too, in vaguer words."""
+    """Recognise playlists and scripts by their first bytes; the allow-list refuses them too, with a vaguer message."""
     head = file.read(1024).removeprefix(codecs.BOM_UTF8).lstrip().lower()
     file.seek(0)
     is_dash = head.startswith(b"<") and b"<mpd" in head
@@ -67,7 +67,7 @@ def _refuse_scripts(file: BinaryIO, path: Path) -> None:
 
 
 def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
-    """Read what a source says about itself.
+    """Read a source's properties from its container.
 
     Raises:
         MediaError: it is no media file that can be read; the subclasses say more.
@@ -106,7 +106,7 @@ def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
 
 
 def _media_error(error: Exception, log: list[tuple[str, str]], path: Path) -> MediaError:
-    """Say what ffmpeg said, and tell refused containers from damaged ones."""
+    """Quote ffmpeg, and distinguish refused containers from damaged ones."""
     reason = clean_words(getattr(error, "strerror", None) or str(error))
     for name, message in log:
         if "not on whitelist" in message:
@@ -116,7 +116,7 @@ def _media_error(error: Exception, log: list[tuple[str, str]], path: Path) -> Me
 
 
 def _describe(container: Any) -> MediaInfo:
-    """Gather the first picture and sound stream that have a decoder; cover art is no picture stream."""
+    """Describe the first video and audio stream that have a decoder; cover art is not a video stream."""
     from av.stream import Disposition
 
     pictures = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)

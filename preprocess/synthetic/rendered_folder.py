@@ -8,7 +8,6 @@ A video depends on its task alone, so neither the number of workers nor a run th
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from preprocess.errors import RenderError, disk_errors
+from preprocess.executors.options import n_processors
 from store.atomic_files import folder_lock, remove_temporaries, write_text
 
 PLAN_FILE = ".plan.json"
@@ -100,7 +100,7 @@ def render_missing(
     n_before = len(tasks) - len(missing)
     report = progress or (lambda done, total: None)
     report(n_before, len(tasks))
-    for done, _ in enumerate(_results(missing, make, out, workers or len(os.sched_getaffinity(0))), n_before + 1):
+    for done, _ in enumerate(_results(missing, make, out, workers or n_processors()), n_before + 1):
         report(done, len(tasks))
 
 

@@ -21,7 +21,7 @@ from preprocess.schema import (
 )
 
 LOGMEL_RANGE = (math.log(MEL_POWER_FLOOR) - 0.02, 20.0)
-"""The floor as float16 has it; and a level that no sound reaches, for damage in the exponent."""
+"""The floor as float16 has it; and a level that no audio reaches, for damage in the exponent."""
 
 JSON_FIELDS = (
     "key",
@@ -82,7 +82,7 @@ def _check_logmel(data: bytes, row: dict[str, Any], params: ShardParams) -> list
     if low < lowest or high > highest:
         return [f"holds values from {low:.2f} to {high:.2f}, beyond the range of {lowest:.2f} to {highest:.2f}"]
     if not row["has_audio"] and high > lowest + 0.04:
-        return [f"reaches {high:.2f} though the segment has no sound"]
+        return [f"reaches {high:.2f} though the segment has no audio"]
     return []
 
 

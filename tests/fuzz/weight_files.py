@@ -71,7 +71,7 @@ def resume_run(folder: Path, out: Path) -> None:
 
 def make_export(folder: Path) -> None:
     """The same encoders, exported without ONNX."""
-    from train.export.export import export_run
+    from evaluate.export.export import export_run
 
     run = folder.parent / f"{folder.name}-run"
     (run / "checkpoints").mkdir(parents=True)

@@ -30,7 +30,7 @@ def _write_clip(
     video_codec: str = "libx264",
     audio_codec: str = "aac",
 ) -> Path:
-    """Write frames (T, H, W, 3) uint8 and sound (N,) or (N, 2) float32 at 16 kHz; the codecs' losses are small."""
+    """Write frames (T, H, W, 3) uint8 and audio (N,) or (N, 2) float32 at 16 kHz; the codecs' losses are small."""
     inputs: list[object] = []
     coding: list[object] = []
     if frames is not None:
@@ -115,7 +115,7 @@ def ordinary_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
-    """Five sources in three shards of two: sound, no sound, one that is no video, two segments, one segment."""
+    """Five sources in three shards of two: sound, no audio, one that is no video, two segments, one segment."""
     folder = tmp_path_factory.mktemp("clips")
     work = tmp_path_factory.mktemp("raw")
     made = {

@@ -50,13 +50,13 @@ class Case:
 
 
 CASES = {
-    "positives nearest, the second rank without sound and order labels": Case(),
+    "positives nearest, the second rank without audio and order labels": Case(),
     "positives consensus, one sound on the first rank": Case(positives="consensus", has_audio="01001111"),
-    "no extra positives, the first rank without sound": Case(positives="none", has_audio="00001011", order="---10212"),
+    "no extra positives, the first rank without audio": Case(positives="none", has_audio="00001011", order="---10212"),
     "temporal terms alone": Case(objective="temporal"),
-    "picture and sound alone": Case(objective="avid", has_audio="10010111"),
-    "picture alone": Case(objective="video-only"),
-    "sounds among each other too": Case(has_audio="01001101", settings=("loss.audio_audio=1.0",)),
+    "video and audio alone": Case(objective="avid", has_audio="10010111"),
+    "video alone": Case(objective="video-only"),
+    "audio clips among each other too": Case(has_audio="01001101", settings=("loss.audio_audio=1.0",)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Shards of noise: frames and sound in which nothing happens, so that no temporal task can be solved but by a short-cut."""
+"""Shards of noise: frames and audio in which nothing happens, so that no temporal task can be solved but by a short-cut."""
 
 from pathlib import Path
 

@@ -1,13 +1,13 @@
-"""Ranges of the random changes of training clips."""
+"""Ranges of the random augmentation of training clips."""
 
 from pydantic.dataclasses import dataclass
 
-from train.config.strict import STRICT
+from train.config import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
 class VideoAugmentConfig:
-    """Random changes of a training clip's picture, constant over its frames."""
+    """Augmentation of a training clip's frames; one draw per clip."""
 
     scale_min: float = 0.4
     """Smallest share of the frame's area that a crop keeps."""
@@ -21,36 +21,36 @@ class VideoAugmentConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= 1:
-            raise ValueError("augment.scale_min must be a share above 0, 1 at most")
+            raise ValueError("augment.scale_min must be above 0 and at most 1")
 
 
 @dataclass(frozen=True, config=STRICT)
 class AugmentConfig(VideoAugmentConfig):
-    """Random changes of a training clip, constant over its frames and columns."""
+    """Augmentation of a training clip's frames and log-mel; one draw per clip."""
 
     gain_db: float = 6.0
-    """Largest change of loudness, up or down."""
+    """Largest change of level, up or down."""
     tilt_db: float = 6.0
-    """Largest difference that a random spectral slope makes between the lowest and the highest band."""
+    """Largest level difference between the lowest and the highest band that a random spectral slope adds."""
     mask_mels: int = 8
-    """Widest band that is blanked."""
+    """Largest number of neighbouring mel bands that are blanked."""
     mask_columns: int = 0
-    """Longest run of log-mel columns that is blanked."""
+    """Largest number of neighbouring log-mel columns that are blanked."""
     mix_max: float = 0.0
-    """Largest share of another segment's sound in the mixture; below one half."""
+    """Largest share of another segment's audio in the mixture; below one half."""
     crop_bands: tuple[float, float] = (1.0, 1.0)
-    """Range of the share of mel bands that a crop keeps before it is stretched to all of them; 1 at most is kept."""
+    """Range of the share of mel bands that a crop keeps; the crop is then stretched to all bands. Shares above 1 act as 1."""
     crop_columns: tuple[float, float] = (1.0, 1.0)
-    """Range of the share of columns that a crop keeps; above 1 blank columns stand around the sound. It changes the pace:
-    not beside `loss.speed_audio`."""
+    """Range of the share of columns that a crop keeps; above 1 the audio is padded with blank columns. It changes the
+    speed of the audio, so it excludes `loss.speed_audio`."""
     noise: float = 0.0
-    """Largest standard deviation of white noise on the normalised log-mel, whose range is [-2, 2]."""
+    """Largest standard deviation of white noise on the normalised log-mel, which lies in [-2, 2]."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.mix_max < 0.5:
-            raise ValueError("augment.mix_max must be below 0.5: a clip's own sound is the louder one")
+            raise ValueError("augment.mix_max must be below 0.5: a clip's own audio must stay the louder one")
         for name in ("crop_bands", "crop_columns"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
-                raise ValueError(f"augment.{name} must be two rising shares above 0")
+                raise ValueError(f"augment.{name} must be two shares above 0, the smaller first")

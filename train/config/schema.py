@@ -1,34 +1,72 @@
-"""The configuration of a run: one frozen dataclass a concern, unknown keys refused. `train.config.load` reads it."""
+"""The configuration of a run: one frozen dataclass per concern, unknown keys refused. `train.config.load` reads it."""
 
 from dataclasses import field, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import yaml
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from train.config import STRICT
 from train.config.augment_config import AugmentConfig
 from train.config.clip_config import ClipConfig
 from train.config.distort_config import DistortConfig
-from train.config.strict import STRICT
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
 
 
+class SegmentsConfig:
+    """What every training's settings say about its segments."""
+
+    shards: str
+    batch_size: int
+
+
+class RunConfig:
+    """What every training's configuration says: pretraining's, fine-tuning's, a baseline's."""
+
+    seed: int
+    steps: int
+    log_every: int
+    checkpoint_every: int
+    data: SegmentsConfig
+    optim: "OptimConfig"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values (lists, not tuples), as saved with the run."""
+        values: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return values
+
+    def flat(self) -> dict[str, Any]:
+        """Give plain values by dotted name, such as "optim.lr"."""
+
+        def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+            result: dict[str, Any] = {}
+            for key, value in values.items():
+                result |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+            return result
+
+        return flatten(self.as_dict())
+
+    def to_yaml(self) -> str:
+        """Write the YAML that reads back to an equal configuration."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+
 @dataclass(frozen=True, config=STRICT)
-class DataConfig:
+class DataConfig(SegmentsConfig):
     """Where segments come from and how they reach the device."""
 
     shards: str = "shards/sample"
     split: str = ""
-    """`"1:train"` keeps the sources that official split 1 trains on, `"fold:2,3,4,5"` those of four folds; empty all."""
+    """`"1:train"` keeps the training part of official split 1, `"fold:2,3,4,5"` four folds; empty keeps everything."""
     batch_size: PositiveInt = 32
-    """Segments a rank and step."""
+    """Segments per rank and step."""
     frame_px: PositiveInt = 128
-    """Side of the square frames handed over by the loader, before the random crop."""
+    """Side of the square frames that the loader gives, before the random crop."""
     window_frames: PositiveInt = 125
-    """Frames of a segment handed over; clips are cut out of these."""
+    """Frames of a segment that the loader gives; clips are cut out of these."""
     num_threads: PositiveInt = 2
 
 
@@ -40,9 +78,9 @@ class ModelConfig:
     audio: AudioEncoder = "resnet18"
     tiny_width: PositiveInt = 16
     tiny_audio_stride: PositiveInt = 1
-    """Log-mel columns that the tiny audio encoder's first layer steps over; 2 suits hops of 10 ms."""
+    """Stride in log-mel columns of the tiny audio encoder's first layer; 2 suits hops of 10 ms."""
     tiny_audio_pool: Literal["last", "stages"] = "last"
-    """What the tiny audio encoder's features are pooled from: its last stage, or all of them."""
+    """Stages whose activations the tiny audio encoder pools into features: the last, or all."""
     projection_hidden: PositiveInt = 512
     projection_dim: PositiveInt = 128
     head_hidden: PositiveInt = 512
@@ -50,13 +88,13 @@ class ModelConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
-    """Weights of the terms; 0 switches one off and saves its computation."""
+    """Weights of the terms; a term of weight 0 is not computed."""
 
     temperature: PositiveFloat = 0.1
     video_video: NonNegativeFloat = 1.0
     video_audio: NonNegativeFloat = 1.0
     audio_audio: NonNegativeFloat = 0.0
-    """Between the sounds of the two views. Ours, not the paper's: for sources without picture."""
+    """Between the audio of the two views. Not in the paper: it serves sources without video."""
     speed_video: NonNegativeFloat = 1.0
     speed_audio: NonNegativeFloat = 1.0
     direction_video: NonNegativeFloat = 1.0
@@ -72,12 +110,12 @@ TEMPORAL_TERMS = (
     "speed_video", "speed_audio", "direction_video", "direction_audio", "order_video", "order_audio",
     "order_video_audio",
 )  # fmt: skip
-"""Terms that read labels off the plan of the views."""
+"""Terms whose labels come from the plan of the views."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class BankConfig:
-    """Past embeddings, and how extra positives and negatives are drawn from them."""
+    """The bank of past embeddings, and how extra positives and negatives are drawn from it."""
 
     size: PositiveInt = 16_384
     positives: Literal["none", "nearest", "consensus"] = "nearest"
@@ -107,77 +145,21 @@ class OptimConfig:
     channels_last: bool = False
 
 
-class _Data(Protocol):
-    """Where a training's segments come from."""
-
-    @property
-    def shards(self) -> str:
-        """Folder of the shards."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """Segments a rank and batch."""
-        ...
-
-
-class RunConfig(Protocol):
-    """What every training's configuration says, pretraining's and fine-tuning's."""
-
-    @property
-    def seed(self) -> int:
-        """Of all that is random."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Steps to train."""
-        ...
-
-    @property
-    def log_every(self) -> int:
-        """Steps from one record of the log to the next."""
-        ...
-
-    @property
-    def checkpoint_every(self) -> int:
-        """Steps from one checkpoint to the next."""
-        ...
-
-    @property
-    def data(self) -> _Data:
-        """Where segments come from."""
-        ...
-
-    @property
-    def optim(self) -> OptimConfig:
-        """Optimiser, schedule and precision."""
-        ...
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values (lists, not tuples), as saved with the run."""
-        ...
-
-    def to_yaml(self) -> str:
-        """The YAML that reads back to an equal configuration."""
-        ...
-
-
 @dataclass(frozen=True, config=STRICT)
 class HeldoutConfig:
-    """Segments that the training does not see, on which the temporal heads are asked."""
+    """Segments that the training does not see, on which the temporal heads are evaluated."""
 
     split: str = ""
-    """`"1:test"`, the other part of `data.split`; empty switches this off."""
+    """The other part of `data.split`, such as `"1:test"`; empty switches this off."""
     every: NonNegativeInt = 0
-    """Steps from one evaluation to the next; 0 asks after the last step only."""
+    """Steps from one evaluation to the next; 0 evaluates after the last step only."""
     n_batches: PositiveInt = 32
-    """Batches of `data.batch_size` segments an evaluation."""
+    """Batches of `data.batch_size` segments per evaluation."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class Config:
-    """A whole run."""
+class Config(RunConfig):
+    """A whole pretraining run."""
 
     name: str = "unnamed"
     objective: str = "whole"
@@ -202,9 +184,9 @@ class Config:
         if self.data.window_frames < self.clip.shortest_window_frames:
             raise ValueError(f"data.window_frames must hold a clip, {self.clip.shortest_window_frames} frames")
         if self.data.frame_px < self.clip.crop_px:
-            raise ValueError("clip.crop_px is cut out of data.frame_px: at most as much")
+            raise ValueError("clip.crop_px is cut out of data.frame_px: it must not be larger")
         if self.distort.enabled and self.data.frame_px != self.clip.crop_px:
-            raise ValueError("distort.enabled shows whole frames: data.frame_px and clip.crop_px must be equal")
+            raise ValueError("distort.enabled takes whole frames: data.frame_px and clip.crop_px must be equal")
         self._check_temporal_terms()
         self._check_ranks()
 
@@ -212,36 +194,28 @@ class Config:
         temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name)]
         if self.clip.views == "same_moment" and temporal:
             raise ValueError(
-                "clip.views: two views of the same moment have no speed, direction or order to tell; set to 0: "
+                "clip.views: two views of the same moment have no speed, direction or order to predict; set to 0: "
                 + ", ".join(temporal)
             )
         if not self.clip.balanced_order and any(name.startswith("loss.order") for name in temporal):
-            raise ValueError("clip.balanced_order must be true where a term of order counts (loss.order_*)")
+            raise ValueError("clip.balanced_order must be true where a loss.order_* term has a weight above 0")
         if self.augment.crop_columns != (1.0, 1.0) and self.loss.speed_audio:
-            raise ValueError(
-                "augment.crop_columns changes the pace that loss.speed_audio asks for: set one of them back"
-            )
+            raise ValueError("augment.crop_columns changes the speed that loss.speed_audio predicts: reset one of them")
 
     def _check_ranks(self) -> None:
         bank = self.bank
         if not bank.negative_rank_low < bank.negative_rank_high <= bank.size:
             raise ValueError("bank: negative_rank_low < negative_rank_high <= size must hold")
         if bank.positive_ranks < bank.n_positives:
-            raise ValueError("bank.n_positives are drawn from bank.positive_ranks ranks: at most as many")
+            raise ValueError("bank.n_positives must not exceed bank.positive_ranks, the ranks that they are drawn from")
         ranked = bank.negatives == "ranked"
         if ranked and bank.n_negatives > bank.negative_rank_high - bank.negative_rank_low:
-            raise ValueError("bank.n_negatives are drawn from negative_rank_low to negative_rank_high: at most as many")
+            raise ValueError(
+                "bank.n_negatives must not exceed the number of ranks from negative_rank_low to negative_rank_high"
+            )
         deepest = bank.size if bank.positives == "consensus" else bank.negative_rank_high
         if bank.positives != "none" and bank.positive_ranks > (bank.negative_rank_low if ranked else deepest):
             raise ValueError(
-                "bank.positive_ranks: at most negative_rank_low, or one neighbour would be both positive and negative; "
-                "without negatives at most negative_rank_high, for consensus size"
+                "bank.positive_ranks must not exceed negative_rank_low, or one neighbour would be both positive and "
+                "negative; without negatives the limit is negative_rank_high, or size for positives of consensus"
             )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values (lists, not tuples), as saved with the run."""
-        return TypeAdapter(Config).dump_python(self, mode="json")
-
-    def to_yaml(self) -> str:
-        """The YAML that `load_config` reads back to an equal Config."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False)

@@ -106,7 +106,7 @@ class FrameSelector:
         Args:
             meta: (META_FIELDS,) int64.
             noise: (N_PLACES + N_SEEDS,) float32 at random.
-            strips: (N,) uint8, of the whole segments; none for sound alone.
+            strips: (N,) uint8, of the whole segments; none for audio only.
 
         Returns:
             Both arrays of `Selection.packed`; the first log-mel column of the window, (1,) int32; of strips besides: the

@@ -1,1 +1,1 @@
-"""Encoders as files for use elsewhere: safetensors, ONNX, model card."""
+"""Encoders as files for use elsewhere: safetensors, their description, ONNX."""

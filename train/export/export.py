@@ -1,4 +1,4 @@
-"""Encoders out of a run and back: weights, a description, ONNX and a model card in one folder (docs/reference/export.md)."""
+"""Encoders as files and back: safetensors, a description in config.json, and ONNX (docs/reference/export.md)."""
 
 import hashlib
 import json
@@ -8,22 +8,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.torch import save_file
 
 from preprocess.schema import MEL_POWER_FLOOR
-from store.atomic_files import atomic_folder
-from train.config.load import config_from_dict
-from train.errors import CheckpointError, ExportError, exporting
-from train.run.checkpoint import (
-    LAST_NAME,
-    LoadedEncoders,
-    encoders_sha256,
-    filled_encoders,
-    load_encoders,
-    params_from_dict,
-    read_checkpoint,
-)
+from train.errors import CheckpointError
+from train.run.checkpoint import LoadedEncoders, filled_encoders
 from train.views.views import LOG_MIDDLE, LOG_SCALE
 
 logger = logging.getLogger("train")
@@ -33,58 +22,18 @@ FORMAT_VERSION = 1
 WEIGHTS_NAME = "encoders.safetensors"
 CONFIG_NAME = "config.json"
 ONNX_NAMES = {"video": "video.onnx", "audio": "audio.onnx"}
-CARD_NAME = "README.md"
 _NEEDED = {
     "config": dict, "shard_params": dict, "video_input": dict, "audio_input": dict, "encoder_sha256": str,
     "shards_fingerprint": str, "step": int,
 }  # fmt: skip
-"""What loading reads of config.json, and its types."""
-_FILES = {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, *ONNX_NAMES.values()}
-
-
-def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) -> Path:
-    """Write the encoders of a run's last checkpoint to the folder `out`, whole or not at all.
-
-    Args:
-        run: directory of the run, complete or not.
-        out: folder to make.
-        onnx: make the ONNX files too.
-        force: replace an export that is there.
-
-    Returns:
-        The folder, absolute.
-
-    Raises:
-        CheckpointError: the run has no checkpoint, a damaged one, or one that its training.json does not belong to.
-        ExportError: `out` is taken or cannot be written, ONNX computes something else than torch, or a record of the run
-            is damaged.
-    """
-    from train.export.model_card import model_card
-    from train.export.run_records import read_records
-
-    out = out.absolute()
-    _refuse_taken(out, force=force)
-    path = run / "checkpoints" / LAST_NAME
-    checkpoint, loaded = read_checkpoint(path), load_encoders(path)
-    if checkpoint.step != loaded.step:
-        raise ExportError(f"{run}: training went on while it was read; export again, best when it is complete")
-    info = describe(loaded, checkpoint.shards_fingerprint)
-    records = read_records(run, checkpoint, loaded)
-    with atomic_folder(out, exporting) as folder:
-        (folder / WEIGHTS_NAME).write_bytes(_weights(loaded, info))
-        (folder / CONFIG_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-        if onnx:
-            _write_onnx(folder, loaded, info)
-        (folder / CARD_NAME).write_text(model_card(loaded, info, records, onnx=onnx), encoding="utf-8")
-    logger.info("%s: encoders of step %d, sha256 %s", out, loaded.step, loaded.sha256)
-    return out
+"""The keys of config.json that loading reads, and their types."""
 
 
 def describe(loaded: LoadedEncoders, shards_fingerprint: str) -> dict[str, Any]:
-    """What config.json says; all of it plain values, and nothing of this machine."""
+    """Give the content of config.json: plain values, and nothing about this machine."""
     encoders, clip, params = loaded.encoders, loaded.config.clip, loaded.shard_params
     config = loaded.config.as_dict()
-    config["data"]["shards"] = ""  # a path where it was trained; the fingerprint says which shards these are
+    config["data"]["shards"] = ""  # a path of the training machine; the fingerprint identifies the shards
     return {
         "format": FORMAT_NAME,
         "format_version": FORMAT_VERSION,
@@ -113,103 +62,93 @@ def describe(loaded: LoadedEncoders, shards_fingerprint: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def load_exported(folder: str | Path, device: torch.device | str = "cpu") -> LoadedEncoders:
-    """The encoders of an export, in eval mode, on the device. Needs neither the run nor the trainer; unpickles nothing.
+def write_encoders(folder: Path, loaded: LoadedEncoders, info: dict[str, Any], *, onnx: bool) -> None:
+    """Write weights, description and ONNX files.
+
+    Args:
+        folder: where to; it is there.
+        loaded: the encoders.
+        info: their description.
+        onnx: write the ONNX files too.
 
     Raises:
-        CheckpointError: a file is missing, damaged or changed, of another format, or of a release that prepared the
-            encoders' input otherwise.
-        ConfigError: it holds settings that this release does not know.
+        ExportError: ONNX does not compute what torch does.
+        OSError: the system refuses.
     """
-    folder = Path(folder)
-    info = _read_config(folder / CONFIG_NAME)
-    path = folder / WEIGHTS_NAME
-    metadata, weights = _read_weights(path)
-    if (metadata.get("format"), metadata.get("format_version")) != (FORMAT_NAME, str(FORMAT_VERSION)):
-        raise CheckpointError(f"{path}: holds no {FORMAT_NAME} of version {FORMAT_VERSION}; export the run again")
-    if metadata.get("config_sha256") != _config_sha256(info):
-        raise CheckpointError(f"{folder / CONFIG_NAME}: was changed, or belongs to other weights; export the run again")
-    config = config_from_dict(info["config"], str(folder / CONFIG_NAME))
-    encoders = filled_encoders(config, weights, path)
-    sha256 = encoders_sha256(encoders)
-    if sha256 != info["encoder_sha256"]:
-        raise CheckpointError(f"{path}: the weights have sha256 {sha256}, {CONFIG_NAME} says {info['encoder_sha256']}")
-    params = params_from_dict(info["shard_params"], str(folder / CONFIG_NAME))
-    loaded = LoadedEncoders(encoders.to(device).eval(), config, params, sha256, info["step"])
-    now = describe(loaded, info["shards_fingerprint"])
-    other = [name for name in now if name.endswith("_input") and now[name] != info[name]]
-    if other:
-        raise CheckpointError(f"{folder}: this release prepares {', '.join(other)} otherwise than the one that trained")
-    return loaded
-
-
-def _refuse_taken(out: Path, *, force: bool) -> None:
-    """Raise ExportError if something stands at `out` that may not be replaced."""
-    if not out.exists() and not out.is_symlink():
+    metadata = {"format": FORMAT_NAME, "format_version": str(FORMAT_VERSION), "encoder_sha256": loaded.sha256}
+    weights = {name: tensor.contiguous() for name, tensor in loaded.encoders.state_dict().items()}
+    save_file(weights, folder / WEIGHTS_NAME, metadata | {"config_sha256": _config_sha256(info)})
+    (folder / CONFIG_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    if not onnx:
         return
-    try:
-        is_export = not out.is_symlink() and _read_config(out / CONFIG_NAME)["format"] == FORMAT_NAME
-    except CheckpointError:
-        is_export = False
-    if not is_export:
-        raise ExportError(f"{out}: is there and is no export; choose a folder that does not exist yet")
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in _FILES)
-    if strangers:
-        raise ExportError(f"{out}: holds files that an export does not write ({', '.join(strangers[:5])}); move them")
-    if not force:
-        raise ExportError(f"{out}: holds an export already; --force replaces it")
-
-
-def _weights(loaded: LoadedEncoders, info: dict[str, Any]) -> bytes:
-    metadata = {
-        "format": FORMAT_NAME, "format_version": str(FORMAT_VERSION), "encoder_sha256": loaded.sha256,
-        "config_sha256": _config_sha256(info),
-    }  # fmt: skip
-    return save({name: tensor.contiguous() for name, tensor in loaded.encoders.state_dict().items()}, metadata)
-
-
-def _config_sha256(info: dict[str, Any]) -> str:
-    """Checksum of what config.json says, however it is indented."""
-    return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()
-
-
-def _write_onnx(folder: Path, loaded: LoadedEncoders, info: dict[str, Any]) -> None:
-    from train.export.onnx_export import Input, Tower, onnx_model
+    from train.export.onnx_export import Tower, onnx_model
 
     for modality, name in ONNX_NAMES.items():
-        given = Input(info[f"{modality}_input"]["name"], tuple(info[f"{modality}_input"]["shape"][1:]))
+        given = info[f"{modality}_input"]
         tower = Tower(loaded.encoders, "video" if modality == "video" else "audio").eval()
-        metadata = {"format": FORMAT_NAME, "format_version": str(FORMAT_VERSION), "encoder_sha256": loaded.sha256}
-        (folder / name).write_bytes(onnx_model(tower, given, metadata))
+        (folder / name).write_bytes(onnx_model(tower, given["name"], given["shape"][1:], metadata))
         logger.info("%s: equal to torch's outputs", name)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def load_exported(folder: str | Path, device: torch.device | str = "cpu") -> LoadedEncoders:
+    """Load the encoders of an export, in eval mode, on the device. Needs neither run nor trainer, and unpickles nothing.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or changed, of another format, or of a release that prepared the
+            encoders' input differently.
+        ConfigError: it holds settings that this release does not know.
+    """
+    folder = Path(folder)
+    info, path = read_description(folder), folder / WEIGHTS_NAME
     if not path.is_file():
+        raise CheckpointError(f"{path}: is not there; export the run again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged or not a safetensors file ({error}); export the run again") from error
+    if (metadata.get("format"), metadata.get("format_version")) != (FORMAT_NAME, str(FORMAT_VERSION)):
+        raise CheckpointError(f"{path}: is not an {FORMAT_NAME} file of version {FORMAT_VERSION}; export the run again")
+    if metadata.get("config_sha256") != _config_sha256(info):
+        raise CheckpointError(f"{folder / CONFIG_NAME}: was changed, or belongs to other weights; export the run again")
+    loaded = filled_encoders(info["config"], weights, info["shard_params"], info["step"], path, device)
+    if loaded.sha256 != info["encoder_sha256"]:
         raise CheckpointError(
-            f"{path}: is not there; is this the folder of an export? (python -m train export RUN OUT)"
+            f"{path}: the weights have sha256 {loaded.sha256}, {CONFIG_NAME} says {info['encoder_sha256']}"
         )
+    now = describe(loaded, info["shards_fingerprint"])
+    other = [name for name in ("video_input", "audio_input") if now[name] != info[name]]
+    if other:
+        raise CheckpointError(
+            f"{folder}: this release prepares {', '.join(other)} differently from the one that trained"
+        )
+    return loaded
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read config.json of an export.
+
+    Raises:
+        CheckpointError: missing, damaged, of another format, or without a value that loading needs.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is not there; is this an export? (python -m evaluate export RUN OUT)")
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise CheckpointError(f"{path}: cannot be read ({error}); export the run again") from error
     if not isinstance(info, dict) or info.get("format") != FORMAT_NAME:
         raise CheckpointError(f"{path}: does not describe Avtempo encoders")
-    if info.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: export format {info.get('format_version')}; this release reads {FORMAT_VERSION}"
-        )
+    version = info.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: export format {version}; this release reads {FORMAT_VERSION}")
     wrong = sorted(name for name, kind in _NEEDED.items() if not isinstance(info.get(name), kind))
     if wrong:
-        raise CheckpointError(f"{path}: lacks {', '.join(wrong)}, or has them of another type; export the run again")
+        raise CheckpointError(f"{path}: {', '.join(wrong)} missing or of a wrong type; export the run again")
     return info
 
 
-def _read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: is not there; export the run again")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged or no safetensors file ({error}); export the run again") from error
+def _config_sha256(info: dict[str, Any]) -> str:
+    """Checksum the values of config.json, whatever its indentation."""
+    return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """Encoders as ONNX: clips in, features and projections out, any batch size; compared with torch before it is kept."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,19 +13,11 @@ from train.model.encoders import Encoders
 Modality = Literal["video", "audio"]
 
 TOLERANCE = 1e-4
-"""Largest difference to torch, relative to the largest value of an output. fp32 kernels that add in other orders stay
+"""Largest difference from torch, relative to the largest value of an output. fp32 kernels that add in another order stay
 far below it; a wrong operator does not."""
-CHECKED_BATCHES = (1, 3)
 OUTPUTS = ("features", "projection", "projection_within")
-OPSET = 20
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a network takes: `name`, and `shape` of one clip without the batch, float32 in about [-2, 2]."""
-
-    name: str
-    shape: tuple[int, ...]
+_CHECKED_BATCHES = (1, 3)
+_OPSET = 20
 
 
 class Tower(nn.Module):
@@ -33,7 +25,7 @@ class Tower(nn.Module):
 
     def __init__(self, encoders: Encoders, modality: Modality) -> None:
         super().__init__()
-        self.encoders = encoders  # the exporter keeps what forward uses
+        self.encoders = encoders  # the exporter keeps only the part that forward uses
         self.modality = modality
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
@@ -46,35 +38,39 @@ class Tower(nn.Module):
         return features, each.project_audio(features), each.project_within_audio(features)
 
 
-def onnx_model(tower: Tower, given: Input, metadata: dict[str, str]) -> bytes:
-    """The ONNX file of a tower in eval mode on the CPU, checked against it.
+def onnx_model(tower: Tower, name: str, shape: Sequence[int], metadata: dict[str, str]) -> bytes:
+    """Convert a tower in eval mode on the CPU, and compare the result with it.
 
     Args:
-        tower: what to convert.
-        given: its input.
+        tower: the network.
+        name: of its input.
+        shape: of one clip, without the batch.
         metadata: kept in the file.
+
+    Returns:
+        The ONNX file.
 
     Raises:
         ExportError: it cannot be converted, or onnxruntime computes something else.
     """
-    example = torch.zeros(2, *given.shape)  # (B, ...): of one row the exporter would make a constant
+    example = torch.zeros(2, *shape)  # (B, ...): with one row the exporter would make the batch size a constant
     try:
         program = torch.onnx.export(
-            tower, (example,), dynamo=True, opset_version=OPSET, input_names=[given.name],
+            tower, (example,), dynamo=True, opset_version=_OPSET, input_names=[name],
             output_names=list(OUTPUTS), dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False, verbose=False,
         )  # fmt: skip
     except torch.onnx.OnnxExporterError as error:
-        raise ExportError(f"{given.name}: torch cannot export this encoder to ONNX ({error}); use --no-onnx") from error
+        raise ExportError(f"{name}: torch cannot export this encoder to ONNX ({error}); use --no-onnx") from error
     if program is None:
-        raise ExportError(f"{given.name}: torch gave no ONNX program; use --no-onnx")
+        raise ExportError(f"{name}: torch gave no ONNX program; use --no-onnx")
     model = _without_traces(program.model_proto.SerializeToString(), metadata)
-    require_same(model, tower, given)
+    require_same(model, tower, name, shape)
     return model
 
 
 def _without_traces(model: bytes, metadata: dict[str, str]) -> bytes:
-    """The same graph without the exporter's notes: they hold stack traces with the paths of this machine."""
+    """Remove the exporter's notes from the graph: stack traces with the paths of this machine."""
     import onnx
 
     proto = onnx.load_model_from_string(model)
@@ -87,8 +83,8 @@ def _without_traces(model: bytes, metadata: dict[str, str]) -> bytes:
     return proto.SerializeToString()
 
 
-def require_same(model: bytes, tower: Tower, given: Input) -> None:
-    """Compare with torch on random clips, for batches of 1 and of 3.
+def require_same(model: bytes, tower: Tower, name: str, shape: Sequence[int]) -> None:
+    """Compare with torch on random clips, in batches of 1 and of 3.
 
     Raises:
         ExportError: an output differs by more than TOLERANCE of its largest value.
@@ -96,23 +92,16 @@ def require_same(model: bytes, tower: Tower, given: Input) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    for batch in CHECKED_BATCHES:
+    for batch in _CHECKED_BATCHES:
         generator = torch.Generator().manual_seed(batch)
-        clips = torch.rand(batch, *given.shape, generator=generator) * 4 - 2  # (B, ...) over the normalised range
+        clips = torch.rand(batch, *shape, generator=generator) * 4 - 2  # (B, ...) over the normalised range
         with torch.inference_mode():
-            wanted = tower(clips)
-        names = OUTPUTS
-        found = session.run(list(names), {given.name: clips.numpy()})
-        for name, want, got in zip(names, wanted, found, strict=True):
-            difference = _relative_difference(want.numpy(), got)
+            wanted = [each.numpy() for each in tower(clips)]
+        for output, want, got in zip(OUTPUTS, wanted, session.run(list(OUTPUTS), {name: clips.numpy()}), strict=True):
+            largest = max(float(np.abs(want).max()), float(np.finfo(np.float32).tiny))
+            difference = float(np.abs(got - want).max()) / largest if got.shape == want.shape else float("inf")
             if not difference <= TOLERANCE:  # false for NaN
                 raise ExportError(
-                    f"{given.name}: {name} by onnxruntime differ from torch's by {difference:.1e} of the largest value "
-                    f"(batch of {batch}; allowed is {TOLERANCE:.0e}); use --no-onnx, and report it"
+                    f"{name}: {output} of onnxruntime and torch differ by {difference:.1e} of the largest value "
+                    f"(batch of {batch}; the limit is {TOLERANCE:.0e}); use --no-onnx, and report it"
                 )
-
-
-def _relative_difference(want: np.ndarray, got: np.ndarray) -> float:
-    if want.shape != got.shape:
-        return float("inf")
-    return float(np.abs(got - want).max() / max(float(np.abs(want).max()), np.finfo(np.float32).tiny))

@@ -1,4 +1,4 @@
-"""Are there labels to learn from? Asked before the first step, with the remedy where there are none."""
+"""The check for labels before the first step; its errors name the remedy."""
 
 import json
 from pathlib import Path
@@ -11,19 +11,19 @@ _RELABEL = "make the shards from a labelled data set (python -m preprocess shard
 
 
 def refuse_unlabelled(shards: Path, split: str) -> None:
-    """Check that every segment of a part of a split has a picture and a label.
+    """Check that every segment of a part of a split has video and a label.
 
     Args:
         shards: folder of the data set.
         split: such as "1:train".
 
     Raises:
-        LabelError: they hold sound only, no segment is of that part, or some of it has no label.
+        LabelError: the shards hold audio only, or no segment of that part, or segments without a label.
         LoaderError: there is no finished data set.
     """
     info = read_info(shards)
     if info.params.media != "video":
-        raise LabelError(f"{shards} holds sound without pictures: name shards of a video data set")
+        raise LabelError(f"{shards} holds audio without video: name shards of a video data set")
     segments = read_segments(shards)
     name, parts = parse_split(split)
     chosen = segments[[json.loads(text or "{}").get(name) in parts for text in segments["splits"]]]

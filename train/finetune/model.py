@@ -1,4 +1,4 @@
-"""What is fine-tuned: a video encoder and a linear classifier on its features."""
+"""The fine-tuned network: a video encoder and a linear classifier on its features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from train.config.overrides import check
+from train.config.load import check
 from train.errors import CheckpointError
 from train.finetune.config import FinetuneConfig
 from train.model.encoders import build_encoders
@@ -28,7 +28,7 @@ class FinetuneCheckpoint(TrainingState):
 
 
 class Classifier(nn.Module):
-    """Clips to one logit a class."""
+    """Clips to one logit per class."""
 
     def __init__(self, config: FinetuneConfig, n_classes: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A fine-tuned classifier in eval mode, and what it is."""
+    """A fine-tuned classifier in eval mode, and where it comes from."""
 
     classifier: Classifier
     config: FinetuneConfig
@@ -56,7 +56,7 @@ class Finetuned:
 
 
 def load_finetuned(path: Path, device: torch.device | str = "cpu") -> Finetuned:
-    """The classifier of a fine-tuning's checkpoint, in eval mode: no statistic changes with what it is shown.
+    """Load the classifier of a fine-tuning's checkpoint, in eval mode.
 
     Raises:
         CheckpointError: missing, damaged, of another kind, or weights that do not fit their own configuration.

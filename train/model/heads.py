@@ -17,7 +17,7 @@ class Outputs:
 
     Attributes:
         embeddings: in the contrastive spaces (2B, P).
-        logits: per unitary task (2B, K), per pairwise task (B, 3), or (2B, 3) for the order of picture and sound.
+        logits: per unitary task (2B, K), per pairwise task (B, 3), or (2B, 3) for the order of video and audio.
     """
 
     embeddings: Embeddings
@@ -71,7 +71,7 @@ class Model(nn.Module):
         return Outputs(Embeddings(vectors | heard), self._logits(clips.has_audio, **inputs))
 
     def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
-        """Features and embeddings (2B, ...) with zeros where there is no sound.
+        """Features and embeddings (2B, ...) with zeros where there is no audio.
 
         Silent rows do not pass the network: its batch statistics would learn silence as a sound.
         """
@@ -105,16 +105,16 @@ class Model(nn.Module):
 
     @staticmethod
     def _of_heard(head: nn.Module, inputs: Tensor, has_audio: Tensor) -> Tensor:
-        """Logits (N, K) of inputs (N, D), zeros where there is no sound; rows as in has_audio (2B,), or one a segment."""
+        """Logits (N, K) of inputs (N, D), zeros where there is no audio; rows as in has_audio (2B,), or one a segment."""
         rows = _heard_rows(has_audio[: len(inputs)])
         logits = head(inputs[rows])
         return logits.new_zeros(len(inputs), logits.shape[1]).index_copy(0, rows, logits)
 
 
 def _heard_rows(has_audio: Tensor) -> Tensor:
-    """Numbers of the rows with sound; all rows where fewer than two have.
+    """Numbers of the rows with audio; all rows where fewer than two have.
 
-    Batch norm needs two rows. Those without sound carry no loss, they keep the graph whole on this rank.
+    Batch norm needs two rows. Those without audio carry no loss, they keep the graph whole on this rank.
     """
     rows = has_audio.nonzero()[:, 0]
     return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)

@@ -9,8 +9,8 @@ from torch import Tensor
 from train.config.schema import LossConfig
 
 Space = Literal["within_video", "within_audio", "video", "audio"]
-"""`within_video` and `within_audio`: clips of a source among each other, whatever their speeds, by picture and by sound.
-`video` and `audio`: picture and sound in the space that they share, where clips of one time span, speed and direction
+"""`within_video` and `within_audio`: clips of a source among each other, whatever their speeds, by picture and by audio.
+`video` and `audio`: video and audio in the space that they share, where clips of one time span, speed and direction
 meet. One space for both would be asked to keep the speed and to forget it."""
 
 SPACES_OF_TERM: dict[str, tuple[Space, ...]] = {
@@ -27,13 +27,13 @@ def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
 
 
 def is_of_sound(space: Space) -> bool:
-    """Whether a space's vectors come from sound; those of clips without sound are zeros and do not count."""
+    """Whether a space's vectors come from audio; those of clips without audio are zeros and do not count."""
     return space in ("within_audio", "audio")
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Unit vectors of N clips, (N, P) float32 in every space that is used; zeros where a clip has no sound."""
+    """Unit vectors of N clips, (N, P) float32 in every space that is used; zeros where a clip has no audio."""
 
     vectors: dict[Space, Tensor]
 

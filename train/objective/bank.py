@@ -83,7 +83,7 @@ class Bank(nn.Module):
             target: space of the entries to draw.
             positives: of the true positives' clips, N rows.
             source, label: (N,) int64.
-            has_audio: (N,) bool; without sound the consensus falls back on the picture alone.
+            has_audio: (N,) bool; without audio the consensus falls back on the video alone.
             generator: on the same device.
         """
         config, entries = self.config, self.entries(target)
@@ -118,7 +118,7 @@ class Bank(nn.Module):
         return entries
 
     def _consensus(self, target: Space, positives: Embeddings, has_audio: Tensor) -> Tensor:
-        """Similarity (N, size) on which picture and sound agree."""
+        """Similarity (N, size) on which video and audio agree."""
         picture: Space = "within_video" if target == "within_video" else "video"
         sound: Space = "within_audio" if target == "within_audio" else "audio"
         if picture in self.spaces and sound in self.spaces:

@@ -14,6 +14,6 @@ def refuse_blind(config: Config, media: Media) -> None:
     asked = [f"loss.{name}" for name in TERMS if "video" in name and getattr(config.loss, name) > 0]
     if media == "audio" and asked:
         raise ConfigError(
-            f"{config.data.shards} holds sound alone, but these terms read pictures: {', '.join(asked)}. Set them to 0, "
+            f"{config.data.shards} holds audio only, but these terms read pictures: {', '.join(asked)}. Set them to 0, "
             "or take a preset for sound, such as esc50"
         )

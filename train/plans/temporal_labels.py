@@ -14,7 +14,7 @@ def temporal_labels(plan: Plan, has_audio: Tensor) -> dict[str, Tensor]:
         has_audio: (B,) bool.
 
     Returns:
-        Rows as in `Outputs.logits`: (2B,) for speed, direction and the order of picture and sound, (B,) for the order
+        Rows as in `Outputs.logits`: (2B,) for speed, direction and the order of video and audio, (B,) for the order
         within one modality.
     """
     timed, sounding = plan.timed.repeat(2), has_audio.repeat(2)

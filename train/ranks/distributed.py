@@ -1,7 +1,7 @@
-"""One process or many: the little that differs, in one place. Started by torchrun, or alone."""
+"""Everything that differs between one process and several that torchrun started."""
 
+import math
 import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from train.errors import RunError
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 PATIENCE = timedelta(minutes=10)
-"""How long a rank waits for the others before it gives up. The longest that it waits in a healthy run is for the main
-process, while that writes a checkpoint or asks the held-out segments; gloo's own default is half an hour."""
+"""How long a rank waits for the others before it gives up. In a healthy run the longest wait is for the main process,
+which writes a checkpoint or evaluates the held-out segments. Gloo's own default is half an hour."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,19 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the run's files."""
+        """Tell whether this process writes the run's files."""
         return self.rank == 0
 
 
 def join_world(device: str = "auto", patience: timedelta = PATIENCE) -> World:
-    """Join the processes that torchrun started, or be alone where it did not start any.
+    """Join the processes that torchrun started, or be the only one.
 
     Args:
-        device: "auto" takes a GPU where there is one; "cpu" or "cuda" as asked.
+        device: "cpu", "cuda", or "auto" for a GPU where there is one.
         patience: how long to wait for another rank, here and later.
 
     Raises:
-        RunError: there is no GPU for this rank, or the others do not come.
+        RunError: there is no GPU for this rank, or the others do not join.
     """
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -70,28 +69,25 @@ def leave_world() -> None:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Rows of all ranks, in rank order; gradients flow back to the rank that made them.
+    """Concatenate the rows of all ranks, in rank order; gradients flow back to the rank that made the row.
 
     Every rank must hold the same number of rows: (B, ...) to (world * B, ...).
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return x
-    return _Gather.apply(x) if x.requires_grad else _rows_of_all(x)
-
-
-def _rows_of_all(x: Tensor) -> Tensor:
-    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
+    rows: Tensor = _Gather.apply(x)
+    return rows
 
 
 class _Gather(torch.autograd.Function):
-    """Every rank's loss may hold rows of every rank: a row's gradient is the sum over the ranks' losses."""
+    """Every rank's loss may use rows of every rank: a row's gradient is the sum over the ranks' losses."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.n_rows = len(x)
-        return _rows_of_all(x)
+        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -101,10 +97,10 @@ class _Gather(torch.autograd.Function):
 
 
 def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
-    """Total / count with the count of all ranks, scaled so that DDP's averaging gives the joint batch's mean.
+    """Divide by the count of all ranks, scaled so that DDP's averaging gives the mean over the joint batch.
 
-    Each rank holds the sum of its own losses; DDP averages gradients over W ranks, so the share of this rank is
-    W * total / sum of counts. Without this a rank with few valid rows would weigh them too much.
+    Each rank holds the sum of its own losses, and DDP averages gradients over W ranks: the share of this rank is
+    W * total / sum of counts. Otherwise the rows of a rank with few valid ones would weigh too much.
     """
     count = count.detach().to(torch.float32, copy=True)  # summed in place below
     size = 1
@@ -115,29 +111,26 @@ def mean_over_ranks(total: Tensor, count: Tensor) -> Tensor:
 
 
 def average(values: dict[str, float]) -> dict[str, float]:
-    """Mean of each value over the ranks, for the log; nan on a rank does not enter."""
-    if not dist.is_initialized():
-        return values
-    gathered: list[dict[str, float]] = [{} for _ in range(dist.get_world_size())]
-    dist.all_gather_object(gathered, values)
+    """Average each value over the ranks, for the log; a rank's nan does not count."""
+    ranks = gather_objects(values)
     means = {}
     for name in values:
-        known = [g[name] for g in gathered if g.get(name, float("nan")) == g.get(name, float("nan"))]
-        means[name] = sum(known) / len(known) if known else float("nan")
+        known = [each[name] for each in ranks if not math.isnan(each.get(name, math.nan))]
+        means[name] = sum(known) / len(known) if known else math.nan
     return means
 
 
-def gather_objects(value: object) -> list[object]:
-    """The value of every rank, in rank order, on every rank."""
+def gather_objects(value: Any) -> list[Any]:
+    """Give the values of all ranks, in rank order, to every rank."""
     if not dist.is_initialized():
         return [value]
-    gathered: list[object] = [None] * dist.get_world_size()
+    gathered: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(gathered, value)
     return gathered
 
 
 def any_rank(*, flag: bool, device: torch.device) -> bool:
-    """Whether any rank raised its flag."""
+    """Tell whether any rank raised its flag."""
     if not dist.is_initialized():
         return flag
     raised = torch.tensor(int(flag), device=device)
@@ -146,19 +139,14 @@ def any_rank(*, flag: bool, device: torch.device) -> bool:
 
 
 def with_joint_norms(model: AnyModel, world: World) -> AnyModel:
-    """The model with batch norms that take the statistics of all ranks' rows, on GPUs: torch has none for CPU ranks."""
+    """Make batch norms take the statistics of all ranks' rows; on GPUs only, as torch has no such norm for CPU ranks."""
     if world.size > 1 and world.device.type == "cuda":
         converted: AnyModel = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return converted
     return model
 
 
-def wait_to_sync(module: nn.Module) -> AbstractContextManager[None]:
-    """While held, gradients add up on each rank alone; the first backward pass after it averages all of them."""
-    return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
-
-
 def gist(error: RuntimeError) -> str:
-    """The first line of what torch says of a collective."""
+    """Give the first line of torch's message about a collective."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""When one rank fails: the others end too, soon, and say why."""
+"""When one rank fails, the others end soon too, and their error says why."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from train.ranks.distributed import gather_objects, gist
 
 @contextmanager
 def fail_on_all_ranks() -> Iterator[None]:
-    """What is done here succeeds on every rank or fails on every rank; no rank leaves before the last is through.
+    """Make the block succeed on every rank or fail on every rank; no rank leaves it before the last one.
 
     Raises:
-        TrainError: this rank's own error, or a RunError that quotes the first of the others'.
+        TrainError: this rank's own error, or a RunError that quotes the first error of another rank.
     """
     own: TrainError | None = None
     try:
@@ -31,17 +31,17 @@ def fail_on_all_ranks() -> Iterator[None]:
 
 @contextmanager
 def naming_lost_peers() -> Iterator[None]:
-    """Say it plainly when another rank has died or hangs.
+    """Turn torch's error about a rank that has died or hangs into a plain one.
 
     Raises:
-        RunError: a collective broke off or waited longer than the patience of `join_world`.
+        RunError: a collective broke off, or waited longer than the patience of `join_world`.
     """
     try:
         yield
-    except RuntimeError as error:  # gloo's errors have no type of their own, but name gloo's source file
+    except RuntimeError as error:  # gloo's errors have no type of their own, but they name gloo's source file
         if not dist.is_initialized() or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
         raise RunError(
-            f"rank {dist.get_rank()} lost another rank ({gist(error)}): what that one said tells why. Start again: the "
-            "run goes on from its last checkpoint"
+            f"rank {dist.get_rank()} lost another rank ({gist(error)}): that rank's own message says why. Start again: "
+            "the run continues from its last checkpoint"
         ) from error

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without pickled code."""
+"""Checkpoints: written whole or not at all, read without pickled code; and the encoders in them."""
 
 import hashlib
 import pickle
@@ -8,38 +8,38 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from preprocess.schema import ShardParams
 from store.atomic_files import atomic_file
-from train.config.load import config_from_dict
-from train.config.overrides import check
+from train.config.load import check, config_from_dict
 from train.config.schema import Config
 from train.errors import CheckpointError, writing
 from train.model.encoders import Encoders, build_encoders
 
-FORMAT_NAME = "avtempo-checkpoint"
-FORMAT_VERSION = 4
 LAST_NAME = "last.pt"
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What every training saves after `step` steps.
+    """The state that every training saves after `step` steps.
 
     Attributes:
         step: steps done.
         seconds: time trained so far.
         config: the run's configuration, plain values.
-        shard_params: parameters of the shards it trains on, plain values.
+        shard_params: parameters of the shards that it trains on, plain values.
         shards_fingerprint: of those shards.
-        world_size: ranks; the loader states belong to them.
+        world_size: number of ranks.
         model, optimizer: state dicts.
-        loaders: one loader state a rank.
+        loaders: one loader state per rank.
     """
 
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
     FORMAT: ClassVar[tuple[str, int]]
-    """Name and version, as they stand in the file."""
+    """Name and version of the format, both written to the file."""
 
     step: int
     seconds: float
@@ -60,27 +60,23 @@ class Checkpoint(TrainingState):
         bank: state dict.
     """
 
-    FORMAT: ClassVar[tuple[str, int]] = (FORMAT_NAME, FORMAT_VERSION)
+    FORMAT: ClassVar[tuple[str, int]] = ("avtempo-checkpoint", 4)
 
     bank: dict[str, Tensor]
 
 
-_TYPES: dict[str, Any] = {
-    "step": int, "seconds": int | float, "config": dict, "shard_params": dict, "shards_fingerprint": str, "world_size": int,
-    "model": dict, "optimizer": dict, "loaders": list,
-}  # fmt: skip
+State = TypeVar("State", bound=TrainingState)
+
 _DAMAGE = (
     RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, AssertionError,
     OverflowError, MemoryError, pickle.UnpicklingError, zipfile.BadZipFile,
 )  # fmt: skip
-"""What torch's restricted unpickler raises at one damaged byte or another; it runs nothing of ours."""
-
-State = TypeVar("State", bound=TrainingState)
+"""The errors of torch's restricted unpickler on damaged bytes; it runs no code of the file."""
 
 
 @dataclass(frozen=True)
 class LoadedEncoders:
-    """Encoders in eval mode, and what they are."""
+    """Encoders in eval mode, and where they come from."""
 
     encoders: Encoders
     config: Config
@@ -103,15 +99,10 @@ def save_checkpoint(checkpoint: TrainingState, path: Path) -> None:
     try:
         with atomic_file(path, writing) as file:
             torch.save(values, file)
-    except RuntimeError as error:  # so torch reports a full disk
+    except RuntimeError as error:  # torch reports a full disk with it
         raise CheckpointError(
             f"{path}: could not be written ({error}); free some disk space and start again"
         ) from error
-
-
-def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read a pretraining run's checkpoint; see `read_state`."""
-    return read_state(Checkpoint, path, device)
 
 
 def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu") -> State:
@@ -123,7 +114,9 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
     if not path.is_file():
         raise CheckpointError(f"{path}: no checkpoint there; train first (python -m train pretrain)")
     try:
-        values = _unpickled(path, device)
+        if not zipfile.is_zipfile(path):  # else torch tries its old format, a bare pickle
+            raise ValueError("no zip archive")
+        values = torch.load(path, map_location=device, weights_only=True)
     except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
     name, readable = kind.FORMAT
@@ -132,81 +125,72 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
     version = values.pop("format_version", None)
     if version != readable:
         raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {readable}")
+    return check(kind, values, f"{path}: damaged", CheckpointError)
+
+
+def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a pretraining run's checkpoint; see `read_state`."""
+    return read_state(Checkpoint, path, device)
+
+
+def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
+    """Load the encoders of a checkpoint, in eval mode, on the device.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, or the weights do not fit the configuration in the file.
+        ConfigError: the file holds settings that this release does not know.
+    """
+    saved = read_checkpoint(path)
+    prefix = "encoders."
+    weights = {name.removeprefix(prefix): value for name, value in saved.model.items() if name.startswith(prefix)}
+    return filled_encoders(saved.config, weights, saved.shard_params, saved.step, path, device)
+
+
+def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
+    """Give the same architecture with the random weights that the run of this checkpoint started from."""
+    saved = read_checkpoint(path)
+    config = config_from_dict(saved.config, str(path))
+    torch.manual_seed(config.seed)
+    weights = build_encoders(config.model).state_dict()
+    return filled_encoders(saved.config, weights, saved.shard_params, 0, path, device)
+
+
+def filled_encoders(
+    config: dict[str, Any], weights: dict[str, Tensor], shard_params: dict[str, Any], step: int, path: Path,
+    device: torch.device | str,
+) -> LoadedEncoders:  # fmt: skip
+    """Build encoders around weights that were read from a file.
+
+    Args:
+        config: the run's configuration, plain values.
+        weights: of the encoders, by name.
+        shard_params: parameters of the shards that they were trained on, plain values.
+        step: steps trained.
+        path: of the file.
+        device: to put them on.
+
+    Raises:
+        CheckpointError: the weights do not fit the configuration.
+        ConfigError: a setting or parameter is unknown, of a wrong type or out of range.
+    """
+    checked, params = config_from_dict(config, str(path)), check(ShardParams, shard_params, str(path))
     try:
-        state = kind(**values)
-    except TypeError as error:
-        raise CheckpointError(f"{path}: incomplete ({error})") from error
-    for name, expected in _TYPES.items():
-        if not isinstance(getattr(state, name), expected):
-            raise CheckpointError(f"{path}: damaged ({name} is {type(getattr(state, name)).__name__})")
-    return state
-
-
-def _unpickled(path: Path, device: torch.device | str) -> Any:
-    if not zipfile.is_zipfile(path):  # torch would try its old format, a bare pickle, on anything else
-        raise ValueError("no zip archive")
-    return torch.load(path, map_location=device, weights_only=True)
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
+            encoders = build_encoders(checked.model)
+        # A run with channels last saves its weights in that layout. In one layout, every reader computes the same bits.
+        plain = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
+        encoders.load_state_dict(plain, assign=True)
+    except (RuntimeError, AttributeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())  # torch's message has many lines
+        raise CheckpointError(f"{path}: weights do not fit their own configuration ({said})") from error
+    return LoadedEncoders(encoders.to(device).eval(), checked, params, encoders_sha256(encoders), step)
 
 
 def encoders_sha256(encoders: Encoders) -> str:
-    """Checksum of the weights: names, shapes and bytes, whatever file they lie in."""
+    """Checksum the weights: names, shapes and bytes, in whatever file they lie."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoders.state_dict().items()):
         value = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()
-
-
-def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
-    """The encoders of a checkpoint, in eval mode, on the device.
-
-    Raises:
-        CheckpointError: as `read_checkpoint`, or weights that do not fit the configuration in the file.
-        ConfigError: that holds settings which this release does not know.
-    """
-    checkpoint = read_checkpoint(path)
-    config = config_from_dict(checkpoint.config, str(path))
-    prefix = "encoders."
-    weights = {k.removeprefix(prefix): v for k, v in checkpoint.model.items() if str(k).startswith(prefix)}
-    encoders = filled_encoders(config, weights, path)
-    params = params_from_dict(checkpoint.shard_params, str(path))
-    sha256 = encoders_sha256(encoders)
-    return LoadedEncoders(encoders.to(device).eval(), config, params, sha256, checkpoint.step)
-
-
-def filled_encoders(config: Config, weights: dict[str, Tensor], path: Path) -> Encoders:
-    """Build the encoders of a configuration around their weights.
-
-    Raises:
-        CheckpointError: the weights, read from `path`, are not theirs.
-    """
-    try:
-        with torch.device("meta"):  # neither memory nor random numbers are spent on weights that are replaced
-            encoders = build_encoders(config.model)
-        # A run with channels last saves them so; in one layout encoders compute the same, to the last bit, whoever loads them.
-        plain = {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
-        encoders.load_state_dict(plain, assign=True)
-    except (RuntimeError, AttributeError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())  # torch's message has many lines
-        raise CheckpointError(f"{path}: weights do not fit their own configuration ({said})") from error
-    return encoders
-
-
-def params_from_dict(values: dict[str, Any], origin: str) -> ShardParams:
-    """Check plain values and build the parameters of the shards that were trained on.
-
-    Raises:
-        ConfigError: an unknown name, a wrong type or a value out of range.
-    """
-    return check(ShardParams, values, origin)
-
-
-def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
-    """The same architecture with the random weights that the run of this checkpoint started from."""
-    checkpoint = read_checkpoint(path)
-    config = config_from_dict(checkpoint.config, str(path))
-    torch.manual_seed(config.seed)
-    encoders = build_encoders(config.model)
-    params = params_from_dict(checkpoint.shard_params, str(path))
-    return LoadedEncoders(encoders.to(device).eval(), config, params, encoders_sha256(encoders), 0)

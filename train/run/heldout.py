@@ -1,7 +1,7 @@
-"""How well the temporal heads do on segments that the training never sees.
+"""Accuracy of the temporal heads on held-out segments, which the training never sees.
 
-Clips are cut by plans of the training's own kind, but not augmented, and the same ones at every evaluation: what moves
-is the model. Nothing of the training is touched: loader, generator and statistics are the evaluation's own.
+The evaluation cuts clips by the training's kind of plans, without augmentation, and the same clips every time: only the
+model changes. It has a loader and a generator of its own, so the training is the same with and without it.
 """
 
 import logging
@@ -24,7 +24,7 @@ from train.views.training_clips import plain_clips
 logger = logging.getLogger("train")
 
 _SEED = 20_231_124
-"""Of windows, order and plans; not the run's, so that runs of other seeds answer the same questions."""
+"""Seed of windows, order and plans; not the run's, so that runs of different seeds are evaluated on the same clips."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Score:
     """One head on held-out labels.
 
     Attributes:
-        accuracy: share of right answers, nan where nothing was asked.
+        accuracy: share of correct predictions, nan without labels.
         chance: accuracy of guessing among the classes.
-        commonest: accuracy of always naming the commonest class; above chance where short segments rule speeds out.
-        n_labels: answers that were asked.
+        commonest: accuracy of the majority-class baseline; above chance where short segments exclude high speeds.
+        n_labels: number of labels.
     """
 
     accuracy: float
@@ -45,14 +45,14 @@ class Score:
 
 
 class Heldout:
-    """The held-out side of a run's shards, and what the heads are asked about it.
+    """The held-out part of a run's shards, on which the heads are evaluated.
 
     Args:
         config: of the run; `heldout.split` is not empty.
         device: of the model.
 
     Raises:
-        ConfigError: the training sees the held-out segments, or there are none.
+        ConfigError: the training may see the held-out segments, or there are none.
         LoaderError: the shards cannot be read.
     """
 
@@ -79,19 +79,19 @@ class Heldout:
         self._beginning = self.loader.state_dict()
 
     def due(self, step: int) -> bool:
-        """Whether the heads are to be asked after this many steps; always after the last."""
+        """Tell whether an evaluation is due after this many steps; always after the last."""
         every = self.config.heldout.every
         return step == self.config.steps or (every > 0 and step % every == 0)
 
     def scores(self, model: Model) -> dict[str, Score]:
-        """Ask every head of the model; it is left in the mode that it was in."""
+        """Evaluate every head of the model, which keeps its mode."""
         was_training = model.training
         model.eval()
         try:
             return self._scores(model)
         finally:
             model.train(was_training)
-            self.loader.load_state_dict(self._beginning)  # lets go of what was read ahead, too
+            self.loader.load_state_dict(self._beginning)  # and frees what was read ahead
 
     @torch.no_grad()
     def _scores(self, model: Model) -> dict[str, Score]:
@@ -105,15 +105,15 @@ class Heldout:
                 outputs = model(clips)
             truth = temporal_labels(batch.plan, batch.has_audio)
             for name, logits in outputs.logits.items():
-                asked = truth[name] >= 0
-                label = truth[name][asked]
-                right[name] = right.get(name, 0) + int((logits[asked].argmax(1) == label).sum())
+                known = truth[name] >= 0
+                label = truth[name][known]
+                right[name] = right.get(name, 0) + int((logits[known].argmax(1) == label).sum())
                 labels[name] = labels.get(name, 0) + torch.bincount(label, minlength=logits.shape[1])
         return {name: _score(right[name], labels[name]) for name in labels}
 
 
 def heldout_table(scores: dict[str, Score]) -> str:
-    """Lines for people: each head's accuracy beside what it takes no learning to get."""
+    """Tabulate each head's accuracy beside chance and the majority-class baseline."""
     lines = [f"{'held out, per cent':20} {'accuracy':>9} {'chance':>7} {'commonest':>10} {'labels':>7}"]
     lines += [
         f"{name:20} {100 * s.accuracy:9.1f} {100 * s.chance:7.1f} {100 * s.commonest:10.1f} {s.n_labels:7d}"
@@ -133,7 +133,7 @@ def _score(right: int, labels: torch.Tensor) -> Score:
 
 
 def _check_apart(trained: str, held_out: str) -> None:
-    """Parts of one and the same split are apart; of two splits nothing is known."""
+    """Raise ConfigError unless both are parts of one split: parts of two splits may overlap."""
     name, parts = parse_split(held_out)
     if not trained or parse_split(trained)[0] != name or parse_split(trained)[1] & parts:
         raise ConfigError(

@@ -1,8 +1,7 @@
-"""The training loop that pretraining and fine-tuning share: steps, logged, saved, resumed exactly.
+"""The training loop that pretraining and fine-tuning share: steps, log, checkpoints, exact resume.
 
-What is trained, a subclass says: it makes model, optimiser and loader, and gives the loss of a batch. All randomness of a
-step is a function of (seed, rank, step), and the loader's state is in the checkpoint: a run that was interrupted goes on
-as if it had not been.
+A subclass makes model, optimiser and loader, and gives the loss of a batch. All randomness of a step is a function of
+(seed, rank, step), and the checkpoint holds the loader's state: a resumed run computes what an uninterrupted one would.
 """
 
 import json
@@ -19,37 +18,43 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocess.shards.manifest import DatasetInfo
 from store.atomic_files import folder_lock, remove_temporaries, write_text
+from train.config.load import check
 from train.config.schema import RunConfig
 from train.data.batch import SegmentBatch
 from train.data.loader import SegmentLoader
 from train.errors import CheckpointError, RunError, writing
 from train.objective.losses import Objective
-from train.ranks.distributed import World, any_rank, average, gather_objects, wait_to_sync
+from train.ranks.distributed import World, any_rank, average, gather_objects
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
-from train.run.resume import refuse_another_run
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
 
 logger = logging.getLogger("train")
+
+_FREE_SETTINGS = {
+    "name", "steps", "log_every", "checkpoint_every", "heldout.split", "heldout.every", "heldout.n_batches", "data.shards",
+    "data.num_threads",
+}  # fmt: skip
+"""The settings that a resumed run may change: none decides what a step computes (steps stretches the schedule)."""
 
 AnyConfig = TypeVar("AnyConfig", bound=RunConfig)
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
-    """One training in one directory: config.yaml, log.jsonl, tensorboard/, checkpoints/, training.json at its end.
+    """One training in one directory: config.yaml, log.jsonl, tensorboard/, checkpoints/, and training.json at its end.
 
     Args:
         config: settings.
-        run_dir: of the run.
+        run_dir: directory of the run.
         world: this process among its peers.
         dataset: the shards that it trains on.
     """
 
     KIND: type[State]
-    """Kind of the checkpoints."""
+    """Class of the checkpoints."""
     CLIPS_A_SEGMENT: ClassVar[int]
     REMEDY: ClassVar[str] = "choose another --run"
     """What to do where the directory holds another run."""
@@ -60,11 +65,12 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     def __init__(self, config: AnyConfig, run_dir: Path, world: World, dataset: DatasetInfo) -> None:
         self.config, self.run_dir, self.world, self.dataset = config, run_dir, world, dataset
+        self.checkpoint_path, self._summary_path = run_dir / "checkpoints" / LAST_NAME, run_dir / "training.json"
         self.step, self.seconds, self._since = 0, 0.0, 0.0
         self._stop = StopFlag()
 
     def _train_model(self, model: AnyModel, optimizer: torch.optim.Optimizer, loader: SegmentLoader) -> None:
-        """Take what is trained; `forward` is the model, synchronised over the ranks."""
+        """Set the model, its optimiser and its loader; `forward` is the model, synchronised over the ranks."""
         self.model, self.optimizer, self.loader = model, optimizer, loader
         self.forward: nn.Module = model
         if self.world.size > 1:
@@ -72,45 +78,37 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     @abstractmethod
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
-        """Losses of a batch; the generator is all that may be random."""
-
-    @abstractmethod
-    def _loss(self, terms: dict[str, float]) -> float:
-        """The weighted total of terms that were averaged over the ranks."""
+        """Compute the losses of a batch; the generator is the only source of randomness."""
 
     @abstractmethod
     def _summary(self) -> dict[str, Any]:
-        """What training.json says besides steps, seconds, seed, shards and machine."""
+        """Values of training.json besides steps, seconds, seed, shards and machine."""
+
+    def _loss(self, terms: dict[str, float]) -> float:
+        """Weigh and add up the terms, which were averaged over the ranks."""
+        return sum(terms.values())
 
     def _heldout_due(self) -> bool:
-        """Whether `_evaluate_heldout` is due after this step."""
+        """Tell whether `_evaluate_heldout` is due after this step."""
         return False
 
     def _evaluate_heldout(self) -> dict[str, float]:
-        """More measures for the log, of a kind that is not made in every step."""
+        """Measure held-out segments for the log; not every step does."""
         return {}
 
     def _own_state(self) -> dict[str, Any]:
-        """What the checkpoint holds besides what `TrainingState` names."""
+        """Give the fields that the checkpoint has besides those of `TrainingState`."""
         return {}
 
     def _load_own_state(self, saved: State) -> None:
-        """Take up what `_own_state` gave."""
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """The newest checkpoint of the run."""
-        return self.run_dir / "checkpoints" / LAST_NAME
-
-    @property
-    def _summary_path(self) -> Path:
-        return self.run_dir / "training.json"
+        """Restore the fields that `_own_state` gave."""
 
     def train(self) -> bool:
-        """Train to the last step, or to a signal; true if the run is complete.
+        """Train to the last step, or to a signal; return whether the run is complete.
 
         Raises:
-            RunError: another process trains here, the run there is another, a file cannot be written, or a rank is lost.
+            RunError: another process trains here, the directory holds another run, a file cannot be written, or a rank is
+                lost.
             CheckpointError: the checkpoint is damaged, or cannot be written.
         """
         with naming_lost_peers(), ExitStack() as held, self._stop:
@@ -118,9 +116,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
                 self._start(held)
             steps = gather_objects(self.step)
             if len(set(steps)) > 1:
-                raise RunError(
-                    f"{self.run_dir}: the ranks find checkpoints of steps {steps}; all must see one directory"
-                )
+                raise RunError(f"{self.run_dir}: the ranks find checkpoints of steps {steps}; share one directory")
             if self.step >= self.config.steps:
                 self._end_again()
                 return True
@@ -146,18 +142,18 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         elif self.world.is_main:
             write_text(self.run_dir / "config.yaml", self.config.to_yaml(), writing)
         if self.world.is_main and self.step < self.config.steps:
-            with writing(self._summary_path):  # of fewer steps: it would say that the run is complete
+            with writing(self._summary_path):  # of fewer steps: its presence would say that the run is complete
                 self._summary_path.unlink(missing_ok=True)
 
     def _end_again(self) -> None:
-        """A run found complete; one that ended between the last checkpoint and the summary still lacks that."""
+        """Finish a run that is found complete: it lacks its summary if it ended after the last checkpoint."""
         logger.info("%s: complete at step %d, nothing to do", self.run_dir, self.step)
         if self.world.is_main and not self._summary_path.exists():
             self._evaluate_heldout()
             self._write_summary()
 
     def _write_summary(self) -> None:
-        """training.json: written last, so that its presence says that the run is complete."""
+        """Write training.json, the last file: its presence says that the run is complete."""
         values = {
             "steps": self.step, "seconds": round(self.seconds, 1), "segments": self.loader.n_segments,
             "parameters": sum(p.numel() for p in self.model.parameters()), "seed": self.config.seed,
@@ -174,11 +170,11 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         while self.step < config.steps:
             objective, extra = self._train_step()
             clips += clips_a_step
-            asking = self._heldout_due()
-            if self.step % config.log_every == 0 or self.step == config.steps or asking:
+            evaluating = self._heldout_due()
+            if self.step % config.log_every == 0 or self.step == config.steps or evaluating:
                 passed = time.monotonic() - self._since
                 self.seconds += passed
-                if asking:
+                if evaluating:
                     extra |= self._evaluate_heldout()
                 record = self._record(objective, extra, clips / passed, (self.loader.wait_seconds - waited) / passed)
                 if log:
@@ -192,18 +188,23 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
                 return
 
     def _train_step(self) -> tuple[Objective, dict[str, float]]:
-        """One optimiser step, of one or several batches."""
+        """Take one optimiser step, on one or several batches."""
         config = self.config
         rate = learning_rate(config.optim, self.step, config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get(LR_FRACTION, 1.0)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        for part in range(config.optim.accumulate):
-            generator = torch.Generator(self.world.device).manual_seed(self._step_seed(part))
-            with wait_to_sync(self.forward) if part + 1 < config.optim.accumulate else nullcontext():
+        n_parts, forward = config.optim.accumulate, self.forward
+        for part in range(n_parts):
+            # A stream of its own for each (seed, rank, step, part): torch's streams of neighbouring seeds are independent.
+            counter = (self.step * n_parts + part) * self.world.size + self.world.rank
+            seed = (config.seed * 1_000_003 + counter) % (1 << 63)
+            generator = torch.Generator(self.world.device).manual_seed(seed)
+            is_last = part + 1 == n_parts  # only its backward pass averages the gradients over the ranks
+            with forward.no_sync() if isinstance(forward, DistributedDataParallel) and not is_last else nullcontext():
                 objective = self._objective(next(self.loader), generator)
-                (objective.total / config.optim.accumulate).backward()
+                (objective.total / n_parts).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optim.clip_grad_norm)
         if not torch.isfinite(norm):
             raise RunError(
@@ -219,30 +220,22 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         measures = average({k: float(v) for k, v in objective.measures.items()})
         return Record(self.step, self._loss(terms), terms, measures | extra, self.seconds, rate, waiting)
 
-    def _step_seed(self, part: int) -> int:
-        # One stream a (seed, rank, step, part): far apart, since a generator's neighbours are not correlated.
-        counter = (self.step * self.config.optim.accumulate + part) * self.world.size + self.world.rank
-        return (self.config.seed * 1_000_003 + counter) % (1 << 63)
-
     def _save(self) -> None:
         loaders = gather_objects(self.loader.state_dict())
         with fail_on_all_ranks():  # a rank that left earlier would have torchrun end this one while it writes
-            if self.world.is_main:
-                save_checkpoint(self._state(loaders), self.checkpoint_path)
-
-    def _state(self, loaders: list[object]) -> State:
-        return self.KIND(
-            step=self.step, seconds=self.seconds + time.monotonic() - self._since, config=self.config.as_dict(),
-            shard_params=self.dataset.params.as_dict(), shards_fingerprint=self.dataset.fingerprint,
-            world_size=self.world.size, model=self.model.state_dict(), optimizer=self.optimizer.state_dict(),
-            loaders=loaders, **self._own_state(),
-        )  # fmt: skip
+            if not self.world.is_main:
+                return
+            state = self.KIND(
+                step=self.step, seconds=self.seconds + time.monotonic() - self._since, config=self.config.as_dict(),
+                shard_params=self.dataset.params.as_dict(), shards_fingerprint=self.dataset.fingerprint,
+                world_size=self.world.size, model=self.model.state_dict(), optimizer=self.optimizer.state_dict(),
+                loaders=loaders, **self._own_state(),
+            )  # fmt: skip
+            save_checkpoint(state, self.checkpoint_path)
 
     def _resume(self) -> None:
         saved = read_state(self.KIND, self.checkpoint_path, self.world.device)
-        refuse_another_run(
-            saved, self.config, self.dataset.fingerprint, self.world.size, self.run_dir, self.REMEDY
-        )  # fmt: skip
+        self._refuse_another_run(saved)
         try:
             self.model.load_state_dict(saved.model)
             load_moments(self.optimizer, saved.optimizer)
@@ -250,8 +243,24 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             self._load_own_state(saved)
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             said = " ".join(str(error).split())
-            raise CheckpointError(
-                f"{self.checkpoint_path}: damaged, it does not fit its own settings ({said})"
-            ) from error
+            raise CheckpointError(f"{self.checkpoint_path}: damaged, does not fit its own settings ({said})") from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
+
+    def _refuse_another_run(self, saved: State) -> None:
+        """Raise RunError if the settings that decide what a step computes, the shards or the number of ranks differ."""
+        here, size = self.run_dir, self.world.size
+        # `check` adds the defaults of settings that older releases lack.
+        before, now = check(type(self.config), saved.config, str(here)).flat(), self.config.flat()
+        changed = [
+            f"{key}: {before[key]} there, {value} asked" for key, value in now.items()
+            if key not in _FREE_SETTINGS and before[key] != value
+        ]  # fmt: skip
+        if changed:
+            raise RunError(f"{here} holds a run with other settings ({'; '.join(changed)}): {self.REMEDY}")
+        if saved.shards_fingerprint != self.dataset.fingerprint:
+            raise RunError(f"{here} was trained on other shards than {self.config.data.shards}: {self.REMEDY}")
+        if saved.world_size != size:
+            raise RunError(
+                f"{here} was trained on {saved.world_size} ranks, not {size}: start as many, or {self.REMEDY}"
+            )

@@ -9,32 +9,31 @@ from torch import nn
 from train.config.schema import OptimConfig
 
 LR_FRACTION = "lr_fraction"
-"""Key of a parameter group: its share of the schedule's learning rate; 1 where there is none."""
+"""Key of a parameter group: its share of the schedule's learning rate, 1 by default."""
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW on a whole model."""
+    """Make AdamW for a whole model."""
     return adamw(parameter_groups(model, config), config)
 
 
 def parameter_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
-    """A module's parameters in two groups; weights of one dimension (norms, biases) are not decayed."""
+    """Put a module's parameters in two groups; those of one dimension (norms, biases) have no weight decay."""
     matrices = [p for p in module.parameters() if p.ndim > 1]
     vectors = [p for p in module.parameters() if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def adamw(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW on parameter groups."""
-    # One kernel for all parameters: three times faster than a loop over a small network's many small tensors.
+    """Make AdamW for parameter groups; fused: three times faster on a small network's many small tensors."""
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
 def load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Take up AdamW's moments from its saved state; a file does not decide how it works.
+    """Restore AdamW's moments from its saved state; the file cannot change the options of the optimiser.
 
     Raises:
-        ValueError: other options than the optimiser has, or something else than moments of its parameters.
+        ValueError: the saved options differ from the optimiser's, or the state is not the moments of its parameters.
     """
     own = _options(optimizer)
     optimizer.load_state_dict(saved)
@@ -42,18 +41,18 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> Non
         raise ValueError("its optimiser has other options")
     for parameter, moments in optimizer.state.items():
         if set(moments) != {"step", "exp_avg", "exp_avg_sq"} or not all(map(torch.is_tensor, moments.values())):
-            raise ValueError("its optimiser keeps other things than AdamW does")
+            raise ValueError("the state of its optimiser is not AdamW's")
         if any(moments[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
             raise ValueError("its optimiser's moments have other shapes than the parameters")
 
 
 def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Of each group of parameters, but for the learning rate, which every step sets."""
+    """Give each parameter group's options, without the learning rate, which every step sets."""
     return [{name: group[name] for name in group if name not in {"params", "lr"}} for group in optimizer.param_groups]
 
 
 def learning_rate(config: OptimConfig, step: int, total_steps: int) -> float:
-    """Linear warm-up, then half a cosine down to final_lr_fraction of the peak."""
+    """Warm up linearly, then follow half a cosine down to final_lr_fraction of the peak."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     progress = min(1.0, max(0.0, (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)))
     cosine = 0.5 * (1 + math.cos(math.pi * progress))

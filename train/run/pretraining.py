@@ -1,6 +1,8 @@
 """Pretraining: from a batch of segments to views, the forward pass and the objective; the loop is train/run/loop.py."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +21,6 @@ from train.plans.clip_planners import TwoViews
 from train.ranks.distributed import World, gather, join_world, leave_world, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import Checkpoint, encoders_sha256
-from train.run.cpu_threads import reserve_cores_for_loader
 from train.run.heldout import Heldout, Score, heldout_table
 from train.run.loop import TrainingLoop
 from train.run.optim import build_optimizer
@@ -43,10 +44,15 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         if config.optim.channels_last:
             model.encoders.channels_last()
         model = with_joint_norms(model, world)
+        data = config.data
+        segments = LoaderConfig(
+            shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
+            shuffle=True, seed=config.seed, num_threads=data.num_threads, split=data.split, rank=world.rank,
+            world_size=world.size, clips=TwoViews(config.clip),
+        )  # fmt: skip
         with naming_lost_peers(), fail_on_all_ranks():
-            loader = SegmentLoader(self._loader_config(), device=world.device)
-            asks = config.heldout.split and len(model.heads)
-            self.heldout = Heldout(config, world.device) if asks else None
+            loader = SegmentLoader(segments, device=world.device)
+            self.heldout = Heldout(config, world.device) if config.heldout.split and len(model.heads) else None
         self.scores: dict[str, Score] = {}
         self._train_model(model, build_optimizer(model, config.optim), loader)
 
@@ -73,7 +79,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         return self.heldout is not None and self.heldout.due(self.step)
 
     def _evaluate_heldout(self) -> dict[str, float]:
-        """Held-out accuracies for the log. The main process asks alone: the others wait for it at the next step."""
+        """Measure held-out accuracies, on the main process alone: the others wait for it at the next step."""
         if self.heldout is None or not self.world.is_main:
             return {}
         self.scores = self.heldout.scores(self.model)
@@ -96,20 +102,29 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
     def _load_own_state(self, saved: Checkpoint) -> None:
         self.bank.load_state_dict(saved.bank)
 
-    def _loader_config(self) -> LoaderConfig:
-        data = self.config.data
-        return LoaderConfig(
-            shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-            shuffle=True, seed=self.config.seed, num_threads=data.num_threads, split=data.split,
-            rank=self.world.rank, world_size=self.world.size, clips=TwoViews(self.config.clip),
-        )  # fmt: skip
+
+@contextmanager
+def reserve_cores_for_loader(n_cores: int, device: torch.device) -> Iterator[None]:
+    """While held, torch computes with so many threads fewer on a CPU, at least one; on a GPU nothing changes.
+
+    As soon as a batch is drawn, the loader decodes the next one while the trainer augments this one in many short
+    operations. A parallel operation ends with its slowest thread, the one that shares a core with the decoder: fewer
+    torch threads are faster.
+    """
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(max(1, before - n_cores))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pretrain(config: Config, run: Path | str, *, device: str = "auto") -> bool:
-    """Train a run to its end, or go on with one that was stopped. Under torchrun every rank calls it.
+    """Train a run to its end, or resume one that was stopped. Under torchrun every rank calls it.
 
     Args:
-        config: of the run, as from `train.load_config`.
+        config: settings of the run, as from `train.load_config`.
         run: its directory.
         device: "auto", "cpu" or "cuda".
 
@@ -117,7 +132,7 @@ def pretrain(config: Config, run: Path | str, *, device: str = "auto") -> bool:
         Whether the run is complete; False if a signal stopped it after a checkpoint.
 
     Raises:
-        TrainError: the run cannot start, go on or be saved; the message names the remedy.
+        TrainError: the run cannot start, continue or be saved; the message names the remedy.
     """
     world = join_world(device)
     try:

@@ -8,19 +8,18 @@ from types import FrameType
 from typing import Self
 
 _SAME_SIGNAL_SECONDS = 2.0
-"""Signals that follow each other faster are one: Ctrl-C reaches torchrun and its ranks, and torchrun passes it on."""
+"""Signals closer together count as one: Ctrl-C reaches torchrun and its ranks, and torchrun passes it on."""
 
 
 def stop_when_ended(descriptor: int) -> None:
-    """Send SIGTERM to this process when a pipe ends: all its writers are then dead, even if they were killed.
+    """Send SIGTERM to this process when a pipe ends, which means that all its writers are dead, even if they were killed.
 
-    Bytes read from the pipe are dropped. There is no portable signal for a parent's death; end-of-file on a pipe is one.
+    There is no portable signal for a parent's death; watch for end-of-file on a pipe instead. Bytes that are read from
+    the pipe are dropped.
     """
 
     def follow() -> None:
-        while os.read(
-            descriptor, 4096
-        ):  # not sys.stdin: its lock, held by a thread, is fatal when the interpreter ends
+        while os.read(descriptor, 4096):  # not sys.stdin: a thread that holds its lock aborts the exiting interpreter
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""Distortions of the sound that a fingerprint must survive, on log-mels: pitch, reverb, mixture, noise, filters, gain.
+"""Distortions of the audio that a fingerprint must survive, on log-mels: pitch, reverb, mixture, noise, filters, gain.
 
 Drawn once a clip, the same for all its columns; noise alone is drawn a cell. What is mixed in comes from the batch.
 """
@@ -25,7 +25,7 @@ def distort_audio(
         logmel: (N, n_mels, C) natural log of mel power, rows view after view.
         pace: (N,) how many times as fast each clip plays.
         config: ranges.
-        sample_rate_hz: of the sound: the mel bands reach up to half of it.
+        sample_rate_hz: of the audio: the mel bands reach up to half of it.
         generator: on the device of logmel.
 
     Returns:
@@ -61,7 +61,7 @@ def shift_pitch(logmel: Tensor, pitch: Tensor, sample_rate_hz: int) -> Tensor:
 
 
 def _reverb(power: Tensor, config: AudioDistortConfig, generator: torch.Generator) -> Tensor:
-    """Mix some clips with their exponential tail; the power of a steady sound is kept."""
+    """Mix some clips with their exponential tail; the power of a steady audio is kept."""
     (n, _, columns), device = power.shape, power.device
     there = chance(config.reverb_probability, n, device, generator)
     decay = uniform(*config.reverb_columns, n, device, generator).reciprocal()

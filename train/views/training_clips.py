@@ -22,7 +22,7 @@ class TrainClips:
 
     Attributes:
         video: (2B, 3, T, h, w) float32 normalised, or None for audio-only segments.
-        audio: (2B, 1, n_mels, C) float32 normalised; rows without sound hold silence.
+        audio: (2B, 1, n_mels, C) float32 normalised; rows without audio hold silence.
         has_audio: (2B,) bool.
     """
 

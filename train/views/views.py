@@ -4,7 +4,7 @@ Frames are cut by the rows that the loader says (`SegmentBatch.clip_frames`). Of
 columns between its first and its last frame, every s-th: (T - 1) * columns_per_frame + 1 columns whatever its speed.
 Taking columns, not averaging them, keeps the variance of background noise free of the speed. Reversed clips take both in
 reverse. With a base stride b a clip takes every (b s)-th frame and, as before, every s-th column: it sees b times as much
-time, and all of its sound. Where starts and strides are fractions the nearest columns are taken.
+time, and all of its audio. Where starts and strides are fractions the nearest columns are taken.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS
+from evaluate.fingerprint.benchmark.distort.catalogue import STRENGTHS
 from evaluate.fingerprint.benchmark.figure import ROWS, heat_values
 from evaluate.fingerprint.benchmark.scoring import COST, LENGTH_PREFIX, OVERALL, ROC_RATES, TEST
 from evaluate.results.results import Result

@@ -1,14 +1,13 @@
-"""The benchmark as pictures: a heat map of every distortion and strength, and the ROC at low false-positive rates."""
+"""The benchmark as figures: a heat map of every distortion and strength, and the ROC at low false-positive rates."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.fingerprint.benchmark.distort.catalogue import NAMES
-from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS
+from evaluate.fingerprint.benchmark.distort.catalogue import NAMES, STRENGTHS
 from evaluate.fingerprint.benchmark.protocol import CLEAN
 from evaluate.fingerprint.benchmark.scoring import OVERALL, ROC_RATES, TEST
 from evaluate.results.results import Result
@@ -28,7 +27,7 @@ ROWS = (CLEAN, *NAMES, "pair", OVERALL)
 def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
     """Micro-AP of one method, (rows of ROWS, 3 strengths); nan where it was not measured.
 
-    What has no strength (no distortion at all) stands in the first column.
+    The undistorted clips have no strength; their value stands in the first column.
     """
     found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == METRIC}
     cells = [[found.get(f"{name}/{strength}", np.nan) for strength in STRENGTHS] for name in ROWS]
@@ -37,29 +36,18 @@ def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
 
 
 def write_heat_map(results: Sequence[Result], path: Path) -> None:
-    """Draw micro-AP as SVG: a row a distortion, a panel a method, a column a strength; equal results, equal bytes."""
-    models = list(dict.fromkeys(r.model for r in results if r.test == TEST))
-    values = {model: heat_values(results, model) for model in models}
-    shown = [row for row in range(len(ROWS)) if any(np.isfinite(values[model][row]).any() for model in models)]
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # without pyplot: no display, no global state
-
-    with mpl.rc_context(STYLE):
-        panel_px = max(130, *(TITLE_PX * len(model) for model in models))
-        size = ((150 + panel_px * len(models)) / PX_PER_INCH, (90 + 20 * len(shown)) / PX_PER_INCH)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-        for ax, model in zip(axes, models, strict=True):
+    """Draw micro-AP as SVG: a row a distortion, a panel a method, a column a strength."""
+    overall = {r.model: r.value for r in results if (r.test, r.task, r.metric) == (TEST, OVERALL, METRIC)}
+    values = {model: heat_values(results, model) for model in overall}
+    shown = [row for row in range(len(ROWS)) if any(np.isfinite(cells[row]).any() for cells in values.values())]
+    panel_px = max(130, *(TITLE_PX * len(model) for model in overall))
+    with _svg(path, 150 + panel_px * len(overall), 90 + 20 * len(shown)) as figure:
+        axes = figure.subplots(1, len(overall), sharey=True, squeeze=False)[0]
+        for ax, model in zip(axes, overall, strict=True):
             _heat(ax, values[model][shown])
-            ax.set_title(f"{model}\n{_overall(results, model)}", fontsize=10)
+            ax.set_title(f"{model}\noverall {100 * overall[model]:.1f}", fontsize=10)
         axes[0].set_yticks(range(len(shown)), [ROWS[row] for row in shown])
         figure.supxlabel("micro-AP in per cent by strength of the distortion", fontsize=9)
-        _save(figure, path)
-
-
-def _overall(results: Sequence[Result], model: str) -> str:
-    values = [r.value for r in results if (r.test, r.task, r.model, r.metric) == (TEST, OVERALL, model, METRIC)]
-    return f"overall {100 * values[0]:.1f}" if values else ""
 
 
 def _heat(ax: "Axes", cells: np.ndarray) -> None:
@@ -76,17 +64,13 @@ def _heat(ax: "Axes", cells: np.ndarray) -> None:
 
 def write_roc(results: Sequence[Result], path: Path) -> None:
     """Draw the share of right pairs found at low false-positive rates as SVG, over all distortions."""
-    rates = {
+    found = {
         (r.model, r.metric): r.value for r in results if r.test == TEST and r.task == OVERALL and "FPR" in r.metric
     }
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(480 / PX_PER_INCH, 320 / PX_PER_INCH), layout="constrained")
+    with _svg(path, 480, 320) as figure:
         ax = figure.subplots()
-        for model in dict.fromkeys(model for model, _ in rates):
-            heights = [100 * rates[model, f"TPR@FPR={rate:g}"] for rate in ROC_RATES]
+        for model in dict.fromkeys(model for model, _ in found):
+            heights = [100 * found[model, f"TPR@FPR={rate:g}"] for rate in ROC_RATES]
             ax.plot(ROC_RATES, heights, "o-", markersize=4, linewidth=1.4, label=model)
         ax.set_xscale("log")
         ax.set_ylim(0, 102)
@@ -94,11 +78,15 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
         ax.set_ylabel("right pairs found, per cent")
         ax.grid(visible=True, color="#e6e6e6", linewidth=0.6)
         ax.legend(frameon=False)
-        _save(figure, path)
 
 
-def _save(figure: "Figure", path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+@contextmanager
+def _svg(path: Path, width_px: float, height_px: float) -> Iterator["Figure"]:
+    """Give a figure to draw on, then write it whole; equal results give equal bytes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure  # without pyplot: no display, no global state
+
+    with mpl.rc_context(STYLE), replacing(path) as temporary:
+        figure = Figure(figsize=(width_px / PX_PER_INCH, height_px / PX_PER_INCH), layout="constrained")
+        yield figure
+        figure.savefig(temporary, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})

@@ -1,11 +1,22 @@
-"""What the benchmark asks of a method; ours and the peers' run alike."""
+"""What the benchmark needs of a method, and the base of methods that compare a query with every reference."""
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.match.matches import Match
+from preprocess.errors import MediaError
+from preprocess.media.probe import probe
+
+logger = logging.getLogger(__name__)
+
+FALSE_POSITIVE_RATE = 0.01
+"""Unmatched queries that a method's threshold lets through, as far as it can tell; the same for all methods."""
 
 
 class MethodMissingError(FingerprintError):
@@ -17,34 +28,125 @@ class Method(Protocol):
 
     Attributes:
         name: in tables and results.
-        modality: "video", "audio" or "joint": what it looks at.
+        modality: "video", "audio" or "joint": the streams that it uses.
     """
 
     name: str
     modality: str
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
-        """Describe and index all references, once.
+        """Describe and index all references, files by name, once; return the bytes that their descriptors take.
 
-        Args:
-            references: files by name.
-            background: files of other sources, for score normalisation.
-
-        Returns:
-            Bytes that the references' descriptors take.
-
-        Raises:
-            MethodMissingError: a library or program that it needs is not here.
+        The background is files of other sources, for score normalisation.
         """
-        ...
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
-        """Set the threshold behind `Match.decision` from queries of which none has a match."""
-        ...
+        """Set the threshold behind `Match.decision` from queries that have no match."""
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
         """Find the references of some queries, any number each; scores are comparable over queries.
 
         Queries that cannot be read find none.
         """
-        ...
+
+
+class Aligned(NamedTuple):
+    """Best alignment of a query with a reference, in seconds, half open."""
+
+    query_start_seconds: float
+    query_end_seconds: float
+    reference_start_seconds: float
+    reference_end_seconds: float
+    score: float
+
+
+class Peer(ABC):
+    """A method without an index structure, which compares a query with every reference.
+
+    Rows (n, ...) describe a source, one every `hop_seconds`. A row depends on `reach_seconds` of the source, and takes
+    `bytes_per_row` when stored.
+    """
+
+    name: str
+    modality: str
+    bytes_per_row: int
+    hop_seconds: float
+    reach_seconds: float
+
+    def __init__(self) -> None:
+        self._references: dict[str, np.ndarray] = {}
+        self._threshold = np.inf
+
+    @abstractmethod
+    def describe(self, path: Path) -> np.ndarray:
+        """Describe one source that has the modality; no rows where there is nothing to describe.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
+
+    def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned | None:
+        """Best alignment, by the mean cosine of rows; None where a peer finds nothing in common."""
+        return best_diagonal(query @ reference.T, self.hop_seconds, self.reach_seconds)
+
+    def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
+        """Describe all references; the background is not needed."""
+        self._references = self._describe_all(references)
+        return self.bytes_per_row * sum(len(rows) for rows in self._references.values())
+
+    def calibrate(self, queries: Mapping[str, Path]) -> None:
+        """Set the threshold at the quantile of these queries' best scores that lets FALSE_POSITIVE_RATE through."""
+        best: dict[str, float] = {}
+        for match in self.match(queries):
+            best[match.query] = max(match.score, best.get(match.query, -np.inf))
+        self._threshold = float(np.quantile(list(best.values()), 1 - FALSE_POSITIVE_RATE)) if best else 0.0
+
+    def match(self, queries: Mapping[str, Path]) -> list[Match]:
+        """Compare every query with all references."""
+        matches = []
+        for name, query in self._describe_all(queries).items():
+            for reference, rows in self._references.items():
+                if aligned := self.compare(query, rows):
+                    matches.append(Match(name, reference, *aligned, decision=aligned.score > self._threshold))
+        return matches
+
+    def _describe_all(self, files: Mapping[str, Path]) -> dict[str, np.ndarray]:
+        """Rows of all files that can be read and have any."""
+        described = {}
+        for name, path in files.items():
+            try:
+                info = probe(path)
+                if info.has_audio if self.modality == "audio" else info.has_video:
+                    described[name] = self.describe(path)
+            except MediaError as error:
+                logger.warning("%s: %s", self.name, error)
+        return {name: rows for name, rows in described.items() if len(rows)}
+
+
+def best_diagonal(similarity: np.ndarray, hop_seconds: float, reach_seconds: float) -> Aligned:
+    """Find the offset at which a query agrees best with a reference, at equal speed.
+
+    Args:
+        similarity: of every row of the query with every row of the reference, (n_query, n_reference).
+        hop_seconds: between two rows.
+        reach_seconds: that one row covers.
+
+    Returns:
+        The offset with the highest mean similarity, of those where at least half of the shorter one overlaps.
+    """
+    n_query, n_reference = similarity.shape
+    offset_of = np.arange(n_reference)[None, :] - np.arange(n_query)[:, None] + n_query - 1
+    counts = np.bincount(offset_of.ravel())
+    means = np.bincount(offset_of.ravel(), weights=similarity.ravel()) / counts
+    means[counts < max(1, min(n_query, n_reference) / 2)] = -np.inf
+    best = int(np.argmax(means))
+    offset = best - (n_query - 1)
+    first = max(0, -offset)
+    last = first + int(counts[best]) - 1
+    return Aligned(
+        first * hop_seconds,
+        last * hop_seconds + reach_seconds,
+        (first + offset) * hop_seconds,
+        (last + offset) * hop_seconds + reach_seconds,
+        float(means[best]),
+    )

@@ -1,99 +1,66 @@
-"""The benchmark from a folder of videos to results: plan, queries, all methods, numbers, figures."""
+"""The benchmark of a plan: render the queries, run all methods on them, score the matches."""
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from evaluate.errors import FingerprintError
-from evaluate.fingerprint.benchmark.method import Method, MethodMissingError
-from evaluate.fingerprint.benchmark.protocol import Plan, Query, Size, make_plan, read_plan, write_plan
-from evaluate.fingerprint.benchmark.queries import render_queries
-from evaluate.fingerprint.benchmark.scoring import Measured, score
-from evaluate.fingerprint.benchmark.videos import find_videos
+from evaluate.fingerprint.benchmark.method import Method
+from evaluate.fingerprint.benchmark.protocol import Plan
+from evaluate.fingerprint.benchmark.render import render_queries
+from evaluate.fingerprint.benchmark.scoring import COST, TEST, Number, score
 from evaluate.fingerprint.match.matches import Match
 from evaluate.results.results import Result
-from store.atomic_files import replacing
+from store.atomic_files import write_text
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
-PLAN_NAME = "plan.json"
 QUERIES_AT_ONCE = 64
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a benchmark found; `missing` says of each method that could not run why."""
-
-    plan: Plan
-    results: tuple[Result, ...]
-    missing: Mapping[str, str]
-
-
-def prepare(videos: Path, out: Path, size: Size, seed: int) -> Plan:
-    """Read the plan in `out` if it was made for the same folder, size and seed; else make and write one.
-
-    Raises:
-        FingerprintError: the videos do not suffice.
-        CatalogueError: there are no videos.
-    """
-    path = out / PLAN_NAME
-    facts = json.loads(json.dumps({"data": str(videos.resolve()), "size": asdict(size)}))
-    if path.exists():
-        plan = read_plan(path)
-        there = json.loads(path.read_text(encoding="utf-8"))
-        if plan.seed == seed and all(there.get(key) == value for key, value in facts.items()):
-            return plan
-    plan = make_plan(find_videos(videos), size, seed)
-    out.mkdir(parents=True, exist_ok=True)
-    write_plan(path, plan, facts)
-    return plan
-
-
-def benchmark(plan: Plan, videos: Path, out: Path, methods: Sequence[Method], jobs: int, progress: Progress) -> Outcome:
+def benchmark(
+    plan: Plan, videos: Path, out: Path, methods: Sequence[Method], jobs: int, progress: Progress
+) -> tuple[Result, ...]:
     """Render the plan's queries and measure methods on them; matches go to `out`/matches-METHOD.json.
 
     Args:
-        plan: what to do.
+        plan: references, background and queries.
         videos: folder of the sources.
-        out: of the rendered queries and the matches.
-        methods: that can run, peers or ours.
+        out: folder of the rendered queries and the matches.
+        methods: peers or ours, in the order of the results.
         jobs: ffmpeg processes at a time while rendering.
         progress: told about every query rendered and matched.
 
     Raises:
-        FingerprintError: a query cannot be rendered, or no method could run.
+        FingerprintError, StoreError: a query cannot be rendered.
     """
-    paths = render_queries(
-        plan.queries, videos, out / "queries", jobs, lambda done, total: progress("rendering", done, total)
-    )
+    paths = render_queries(plan.queries, videos, out / "queries", jobs, partial(progress, "rendering"))
     results: list[Result] = []
-    missing: dict[str, str] = {}
     for method in methods:
-        try:
-            measured = measure(plan, videos, paths, method, progress)
-        except MethodMissingError as error:
-            missing[method.name] = str(error)
-            continue
-        _write_matches(out / f"matches-{method.name}.json", measured.matches)
-        results += score(plan, measured)
-    if not results:
-        raise FingerprintError("no method could run: " + "; ".join(missing.values()))
-    return Outcome(plan, tuple(results), missing)
+        matches, costs = _measure(plan, videos, paths, method, progress)
+        lines = ",\n".join(json.dumps(asdict(match), ensure_ascii=False) for match in matches)
+        write_text(out / f"matches-{method.name}.json", f"[\n{lines}\n]\n")
+        for task, metric, value, n in (*costs, *score(plan, matches)):
+            results.append(Result(TEST, task, None, method.modality, method.name, metric, value, n))
+    return tuple(results)
 
 
-def measure(plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method, progress: Progress) -> Measured:
-    """Index, calibrate, match; times are wall clock."""
-    progress(f"{method.name}: indexing", 0, len(plan.references))
+def _measure(
+    plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method, progress: Progress
+) -> tuple[list[Match], list[Number]]:
+    """Index, calibrate, match; return matches and costs. Times are wall clock and include decoding and description."""
+    n_references, hours = len(plan.references), plan.reference_seconds / 3600
+    progress(f"{method.name}: indexing", 0, n_references)
     begin = time.perf_counter()
     n_bytes = method.index(
         {name: videos / name for name in plan.references}, {name: videos / name for name in plan.background}
     )
     index_seconds = time.perf_counter() - begin
-    progress(f"{method.name}: indexing", len(plan.references), len(plan.references))
-    method.calibrate({query.name: paths[query.name] for query in _of_role(plan, {"background"})})
-    queries = _of_role(plan, {"matched", "unmatched"})
+    progress(f"{method.name}: indexing", n_references, n_references)
+    method.calibrate({query.name: paths[query.name] for query in plan.of_role("background")})
+    queries = plan.of_role("matched", "unmatched")
     matches: list[Match] = []
     begin = time.perf_counter()
     for first in range(0, len(queries), QUERIES_AT_ONCE):
@@ -101,14 +68,8 @@ def measure(plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method,
         matches += method.match({query.name: paths[query.name] for query in queries[first : first + QUERIES_AT_ONCE]})
     match_seconds = time.perf_counter() - begin
     progress(f"{method.name}: matching", len(queries), len(queries))
-    return Measured(method.name, method.modality, tuple(matches), n_bytes, index_seconds, match_seconds)
-
-
-def _of_role(plan: Plan, roles: set[str]) -> list[Query]:
-    return [query for query in plan.queries if query.role in roles]
-
-
-def _write_matches(path: Path, matches: Sequence[Match]) -> None:
-    with replacing(path) as temporary:
-        lines = ",\n".join(json.dumps(asdict(match), ensure_ascii=False) for match in matches)
-        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return matches, [
+        (COST, "descriptor-bytes-per-hour", n_bytes / hours, n_references),
+        (COST, "index-seconds-per-hour", index_seconds / hours, n_references),
+        (COST, "queries-per-second", len(queries) / match_seconds, len(queries)),
+    ]

@@ -3,28 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Piece:
-    """Seconds [start_seconds, end_seconds) of a source, one after the other in a query.
+    """Seconds [start_seconds, end_seconds) of a source; a query is made of pieces, one after the other.
 
     Attributes:
-        source: name of the video; a piece of a host is no ground truth.
+        source: name of the video.
         start_seconds, end_seconds: in the source, half open.
-        is_host: whether this is foreign material around the piece that is looked for.
-
-    Raises:
-        ValueError: the piece is empty.
+        is_host: whether this is foreign material, which is no ground truth.
     """
 
     source: str
     start_seconds: float
     end_seconds: float
     is_host: bool = False
-
-    def __post_init__(self) -> None:
-        if self.end_seconds <= self.start_seconds:
-            raise ValueError(f"piece of {self.source}: ends at {self.end_seconds} s, before it starts")
 
     @property
     def seconds(self) -> float:
@@ -34,7 +29,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds of a query that show seconds of a reference, all half open; speed is constant in between."""
+    """Seconds of a query that show seconds of a reference, all half open; the speed within a span is constant."""
 
     query_start_seconds: float
     query_end_seconds: float
@@ -42,7 +37,7 @@ class Span:
     reference_end_seconds: float
 
     def reference_at(self, query_seconds: float) -> float:
-        """Instant of the reference that an instant of the query shows; beyond the span, as if it went on."""
+        """Second of the reference that the query shows at a second; beyond the span, as if the span went on."""
         rate = (self.reference_end_seconds - self.reference_start_seconds) / (
             self.query_end_seconds - self.query_start_seconds
         )
@@ -50,7 +45,7 @@ class Span:
 
 
 def spans_of(pieces: Sequence[Piece], rate: float) -> tuple[Span, ...]:
-    """Ground truth of a query made of `pieces` and played `rate` times as fast."""
+    """Ground truth of a query that is made of `pieces` and played `rate` times as fast."""
     spans, begin = [], 0.0
     for piece in pieces:
         end = begin + piece.seconds / rate
@@ -60,8 +55,24 @@ def spans_of(pieces: Sequence[Piece], rate: float) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def nearest(spans: Sequence[Span], query_seconds: float) -> Span:
-    """Find the span that holds an instant of the query, or lies nearest to it."""
-    return min(
-        spans, key=lambda s: max(s.query_start_seconds - query_seconds, query_seconds - s.query_end_seconds, 0.0)
+def faster_or_slower(random: np.random.Generator, step: float) -> float:
+    """Draw a speed, 1 + step or 1 - step."""
+    return 1 + step if random.random() < 0.5 else 1 - step
+
+
+def cut_out(wanted: Piece, host: Piece, random: np.random.Generator, share: float) -> tuple[Piece, ...]:
+    """Lose `share` of the query, from its middle third on: two spans of the reference remain."""
+    lost = share * wanted.seconds
+    begin = wanted.start_seconds + float(random.uniform(0.35, 0.65)) * (wanted.seconds - lost)
+    return Piece(wanted.source, wanted.start_seconds, begin), Piece(wanted.source, begin + lost, wanted.end_seconds)
+
+
+def concatenate(wanted: Piece, host: Piece, random: np.random.Generator, share: float) -> tuple[Piece, ...]:
+    """Put foreign material before and after: `share` of the whole, or all of a host that is shorter."""
+    foreign = min(wanted.seconds * share / (1 - share), host.seconds)
+    middle = host.start_seconds + foreign * float(random.uniform(0.3, 0.7))
+    return (
+        Piece(host.source, host.start_seconds, middle, is_host=True),
+        wanted,
+        Piece(host.source, middle, host.start_seconds + foreign, is_host=True),
     )

@@ -14,7 +14,7 @@ CLIPS_AT_ONCE = 32
 FLAT_LEVELS = 4.0
 """A clip whose frames spread less than this over space, of 255, shows nothing: black, or one colour."""
 QUIET_DB = -60.0
-"""A clip whose loudest mel band is below this on average, against a full-scale sine, has no sound to go by."""
+"""A clip whose loudest mel band is below this on average, against a full-scale sine, has no audio to go by."""
 
 
 class Track:

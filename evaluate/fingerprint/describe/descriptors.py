@@ -19,16 +19,16 @@ class Descriptors:
     """Descriptors of one source at a fixed hop, in order of time.
 
     Attributes:
-        source: name of the video or sound file, as in the index.
+        source: name of the video or audio file, as in the index.
         start_seconds: first instant of each descriptor's clip in the source, float64 (n,).
         end_seconds: end of it, exclusive, float64 (n,).
         has_picture: bool (n,).
         has_sound: bool (n,).
-        picture: float32 (n, d), unit rows, zeros where there is no picture; None for a source of sound alone.
-        sound: float32 (n, e), unit rows, zeros where there is no sound; None for a source of picture alone.
+        picture: float32 (n, d), unit rows, zeros where there is no picture; None for a source of audio only.
+        sound: float32 (n, e), unit rows, zeros where there is no audio; None for a source of video alone.
 
     Raises:
-        ValueError: lengths differ, or there is neither picture nor sound.
+        ValueError: lengths differ, or there is neither video nor audio.
     """
 
     source: str
@@ -45,7 +45,7 @@ class Descriptors:
         if any(len(values) != n for values in given if values is not None):
             raise ValueError(f"{self.source}: descriptors of different lengths")
         if self.picture is None and self.sound is None:
-            raise ValueError(f"{self.source}: neither picture nor sound")
+            raise ValueError(f"{self.source}: neither video nor audio")
 
     def __len__(self) -> int:
         return len(self.start_seconds)

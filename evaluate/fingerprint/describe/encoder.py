@@ -22,7 +22,7 @@ from train.views.views import normalise_logmel, plain_video
 
 Vectors = Literal["within", "projections", "features"]
 VECTORS: tuple[Vectors, ...] = ("within", "projections", "features")
-"""In the space of one modality, in the space that picture and sound share, or the encoder's features."""
+"""In the space of one modality, in the space that video and audio share, or the encoder's features."""
 SOURCES_PER_SHARD = 8
 """A process builds a shard: few sources share its start, and several processes find work in one batch of files."""
 

@@ -89,7 +89,7 @@ def describe_files(
 
 
 def _media(path: Path) -> Media:
-    """Tell files of sound alone; what cannot be probed goes the way of videos and fails there with its reason."""
+    """Tell files of audio only; what cannot be probed goes the way of videos and fails there with its reason."""
     if path.suffix.lower() in AUDIO_EXTENSIONS:
         return "audio"
     try:
@@ -138,22 +138,9 @@ def _build(
     params = shard_params_for(encoder, catalogue.media)
     manifest = shards / MANIFEST_FILE
     try:
-        build(catalogue, shards, params, workers=options.workers, executor=options.executor, progress=_Silent())
+        build(catalogue, shards, params, workers=options.workers, executor=options.executor)
     except ShardError:
         if not manifest.is_file():  # where none of the sources can be read, the table is there and says why
             raise
     rows = [row for row in read_rows(manifest).to_pylist() if row["kind"] == "source" and row["status"] == "failed"]
     return tuple(Unreadable(row["source"], row["reason"]) for row in rows)
-
-
-class _Silent:
-    """No progress of its own: who describes the files shows one."""
-
-    def __enter__(self) -> "_Silent":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def show(self, snapshot: object) -> None:
-        """Show nothing."""

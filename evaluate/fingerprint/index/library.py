@@ -80,7 +80,7 @@ class Library:
         return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
-        """The sources with the most evidence, of picture and sound together, best first."""
+        """The sources with the most evidence, of video and audio together, best first."""
         total = np.zeros(len(self.sources))
         for modality, found in question.found.items():
             search = self.searches[modality]

@@ -62,7 +62,7 @@ def grow(
         encoder: the one that the index was made with.
         options: how files are described.
         remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
-        retry_failed: try files again that could not be read.
+        retry_failed: try unreadable files again.
         progress: told the bytes done, of how many, and a note, after every file.
 
     Raises:
@@ -94,7 +94,7 @@ def grow(
 
 
 def media_files(folder: Path) -> list[MediaFile]:
-    """List the videos and the sound files below the folder."""
+    """List the videos and the audio files below the folder."""
     found = []
     refusals = []
     for media in ("video", "audio"):

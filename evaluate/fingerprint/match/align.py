@@ -74,7 +74,7 @@ class Grid:
     def votes(self) -> np.ndarray:
         """The sum over modalities, float32 (q, r): what one lacks or does not show takes nothing from the other.
 
-        It decides where a line lies. A still picture bears every line out; its sound tells which.
+        It decides where a line lies. A still picture bears every line out; its audio tells which.
         """
         total: np.ndarray = self.evidence.sum(axis=0)
         return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)

@@ -1,4 +1,4 @@
-"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by sound together."""
+"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by audio together."""
 
 import math
 from collections.abc import Mapping, Sequence

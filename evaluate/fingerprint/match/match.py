@@ -1,4 +1,4 @@
-"""Queries to answers: candidates by picture and by sound, spans by alignment, decisions by calibration."""
+"""Queries to answers: candidates by picture and by audio, spans by alignment, decisions by calibration."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager

@@ -4,7 +4,7 @@ Each fold is tested once by an SVM that has seen the other four; the mean over f
 (Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015). Features are L2-normalised clips of a
 recording, each a row for training; at test the scores of a recording's clips are averaged (multi-crop). The cost is
 swept over 1e-5 to 1 as in CrissCross (Sarkar and Etemad, AAAI 2023), here on training folds alone: on one of the
-four, by SVMs that have seen the other three. Every recording counts: one without sound has a feature of zeros.
+four, by SVMs that have seen the other three. Every recording counts: one without audio has a feature of zeros.
 
 Mel cepstra are judged as those who use them do: one vector a recording, every number scaled to the training side's
 spread, and a logistic regression whose C is chosen by the training folds.
@@ -53,7 +53,7 @@ class Recordings:
         labels: (n,) int64.
         label_names: (n,) names of the labels.
         folds: (n,) int64, 1 to 5.
-        features: (m, d) float32; zeros for clips without sound.
+        features: (m, d) float32; zeros for clips without audio.
         owner: (m,) int64, the recording that each clip is of.
     """
 
@@ -83,7 +83,7 @@ def load_recordings(store: EmbeddingStore, *, normalised: bool = True) -> Record
     """Read the clips of every labelled recording that belongs to a fold, L2-normalised unless told otherwise.
 
     Raises:
-        EvaluateError: the store holds no sound, or no recording with a label and a fold.
+        EvaluateError: the store holds no audio, or no recording with a label and a fold.
     """
     name = "audio/features"
     if name not in store.vector_names:
@@ -166,7 +166,7 @@ def _folds(recordings: Recordings) -> tuple[int, ...]:
         raise SplitError(f"{len(there)} folds are there; to test one and choose the cost on another needs three")
     for fold in there:
         if len(np.unique(recordings.labels[recordings.folds != fold])) < 2:
-            raise SplitError(f"fold {fold}: the others hold a single class; nothing can be told apart")
+            raise SplitError(f"fold {fold}: the others hold a single class; nothing can be distinguished")
     return there
 
 

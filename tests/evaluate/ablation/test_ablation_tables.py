@@ -13,8 +13,8 @@ from evaluate.ablation.ablation_tables import ablation_markdown, comparison_line
 from evaluate.ablation.aggregate import Cell, Measured, aggregate, read_cells, row_order
 from evaluate.ablation.comparison import Comparison, compare, pooled_sd
 from evaluate.ablation.figure import write_figure
-from evaluate.ablation.temporal import temporal_results
 from evaluate.errors import AblationError, ResultsError
+from evaluate.protocols.temporal_heads import temporal_results
 from evaluate.publish import KINDS, fill_pages, publish
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
 

@@ -20,7 +20,7 @@ from evaluate.results.results import read_results
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from tests.train.conftest import write_shards
 from tests.train.data.test_loader import slow_reader
-from train.config.overrides import check
+from train.config.load import check
 from train.errors import ConfigError
 from train.finetune.config import FinetuneConfig, finetune_config
 from train.finetune.model import Classifier, FinetuneCheckpoint, Finetuned

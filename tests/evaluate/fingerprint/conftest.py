@@ -54,7 +54,7 @@ def described():
 
 @pytest.fixture(scope="session")
 def matcher():
-    """30 references of 40 s with picture and sound, and no background."""
+    """30 references of 40 s with video and audio, and no background."""
     references = [
         describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)
     ]  # fmt: skip

@@ -37,7 +37,7 @@ def test_embeddings_in_one_point_hit_as_often_as_chance():
 
 
 def write_store(path, n_videos=6, n_clips=5):
-    """Clips out of order in time; picture and sound of a clip point the same way; video 1 has no sound, the first
+    """Clips out of order in time; video and audio of a clip point the same way; video 1 has no audio, the first
     clips of video 2 neither."""
     rng = np.random.default_rng(0)
     n = n_videos * n_clips

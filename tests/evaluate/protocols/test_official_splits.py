@@ -11,7 +11,8 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.errors import GroupLeakError
-from evaluate.protocols.coverage import OFFICIAL, coverage
+from evaluate.protocols.coverage import coverage
+from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.recognition import splits_of
 from evaluate.protocols.video_features import Part, Videos, take_split
 from evaluate.results.results import read_results

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from evaluate.__main__ import main
 from evaluate.errors import SplitError
-from evaluate.protocols.coverage import OFFICIAL, coverage, pretraining_note
+from evaluate.protocols.coverage import coverage, pretraining_note
+from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.recognition import evaluate
 from evaluate.protocols.result_table import RECOGNITION_TABLE, model_order, results_table
 from evaluate.results.results import Result, read_results, write_results

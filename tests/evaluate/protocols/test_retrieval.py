@@ -116,7 +116,7 @@ def test_balanced_classes_are_guessed_one_in_so_many():
 
 
 def test_missing_sound_is_not_a_feature(make_videos):
-    """Classes that differ in nothing but having a sound track are not judged by audio or joint at all."""
+    """Classes that differ in nothing but having an audio track are not judged by audio or joint at all."""
     rng = np.random.default_rng(5)
     labels = np.arange(400) % 3
     videos = make_videos(

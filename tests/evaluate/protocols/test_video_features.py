@@ -40,7 +40,7 @@ def test_clips_are_averaged_per_source_then_normalised(tmp_path):
     for row, clips in enumerate([[0, 2, 5], [1, 4], [3]]):
         mean = video[clips].astype(np.float64).mean(axis=0)
         assert np.allclose(videos.parts["video"].vectors[row], mean / np.linalg.norm(mean), atol=1e-6)
-    mean = audio[[0, 5]].mean(axis=0)  # the clip without sound does not pull the mean to zero
+    mean = audio[[0, 5]].mean(axis=0)  # the clip without audio does not pull the mean to zero
     assert np.allclose(videos.parts["audio"].vectors[0], mean / np.linalg.norm(mean), atol=1e-6)
     assert videos.parts["audio"].present.tolist() == [True, False, False]
     assert videos.usable("joint").tolist() == [True, False, False]

@@ -1,7 +1,5 @@
 """What the report computes, against slow versions and by scenarios; no files but small ones."""
 
-import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,18 +12,15 @@ from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.protocols.retrieval import neighbourhood as take_neighbours
 from evaluate.protocols.video_features import Part, Videos, l2_normalise
 from evaluate.report.audio_clips import find_source
-from evaluate.report.classes import class_bars, pooled_recall
 from evaluate.report.compare import compare_runs
 from evaluate.report.confusion import build_confusions, count_confusion, first_split, probe_labels
-from evaluate.report.curves import HEIGHT, WIDTH, build_curves, chance_of, load_log
 from evaluate.report.gallery import pick_queries
-from evaluate.report.headline import build_headline
 from evaluate.report.inputs import Model, folds_as_splits
 from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
 from evaluate.report.provenance import read_config, setting
 from evaluate.report.result_tables import MAX_COLUMNS, build_tables, column_title
-from evaluate.report.section import is_sample
+from evaluate.report.section import build_headline, class_bars, is_sample, pooled_recall
 from evaluate.report.strips import Quality, Segment, pick_frames, shrink, sound_picture
 from evaluate.report.template import clock
 from evaluate.results.results import Result
@@ -128,52 +123,7 @@ class TestClasses:
         ]
 
 
-class TestLog:
-    def test_half_a_line_is_no_number_and_a_later_line_of_a_step_wins(self, tmp_path: Path):
-        path = tmp_path / "log.jsonl"
-        lines = [
-            {"step": 1, "loss": 3.0, "terms": {"a": 1.0}, "metrics": {"accuracy/speed_video": 0.25}, "seconds": 1},
-            {"step": 2, "loss": 9.0, "terms": {"a": 2.0}, "metrics": {"accuracy/speed_video": None}, "seconds": 2},
-            {"step": 2, "loss": 2.0, "terms": {"a": 0.5}, "metrics": {"accuracy/speed_video": None}, "seconds": 3},
-        ]
-        path.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "lo')
-        log = load_log(path)
-        assert [(entry.step, entry.loss) for entry in log] == [(1, 3.0), (2, 2.0)]
-        assert math.isnan(log[1].metrics["accuracy/speed_video"])
-
-    def test_no_log_no_curves(self, tmp_path: Path):
-        assert build_curves(load_log(tmp_path / "log.jsonl"), 4) is None
-
-    def test_panels_of_a_straight_line(self, tmp_path: Path):
-        path = tmp_path / "log.jsonl"
-        path.write_text(
-            "\n".join(
-                json.dumps(
-                    {"step": s, "loss": 1.0, "terms": {}, "metrics": {"accuracy/order_audio": s / 10}, "seconds": s}
-                )
-                for s in range(11)
-            )
-        )
-        curves = build_curves(load_log(path), 4)
-        assert curves is not None
-        panels = {panel.title: panel for _, group in curves.groups for panel in group}
-        order = panels["order audio"]
-        assert order.chance == pytest.approx(1 / 3)
-        points = [tuple(map(float, point.split())) for point in order.raw[1:].split("L")]
-        assert points == [
-            (pytest.approx(WIDTH * i / 10, abs=0.06), pytest.approx(HEIGHT * (1 - i / 10), abs=0.06)) for i in range(11)
-        ]
-        assert panels["total"].chance is None
-        assert curves.last_step == 10
-
-    def test_chance(self):
-        assert [chance_of(name, 3) for name in ("speed_video", "direction_audio", "order_video_audio", "x")] == [
-            pytest.approx(1 / 3),
-            0.5,
-            pytest.approx(1 / 3),
-            None,
-        ]
-
+class TestSettings:
     @pytest.mark.parametrize("text", ["clip: {speeds: 3}", "clip: 1", "no: [yaml", "- 1", ""])
     def test_settings_that_are_not_there_are_the_default(self, tmp_path: Path, text: str):
         (tmp_path / "config.yaml").write_text(text)

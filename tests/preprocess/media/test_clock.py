@@ -1,4 +1,4 @@
-"""Frames and sound on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
+"""Frames and audio on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
 
 from fractions import Fraction
 

@@ -41,7 +41,7 @@ def test_no_audio_track(tmp_path, write_clip, counter_frames):
 
 
 def test_no_video_stream(tmp_path, write_clip, tone):
-    clip = write_clip(tmp_path / "sound only.mp4", None, 25, tone(1.0))
+    clip = write_clip(tmp_path / "audio only.mp4", None, 25, tone(1.0))
     with pytest.raises(MediaError, match="no video stream"):
         decode(clip, params_at(12.5))
 

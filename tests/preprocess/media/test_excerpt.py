@@ -1,4 +1,4 @@
-"""Excerpts of sound: cut where asked, small, and hostile sources refused."""
+"""Excerpts of audio: cut where asked, small, and hostile sources refused."""
 
 import subprocess
 import wave

@@ -1,4 +1,4 @@
-"""Sources whose picture or sound becomes another in mid-stream: the clock goes on, or the source is refused."""
+"""Sources whose video or audio becomes another in mid-stream: the clock goes on, or the source is refused."""
 
 from pathlib import Path
 
@@ -56,5 +56,5 @@ def test_a_picture_that_changes_keeps_its_time(other, write_parts, read_counter)
 
 @pytest.mark.parametrize("other", [("-ac", 2), ("-ar", 48_000)])
 def test_sound_that_changes_is_refused_with_the_remedy(other, write_parts):
-    with pytest.raises(MediaError, match=r"its sound changes rate or channels in mid-stream; make it uniform first"):
+    with pytest.raises(MediaError, match=r"its audio changes rate or channels in mid-stream; make it uniform first"):
         decode(write_parts((), other), PARAMS)

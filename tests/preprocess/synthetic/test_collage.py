@@ -183,6 +183,6 @@ def test_the_command_renders_and_says_how_far_it_is(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "1/1 sources" in done.stderr
+    assert "videos 1/1" in done.stderr
     assert "left" in done.stderr
-    assert "1 made-up videos, 1 s of picture and sound" in done.stdout
+    assert "1 generated videos, 1 s of video and audio" in done.stdout

@@ -1,4 +1,4 @@
-"""What makes the sample world worth learning from: twins that only time tells apart, and an arrow of time."""
+"""What makes the sample world worth learning from: twins that only time distinguishes, and an arrow of time."""
 
 import numpy as np
 import pytest
@@ -230,7 +230,7 @@ def mean_spectrum(name: str, group: int) -> np.ndarray:
 
 
 def told_apart(reading, one: str, other: str, n_groups: int) -> float:
-    """How far above chance the two clips of a group are told apart by the mean difference of the other groups.
+    """How far above chance the two clips of a group are distinguished by the mean difference of the other groups.
 
     In standard deviations. One decision a group: within a group the look is shared, so which of the two is which is one
     question and not two.

@@ -174,7 +174,7 @@ def test_sound_where_there_should_be_none_is_found(shards):
     assert json.loads(samples["00000001-00000"]["json"])["has_audio"] is False
     samples["00000001-00000"]["logmel.npy"] = samples["00000000-00000"]["logmel.npy"]
     _rewrite(shards, list(samples.items()))
-    assert any("00000001-00000.logmel.npy" in f and "has no sound" in f for f in _findings(shards))
+    assert any("00000001-00000.logmel.npy" in f and "has no audio" in f for f in _findings(shards))
 
 
 def test_order_of_members_duplicates_and_missing_samples_are_found(shards):

@@ -14,13 +14,12 @@ from preprocess.shards.manifest import read_segments
 from tests.planes import from_rgb
 from tests.train.conftest import SMALL as SMALL_SHARDS
 from tests.train.conftest import make_decoded, write_shards
-from train.config.overrides import check
+from train.config.load import check
 from train.data.loader import LoaderConfig, SegmentLoader
 from train.errors import ConfigError, LabelError, RunError
-from train.finetune.clips import OneClip, training_clips
 from train.finetune.config import FinetuneConfig
 from train.finetune.model import FinetuneCheckpoint, load_finetuned
-from train.finetune.trainer import Finetuner
+from train.finetune.trainer import Finetuner, OneClip, training_clips
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, read_state
 from train.views.views import plain_video
@@ -175,7 +174,7 @@ def test_shards_without_labels_or_without_the_split_are_refused_with_the_remedy(
     with pytest.raises(LabelError, match=r"no segment of 2:train.*--splits"):
         finetuner(partly, tmp_path / "run", data=SETTINGS["data"] | {"split": "2:train"})
     sound = write_shards(tmp_path / "sound", 12, replace(SMALL_SHARDS, media="audio"))
-    with pytest.raises(LabelError, match="sound without pictures"):
+    with pytest.raises(LabelError, match="audio without video"):
         finetuner(sound, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

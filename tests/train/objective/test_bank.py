@@ -143,7 +143,7 @@ def test_of_more_entries_than_it_holds_the_bank_keeps_the_last():
 
 def test_sounds_are_ranked_among_sounds_and_a_bank_of_sounds_alone_holds_nothing_else():
     has_audio = torch.arange(32) % 4 > 0
-    for rule in ("nearest", "consensus"):  # without pictures the consensus is that of the sound with itself
+    for rule in ("nearest", "consensus"):  # without video the consensus is that of the audio with itself
         bank = Bank(BankConfig(**{**CONFIG.__dict__, "positives": rule}), 8, ("within_audio",))
         assert {name for name, buffer in bank.named_buffers() if buffer.ndim == 2} == {"within_audio"}
         sounds, anchors = unit(32, 8, seed=1), unit(6, 8, seed=2)

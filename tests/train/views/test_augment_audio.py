@@ -1,4 +1,4 @@
-"""Augmentation of sound: off it draws nothing, mixing keeps the own sound the louder, crops and masks lie where they may."""
+"""Augmentation of audio: off it draws nothing, mixing keeps the own sound the louder, crops and masks lie where they may."""
 
 import pytest
 import torch

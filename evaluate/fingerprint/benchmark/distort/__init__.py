@@ -1,1 +1,1 @@
-"""What happens to a clip before it is a query: a catalogue of distortions, and rendering them with ffmpeg."""
+"""What happens to a clip before it is a query: a catalogue of distortions and the functions behind it."""

@@ -1,97 +1,120 @@
-"""Every distortion at its three strengths."""
+"""Every distortion at its three strengths, as one table of functions and values."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.benchmark.distort import audio, rates, video
-from evaluate.fingerprint.benchmark.distort.distortion import STRENGTHS, Distortion, Encoding, Kind
+from evaluate.fingerprint.benchmark import truth
+from evaluate.fingerprint.benchmark.distort import audio, video
 
-Part = tuple[str, Callable[[Any], Any]]
-"""The field of `Distortion` that is set, and what makes it from the strength's value."""
-
-_TABLE: tuple[tuple[str, Kind, Part, Sequence[Any]], ...] = (
-    # name, what it touches, how it is made, its values from light to strong
-    ("bit-rate", "picture", ("encoding", lambda crf: Encoding(crf=crf)), (33, 39, 45)),
-    ("resolution", "picture", ("picture", video.shrink), (0.6, 0.35, 0.2)),
-    ("crop", "picture", ("picture", video.crop), (0.9, 0.75, 0.5)),
-    ("pad", "picture", ("picture", video.pad), (0.1, 0.3, 0.6)),
-    ("flip", "picture", ("picture", video.flip), ("h", "v", "hv")),
-    ("rotate", "picture", ("picture", video.rotate), (5, 15, 90)),
-    ("blur", "picture", ("picture", video.blur), (0.006, 0.015, 0.035)),
-    ("noise", "picture", ("picture", video.noise), (15, 35, 70)),
-    ("brightness", "picture", ("picture", video.brightness), (0.1, 0.2, 0.35)),
-    ("contrast", "picture", ("picture", video.contrast), (1.3, 1.7, 2.5)),
-    ("hue", "picture", ("picture", video.hue), (20, 60, 150)),
-    ("text", "picture", ("picture", video.text), (0.1, 0.25, 0.45)),
-    ("logo", "picture", ("picture", video.logo), (0.15, 0.3, 0.5)),
-    ("picture-in-picture", "picture", ("picture", video.picture_in_picture), (0.8, 0.6, 0.4)),
-    ("frame-rate", "picture", ("picture", video.frame_rate), (15, 8, 4)),
-    ("dropped-frames", "picture", ("picture", video.drop_frames), (0.2, 0.5, 0.8)),
-    ("speed", "both", ("rate", rates.faster_or_slower), (0.05, 0.1, 0.16)),
-    ("tempo", "both", ("rate", rates.faster_or_slower), (0.05, 0.1, 0.16)),
-    ("cut", "both", ("cut", rates.cut_out), (0.1, 0.25, 0.4)),
-    ("concatenation", "both", ("cut", rates.concatenate), (0.25, 0.5, 0.7)),
-    ("mp3", "sound", ("encoding", lambda kilobits: _low("libmp3lame", kilobits)), (48, 24, 16)),
-    ("aac", "sound", ("encoding", lambda kilobits: _low("aac", kilobits)), (48, 24, 12)),
-    ("sound-noise", "sound", ("waveform", audio.noise), (10.0, 5.0, 0.0)),
-    ("reverb", "sound", ("waveform", audio.reverb), (0.3, 0.8, 1.8)),
-    ("band-pass", "sound", ("waveform", lambda band: audio.band_pass(*band)), ((150, 6000), (300, 3400), (500, 2000))),
-    ("pitch", "sound", ("sound", audio.pitch), (1.05, 1.1, 1.16)),
-    ("music", "sound", ("waveform", audio.music), (10.0, 5.0, 0.0)),
-    ("volume", "sound", ("waveform", audio.volume), (-6.0, -20.0, 20.0)),
-    ("muted", "sound", ("waveform", audio.mute), (0.3, 0.6, 1.0)),
-)
-_KEEPS_PITCH = frozenset({"tempo"})
+Strength = Literal["light", "medium", "strong"]
+STRENGTHS: tuple[Strength, ...] = ("light", "medium", "strong")
+Part = Literal["cut", "speed", "tempo", "video", "waveform", "audio", "encoding"]
 
 
-def _low(codec: str, kilobits: int) -> Encoding:
-    return Encoding(audio_codec=codec, audio_bits_per_second=1000 * kilobits, audio_rate_hz=22_050)
+@dataclass(frozen=True)
+class Distortion:
+    """A function that changes one part of a query, with its value for one strength.
 
+    The part says which arguments the function takes, and what it returns:
 
-def _make(name: str, kind: Kind, part: Part, values: Sequence[Any]) -> tuple[Distortion, ...]:
-    return tuple(
-        Distortion(name, strength, kind, keeps_pitch=name in _KEEPS_PITCH, **{part[0]: part[1](value)})
-        for strength, value in zip(STRENGTHS, values, strict=True)
-    )
+    - "cut": (wanted piece, host piece, generator, value) -> the query's pieces in order
+    - "speed", "tempo": (generator, value) -> playing speed; the pitch changes with the speed, or stays
+    - "video": (ffmpeg-python stream, scene, value) -> stream
+    - "waveform": (samples (N,) float32 in [-1, 1] at SAMPLE_RATE_HZ, generator, value) -> samples (N,)
+    - "audio": (ffmpeg-python stream, generator, value) -> stream of the same length
+    - "encoding": (value) -> ffmpeg's output options
 
-
-CATALOGUE: dict[str, Distortion] = {distortion.task: distortion for row in _TABLE for distortion in _make(*row)}
-"""By task, such as "crop/medium"; in the order of the tables."""
-NAMES: tuple[str, ...] = tuple(row[0] for row in _TABLE)
-
-
-def draw_pair(strength: str, random: np.random.Generator) -> tuple[str, str]:
-    """Draw two different distortions of one strength, in the catalogue's order: tasks such as "crop/light".
-
-    Two that change the speed, or two that write the sound in their own way, do not come together.
+    All that is random is drawn from the generator, so that one seed gives one query.
     """
+
+    name: str
+    part: Part
+    function: Callable[..., Any]
+    value: Any
+
+    def apply(self, *arguments: Any) -> Any:
+        """Call the function with this strength's value."""
+        return self.function(*arguments, self.value)
+
+
+def _low(codec: str) -> Callable[[int], dict[str, Any]]:
+    """Encode the audio at a low bit rate, in kilobits a second."""
+    return lambda kilobits: {"c:a": codec, "b:a": 1000 * kilobits, "ar": 22_050}
+
+
+_TABLE: tuple[tuple[str, Part, Callable[..., Any], tuple[Any, Any, Any]], ...] = (
+    # name, the part of a query that it changes, its function, the function's last argument from light to strong
+    ("bit-rate", "encoding", lambda crf: {"crf": crf}, (33, 39, 45)),
+    ("resolution", "video", video.shrink, (0.6, 0.35, 0.2)),
+    ("crop", "video", video.crop, (0.9, 0.75, 0.5)),
+    ("pad", "video", video.pad, (0.1, 0.3, 0.6)),
+    ("flip", "video", video.flip, ("h", "v", "hv")),
+    ("rotate", "video", video.rotate, (5, 15, 90)),
+    ("blur", "video", video.blur, (0.006, 0.015, 0.035)),
+    ("noise", "video", video.noise, (15, 35, 70)),
+    ("brightness", "video", video.brightness, (0.1, 0.2, 0.35)),
+    ("contrast", "video", video.contrast, (1.3, 1.7, 2.5)),
+    ("hue", "video", video.hue, (20, 60, 150)),
+    ("text", "video", video.text, (0.1, 0.25, 0.45)),
+    ("logo", "video", video.logo, (0.15, 0.3, 0.5)),
+    ("picture-in-picture", "video", video.picture_in_picture, (0.8, 0.6, 0.4)),
+    ("frame-rate", "video", video.frame_rate, (15, 8, 4)),
+    ("dropped-frames", "video", video.drop_frames, (0.2, 0.5, 0.8)),
+    ("speed", "speed", truth.faster_or_slower, (0.05, 0.1, 0.16)),
+    ("tempo", "tempo", truth.faster_or_slower, (0.05, 0.1, 0.16)),
+    ("cut", "cut", truth.cut_out, (0.1, 0.25, 0.4)),
+    ("concatenation", "cut", truth.concatenate, (0.25, 0.5, 0.7)),
+    ("mp3", "encoding", _low("libmp3lame"), (48, 24, 16)),
+    ("aac", "encoding", _low("aac"), (48, 24, 12)),
+    ("sound-noise", "waveform", audio.noise, (10.0, 5.0, 0.0)),
+    ("reverb", "waveform", audio.reverb, (0.3, 0.8, 1.8)),
+    ("band-pass", "waveform", audio.band_pass, ((150, 6000), (300, 3400), (500, 2000))),
+    ("pitch", "audio", audio.pitch, (1.05, 1.1, 1.16)),
+    ("music", "waveform", audio.music, (10.0, 5.0, 0.0)),
+    ("volume", "waveform", audio.volume, (-6.0, -20.0, 20.0)),
+    ("muted", "waveform", audio.mute, (0.3, 0.6, 1.0)),
+)
+_ALONE: tuple[set[Part], ...] = ({"speed", "tempo"}, {"cut"}, {"encoding"})
+"""Parts of which a query has one at most."""
+
+NAMES: tuple[str, ...] = tuple(row[0] for row in _TABLE)
+CATALOGUE: dict[str, Distortion] = {
+    f"{name}/{strength}": Distortion(name, part, function, value)
+    for name, part, function, values in _TABLE
+    for strength, value in zip(STRENGTHS, values, strict=True)
+}
+"""By task, such as "crop/medium"; in the order of the table."""
+
+
+def draw_medium(random: np.random.Generator) -> tuple[str]:
+    """Draw one distortion of medium strength, as a task."""
+    return (str(random.choice([task for task in CATALOGUE if task.endswith("/medium")])),)
+
+
+def draw_pair(strength: Strength, random: np.random.Generator) -> tuple[str, str]:
+    """Draw two different distortions of one strength that go together, as tasks in the catalogue's order."""
     while True:
         first, second = sorted(random.choice(len(NAMES), 2, replace=False))
         pair = (f"{NAMES[first]}/{strength}", f"{NAMES[second]}/{strength}")
-        one, other = (CATALOGUE[task] for task in pair)
-        if not any(_set(one, part) and _set(other, part) for part in ("rate", "cut", "encoding")):
+        parts = {CATALOGUE[task].part for task in pair}
+        if not any(parts <= alone for alone in _ALONE):
             return pair
 
 
-def _set(distortion: Distortion, part: str) -> bool:
-    return getattr(distortion, part) not in (None, Encoding())
-
-
 def choose(words: str) -> tuple[str, ...]:
-    """Tasks that any of some words names: a distortion, a strength, or both as in "crop/medium"; all for none.
+    """Choose the tasks that words name: a distortion, a strength, or both as in "crop/medium"; no words mean all.
 
     Raises:
         FingerprintError: a word names nothing.
     """
-    wanted = [word.strip() for word in words.split(",") if word.strip()]
-    for word in wanted:
-        if not any(_named(task, word) for task in CATALOGUE):
-            raise FingerprintError(f"no such distortion: {word!r}; there are {', '.join(NAMES)}, as crop or crop/light")
-    return tuple(task for task in CATALOGUE if not wanted or any(_named(task, word) for word in wanted))
-
-
-def _named(task: str, word: str) -> bool:
-    return word in (task, *task.split("/"))
+    wanted = {word.strip() for word in words.split(",") if word.strip()}
+    named = {task: {task, *task.split("/")} for task in CATALOGUE}
+    unknown = wanted.difference(*named.values())
+    if unknown:
+        shown = ", ".join(sorted(unknown))
+        raise FingerprintError(f"no such distortion: {shown}; there are {', '.join(NAMES)}, as crop or crop/light")
+    return tuple(task for task in CATALOGUE if not wanted or wanted & named[task])

@@ -1,9 +1,35 @@
-"""Distortions of the picture as ffmpeg filter graphs; sizes are shares of the picture, so that they fit any source."""
+"""Distortions of the video as ffmpeg filters; sizes are shares of the frame, so that they fit any source.
 
+Images to lay over are drawn with Pillow: not every ffmpeg has drawtext, and fonts differ between machines.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from evaluate.fingerprint.benchmark.distort.distortion import PictureFilter, Scene
-from evaluate.fingerprint.benchmark.distort.overlays import draw_logo, draw_text
+import ffmpeg
+import numpy as np
+
+SCALING = "bicubic+accurate_rnd"
+WORDS = ("breaking", "live", "watch", "this", "now", "follow", "for", "more", "best", "moment", "ever", "seen")
+_INK = [(255, 255, 255), (255, 230, 0), (20, 20, 20), (230, 30, 60), (30, 120, 240)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Facts that a distortion of the video may use.
+
+    Width and height are of the upright frame before any distortion. `layer` is a file that the distortion may write, an
+    image to lay over. `host` opens foreign video of the same size that never ends.
+    """
+
+    width_px: int
+    height_px: int
+    fps: float
+    random: np.random.Generator
+    layer: Path
+    host: Callable[[], Any]
 
 
 def _even(value: float) -> int:
@@ -14,129 +40,125 @@ def _sign(scene: Scene) -> int:
     return 1 if scene.random.random() < 0.5 else -1
 
 
-def shrink(share: float) -> PictureFilter:
-    """Fewer pixels."""
-    return lambda stream, scene: stream.filter(
-        "scale", _even(scene.width_px * share), _even(scene.height_px * share), flags="bicubic+accurate_rnd"
-    )
+def shrink(stream: Any, scene: Scene, share: float) -> Any:
+    """Keep `share` of the pixels of each side."""
+    return stream.filter("scale", _even(scene.width_px * share), _even(scene.height_px * share), flags=SCALING)
 
 
-def crop(share: float) -> PictureFilter:
+def crop(stream: Any, scene: Scene, share: float) -> Any:
     """Keep `share` of each side, at a place drawn."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        x, y = scene.random.random(2).round(6)
-        # In terms of what comes in: a distortion before may have shrunk it.
-        size = (f"max(2, 2*round({side}*{share}/2))" for side in ("iw", "ih"))
-        return stream.filter("crop", *size, f"(iw-ow)*{x}", f"(ih-oh)*{y}")
-
-    return apply
+    x, y = scene.random.random(2).round(6)
+    # ffmpeg computes the size from its input, which another distortion may have shrunk.
+    size = (f"max(2, 2*round({side}*{share}/2))" for side in ("iw", "ih"))
+    return stream.filter("crop", *size, f"(iw-ow)*{x}", f"(ih-oh)*{y}")
 
 
-def pad(share: float) -> PictureFilter:
-    """Black bars: `share` of the picture's own size more, beside, above or all around it."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        wide, high = [(1, 0), (0, 1), (1, 1)][scene.random.integers(3)]
-        width, height = _even(scene.width_px * (1 + wide * share)), _even(scene.height_px * (1 + high * share))
-        return stream.filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", color="black")
-
-    return apply
+def pad(stream: Any, scene: Scene, share: float) -> Any:
+    """Add black bars of `share` of the frame's own size: beside it, above and below, or all around."""
+    wide, high = [(1, 0), (0, 1), (1, 1)][scene.random.integers(3)]
+    width, height = _even(scene.width_px * (1 + wide * share)), _even(scene.height_px * (1 + high * share))
+    return stream.filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", color="black")
 
 
-def flip(axes: str) -> PictureFilter:
+def flip(stream: Any, scene: Scene, axes: str) -> Any:
     """Mirror: "h", "v" or "hv"."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        for axis in axes:
-            stream = stream.filter(f"{axis}flip")
-        return stream
-
-    return apply
+    for axis in axes:
+        stream = stream.filter(f"{axis}flip")
+    return stream
 
 
-def rotate(degrees: float) -> PictureFilter:
-    """Turn either way; corners are black, the size stays. Quarter turns swap the sides."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        sign = _sign(scene)
-        if degrees == 90:
-            return stream.filter("transpose", "clock" if sign > 0 else "cclock")
-        return stream.filter("rotate", f"{sign * degrees}*PI/180", fillcolor="black")
-
-    return apply
+def rotate(stream: Any, scene: Scene, degrees: float) -> Any:
+    """Turn either way; corners are black and the size stays, but quarter turns swap the sides."""
+    sign = _sign(scene)
+    if degrees == 90:
+        return stream.filter("transpose", "clock" if sign > 0 else "cclock")
+    return stream.filter("rotate", f"{sign * degrees}*PI/180", fillcolor="black")
 
 
-def blur(share: float) -> PictureFilter:
-    """Gaussian blur with a standard deviation of `share` of the short side."""
-    return lambda stream, scene: stream.filter("gblur", sigma=round(share * min(scene.width_px, scene.height_px), 3))
+def blur(stream: Any, scene: Scene, share: float) -> Any:
+    """Blur with a Gaussian whose standard deviation is `share` of the short side."""
+    return stream.filter("gblur", sigma=round(share * min(scene.width_px, scene.height_px), 3))
 
 
-def noise(amount: int) -> PictureFilter:
-    """Noise that changes from frame to frame, of ffmpeg's strength 0 to 100."""
-    return lambda stream, scene: stream.filter(
-        "noise", alls=amount, allf="t", all_seed=int(scene.random.integers(1, 2**31))
-    )
+def noise(stream: Any, scene: Scene, amount: int) -> Any:
+    """Add noise that changes from frame to frame, of ffmpeg's strength 0 to 100."""
+    return stream.filter("noise", alls=amount, allf="t", all_seed=int(scene.random.integers(1, 2**31)))
 
 
-def brightness(amount: float) -> PictureFilter:
-    """Lighter or darker by `amount` of full scale."""
-    return lambda stream, scene: stream.filter("eq", brightness=_sign(scene) * amount)
+def brightness(stream: Any, scene: Scene, amount: float) -> Any:
+    """Make it lighter or darker by `amount` of full scale."""
+    return stream.filter("eq", brightness=_sign(scene) * amount)
 
 
-def contrast(factor: float) -> PictureFilter:
-    """Contrast times `factor`, or divided by it."""
-    return lambda stream, scene: stream.filter("eq", contrast=round(factor ** _sign(scene), 4))
+def contrast(stream: Any, scene: Scene, factor: float) -> Any:
+    """Multiply the contrast by `factor`, or divide it."""
+    return stream.filter("eq", contrast=round(factor ** _sign(scene), 4))
 
 
-def hue(degrees: float) -> PictureFilter:
-    """All hues turned, either way."""
-    return lambda stream, scene: stream.filter("hue", h=_sign(scene) * degrees)
+def hue(stream: Any, scene: Scene, degrees: float) -> Any:
+    """Turn all hues, either way."""
+    return stream.filter("hue", h=_sign(scene) * degrees)
 
 
-def text(share: float) -> PictureFilter:
-    """Lines of text over `share` of the height."""
-    return lambda stream, scene: _overlay(stream, scene, "text", draw_text, share)
+def text(stream: Any, scene: Scene, share: float) -> Any:
+    """Lay lines of text over `share` of the height."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height, random = scene.width_px, scene.height_px, scene.random
+    n_lines = max(1, round(share / 0.12))
+    line_px = max(8, round(height * share / n_lines))
+    font = ImageFont.load_default(size=line_px * 0.8)  # Pillow brings it: the same letters everywhere
+    image = Image.new("RGBA", (width, height))
+    draw = ImageDraw.Draw(image)
+    top = int(random.integers(0, max(1, height - n_lines * line_px)))
+    ink = _INK[random.integers(len(_INK))]
+    paper = tuple(255 - channel for channel in ink)
+    for line in range(n_lines):
+        words = " ".join(random.choice(WORDS, 6))
+        place = (width * float(random.uniform(0.02, 0.15)), top + line * line_px)
+        draw.text(place, words, font=font, fill=ink, stroke_width=max(1, line_px // 12), stroke_fill=paper)
+    return _overlay(stream, scene, image)
 
 
-def logo(share: float) -> PictureFilter:
-    """A mark in a corner, `share` of the short side wide."""
-    return lambda stream, scene: _overlay(stream, scene, "logo", draw_logo, share)
+def logo(stream: Any, scene: Scene, share: float) -> Any:
+    """Lay a mark over one corner, `share` of the short side wide."""
+    from PIL import Image, ImageDraw
+
+    width, height, random = scene.width_px, scene.height_px, scene.random
+    side, margin = round(share * min(width, height)), round(0.03 * min(width, height))
+    x = int(random.choice([margin, width - side - margin]))
+    y = int(random.choice([margin, height - side - margin]))
+    image = Image.new("RGBA", (width, height))
+    draw = ImageDraw.Draw(image)
+    ink, second = (_INK[i] for i in random.permutation(len(_INK))[:2])
+    draw.ellipse((x, y, x + side, y + side), fill=(*ink, 235))
+    triangle = np.array([[1, 0.8], [1, 2.2], [2.3, 1.5]]) * (side / 3) + (x, y)
+    draw.polygon([tuple(corner) for corner in triangle], second)
+    return _overlay(stream, scene, image)
 
 
-def _overlay(stream: Any, scene: Scene, name: str, draw: Any, share: float) -> Any:
-    import ffmpeg
-
-    path = scene.folder / f"{name}.png"
-    draw(path, (scene.width_px, scene.height_px), share, scene.random)
-    return stream.overlay(ffmpeg.input(str(path), f="image2", pattern_type="none").video, eof_action="repeat")
+def _overlay(stream: Any, scene: Scene, image: Any) -> Any:
+    image.save(scene.layer)
+    layer = ffmpeg.input(str(scene.layer), f="image2", pattern_type="none").video
+    return stream.overlay(layer, eof_action="repeat")
 
 
-def picture_in_picture(share: float) -> PictureFilter:
-    """The query at `share` of its size, within a video of another source."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        width, height = _even(scene.width_px * share), _even(scene.height_px * share)
-        x = int(scene.random.integers(0, max(1, scene.width_px - width + 1)))
-        y = int(scene.random.integers(0, max(1, scene.height_px - height + 1)))
-        small = stream.filter("scale", width, height, flags="bicubic+accurate_rnd")
-        return scene.host().overlay(small, x=x, y=y, shortest=1)
-
-    return apply
+def picture_in_picture(stream: Any, scene: Scene, share: float) -> Any:
+    """Show the query at `share` of its size, within the host's video."""
+    width, height = _even(scene.width_px * share), _even(scene.height_px * share)
+    x = int(scene.random.integers(0, max(1, scene.width_px - width + 1)))
+    y = int(scene.random.integers(0, max(1, scene.height_px - height + 1)))
+    return scene.host().overlay(stream.filter("scale", width, height, flags=SCALING), x=x, y=y, shortest=1)
 
 
-def frame_rate(fps: float) -> PictureFilter:
-    """Fewer pictures a second."""
-    return lambda stream, scene: stream.filter("fps", fps=min(fps, scene.fps), round="near")
+def frame_rate(stream: Any, scene: Scene, fps: float) -> Any:
+    """Show fewer frames a second."""
+    return stream.filter("fps", fps=min(fps, scene.fps), round="near")
 
 
-def drop_frames(share: float) -> PictureFilter:
-    """Lose frames at random; the picture before stays on screen, so the length is kept."""
-
-    def apply(stream: Any, scene: Scene) -> Any:
-        seed = int(scene.random.integers(1, 2**31))
-        # random(0) is seeded by what variable 0 holds: it is set in the first frame.
-        chosen = stream.filter("select", f"if(eq(n,0),st(0,{seed})*0+1,gt(random(0),{share}))")
-        return chosen.filter("fps", fps=scene.fps, round="near")
-
-    return apply
+def drop_frames(stream: Any, scene: Scene, share: float) -> Any:
+    """Lose frames at random; the frame before stays on screen, so the length is kept."""
+    seed = int(scene.random.integers(1, 2**31))
+    # random(0) is seeded by the value of variable 0, which is set in the first frame.
+    chosen = stream.filter("select", f"if(eq(n,0),st(0,{seed})*0+1,gt(random(0),{share}))")
+    return chosen.filter("fps", fps=scene.fps, round="near")

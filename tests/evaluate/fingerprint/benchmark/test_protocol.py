@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.benchmark import peers
 from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
-from evaluate.fingerprint.benchmark.distort.render import Order, rendered
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
-from evaluate.fingerprint.benchmark.methods import PEER_NAMES, make_peers
+from evaluate.fingerprint.benchmark.method import best_diagonal
 from evaluate.fingerprint.benchmark.ours import Avtempo
-from evaluate.fingerprint.benchmark.peers.peer import best_diagonal
-from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, read_plan, write_plan
-from evaluate.fingerprint.benchmark.run import benchmark, prepare
+from evaluate.fingerprint.benchmark.peers import PEERS, make_peers
+from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, prepare
+from evaluate.fingerprint.benchmark.query import Query
+from evaluate.fingerprint.benchmark.render import render
+from evaluate.fingerprint.benchmark.run import benchmark
 from evaluate.fingerprint.benchmark.scoring import tasks_of
 from evaluate.fingerprint.benchmark.truth import Piece
 from evaluate.fingerprint.describe.encoder import load_encoder
@@ -37,17 +39,14 @@ def ucf(n_groups=12, n_clips=3, seconds=6.0):
 @given(st.integers(0, 2**31), st.integers(11, 20), st.integers(1, 4))
 def test_groups_never_cross_roles(seed, n_groups, n_clips):
     videos = {video.name: video for video in ucf(n_groups, n_clips)}
-    plan = make_plan(list(videos.values()), SMALL, seed)
-    groups = {
-        role: {videos[q.wanted.source].group for q in plan.queries if q.role == role}
-        for role in ("matched", "unmatched", "background")
-    }
+    plan = make_plan(list(videos.values()), SMALL, seed, "")
+    roles = ("matched", "unmatched", "background")
+    matched, unmatched, apart = ({videos[q.wanted.source].group for q in plan.of_role(role)} for role in roles)
     referenced = [videos[name].group for name in plan.references]
-    assert not groups["matched"] & groups["unmatched"]
-    assert not (groups["unmatched"] | groups["background"]) & set(referenced)
-    assert {videos[name].group for name in plan.background}.isdisjoint(groups["unmatched"] | set(referenced))
-    for group in groups["matched"]:  # the source itself, none of its siblings
-        assert referenced.count(group) == 1
+    assert not matched & unmatched
+    assert not (unmatched | apart) & set(referenced)
+    assert {videos[name].group for name in plan.background}.isdisjoint(unmatched | set(referenced))
+    assert all(referenced.count(group) == 1 for group in matched)  # the source itself, none of its siblings
     for query in plan.queries:
         assert query.role != "matched" or query.wanted.source in plan.references
         assert query.wanted.end_seconds <= videos[query.wanted.source].seconds
@@ -56,42 +55,32 @@ def test_groups_never_cross_roles(seed, n_groups, n_clips):
         assert query.host.source != query.wanted.source
 
 
-def test_a_plan_follows_from_its_seed_and_comes_back_from_json(tmp_path):
-    plan = make_plan(ucf(), SMALL, 7)
-    assert make_plan(list(reversed(ucf())), SMALL, 7) == plan
-    assert make_plan(ucf(), SMALL, 8) != plan
-    write_plan(tmp_path / "plan.json", plan, {"data": "here"})
-    assert read_plan(tmp_path / "plan.json") == plan
-    (tmp_path / "plan.json").write_text(json.dumps({"format": 99}))
-    with pytest.raises(FingerprintError, match="format 99"):
-        read_plan(tmp_path / "plan.json")
+def test_a_plan_follows_from_its_seed():
+    plan = make_plan(ucf(), SMALL, 7, "")
+    assert make_plan(list(reversed(ucf())), SMALL, 7, "") == plan
+    assert make_plan(ucf(), SMALL, 8, "").queries != plan.queries
 
 
 def test_lengths_go_as_far_as_the_sources():
-    tasks = tasks_of(make_plan(ucf(), SMALL, 0))
+    tasks = tasks_of(make_plan(ucf(), SMALL, 0, ""))
     assert [task for task in tasks if task.startswith("length/")] == [f"length/{n}s" for n in (1, 2, 3, 5, 6)]
     assert sum(query.role == "matched" for query in tasks["crop/light"]) == 3
     assert all(query.wanted.seconds == pytest.approx(5) for query in tasks["length/5s"])
     assert not any(query.task.startswith("length/") for query in tasks["all"])
 
 
-def test_youtube_excerpts_of_one_video_are_one_group():
-    one, other = (Video(f"-1pRmoJIGQc_0000{n}.mp4", 10, has_audio=True) for n in (10, 40))
-    assert one.group == other.group == "-1pRmoJIGQc"
-    assert Video("a/clip.mp4", 3, has_audio=True).group == "a/clip.mp4"
+def test_groups_go_by_names():
+    names = ("-1pRmoJIGQc_000010.mp4", "-1pRmoJIGQc_000040.mp4", "v_Golf_g02_c01.avi", "a/clip.mp4")
+    groups = [Video(name, 10, has_audio=True).group for name in names]
+    assert groups == ["-1pRmoJIGQc", "-1pRmoJIGQc", "Golf_g02", "a/clip.mp4"]
 
 
-def test_too_few_videos_are_refused_with_the_remedy():
+def test_too_few_videos_are_refused_and_few_distractors_are_said(caplog):
     with pytest.raises(FingerprintError, match="fewer queries, or shorter"):
-        make_plan(ucf(seconds=2.0), SMALL, 0)
-    with pytest.raises(FingerprintError, match="no such distortion: crop/huge"):
-        Size(tasks=("crop/huge",))
-
-
-def test_few_distractors_are_said(caplog):
-    make_plan(ucf(), SMALL, 0)
+        make_plan(ucf(seconds=2.0), SMALL, 0, "")
+    make_plan(ucf(), SMALL, 0, "")
     assert not caplog.records
-    make_plan(ucf(), dataclasses.replace(SMALL, n_distractors=5), 0)
+    make_plan(ucf(), dataclasses.replace(SMALL, n_distractors=5), 0, "")
     assert "distractor segments" in caplog.text
 
 
@@ -99,11 +88,8 @@ def test_best_diagonal_equals_trying_every_offset():
     random = np.random.default_rng(0)
     for n_query, n_reference in ((4, 9), (9, 4), (1, 5), (6, 6)):
         similarity = random.random((n_query, n_reference))
-        tried = {}
-        for offset in range(1 - n_query, n_reference):
-            cells = [similarity[i, i + offset] for i in range(n_query) if 0 <= i + offset < n_reference]
-            if len(cells) >= min(n_query, n_reference) / 2:
-                tried[offset] = np.mean(cells)
+        diagonals = {offset: np.diagonal(similarity, offset) for offset in range(1 - n_query, n_reference)}
+        tried = {k: cells.mean() for k, cells in diagonals.items() if len(cells) >= min(n_query, n_reference) / 2}
         best = max(tried, key=tried.get)
         found = best_diagonal(similarity, 0.5, 1.0)
         assert found.score == pytest.approx(tried[best])
@@ -116,34 +102,26 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     for seed in range(1, 10):
         blotches = f"color=gray:s=12x8:r=12,noise=alls=100:all_seed={seed}"  # one pattern for all frames
-        picture = f"{blotches},scale=96:64:flags=bicubic,scroll=horizontal=0.002"
+        video = f"{blotches},scale=96:64:flags=bicubic,scroll=horizontal=0.002"
         tone = f"anoisesrc=r=16000:a=0.5:seed={seed},tremolo=f={seed / 2},bandpass=f={200 * seed}:w=300"
-        arguments = [ffmpeg_executable(), "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone]
+        arguments = [ffmpeg_executable(), "-v", "error", "-f", "lavfi", "-i", video, "-f", "lavfi", "-i", tone]
         arguments += ["-t", "7", "-c:v", "libx264", "-c:a", "aac", "-threads", "1", str(folder / f"{seed}.mp4")]
         subprocess.run(arguments, check=True)
     return folder
 
 
-@pytest.mark.parametrize("name", PEER_NAMES)
-def test_each_peer_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, name):
-    (method,), _ = make_peers([name])
-    assert method.index({f"{i}.mp4": folder / f"{i}.mp4" for i in (1, 2, 3)}, {}) > 0
-    rendered(Order(Piece("2.mp4", 1.5, 6.0), Piece("4.mp4", 0, 5), (), 0), folder, tmp_path / "query.mp4")
-    (tmp_path / "broken.mp4").write_bytes(b"no media")
-    found = method.match({"query": tmp_path / "query.mp4", "broken": tmp_path / "broken.mp4"})
-    best = max(found, key=lambda match: match.score)
-    assert (best.query, best.reference) == ("query", "2.mp4")
-    assert best.reference_start_seconds - best.query_start_seconds == pytest.approx(1.5, abs=0.5)
-    assert not any(match.query == "broken" for match in found)
-
-
-@pytest.mark.slow
-def test_our_own_method_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, make_checkpoint):
-    method = Avtempo(load_encoder(make_checkpoint(tmp_path / "last.pt"), picture="features", sound="features"), 0.5)
+@pytest.mark.parametrize("name", [*PEERS, pytest.param("avtempo", marks=pytest.mark.slow)])
+def test_each_method_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(folder, tmp_path, make_checkpoint, name):
+    if name == "avtempo":
+        encoder = load_encoder(make_checkpoint(tmp_path / "last.pt"), picture="features", sound="features")
+        method = Avtempo(encoder, 0.5)
+    else:
+        (method,), _ = make_peers([name])
     files = {f"{i}.mp4": folder / f"{i}.mp4" for i in range(1, 10)}
     apart = {name: files.pop(name) for name in ("8.mp4", "9.mp4")}
     assert method.index(files, apart) > 0
-    rendered(Order(Piece("2.mp4", 1.5, 6.0), Piece("4.mp4", 0, 5), (), 0), folder, tmp_path / "query.mp4")
+    host = Piece("8.mp4", 0, 5, is_host=True)
+    render(Query("query", "none", Piece("2.mp4", 1.5, 6.0), host, (), 0, "matched"), folder, tmp_path / "query.mp4")
     (tmp_path / "broken.mp4").write_bytes(b"no media")
     found = method.match({"query": tmp_path / "query.mp4", "broken": tmp_path / "broken.mp4"})
     best = max(found, key=lambda match: match.score)
@@ -152,14 +130,31 @@ def test_our_own_method_finds_a_clip_as_it_was_and_nothing_in_a_broken_file(fold
     assert not any(match.query == "broken" for match in found)
 
 
-@pytest.mark.slow
-def test_the_benchmark_from_a_folder_to_pictures(folder, tmp_path):
-    size = Size(2, 1, 2, length_seconds=4.0, tasks=("flip/medium", "volume/light"), lengths_seconds=(2.0,))
+def test_a_plan_is_read_back_for_the_same_size_and_seed_and_refused_if_it_is_damaged(folder, tmp_path):
+    size = dataclasses.replace(SMALL, n_queries=1, n_unmatched=1)
     plan = prepare(folder, tmp_path, size, 0)
-    methods, missing = make_peers(["chromaprint", "vpdq", "raw-pixels", "log-mel"])
+    path = tmp_path / "plan.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 5', 1))  # only a plan that is read has this seed
+    assert prepare(folder, tmp_path, size, 5) == dataclasses.replace(plan, seed=5)
+    assert prepare(folder, tmp_path, size, 6).seed == 6
+    for damaged in ("{", "[]", path.read_text().replace('"format": 1', '"format": 99')):
+        path.write_text(damaged)
+        with pytest.raises(FingerprintError, match="no plan of format 1"):
+            prepare(folder, tmp_path, size, 6)
+
+
+@pytest.mark.slow
+def test_the_benchmark_from_a_folder_to_figures(folder, tmp_path):
+    size = Size(2, 1, 2, length_seconds=4.0, tasks=("flip/medium", "volume/light"), lengths_seconds=(2.0,))
+    methods, missing = make_peers(list(PEERS))
     assert not missing
-    outcome = benchmark(plan, folder, tmp_path, methods, 2, lambda *_: None)
-    values = {(r.model, r.task, r.metric): r.value for r in outcome.results}
+
+    def measure(*methods):
+        results = benchmark(prepare(folder, tmp_path, size, 0), folder, tmp_path, methods, 2, lambda *_: None)
+        rendered = {path: path.stat().st_mtime_ns for path in (tmp_path / "queries").iterdir()}
+        return results, {(r.model, r.task, r.metric): r.value for r in results}, rendered
+
+    results, values, rendered = measure(*methods)
     for method in methods:
         assert values[method.name, "none", "top-1"] == 1, method.name
         assert values[method.name, "cost", "descriptor-bytes-per-hour"] > 0
@@ -167,25 +162,21 @@ def test_the_benchmark_from_a_folder_to_pictures(folder, tmp_path):
     assert values["chromaprint", "flip/medium", "micro-AP"] == 1
     assert values["raw-pixels", "all", "median-localisation-error-seconds"] <= 0.5
     assert values["vpdq", "cost", "descriptor-bytes-per-hour"] == pytest.approx(32 * 3600, rel=0.02)
-    rendered = {path: path.stat().st_mtime_ns for path in (tmp_path / "queries").iterdir()}
+    assert len(json.loads((tmp_path / "matches-vpdq.json").read_text())) > 0
     (tmp_path / "queries" / "old-00000-abc.mp4").touch()
-    again = benchmark(prepare(folder, tmp_path, size, 0), folder, tmp_path, methods[1:2], 2, lambda *_: None)
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "queries").iterdir()} == rendered
-    costs = {r.metric for r in again.results if r.task == "cost"}
-    shares = [r for r in again.results if r.metric not in costs]
-    assert shares == [r for r in outcome.results if r.model == "vpdq" and r.metric not in costs]
+    again = measure(methods[1])
+    assert again[2] == rendered
+    assert all(values[key] == value for key, value in again[1].items() if key[1] != "cost")
     for write in (write_heat_map, write_roc):
-        write(outcome.results, tmp_path / "one.svg")
-        write(outcome.results, tmp_path / "two.svg")
+        write(results, tmp_path / "one.svg")
+        write(results, tmp_path / "two.svg")
         assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
         assert "vpdq" in (tmp_path / "one.svg").read_text()
-    assert [len(table.rows) for table in benchmark_tables(outcome.results)] == [14, 5, 1]
+    assert [len(table.rows) for table in benchmark_tables(results)] == [14, 5, 1]
 
 
-def test_an_ffmpeg_without_chromaprint_is_a_reason_not_a_crash(monkeypatch, tmp_path):
-    from evaluate.fingerprint.benchmark.peers import chromaprint
-
-    monkeypatch.setattr(chromaprint, "_has_muxer", lambda: False)
+def test_an_ffmpeg_without_chromaprint_is_a_reason_not_a_crash(monkeypatch):
+    monkeypatch.setattr(peers, "ffmpeg_executable", lambda: "true")
     made, missing = make_peers(["chromaprint", "raw-pixels"])
     assert [method.name for method in made] == ["raw-pixels"]
     assert "without chromaprint" in missing["chromaprint"]

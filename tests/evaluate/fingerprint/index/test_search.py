@@ -14,7 +14,7 @@ DIMS, ROWS = 32, 250
 
 @pytest.fixture(scope="module")
 def described():
-    """80 sources of 250 rows; every third row has no picture, and one source no sound at all."""
+    """80 sources of 250 rows; every third row has no picture, and one source no audio at all."""
     rng = np.random.default_rng(0)
     start = np.arange(ROWS) / 2
     has = np.arange(ROWS) % 3 > 0
@@ -46,7 +46,7 @@ def test_codes_are_of_the_rows_that_flat_search_has(described):
 
 
 def test_the_vectors_of_sources_are_those_of_their_rows(described, monkeypatch):
-    """The sound of the sixth source is missing, and a block holds two and a half sources."""
+    """The audio of the sixth source is missing, and a block holds two and a half sources."""
     monkeypatch.setattr(search, "ROWS_AT_ONCE", 600)
     for built in (build_search(described[:10], "sound"), build_search(described[:10], "sound", flat_below_rows=1)):
         sources = [7, 5, 2, 9, 0, 5]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.errors import ResultsError
+from evaluate.export.export import export_run
+from evaluate.export.model_card import result_tables
+from evaluate.results.results import Result
 from tests.train.conftest import write_shards
 from tests.train.run.test_pretraining import config
 from train.errors import CheckpointError, ExportError
-from train.export.export import export_run
-from train.export.model_card import result_tables
-from train.export.run_records import ResultRecord
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 from train.run.pretraining import Trainer
@@ -94,7 +95,7 @@ def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded
     (run / "results.json").write_text(json.dumps(records))
     said = card(run)
     assert "ucf101, mean over 2 splits:" in said
-    assert "| modality | model | retrieval R@1 | linear top-1 | asked |\n|---|---|---:|---:|---:|\n" in said
+    assert "| modality | model | retrieval R@1 | linear top-1 | queries |\n|---|---|---:|---:|---:|\n" in said
     assert "| video | pretrained | 37.5 | 45.7 | 40 |" in said
     assert "| video | chance | 7.1 | - | 40 |" in said
     assert "hmdb51, split 3:" in said
@@ -106,7 +107,7 @@ def test_results_become_a_table_of_means_and_of_splits_where_no_mean_is_recorded
 
 def test_a_mean_over_splits_that_training_has_seen_comes_second_and_says_so():
     def titles(split, dataset, *splits):
-        records = [ResultRecord(**record("pretrained", "R@1", 0.5, k)) for k in splits]
+        records = [Result(**record("pretrained", "R@1", 0.5, k)) for k in splits]
         return [table.title for table in result_tables(records, split, dataset)]
 
     first = "ucf101, split 1, whose training part the encoders learnt from"
@@ -120,22 +121,9 @@ def test_a_mean_over_splits_that_training_has_seen_comes_second_and_says_so():
     assert titles("", "kinetics400", None) == ["ucf101, no split named"]
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("[", "not JSON"),
-        ('{"a": 1}', "no list of results"),
-        (json.dumps([record("raw", "R@1", "0.5")]), "0.value"),
-        (json.dumps([record("raw", "R@1", True)]), "0.value"),
-        (json.dumps([record("raw", "R@1", 0.5) | {"extra": 1}]), "0.extra"),
-        (json.dumps([{k: v for k, v in record("raw", "R@1", 0.5).items() if k != "n"}]), "0.n"),
-        (json.dumps([record("raw", "R@1", float("nan"))]), "0.value"),
-        (json.dumps([record("raw", "R@1", 0.5), {"header": {}}]), "1.test"),
-    ],
-)
-def test_results_of_another_format_are_refused_and_nothing_is_written(run, content, says):
-    (run / "results.json").write_text(content)
-    with pytest.raises(ExportError, match=re.escape(says)):
+def test_damaged_results_are_refused_and_nothing_is_written(run):
+    (run / "results.json").write_text("[")
+    with pytest.raises(ResultsError, match="is not JSON"):
         card(run)
     assert not (run.parent / "out").exists()
 

@@ -7,19 +7,17 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from evaluate.export.run_records import RunRecords
+from evaluate.results.results import Result
 from train.config.schema import TERMS
-from train.export.run_records import ResultRecord, RunRecords
 from train.run.checkpoint import LoadedEncoders
 
 TEMPLATE = Path(__file__).parent / "model_card.md.j2"
 
-ACCURACY = "accuracy/"
-HELDOUT = "heldout/"
-
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Results of one test and split, ready to print: cells in per cent, "-" where nothing was measured."""
+    """Results of one test and split, ready to print: cells in per cent, "-" for what was not measured."""
 
     title: str
     columns: tuple[str, ...]
@@ -31,9 +29,9 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
 
     Args:
         loaded: the encoders.
-        info: what config.json says.
+        info: content of config.json.
         records: of the run.
-        onnx: whether the ONNX files are there.
+        onnx: whether the export has ONNX files.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -41,28 +39,30 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
         keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["code"] = _code
-    config = loaded.config
-    dataset = records.dataset.dataset if records.dataset else None
+    config, encoders = loaded.config, loaded.encoders
     weights = {name: getattr(config.loss, name) for name in TERMS}
+    terms = {name: weight for name, weight in weights.items() if weight > 0}
+    networks = {"video": encoders.video_net, "audio": encoders.audio_net}
+    metrics = records.last["metrics"] if records.last else {}
+    dataset = records.dataset.dataset if records.dataset else None
     return environment.get_template(TEMPLATE.name).render(
-        config=config, info=info, records=records, onnx=onnx,
-        parameters={name: _n_parameters(loaded, name) for name in ("video", "audio")},
-        terms={name: weight for name, weight in weights.items() if weight > 0},
-        off=[name for name, weight in weights.items() if weight <= 0],
-        untrained=[each for each in ("video", "audio") if not any(each in n for n, weight in weights.items() if weight > 0)],
-        bank=asdict(config.bank),
-        accuracies=_accuracies(records.last),
+        config=config, info=info, records=records, onnx=onnx, terms=terms, bank=asdict(config.bank),
+        parameters={name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
+        off=[name for name in weights if name not in terms],
+        untrained=[each for each in networks if not any(each in name for name in terms)],
+        accuracies={
+            name.removeprefix("accuracy/"): value for name, value in metrics.items()
+            if name.startswith(("accuracy/", "heldout/")) and value is not None
+        },
         tables=result_tables(records.results, config.data.split, dataset),
     )  # fmt: skip
 
 
-def result_tables(
-    results: Sequence[ResultRecord], split: str = "", dataset: str | None = None
-) -> tuple[ResultTable, ...]:
-    """Tables of every test: the mean over splits where that is recorded, else each split.
+def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[ResultTable, ...]:
+    """Tabulate every test: the mean over splits where it is recorded, else each split.
 
-    On the data set that was trained on, the split that was kept to comes first: of other splits, and so of a mean, the
-    pretraining has seen test videos, and the title says so.
+    On the data set that was trained on, the split that was trained on comes first. The pretraining has seen test videos
+    of the other splits, and so of a mean: the title says so.
 
     Args:
         results: of the run.
@@ -90,7 +90,7 @@ def result_tables(
     return tuple(tables)
 
 
-def _table(title: str, results: Sequence[ResultRecord], split: int | None) -> ResultTable:
+def _table(title: str, results: Sequence[Result], split: int | None) -> ResultTable:
     shown = [r for r in results if r.split == split]
     columns = tuple(dict.fromkeys(f"{r.task} {r.metric}" for r in shown))
     rows = []
@@ -98,18 +98,7 @@ def _table(title: str, results: Sequence[ResultRecord], split: int | None) -> Re
         own = {f"{r.task} {r.metric}": r for r in shown if (r.modality, r.model) == (modality, model)}
         cells = (f"{100 * own[column].value:.1f}" if column in own else "-" for column in columns)
         rows.append((modality, model, *cells, str(max(r.n for r in own.values()))))
-    return ResultTable(title, ("modality", "model", *columns, "asked"), tuple(rows))
-
-
-def _accuracies(last: dict[str, Any] | None) -> dict[str, float]:
-    """The accuracies of the last logged step by their names, without those that had nothing to measure."""
-    metrics = last["metrics"] if last else {}
-    chosen = {name: value for name, value in metrics.items() if name.startswith((ACCURACY, HELDOUT))}
-    return {name.removeprefix(ACCURACY): value for name, value in chosen.items() if value is not None}
-
-
-def _n_parameters(loaded: LoadedEncoders, modality: str) -> int:
-    return sum(p.numel() for p in getattr(loaded.encoders, f"{modality}_net").parameters())
+    return ResultTable(title, ("modality", "model", *columns, "queries"), tuple(rows))
 
 
 def _code(value: object) -> str:

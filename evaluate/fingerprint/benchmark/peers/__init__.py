@@ -1,1 +1,0 @@
-"""Known fingerprints that run beside ours, on the same queries and references."""

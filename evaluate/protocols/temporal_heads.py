@@ -1,0 +1,64 @@
+"""Held-out accuracies of the temporal heads, as training logged them last."""
+
+import json
+import math
+from pathlib import Path
+
+from evaluate.results.results import Result
+from train.run.run_log import LOG_NAME
+
+ACCURACY = "accuracy"
+PREFIX = "heldout/"
+TASKS: dict[str, tuple[str, str]] = {
+    "speed_video": ("temporal-speed", "video"),
+    "speed_audio": ("temporal-speed", "audio"),
+    "direction_video": ("temporal-direction", "video"),
+    "direction_audio": ("temporal-direction", "audio"),
+    "order_video": ("temporal-order", "video"),
+    "order_audio": ("temporal-order", "audio"),
+    "order_video_audio": ("temporal-order-video-audio", "joint"),
+}
+"""Head -> (task, modality) in results."""
+
+
+def heldout_accuracies(run: Path, n_speeds: int) -> dict[str, tuple[float, float]]:
+    """Head -> its accuracy and that of guessing; empty if the log has none.
+
+    A line that a killed run left half written is passed over.
+
+    Args:
+        run: folder of the run.
+        n_speeds: speeds that the run's heads distinguish.
+    """
+    chance = {"speed": 1 / n_speeds, "direction": 1 / 2, "order": 1 / 3}
+    log, last = run / LOG_NAME, dict[str, object]()
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []:
+        try:
+            metrics = json.loads(line)["metrics"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+        if isinstance(metrics, dict) and any(name.startswith(PREFIX) for name in metrics):
+            last = metrics
+    found = {}
+    for head in TASKS:
+        value = last.get(PREFIX + head)
+        if isinstance(value, int | float) and math.isfinite(value):
+            found[head] = (float(value), chance[head.partition("_")[0]])
+    return found
+
+
+def temporal_results(run: Path, test: str, split: int, n_speeds: int) -> list[Result]:
+    """The same as records, and those of guessing. `n` is 0: the log does not count the labels.
+
+    Args:
+        run: folder of the run.
+        test: dataset, as in the other records.
+        split: the split that training held out.
+        n_speeds: speeds that the run's heads distinguish.
+    """
+    results = []
+    for head, values in heldout_accuracies(run, n_speeds).items():
+        task, modality = TASKS[head]
+        for model, value in zip(("pretrained", "chance"), values, strict=True):
+            results.append(Result(test, task, split, modality, model, ACCURACY, value, 0))
+    return results
