@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.conftest import write_shards
-from tests.train.run.test_pretraining import config
+from tests.train.small_runs import config
 from train.ranks.distributed import join_world
 from train.run.pretraining import Trainer
 

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.train.run.test_pretraining import config
+from tests.train.small_runs import config
 from train.config.schema import ModelConfig
 from train.errors import CheckpointError, ExportError
 from train.export.export import CONFIG_NAME, WEIGHTS_NAME, describe, load_exported, write_encoders
