@@ -74,7 +74,7 @@ def test_a_pretrained_encoder_moves_slower_than_the_classifier(small_shards, tmp
 
 def test_another_encoder_or_other_settings_are_refused(small_shards, tmp_path):
     assert finetuner(small_shards, tmp_path, steps=2).train()
-    with pytest.raises(RunError, match=r"encoder_sha256: +there, abc asked.*remove that folder"):
+    with pytest.raises(RunError, match=r"encoder_sha256: +in the run, abc now.*remove that folder"):
         finetuner(small_shards, tmp_path, steps=4, encoder_sha256="abc").train()
 
 

@@ -55,7 +55,7 @@ def test_a_finished_run_has_nothing_to_do_and_says_how_it_went(small_shards, tmp
 
 def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
     train(tmp_path / "run", small_shards, "steps=2")
-    with pytest.raises(RunError, match=r"optim\.lr: 0\.001 there, 0\.1 asked"):
+    with pytest.raises(RunError, match=r"optim\.lr: 0\.001 in the run, 0\.1 now"):
         train(tmp_path / "run", small_shards, "steps=4", "optim.lr=0.1")
     other = write_shards(tmp_path / "other", 20)
     with pytest.raises(RunError, match="other shards"):
