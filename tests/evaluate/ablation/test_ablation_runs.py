@@ -186,7 +186,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, shards, preset
     error = capsys.readouterr().err
     assert "2 of 4 runs have no numbers" in error
     assert "avid-0: " in error
-    assert "optim.lr: 0.5 there, 0.01 asked" in error
+    assert "optim.lr: 0.5 in the run, 0.01 now" in error
     assert "whole-0 holds a run of 4 steps, not 3" in error
     assert "Traceback" not in error
     assert {p: s for p, s in stamps(folder).items() if p in before and p.name == LAST_NAME} == {
