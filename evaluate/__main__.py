@@ -40,10 +40,10 @@ python -m evaluate COMMAND --help lists the options of a command, and more examp
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0 fine, 2 an error that was explained, 130 interrupted."""
+    """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # else it says which processor it found
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which processor it found
     return exit_status(partial(arguments.command, arguments))
 
 

@@ -60,7 +60,7 @@ def measure_runs(
 
         embedded(0, 1)
         try:
-            results = measure(plan, run, models_of(runs, number), EmbedOptions(device=device), progress=embedded)
+            results = _measure(plan, run, models_of(runs, number), EmbedOptions(device=device), embedded)
         except AvtempoError as error:
             failures.append(Failure(run, str(error)))
         else:
@@ -68,27 +68,14 @@ def measure_runs(
     return measured, failures
 
 
-def measure(
+def _measure(
     plan: Plan,
     run: PlannedRun,
     models: Sequence[ModelName],
     options: EmbedOptions,
-    *,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: Callable[[int, int], None],
 ) -> tuple[Result, ...]:
-    """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance".
-
-    Args:
-        plan: the ablation.
-        run: a run of it.
-        models: "pretrained", and baselines to measure with it.
-        options: clips and device.
-        progress: told of embedding.
-
-    Raises:
-        AblationError: no modality of the shards can be evaluated.
-        EvaluateError, StoreError, TrainError: as embedding and evaluating do.
-    """
+    """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance"."""
     loaded = load_run(run.folder / "checkpoints" / LAST_NAME, models, options.device)
     trained = next(encoder for encoder in loaded.encoders if encoder.name == "pretrained")
     shards, test = plan.options.shards, plan.dataset

@@ -2,7 +2,7 @@
 
 import base64
 import io
-import tarfile
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from PIL import Image
 from preprocess.features.strip import decode_strip, encode_strip
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
 from preprocess.shards.manifest import read_segments
+from preprocess.shards.shard_files import read_samples
 
 AUDIO_RANGE_NEPER = np.log(10**4.5)
 """A log-mel's picture shows 45 dB below its loudest bin; less is background."""
@@ -72,29 +73,21 @@ def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[
 
 
 def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]:
-    """Read the first segment of each source from a shard folder; every tar is opened once."""
+    """Read the first segment of each source from a shard folder; every shard is opened once.
+
+    Raises:
+        ShardError: a shard is damaged.
+    """
     table = read_segments(shards)
     rows = table[table["source"].isin(list(sources))].sort_values("segment_id").drop_duplicates("source")
     found: list[Segment] = []
     for shard, part in rows.groupby("shard", sort=True):
-        members = _members(shards / str(shard), set(part["key"]))
-        found += [
-            _segment(row["source"], row["end_seconds"] - row["start_seconds"], members[row["key"]])
-            for row in part.to_dict("records")
-            if row["key"] in members
-        ]
-    return found
-
-
-def _members(path: Path, keys: Collection[str]) -> dict[str, dict[str, bytes]]:
-    """{key: {member name: bytes}} of the wanted keys of one tar."""
-    found: dict[str, dict[str, bytes]] = {}
-    with tarfile.open(path) as tar:
-        for entry in tar:
-            key, _, member = entry.name.partition(".")
-            content = tar.extractfile(entry) if key in keys else None
-            if content is not None:
-                found.setdefault(key, {})[member] = content.read()
+        path, wanted = shards / str(shard), {row["key"]: row for row in part.to_dict("records")}
+        with path.open("rb") as file:
+            for sample in read_samples(file, path):
+                if row := wanted.get(sample.key):
+                    members = {m.suffix: os.pread(file.fileno(), m.n_bytes, m.offset) for m in sample.members}
+                    found.append(_segment(row["source"], row["end_seconds"] - row["start_seconds"], members))
     return found
 
 

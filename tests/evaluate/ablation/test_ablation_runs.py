@@ -250,7 +250,7 @@ def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset)
     process = start(tmp_path, shards, preset, 150, tmp_path / "output.txt")
     process.send_signal(signal.SIGINT)
     assert process.wait(300) == 130
-    assert "goes on from here" in (tmp_path / "output.txt").read_text()
+    assert "continues from here" in (tmp_path / "output.txt").read_text()
     begun = {name: read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step for name in steps_of(folder)}
     assert set(begun) == {"whole-0", "whole-1"}
     assert all(2 < step < 150 for step in begun.values())
