@@ -1,7 +1,7 @@
-"""The DALI graph: shards in, the frames that planned clips show and log-mels of equal size out. The same on CPU and GPU.
+"""The DALI graph, the same on CPU and GPU: shards in; frames of planned clips and log-mels of equal length out.
 
-The clips are planned before anything is decoded (`train/data/frame_selection.py`), and only frames that they show, and of them only the
-square's columns, are. What is random follows from DALI's own generators, so that it is part of DALI's checkpoint.
+Clips are planned before anything is decoded (`train/data/frame_selection.py`). Only the frames that they show are decoded,
+and of these only the columns of the square. All randomness comes from DALI's own generators, so DALI's checkpoint holds it.
 """
 
 import math
