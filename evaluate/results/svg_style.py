@@ -1,6 +1,14 @@
 """How figures for the docs look; the same numbers are the same bytes."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PX_PER_INCH = 96  # of SVG
 STYLE: dict[Any, Any] = {
@@ -10,3 +18,15 @@ STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.linewidth": 0.6,
 }
+
+
+@contextmanager
+def svg_figure(path: Path, width_px: float, height_px: float) -> Iterator["Figure"]:
+    """Give a figure to draw on, then write it to `path` as SVG, whole or not at all."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure  # without pyplot: no display, no global state
+
+    with mpl.rc_context(STYLE), replacing(path) as temporary:
+        figure = Figure(figsize=(width_px / PX_PER_INCH, height_px / PX_PER_INCH), layout="constrained")
+        yield figure
+        figure.savefig(temporary, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
