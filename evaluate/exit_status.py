@@ -1,4 +1,4 @@
-"""How a command ends: what went wrong in a line for people, and the exit status for programs."""
+"""How a command ends: a line about the error for people, and the exit status for programs."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ errors = Console(stderr=True)
 
 
 def exit_status(work: Callable[[], object]) -> int:
-    """Do it; 0 fine, 2 an error that was explained, 130 interrupted."""
+    """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
     try:
         work()
     except AvtempoError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from here")
+        errors.print("interrupted; the same command continues from here")
         return 130
     return 0

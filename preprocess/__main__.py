@@ -4,9 +4,10 @@ import argparse
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -15,7 +16,7 @@ from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, n_processors
 from preprocess.schema import PRESETS
 
-_DESCRIPTION = "Raw videos to shards of film strips and log-mel spectrograms, once; then nobody decodes a video again."
+_DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
 
 _EPILOG = """\
 examples:
@@ -94,97 +95,73 @@ exit status: 0 ready (notes are not errors); 1 something is broken.
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m preprocess", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw
-    )
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{shards,verify,push,fetch,doctor,sample,collage}"
-    )
-    _add_shards(
-        commands.add_parser("shards", help="turn a data set into shards", epilog=_SHARDS_EPILOG, formatter_class=raw)
-    )
-    verify = commands.add_parser("verify", help="check a shard set", epilog=_VERIFY_EPILOG, formatter_class=raw)
+    prog = "python -m preprocess"
+    parser = argparse.ArgumentParser(prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+        full = f"{text[0].upper()}{text[1:]}."
+        return commands.add_parser(name, help=text, description=full, epilog=epilog, formatter_class=raw)
+
+    _add_shards(command("shards", "turn a data set into shards", _SHARDS_EPILOG))
+    verify = command("verify", "check a shard set", _VERIFY_EPILOG)
     verify.add_argument("folder", type=Path, metavar="DIR", help="folder of shards")
     _add_workers(verify)
     for name, text in (("push", "copy a finished shard set to a URL"), ("fetch", "copy a shard set from a URL here")):
-        copying = commands.add_parser(name, help=text, epilog=_COPY_EPILOG, formatter_class=raw)
+        copying = command(name, text, _COPY_EPILOG)
         copying.add_argument("folder", type=Path, metavar="DIR", help="folder of shards on this machine")
         copying.add_argument("url", metavar="URL", help="such as s3://bucket/shards/archive")
-    doctor = commands.add_parser("doctor", help="is this machine ready?", epilog=_DOCTOR_EPILOG, formatter_class=raw)
+    doctor = command("doctor", "check that this machine is ready", _DOCTOR_EPILOG)
     doctor.add_argument("--out", type=Path, metavar="DIR", help="folder whose disk is checked (default: here)")
-    sample = commands.add_parser(
-        "sample", help="render the embedded sample videos", epilog=_SAMPLE_EPILOG, formatter_class=raw
-    )
-    sample.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
-    sample.add_argument("--seed", type=int, default=0, help="seed of all random choices (default: %(default)s)")
-    sample.add_argument(
-        "--groups",
-        type=_positive,
-        default=25,
-        metavar="N",
-        help="groups of clips, each with a look and a voice (default: %(default)s)",
-    )
-    sample.add_argument(
-        "--clips", type=_positive, default=2, metavar="N", help="clips a group and class (default: %(default)s)"
-    )
+    sample = command("sample", "render the embedded sample videos", _SAMPLE_EPILOG)
+    _add_rendering(sample, seed=0)
+    _add_number(sample, "--groups", 25, "groups of clips, each with a look and a voice")
+    _add_number(sample, "--clips", 2, "clips a group and class")
     _add_classes(sample)
-    _add_workers(sample)
-    _add_collage(
-        commands.add_parser(
-            "collage", help="render an archive of generated videos", epilog=_COLLAGE_EPILOG, formatter_class=raw
-        )
-    )
+    collage = command("collage", "render an archive of generated videos", _COLLAGE_EPILOG)
+    _add_rendering(collage, seed=1)
+    _add_number(collage, "--videos", 1600, "number of videos")
+    collage.add_argument("--seconds", type=float, default=10.0, metavar="S", help="seconds each (default: %(default)g)")
     return parser
 
 
-def _add_collage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
-    parser.add_argument("--videos", type=_positive, default=1600, metavar="N", help="how many (default: %(default)s)")
-    parser.add_argument(
-        "--seconds", type=float, default=10.0, metavar="S", help="length of each (default: %(default)g)"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="seed of all random choices (default: %(default)s)")
-    _add_workers(parser)
-
-
 def _add_shards(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, choices=DATASETS, help="layout and labels of the files")
-    parser.add_argument(
-        "--data", type=_place, required=True, metavar="DIR", help="folder of the raw videos or audio files; or a URL"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
-    parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="sizes and rates (default: default; audio for audio data sets)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a value of the preset; may be repeated"
-    )
-    parser.add_argument("--splits", type=Path, metavar="DIR", help="folder of the official lists (ucf101, hmdb51)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="table of labels and splits (the other data sets)")
+    def add(name: str, text: str, **options: Any) -> None:
+        parser.add_argument(name, help=text, **options)
+
+    add("--dataset", "layout and labels of the files", required=True, choices=DATASETS)
+    add("--data", "folder of the raw videos or audio files; or a URL", type=_place, required=True, metavar="DIR")
+    add("--out", "folder for the shards", type=Path, required=True, metavar="DIR")
+    add("--preset", "sizes and rates (default: default; audio for audio data sets)", choices=sorted(PRESETS))
+    add("--set", "change a value of the preset; may be repeated", action="append", default=[], metavar="NAME=VALUE")
+    add("--splits", "folder of the official lists (ucf101, hmdb51)", type=Path, metavar="DIR")
+    add("--csv", "table of labels and splits (the other data sets)", type=Path, metavar="FILE")
     _add_classes(parser)
     _add_workers(parser)
     add_executor_options(parser)
-    parser.add_argument(
-        "--max-failed", type=_count, default=0, metavar="N", help="this many failed sources are no error (default: 0)"
-    )
-    parser.add_argument("--retry-failed", action="store_true", help="try failed sources of an earlier run again")
-    parser.add_argument(
-        "--max-hours", type=float, default=6.0, metavar="H", help="longest source that is read (default: %(default)g)"
-    )
+    add("--max-failed", "failed sources that are not an error (default: 0)", type=_at_least(0), default=0, metavar="N")
+    add("--retry-failed", "try failed sources of an earlier run again", action="store_true")
+    add("--max-hours", "longest source that is read (default: %(default)g)", type=float, default=6.0, metavar="H")
+
+
+def _add_rendering(parser: argparse.ArgumentParser, *, seed: int) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the videos")
+    parser.add_argument("--seed", type=int, default=seed, help="seed of all random choices (default: %(default)s)")
+    _add_workers(parser)
 
 
 def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers",
-        type=_positive,
-        default=n_processors(),
-        metavar="N",
-        help="processes of this machine (default: one a processor)",
-    )
+    text = "processes of this machine (default: one a processor)"
+    parser.add_argument("--workers", type=_at_least(1), default=n_processors(), metavar="N", help=text)
 
 
 def _add_classes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="only these classes (default: all)")
+
+
+def _add_number(parser: argparse.ArgumentParser, name: str, default: int, text: str) -> None:
+    text = f"{text} (default: {default})"
+    parser.add_argument(name, type=_at_least(1), default=default, metavar="N", help=text)
 
 
 def _place(text: str) -> Path | str:
@@ -192,26 +169,17 @@ def _place(text: str) -> Path | str:
     return text if "://" in text else Path(text)
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more")
+        return int(text)
 
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
     return number
 
 
 class _Stopped(KeyboardInterrupt):
-    """A signal other than Ctrl-C's told the process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+    """A signal ended the command; the argument is its number."""
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -225,29 +193,18 @@ def main(argv: list[str] | None = None) -> int:
 
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _stop)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    run = {
-        "shards": commands.shards,
-        "verify": commands.verify,
-        "push": commands.push,
-        "fetch": commands.fetch,
-        "doctor": commands.doctor,
-        "sample": commands.sample,
-        "collage": commands.collage,
-    }
     try:
-        return run[arguments.command](arguments)
+        return getattr(commands, arguments.command)(arguments)
     except PreprocessError as error:
         errors.print(f"error: {error}", markup=False, style="red")
         return 2
     except _Stopped as stopped:
-        errors.print("stopped; the same command goes on where it was")
-        return 128 + stopped.number
-    except KeyboardInterrupt:
-        errors.print("stopped; the same command goes on where it was")
-        return 130
+        errors.print("stopped; the same command continues where it was")
+        return 128 + stopped.args[0]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""What the commands do, and how their outcome looks on the terminal."""
+"""The commands, and how they show their outcome on the terminal."""
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,78 +15,67 @@ if TYPE_CHECKING:
     from preprocess.sources import Catalogue
 
 MAX_NAMES = 5
-"""Missing or extra files that are named; the rest is counted."""
+"""Missing or extra files that are named; the others are counted."""
 REASON_WIDTH = 110
 
-_STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
+_STYLES = {"ok": "", "note": "yellow", "broken": "bold red"}
 
 
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+def _say(text: str, style: str = "") -> None:
+    """Print a line, markup and all, as it is."""
+    Console(highlight=False, soft_wrap=True).print(text, style=style, markup=False)
 
 
 def shards(arguments: argparse.Namespace) -> int:
     """Build shards and show the summary."""
+    from preprocess.build.build_shards import open_data
     from preprocess.build.pipeline import build
-    from preprocess.catalogues.open_catalogue import open_catalogue
-    from preprocess.catalogues.selection import changed_params, only_classes
     from preprocess.executors.options import chosen_executor
     from preprocess.media.media_info import Limits
 
     started = time.monotonic()
-    catalogue = open_catalogue(arguments.dataset, arguments.data, arguments.splits, arguments.csv)
-    if arguments.classes:
-        catalogue = only_classes(catalogue, arguments.classes, arguments.data)
-    default = "audio" if catalogue.media == "audio" else "default"
-    params = changed_params(arguments.preset or default, arguments.set)
-    console = _console()
-    _show_catalogue(catalogue, console)
+    args = arguments
+    catalogue, params = open_data(
+        args.dataset, args.data, args.splits, args.csv, args.classes or (), args.preset, args.set
+    )
+    _show_catalogue(catalogue)
     with Progress("sources") as shown:
         summary = build(
-            catalogue,
-            arguments.out,
-            params,
-            workers=arguments.workers,
-            executor=chosen_executor(arguments),
-            retry_failed=arguments.retry_failed,
-            max_failed=arguments.max_failed,
-            limits=Limits(max_duration_seconds=3600 * arguments.max_hours),
-            progress=shown.show,
-        )
-    _show_summary(summary, time.monotonic() - started, console)
+            catalogue, args.out, params, workers=args.workers, executor=chosen_executor(args),
+            retry_failed=args.retry_failed, max_failed=args.max_failed,
+            limits=Limits(max_duration_seconds=3600 * args.max_hours), progress=shown.show,
+        )  # fmt: skip
+    _show_summary(summary, time.monotonic() - started)
     return 1 if summary.too_many_failed else 0
 
 
-def _show_catalogue(catalogue: "Catalogue", console: Console) -> None:
-    """Say what was found, and name what does not fit the lists."""
+def _show_catalogue(catalogue: "Catalogue") -> None:
+    """Say what was found, and name the files that do not fit the lists."""
     labels = f", {len(catalogue.label_names)} classes" if catalogue.label_names else ""
-    console.print(f"{catalogue.dataset}: {len(catalogue.sources)} sources{labels}")
-    for names, what in ((catalogue.missing, "listed but not there"), (catalogue.extra, "there but not listed")):
+    _say(f"{catalogue.dataset}: {len(catalogue.sources)} sources{labels}")
+    for names, state in ((catalogue.missing, "listed but missing"), (catalogue.extra, "there but not listed")):
         if names:
             shown = ", ".join(names[:MAX_NAMES]) + (" ..." if len(names) > MAX_NAMES else "")
-            console.print(escape(f"{len(names)} {what}: {shown}"), style="yellow")
+            _say(f"{len(names)} {state}: {shown}", "yellow")
 
 
-def _show_summary(summary: "Summary", seconds: float, console: Console) -> None:
+def _show_summary(summary: "Summary", seconds: float) -> None:
     """Show counts, and why sources failed."""
     n_ok = summary.n_sources - summary.n_failed
-    kept = summary.n_shards - summary.n_shards_built
-    state = "nothing left to build" if summary.n_shards_built == 0 else f"{max(kept, 0)} were there before"
-    console.print(
+    n_kept = max(summary.n_shards - summary.n_shards_built, 0)
+    state = f"{n_kept} were there before" if summary.n_shards_built else "nothing left to build"
+    _say(
         f"{n_ok} of {summary.n_sources} sources -> {summary.n_segments} segments "
         f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with audio) "
         f"in {summary.n_shards} shards ({state}) after {duration_text(seconds)}"
     )
     if summary.failures:
-        table = Table(title=f"failed sources: {summary.n_failed}", title_justify="left", title_style="bold red")
-        table.add_column("sources", justify="right")
-        table.add_column("reason", overflow="fold")
-        table.add_column("for example", overflow="fold")
+        table = Table("sources", "reason", "for example", title=f"failed sources: {summary.n_failed}")
         for failure in summary.failures:
             table.add_row(str(failure.n_sources), escape(failure.reason[:REASON_WIDTH]), escape(failure.example))
-        console.print(table, soft_wrap=False)
-        console.print("Their full reasons stand in manifest.parquet; mended, run again with --retry-failed.")
-    console.print(escape(f"{summary.folder} fingerprint {summary.fingerprint[:16]}"), style="dim")
+        Console(highlight=False).print(table)
+        _say("manifest.parquet holds the full reasons; mended, run again with --retry-failed.")
+    _say(f"{summary.folder} fingerprint {summary.fingerprint[:16]}", "dim")
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -95,18 +83,15 @@ def verify(arguments: argparse.Namespace) -> int:
     from preprocess.shards.manifest import read_dataset
     from preprocess.verify.shard_set import verify as find
 
-    console = _console()
     findings = find(arguments.folder, workers=arguments.workers)
     for finding in findings:
-        console.print(escape(str(finding)), style="red")
+        _say(str(finding), "red")
     if findings:
-        console.print(f"{len(findings)} findings", style="bold red")
+        _say(f"{len(findings)} findings", "bold red")
         return 1
     info = read_dataset(arguments.folder)
-    console.print(
-        f"whole: {len(info.shards)} shards, {info.n_segments} segments of {info.n_sources - info.n_failed} sources",
-        style="green",
-    )
+    n_ok = info.n_sources - info.n_failed
+    _say(f"whole: {len(info.shards)} shards, {info.n_segments} segments of {n_ok} sources", "green")
     return 0
 
 
@@ -116,7 +101,7 @@ def push(arguments: argparse.Namespace) -> int:
 
     with Progress("files") as shown:
         push_set(arguments.folder, arguments.url, shown.show)
-    _console().print(escape(f"{arguments.url}: the shard set of {arguments.folder}"))
+    _say(f"{arguments.url}: the shard set of {arguments.folder}")
     return 0
 
 
@@ -126,21 +111,19 @@ def fetch(arguments: argparse.Namespace) -> int:
 
     with Progress("files") as shown:
         info = fetch_set(arguments.url, arguments.folder, shown.show)
-    _console().print(escape(f"{arguments.folder}: {len(info.shards)} shards, {info.n_segments} segments"))
+    _say(f"{arguments.folder}: {len(info.shards)} shards, {info.n_segments} segments")
     return 0
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Show a line for everything that must be there."""
+    """Show a line for every requirement."""
     from preprocess.doctor.machine import check
 
-    console = _console()
     is_broken = False
-    for found in check(arguments.out or Path.cwd()):
+    for found in check(arguments.out):
         is_broken = is_broken or found.status == "broken"
-        style = _STYLES[found.status]
         remedy = f" -> {found.remedy}" if found.remedy else ""
-        console.print(f"[{style}]{found.status:<6}[/] {found.name:<16} {escape(found.found + remedy)}")
+        _say(f"{found.status:<6} {found.name:<16} {found.found}{remedy}", _STYLES[found.status])
     return 1 if is_broken else 0
 
 
@@ -150,15 +133,10 @@ def sample(arguments: argparse.Namespace) -> int:
 
     with Progress("videos") as shown:
         out = generate(
-            arguments.out,
-            seed=arguments.seed,
-            n_groups=arguments.groups,
-            n_clips=arguments.clips,
-            classes=arguments.classes,
-            workers=arguments.workers,
-            progress=shown.show,
-        )
-    _console().print(escape(f"{out}: the sample videos, in the layout of UCF101"))
+            arguments.out, seed=arguments.seed, n_groups=arguments.groups, n_clips=arguments.clips,
+            classes=arguments.classes, workers=arguments.workers, progress=shown.show,
+        )  # fmt: skip
+    _say(f"{out}: the sample videos, in the layout of UCF101")
     return 0
 
 
@@ -168,13 +146,9 @@ def collage(arguments: argparse.Namespace) -> int:
 
     with Progress("videos") as shown:
         out = generate(
-            arguments.out,
-            seed=arguments.seed,
-            n_videos=arguments.videos,
-            seconds=arguments.seconds,
-            workers=arguments.workers,
-            progress=shown.show,
-        )
-    hours = duration_text(arguments.videos * arguments.seconds)
-    _console().print(escape(f"{out}: {arguments.videos} generated videos, {hours} of video and audio"))
+            arguments.out, seed=arguments.seed, n_videos=arguments.videos, seconds=arguments.seconds,
+            workers=arguments.workers, progress=shown.show,
+        )  # fmt: skip
+    duration = duration_text(arguments.videos * arguments.seconds)
+    _say(f"{out}: {arguments.videos} generated videos, {duration} of video and audio")
     return 0

@@ -1,4 +1,4 @@
-"""What can go wrong while videos become shards; every error names a path and, where there is one, the remedy."""
+"""Errors of the first stage; each names a path or URL and, where there is one, the remedy."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,87 +9,78 @@ from store.errors import AvtempoError
 
 
 class PreprocessError(AvtempoError):
-    """Base of all errors that this package raises on purpose; the command line catches this one only."""
+    """Base of all errors that this package raises on purpose; the command line catches no other."""
 
 
 class PathError(PreprocessError):
-    """An error about one file or folder: `path` is at fault, `reason` says in one line what is wrong and what to do."""
+    """An error about one file or folder: `path` is at fault, `reason` says in a line what is wrong and what to do."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+        super().__init__(path, reason)  # both in args: the error survives a trip between processes
+        self.path, self.reason = path, reason
 
-    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
-        """Survive the way back from a worker process."""
-        return type(self), (self.path, self.reason)
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class CatalogueError(PathError):
-    """The data set's folder, split lists or csv are not what the catalogue needs."""
+    """The folder, the split lists or the csv do not fit the data set."""
 
 
 class MediaError(PathError):
-    """One source cannot be used; the run goes on without it. `reason` holds ffmpeg's own words where it spoke."""
+    """One source cannot be used; the run continues without it. `reason` quotes ffmpeg where ffmpeg failed."""
 
 
 class MediaRefusedError(MediaError):
-    """The source is not plain media (a playlist, a script, no regular file): nothing that it names was opened."""
+    """The source is not plain media but a playlist, a script or a device; nothing that it names was opened."""
 
 
 class MediaLimitError(MediaError):
-    """The source is over one of the limits of `preprocess.media.media_info.Limits`."""
+    """The source exceeds one of the limits of `preprocess.media.media_info.Limits`."""
 
 
 class DiskFullError(PathError):
-    """No space left for shards, clips or temporary frames: the run stops, for every later source would fail as well."""
+    """No space for shards, clips or temporary frames. The run stops, because every later source would fail too."""
 
 
 class FfmpegMissingError(PreprocessError):
-    """No ffmpeg executable that runs: set AVTEMPO_FFMPEG or install the bundled one (`imageio-ffmpeg`)."""
+    """No ffmpeg executable runs: set AVTEMPO_FFMPEG or install the bundled one (`imageio-ffmpeg`)."""
 
 
 class ClusterError(PreprocessError):
-    """There is no cluster to run on, or it is gone; what is finished is kept, the same command goes on."""
+    """The cluster is missing or gone. Finished work is kept, and the same command continues."""
 
 
 class EnvironmentDiffersError(PreprocessError):
-    """A machine of the cluster has other releases of what decides the bytes of a shard than the one that started."""
+    """A machine of the cluster has other releases than the one that started the run: its shards would differ."""
 
 
 class RemoteError(PreprocessError):
-    """A URL that cannot be read or written; the message names it."""
+    """RemoteError(url, reason): a URL cannot be read or written, or holds something else than expected."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"{url}: {reason}")
-        self.url = url
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Survive the way back from a worker process."""
-        return type(self), (self.url, self.reason)
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 class StripError(PreprocessError):
-    """Frames cannot be put into, or read back from, a film strip."""
+    """Frames cannot be put into a film strip, or read back from it."""
 
 
 class ShardError(PathError):
-    """A shard set on disk is damaged, in use, or made with other parameters; or a file of this stage cannot be written."""
+    """A shard set is damaged, in use, or has other parameters; or a file of this stage cannot be written."""
 
 
 class RenderError(PreprocessError):
-    """Videos cannot be rendered as asked; the message names the folder or parameter at fault and the remedy."""
+    """Videos cannot be rendered as requested; the message names the folder or parameter, and the remedy."""
 
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says about a file or a folder into an error with a remedy; a guard of `store.atomic_files`.
+    """Turn an OSError about a file or a folder into an error with a remedy; a guard of `store.atomic_files`.
 
     Raises:
         DiskFullError: no space, quota or file size left.
-        ShardError: another run is at work there, or anything else that the system refuses.
-
+        ShardError: another run is at work there, or the system refuses for another reason.
     """
     try:
         yield
@@ -99,8 +90,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_FULL:
             reason = (
-                f"cannot be written, {(error.strerror or 'disk full').lower()}. What is finished is kept: make room "
-                "and run the same command again, it goes on where it stopped"
+                f"cannot be written, {(error.strerror or 'disk full').lower()}. Finished work is kept: make room "
+                "and run the same command again, it continues where it stopped"
             )
             raise DiskFullError(path, reason) from error
         raise ShardError(path, f"cannot be read or written: {error.strerror or error}") from error

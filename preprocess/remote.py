@@ -1,7 +1,7 @@
-"""Files behind URLs (s3://, gs://, https://, memory:// ...): the only place that knows of fsspec.
+"""Files behind URLs (s3://, gs://, https://, memory:// ...): the only module that uses fsspec.
 
-The stages read and write local files: ffmpeg gets an open descriptor and no network, DALI maps archives into memory.
-So a source is fetched to a temporary file for as long as it is decoded, and a shard set is pushed or fetched whole.
+The stages read and write local files: ffmpeg gets an open descriptor and no network, and DALI maps archives into memory.
+So a source is fetched to a temporary file while it is decoded, and a shard set is pushed or fetched whole.
 """
 
 import contextlib
@@ -10,36 +10,30 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
-from preprocess.shards.shard_files import shard_name
+from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
 from store.atomic_files import atomic_file
 
 PIECE_BYTES = 1 << 22
 _SHARD = re.compile(r"shard-\d{6,}\.tar")
-"""What a set behind a URL may name: it must not choose where files are written here."""
+"""Names that a set behind a URL may use: it must not choose where files are written here."""
 
 Show = Callable[[int, int], None]
-"""Told how many files are done, of how many."""
-
-
-def is_url(text: str) -> bool:
-    """Whether this names a place that is no local path."""
-    return "://" in text
+"""Receives the number of files done, and of how many."""
 
 
 def list_files(url: str) -> dict[str, RemoteFile]:
-    """Files below a URL by their names relative to it, sorted; hidden ones are left out.
+    """Files below a URL by their names relative to it, sorted, without hidden ones.
 
     Raises:
-        RemoteError: it cannot be listed.
+        RemoteError: the URL cannot be listed.
     """
-    fs, root = _open(url)
-    with _named_errors(url):
+    with _file_system(url) as (fs, root):
         found = fs.find(root, detail=True)
     files = {}
     for path in sorted(found):
@@ -51,10 +45,10 @@ def list_files(url: str) -> dict[str, RemoteFile]:
 
 @contextlib.contextmanager
 def local_file(source: Source, limits: Limits) -> Iterator[Path]:
-    """Yield a path at which a source can be opened: its own, or that of a temporary copy.
+    """Yield a path that opens a source: its own, or that of a temporary copy.
 
     Raises:
-        MediaLimitError: it is larger than allowed; nothing beyond the limit is fetched.
+        MediaLimitError: the source is larger than allowed; nothing beyond the limit is fetched.
         MediaError: it cannot be fetched.
     """
     if source.remote is None:
@@ -62,116 +56,103 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
         return
     with tempfile.NamedTemporaryFile(suffix=source.path.suffix) as copy:
         try:
-            fs, path = _open(source.remote.url)
-            with _named_errors(source.remote.url), fs.open(path, "rb") as file:
-                n_bytes = 0
-                while piece := file.read(PIECE_BYTES):
-                    n_bytes += len(piece)
-                    if n_bytes > limits.max_file_bytes:
-                        raise MediaLimitError(source.path, f"more than {limits.max_file_bytes} bytes, the limit")
+            with _file_system(source.remote.url) as (fs, path):
+                for piece in _pieces(fs, path):
                     copy.write(piece)
-                copy.flush()
+                    if copy.tell() > limits.max_file_bytes:
+                        raise MediaLimitError(source.path, f"more than {limits.max_file_bytes} bytes, the limit")
         except RemoteError as error:
             raise MediaError(source.path, f"cannot be fetched: {error}") from error
-        if n_bytes != source.remote.n_bytes:
-            raise MediaError(source.path, f"{n_bytes} bytes came, {source.remote.n_bytes} were listed")
+        if copy.tell() != source.remote.n_bytes:
+            raise MediaError(source.path, f"{copy.tell()} bytes came, {source.remote.n_bytes} were listed")
+        copy.flush()
         yield Path(copy.name)
 
 
 def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> None:
-    """Copy a finished shard set to a URL, the mark that it is finished last; files there already are not sent again.
+    """Copy a finished shard set to a URL, the mark that it is finished last; files that are there are not sent again.
 
     Raises:
         ShardError: the set is not finished.
-        RemoteError: the URL cannot be written.
+        RemoteError: the URL cannot be written, or holds another set.
     """
     info = read_dataset(folder)
-    fs, root = _open(url)
-    there = {name: file.n_bytes for name, file in list_files(url).items()} if fs.exists(root) else {}
-    if DATASET_FILE in there and fs.cat_file(f"{root}/{DATASET_FILE}") != (folder / DATASET_FILE).read_bytes():
-        raise RemoteError(url, "holds another shard set, or another state of this one: choose another URL")
-    names = _names(info, folder)
-    for done, name in enumerate(names, 1):
-        with _named_errors(url):
+    names = _file_names(info)
+    # Resuming needs the marks of shards without an archive too; readers do not.
+    marks = (part_path(folder, shard) for shard in range(info.n_shards))
+    names = [path.name for path in marks if path.exists() and path.name not in names] + names
+    with _file_system(url) as (fs, root):
+        there = {name: file.n_bytes for name, file in list_files(url).items()} if fs.exists(root) else {}
+        mark = (folder / DATASET_FILE).read_bytes()
+        if DATASET_FILE in there and fs.cat_file(f"{root}/{DATASET_FILE}") != mark:
+            raise RemoteError(url, "holds another shard set, or another state of this one: choose another URL")
+        fs.makedirs(root, exist_ok=True)
+        for done, name in enumerate(names, 1):
             if there.get(name) != (folder / name).stat().st_size:
-                fs.makedirs(root, exist_ok=True)
                 fs.put_file(str(folder / name), f"{root}/{name}")
-        show(done, len(names))
+            show(done, len(names))
 
 
 def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> DatasetInfo:
-    """Copy a shard set to a folder, where training and evaluation read it; goes on where it was stopped.
+    """Copy a shard set to a folder for training and evaluation; a second call continues where the first was stopped.
 
     Archives are verified against their checksums, and the mark that the set is finished comes last.
 
     Raises:
-        RemoteError: there is no finished set, or a file is not what the set says.
+        RemoteError: there is no finished set, or a file does not match the description of the set.
         DiskFullError: no space.
     """
-    fs, root = _open(url)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as passing:
-        with _named_errors(url):
+    with _file_system(url) as (fs, root):
+        with tempfile.TemporaryDirectory() as passing:
             (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
-        info = read_dataset(Path(passing))
+            info = read_dataset(Path(passing))
         if odd := [shard.name for shard in info.shards if not _SHARD.fullmatch(shard.name)]:
-            raise RemoteError(url, f"names {odd[0]!r}, which is no shard: nothing was fetched")
-        names = _names(info, None)
-    checksums = {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
-    for done, name in enumerate(names, 1):
-        if not _is_there(folder / name, checksums.get(name)):
-            with _named_errors(url):
-                _fetch(fs, f"{root}/{name}", folder / name, checksums.get(name))
-        show(done, len(names))
+            raise RemoteError(url, f"names {odd[0]!r}, which is not a shard: nothing was fetched")
+        checksums = {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
+        names = _file_names(info)
+        for done, name in enumerate(names, 1):
+            path, checksum = folder / name, checksums.get(name, "")
+            if not path.is_file() or file_sha256(path) != checksum:  # small files have none, and are fetched again
+                with atomic_file(path, disk_errors) as file:
+                    _fetch(fs, f"{root}/{name}", file, checksum)
+            show(done, len(names))
     return info
 
 
-def _names(info: DatasetInfo, folder: Path | None) -> list[str]:
-    """Files of a set that readers need, the mark last; with a folder, those marks too that only resuming needs."""
-    names = []
-    for shard in info.shards:
-        stem = Path(shard.name).stem
-        names += [shard.name, f"{stem}.idx", f"{stem}.parquet"]
-    if folder is not None:
-        n_shards = -(-info.n_sources // info.params.sources_per_shard)
-        marks = (part_path(folder, shard) for shard in range(n_shards) if f"{shard_name(shard)}.parquet" not in names)
-        names += [path.name for path in marks if path.exists()]
+def _file_names(info: DatasetInfo) -> list[str]:
+    """Files of a set that readers need, the mark that it is finished last."""
+    stems = [Path(shard.name).stem for shard in info.shards]
+    names = [stem + suffix for stem in stems for suffix in (".tar", ".idx", ".parquet")]
     return [*names, MANIFEST_FILE, DATASET_FILE]
 
 
-def _is_there(path: Path, sha256: str | None) -> bool:
-    """Whether a file was fetched before; without a checksum it is fetched again, those files are small."""
-    if sha256 is None or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-
-
-def _fetch(fs: Any, remote: str, path: Path, sha256: str | None) -> None:
+def _fetch(fs: Any, remote: str, file: BinaryIO, sha256: str) -> None:
     digest = hashlib.sha256()
-    with fs.open(remote, "rb") as source, atomic_file(path, disk_errors) as file:
-        while piece := source.read(PIECE_BYTES):
-            digest.update(piece)
-            file.write(piece)
-        if sha256 is not None and digest.hexdigest() != sha256:
-            raise RemoteError(remote, "is not what its data set says: push the set again")
+    for piece in _pieces(fs, remote):
+        digest.update(piece)
+        file.write(piece)
+    if sha256 and digest.hexdigest() != sha256:
+        raise RemoteError(remote, "does not match the description of its set: push the set again")
 
 
-def _open(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it."""
+def _pieces(fs: Any, path: str) -> Iterator[bytes]:
+    with fs.open(path, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+@contextlib.contextmanager
+def _file_system(url: str) -> Iterator[tuple[Any, str]]:
+    """Give the file system of a URL and the path in it; errors in the block name the URL.
+
+    Raises:
+        RemoteError: no such file system, or it fails: fsspec's file systems raise errors of the operating system's kind.
+    """
     import fsspec
 
     try:
         fs, path = fsspec.url_to_fs(url)
-    except (ImportError, ValueError, OSError) as error:
-        raise RemoteError(url, f"cannot be opened: {error}") from error
-    return fs, path.rstrip("/")
-
-
-@contextlib.contextmanager
-def _named_errors(url: str) -> Iterator[None]:
-    """Say which URL it was; what fsspec's file systems raise are mostly errors of the operating system's kind."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
+        yield fs, path.rstrip("/")
+    except (ImportError, OSError, ValueError) as error:
         raise RemoteError(url, f"{type(error).__name__}: {error}") from error

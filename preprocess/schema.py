@@ -15,37 +15,30 @@ LOGMEL_MEMBER = "logmel.npy"
 META_MEMBER = "meta.npy"
 JSON_MEMBER = "json"
 
-META_FIELDS = (
-    "segment_id",
-    "label",
-    "n_frames",
-    "frame_height_px",
-    "frame_width_px",
-    "n_columns",
-    "has_audio",
-)
-"""Order of the int64 numbers in `KEY.meta.npy`, shape (7,). `label` is -1 where there is none."""
+META_FIELDS = ("segment_id", "label", "n_frames", "frame_height_px", "frame_width_px", "n_columns", "has_audio")
+"""Order of the int64 numbers in `KEY.meta.npy`, shape (7,). `label` is -1 for a segment without a label."""
 
 SEGMENTS_PER_SOURCE_LIMIT = 1 << 20
-"""segment_id = source_index * SEGMENTS_PER_SOURCE_LIMIT + segment number: stable without a global count."""
+"""segment_id = source_index * SEGMENTS_PER_SOURCE_LIMIT + segment number; it needs no global count."""
 
 MAX_STRIP_HEIGHT_PX = 16_384
 FRAME_HEIGHT_MULTIPLE_PX = 16
-"""A 4:2:0 JPEG codes blocks of 16 px: with frame heights in multiples of it no block holds two frames."""
+"""A 4:2:0 JPEG codes blocks of 16 px. If the frame height is a multiple of it, no block holds two frames."""
 MAX_ASPECT_RATIO = 4.0
 
 MEL_POWER_FLOOR = 1e-8
-"""-80 dB below a full-scale sine; the log of it stands where a source has no audio."""
+"""-80 dB below a full-scale sine; a source without audio has the log of it everywhere."""
 
 Media = Literal["video", "audio"]
 
 
 @dataclass(frozen=True)
 class ShardParams:
-    """Everything that decides the bytes of a shard, besides the sources and the ffmpeg release.
+    """Everything that decides the bytes of a shard, besides the sources and the releases of programs.
 
-    Frames and log-mel columns share one clock: every frame owns `columns_per_frame` columns, a whole number. The presets'
-    windows are one and a half hops long: at two, the half window that neighbouring columns share tells 1x from the rest.
+    Frames and log-mel columns share one clock: every frame owns `columns_per_frame` columns, a whole number. The windows
+    of the presets are one and a half hops long. With two hops, neighbouring columns share half a window, and that alone
+    reveals a playback speed of 1.
 
     Raises:
         ValueError: a value is out of range, or frames and columns do not share a clock.
@@ -99,7 +92,7 @@ class ShardParams:
         return max(1, round(self.segment_seconds * self.fps))
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """Plain values, as they stand in dataset.json."""
+        """Plain values, as in dataset.json."""
         return asdict(self)
 
 
@@ -111,13 +104,13 @@ PRESETS: dict[str, ShardParams] = {
     "ucf-small": ShardParams(
         fps=16.0, short_side_px=64, hop_length=250, win_length=375, n_mels=64, sources_per_shard=32
     ),
-    # A slow clock and few pixels: whole archives are described, and moments of a second and a half distinguished.
+    # A slow clock and few pixels: enough to describe whole archives and to distinguish moments of 1.5 s.
     "fingerprint": ShardParams(fps=8.0, short_side_px=64, hop_length=400, win_length=600, n_mels=64),
     "audio": ShardParams(media="audio"),
     "sample-audio": ShardParams(
         media="audio", fps=16.0, segment_seconds=5.0, hop_length=250, win_length=375, n_mels=64
     ),
-    # Of CrissCross on ESC-50 (Sarkar and Etemad, AAAI 2023); the window is ours. It is two and a half hops long: short
-    # windows blur pitch. What that costs: neighbouring columns share samples, so noise alone tells speeds apart.
+    # As CrissCross on ESC-50 (Sarkar and Etemad, AAAI 2023), except the window of two and a half hops: short windows blur
+    # pitch. The cost: neighbouring columns share samples, so noise alone reveals the playback speed.
     "esc50": ShardParams(media="audio", fps=20.0, segment_seconds=5.0, hop_length=160, win_length=400),
 }

@@ -18,10 +18,15 @@ class RemoteFile:
 class Source:
     r"""One file of a data set.
 
-    `name` is the posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`);
-    `path` opens the file, unless it is `remote`: then a copy is fetched while it is decoded.
-    `label` is -1 and the strings are "" where the data set says nothing. `splits` maps a
-    split's name to this source's part of it: {"1": "train", "2": "test"} or {"fold": "3"}.
+    Attributes:
+        index: position in the catalogue.
+        path: opens the file; of a `remote` source only its name and suffix count.
+        name: posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`).
+        label: class number, -1 without a label.
+        label_name: class name, "" without a label.
+        group: videos of one origin share it; "" if unknown.
+        splits: name of a split -> this source's part of it: {"1": "train", "2": "test"} or {"fold": "3"}.
+        remote: a copy of this file is fetched while it is decoded.
     """
 
     index: int
@@ -35,7 +40,7 @@ class Source:
 
     @property
     def n_bytes(self) -> int | None:
-        """Size of the file, None where it cannot be had: decoding will say why."""
+        """Size of the file; None if the system does not say, then decoding reports why."""
         if self.remote is not None:
             return self.remote.n_bytes
         try:
@@ -43,19 +48,13 @@ class Source:
         except OSError:
             return None
 
-    def __post_init__(self) -> None:
-        if self.index < 0:
-            raise ValueError(f"index of a source is 0 or more, not {self.index}")
-        if self.label < -1:
-            raise ValueError(f"label of a source is -1 (none) or more, not {self.label}")
-
 
 @dataclass(frozen=True)
 class Catalogue:
     """The sources of a data set, sorted by name: `sources[i].index == i`.
 
-    `missing` are names that the lists give and the disk has not; `extra` are files on disk that no list gives (they
-    are sources all the same, without split); both are counted and reported, neither stops a run.
+    `missing` are names that the lists give but the disk does not hold. `extra` are files that no list gives; they are
+    sources without a split. Both are counted and reported, and neither stops a run.
     """
 
     dataset: str

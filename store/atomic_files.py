@@ -1,8 +1,8 @@
 """Files and folders that appear under their names whole or not at all, and locks that keep a second process away.
 
-Everything is written under a temporary name beside its target, flushed to disk and renamed: a crash leaves the old
-content, or none, and a temporary name that the next writer removes. All four packages write their files with this
-module. A package hands in a guard, which turns what the system says into the package's own error.
+A file is written under a temporary name beside its target, flushed to disk and renamed. A crash leaves the old content,
+or none, and a temporary file that the next writer removes. All four packages write with this module. Each of them hands
+in a guard, which turns an OSError into the package's own error.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _POLL_SECONDS = 0.1
 
 Guard = Callable[[Path], AbstractContextManager[None]]
-"""Turns an OSError about this path into an error of a package; a BlockingIOError says that another process is at work."""
+"""Turns an OSError about this path into an error of a package. A BlockingIOError means that another process holds a lock."""
 
 _logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors into the store's own: the guard of whoever gives no other.
+    """Turn an OSError into an error of the store; the default guard.
 
     Raises:
         BusyError: another process holds the lock.
@@ -59,19 +59,19 @@ def temporary_path(path: Path) -> Path:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what killed processes have left; only for the holder of the folder's lock."""
+    """Remove the leftovers of killed processes; only for the holder of the folder's lock."""
     for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         _remove(path)
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path, guard: Guard = write_errors) -> Iterator[BinaryIO]:
-    """Give a file to write to; when the block ends well it takes the place of `path`.
+    """Give a file to write to; when the block ends without an error, the file replaces `path`.
 
-    There is no lock: for files that have one writer, such as those in a folder that is locked.
+    It takes no lock, so each file must have one writer: lock the folder first.
 
     Raises:
-        What the guard makes of a full disk, or of a system that refuses.
+        The guard's error for a full disk, or for a system that refuses.
     """
     with guard(path), _renamed(path) as temporary, temporary.open("xb") as file:  # "x": never through a link
         yield file
@@ -85,10 +85,9 @@ def write_text(path: Path, text: str, guard: Guard = write_errors) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to, alone; when the block ends well the file takes the place of `path`.
+    """Lock `path` and give a temporary path to write to; when the block ends without an error, the file replaces `path`.
 
-    The folder is made if it is missing. Other writers of the same path are kept out, and files that killed ones have
-    left are removed.
+    The folder is made if it is missing. The leftovers of killed writers are removed.
 
     Raises:
         BusyError: another process writes this path.
@@ -105,14 +104,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
-    """Give an empty folder to fill, alone; when the block ends well it takes the place of `path`, a folder or nothing.
+    """Lock `path` and give an empty folder to fill; when the block ends without an error, it replaces the folder `path`.
 
-    No system call swaps two folders everywhere. A kill between the two renames leaves `path` missing and both folders
-    beside it; a kill at any other time leaves the old folder or the new one. The next one that succeeds removes what
-    killed processes have left.
+    There is no portable system call that swaps two folders. A kill between the two renames leaves `path` missing and
+    both folders beside it; a kill at any other time leaves the old folder or the new one. The next writer that succeeds
+    removes the leftovers of killed writers.
 
     Raises:
-        What the guard makes of another process that writes this path, or of a system that refuses.
+        The guard's error for another process that writes this path, or for a system that refuses.
     """
     temporary = temporary_path(path)
     replaced = temporary.with_suffix(f".old{TEMPORARY_SUFFIX}")
@@ -150,7 +149,7 @@ def folder_lock(
         patience_seconds: how long to wait for another process that may be about to end.
 
     Raises:
-        What the guard makes of another process that holds it, or of a folder that cannot be written.
+        The guard's error for another process that holds it, or for a folder that cannot be written.
     """
     return _held(folder / LOCK_NAME, folder, guard, patience_seconds)
 
@@ -195,7 +194,7 @@ def _acquire(lock: Path, patience_seconds: float) -> tuple[int, bool]:
             time.sleep(_POLL_SECONDS)
             continue
         if _is_at(descriptor, lock):
-            with contextlib.suppress(OSError):  # a full disk is reported by what must be written
+            with contextlib.suppress(OSError):  # the name of the holder is not worth an error
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             return descriptor, True
@@ -239,7 +238,7 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def _renamed(path: Path) -> Iterator[Path]:
-    """Give a temporary path; what the block has written there is flushed to disk and takes the name `path`."""
+    """Give a temporary path; the file that the block has written there is flushed to disk and renamed to `path`."""
     temporary = temporary_path(path)
     _remove(temporary)
     try:

@@ -55,7 +55,7 @@ class Header:
 
 @contextlib.contextmanager
 def reading(path: Path, name: str) -> Iterator[None]:
-    """Turn what HDF5 raises on damaged data into DamagedStoreError that names file and HDF5 path."""
+    """Turn HDF5's errors about damaged data into a DamagedStoreError that names the file and the HDF5 path."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:

@@ -94,16 +94,16 @@ def nearest(
     return _search_with_faiss(queries, np.asarray(references[:]), k, pairs, backend)
 
 
-def unit(vectors: np.ndarray, what: str) -> np.ndarray:
+def unit(vectors: np.ndarray, name: str) -> np.ndarray:
     """Return float64 (n, d) of length 1; zeros stay zeros, so they are similar to nothing (0).
 
     Raises:
         SearchError: not floats (n, d), or not finite.
     """
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
-        raise SearchError(None, f"{what} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
+        raise SearchError(None, f"{name} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
     if not np.isfinite(vectors).all():
-        raise SearchError(None, f"{what} hold NaN or infinity", "leave these rows out")
+        raise SearchError(None, f"{name} hold NaN or infinity", "leave these rows out")
     vectors = vectors.astype(np.float64)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(length > 0, length, 1)
@@ -191,7 +191,7 @@ def _search_with_faiss(queries: np.ndarray, vectors: np.ndarray, k: int, pairs: 
                 if pairs is not None:
                     rows = rows[pairs[1][rows] != pairs[0][number]]
                 _keep_best(found, number, queries[number], rows, unit(vectors[rows], "references"))
-            # Settled when the k-th is clearly above all that FAISS left out: else a row that ties may be missing.
+            # Settled if the k-th is clearly above every row that FAISS left out. Otherwise a row that ties may be missing.
             unsettled.append(part[(candidates[:, -1] >= 0) & (found.scores[part, -1] <= rough[:, -1] + margin)])
         if n_candidates == n_rows:
             break
@@ -200,7 +200,7 @@ def _search_with_faiss(queries: np.ndarray, vectors: np.ndarray, k: int, pairs: 
 
 
 def _faiss_searcher(units: np.ndarray, backend: str) -> tuple[Callable, str, bool]:
-    """Return what searches vectors (n, d) of length 1, its description, and whether it goes over all of them."""
+    """Return a search over vectors (n, d) of length 1, its description, and whether it compares all of them."""
     import faiss
 
     n_rows, n_dims = units.shape

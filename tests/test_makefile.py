@@ -11,7 +11,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
 NAMING = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for stage in ("preprocess", "train", "store", "evaluate") for path in (ROOT / stage).rglob("*.py")),
 ]
 CALLS = re.compile(r"`make ([a-z][a-z0-9-]*)|^    make ([a-z][a-z0-9-]*)|make ([a-z][a-z0-9-]*) [A-Z_]+=", re.MULTILINE)

@@ -1,11 +1,11 @@
-"""Runs to rows: the mean over seeds, its spread, and each seed, as one list of records.
+"""Runs to rows: the mean over seeds, its spread, each seed, and the whole method compared with the other rows.
 
 A record of the mean has the metric's own name and counts queries in `n`. Beside it stand "METRIC sd", the sample
-standard deviation over seeds, whose `n` counts the seeds, and "METRIC seed S" for every seed. Baselines that know no
-seed (raw input, chance) have a value alone.
+standard deviation over seeds, whose `n` counts the seeds, and "METRIC seed S" for every seed. Baselines without a seed
+(raw input, chance) have a value alone.
 """
 
-import re
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +15,10 @@ from evaluate.results.results import Result
 Column = tuple[str, str, str]
 """(task, modality, metric)."""
 WHOLE = "whole"
+COMPARED: tuple[Column, ...] = (("retrieval", "joint", "R@1"), ("linear", "joint", "top-1"))
+"""Columns in which the whole method is compared with the others."""
 _SEEDLESS = ("raw", "chance")
-_LAST = ("untrained", *_SEEDLESS)
-_SD = " sd"
-_SEED = re.compile(r"(?P<metric>.+) seed (?P<seed>\d+)")
+_NOT_LEARNT = ("untrained", *_SEEDLESS)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cell:
     Attributes:
         mean: over seeds.
         sd: sample standard deviation over seeds; None of fewer than two.
-        by_seed: seed -> value; empty for what knows no seed.
+        by_seed: seed -> value; empty for baselines without a seed.
         n: queries.
     """
 
@@ -47,40 +47,64 @@ class Cell:
     n: int = 0
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The whole method against one row, in one column.
+
+    Attributes:
+        model: the row.
+        column: the column.
+        difference: whole - row, of the means over seeds.
+        spread: pooled sample standard deviation over seeds; None if neither has two seeds.
+    """
+
+    model: str
+    column: Column
+    difference: float
+    spread: float | None
+
+    @property
+    def verdict(self) -> str:
+        """What the difference means beside the spread."""
+        if self.spread is None:
+            return "one seed: no spread"
+        if abs(self.difference) <= self.spread:
+            return "within the spread"
+        return "better by more than the spread" if self.difference > 0 else "worse"
+
+
 def aggregate(measured: Iterable[Measured]) -> tuple[Result, ...]:
-    """Set runs side by side, with the objective's name for "pretrained"; rows in `row_order`."""
-    plain: dict[tuple[str, Column], Result] = {}
-    seeded: dict[tuple[str, Column], dict[int, Result]] = {}
+    """Merge the runs of each objective, which replaces "pretrained" as the model; rows in `row_order`."""
+    rows: dict[tuple[str, Column], dict[int | None, Result]] = {}
     for run in measured:
         for result in run.results:
             model = run.objective if result.model == "pretrained" else result.model
-            key, named = (model, _column(result)), replace(result, model=model)
-            if model in _SEEDLESS:
-                plain.setdefault(key, named)
-            else:
-                seeded.setdefault(key, {})[run.seed] = named
-    rows = {key: [result] for key, result in plain.items()}
-    rows |= {key: _over_seeds(by_seed) for key, by_seed in seeded.items()}
+            seed = None if model in _SEEDLESS else run.seed
+            column = (result.task, result.modality, result.metric)
+            rows.setdefault((model, column), {})[seed] = replace(result, model=model)
     order = row_order(model for model, _ in rows)
-    return tuple(result for model in order for key, results in rows.items() if key[0] == model for result in results)
+    return tuple(r for model in order for key, by_seed in rows.items() if key[0] == model for r in _records(by_seed))
 
 
-def _over_seeds(by_seed: Mapping[int, Result]) -> list[Result]:
-    values = [by_seed[seed].value for seed in sorted(by_seed)]
-    # One run's interval is over test videos: it says nothing about the mean over seeds.
-    first = replace(by_seed[min(by_seed)], low=None, high=None)
-    results = [replace(first, value=statistics.fmean(values))]
+def _records(by_seed: Mapping[int | None, Result]) -> list[Result]:
+    if None in by_seed:
+        return [by_seed[None]]
+    seeds = sorted(seed for seed in by_seed if seed is not None)
+    values = [by_seed[seed].value for seed in seeds]
+    # The interval of one run is over test videos: it says nothing about the mean over seeds.
+    first = replace(by_seed[seeds[0]], low=None, high=None)
+    records = [replace(first, value=statistics.fmean(values))]
     if len(values) > 1:
-        results.append(replace(first, metric=f"{first.metric}{_SD}", value=statistics.stdev(values), n=len(values)))
-    return results + [replace(by_seed[seed], metric=f"{first.metric} seed {seed}") for seed in sorted(by_seed)]
+        records.append(replace(first, metric=f"{first.metric} sd", value=statistics.stdev(values), n=len(values)))
+    return records + [replace(by_seed[seed], metric=f"{first.metric} seed {seed}") for seed in seeds]
 
 
 def row_order(models: Iterable[str]) -> list[str]:
     """The whole method, the method without a term, rivals; then untrained, raw and chance."""
 
     def place(model: str) -> tuple[int, str]:
-        if model in _LAST:
-            return 3 + _LAST.index(model), model
+        if model in _NOT_LEARNT:
+            return 3 + _NOT_LEARNT.index(model), model
         return (0 if model == WHOLE else 1 if model.startswith("without-") else 2), model
 
     return sorted(set(models), key=place)
@@ -88,25 +112,39 @@ def row_order(models: Iterable[str]) -> list[str]:
 
 def read_cells(results: Sequence[Result]) -> dict[str, dict[Column, Cell]]:
     """Give the cells of an aggregated list, by model in `row_order` and by column."""
-    means: dict[tuple[str, Column], Result] = {}
-    sds: dict[tuple[str, Column], float] = {}
-    seeds: dict[tuple[str, Column], dict[int, float]] = {}
-    for result in results:
-        task, modality, metric = _column(result)
-        of_seed = _SEED.fullmatch(metric)
-        if of_seed:
-            key = (result.model, (task, modality, of_seed["metric"]))
-            seeds.setdefault(key, {})[int(of_seed["seed"])] = result.value
-        elif metric.endswith(_SD):
-            sds[result.model, (task, modality, metric.removesuffix(_SD))] = result.value
+    cells: dict[str, dict[Column, Cell]] = {model: {} for model in row_order(r.model for r in results)}
+    for r in results:
+        metric, _, seed = r.metric.partition(" seed ")
+        row, column = cells[r.model], (r.task, r.modality, metric.removesuffix(" sd"))
+        cell = row.get(column, Cell(0.0))
+        if seed:
+            row[column] = replace(cell, by_seed={**cell.by_seed, int(seed): r.value})
+        elif metric.endswith(" sd"):
+            row[column] = replace(cell, sd=r.value)
         else:
-            means[result.model, (task, modality, metric)] = result
-    cells: dict[str, dict[Column, Cell]] = {model: {} for model in row_order(model for model, _ in means)}
-    for (model, column), mean in means.items():
-        key = (model, column)
-        cells[model][column] = Cell(mean.value, sds.get(key), seeds.get(key, {}), mean.n)
+            row[column] = replace(cell, mean=r.value, n=r.n)
     return cells
 
 
-def _column(result: Result) -> Column:
-    return (result.task, result.modality, result.metric)
+def compare(cells: Mapping[str, Mapping[Column, Cell]]) -> tuple[Comparison, ...]:
+    """Compare the whole method with every other objective; empty without it.
+
+    Args:
+        cells: by model and column.
+    """
+    found = []
+    for model, row in cells.items():
+        for column in COMPARED:
+            whole, other = cells.get(WHOLE, {}).get(column), row.get(column)
+            if whole and other and model not in (WHOLE, *_NOT_LEARNT):
+                found.append(Comparison(model, column, whole.mean - other.mean, pooled_sd(whole, other)))
+    return tuple(found)
+
+
+def pooled_sd(first: Cell, second: Cell) -> float | None:
+    """sqrt(((n1 - 1) s1^2 + (n2 - 1) s2^2) / (n1 + n2 - 2)); None if neither has two seeds."""
+    freedom = [max(len(cell.by_seed) - 1, 0) for cell in (first, second)]
+    if not sum(freedom):
+        return None
+    squares = sum(n * (cell.sd or 0.0) ** 2 for n, cell in zip(freedom, (first, second), strict=True))
+    return math.sqrt(squares / sum(freedom))

@@ -1,21 +1,26 @@
 """Train the runs of a plan, each by `python -m train pretrain` in a process of its own, some at a time.
 
-A run that is complete is left alone, one that was stopped goes on. One that fails is remembered with the trainer's own
-words, and the others go on. A signal stops the children with SIGTERM, on which they save; so do they when this process
-is killed outright, for a pipe from it ends then.
+Complete runs are left alone, stopped runs continue. A failed run is remembered with the trainer's own words, and the
+others continue. A signal stops the children with SIGTERM, on which they save. If this process is killed, a pipe from it
+ends, on which they save too.
 """
 
+import json
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from evaluate.ablation.plan import Plan, PlannedRun
-from evaluate.ablation.run_state import is_complete, last_step, other_schedule
+from evaluate.ablation.plan import Options, Plan, PlannedRun
 from store.atomic_files import folder_lock
-from train.errors import RunError, writing
+from train.config.load import load_config
+from train.config.schema import Config
+from train.errors import ConfigError, RunError, writing
+from train.run.checkpoint import LAST_NAME
+from train.run.run_log import LOG_NAME
 from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
@@ -25,11 +30,12 @@ _STOPPED = 3
 _POLL_SECONDS = 0.25
 _ORPHAN_SECONDS = 60.0
 """How long the training of a killed ablation may take to save and end."""
+_LOG_TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that has no numbers, and why."""
+    """A run without numbers, and why."""
 
     run: PlannedRun
     reason: str
@@ -39,47 +45,46 @@ def train_runs(
     plan: Plan,
     *,
     progress: Callable[[int, int, str], None] = lambda *_: None,
-    finished: Callable[[PlannedRun, Failure | None], None] = lambda _run, _failure: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Failure, ...]:
     """Train the runs that are not complete; return those that failed.
 
     Args:
         plan: the runs.
         progress: told the steps done, of how many, and which runs are at work, several times a second.
-        finished: told of every run that was trained, or could not be.
+        say: told of every run that was trained, or could not be.
 
     Raises:
         KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
     """
     waiting = deque(run for run in plan.runs if not is_complete(run, plan.fingerprint))
     steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}
-    children, failures = list[_Child](), list[Failure]()
+    children, failures = dict[str, _Child](), list[Failure]()
 
     def end(run: PlannedRun, failure: Failure | None) -> None:
         steps[run.name] = plan.steps
         failures.extend([failure] if failure else [])
-        finished(run, failure)
+        say(f"{run.name}: failed: {failure.reason}" if failure else f"{run.name}: trained")
 
     with StopFlag() as stop:
         try:
             while (waiting or children) and not stop.raised:
-                while waiting and len(children) < plan.jobs:
+                while waiting and len(children) < plan.options.jobs:
                     run = waiting.popleft()
-                    if reason := other_schedule(run) or _occupied(run):
+                    if reason := _obstacle(run):
                         end(run, Failure(run, reason))
                     else:
-                        children.append(_Child(run, plan))
+                        children[run.name] = _Child(run, plan.options)
                 time.sleep(_POLL_SECONDS)
-                for child in [child for child in children if child.process.poll() is not None]:
-                    children.remove(child)
+                for name in [name for name, child in children.items() if child.process.poll() is not None]:
+                    child = children.pop(name)
                     end(child.run, child.failure())
-                steps |= {child.run.name: last_step(child.run.folder) for child in children}
-                at_work = ", ".join(f"{child.run.name} at step {steps[child.run.name]}" for child in children)
-                n_done = len(plan.runs) - len(waiting) - len(children)
-                note = f"{n_done} of {len(plan.runs)} runs done; {at_work or 'none at work'}"
+                steps |= {name: last_step(child.run.folder) for name, child in children.items()}
+                at_work = ", ".join(f"{name} at step {steps[name]}" for name in children)
+                note = f"{len(plan.runs) - len(waiting) - len(children)} of {len(plan.runs)} runs done; {at_work}"
                 progress(sum(steps.values()), len(steps) * plan.steps, note)
         finally:
-            _stop([child.process for child in children])
+            _stop([child.process for child in children.values()])
     if stop.raised:
         raise KeyboardInterrupt
     return tuple(failures)
@@ -88,45 +93,35 @@ def train_runs(
 class _Child:
     """A training in a process of its own."""
 
-    def __init__(self, run: PlannedRun, plan: Plan) -> None:
+    def __init__(self, run: PlannedRun, options: Options) -> None:
         self.run = run
         self.output = run.folder / OUTPUT_NAME
         with self.output.open("wb") as output:
-            # Of another process group: Ctrl-C in a terminal reaches us alone, and a child gets one signal, not two.
+            # Another process group: Ctrl-C in a terminal reaches this process alone, and a child gets one signal, not two.
             self.process = subprocess.Popen(
-                command(run, plan), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )  # nothing is written to the pipe: it ends when we do
+                command(run, options), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
+            )  # nothing is written to the pipe: it ends with this process
 
     def failure(self) -> Failure | None:
         status = self.process.returncode
         if status == 0:
             return None
         if status == _STOPPED:
-            return Failure(self.run, "stopped by a signal and saved; the same command goes on from there")
+            return Failure(self.run, "stopped by a signal and saved; the same command continues from there")
         lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         said = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
-        said = said or [line.strip() for line in lines if line.strip()]
-        return Failure(self.run, f"{said[-1] if said else 'no word'} (exit status {status}; {self.output})")
+        said = said or [line.strip() for line in lines if line.strip()] or ["no word"]
+        return Failure(self.run, f"{said[-1]} (exit status {status}; {self.output})")
 
 
-def _occupied(run: PlannedRun) -> str:
-    """Why nobody may train in the run's folder, or ""; waits for the training of a killed ablation to end."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with folder_lock(run.folder, writing, patience_seconds=_ORPHAN_SECONDS):
-            return ""
-    except RunError as error:
-        return str(error)
-
-
-def command(run: PlannedRun, plan: Plan) -> list[str]:
+def command(run: PlannedRun, chosen: Options) -> list[str]:
     """Give the command that trains a run."""
     words = [
-        sys.executable, "-m", "train", "pretrain", "--preset", plan.preset, "--objective", run.objective,
-        "--run", str(run.folder), "--shards", str(plan.shards), "--device", plan.device, "--stop-with-stdin",
+        sys.executable, "-m", "train", "pretrain", "--preset", chosen.preset, "--objective", run.objective,
+        "--run", str(run.folder), "--shards", str(chosen.shards), "--device", chosen.device, "--stop-with-stdin",
     ]  # fmt: skip
-    settings = [*plan.overrides, f"seed={run.seed}"]
-    if plan.jobs > 1:
+    settings = [*chosen.overrides, f"seed={run.seed}"]
+    if chosen.jobs > 1:
         words += ["--threads", "1"]
         settings.append("data.num_threads=1")
     for setting in settings:
@@ -135,7 +130,7 @@ def command(run: PlannedRun, plan: Plan) -> list[str]:
 
 
 def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End children by SIGTERM, on which they save; a second signal to us ends them without."""
+    """End children by SIGTERM, on which they save; a second signal to this process kills them."""
     for child in children:
         child.terminate()
     try:
@@ -146,3 +141,62 @@ def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
             child.kill()
             child.wait()
         raise
+
+
+def is_complete(run: PlannedRun, fingerprint: str) -> bool:
+    """Whether the folder holds this very run, trained to its end on shards of this fingerprint.
+
+    If it holds anything else, the trainer decides: it continues the run or says what differs.
+    """
+    summary, there = run.folder / "training.json", _settings(run.folder)
+    if there is None or not summary.exists():
+        return False
+    trained = json.loads(summary.read_text(encoding="utf-8"))
+    same = _what_counts(there) == _what_counts(run.config)
+    return same and (trained["steps"], trained["shards_fingerprint"]) == (run.config.steps, fingerprint)
+
+
+def _settings(folder: Path) -> Config | None:
+    """Read the settings of the run in a folder; None without a run of this version."""
+    try:
+        return load_config(folder / "config.yaml")
+    except ConfigError:
+        return None
+
+
+def _what_counts(config: Config) -> Config:
+    data = replace(config.data, shards="", num_threads=1)
+    return replace(config, name="", log_every=1, checkpoint_every=1, data=data)
+
+
+def _obstacle(run: PlannedRun) -> str:
+    """Say why the run cannot be trained in its folder, or "": another length, or another process trains there.
+
+    The trainer would stretch the schedule of a run of another length, which would then be like none of the others.
+    The training of a killed ablation gets some time to save and end.
+    """
+    there = _settings(run.folder)
+    if there and there.steps != run.config.steps and (run.folder / "checkpoints" / LAST_NAME).exists():
+        return f"{run.folder} holds a run of {there.steps} steps, not {run.config.steps}: choose other --runs, or remove it"
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with folder_lock(run.folder, writing, patience_seconds=_ORPHAN_SECONDS):
+            return ""
+    except RunError as error:
+        return str(error)
+
+
+def last_step(folder: Path) -> int:
+    """Return the last step that a run has logged; 0 without any."""
+    log = folder / LOG_NAME
+    if not log.exists():
+        return 0
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        lines = file.read().splitlines()
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["step"])
+        except json.JSONDecodeError:  # half written, or the cut at the front
+            continue
+    return 0

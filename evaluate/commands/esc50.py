@@ -1,29 +1,39 @@
-"""`python -m evaluate esc50`: five folds from stored embeddings."""
+"""`python -m evaluate esc50`: five folds from stored embeddings; `esc50-scratch`: the same network trained with labels."""
 
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import (
-    Commands,
-    add_embedding_options,
-    add_run_options,
-    checkpoint_path,
-    console,
-    dataset_name,
-    embed_missing,
-)
+from evaluate.commands.common import Commands, add_parser, add_run_options, checkpoint_path, console, dataset_name, say
+from evaluate.commands.embed import add_embedding_options, embed_missing
+from evaluate.errors import EvaluateError
+
+EPILOG = """\
+example:
+  python -m evaluate esc50 --run runs/esc50 --shards shards/esc50 --strict runs/esc50/strict-1
+      the strict run was pretrained on folds 2 to 5 only and is tested on fold 1
+"""
+SCRATCH_EPILOG = """\
+For each fold, the network is trained on the other folds in RUN/scratch/fold-N and tested on this one. Accuracies go to
+RUN/results.json. A stopped run, by Ctrl-C too, continues with the same command.
+"""
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Put the command on the command line."""
-    parser = commands.add_parser("esc50", help="linear SVM on ESC-50's five folds")
+    """Put both commands on the command line."""
+    parser = add_parser(commands, "esc50", "linear SVM on ESC-50's five folds", _esc50, EPILOG)
     add_run_options(parser)
     parser.add_argument(
         "--strict", type=Path, nargs="*", default=[], metavar="RUN",
         help="runs trained on some folds only (--set data.split=fold:2,3,4,5): each is tested on the others",
     )  # fmt: skip
     add_embedding_options(parser, "pretrained,untrained,raw,mfcc")
-    parser.set_defaults(command=_esc50)
+    summary = "train the audio network of a run on ESC-50 with labels"
+    parser = add_parser(commands, "esc50-scratch", summary, _scratch, SCRATCH_EPILOG)
+    add_run_options(parser)
+    parser.add_argument("--folds", default="1,2,3,4,5", help="folds to test (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1500, help="of each fold's training (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=4, help="clips a recording at test (default: %(default)s)")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
@@ -33,10 +43,10 @@ def _esc50(arguments: argparse.Namespace) -> None:
     from train.run.checkpoint import LAST_NAME
 
     dataset = dataset_name(arguments)
-    asked = [(arguments.run, checkpoint_path(arguments), arguments.models)]
-    asked += [(run, run / "checkpoints" / LAST_NAME, "pretrained") for run in arguments.strict]
+    evaluated = [(arguments.run, checkpoint_path(arguments), arguments.models)]
+    evaluated += [(run, run / "checkpoints" / LAST_NAME, "pretrained") for run in arguments.strict]
     found: list[tuple[str, Contestant]] = []
-    for run, checkpoint, models in asked:
+    for run, checkpoint, models in evaluated:
         changed = {"run": run, "checkpoint": checkpoint, "models": models}
         stores = embed_missing(argparse.Namespace(**{**vars(arguments), **changed}))
         found += contestants(checkpoint, stores, arguments.shards).items()
@@ -44,4 +54,31 @@ def _esc50(arguments: argparse.Namespace) -> None:
     with console.status("") as status:
         results = update_results(path, evaluate(found, dataset, progress=status.update))
     console.print(folds_table(results, dataset))
-    console.print(f"every fold's numbers: {path}", highlight=False, soft_wrap=True)
+    say(f"every fold's numbers: {path}")
+
+
+def _scratch(arguments: argparse.Namespace) -> None:
+    from evaluate.protocols.bootstrap import mean_over_splits
+    from evaluate.protocols.esc50.folds import FOLDS
+    from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results
+    from train.ranks.distributed import join_world
+    from train.run.checkpoint import LAST_NAME
+
+    tested, every = arguments.folds.split(","), tuple(int(fold) for fold in FOLDS)
+    if not set(tested) <= set(FOLDS):
+        raise EvaluateError(f"--folds takes folds of {','.join(FOLDS)}, not {arguments.folds!r}")
+    checkpoint, path = arguments.run / "checkpoints" / LAST_NAME, arguments.run / RESULTS_NAME
+    world = join_world(arguments.device)
+    rows: list[Result] = []
+    for fold in map(int, tested):
+        config = settings(checkpoint, arguments.shards, fold, every, arguments.steps)
+        trainer = ScratchTrainer(config, arguments.run / "scratch" / f"fold-{fold}", world)
+        if not trainer.train():
+            raise KeyboardInterrupt
+        rows += accuracy_on_fold(trainer.model, config, fold, arguments.clips, world)
+        update_results(path, rows)
+    own = [row for row in read_results(path) if (row.test, row.model) == (rows[0].test, SCRATCH)]
+    results = update_results(path, mean_over_splits(own))  # over the folds of earlier calls, too
+    console.print(folds_table(results, rows[0].test))

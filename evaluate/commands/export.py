@@ -4,18 +4,17 @@ import argparse
 import logging
 from pathlib import Path
 
-from evaluate.commands.common import Commands
+from evaluate.commands.common import Commands, add_parser
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    text = "write the encoders of a run to a folder of their own: safetensors, ONNX, model card"
-    parser = commands.add_parser("export", help=text, description=text)
+    summary = "write the encoders of a run to a folder of their own: safetensors, ONNX, model card"
+    parser = add_parser(commands, "export", summary, _export)
     parser.add_argument("run", type=Path, metavar="RUN", help="directory of the run")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     parser.add_argument("--no-onnx", action="store_true", help="leave out video.onnx and audio.onnx")
     parser.add_argument("--force", action="store_true", help="replace an export that is there")
-    parser.set_defaults(command=_export)
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, add_run_options, checkpoint_path, console, dataset_name
+from evaluate.commands.common import (
+    Commands,
+    add_parser,
+    add_run_options,
+    checkpoint_path,
+    console,
+    dataset_name,
+    say,
+    words,
+)
 from evaluate.errors import EvaluateError
 from preprocess.progress import Progress
 
@@ -28,10 +37,8 @@ examples:
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "finetune", help="train the whole video encoder with labels, from the run and from scratch", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "train the whole video encoder with labels, from the run and from scratch"
+    parser = add_parser(commands, "finetune", summary, _finetune, EPILOG)
     add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
     parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")
@@ -39,43 +46,34 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.set_defaults(command=finetune)
 
 
-def finetune(arguments: argparse.Namespace) -> None:
-    """Run the command.
-
-    Raises:
-        KeyboardInterrupt: a signal stopped a training, which was saved.
-    """
-    from evaluate.finetune.protocol import splits_of_shards
+def _finetune(arguments: argparse.Namespace) -> None:
+    from evaluate.finetune.protocol import TASK, as_results, splits_of_shards
+    from evaluate.protocols.result_table import folds_table
+    from evaluate.results.results import RESULTS_NAME, read_results, update_results
+    from train.finetune.config import INITS
     from train.ranks.distributed import join_world, leave_world
     from train.run.checkpoint import load_encoders
 
-    test = dataset_name(arguments)
-    inits, splits = _inits(arguments.init), splits_of_shards(arguments.shards, arguments.split)
+    chosen, path = words(arguments.init), arguments.run / RESULTS_NAME
+    if not set(chosen) <= set(INITS):
+        raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {arguments.init!r}")
+    test, splits = dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
     run = load_encoders(checkpoint_path(arguments))
     world = join_world(arguments.device)
     try:
-        found = {
-            (split, init): _finetune_one(arguments, run, world, test, split, init) for split in splits for init in inits
-        }
+        starts = [(split, init) for split in splits for init in INITS if init in chosen]
+        found = {start: _train_and_test(arguments, run, world, test, *start) for start in starts}
         if world.is_main:
-            _write(arguments.run, test, found)
+            everything = update_results(path, as_results(test, found, read_results(path)))
+            console.print(folds_table([result for result in everything if result.task == TASK], test))
+            say(f"every number: {path}")
     finally:
         leave_world()
 
 
-def _inits(text: str) -> "tuple[Init, ...]":
-    from train.finetune.config import INITS
-
-    asked = {word.strip() for word in text.split(",")}
-    if not asked <= set(INITS):
-        raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {text!r}")
-    return tuple(init for init in INITS if init in asked)
-
-
-def _finetune_one(
+def _train_and_test(
     arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
 ) -> "Tested":
     from evaluate.finetune.protocol import train_and_test
@@ -84,26 +82,11 @@ def _finetune_one(
     config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
     folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
     if world.is_main:
-        _say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
+        say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
     with Progress(f"testing split {split}, {init}") as shown:
         tested = train_and_test(run, config, folder, world, progress=shown.show)
     if tested is None:
         raise KeyboardInterrupt
     if world.is_main:
-        _say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
+        say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
     return tested
-
-
-def _write(run: Path, test: str, found: "dict[tuple[str, Init], Tested]") -> None:
-    from evaluate.finetune.protocol import TASK, as_results
-    from evaluate.protocols.result_table import folds_table
-    from evaluate.results.results import RESULTS_NAME, read_results, update_results
-
-    path = run / RESULTS_NAME
-    everything = update_results(path, as_results(test, found, read_results(path)))
-    console.print(folds_table([result for result in everything if result.task == TASK], test))
-    _say(f"every number: {path}")
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, console
+from evaluate.commands.common import Commands, add_parser, console, say, words
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
-    from evaluate.fingerprint.benchmark.method import Method
-    from evaluate.fingerprint.benchmark.protocol import Plan, Size
+    from evaluate.fingerprint.benchmark.protocol import Plan
 
 EPILOG = """\
 examples:
@@ -25,10 +24,8 @@ run measured on the same plan stay in the tables.
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "fingerprint", help="find distorted clips among distractors, beside known fingerprints", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "find distorted clips among distractors, beside known fingerprints"
+    parser = add_parser(commands, "fingerprint", summary, _fingerprint, EPILOG)
     parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
     parser.add_argument("--run", type=Path, required=True, help="folder for the numbers, such as runs/sample")
     parser.add_argument("--queries", type=int, default=20, help="matched queries a task (default: %(default)s)")
@@ -48,23 +45,31 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument("--methods", default="chromaprint,vpdq,raw-pixels,log-mel", help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
-    parser.set_defaults(command=_fingerprint)
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
+    from evaluate.fingerprint.api import SHIPPED_ENCODER
     from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
+    from evaluate.fingerprint.benchmark.distort.catalogue import choose
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
+    from evaluate.fingerprint.benchmark.ours import Avtempo
     from evaluate.fingerprint.benchmark.peers import make_peers
-    from evaluate.fingerprint.benchmark.protocol import prepare
+    from evaluate.fingerprint.benchmark.protocol import Size, prepare
     from evaluate.fingerprint.benchmark.run import benchmark
+    from evaluate.fingerprint.describe.encoder import load_encoder
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
-    peers, missing = make_peers([word for word in arguments.methods.split(",") if word])
-    methods = [*_ours(arguments), *peers]
-    plan = prepare(arguments.videos, out, _size(arguments), arguments.seed)
-    _say(_summary(plan))
+    peers, missing = make_peers(words(arguments.methods))
+    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
+    methods = [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True), *peers]
+    size = Size(
+        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
+        arguments.distractors,
+    )  # fmt: skip
+    plan = prepare(arguments.videos, out, size, arguments.seed)
+    say(_summary(plan))
     with Progress("benchmark") as shown:
         measured = benchmark(plan, arguments.videos, out, methods, arguments.jobs, shown.stage)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
@@ -77,27 +82,8 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     for table in benchmark_tables(results):
         console.print(table.shown())
     for name, reason in missing.items():
-        _say(f"{name}: not measured: {reason}")
-    _say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
-
-
-def _ours(arguments: argparse.Namespace) -> "list[Method]":
-    from evaluate.fingerprint.api import SHIPPED_ENCODER
-    from evaluate.fingerprint.benchmark.ours import Avtempo
-    from evaluate.fingerprint.describe.encoder import load_encoder
-
-    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
-    return [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True)]
-
-
-def _size(arguments: argparse.Namespace) -> "Size":
-    from evaluate.fingerprint.benchmark.distort.catalogue import choose
-    from evaluate.fingerprint.benchmark.protocol import Size
-
-    return Size(
-        arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
-        arguments.distractors,
-    )  # fmt: skip
+        say(f"{name}: not measured: {reason}")
+    say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
 
 
 def _summary(plan: "Plan") -> str:
@@ -107,7 +93,3 @@ def _summary(plan: "Plan") -> str:
         f"{plan.n_query_segments} query sources; {roles.count('matched')} matched and {roles.count('unmatched')} "
         f"unmatched queries, {roles.count('background')} for calibration"
     )
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -2,14 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from evaluate.commands.common import Commands, add_workers, console
+from evaluate.commands.common import Commands, add_parser, add_workers, say
 from preprocess.executors.options import add_executor_options, chosen_executor
 from preprocess.progress import Progress
-
-if TYPE_CHECKING:
-    from evaluate.fingerprint.index.update import Growth
 
 EPILOG = """\
 examples:
@@ -26,10 +22,8 @@ Ctrl-C or a kill loses at most 16 files of work; the same command continues.
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "index", help="make or update an index of videos, in which `match` finds distorted clips", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "make or update an index of videos, in which `match` finds distorted clips"
+    parser = add_parser(commands, "index", summary, _index, EPILOG)
     parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
@@ -44,7 +38,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)
-    parser.set_defaults(command=_index)
 
 
 def _index(arguments: argparse.Namespace) -> None:
@@ -61,20 +54,13 @@ def _index(arguments: argparse.Namespace) -> None:
             workers=arguments.workers, progress=shown.show,
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
-    _show(growth, arguments.index)
-
-
-def _show(growth: "Growth", index: Path) -> None:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     say(
-        f"{index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
+        f"{arguments.index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
         f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
-        f"{len(growth.removed)} taken out"
+        f"{len(growth.removed)} removed"
     )
     for source in growth.unreadable:
         say(f"cannot be read: {source.name}: {source.reason}")
     if growth.gone:
-        shown = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
-        say(f"{len(growth.gone)} sources are not in the folder any more and stay ({shown}); --remove takes them out")
+        names = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
+        say(f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove removes them")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, add_workers, console
+from evaluate.commands.common import Commands, add_parser, add_workers, console, say
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -17,10 +17,8 @@ Exit status 2 if a query could not be read; all others are matched.
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "match", help="find which indexed video, and which seconds of it, clips came from", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "find which indexed video, and which seconds of it, clips came from"
+    parser = add_parser(commands, "match", summary, _match, EPILOG)
     parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="JSON file for the matches")
@@ -34,7 +32,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
-    parser.set_defaults(command=_match)
 
 
 def _match(arguments: argparse.Namespace) -> None:
@@ -42,9 +39,6 @@ def _match(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.match.answers import answers_table, write_answers
     from evaluate.fingerprint.page import write_page
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
     archive, files, rate = index.archive, query_files(arguments.queries), arguments.false_positive_rate

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, console
+from evaluate.commands.common import Commands, add_parser, console
 
 EPILOG = """\
 examples:
@@ -15,17 +15,14 @@ examples:
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "publish", help="write results into docs/results, and the docs' tables from there", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "write results into docs/results, and the docs' tables from there"
+    parser = add_parser(commands, "publish", summary, _publish, EPILOG)
     parser.add_argument("--run", type=Path, help="folder of the run; without it the tables alone")
     parser.add_argument("--name", help="of the published list, such as demo")
     parser.add_argument("--made-by", default="", help="the command that makes these numbers")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail where a table is not that of its file"
     )
-    parser.set_defaults(command=_publish)
 
 
 def _publish(arguments: argparse.Namespace) -> None:

@@ -5,35 +5,33 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import (
-    Commands,
-    add_embedding_options,
-    add_run_options,
-    checkpoint_path,
-    console,
-    dataset_name,
-    embed_missing,
-)
+from evaluate.commands.common import Commands, add_parser, add_run_options, checkpoint_path, console, dataset_name, say
+from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 from evaluate.protocols.official_lists import OFFICIAL
 
 if TYPE_CHECKING:
     from evaluate.protocols.video_features import Videos
 
+EPILOG = """\
+examples:
+  python -m evaluate {name} --run runs/k400 --shards shards/{name}
+      embed what is missing, then evaluate; numbers go to runs/k400/results.json
+  python -m evaluate {name} --run runs/k400 --shards shards/{name} --models pretrained,raw --no-probe
+"""
+
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Put a command a data set on the command line."""
+    """Put a command for each data set on the command line."""
     for name, lists in OFFICIAL.items():
-        parser = commands.add_parser(
-            name, help=f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
-        )
+        summary = f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
+        parser = add_parser(commands, name, summary, partial(_recognition, name), EPILOG.format(name=name))
         add_run_options(parser)
         add_embedding_options(parser, "pretrained,untrained,raw")
         parser.add_argument("--no-probe", action="store_true", help="skip the linear probe")
         parser.add_argument(
             "--projections", action="store_true", help="evaluate the contrastive projections too, as MODEL-projections"
         )
-        parser.set_defaults(command=partial(_recognition, name))
 
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
@@ -46,31 +44,29 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     own = read_dataset(arguments.shards).dataset
     if own != name:
         raise EvaluateError(f"{arguments.shards}: holds {own}, not {name}; give the shards of {OFFICIAL[name].title}")
-    dataset = dataset_name(arguments)
+    dataset, path = dataset_name(arguments), arguments.run / RESULTS_NAME
     stores = embed_missing(arguments)
-    models = load_models(stores, projections=arguments.projections)
-    _say_what_is_there(name, models, checkpoint_path(arguments), arguments.shards)
+    models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)
+    _say_coverage(name, models, checkpoint_path(arguments), arguments.shards)
     with console.status("") as status:
-        results = evaluate(
-            models, dataset, shared=load_shared(stores), probe=not arguments.no_probe, progress=status.update
-        )
-    path = arguments.run / RESULTS_NAME
+        results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
     merged = update_results(path, results)
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
         table = results_table(merged, dataset, layout)
         if table.row_count:
             console.print(table)
-    console.print(f"in brackets a 95 % interval; every split's numbers: {path}", highlight=False, soft_wrap=True)
+    say(f"in brackets a 95 % interval; every split's numbers: {path}")
 
 
-def _say_what_is_there(name: str, models: "dict[str, Videos]", checkpoint: Path, shards: Path) -> None:
+def _say_coverage(name: str, models: "dict[str, Videos]", checkpoint: Path, shards: Path) -> None:
+    """Say how many videos of the official lists the shards hold, and which test videos pretraining has seen."""
     from evaluate.protocols.coverage import coverage, part_read, pretraining_note
     from preprocess.shards.manifest import read_dataset, read_sources
 
     videos = next(iter(models.values()))
     n_classes = len(read_dataset(shards).label_names)
     for line in coverage(videos, read_sources(shards)["splits"], n_classes, OFFICIAL[name]):
-        console.print(str(line), highlight=False)
+        say(str(line))
     read = part_read(checkpoint, shards) if "pretrained" in models else None
     if read is not None:
-        console.print(pretraining_note(videos, read), highlight=False, soft_wrap=True)
+        say(pretraining_note(videos, read))

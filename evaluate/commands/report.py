@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, console
+from evaluate.commands.common import Commands, add_parser, say
 from evaluate.errors import EvaluateError
 
 EPILOG = """\
@@ -17,18 +17,13 @@ examples:
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
-    parser = commands.add_parser(
-        "report",
-        help="write one HTML page with all tests of a run, beside other runs",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "write one HTML page with all tests of a run, beside other runs"
+    parser = add_parser(commands, "report", summary, _report, EPILOG)
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run, such as runs/sample")
     parser.add_argument("--shards", type=Path, nargs="+", default=[], help="shard sets that were evaluated")
     parser.add_argument("--dataset", help="name of the stores and results (default: the shard set's own)")
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders with the source files, for audio")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="other runs for comparison")
-    parser.set_defaults(command=_report)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -36,7 +31,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
     shards = _by_dataset(arguments.shards, arguments.dataset)
     page = write_report(arguments.run, shards, data=arguments.data, compare=arguments.compare)
-    console.print(f"{page}", highlight=False, soft_wrap=True)
+    say(str(page))
 
 
 def _by_dataset(folders: list[Path], name: str | None) -> dict[str, Path]:

@@ -1,33 +1,14 @@
-"""Runs side by side: the same numbers of each, and how far the others are from the first."""
+"""Runs side by side: the same numbers of each, as a table whose rows are runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from evaluate.errors import ResultsError
-from evaluate.report.result_tables import Column, column_order, mean_value, modality_order
+from evaluate.report.result_tables import Table, build_tables
 from evaluate.results.results import RESULTS_NAME, Result, read_results
 
 MAIN_MODEL = "pretrained"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One number of every run, None where a run lacks it, and its difference to the first run's."""
-
-    model: str
-    column: Column
-    values: tuple[float | None, ...]
-    differences: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One test: rows by modality, a value a run."""
-
-    test: str
-    runs: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[Compared, ...]], ...]
 
 
 def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
@@ -41,43 +22,22 @@ def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
     for run in runs:
         results = read_results(run / RESULTS_NAME)
         if not results:
-            raise ResultsError(run / RESULTS_NAME, "is not there or empty; evaluate the run before it is compared")
+            raise ResultsError(run / RESULTS_NAME, "is missing or empty; evaluate the run before you compare it")
         found[run.name if names.count(run.name) == 1 else str(run)] = results
     return found
 
 
-def compare_runs(runs: Mapping[str, Sequence[Result]], tests: Sequence[str]) -> list[Comparison]:
-    """Compare the tests that two runs or more have; the first run is what the others are verified against.
+def compare_runs(runs: Mapping[str, Sequence[Result]], tests: Sequence[str]) -> dict[str, tuple[Table, ...]]:
+    """Compare the tests that at least two runs have: {test: tables}, the first run on top.
 
-    Rows are the pretrained model's numbers; of a test that has no such model, those of all but chance.
+    Rows are the pretrained model of each run; of a test without this model, all its models but chance.
     """
-    made = []
+    made = {}
     for test in tests:
-        own = {name: [r for r in results if r.test == test and r.model != "chance"] for name, results in runs.items()}
-        if any(r.model == MAIN_MODEL for results in own.values() for r in results):
-            own = {name: [r for r in results if r.model == MAIN_MODEL] for name, results in own.items()}
-        if sum(bool(results) for results in own.values()) > 1:
-            made.append(Comparison(test, tuple(own), _groups(own)))
+        own = [(run, r) for run, results in runs.items() for r in results if r.test == test and r.model != "chance"]
+        if any(r.model == MAIN_MODEL for _, r in own):
+            own = [(run, r) for run, r in own if r.model == MAIN_MODEL]
+        if len({run for run, _ in own}) > 1:
+            named = [replace(r, model=run if r.model == MAIN_MODEL else f"{run}: {r.model}") for run, r in own]
+            made[test] = build_tables(named, list(dict.fromkeys(r.model for r in named)))
     return made
-
-
-def _groups(runs: Mapping[str, Sequence[Result]]) -> tuple[tuple[str, tuple[Compared, ...]], ...]:
-    every = [result for results in runs.values() for result in results]
-    modalities = sorted({result.modality for result in every}, key=modality_order)
-    return tuple((modality, _rows(runs, [r for r in every if r.modality == modality])) for modality in modalities)
-
-
-def _rows(runs: Mapping[str, Sequence[Result]], every: Sequence[Result]) -> tuple[Compared, ...]:
-    """Rows of one modality, whose results of all runs are given."""
-    keys = sorted({(r.model, (r.task, r.metric)) for r in every}, key=lambda key: (key[0], column_order(key[1])))
-    modality = every[0].modality
-    rows = []
-    for model, column in keys:
-        values = tuple(
-            mean_value([r for r in results if (r.model, r.modality) == (model, modality)], column)
-            for results in runs.values()
-        )
-        first = values[0]
-        differences = tuple(None if value is None or first is None else value - first for value in values)
-        rows.append(Compared(model, column, values, differences))
-    return tuple(rows)

@@ -3,20 +3,27 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.compare import compare_runs, load_runs
-from evaluate.report.gallery import Media
-from evaluate.report.provenance import collect, read_config, setting
+from evaluate.report.gallery import SEED, Media
+from evaluate.report.provenance import collect_facts, command
+from evaluate.report.result_tables import best, column_title, modality_title, model_title, test_title
 from evaluate.report.section import build_section
-from evaluate.report.template import render
 from evaluate.results.results import RESULTS_NAME, read_results
+from preprocess.shards.manifest import read_dataset
 from store.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SPEEDS = [1, 2, 4, 8]
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -28,7 +35,7 @@ def write_report(
         run: folder with results.json, embeddings/, log.jsonl and config.yaml.
         shards: data set -> the shard set that its embeddings were made from; these come first on the page, then the
             other tests of the results by name.
-        data: folders that the shards were made from, for sound in the galleries.
+        data: folders that the shards were made from, for audio in the galleries.
         compare: other runs, whose numbers are put beside this one's.
 
     Raises:
@@ -36,7 +43,6 @@ def write_report(
         PreprocessError, StoreError, TrainError: the shards, a store or the checkpoint cannot be read.
     """
     results = read_results(run / RESULTS_NAME)
-    text, config = read_config(run)
     tests = list(dict.fromkeys([*shards, *sorted({result.test for result in results})]))
     media = {test: Media(folder, data, 1 / len(shards)) for test, folder in shards.items()}
     built = [build_section(run, test, results, media.get(test)) for test in tests]
@@ -47,16 +53,54 @@ def write_report(
             f"run an evaluation such as `python -m evaluate ucf101 --run {run} --shards SHARDS` first"
         )
     runs = load_runs([run, *compare]) if compare else {}
+    config = run / "config.yaml"
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    sets = {name: read_dataset(folder) for name, folder in shards.items()}
+    options = {"--shards": [*shards.values()], "--data": data, "--compare": compare}
     page = render(
-        run=run.name,
+        run=run,
         sections=sections,
         comparisons=compare_runs(runs, [section.name for section in sections]),
-        temporal=heldout_accuracies(run, len(setting(config, "clip", "speeds", DEFAULT_SPEEDS))),
-        run_folder=run,
-        origin=collect(run, shards, sections, text, data=data, compare=compare),
+        reference=next(iter(runs), ""),
+        temporal=heldout_accuracies(run, len(yaml.safe_load(text)["clip"]["speeds"])) if text else {},
+        facts=collect_facts(run, shards, sets, sections),
+        shard_params={name: info.params.as_dict() for name, info in sets.items()},
+        config=text,
+        commands=[
+            *(command(test, run, {"--shards": [shards[test]]}) for test in shards),
+            command("report", run, options),
+        ],
     )
     path = run / "report" / "index.html"
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     logger.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
     return path
+
+
+def render(**values: Any) -> str:
+    """Fill page.html: every value is escaped, and JSON cannot end the script that holds it."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (recall_at, percent, points, best, column_title, test_title, modality_title, model_title)
+    environment.filters.update({function.__name__: function for function in filters})
+    environment.globals.update(
+        static=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704 - our own files
+        gallery_seed=SEED,
+    )
+    return environment.get_template("page.html").render(**values)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.4123 -> '41.2', without the sign."""
+    return f"{100 * value:.{digits}f}"
+
+
+def points(difference: float) -> str:
+    """0.0123 -> '+1.2', with a true minus sign."""
+    return f"{100 * difference:+.1f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Papers' numbers on the same tests, from papers.yaml, with ours on top: their data and scale are not ours."""
+"""Papers' numbers on the same tests, from papers.yaml, below ours: their data and scale are not ours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from evaluate.protocols.result_table import model_order
-from evaluate.report.result_tables import Column, mean_value
+from evaluate.report.result_tables import Column, means
 from evaluate.results.results import Result
 
 PAPERS_FILE = Path(__file__).parent / "papers.yaml"
@@ -16,72 +16,59 @@ KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
     "linear": ("linear", (("linear", "top-1"), ("svm", "top-1"))),
     "retrieval": ("R@1", (("retrieval", "R@1"),)),
 }
-"""Name in papers.yaml -> title, and where our own number of this kind stands, the first that is there."""
-
+"""Name in papers.yaml -> title, and the columns of our own number of this kind; the first that was measured counts."""
 OURS = "pretrained"
-"""How the names of our models begin that stand beside papers'."""
+"""Start of the names of our models that are compared with papers."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method: values are fractions in the order of `Papers.columns`, None where it gives none."""
+    """One method: values are fractions in the order of `Papers.columns`, None where it gives none; ours lack a source."""
 
     method: str
     pretraining: str
     values: tuple[float | None, ...]
-    source: str
-    is_ours: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Papers:
-    """The table beside a test's own."""
+    """The table below a test's own; each source of papers' numbers is named once."""
 
     columns: tuple[str, ...]
     entries: tuple[Entry, ...]
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Where the papers' numbers were read, each source once."""
-        return tuple(dict.fromkeys(entry.source for entry in self.entries if not entry.is_ours))
+    sources: tuple[str, ...]
 
 
 def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | None:
-    """Papers' rows of a test under our own; None where we have no numbers or know of no paper's.
+    """Papers' rows of a test below our own; None where we have no numbers or know no paper's.
 
-    Ours are those of the pretrained models (several where they differ in what they were trained on), by video features
-    where the test has any, else by audio features.
+    Ours are those of the pretrained models (several if they differ in their training data), by video features where the
+    test has any, else by audio features.
+
+    Args:
+        results: records of this test.
+        test: its name.
+        run: name of our run.
     """
     listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
     sources, rows = listed["sources"], listed.get(test, ())
     kinds = [kind for kind in KINDS if any(kind in row for row in rows)]
-    mine = [result for result in results if result.test == test]
-    if not kinds or not mine:
+    if not kinds or not results:
         return None
-    modality = next((name for name in ("video", "audio") if any(r.modality == name for r in mine)), "")
-    ours = [result for result in mine if result.modality == modality and result.model.startswith(OURS)]
+    modality = "video" if any(r.modality == "video" for r in results) else "audio"
+    ours = {(r.model, r.task, r.metric): r.value for r in means(results) if r.modality == modality}
+
+    def value(model: str, kind: str) -> float | None:
+        return next((ours[model, *column] for column in KINDS[kind][1] if (model, *column) in ours), None)
+
+    models = model_order([model for model, _, _ in ours if model.startswith(OURS)])
     entries = [
-        Entry(
-            f"{model}, {modality}",
-            f"its own shards, run {run}",
-            tuple(_first_value([r for r in ours if r.model == model], KINDS[kind][1]) for kind in kinds),
-            "",
-            is_ours=True,
-        )
-        for model in model_order([result.model for result in ours])
+        Entry(f"{model}, {modality}", f"its own shards, run {run}", tuple(value(model, kind) for kind in kinds))
+        for model in models
     ]
-    entries += [
-        Entry(
-            row["method"],
-            row["pretraining"],
-            tuple(row[kind] / 100 if kind in row else None for kind in kinds),
-            sources[row["source"]],
-        )
-        for row in rows
-    ]
-    return Papers(tuple(KINDS[kind][0] for kind in kinds), tuple(entries))
-
-
-def _first_value(results: Sequence[Result], columns: Sequence[Column]) -> float | None:
-    values = (mean_value(results, column) for column in columns)
-    return next((value for value in values if value is not None), None)
+    for row in rows:
+        values = tuple(row[kind] / 100 if kind in row else None for kind in kinds)
+        entries.append(Entry(row["method"], row["pretraining"], values, sources[row["source"]]))
+    cited = tuple(dict.fromkeys(entry.source for entry in entries if entry.source))
+    return Papers(tuple(KINDS[kind][0] for kind in kinds), tuple(entries), cited)

@@ -1,8 +1,8 @@
-"""Film strips and log-mels of a few segments, read from the tars and shrunk to data URIs."""
+"""Film strips and log-mels of a few segments, read from the shards and shrunk to data URIs."""
 
 import base64
 import io
-import tarfile
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from PIL import Image
 from preprocess.features.strip import decode_strip, encode_strip
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
 from preprocess.shards.manifest import read_segments
+from preprocess.shards.shard_files import read_samples
 
-SOUND_RANGE_NEPER = np.log(10**4.5)
-"""The picture of a sound shows 45 dB below its loudest bin; less is background."""
-SOUND_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 246, 224]], np.float64)
-"""Background to loudest; the same in the light and the dark scheme, as pictures are."""
+AUDIO_RANGE_NEPER = np.log(10**4.5)
+"""A log-mel's picture shows 45 dB below its loudest bin; less is background."""
+AUDIO_SIZE_PX = (128, 32)
+AUDIO_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 246, 224]], np.float64)
+"""Background to loudest; the same in the light and the dark scheme."""
 
 
 @dataclass(frozen=True)
@@ -45,90 +47,47 @@ class Segment:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Pictures of one segment as data URIs; an empty `film` or `sound` means that it has none."""
+    """Pictures of one segment as data URIs; `film` or `logmel` is empty if it lacks the modality."""
 
     film: str
     n_frames: int
     width_px: int
     height_px: int
-    sound: str
+    logmel: str
     seconds: float
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes that it takes in the page."""
-        return len(self.film) + len(self.sound)
 
 
 def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[str, Thumbnail]:
     """Pictures of the sources' first segments, in the best quality whose total, counted by use, fits the budget.
 
-    A source that the shards do not hold is left out.
+    A source that the shards lack is left out.
     """
     used = list(sources)
-    segments = read(shards, set(used))
+    segments = read_first_segments(shards, set(used))
     made: dict[str, Thumbnail] = {}
     for quality in QUALITIES:
         made = {segment.source: shrink(segment, quality) for segment in segments}
-        if sum(made[source].n_bytes for source in used if source in made) <= budget_bytes:
+        if sum(len(made[source].film + made[source].logmel) for source in used if source in made) <= budget_bytes:
             break
     return made
 
 
-def read(shards: Path, sources: Collection[str]) -> list[Segment]:
-    """Read the first segment of each source from a shard folder; every tar is opened once."""
+def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]:
+    """Read the first segment of each source from a shard folder; every shard is opened once.
+
+    Raises:
+        ShardError: a shard is damaged.
+    """
     table = read_segments(shards)
     rows = table[table["source"].isin(list(sources))].sort_values("segment_id").drop_duplicates("source")
     found: list[Segment] = []
     for shard, part in rows.groupby("shard", sort=True):
-        members = _members(shards / str(shard), set(part["key"]))
-        names, keys = part["source"].tolist(), part["key"].tolist()
-        seconds = (part["end_seconds"] - part["start_seconds"]).tolist()
-        found += [
-            _segment(source, length, members[key])
-            for source, key, length in zip(names, keys, seconds, strict=True)
-            if key in members
-        ]
-    return found
-
-
-def shrink(segment: Segment, quality: Quality) -> Thumbnail:
-    """Evenly chosen frames, resized and stacked again into one JPEG, and a small picture of the log-mel."""
-    film, n_frames, width, height = "", 0, 0, 0
-    if segment.frames is not None and len(segment.frames):
-        frames = _resize(pick_frames(segment.frames, quality.frames), quality.height_px)
-        n_frames, height, width = frames.shape[:3]
-        film = _data_uri("jpeg", encode_strip(frames, quality.jpeg))
-    sound = "" if segment.logmel is None else _data_uri("png", _png(sound_picture(segment.logmel)))
-    return Thumbnail(film, n_frames, width, height, sound, segment.seconds)
-
-
-def pick_frames(frames: np.ndarray, n: int) -> np.ndarray:
-    """At most `n` frames of (T, H, W, 3), evenly spaced over the whole."""
-    count = min(n, len(frames))
-    return frames[np.arange(count) * len(frames) // count]
-
-
-def sound_picture(logmel: np.ndarray, width_px: int = 128, height_px: int = 32) -> Image.Image:
-    """Log-mel (n_mels, columns) as a small picture, low tones at the bottom."""
-    values = logmel[::-1].astype(np.float64)
-    level = np.clip((values - values.max()) / SOUND_RANGE_NEPER + 1, 0, 1)
-    grey = Image.fromarray((level * 255).astype(np.uint8)).resize((width_px, height_px), Image.Resampling.BOX)
-    position = np.asarray(grey, np.float64) / 255
-    stops = np.linspace(0, 1, len(SOUND_PALETTE))
-    colour = np.stack([np.interp(position, stops, SOUND_PALETTE[:, channel]) for channel in range(3)], axis=-1)
-    return Image.fromarray(colour.astype(np.uint8)).quantize(24, dither=Image.Dither.NONE)
-
-
-def _members(path: Path, keys: Collection[str]) -> dict[str, dict[str, bytes]]:
-    """{key: {member name: bytes}} of the wanted keys of one tar."""
-    found: dict[str, dict[str, bytes]] = {}
-    with tarfile.open(path) as tar:
-        for entry in tar:
-            key, _, member = entry.name.partition(".")
-            content = tar.extractfile(entry) if key in keys else None
-            if content is not None:
-                found.setdefault(key, {})[member] = content.read()
+        path, wanted = shards / str(shard), {row["key"]: row for row in part.to_dict("records")}
+        with path.open("rb") as file:
+            for sample in read_samples(file, path):
+                if row := wanted.get(sample.key):
+                    members = {m.suffix: os.pread(file.fileno(), m.n_bytes, m.offset) for m in sample.members}
+                    found.append(_segment(row["source"], row["end_seconds"] - row["start_seconds"], members))
     return found
 
 
@@ -139,19 +98,34 @@ def _segment(source: str, seconds: float, members: dict[str, bytes]) -> Segment:
     return Segment(source, seconds, frames, logmel)
 
 
-def _resize(frames: np.ndarray, height_px: int) -> np.ndarray:
-    """(T, H, W, 3) to at most `height_px` high; each frame alone, so that none bleeds into the next."""
-    height, width = frames.shape[1:3]
-    if height <= height_px:
-        return frames
-    size = (max(1, round(width * height_px / height)), height_px)
-    return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)) for frame in frames])
+def shrink(segment: Segment, quality: Quality) -> Thumbnail:
+    """Choose frames evenly, resize and stack them into one JPEG, and draw the log-mel as a small PNG."""
+    film, n_frames, width, height = "", 0, 0, 0
+    if segment.frames is not None:
+        n_frames = min(quality.frames, len(segment.frames))
+        chosen = segment.frames[np.arange(n_frames) * len(segment.frames) // n_frames]
+        height = min(quality.height_px, chosen.shape[1])
+        width = max(1, round(chosen.shape[2] * height / chosen.shape[1]))
+        # Each frame alone, so that none bleeds into the next.
+        resized = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in chosen]
+        film = _data_uri("jpeg", encode_strip(np.stack([np.asarray(frame) for frame in resized]), quality.jpeg))
+    logmel = ""
+    if segment.logmel is not None:
+        file = io.BytesIO()
+        logmel_picture(segment.logmel).save(file, "PNG", optimize=True)
+        logmel = _data_uri("png", file.getvalue())
+    return Thumbnail(film, n_frames, width, height, logmel, segment.seconds)
 
 
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+def logmel_picture(logmel: np.ndarray) -> Image.Image:
+    """Log-mel (n_mels, columns) as a small picture, low tones at the bottom."""
+    values = logmel[::-1].astype(np.float64)
+    level = np.clip((values - values.max()) / AUDIO_RANGE_NEPER + 1, 0, 1)
+    grey = Image.fromarray((level * 255).astype(np.uint8)).resize(AUDIO_SIZE_PX, Image.Resampling.BOX)
+    position = np.asarray(grey, np.float64) / 255
+    stops = np.linspace(0, 1, len(AUDIO_PALETTE))
+    colour = np.stack([np.interp(position, stops, AUDIO_PALETTE[:, channel]) for channel in range(3)], axis=-1)
+    return Image.fromarray(colour.astype(np.uint8)).quantize(24, dither=Image.Dither.NONE)
 
 
 def _data_uri(kind: str, data: bytes) -> str:

@@ -1,5 +1,6 @@
 """Shards in one call: `preprocess.build_shards(videos, out)`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from preprocess.build.pipeline import PRELOAD, Summary, build
@@ -7,6 +8,8 @@ from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.catalogues.selection import changed_params, only_classes
 from preprocess.executors.processes import ProcessExecutor, SerialExecutor
 from preprocess.progress import Progress
+from preprocess.schema import ShardParams
+from preprocess.sources import Catalogue
 
 
 def build_shards(
@@ -42,12 +45,30 @@ def build_shards(
         ShardError: another run works on `out`, its shards have other parameters, or no source can be read.
         DiskFullError: no space is left; finished shards stay.
     """
-    catalogue = open_catalogue(dataset, Path(data), splits, csv)
-    if classes:
-        catalogue = only_classes(catalogue, classes, Path(data))
-    default = "audio" if catalogue.media == "audio" else "default"
-    params = changed_params(preset or default, [f"{name}={value}" for name, value in changes.items()])
+    settings = [f"{name}={value}" for name, value in changes.items()]
+    catalogue, params = open_data(dataset, Path(data), splits, csv, classes, preset, settings)
     allowed = len(catalogue.sources) if max_failed is None else max_failed
     with Progress("sources") as shown:
         executor = ProcessExecutor(workers, PRELOAD) if workers else SerialExecutor()
         return build(catalogue, Path(out), params, executor=executor, max_failed=allowed, progress=shown.show)
+
+
+def open_data(
+    dataset: str,
+    data: Path | str,
+    splits: Path | None,
+    csv: Path | None,
+    classes: Sequence[str],
+    preset: str,
+    settings: Sequence[str],
+) -> tuple[Catalogue, ShardParams]:
+    """List the sources of a data set, and give the parameters: a preset with settings such as "fps=10".
+
+    Raises:
+        CatalogueError: the folder or its lists are not those of the data set.
+        PreprocessError: an unknown preset or value.
+    """
+    catalogue = open_catalogue(dataset, data, splits, csv)
+    if classes:
+        catalogue = only_classes(catalogue, classes, Path(data))
+    return catalogue, changed_params(preset or ("audio" if catalogue.media == "audio" else "default"), settings)

@@ -1,75 +1,73 @@
-"""What an output folder holds already, whether a run may go on with it, and which shards are left to build."""
+"""What an output folder already holds, whether a run may continue with it, and which shards are left to build."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from preprocess.errors import ShardError
-from preprocess.shards.manifest import Part, part_path, read_part
+from preprocess.shards.manifest import Part, read_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.sources import Catalogue, Source
 
-REMEDY = "Choose another --out, go back to what it was, or delete the folder to build it anew"
+REMEDY = "Choose another --out, return to the former values, or delete the folder to build it anew"
 MAX_CHANGED = 5
-"""Sources that an error names, of those that have changed."""
+"""Changed sources that an error names."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Shards to build; `retried` holds, by shard, the sources that had failed and are to be tried again."""
+    """Shards to build; `retried` holds, by shard, the sources that failed before and are to be tried again."""
 
     todo: tuple[int, ...]
-    retried: dict[int, frozenset[int]] = field(default_factory=dict)
-    n_done_before: int = 0
-    n_failed_before: int = 0
+    retried: dict[int, frozenset[int]]
+    n_done_before: int
+    n_failed_before: int
 
 
 def sources_of(catalogue: Catalogue, shard: int, recipe: Recipe) -> tuple[Source, ...]:
-    """Give the sources [i * S, (i + 1) * S) of shard i."""
+    """Sources [i * S, (i + 1) * S) of shard i."""
     size = recipe.params.sources_per_shard
     return catalogue.sources[shard * size : (shard + 1) * size]
 
 
 def make_plan(catalogue: Catalogue, out: Path, recipe: Recipe, *, retry_failed: bool) -> Plan:
-    """Look at every shard that is there, before anything is touched.
+    """Look at every finished shard; nothing is changed yet.
 
     Raises:
-        ShardError: the shards there were made in another way or from other sources.
-
+        ShardError: the shards have other parameters, or their sources have changed.
     """
-    _check_recipes(sorted(out.glob("shard-*.parquet")), recipe, catalogue)
-    todo, retried = [], {}
+    finished, retried = set[int](), dict[int, frozenset[int]]()
     n_done = n_failed = 0
-    for shard in range(recipe.n_shards):
-        path = part_path(out, shard)
-        part = read_part(path) if path.exists() else None
-        if part is None or not _has_files(part, out):
-            todo.append(shard)
+    paths = sorted(out.glob("shard-*.parquet"))
+    for path in paths:
+        part = read_part(path)
+        _check_recipe(part.recipe, recipe, paths, catalogue)
+        if not _has_files(part, out):
             continue
-        failed = _check_sources(path, sources_of(catalogue, shard, recipe))
+        failed = _check_sources(path, sources_of(catalogue, part.shard, recipe))
         if failed and retry_failed:
-            todo.append(shard)
-            retried[shard] = failed
+            retried[part.shard] = failed
         else:
+            finished.add(part.shard)
             n_done += part.n_sources
             n_failed += len(failed)
-    return Plan(tuple(todo), retried, n_done, n_failed)
+    todo = tuple(shard for shard in range(recipe.n_shards) if shard not in finished)
+    return Plan(todo, retried, n_done, n_failed)
 
 
-def _check_recipes(paths: list[Path], recipe: Recipe, catalogue: Catalogue) -> None:
-    """Refuse shards that were made in another way, and say what differs."""
-    for path in paths:
-        there = read_part(path).recipe
-        differences = recipe.differences(there)
-        if there.sources_sha256 != recipe.sources_sha256:
-            differences += _first_other_source(paths, there, catalogue)
-        if differences:
-            lines = "".join(f"\n  {line}" for line in differences)
-            raise ShardError(path.parent, f"holds shards that were made in another way:{lines}\n{REMEDY}")
+def _check_recipe(there: Recipe, recipe: Recipe, paths: list[Path], catalogue: Catalogue) -> None:
+    """Refuse shards of another recipe, and say what differs."""
+    differences = recipe.differences(there)
+    if there.sources_sha256 != recipe.sources_sha256:
+        differences += _first_other_source(paths, there, catalogue)
+    if differences:
+        lines = "".join(f"\n  {line}" for line in differences)
+        raise ShardError(paths[0].parent, f"holds shards that were made in another way:{lines}\n{REMEDY}")
 
 
 def _first_other_source(paths: list[Path], there: Recipe, catalogue: Catalogue) -> list[str]:
-    """Name the first source of the shards that is not what the catalogue now has at its place."""
+    """Name the first source of the shards that the catalogue does not have at its place."""
     for path in paths:
         now = sources_of(catalogue, read_part(path).shard, there)
         for position, row in enumerate(_source_rows(path)):
@@ -80,30 +78,30 @@ def _first_other_source(paths: list[Path], there: Recipe, catalogue: Catalogue) 
 
 
 def _check_sources(path: Path, sources: tuple[Source, ...]) -> frozenset[int]:
-    """Refuse a shard whose sources have other sizes now; return the indices of those that had failed."""
-    failed, changed = set(), []
-    for row, source in zip(_source_rows(path), sources, strict=True):
-        if row["status"] == "failed":
-            failed.add(source.index)
-        elif row["source_bytes"] != (n_bytes := source.n_bytes):
-            changed.append(f"\n  {source.name} had {row['source_bytes']} bytes, now has {n_bytes}")
+    """Refuse a shard whose sources now have other sizes; return the indices of those that failed."""
+    rows = _source_rows(path)
+    if [row["source"] for row in rows] != [source.name for source in sources]:
+        raise ShardError(path, "does not list the sources of its shard: delete this file to build the shard anew")
+    failed = {row["source_index"] for row in rows if row["status"] == "failed"}
+    changed = [
+        f"\n  {source.name} had {row['source_bytes']} bytes, now has {source.n_bytes}"
+        for row, source in zip(rows, sources, strict=True)
+        if source.index not in failed and row["source_bytes"] != source.n_bytes
+    ]
     if changed:
-        lines = "".join(changed[:MAX_CHANGED]) + (
-            f"\n  and {len(changed) - MAX_CHANGED} more" * (len(changed) > MAX_CHANGED)
-        )
-        raise ShardError(
-            path, f"was made from sources that have changed:{lines}\nDelete this file to build the shard anew"
-        )
+        lines = "".join(changed[:MAX_CHANGED])
+        reason = f"was made from sources that have changed, {len(changed)} in all:{lines}"
+        raise ShardError(path, f"{reason}\nDelete this file to build the shard anew")
     return frozenset(failed)
 
 
-def _source_rows(path: Path) -> list[dict[str, object]]:
+def _source_rows(path: Path) -> list[dict[str, Any]]:
     rows = read_rows(path).select(["kind", "source_index", "source", "status", "source_bytes"]).to_pylist()
     return [row for row in rows if row["kind"] == "source"]
 
 
 def _has_files(part: Part, out: Path) -> bool:
-    """Whether the files that a mark speaks of are there; `verify` looks into them."""
+    """Whether the files that a mark names are there; `verify` looks into them."""
     if part.file is None:
         return True
     path = out / part.file.name

@@ -1,4 +1,4 @@
-"""One shard, from its sources to its mark: one process does all of it, so the bytes cannot depend on their number."""
+"""One shard, from its sources to its mark. One process does all of it, so the bytes do not depend on their number."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,6 @@ from preprocess.media.decode import decode
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.media.media_info import Limits
 from preprocess.remote import local_file
-from preprocess.schema import ShardParams
 from preprocess.shards.manifest import Part, part_path, write_part
 from preprocess.shards.manifest_rows import Row
 from preprocess.shards.recipe import Recipe
@@ -22,10 +21,10 @@ from preprocess.sources import Source
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What a process needs to build one shard.
+    """Everything that a process needs to build one shard.
 
-    `excluded` holds, by source index, why a source must not be tried: it ended the process before. `retried` are
-    sources that failed in an earlier run; if all of them fail again the shard stays as it is.
+    `excluded` maps the index of a source to the reason why it must not be tried: it killed its process before.
+    `retried` are sources that failed in an earlier run; if all of them fail again, the shard stays as it is.
     """
 
     shard: int
@@ -39,15 +38,14 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """How far a shard is: counts since its beginning, so that a later report replaces an earlier one.
+    """The state of a shard: counts since its beginning, so that a later report replaces an earlier one.
 
-    While sources are left, `at_source` is the index of the one that is being read now.
+    `at_source` is the index of the source that is being read now, -1 when none is.
     """
 
     shard: int
     n_done: int = 0
     n_failed: int = 0
-    n_segments: int = 0
     media_seconds: float = 0.0
     at_source: int = -1
     is_finished: bool = False
@@ -57,14 +55,13 @@ Report = Callable[[ShardProgress], None]
 
 
 def build_shard(task: ShardTask, report: Report) -> ShardProgress:
-    """Build one shard: archive, index, then the mark that says it is finished.
+    """Build one shard: archive, index, then the mark that it is finished.
 
     Raises:
         DiskFullError: there is no space left for the shard or for decoded frames.
         ShardError: the shard cannot be written.
         FfmpegMissingError: ffmpeg cannot be started.
         EnvironmentDiffersError: this machine would make other bytes than the one that started the run.
-
     """
     task.recipe.check_environment(ffmpeg_version())
     progress = ShardProgress(task.shard)
@@ -77,7 +74,12 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
             report(dataclasses.replace(progress, at_source=source.index))
             added = _add_source(writer, source, task)
             rows += added
-            progress = _advanced(progress, added, task.recipe.params)
+            progress = dataclasses.replace(
+                progress,
+                n_done=progress.n_done + 1,
+                n_failed=progress.n_failed + (added[0].status == "failed"),
+                media_seconds=progress.media_seconds + (added[-1].end_seconds or 0.0),
+            )
         report(progress)
         part_path(task.folder, task.shard).unlink(missing_ok=True)  # from here on the old shard is not valid
         if writer.n_samples:
@@ -86,8 +88,7 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
             file = None
             path.unlink(missing_ok=True)
             path.with_suffix(".idx").unlink(missing_ok=True)
-    part = Part(task.shard, task.recipe, file, len(task.sources), sum(row.status == "failed" for row in rows))
-    write_part(task.folder, part, rows)
+    write_part(task.folder, Part(task.shard, task.recipe, file, len(task.sources), progress.n_failed), rows)
     return dataclasses.replace(progress, is_finished=True)
 
 
@@ -96,27 +97,14 @@ def _any_readable(task: ShardTask, report: Report) -> bool:
     for source in task.sources:
         if source.index in task.retried and source.index not in task.excluded:
             report(ShardProgress(task.shard, at_source=source.index))
-            try:
-                with local_file(source, task.limits) as path:
-                    decode(path, task.recipe.params, task.limits)
-            except MediaError:
-                continue
-            return True
+            with contextlib.suppress(MediaError), local_file(source, task.limits) as path:
+                decode(path, task.recipe.params, task.limits)
+                return True
     return False
 
 
-def _advanced(progress: ShardProgress, rows: list[Row], params: ShardParams) -> ShardProgress:
-    return dataclasses.replace(
-        progress,
-        n_done=progress.n_done + 1,
-        n_failed=progress.n_failed + (rows[0].status == "failed"),
-        n_segments=progress.n_segments + len(rows) - 1,
-        media_seconds=progress.media_seconds + sum(row.n_frames or 0 for row in rows[1:]) / params.fps,
-    )
-
-
 def _add_source(writer: ShardWriter, source: Source, task: ShardTask) -> list[Row]:
-    """Write a source's samples; return its row and theirs. A source that fails leaves a row and nothing else."""
+    """Write a source's samples; return its row and theirs. A source that fails leaves one row and nothing else."""
     before = writer.n_samples
     row = source_row(source)
     if source.index in task.excluded:
@@ -137,7 +125,7 @@ def _add_source(writer: ShardWriter, source: Source, task: ShardTask) -> list[Ro
 
 @contextlib.contextmanager
 def _single_thread() -> Iterator[None]:
-    """Compute with one thread: sums must not depend on how many processors the machine has."""
+    """Compute with one thread: sums must not depend on the number of processors."""
     import torch
 
     n_threads = torch.get_num_threads()

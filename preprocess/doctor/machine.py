@@ -1,4 +1,4 @@
-"""Is this machine ready? A line for each thing that must be there, with what to do where it is not."""
+"""Is this machine ready? One line for each requirement, with a remedy for each that is missing."""
 
 import os
 import platform
@@ -9,8 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocess.doctor.checks import SET_UP, Check, package
-from preprocess.doctor.torch_family import torch_family
+from preprocess.doctor.packages import SET_UP, Check, package, torch_family
 from preprocess.errors import FfmpegMissingError
 from preprocess.executors.options import n_processors
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
@@ -19,7 +18,7 @@ PYTHON_RANGE = ((3, 11), (3, 14))
 """From the first to before the second."""
 LEAST_FREE_BYTES = 5 << 30
 LEAST_SHM_BYTES = 256 << 20
-"""A container gets 64 MiB unless it asks for more; processes that hand over frames need some hundreds."""
+"""A container gets 64 MiB by default; processes that exchange frames need some hundreds."""
 CODECS = {
     "-decoders": ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus"),
     "-encoders": ("libx264", "aac"),
@@ -37,7 +36,7 @@ PACKAGES = {
 
 
 def check(folder: Path | None = None) -> Iterator[Check]:
-    """Look at one thing after another; `folder` is where shards are to be written, by default the working directory."""
+    """Check one requirement after another; `folder` is the place of the shards, by default the working directory."""
     yield _python()
     yield from torch_family()
     for distribution, module in PACKAGES.items():
@@ -46,7 +45,7 @@ def check(folder: Path | None = None) -> Iterator[Check]:
     yield _gpu()
     yield _disk("disk", folder or Path.cwd(), "free some, or write elsewhere with --out")
     yield _disk("temporary files", Path(tempfile.gettempdir()), "free some, or point TMPDIR elsewhere")
-    yield _shared_memory(Path("/dev/shm"))  # noqa: S108 - looked at, not written to
+    yield _shared_memory(Path("/dev/shm"))  # noqa: S108 - only its size is read
 
 
 def _python() -> Check:
@@ -58,21 +57,21 @@ def _python() -> Check:
 
 
 def _ffmpeg() -> Check:
-    """Whether there is an ffmpeg, which release, and whether it has the codecs that videos come in."""
+    """Check that ffmpeg runs and has the codecs of common videos."""
     try:
         executable, version = ffmpeg_executable(), ffmpeg_version()
-        missing = [name for option, names in CODECS.items() for name in _lacking(executable, option, names)]
+        missing = [name for option, names in CODECS.items() for name in _missing_codecs(executable, option, names)]
     except (FfmpegMissingError, OSError, subprocess.SubprocessError) as error:
         return Check("ffmpeg", "broken", str(error), f"{SET_UP}, or set {ENVIRONMENT_VARIABLE}")
     found = f"{version} at {executable}"
     if missing:
-        remedy = f"set {ENVIRONMENT_VARIABLE} to a fuller build, or unset it to use the one that comes along"
+        remedy = f"set {ENVIRONMENT_VARIABLE} to a fuller build, or unset it to use the bundled one"
         return Check("ffmpeg", "note", f"{found}, without {', '.join(missing)}", remedy)
     return Check("ffmpeg", "ok", found)
 
 
-def _lacking(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
-    """Which codecs an ffmpeg build has not; a codec may be there under several names (libdav1d for av1)."""
+def _missing_codecs(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
+    """Codecs that an ffmpeg build lacks; it may list one under several names (libdav1d for av1)."""
     command = [executable, "-hide_banner", option]
     listing = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     words = set(listing.replace("(", " ").replace(")", " ").split())
@@ -80,7 +79,7 @@ def _lacking(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _gpu() -> Check:
-    """Look for a GPU: none is needed, but one that torch cannot use is worth a word."""
+    """Look for a GPU. None is needed, but one that torch cannot use deserves a note."""
     if package("torch").status != "ok":
         return Check("GPU", "note", "not looked for, because torch does not load")
     import torch
@@ -95,22 +94,20 @@ def _gpu() -> Check:
 
 
 def _disk(name: str, folder: Path, remedy: str) -> Check:
-    """Whether there is room, and whether one may write."""
+    """Check free space and the permission to write."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    found = f"{free / 2**30:.1f} GiB free at {there}"
     if not os.access(there, os.W_OK):
         return Check(name, "broken", f"{there} cannot be written to", "change its owner or mode, or write elsewhere")
-    if free < LEAST_FREE_BYTES:
-        return Check(name, "note", found, remedy)
-    return Check(name, "ok", found)
+    return _size(name, shutil.disk_usage(there).free, LEAST_FREE_BYTES, f"free at {there}", remedy)
 
 
 def _shared_memory(folder: Path) -> Check:
     if not folder.is_dir():
         return Check("shared memory", "broken", f"no {folder}", "mount a tmpfs there")
-    size = shutil.disk_usage(folder).total
-    found = f"{size / 2**30:.1f} GiB at {folder}"
-    if size < LEAST_SHM_BYTES:
-        return Check("shared memory", "note", found, "start the container with --shm-size=2g")
-    return Check("shared memory", "ok", found)
+    remedy = "start the container with --shm-size=2g"
+    return _size("shared memory", shutil.disk_usage(folder).total, LEAST_SHM_BYTES, f"at {folder}", remedy)
+
+
+def _size(name: str, n_bytes: int, least: int, place: str, remedy: str) -> Check:
+    found = f"{n_bytes / 2**30:.1f} GiB {place}"
+    return Check(name, "note", found, remedy) if n_bytes < least else Check(name, "ok", found)

@@ -26,11 +26,10 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_executor(arguments: argparse.Namespace, *, gpus_a_task: float = 0.0) -> Executor | None:
-    """The cluster that was asked for, or None for what the work does by itself on this machine.
+    """Connect to the requested cluster; None for processes of this machine.
 
     Raises:
-        ClusterError: there is no such cluster.
-
+        ClusterError: the cluster cannot be reached.
     """
     if arguments.executor == "processes":
         return None

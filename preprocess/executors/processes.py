@@ -1,23 +1,21 @@
-"""Where tasks run. `ProcessExecutor` uses the processors of this machine; one over several machines has the same `run`.
+"""Runs tasks in processes of this machine. `ray_cluster` does the same on several machines.
 
-Written rather than taken from concurrent.futures because of what real media do to decoders: there, one process that
-dies (a crash in a codec, the kernel short of memory) breaks the whole pool and nobody knows at which file. Here every
-task has a process and a pipe of its own: a death costs one task and names the last thing that was reported, and no
-memory that a task leaks outlives it. From a fork server with the modules loaded a process starts in milliseconds.
+Real media crash decoders. In the pool of concurrent.futures, one process that dies breaks the pool, and nobody knows at
+which file it died. Here every task has a process and a pipe of its own. A death costs one task and names the last
+report, and leaked memory ends with its task. A fork server that has loaded the modules starts a process in milliseconds.
 """
 
-import logging
 import os
 import signal
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from preprocess.errors import PathError, PreprocessError
 
@@ -25,204 +23,189 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Work = Callable[[T, Callable[[R], None]], R]
-"""What to do with a task: it may report how far it is, and returns the last report. Must be importable by name."""
+"""Does a task: it may report its progress, and returns the last report. It must be importable by name."""
 
 OnDeath = Callable[[T, R | None, str], T]
-"""Given a task whose process died, its last report, and how it died: returns the task to try instead, or raises."""
+"""Receives a task whose process died, its last report and the cause; returns the task to try instead, or raises."""
 
 GRACE_SECONDS = 5.0
-"""Time for a process to end its ffmpeg before it is killed itself."""
+"""Time that a process has to end its ffmpeg before it is killed itself."""
 
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that a terminal or a service manager sends to the whole process group; only the first process acts on them.
-If ffmpeg got them it would leave early, and its source would be taken for a damaged one."""
+If ffmpeg got them, it would end early, and its source would count as damaged."""
 _STOP = signal.SIGUSR1
 
-_log = logging.getLogger(__name__)
 
-
-class Executor(Protocol):
-    """Runs tasks somewhere, several at a time, and yields their results in the order in which they come."""
+class Executor:
+    """Runs tasks, several at a time; a subclass says where. This class keeps the list of what runs and what waits."""
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Take tasks only as places get free. Closing the iterator ends what is running."""
-        ...
+        """Yield results in the order in which they come. Tasks are taken only when there is room for them.
+
+        Closing the iterator ends the running tasks.
+
+        Raises:
+            PreprocessError: the work or `on_death` raised it, or tasks cannot be started; the other tasks end first.
+        """
+        tasks, again = iter(tasks), deque[T]()
+        running, reports = dict[Any, T](), dict[Any, R]()
+        try:
+            while True:
+                while len(running) < self.n_places():
+                    task = again.popleft() if again else next(tasks, None)
+                    if task is None:
+                        break
+                    running[self.start(work, task)] = task
+                if not running:
+                    return
+                for place, kind, message in self.messages(running):
+                    if kind == "report":
+                        reports[place] = message
+                        report(message)
+                        continue
+                    task, last = running.pop(place), reports.pop(place, None)
+                    if kind == "result":
+                        yield message
+                    else:
+                        again.append(on_death(task, last, message) if kind == "death" else task)
+        finally:
+            self.stop(list(running))
+
+    def n_places(self) -> int:
+        """Tasks that may run at a time now."""
+        raise NotImplementedError
+
+    def start(self, work: Work[T, R], task: T) -> Any:
+        """Start a task; return the place where it runs."""
+        raise NotImplementedError
+
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Wait for messages; yield (place, kind, message): a report, a result, the cause of a death, or "again"."""
+        raise NotImplementedError
+
+    def stop(self, places: list[Any]) -> None:
+        """End the tasks in these places, and free everything."""
+        raise NotImplementedError
 
 
-class SerialExecutor:
-    """Runs tasks in this process, one after another: for tests, and for looking on with a debugger."""
+class SerialExecutor(Executor):
+    """Runs tasks in this process, one after another: for tests and debuggers."""
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Run every task here; none of them can die without this process."""
+        """Run every task here; a death would end this process too."""
         del on_death
         for task in tasks:
             yield work(task, report)
 
 
-class ProcessExecutor:
-    """Runs every task in a process of its own, at most `workers` at a time.
-
-    Args:
-        workers: Processes at a time.
-        preload: Modules that the fork server loads once for all processes, besides that of the work.
-
-    """
-
-    def __init__(self, workers: int, preload: tuple[str, ...] = ()) -> None:
-        if workers < 1:
-            raise ValueError(f"workers must be 1 or more, not {workers}")
-        self.workers = workers
-        self.preload = preload
-
-    def run(
-        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
-    ) -> Iterator[R]:
-        """Run the tasks.
-
-        Raises:
-            PreprocessError: what the work or `on_death` raised, or no process can be started; the others are ended first.
-
-        """
-        get_context("forkserver").set_forkserver_preload([work.__module__, *self.preload])
-        tasks, again = iter(tasks), deque[T]()
-        running: dict[Any, _Running] = {}
-        try:
-            while True:
-                while len(running) < self.workers and (task := _next(again, tasks)) is not None:
-                    started = _start(work, task)
-                    running[started.pipe] = started
-                if not running:
-                    return
-                for pipe in connection.wait(list(running)):
-                    message = running[pipe].receive()
-                    if isinstance(message, PreprocessError):
-                        raise message
-                    if isinstance(message, _Done):
-                        running.pop(pipe).close()
-                        yield message.result
-                    elif isinstance(message, _Dead):
-                        dead = running.pop(pipe)
-                        dead.close()
-                        again.append(on_death(dead.task, dead.last_report, message.how))
-                    else:
-                        report(message)
-        finally:
-            _stop(list(running.values()))
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What a process sends when its task is finished; reports are sent bare."""
-
-    result: Any
-
-
-@dataclass(frozen=True)
-class _Dead:
-    """What stands for a process that ended without a result."""
-
-    how: str
-
-
-@dataclass
-class _Running:
-    """A process at its task."""
+@dataclass(frozen=True, eq=False)
+class _Child:
+    """A process and the pipe from it."""
 
     process: Any
     pipe: Any
-    task: Any
-    last_report: Any = None
 
-    def receive(self) -> Any:
-        """Take the next message, or find that the process is dead."""
-        try:
-            message = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self.process.join()
-            status = self.process.exitcode or 0
-            return _Dead(f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}")
-        if not isinstance(message, _Done | _Dead | PreprocessError):
-            self.last_report = message
-        return message
-
-    def close(self) -> None:
-        """Wait for the end of a process that has said its last word."""
-        self.process.join(GRACE_SECONDS)
+    def close(self, seconds: float) -> None:
+        """Wait for the end of the process, and kill it if that takes longer; a second call does nothing."""
+        self.process.join(seconds)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
         self.pipe.close()
 
 
-def _next(again: deque[T], tasks: Iterator[T]) -> T | None:
-    return again.popleft() if again else next(tasks, None)
+class ProcessExecutor(Executor):
+    """Runs every task in a process of its own, at most `workers` at a time.
+
+    Args:
+        workers: processes at a time.
+        preload: modules that the fork server loads once for all processes, besides that of the work.
+    """
+
+    def __init__(self, workers: int, preload: tuple[str, ...] = ()) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be 1 or more, not {workers}")
+        self.workers, self.preload = workers, preload
+
+    def n_places(self) -> int:
+        """Processes at a time."""
+        return self.workers
+
+    def start(self, work: Work[T, R], task: T) -> _Child:
+        """Start a process."""
+        context = get_context("forkserver")
+        context.set_forkserver_preload([work.__module__, *self.preload])
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_do_task, args=(work, task, theirs), daemon=True)
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise PreprocessError(
+                "the server that starts processes ended: its message is above, or memory was short; run again"
+            ) from error
+        except OSError as error:  # the fork server's socket is a temporary file; its path is limited to 100 characters
+            remedy = "set TMPDIR to a short path with space"
+            raise PathError(Path(tempfile.gettempdir()), f"no process can be started ({error}); {remedy}") from error
+        theirs.close()  # now the pipe ends when the process does
+        return _Child(process, ours)
+
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Take a message from each pipe that has one."""
+        ready = connection.wait([child.pipe for child in running])
+        for child in [child for child in running if child.pipe in ready]:
+            try:
+                kind, message = child.pipe.recv()
+            except (EOFError, OSError):
+                child.process.join()
+                status = child.process.exitcode or 0
+                kind = "death"
+                message = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            if kind == "error":
+                raise message
+            if kind != "report":
+                child.close(GRACE_SECONDS)
+            yield child, kind, message
+
+    def stop(self, places: list[Any]) -> None:
+        """End processes and their ffmpegs; kill those that do not react."""
+        for child in places:
+            if child.process.is_alive():
+                os.kill(child.process.pid, _STOP)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in places:
+            child.close(max(0.0, deadline - time.monotonic()))
 
 
-def _start(work: Work[T, R], task: T) -> _Running:
-    context = get_context("forkserver")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(work, task, theirs), daemon=True)
-    try:
-        process.start()
-    except (EOFError, ConnectionError) as error:
-        raise PreprocessError(
-            "the server that starts processes ended: its words stand above, or there was too little memory; run again"
-        ) from error
-    except (
-        OSError
-    ) as error:  # the fork server's socket lies among the temporary files; its path has about 100 characters
-        folder = Path(tempfile.gettempdir())
-        raise PathError(
-            folder, f"no process can be started ({error}); set TMPDIR to a short path with space"
-        ) from error
-    theirs.close()  # now the pipe ends when the process does
-    return _Running(process, ours, task)
-
-
-def _stop(running: list[_Running]) -> None:
-    """End processes and what they have started; those that do not listen are killed."""
-    for one in running:
-        if one.process.is_alive():
-            os.kill(one.process.pid, _STOP)
-    deadline = time.monotonic() + GRACE_SECONDS
-    for one in running:
-        one.process.join(max(0.0, deadline - time.monotonic()))
-        one.close()
-
-
-def _serve(work: Work[T, R], task: T, pipe: Any) -> None:
-    """Do one task in this process; it must not outlive the one that started it."""
+def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
+    """Do one task in this process, which must not outlive the one that started it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # ffmpeg inherits the mask
     signal.signal(_STOP, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
-        result = work(task, pipe.send)
+        pipe.send(("result", work(task, lambda message: pipe.send(("report", message)))))
     except PreprocessError as error:
-        pipe.send(error)
-    except Exception as error:  # whatever it is: the parent names it, and this process shows its stack as it ends
-        pipe.send(_Dead(f"{type(error).__name__}: {error}"))
+        pipe.send(("error", error))
+    except Exception as error:  # the parent names any other error, and this process prints its stack as it ends
+        pipe.send(("death", f"{type(error).__name__}: {error}"))
         raise
-    else:
-        pipe.send(_Done(result))
 
 
 def _leave(number: int, frame: object) -> None:
-    """Unwind the stack, which ends ffmpeg and removes what is half written."""
+    """Unwind the stack, which ends ffmpeg and removes unfinished files."""
     raise SystemExit(128 + number)
 
 
 def _follow_parent() -> None:
-    """End this process when the one that wanted the result is gone, even if that was killed outright."""
-    parent = parent_process()
-    if parent is None:
+    """End this process when the one that waits for the result is gone, even if it was killed."""
+    parent, main = parent_process(), threading.main_thread().ident
+    if parent is None or main is None:
         return
     connection.wait([parent.sentinel])
-    main = threading.main_thread().ident
-    if main is not None:
-        signal.pthread_kill(main, _STOP)
+    signal.pthread_kill(main, _STOP)
     time.sleep(GRACE_SECONDS)
     os._exit(1)

@@ -1,151 +1,113 @@
-"""Runs tasks on a Ray cluster, on the processors of several machines; `run` is that of the executors of one machine.
+"""Runs tasks on a Ray cluster, on the processors of several machines.
 
-Ray places the tasks, starts the processes, and notices when a process or a machine dies. It is not asked to try a task
-again by itself: whether a source may be tried again is for `on_death` to say, which sees the task's last report.
+Ray places the tasks, starts the processes, and notices when a process or a machine dies. Ray's own retries are off:
+`on_death`, which sees the task's last report, decides whether a source is tried again.
 """
 
 import contextlib
-import itertools
 import logging
 import os
 import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from preprocess.errors import ClusterError, PreprocessError
-from preprocess.executors.processes import GRACE_SECONDS, OnDeath, R, T, Work
+from preprocess.executors.processes import GRACE_SECONDS, Executor, OnDeath, R, T, Work
 
 POLL_SECONDS = 0.5
-"""How often reports are fetched while no task ends."""
+"""Reports are fetched this often while no task ends."""
 WAITING_TASKS = 2
-"""Tasks beyond the free places, so that no place waits for us."""
+"""Tasks beyond the free places, so that no place waits for this process."""
 TASKS_A_PROCESS = 32
-"""Then Ray replaces the process: what tasks leak is bounded, and the modules need not be loaded for each."""
+"""Then Ray replaces the process. That bounds leaks, and modules are not loaded for each task."""
 FORGIVEN_MACHINES = 3
-"""Machines that a task may lose without being suspected; after that it is treated as one whose process died."""
+"""A task may lose so many machines; the next loss counts like the death of its process."""
 
 _log = logging.getLogger(__name__)
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """Runs every task in a process of a Ray cluster, as many at a time as the cluster has processors.
 
-    Tasks, and the paths in them, must mean the same on every machine: the same environment, a folder that all share.
+    Tasks, and the paths in them, must mean the same on every machine: one environment, and a folder that all share.
 
     Args:
         address: "auto" for the cluster of this machine, HOST:PORT, ray://HOST:PORT from outside, or "local" for a
-            cluster that is this machine alone and ends with this process.
+            cluster of this machine alone that ends with this process.
         gpus_a_task: GPUs that Ray keeps for each task.
 
     Raises:
-        ClusterError: Ray is not installed, there is no cluster at the address, or it has no GPU though one is asked for.
-
+        ClusterError: Ray is not installed, there is no cluster at the address, or it lacks processors or GPUs.
     """
 
     def __init__(self, address: str = "auto", *, gpus_a_task: float = 0.0) -> None:
-        self.address = address
-        self.gpus_a_task = gpus_a_task
+        self.address, self.gpus_a_task = address, gpus_a_task
+        self._do_task: Any = None
+        self._reports: Any = None
+        self._n_lost = Counter[int]()  # machines, by the identity of the task
         _connect(address)
-        if self._places() < 1:
+        if self.n_places() <= WAITING_TASKS:
             raise ClusterError(f"the Ray cluster at {address} has no {'GPU' if gpus_a_task else 'processor'}")
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Run the tasks.
-
-        Raises:
-            PreprocessError: what the work or `on_death` raised; the other tasks are ended first.
-            ClusterError: the cluster is gone.
-
-        """
+        """Run the tasks; ClusterError if the cluster is gone."""
         import ray
 
-        served = ray.remote(num_cpus=1, num_gpus=self.gpus_a_task, max_retries=0, max_calls=TASKS_A_PROCESS)(_serve)
-        reports, numbers, here = _Reports(), itertools.count(), Path.cwd()
-        tasks, again = iter(tasks), deque[_Running]()
-        running: dict[Any, _Running] = {}
         try:
-            while True:
-                while len(running) < self._places() + WAITING_TASKS and (one := _next(again, tasks)) is not None:
-                    one.number = next(numbers)
-                    running[served.remote(work, one.task, one.number, reports.queue, here)] = one
-                if not running:
-                    return
-                done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
-                by_number = {one.number: one for one in running.values()}
-                for number, message in reports.take():  # before the ends: a task reports before it ends
-                    by_number[number].last_report = message
-                    report(message)
-                for reference in done:
-                    one = running.pop(reference)
-                    outcome = _outcome(reference)
-                    if isinstance(outcome, _Dead):
-                        again.append(one.after_death(outcome, on_death))
-                    else:
-                        yield outcome
+            self._reports = _report_queue()
+            remote = ray.remote(num_cpus=1, num_gpus=self.gpus_a_task, max_retries=0, max_calls=TASKS_A_PROCESS)
+            self._do_task = remote(_do_task)
+            yield from super().run(work, tasks, report, on_death)
         except (ray.exceptions.RaySystemError, ray.exceptions.RayActorError, ConnectionError) as error:
             raise ClusterError(f"the Ray cluster at {self.address} is gone ({_first_line(error)})") from error
-        finally:
-            _stop(list(running))
-            reports.close()
 
-    def _places(self) -> int:
-        """Count the tasks that the cluster, as it is now, can run at a time."""
+    def n_places(self) -> int:
+        """Tasks for the cluster as it is now, and a few that wait."""
         import ray
 
         there = ray.cluster_resources()
-        places = there.get("CPU", 0.0)
-        return int(min(places, there.get("GPU", 0.0) / self.gpus_a_task) if self.gpus_a_task else places)
+        n_places = there.get("CPU", 0.0)
+        if self.gpus_a_task:
+            n_places = min(n_places, there.get("GPU", 0.0) / self.gpus_a_task)
+        return int(n_places) + WAITING_TASKS
 
+    def start(self, work: Work[T, R], task: T) -> Any:
+        """Hand a task to Ray; return the reference to its result."""
+        return self._do_task.remote(work, task, self._reports, Path.cwd())
 
-@dataclass
-class _Running:
-    """A task that Ray has."""
-
-    task: Any
-    number: int = -1
-    last_report: Any = None
-    n_machines_lost: int = 0
-
-    def after_death(self, dead: "_Dead", on_death: OnDeath[Any, Any]) -> "_Running":
-        """Say what to try instead. A machine that is gone says nothing about the source that it read."""
-        if dead.is_machine and self.n_machines_lost < FORGIVEN_MACHINES:
-            _log.warning("a machine of the cluster is gone: what it was at is done again (%s)", dead.how)
-            return _Running(self.task, n_machines_lost=self.n_machines_lost + 1)
-        task = on_death(self.task, self.last_report, dead.how)
-        return _Running(task, n_machines_lost=self.n_machines_lost)
-
-
-@dataclass(frozen=True)
-class _Dead:
-    """What stands for a process that ended without a result."""
-
-    how: str
-    is_machine: bool = False
-
-
-class _Reports:
-    """Ray's own queue, on this side of the cluster: it must outlive the machines that report."""
-
-    def __init__(self) -> None:
+    def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+        """Wait for the end of a task, but not long; the reports come first."""
         import ray
-        from ray.util.queue import Queue
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        done, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+        by_id = {reference.task_id().hex(): reference for reference in running}
+        for task_id, message in self._reports.get_nowait_batch(self._reports.qsize()):
+            if task_id in by_id:  # not a late report of a process that died
+                yield by_id[task_id], "report", message
+        for reference in done:
+            kind, message = _outcome(reference)
+            if kind == "machine":
+                self._n_lost[id(running[reference])] += 1
+                is_forgiven = self._n_lost[id(running[reference])] <= FORGIVEN_MACHINES
+                kind = "again" if is_forgiven else "death"
+                _log.warning("a machine of the cluster is gone: its task is done again (%s)", message)
+            yield reference, kind, message
 
-    def take(self) -> list[Any]:
-        """Take all that is there."""
-        return self.queue.get_nowait_batch(self.queue.qsize())
+    def stop(self, places: list[Any]) -> None:
+        """Cancel tasks, which ends their ffmpeg and removes unfinished files; kill those that do not react."""
+        import ray
 
-    def close(self) -> None:
-        """End the queue's process."""
-        self.queue.shutdown(force=True)
+        if places and ray.is_initialized():
+            for reference in places:
+                ray.cancel(reference)
+            _, deaf = ray.wait(places, num_returns=len(places), timeout=GRACE_SECONDS)
+            for reference in deaf:
+                ray.cancel(reference, force=True)
+        self._reports.shutdown(force=True)
 
 
 def _connect(address: str) -> None:
@@ -163,51 +125,48 @@ def _connect(address: str) -> None:
         remedy = "start one with `ray start --head`, and `ray start --address HOST:6379` on the other machines"
         raise ClusterError(f"no Ray cluster at {address} ({_first_line(error)}): {remedy}") from error
     finally:
-        signal.signal(signal.SIGTERM, ended_by)  # Ray puts its own in the place of the command's
+        signal.signal(signal.SIGTERM, ended_by)  # Ray replaces the handler of the command
 
 
-def _next(again: deque[_Running], tasks: Iterator[Any]) -> _Running | None:
-    if again:
-        return again.popleft()
-    task = next(tasks, None)
-    return None if task is None else _Running(task)
+def _report_queue() -> Any:
+    """Ray's own queue, on this machine: it must outlive the machines that report."""
+    import ray
+    from ray.util.queue import Queue
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
 
 
-def _serve(work: Work[Any, Any], task: Any, number: int, queue: Any, folder: Path) -> Any:
-    """Do one task in a process of the cluster. A report has arrived before the work goes on: it names a killer."""
+def _do_task(work: Work[Any, Any], task: Any, reports: Any, folder: Path) -> Any:
+    """Do one task in a process of the cluster. A report arrives before the work continues, so it can name a killer."""
+    import ray
+
     with contextlib.suppress(OSError):
-        os.chdir(folder)  # relative paths mean what they mean where the run was started, if that folder is shared
-    return work(task, lambda message: queue.put((number, message)))
+        os.chdir(folder)  # if that folder is shared, relative paths mean the same as where the run was started
+    task_id = ray.get_runtime_context().get_task_id()
+    return work(task, lambda message: reports.put((task_id, message)))
 
 
-def _outcome(reference: Any) -> Any:
-    """Fetch what a task has come to."""
+def _outcome(reference: Any) -> tuple[str, Any]:
+    """Fetch the "result" of a task, or the cause of the "death" of its process or its "machine".
+
+    Raises:
+        PreprocessError: the work raised it.
+    """
     import ray
     from ray import exceptions
 
     try:
-        return ray.get(reference)
+        return "result", ray.get(reference)
     except exceptions.RayTaskError as error:
         if isinstance(error.cause, PreprocessError):
             raise error.cause from None
-        return _Dead(f"{type(error.cause).__name__}: {error.cause}")
+        return "death", f"{type(error.cause).__name__}: {error.cause}"
     except (exceptions.NodeDiedError, exceptions.LocalRayletDiedError, exceptions.ObjectLostError) as error:
-        return _Dead(_first_line(error), is_machine=True)
+        return "machine", _first_line(error)
     except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
-        return _Dead(_first_line(error))
-
-
-def _stop(references: list[Any]) -> None:
-    """End tasks, which ends their ffmpeg and removes what is half written; those that do not listen are killed."""
-    import ray
-
-    if not references or not ray.is_initialized():
-        return
-    for reference in references:
-        ray.cancel(reference)
-    _, deaf = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
-    for reference in deaf:
-        ray.cancel(reference, force=True)
+        return "death", _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,13 +1,14 @@
-"""How a source is cut into segments, the samples of a shard."""
+"""Cuts a source into segments, the samples of a shard."""
 
 import itertools
 import math
 from dataclasses import dataclass
 
+from preprocess.errors import StripError
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, ShardParams
 
 TOLERANCE = 0.05
-"""Clips cut "to 10 s" often last 10.1 s: a segment may be this much longer before a source falls into one more."""
+"""A segment may be this much longer than requested: clips "of 10 s" often last 10.1 s and should stay whole."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,6 @@ class Segment:
     start_frame: int
     n_frames: int
 
-    def __post_init__(self) -> None:
-        if self.number < 0 or self.start_frame < 0 or self.n_frames < 1:
-            raise ValueError(f"no such segment: {self.number}, {self.start_frame}, {self.n_frames}")
-
     @property
     def stop_frame(self) -> int:
         """First frame after the segment."""
@@ -29,9 +26,9 @@ class Segment:
 
 
 def longest_segment_frames(frame_height_px: int, params: ShardParams) -> int:
-    """Frames that one segment may have, tolerance included; fewer where the film strip would get too high.
+    """Most frames of one segment, tolerance included; fewer if the film strip would be too high.
 
-    `frame_height_px` is ignored for audio-only data sets.
+    `frame_height_px` is ignored for audio data sets.
     """
     longest = math.floor(params.segment_frames * (1 + TOLERANCE))
     if params.media == "audio":
@@ -43,13 +40,11 @@ def cut(n_frames: int, frame_height_px: int, params: ShardParams) -> tuple[Segme
     """Cut [0, n_frames) into as few segments as `longest_segment_frames` allows, all equal to within one frame.
 
     Raises:
-        ValueError: there are no frames, or a single frame is higher than a strip may be.
+        StripError: a single frame is higher than a strip may be.
     """
-    if n_frames < 1:
-        raise ValueError(f"n_frames must be 1 or more, not {n_frames}")
     longest = longest_segment_frames(frame_height_px, params)
     if longest < 1:
-        raise ValueError(f"a frame of {frame_height_px} px is higher than a strip may be ({MAX_STRIP_HEIGHT_PX} px)")
+        raise StripError(f"a frame of {frame_height_px} px is higher than a strip may be ({MAX_STRIP_HEIGHT_PX} px)")
     n_segments = math.ceil(n_frames / longest)
     bounds = [-(-number * n_frames // n_segments) for number in range(n_segments + 1)]
     return tuple(

@@ -1,8 +1,8 @@
-"""Film strips out of frames and of frames of another strip, by copying bytes: nothing is decoded or encoded.
+"""Makes film strips out of frames, and out of some frames of another strip, by copying bytes without decoding.
 
-A strip has a restart marker at every border of two frames (`features/strip.py`). So the coded blocks of a frame refer to
-no other frame, and a header with another height, some frames' bytes and markers counted anew are a whole JPEG again. The
-header lists the frames' lengths: who takes a few frames out looks at these and no others.
+A strip has a restart marker at every border of two frames (`features/strip.py`), so the coded blocks of a frame refer to no
+other frame. A header with another height, the bytes of some frames and new markers are a whole JPEG again. The header
+lists the length of every frame, so a reader of a few frames touches the bytes of these frames only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,26 +20,26 @@ _FRAME, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
 _FIRST_RESTART, _N_RESTARTS = 0xD0, 8
 _RESTARTS = [bytes((_MARK, _FIRST_RESTART + number)) for number in range(_N_RESTARTS)]
 _LENGTHS, _NAME = 0xE9, b"avtempo\0"
-"""The segment of the frames' lengths: an application's own, that other programs pass over, and how it begins."""
+"""Marker and first bytes of the segment that lists the frames' lengths; other programs skip such a segment."""
 _LENGTH = np.dtype(">u4")
 _BLOCK_PX = 16
-"""Side of what 4:2:0 codes at once."""
+"""Side of the blocks that 4:2:0 codes."""
 
 Bytes = bytes | memoryview
-"""A strip; of an array take `.data`."""
+"""A strip; of an array pass `.data`."""
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What stands before the coded blocks.
+    """The part of a strip before the coded blocks.
 
     Attributes:
-        n_bytes: of all of it.
+        n_bytes: length of the header.
         height_at: place of the strip's height, two bytes.
-        frame_height_px: of what stands between two restart markers.
-        lengths_at: place of the segment of lengths; the scan's follows.
-        scan_at: place of that.
-        lengths: (T,) bytes of each frame's coded blocks, markers not counted.
+        frame_height_px: height of the rows between two restart markers.
+        lengths_at: place of the segment of lengths; the scan's segment follows.
+        scan_at: place of the scan's segment.
+        lengths: (T,) bytes of each frame's coded blocks, without markers.
     """
 
     n_bytes: int
@@ -51,17 +51,17 @@ class _Header:
 
 
 def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
-    """A strip of these frames of another strip, in this order.
+    """Make a strip of these frames of another strip, in this order.
 
     Raises:
-        StripError: the strip does not say where its frames lie, is damaged there, or lacks one of the frames.
+        StripError: the strip does not list its frames, is damaged there, or lacks one of the frames.
     """
     data = memoryview(strip)
     header = _read_header(data)
     n_frames = len(header.lengths)
     if not len(frames) or min(frames) < 0 or max(frames) >= n_frames:
-        raise StripError(f"a strip of {n_frames} frames was asked for the frames {list(frames)}")
-    # Behind a frame's end and the marker there.
+        raise StripError(f"a strip of {n_frames} frames cannot give the frames {list(frames)}")
+    # The first byte after each frame and its marker.
     borders = (header.n_bytes + np.cumsum(header.lengths + len(_END))).tolist()
     blocks = []
     for frame in frames:
@@ -74,19 +74,19 @@ def splice(strip: Bytes, frames: Sequence[int]) -> bytes:
         blocks.append(data[start:stop])
     head = bytearray(data[: header.lengths_at])
     head[header.height_at : header.height_at + 2] = (header.frame_height_px * len(frames)).to_bytes(2, "big")
-    return _strip(head, data[header.scan_at : header.n_bytes], blocks)
+    return _assemble(head, data[header.scan_at : header.n_bytes], blocks)
 
 
 def join(frames: Sequence[bytes]) -> bytes:
-    """A strip of frames that are baseline JPEGs, of one encoder, size, quality and 4:2:0.
+    """Make a strip of frames that are baseline JPEGs of one encoder, size, quality and 4:2:0.
 
     Raises:
-        StripError: there are none, they are no such JPEGs, or their headers differ.
+        StripError: there are no frames, they are not such JPEGs, or their headers differ.
     """
     if not frames:
         raise StripError("a strip needs a frame")
     first = memoryview(frames[0])
-    at = dict(_marks(first))
+    at = dict(_markers(first))
     if _FRAME not in at or _INTERVAL in at:
         raise StripError("a frame of a strip is a baseline JPEG without restart markers")
     end = at[_SCAN] + 2 + _number(first, at[_SCAN] + 2)
@@ -97,11 +97,11 @@ def join(frames: Sequence[bytes]) -> bytes:
     head = bytearray(first[: at[_SCAN]])
     head[at[_FRAME] + 5 : at[_FRAME] + 7] = (height * len(frames)).to_bytes(2, "big")
     head += bytes((_MARK, _INTERVAL, 0, 4)) + interval.to_bytes(2, "big")
-    return _strip(head, first[at[_SCAN] : end], [memoryview(frame)[end : -len(_END)] for frame in frames])
+    return _assemble(head, first[at[_SCAN] : end], [memoryview(frame)[end : -len(_END)] for frame in frames])
 
 
 def count_frames(strip: Bytes) -> int:
-    """Frames that can be spliced out of a strip. It is read whole: there are no other restart markers than at their borders.
+    """Count the frames that `splice` can take; reads the whole strip and checks that no other restart markers are in it.
 
     Raises:
         StripError: as `splice`, for any frame.
@@ -109,7 +109,7 @@ def count_frames(strip: Bytes) -> int:
     data = memoryview(strip)
     header = _read_header(data)
     found = np.frombuffer(data, np.uint8)
-    # In coded blocks a byte 0xFF that is no marker's is followed by 0.
+    # In coded blocks, a 0 follows every byte 0xFF that does not begin a marker.
     at = np.flatnonzero(found[header.n_bytes : -1] == _MARK) + header.n_bytes
     at = at[found[at + 1] & 0xF8 == _FIRST_RESTART]
     n_frames = len(header.lengths)
@@ -120,8 +120,8 @@ def count_frames(strip: Bytes) -> int:
     return n_frames
 
 
-def _strip(head: bytearray, scan: memoryview, frames: Sequence[memoryview]) -> bytes:
-    """A header up to the lengths, its last segment, the coded blocks of frames with restart markers between them, the end."""
+def _assemble(head: bytearray, scan: memoryview, frames: Sequence[memoryview]) -> bytes:
+    """Join a header, the frames' lengths, the scan's segment, and the coded blocks with restart markers between them."""
     lengths = _NAME + np.array([len(blocks) for blocks in frames], _LENGTH).tobytes()
     parts: list[bytes | bytearray | memoryview] = [
         head, bytes((_MARK, _LENGTHS)), (2 + len(lengths)).to_bytes(2, "big"), lengths, scan, frames[0],
@@ -131,8 +131,8 @@ def _strip(head: bytearray, scan: memoryview, frames: Sequence[memoryview]) -> b
     return b"".join([*parts, _END])
 
 
-def _marks(data: memoryview) -> Iterator[tuple[int, int]]:
-    """The header's markers by their second bytes, and where they stand, up to that of the scan."""
+def _markers(data: memoryview) -> Iterator[tuple[int, int]]:
+    """Yield the second byte and the place of each marker of the header, the scan's last."""
     if data[:2] != _START:
         raise StripError("not a JPEG")
     at = 2
@@ -146,7 +146,7 @@ def _marks(data: memoryview) -> Iterator[tuple[int, int]]:
 
 
 def _read_header(data: memoryview) -> _Header:
-    at = dict(_marks(data))
+    at = dict(_markers(data))
     height_at = at[_FRAME] + 5 if _FRAME in at else 0
     lengths_at, scan_at = at.get(_LENGTHS, 0), at[_SCAN]
     try:
@@ -158,15 +158,13 @@ def _read_header(data: memoryview) -> _Header:
     blocks_a_row = -(-width // max(1, 8 * (sampling >> 4)))
     named = lengths_at > height_at and data[lengths_at + 4 : lengths_at + 4 + len(_NAME)] == _NAME
     if not height_at or not interval or not blocks_a_row or interval % blocks_a_row or not named:
-        raise StripError(
-            "a strip is a baseline JPEG with a restart marker at every border of two frames, and says where"
-        )
+        raise StripError("a strip is a baseline JPEG that lists its frames, with a restart marker at every border")
     frame_height = interval // blocks_a_row * 8 * (sampling & 15)
     listed = data[lengths_at + 4 + len(_NAME) : scan_at]
     lengths = np.frombuffer(listed[: len(listed) // _LENGTH.itemsize * _LENGTH.itemsize], _LENGTH).astype(np.int64)
     n_bytes_in_all = n_bytes + int(lengths.sum()) + len(_END) * len(lengths)
     if not len(lengths) or len(lengths) * frame_height != height or n_bytes_in_all != len(data):
-        raise StripError("damaged JPEG: its header lists frames of another length in all")
+        raise StripError("damaged JPEG: the lengths in its header do not add up to its size")
     return _Header(n_bytes, height_at, frame_height, lengths_at, scan_at, lengths)
 
 

@@ -1,6 +1,6 @@
 """Film strips: the frames of a segment stacked downwards in one JPEG, so that one call decodes them all.
 
-A restart marker stands at every border of two frames: `features/splice.py` takes frames out without decoding any.
+A restart marker stands at every border of two frames: `features/splice.py` takes frames out without decoding.
 """
 
 import numpy as np
@@ -13,58 +13,49 @@ from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_STRIP_HEIGHT_PX
 
 MAX_STRIP_WIDTH_PX = 16_384
 MAX_FRAME_BLOCKS = 65_535
-"""Blocks of 16x16 px between two restart markers: their number has two bytes."""
+"""Blocks of 16x16 px between two restart markers: a JPEG stores their number in two bytes."""
 
 
 def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     """Frames (T, H, W, 3) uint8 RGB -> one baseline JPEG of T * H rows, chroma halved both ways (4:2:0).
 
-    Every frame is coded alone, H being a multiple of 16, and a restart marker stands after each but the last. Decoders that
-    smooth the chroma while doubling it still mix the chroma of rows on both sides of a frame's edge; `decode_strip` does not.
+    Every frame is coded alone, because H is a multiple of 16. Decoders that smooth the chroma while they double it still
+    mix the chroma rows on both sides of a frame's border; `decode_strip` does not.
 
     Raises:
-        StripError: the frames are not of that shape, or the strip would be too high.
+        StripError: the strip would be too high, or H is not a multiple of 16.
     """
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or frames.size == 0:
-        raise StripError(f"frames must be (T, H, W, 3) uint8 and not empty, not {frames.shape} {frames.dtype}")
     _check_size(*frames.shape[:3])
-    return join(
-        [
-            simplejpeg.encode_jpeg(np.ascontiguousarray(frame), quality, colorsubsampling="420", fastdct=False)
-            for frame in frames
-        ]
-    )
+    options = {"quality": quality, "colorsubsampling": "420", "fastdct": False}
+    return join([simplejpeg.encode_jpeg(np.ascontiguousarray(frame), **options) for frame in frames])
 
 
 def encode_planes(planes: np.ndarray, quality: int) -> bytes:
-    """Like `encode_strip`, of frames (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py; W is even.
+    """Encode like `encode_strip`, from frames (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py; W is even.
 
     Raises:
-        StripError: the frames are not of that shape, or the strip would be too high.
+        StripError: the strip would be too high, or H is not a multiple of 16.
     """
-    if planes.ndim != 3 or planes.shape[1] % 3 or planes.shape[2] % 2 or planes.dtype != np.uint8 or planes.size == 0:
-        raise StripError(f"planes must be (T, H * 3 / 2, W) uint8 and not empty, not {planes.shape} {planes.dtype}")
     _check_size(len(planes), frame_height_px(planes), planes.shape[2])
     frames = np.ascontiguousarray(planes)
     return join([simplejpeg.encode_jpeg_yuv_planes(*split(frame), quality, fastdct=False) for frame in frames])
 
 
 def _check_size(n_frames: int, height: int, width: int) -> None:
-    if height % FRAME_HEIGHT_MULTIPLE_PX:
-        raise StripError(f"the frame height must be a multiple of {FRAME_HEIGHT_MULTIPLE_PX} px, not {height}")
+    block = FRAME_HEIGHT_MULTIPLE_PX
+    if height % block:
+        raise StripError(f"the frame height must be a multiple of {block} px, not {height}")
     if n_frames * height > MAX_STRIP_HEIGHT_PX or width > MAX_STRIP_WIDTH_PX:
         raise StripError(f"{n_frames} frames of {width}x{height} px do not fit into {MAX_STRIP_HEIGHT_PX} px")
-    if height // FRAME_HEIGHT_MULTIPLE_PX * -(-width // FRAME_HEIGHT_MULTIPLE_PX) > MAX_FRAME_BLOCKS:
+    if height // block * -(-width // block) > MAX_FRAME_BLOCKS:
         raise StripError(f"a frame of {width}x{height} px has more than {MAX_FRAME_BLOCKS} blocks of 16x16 px")
 
 
 def decode_strip(data: bytes, n_frames: int) -> np.ndarray:
-    """One JPEG strip -> frames (T, H, W, 3) uint8 RGB.
-
-    The header is checked before any pixel is decoded.
+    """One JPEG strip -> frames (T, H, W, 3) uint8 RGB; the header is checked before any pixel is decoded.
 
     Raises:
-        StripError: the data is no JPEG, is damaged or too large, or its height does not hold `n_frames` frames.
+        StripError: the data is not a JPEG, is damaged or too large, or its height does not hold `n_frames` frames.
     """
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -75,7 +66,7 @@ def decode_strip(data: bytes, n_frames: int) -> np.ndarray:
     if n_frames < 1 or height % n_frames or height // n_frames % FRAME_HEIGHT_MULTIPLE_PX:
         raise StripError(f"a strip of {height} px does not hold {n_frames} frames of whole blocks")
     if colorspace.upper() == "GRAY":
-        raise StripError("a strip is in colour, this one is grey")
+        raise StripError("the strip is grey, it must be in colour")
     try:
         rows = simplejpeg.decode_jpeg(data, colorspace="RGB", fastdct=False, fastupsample=True)
     except ValueError as error:

@@ -1,15 +1,16 @@
-"""The tables beside the shards: a row per source and per segment, and what the whole set is made of.
+"""The tables beside the shards: a row per source and per segment, and the description of the whole set.
 
-Every shard has its own part of the table, written last: it is the mark that the shard is finished. At the end the
-parts are joined to `manifest.parquet`, and `dataset.json` is the mark that the whole set is.
+Every shard has its own part of the table. It is written last and marks the shard as finished. At the end the parts are
+joined to `manifest.parquet`, and `dataset.json` marks the set as finished.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,10 +18,10 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from preprocess.errors import ShardError, disk_errors
-from preprocess.shards.recipe import Recipe
-from preprocess.shards.manifest_rows import SCHEMA, SEGMENT_COLUMNS, Row, read_rows
 from preprocess.schema import FORMAT_NAME, FORMAT_VERSION, ShardParams
-from preprocess.shards.shard_files import ShardInfo, shard_name
+from preprocess.shards.manifest_rows import SCHEMA, SEGMENT_COLUMNS, Row, read_rows
+from preprocess.shards.recipe import Recipe
+from preprocess.shards.shard_files import ShardInfo, file_sha256, shard_name
 from store.atomic_files import atomic_file
 
 if TYPE_CHECKING:
@@ -29,15 +30,14 @@ if TYPE_CHECKING:
 DATASET_FILE = "dataset.json"
 MANIFEST_FILE = "manifest.parquet"
 ROWS_PER_GROUP = 8192
-"""Least rows of a row group of the joined table; bounds the memory of joining."""
+"""Least rows of a row group of the joined table; bounds the memory that joining takes."""
 
 _METADATA_KEY = FORMAT_NAME.encode()
-_Record = TypeVar("_Record", "Part", "DatasetInfo")
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the mark of a finished shard says. `file` is None if no source of the shard could be read."""
+    """The mark of a finished shard. `file` is None if no source of the shard could be read."""
 
     shard: int
     recipe: Recipe
@@ -47,45 +47,40 @@ class Part:
     n_skipped: int = 0
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What `dataset.json` says of a finished shard set. `fingerprint` changes if, and only if, the contents do."""
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo(Recipe):
+    """The content of `dataset.json`: the recipe and what came of it.
 
-    dataset: str
-    params: ShardParams
+    `fingerprint` changes if, and only if, the contents of the set change.
+    """
+
     label_names: tuple[str, ...]
     shards: tuple[ShardInfo, ...]
-    n_sources: int
     n_failed: int
     n_skipped: int
     n_segments: int
     n_missing: int
     n_extra: int
-    ffmpeg_version: str
-    packages: dict[str, str]
-    sources_sha256: str
     manifest_sha256: str
     fingerprint: str
-    format_version: int = FORMAT_VERSION
 
 
-_TYPE_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Part, DatasetInfo)}
 
 
 def part_path(folder: Path, shard: int) -> Path:
-    """Where the mark of a shard stands."""
+    """Path of the mark of a shard."""
     return folder / f"{shard_name(shard)}.parquet"
 
 
 def write_part(folder: Path, part: Part, rows: list[Row]) -> None:
     """Mark a shard as finished."""
-    schema = _described(asdict(part) | {"recipe": part.recipe.as_dict()})
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_with_metadata(asdict(part)))
     with atomic_file(part_path(folder, part.shard), disk_errors) as file:
         pq.write_table(table, file, compression="zstd")
 
 
-def _described(values: dict[str, Any]) -> pa.Schema:
+def _with_metadata(values: dict[str, Any]) -> pa.Schema:
     return SCHEMA.with_metadata({_METADATA_KEY: json.dumps(values, sort_keys=True).encode()})
 
 
@@ -93,41 +88,42 @@ def read_part(path: Path) -> Part:
     """Read the mark of a finished shard, without its rows.
 
     Raises:
-        ShardError: it is damaged or of another format version.
-
+        ShardError: it is damaged or has another format version.
     """
+    with _damage_named(path, "delete it and run the same command again"):
+        values = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
+        _check_version(values["recipe"]["format_version"], path)
+        return _ADAPTERS[Part].validate_python(values)
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path, remedy: str) -> Iterator[None]:
+    """Turn all errors that a damaged record causes into a ShardError with this remedy."""
     try:
         with disk_errors(path):
-            values = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
-        recipe = Recipe.from_dict(values.pop("recipe"), path)
-        file = ShardInfo(**values.pop("file")) if values["file"] else values.pop("file")
-        return _of_right_types(Part(recipe=recipe, file=file, **values))
-    except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ShardError(path, f"is damaged ({error!r}): delete it and run the same command again") from error
-
-
-def _of_right_types(record: _Record) -> _Record:
-    """Refuse fields of a wrong type: a shard called "x" or 0.5 would be an error far from here.
-
-    Raises:
-        ValueError: naming the field.
-
-    """
-    try:
-        return _TYPE_ADAPTERS[type(record)].validate_python(asdict(record))
+            yield
     except ValidationError as error:
-        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ShardError(path, f"is damaged ({place}: {first['msg']}): {remedy}") from error
+    except (pa.ArrowException, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ShardError(path, f"is damaged ({error!r}): {remedy}") from error
+
+
+def _check_version(found: object, path: Path) -> None:
+    if found != FORMAT_VERSION:
+        remedy = f"remove {path.parent} and make the shards again"
+        raise ShardError(path, f"has shard format version {found}, this release reads {FORMAT_VERSION}: {remedy}")
 
 
 def join_parts(folder: Path, n_shards: int) -> str:
     """Join the parts of all shards, in order, to `manifest.parquet`; return its checksum."""
     path = folder / MANIFEST_FILE
-    schema = _described({"format_version": FORMAT_VERSION})
+    schema = _with_metadata({"format_version": FORMAT_VERSION})
     with atomic_file(path, disk_errors) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in grouped_rows(folder, n_shards):
             writer.write_table(table.cast(schema), row_group_size=1 << 30)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def grouped_rows(folder: Path, n_shards: int) -> Iterator[pa.Table]:
@@ -154,44 +150,34 @@ def write_dataset(folder: Path, info: DatasetInfo) -> None:
 
 
 def read_dataset(folder: Path) -> DatasetInfo:
-    """Read what a finished shard set is made of.
+    """Read the description of a finished shard set.
 
     Raises:
-        ShardError: there is none, it is unfinished, or of another format version.
-
+        ShardError: the set is missing, unfinished, damaged, or of another format version.
     """
     path = folder / DATASET_FILE
     if not path.is_file():
         state = "is not finished" if part_path(folder, 0).exists() else "holds no shards"
         raise ShardError(folder, f"{state} (no {DATASET_FILE}): run `python -m preprocess shards --out {folder} ...`")
-    try:
-        with disk_errors(path):
-            values = json.loads(path.read_bytes())
-        if values.pop("format") != FORMAT_NAME or values["format_version"] != FORMAT_VERSION:
-            remedy = f"remove {folder} and run the command that made the shards again"
-            raise ShardError(
-                path, f"is not of {FORMAT_NAME} version {FORMAT_VERSION}, which this release reads: {remedy}"
-            )
-        shards = tuple(ShardInfo(**shard) for shard in values.pop("shards"))
-        params = ShardParams(**values.pop("params"))
-        labels = tuple(values.pop("label_names"))
-        return _of_right_types(DatasetInfo(params=params, shards=shards, label_names=labels, **values))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ShardError(path, f"is damaged ({error!r}): run the command that made the shards again") from error
+
+    with _damage_named(path, "run the command that made the shards again"):
+        values = json.loads(path.read_bytes())
+        _check_version(values["format_version"] if values["format"] == FORMAT_NAME else values["format"], path)
+        return _ADAPTERS[DatasetInfo].validate_python(values)
 
 
 def read_segments(folder: Path, *, only_shards: Collection[str] = ()) -> "pd.DataFrame":
     """Read the segments of a finished set, or of some of its shards, a row each, sorted by `segment_id`."""
-    rows = _of_kind(folder, "segment", only_shards).sort_by("segment_id").to_pandas()
+    rows = _read_kind(folder, "segment", only_shards).sort_by("segment_id").to_pandas()
     return rows.drop(columns=["kind", "status", "reason", "warnings", "source_bytes"])
 
 
 def read_sources(folder: Path) -> "pd.DataFrame":
     """Read the sources of a finished set, failed ones included, a row each, sorted by `source_index`."""
-    return _of_kind(folder, "source").sort_by("source_index").to_pandas().drop(columns=["kind", *SEGMENT_COLUMNS])
+    return _read_kind(folder, "source").sort_by("source_index").to_pandas().drop(columns=["kind", *SEGMENT_COLUMNS])
 
 
-def _of_kind(folder: Path, kind: str, only_shards: Collection[str] = ()) -> pa.Table:
-    read_dataset(folder)  # says what is wrong if the set is not finished
+def _read_kind(folder: Path, kind: str, only_shards: Collection[str] = ()) -> pa.Table:
+    read_dataset(folder)  # refuses an unfinished set
     table = read_rows(folder / MANIFEST_FILE, only_shards)
     return table.filter(pc.equal(table["kind"], kind))

@@ -1,9 +1,11 @@
-"""Rows of the manifest: a row a source and a row a segment, and how they are read back, nothing taken on trust."""
+"""Rows of the manifest, one a source and one a segment, and how they are read back without trust in the file."""
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from types import NoneType
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,10 +16,10 @@ from preprocess.errors import ShardError, disk_errors
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the manifest; fields that a row of its kind has not are None (null).
+    """One row of the manifest; fields that its kind of row does not have are None (null).
 
-    `reason` says why a source failed or was skipped, `warnings` what ffmpeg complained of in one that was read.
-    Of a source `width_px` and `height_px` are as coded in the file, of a segment those of its frames in the strip.
+    `reason` says why a source failed; `warnings` holds what ffmpeg complained about in a source that was read.
+    `width_px` and `height_px` are as coded in the file for a source, and those of the frames in the strip for a segment.
     """
 
     kind: str
@@ -47,36 +49,27 @@ class Row:
     n_columns: int | None = None
 
 
-_STRINGS = ("kind", "source", "status", "reason", "warnings", "label_name", "group", "splits", "key", "shard")
-_FLOATS = ("duration_seconds", "source_fps", "audio_loudness_dbfs", "start_seconds", "end_seconds")
-_REQUIRED = ("kind", "source_index", "source", "status", "reason", "warnings", "label", "label_name", "group", "splits")
+_COLUMN_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_FIELD_TYPES = {field.name: get_args(field.type) or (field.type,) for field in fields(Row)}
 
-
-def _column_type(name: str) -> pa.DataType:
-    if name == "has_audio":
-        return pa.bool_()
-    return pa.string() if name in _STRINGS else pa.float64() if name in _FLOATS else pa.int64()
-
-
-SCHEMA = pa.schema([pa.field(n, _column_type(n), n not in _REQUIRED) for n in Row.__dataclass_fields__])
+SCHEMA = pa.schema([pa.field(n, _COLUMN_TYPES[types[0]], NoneType in types) for n, types in _FIELD_TYPES.items()])
 SEGMENT_COLUMNS = ("key", "shard", "segment_id", "start_seconds", "end_seconds", "n_frames", "n_columns")
 
 
 def read_rows(path: Path, only_shards: Collection[str] = ()) -> pa.Table:
-    """Read the rows of a part or of the manifest, nothing taken on trust but the column names and types.
+    """Read the rows of a part or of the manifest.
 
-    With `only_shards` the segments of these alone; groups of rows that hold none of them are not read.
+    With `only_shards`, read the segments of these shards only; row groups without them are skipped.
 
     Raises:
-        ShardError: it cannot be read, has other columns, or holds what no writer writes: a segment that lacks a value or
-            has one without bounds, splits that are no JSON object.
-
+        ShardError: the file cannot be read, has other columns, or holds what no writer writes: a segment without a
+            value, times that are not finite, splits that are not a JSON object.
     """
     try:
         with disk_errors(path):
             chosen = [("shard", "in", set(only_shards))] if only_shards else None
             table = pq.read_table(path, partitioning=None, filters=chosen)
-            table.validate(full=True)  # texts that are not UTF-8 among them
+            table.validate(full=True)  # finds texts that are not UTF-8, among others
     except pa.ArrowException as error:
         raise ShardError(path, f"is damaged: {error}") from error
     if not table.schema.equals(SCHEMA):
@@ -87,7 +80,7 @@ def read_rows(path: Path, only_shards: Collection[str] = ()) -> pa.Table:
 
 
 def _wrong_cells(table: pa.Table) -> Iterator[str]:
-    """Name values that whoever reads the rows could stumble over."""
+    """Name the values that a reader of the rows could fail on."""
     segments = table.filter(pc.equal(table["kind"], "segment"))
     for name in ("key", "segment_id", "start_seconds", "end_seconds", "n_frames", "n_columns", "has_audio"):
         if segments[name].null_count:
@@ -96,12 +89,9 @@ def _wrong_cells(table: pa.Table) -> Iterator[str]:
         if not pc.all(pc.is_finite(segments[name]), min_count=0).as_py():
             yield f"a segment whose {name} is not finite"
     for text in pc.unique(table["splits"]).to_pylist():
-        if not _is_json_object(text):
-            yield f"splits that are no JSON object: {text[:80]!r}"
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+        try:
+            is_object = isinstance(json.loads(text), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            yield f"splits that are not a JSON object: {text[:80]!r}"

@@ -1,7 +1,7 @@
-"""The tar files of a data set: written so that the same samples always give the same bytes, and never half.
+"""The tar files of a data set: the same samples always give the same bytes, and no archive is ever half written.
 
-A shard is a plain ustar archive, its members in a fixed order with all times and owners zero. It is written under a
-temporary name, flushed to the disk, read back, and only then renamed. Beside it stands DALI's index (`.idx`).
+A shard is a plain ustar archive. Its members have a fixed order, and all times and owners are zero. It is written under a
+temporary name, flushed to disk, read back, and only then renamed. DALI's index (`.idx`) lies beside it.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from preprocess.schema import FRAMES_MEMBER, JSON_MEMBER, LOGMEL_MEMBER, META_ME
 from store.atomic_files import atomic_file, temporary_path
 
 INDEX_VERSION = "v1.2"
-"""Of DALI's index format: the first line is this and the number of samples."""
+"""Of DALI's index format: the first line holds this and the number of samples."""
 
 BLOCK_BYTES = 512
 RECORD_BYTES = 20 * BLOCK_BYTES
@@ -35,12 +34,12 @@ def shard_name(shard: int) -> str:
 
 
 def sample_key(source_index: int, segment_number: int) -> str:
-    """Key of a sample: `00000012-00003`, the same wherever the shards are cut."""
+    """Key of a sample: `00000012-00003`. It does not depend on the number of sources a shard."""
     return f"{source_index:08d}-{segment_number:05d}"
 
 
 def member_order(media: Media) -> tuple[str, ...]:
-    """Names of a sample's members in the order in which they stand in the archive."""
+    """Names of a sample's members in the order of the archive."""
     rest = (LOGMEL_MEMBER, META_MEMBER, JSON_MEMBER)
     return rest if media == "audio" else (FRAMES_MEMBER, *rest)
 
@@ -56,7 +55,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Sample:
-    """A key and where its members lie."""
+    """A key and the places of its members."""
 
     key: str
     members: tuple[Member, ...]
@@ -68,7 +67,6 @@ class ShardInfo:
 
     Raises:
         ValueError: the name leads to another folder.
-
     """
 
     name: str
@@ -88,14 +86,19 @@ def array_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def file_sha256(path: Path) -> str:
+    """Checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class ShardWriter:
     """Writes one archive; a context manager that leaves nothing behind unless `commit` was called.
 
-    A source that fails half way is taken out again with `rollback`, so nothing need be held in memory.
+    `rollback` removes the samples of a source that fails half way, so no sample waits in memory.
 
     Args:
-        path: Where the archive shall stand, ending in `.tar`.
-
+        path: of the finished archive, ending in `.tar`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -108,16 +111,14 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(OSError):  # a full disk is reported by what failed first
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # a full disk was reported by the write that failed first
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     @property
     def n_samples(self) -> int:
-        """Samples written so far; also the mark to `rollback` to."""
+        """Samples written so far; also the argument that makes `rollback` return to this state."""
         return len(self._samples)
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -125,7 +126,6 @@ class ShardWriter:
 
         Raises:
             DiskFullError: there is no space left.
-
         """
         placed = []
         with disk_errors(self.path):
@@ -140,22 +140,20 @@ class ShardWriter:
         self._samples.append(Sample(key, tuple(placed)))
 
     def rollback(self, n_samples: int) -> None:
-        """Take samples away again until `n_samples` are left."""
-        if n_samples >= len(self._samples):
-            return
-        first = self._samples[n_samples].members[0]
-        del self._samples[n_samples:]
-        with disk_errors(self.path):
-            self._file.seek(first.offset - BLOCK_BYTES)
-            self._file.truncate()
+        """Remove samples from the end until `n_samples` are left."""
+        if n_samples < len(self._samples):
+            first = self._samples[n_samples].members[0]
+            del self._samples[n_samples:]
+            with disk_errors(self.path):
+                self._file.seek(first.offset - BLOCK_BYTES)
+                self._file.truncate()
 
     def commit(self) -> ShardInfo:
-        """Finish the archive and its index, check both against the disk, and give them their names.
+        """Finish the archive and its index, read both back from disk, and rename them.
 
         Raises:
             DiskFullError: there is no space left.
-            ShardError: what was read back is not what was written.
-
+            ShardError: the disk returns something else than was written.
         """
         with disk_errors(self.path):
             end = self._file.tell() + 2 * BLOCK_BYTES
@@ -175,20 +173,19 @@ class ShardWriter:
 
 
 def read_samples(file: BinaryIO, path: Path) -> Iterator[Sample]:
-    """List an archive's samples from its headers; members of one key that do not stand together are two samples.
+    """List an archive's samples from its headers; members of one key that are not adjacent form two samples.
 
-    Stricter than tar itself, which takes a damaged header for the end of the archive.
+    This is stricter than tar itself, which takes a damaged header for the end of the archive.
 
     Raises:
         ShardError: the archive is cut short or damaged, or holds anything but plain files named KEY.SUFFIX.
-
     """
     n_bytes = file.seek(0, os.SEEK_END)
     key, members, offset = "", list[Member](), 0
     while (entry := _read_header(file, offset, path)) is not None:
         name, _, suffix = entry.name.partition(".")
         if entry.type != tarfile.REGTYPE or not name or not suffix or "/" in entry.name:
-            raise ShardError(path, f"holds {entry.name!r} at byte {offset}, which is no member of a sample")
+            raise ShardError(path, f"holds {entry.name!r} at byte {offset}, which is not a member of a sample")
         if members and name != key:
             yield Sample(key, tuple(members))
             members = []

@@ -1,78 +1,55 @@
-"""What must hold inside one sample: every member decodes, and all say the same as the manifest. Pure functions."""
+"""Checks inside one sample: every member decodes and agrees with the manifest. Pure functions."""
 
 import io
 import json
 import math
-from typing import Any
 
 import numpy as np
 
+from preprocess import schema
 from preprocess.errors import StripError
+from preprocess.features.sample_members import json_values, meta_numbers
 from preprocess.features.splice import count_frames
 from preprocess.features.strip import decode_strip
-from preprocess.schema import (
-    FRAMES_MEMBER,
-    JSON_MEMBER,
-    LOGMEL_MEMBER,
-    MEL_POWER_FLOOR,
-    META_FIELDS,
-    META_MEMBER,
-    ShardParams,
-)
+from preprocess.schema import ShardParams
+from preprocess.shards.manifest_rows import Row
 
-LOGMEL_RANGE = (math.log(MEL_POWER_FLOOR) - 0.02, 20.0)
-"""The floor as float16 has it; and a level that no audio reaches, for damage in the exponent."""
-
-JSON_FIELDS = (
-    "key",
-    "segment_id",
-    "source",
-    "label",
-    "label_name",
-    "start_seconds",
-    "end_seconds",
-    "n_frames",
-    "has_audio",
-)
+LOGMEL_RANGE = (math.log(schema.MEL_POWER_FLOOR) - 0.02, 20.0)
+"""The floor as float16 stores it, and a level that no audio reaches: beyond it the exponent is damaged."""
 
 
-def check_sample(members: dict[str, bytes], row: dict[str, Any], params: ShardParams) -> list[tuple[str, str]]:
-    """Check a sample's members against its row of the manifest; return (member, what is wrong with it)."""
+def check_sample(members: dict[str, bytes], row: Row, params: ShardParams) -> list[tuple[str, str]]:
+    """Check a sample's members against its row of the manifest; return (member, problem) pairs."""
     checks = {
-        FRAMES_MEMBER: _check_frames,
-        LOGMEL_MEMBER: _check_logmel,
-        META_MEMBER: _check_meta,
-        JSON_MEMBER: _check_json,
+        schema.FRAMES_MEMBER: _check_frames,
+        schema.LOGMEL_MEMBER: _check_logmel,
+        schema.META_MEMBER: _check_meta,
+        schema.JSON_MEMBER: _check_json,
     }
-    return [
-        (name, problem)
-        for name, data in members.items()
-        if name in checks
-        for problem in checks[name](data, row, params)
-    ]
+    known = [(name, data) for name, data in members.items() if name in checks]
+    return [(name, problem) for name, data in known for problem in checks[name](data, row, params)]
 
 
-def _check_frames(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
+def _check_frames(data: bytes, row: Row, params: ShardParams) -> list[str]:
+    n_frames = row.n_frames or 0
     try:
-        frames = decode_strip(data, row["n_frames"])  # (T, H, W, 3)
+        frames = decode_strip(data, n_frames)  # (T, H, W, 3)
         n_apart = count_frames(data)
     except StripError as error:
         return [str(error)]
-    expected = (row["n_frames"], row["height_px"], row["width_px"], 3)
+    expected = (n_frames, row.height_px, row.width_px, 3)
     problems = [] if frames.shape == expected else [f"has frames of shape {frames.shape}, the manifest says {expected}"]
-    if n_apart != row["n_frames"]:
-        problems.append(f"has restart markers around {n_apart} frames, the manifest says {row['n_frames']}")
+    if n_apart != n_frames:
+        problems.append(f"has restart markers around {n_apart} frames, the manifest says {n_frames}")
     if min(frames.shape[1:3]) != params.short_side_px:
-        problems.append(
-            f"has frames of {frames.shape[2]}x{frames.shape[1]} px, the short side should be {params.short_side_px}"
-        )
+        problems.append(f"has frames of shape {frames.shape}, the short side should be {params.short_side_px} px")
     return problems
 
 
-def _check_logmel(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
+def _check_logmel(data: bytes, row: Row, params: ShardParams) -> list[str]:
     mel = _load(data)
-    expected = (params.n_mels, row["n_frames"] * params.columns_per_frame)
-    if mel is None or mel.dtype != np.float16 or mel.shape != expected or row["n_columns"] != expected[1]:
+    expected = (params.n_mels, (row.n_frames or 0) * params.columns_per_frame)
+    if mel is None or mel.dtype != np.float16 or mel.shape != expected or row.n_columns != expected[1]:
         found = "no array" if mel is None else f"{mel.dtype} {mel.shape}"
         return [f"holds {found}, should be float16 {expected}"]
     if not np.isfinite(mel).all():
@@ -81,47 +58,38 @@ def _check_logmel(data: bytes, row: dict[str, Any], params: ShardParams) -> list
     lowest, highest = LOGMEL_RANGE
     if low < lowest or high > highest:
         return [f"holds values from {low:.2f} to {high:.2f}, beyond the range of {lowest:.2f} to {highest:.2f}"]
-    if not row["has_audio"] and high > lowest + 0.04:
+    if not row.has_audio and high > lowest + 0.04:
         return [f"reaches {high:.2f} though the segment has no audio"]
     return []
 
 
-def _check_meta(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
+def _check_meta(data: bytes, row: Row, params: ShardParams) -> list[str]:
     numbers = _load(data)
-    if numbers is None or numbers.dtype != np.int64 or numbers.shape != (len(META_FIELDS),):
-        return [f"should hold int64 ({len(META_FIELDS)},)"]
-    names = {"frame_height_px": "height_px", "frame_width_px": "width_px"}
-    problems = []
-    for name, found in zip(META_FIELDS, numbers.tolist(), strict=True):
-        expected = int(row[names.get(name, name)] or 0)
-        if found != expected:
-            problems.append(f"says {name} is {found}, the manifest says {expected}")
-    return problems
+    expected = meta_numbers(row)
+    if numbers is None or numbers.dtype != expected.dtype or numbers.shape != expected.shape:
+        return [f"should hold {expected.dtype} {expected.shape}"]
+    triples = zip(schema.META_FIELDS, numbers, expected, strict=True)
+    return [f"says {name} is {found}, the manifest says {right}" for name, found, right in triples if found != right]
 
 
-def _check_json(data: bytes, row: dict[str, Any], params: ShardParams) -> list[str]:
+def _check_json(data: bytes, row: Row, params: ShardParams) -> list[str]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
-        return [f"is no JSON: {error}"]
+        return [f"is not JSON: {error}"]
     if not isinstance(values, dict):
-        return ["is no JSON object"]
-    problems = [
-        f"says {name} is {values.get(name)!r}, the manifest says {row[name]!r}"
-        for name in JSON_FIELDS
-        if values.get(name) != row[name]
+        return ["is not a JSON object"]
+    return [
+        f"says {name} is {values.get(name)!r}, the manifest says {expected!r}"
+        for name, expected in json_values(row, params).items()
+        if values.get(name) != expected
     ]
-    if values.get("splits") != json.loads(row["splits"]):
-        problems.append("has other splits than the manifest")
-    if values.get("fps") != params.fps:
-        problems.append(f"says {values.get('fps')} frames/s, the parameters say {params.fps}")
-    return problems
 
 
 def _load(data: bytes) -> np.ndarray | None:
-    """Read an .npy file, never a pickle."""
+    """Read an .npy file, never a pickle; None if it is not one."""
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError):  # the last: a header that claims terabytes
+    except (ValueError, EOFError, OSError, MemoryError):  # MemoryError: a header that claims terabytes
         return None
     return array if isinstance(array, np.ndarray) else None

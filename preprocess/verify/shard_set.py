@@ -1,89 +1,67 @@
-"""Look into every file of a shard set and say what is wrong where."""
+"""Looks into every file of a shard set and says what is wrong where."""
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
-from preprocess.shards.manifest import (
-    DATASET_FILE,
-    MANIFEST_FILE,
-    DatasetInfo,
-    Part,
-    fingerprint,
-    grouped_rows,
-    part_path,
-    read_dataset,
-    read_part,
-)
-from preprocess.shards.shard_files import shard_name
-from preprocess.verify.shard_checks import Finding, shard_findings
+from preprocess.shards import manifest
+from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, Part, part_path
+from preprocess.shards.shard_files import file_sha256, shard_name
+from preprocess.verify.shard_checks import MAKE_AGAIN, Finding, shard_findings
 from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
 
 MAX_FINDINGS_PER_SHARD = 20
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What looking into one shard has shown."""
-
-    shard: int
-    findings: tuple[Finding, ...]
+Checked = tuple[int, list[Finding]]
+"""A shard and its findings."""
 
 
 def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) -> list[Finding]:
-    """Check a shard set; no findings means that it is whole. An unfinished set is checked as far as it goes.
+    """Check a shard set; an empty list means that it is whole. An unfinished set is checked as far as it goes.
 
     Raises:
-        ShardError: there is no such folder.
-
+        ShardError: the folder does not exist.
     """
     if not folder.is_dir():
-        raise ShardError(folder, "is no folder")
-    findings: list[Finding] = []
-    parts: dict[int, Part] = {}
+        raise ShardError(folder, "is not a folder")
+    findings, info = list[Finding](), None
     try:
-        info = read_dataset(folder)
+        info = manifest.read_dataset(folder)
     except ShardError as error:
-        info = None
         findings.append(Finding(error.path, "", error.reason))
+    parts: dict[int, Part] = {}
     for path in sorted(folder.glob("shard-*.parquet")):
         try:
-            part = read_part(path)
+            part = manifest.read_part(path)
+            parts[part.shard] = part
         except ShardError as error:
             findings.append(Finding(error.path, "", error.reason))
-        else:
-            parts[part.shard] = part
     if info is not None:
         findings += _set_findings(folder, info, parts)
     findings += _leftovers(folder, parts)
     executor = executor or ProcessExecutor(max(1, min(workers, len(parts))), ("pandas", "simplejpeg"))
-    checked = list(executor.run(check_shard, [(folder, shard) for shard in parts], _ignore, _give_up))
-    return findings + [finding for one in sorted(checked, key=lambda c: c.shard) for finding in one.findings]
+    tasks = [(folder, shard) for shard in parts]
+    checked = dict(executor.run(check_shard, tasks, lambda report: None, _give_up))
+    return findings + [finding for shard in sorted(checked) for finding in checked[shard]]
 
 
 def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Checked:
     """Check one shard: the work that is spread over processes."""
     del report
     folder, shard = task
+    path = part_path(folder, shard)
     try:
-        found = list(
-            itertools.islice(shard_findings(folder, read_part(part_path(folder, shard))), MAX_FINDINGS_PER_SHARD)
-        )
+        found = list(itertools.islice(shard_findings(folder, manifest.read_part(path)), MAX_FINDINGS_PER_SHARD))
     except ShardError as error:
         found = [Finding(error.path, "", error.reason)]
     if len(found) == MAX_FINDINGS_PER_SHARD:
-        found.append(Finding(part_path(folder, shard), "", "there may be more: only the first findings are shown"))
-    return Checked(shard, tuple(found))
-
-
-def _ignore(report: Checked) -> None:
-    del report
+        found.append(Finding(path, "", "there may be more: only the first findings are shown"))
+    return shard, found
 
 
 def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Path, int]:
@@ -94,46 +72,46 @@ def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Pa
 def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> Iterator[Finding]:
     """Whether the tables over the whole set agree with the marks of its shards."""
     path = folder / DATASET_FILE
-    n_shards = -(-info.n_sources // info.params.sources_per_shard)
-    missing = (shard for shard in range(n_shards) if shard not in parts)
+    missing = (shard for shard in range(info.n_shards) if shard not in parts)
     for shard in itertools.islice(missing, MAX_FINDINGS_PER_SHARD):  # a damaged count may claim any number
-        yield Finding(part_path(folder, shard), "", "is missing: run the command that made the shards again")
+        yield Finding(part_path(folder, shard), "", f"is missing: {MAKE_AGAIN}")
     for shard, part in parts.items():
-        if shard >= n_shards or part.recipe.params != info.params or part.recipe.sources_sha256 != info.sources_sha256:
+        theirs = (part.recipe.params, part.recipe.sources_sha256)
+        if shard >= info.n_shards or theirs != (info.params, info.sources_sha256):
             yield Finding(part_path(folder, shard), "", f"does not belong to the set that {DATASET_FILE} describes")
-    if info.shards != tuple(part.file for part in parts.values() if part.file is not None):
+    files = tuple(part.file for part in parts.values() if part.file is not None)
+    if info.shards != files:
         yield Finding(path, "shards", "names other archives, sizes or checksums than the shards' own marks")
-    if fingerprint(info.params, info.shards) != info.fingerprint:
+    if manifest.fingerprint(info.params, info.shards) != info.fingerprint:
         yield Finding(path, "fingerprint", "does not follow from the parameters and checksums")
     counts = {
         "n_sources": sum(part.n_sources for part in parts.values()),
         "n_failed": sum(part.n_failed for part in parts.values()),
-        "n_segments": sum(part.file.n_segments for part in parts.values() if part.file),
+        "n_segments": sum(file.n_segments for file in files),
     }
     for name, count in counts.items():
         if getattr(info, name) != count:
             yield Finding(path, name, f"is {getattr(info, name)}, the shards have {count}")
-    if n_shards == len(parts) and parts.keys() == set(range(n_shards)):
-        yield from _manifest_findings(folder, info, n_shards)
+    if parts.keys() == set(range(min(info.n_shards, len(parts) + 1))):
+        yield from _manifest_findings(folder, info)
 
 
-def _manifest_findings(folder: Path, info: DatasetInfo, n_shards: int) -> Iterator[Finding]:
-    """Whether the joined table is the shards' tables joined; a row group at a time."""
+def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
+    """Whether the joined table is the shards' tables joined; compares a row group at a time."""
     path = folder / MANIFEST_FILE
     if not path.is_file():
-        yield Finding(path, "", "is missing: run the command that made the shards again")
+        yield Finding(path, "", f"is missing: {MAKE_AGAIN}")
         return
-    with disk_errors(path), path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != info.manifest_sha256:
-            yield Finding(
-                path, "", f"has another checksum than {DATASET_FILE} says: run the command that made the shards again"
-            )
-            return
-    with pq.ParquetFile(path) as manifest:
-        groups = grouped_rows(folder, n_shards)
-        for number in range(manifest.num_row_groups):
+    with disk_errors(path):
+        found = file_sha256(path)
+    if found != info.manifest_sha256:
+        yield Finding(path, "", f"has another checksum than {DATASET_FILE} says: {MAKE_AGAIN}")
+        return
+    with pq.ParquetFile(path) as joined:
+        groups = manifest.grouped_rows(folder, info.n_shards)
+        for number in range(joined.num_row_groups):
             expected = next(groups, None)
-            if expected is None or not manifest.read_row_group(number).equals(expected):
+            if expected is None or not joined.read_row_group(number).equals(expected):
                 yield Finding(path, f"row group {number}", "holds other rows than the shards' own tables")
                 return
 

@@ -1,159 +1,136 @@
-"""Goes through cases of a target in a process of its own, which is watched: what crashes it or hangs is found too."""
+"""Read mutated files in a process of its own: this finds readers that crash, hang, or break another rule.
 
-import json
+A case follows from its seed and number. The process's memory is limited, so that a claim of terabytes fails on any machine.
+"""
+
+import faulthandler
 import os
-import selectors
+import resource
 import shutil
-import signal
-import subprocess
-import sys
+import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import traceback
+import zlib
+from multiprocessing import get_context
 from pathlib import Path
 
-from tests.fuzz.child import CANARY
-from tests.fuzz.targets import find_target
+import numpy as np
+from pebble import ProcessExpired, ProcessPool
 
-ROOT = Path(__file__).parents[2]
+from tests.fuzz.mutate import mutate
+from tests.fuzz.targets import Case, Target, UnsoundError
+
 CASE_SECONDS = 60.0
 """A case that takes longer hangs."""
 START_SECONDS = 180.0
-"""For a process to load its modules, on a machine that has other work."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A case that broke a rule; `python -m tests.fuzz --only TARGET --seed S --first N --cases 1` shows it again."""
-
-    target: str
-    seed: int
-    number: int
-    what: str
-
-    def __str__(self) -> str:
-        """One line with the command that shows it again."""
-        again = f"--only {self.target} --seed {self.seed} --first {self.number} --cases 1"
-        return f"{self.target} {self.number}: {self.what}   (python -m tests.fuzz {again})"
-
-
-@dataclass
-class Hunt:
-    """What a hunt has seen so far.
-
-    Attributes:
-        outcomes: how many cases ended how.
-        findings: the cases that broke a rule.
-        n_cases: all of them.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
-    n_cases: int = 0
+"""For a process to load its modules on a busy machine."""
+CRAFTED_SHARE = 0.4
+MEMORY_BYTES = 4 << 30
+"""Address space that a case may use beyond the process's own."""
+CANARY = "canary"
 
 
 def hunt(
-    name: str, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf"),
-    show: Callable[[Hunt], None] = lambda _: None,
-) -> Hunt:  # fmt: skip
+    target: Target, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf")
+) -> list[str]:
     """Go through the cases [first, first + n_cases) of a target, or as far as the seconds reach.
 
     Args:
-        name: of the target.
-        folder: where specimen, work and output lie; each target makes its own below it.
+        target: what to fuzz.
+        folder: for specimens, work and output; each target makes a folder of its own in it.
         seed: of all cases.
         first: number of the first case.
         n_cases: how many.
         seconds: after which no case is begun.
-        show: told after every case.
+
+    Returns:
+        How each case ended: "read", "refused: ..." or "FOUND: ..." with the command that repeats it.
 
     """
-    target = find_target(name)
-    specimen, scratch = folder / f"{target.name}-specimen", folder / target.name
+    specimen, scratch = folder / target.name / "specimen", folder / target.name / "scratch"
     if not specimen.exists():
         specimen.mkdir(parents=True)
         target.make(specimen)
     shutil.rmtree(scratch, ignore_errors=True)
-    for each in ("tmp", "home"):
-        (scratch / each).mkdir(parents=True)
+    for name in ("tmp", "home", "out"):
+        (scratch / name).mkdir(parents=True)
     (scratch / CANARY).write_text("alive")
-    seen, number, until = Hunt(), first, time.monotonic() + seconds
-    while number < first + n_cases and time.monotonic() < until:
-        number = _watch(name, scratch, seed, (number, first + n_cases), until, seen, show)
+    seen, is_ready, until = list[str](), False, time.monotonic() + seconds
+    with ProcessPool(1, context=get_context("spawn")) as pool:
+        for number in range(first, first + n_cases):
+            if time.monotonic() >= until:
+                break
+            if not is_ready:
+                pool.schedule(_begin, (target, scratch), timeout=START_SECONDS).result()
+            is_ready = False  # after a crash or a hang, another process must begin
+            try:
+                said = pool.schedule(_run, (target, scratch, seed, number), timeout=CASE_SECONDS).result()
+                is_ready = True
+            except TimeoutError:
+                said = "FOUND: hangs"
+            except ProcessExpired as error:
+                said = f"FOUND: crash, status {error.exitcode}"
+            if said.startswith("FOUND: "):
+                said += f"   (python -m tests.fuzz --only {target.name} --seed {seed} --first {number} --cases 1)"
+            seen.append(said)
     return seen
 
 
-def _watch(
-    name: str, scratch: Path, seed: int, span: tuple[int, int], until: float, seen: Hunt, show: Callable[[Hunt], None]
-) -> int:
-    """Run a process until it is through, ends or hangs; return the number of the next case."""
-    command = [sys.executable, "-m", "tests.fuzz.child", name, str(scratch), str(seed), str(span[0]), str(span[1])]
-    environment = os.environ | {
-        "TMPDIR": str(scratch / "tmp"), "HOME": str(scratch / "home"), "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
-        start_new_session=True,
-    )  # fmt: skip
-    begun, ended = span[0] - 1, span[0] - 1
+def _begin(target: Target, scratch: Path) -> None:
+    """Read the whole specimen, which must succeed and loads every module; then limit the memory."""
+    with scratch.with_name("log").open("ab") as log:  # what libraries print
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    faulthandler.enable()
+    tempfile.tempdir = str(scratch / "tmp")
+    os.environ |= {"TMPDIR": tempfile.tempdir, "HOME": str(scratch / "home"), "OMP_NUM_THREADS": "1"}
+    target.read(Case(_fresh_copy(scratch), None, scratch / "out"))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _fresh_copy(scratch: Path) -> Path:
+    """Empty the output; return a fresh copy of the specimen."""
+    for name in ("work", "out"):
+        shutil.rmtree(scratch / name, ignore_errors=True)
+    (scratch / "out").mkdir()
+    return Path(shutil.copytree(scratch.with_name("specimen"), scratch / "work"))
+
+
+def _run(target: Target, scratch: Path, seed: int, number: int) -> str:
+    """Change one file of the specimen and read it; return "read", "refused: ..." or "FOUND: ..."."""
+    work = _fresh_copy(scratch)
+    rng = np.random.default_rng([seed, zlib.crc32(target.name.encode()), number])
+    is_crafted = rng.uniform() < CRAFTED_SHARE and target.crafts
+    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, _mutate_bytes)
+    changed = Path(rng.choice(sorted(map(str, work.glob(pattern)))))
+    change(changed, rng, scratch / CANARY)
+    before = _state(scratch)
+    said = _judge(target, Case(work, changed, scratch / "out"))
+    touched = sorted(path for path, state in _state(scratch).items() if before.get(path) != state)
+    return f"FOUND: touched {touched[:3]}" if touched else said
+
+
+def _mutate_bytes(path: Path, rng: np.random.Generator, canary: Path) -> None:
+    del canary
+    path.write_bytes(mutate(path.read_bytes(), rng))
+
+
+def _judge(target: Target, case: Case) -> str:
     try:
-        for line in _lines(process, START_SECONDS, CASE_SECONDS):
-            said = json.loads(line)
-            if "begin" in said:
-                begun = said["begin"]
-                continue
-            ended = said["end"]
-            _note(seen, name, seed, ended, said["said"])
-            show(seen)
-            if time.monotonic() > until:
-                break
-    finally:
-        status = _end(process)
-    if begun > ended:  # a case was begun and did not end
-        what = "hangs" if status == -signal.SIGKILL else f"crash, status {status}"
-        _note(seen, name, seed, begun, f"FOUND: {what}")
-        show(seen)
-        return begun + 1
-    if ended < span[0]:
-        log = scratch.with_name(f"{scratch.name}.log")
-        words = log.read_text("utf-8", "replace")[-1500:] if log.exists() else ""
-        raise RuntimeError(f"the process that fuzzes {name} ended without a case, status {status}\n{words}")
-    return ended + 1
+        target.read(case)
+    except UnsoundError as error:
+        return f"FOUND: {error}"
+    except target.errors as error:
+        return f"refused: {type(error).__name__}"
+    except Exception as error:  # noqa: BLE001 - the question is which errors come
+        frames = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)][-4:]
+        return f"FOUND: untyped {type(error).__name__}: {str(error)[:160]} at {' '.join(frames)}"
+    return "read"
 
 
-def _note(seen: Hunt, name: str, seed: int, number: int, said: str) -> None:
-    seen.n_cases += 1
-    if said.startswith("FOUND: "):
-        seen.findings.append(Finding(name, seed, number, said.removeprefix("FOUND: ")))
-        seen.outcomes["found"] += 1
-    else:
-        seen.outcomes[said] += 1
-
-
-def _lines(process: "subprocess.Popen[bytes]", first_seconds: float, seconds: float):
-    """Yield lines until the process ends, or none comes for too long."""
-    assert process.stdout is not None
-    held, patience = b"", first_seconds
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while selector.select(patience):
-            piece = os.read(process.stdout.fileno(), 1 << 16)
-            if not piece:
-                return
-            *lines, held = (held + piece).split(b"\n")
-            yield from lines
-            patience = seconds
-
-
-def _end(process: "subprocess.Popen[bytes]") -> int:
-    """Wait a moment for the end, then kill it and all that it has started."""
-    try:
-        status = process.wait(0.5)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        status = process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
-    return status
+def _state(root: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of change of every path but those in the output and the temporary folder."""
+    inside = (path for path in root.rglob("*") if path.relative_to(root).parts[0] not in ("out", "tmp"))
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in inside}

@@ -1,6 +1,5 @@
-"""Damage and malice, drawn from a seeded generator: bytes that are changed anywhere, and JSON values that nobody expects."""
+"""Draw damage from a seeded generator: changed bytes anywhere in a file, and unexpected values anywhere in JSON."""
 
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -9,63 +8,36 @@ import numpy as np
 _EXTREMES = (
     bytes(8), b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x00\x00\x00\x80" * 2, b"\xff\xff\xff\x7f" * 2, b"\x01" + bytes(7),
 )  # fmt: skip
-"""Nothing, everything, and the largest and smallest numbers of four and eight bytes."""
+"""Zeros, ones, and the largest and smallest numbers of four and eight bytes."""
 MAX_SPAN_BYTES = 256
 
 
 def _place(data: bytes, rng: np.random.Generator) -> int:
-    """Some byte; half of the time near the beginning or the end, where headers and indexes stand."""
+    """Choose a byte; half of the time near the beginning or the end, where headers and indexes stand."""
     edge = int(rng.integers(1, 513))
     choice = rng.integers(4)
     low, high = (0, edge) if choice == 0 else (len(data) - edge, len(data)) if choice == 1 else (0, len(data))
     return int(np.clip(rng.integers(low, max(high, low + 1)), 0, max(len(data) - 1, 0)))
 
 
-def _span(data: bytes, rng: np.random.Generator) -> tuple[int, int]:
-    start = _place(data, rng)
-    return start, min(len(data), start + int(2 ** rng.uniform(0, np.log2(MAX_SPAN_BYTES))))
-
-
-def _flip_bits(data: bytes, rng: np.random.Generator) -> bytes:
-    changed = bytearray(data)
+def _mutate_once(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip bits, truncate, or replace a piece: by an extreme, random bytes, nothing, repeats, or another piece."""
+    if not data:
+        return b"\0"
+    flipped = bytearray(data)
     for _ in range(int(2 ** rng.uniform(0, 5))):
-        changed[_place(data, rng)] ^= 1 << int(rng.integers(8))
-    return bytes(changed)
-
-
-def _overwrite(data: bytes, rng: np.random.Generator) -> bytes:
-    start, stop = _span(data, rng)
-    return data[:start] + rng.bytes(stop - start) + data[stop:]
-
-
-def _extreme(data: bytes, rng: np.random.Generator) -> bytes:
-    start, value = _place(data, rng), _EXTREMES[rng.integers(len(_EXTREMES))][: int(rng.integers(1, 9))]
-    return (data[:start] + value + data[start + len(value) :])[: len(data)]
-
-
-def _truncate(data: bytes, rng: np.random.Generator) -> bytes:
-    return data[: _place(data, rng)]
-
-
-def _remove(data: bytes, rng: np.random.Generator) -> bytes:
-    start, stop = _span(data, rng)
-    return data[:start] + data[stop:]
-
-
-def _repeat(data: bytes, rng: np.random.Generator) -> bytes:
-    start, stop = _span(data, rng)
-    return data[:stop] + data[start:stop] * int(rng.integers(1, 9)) + data[stop:]
-
-
-def _splice(data: bytes, rng: np.random.Generator) -> bytes:
-    """A piece of the file over another place of it."""
-    (start, stop), there = _span(data, rng), _place(data, rng)
-    return (data[:there] + data[start:stop] + data[there + stop - start :])[: len(data)]
-
-
-MUTATIONS: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (
-    _flip_bits, _flip_bits, _overwrite, _extreme, _extreme, _truncate, _remove, _repeat, _splice,
-)  # fmt: skip
+        flipped[_place(data, rng)] ^= 1 << int(rng.integers(8))
+    start, there, n_bytes = _place(data, rng), _place(data, rng), int(2 ** rng.uniform(0, np.log2(MAX_SPAN_BYTES)))
+    piece, other = data[start : start + n_bytes], data[there : there + n_bytes]
+    extreme = _EXTREMES[rng.integers(len(_EXTREMES))][: int(rng.integers(1, 9))]
+    pieces = (rng.bytes(len(piece)), b"", piece * int(rng.integers(2, 10)), other)
+    choices = (
+        bytes(flipped),
+        data[:start],
+        (data[:start] + extreme + data[start + len(extreme) :])[: len(data)],
+        *(data[:start] + new + data[start + len(piece) :] for new in pieces),
+    )
+    return choices[rng.integers(len(choices))]
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -73,27 +45,27 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     changed = data
     while changed == data:
         for _ in range(int(rng.integers(1, 4))):
-            changed = MUTATIONS[rng.integers(len(MUTATIONS))](changed, rng) if changed else b"\0"
+            changed = _mutate_once(changed, rng)
     return changed
 
 
-def odd_values(canary: str) -> tuple[Any, ...]:
-    """Values that a field of JSON may hold, and few readers think of; the canary is a file that nobody may touch."""
+def odd_values(canary: object) -> list[Any]:
+    """Return values that JSON may hold and few readers expect; `canary` is a file that no reader may touch."""
     deep: Any = 0
     for _ in range(200):
         deep = [deep]
-    return (
+    return [
         None, True, -1, 0, 1, 2**31, 2**63, 2**70, -(2**70), 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "x",
-        "\0", "\ud800", "../../canary", canary, "x" * 5000, [], {}, [None], [[]], {"x": None}, {"": {}}, deep,
+        "\0", "\ud800", "../../canary", str(canary), "x" * 5000, [], {}, [None], [[]], {"x": None}, {"": {}}, deep,
         [1] * 1000, "1", "nan", "1:train", "null",
-    )  # fmt: skip
+    ]  # fmt: skip
 
 
-def mutate_values(values: Any, rng: np.random.Generator, canary: str) -> Any:
-    """Return a copy of plain values in which one place, anywhere, holds something odd, or lacks, or has a stranger."""
+def mutate_values(values: Any, rng: np.random.Generator, odds: list[Any]) -> Any:
+    """Return a copy of plain values in which one place, anywhere, holds one of `odds`, is missing, or gains a key."""
     copy = deepcopy(values)
     holder, key = _somewhere(copy, rng)
-    odd = odd_values(canary)[rng.integers(len(odd_values(canary)))]
+    odd = odds[rng.integers(len(odds))]
     if holder is None:
         return odd
     choice = rng.integers(10)
@@ -102,14 +74,14 @@ def mutate_values(values: Any, rng: np.random.Generator, canary: str) -> Any:
     elif choice == 0:
         del holder[key]
     elif choice == 1 and isinstance(holder, dict):
-        holder["stranger"] = odd
+        holder["unknown"] = odd
     else:
         holder[key] = odd
     return copy
 
 
 def _somewhere(values: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-    """(holder, key) of a value, each about as likely as any other of its depth."""
+    """Choose (holder, key) of a value, each about as likely as any other of its depth."""
     holder, key, here = None, None, values
     while isinstance(here, dict | list) and here and rng.uniform() < (0.98 if holder is None else 0.7):
         holder = here

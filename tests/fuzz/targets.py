@@ -1,53 +1,256 @@
-"""All that is fuzzed: each kind with its specimen, its readers, and the errors that may come of it."""
+"""Every kind of file that is fuzzed: how to make a whole one, what reads it, and which errors a reader may raise.
 
-import importlib
+Functions that need torch or FAISS import them themselves, so that a process that fuzzes other kinds starts faster.
+"""
 
-from tests.fuzz.hostile import JSON
-from tests.fuzz.hostile_shards import SHARDS
-from tests.fuzz.hostile_stored import CHECKPOINT, EXPORT, STORE
-from tests.fuzz.shard_files import ingest_media, load_shards, make_media, make_shards, verify_shards
-from tests.fuzz.store_files import make_index, make_library, make_store, read_index, read_library, read_store
-from tests.fuzz.target import Target
-from tests.fuzz.weight_files import make_checkpoint, make_export, make_run, read_checkpoint, read_export, resume_run
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-_PREPROCESS, _TRAIN = "preprocess.errors:PreprocessError", "train.errors:TrainError"
-_STORE, _EVALUATE = "store.errors:StoreError", "evaluate.errors:EvaluateError"
-_TORCH = ("torch", "torchvision", "preprocess.build.pipeline")
+import numpy as np
+import simplejpeg
 
-TARGETS: dict[str, Target] = {
+from evaluate.errors import EvaluateError
+from preprocess.errors import PreprocessError
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.media_info import Limits
+from preprocess.shards.manifest import read_segments, read_sources
+from preprocess.sources import Catalogue, Source
+from preprocess.verify.shard_set import verify as verify_shards
+from store.errors import StoreError
+from store.format import Provenance
+from store.reader import EmbeddingStore
+from store.verify import verify as verify_store
+from store.writer import write_part
+from tests.fuzz.hostile import CHECKPOINT, EXPORT, JSON, SHARDS, STORE, Craft
+from tests.soak.sources import AUDIO_ALONE, GOOD, write_clip
+from tests.store.conftest import _make_rows
+from tests.train.conftest import SMALL, write_shards
+from train.errors import TrainError
+
+
+class UnsoundError(AssertionError):
+    """A reader accepted a file that it should have refused, or wrote an incomplete result."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a reader is given: a folder, the file in it that was changed (None: not one), and a folder for output."""
+
+    folder: Path
+    changed: Path | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file.
+
+    Attributes:
+        name: of the kind.
+        make: fills a folder with a whole specimen.
+        read: reads a case in every way there is.
+        errors: classes of the errors that it may raise.
+        pattern: which files of the specimen have their bytes mutated, for `Path.glob`.
+        crafts: what is done to a specimen besides that.
+    """
+
+    name: str
+    make: Callable[[Path], object]
+    read: Callable[[Case], object]
+    errors: tuple[type[Exception], ...]
+    pattern: str = "**/*.*"
+    crafts: tuple[Craft, ...] = ()
+
+
+_TINY = (
+    "model.tiny_width=4", "model.head_hidden=8", "model.projection_hidden=8", "model.projection_dim=8", "clip.n_frames=4",
+    "clip.crop_px=24", "data.frame_px=32", "data.window_frames=8", "data.split=''", "heldout.split=''",
+    "data.batch_size=4", "data.num_threads=1", "clip.speeds=[1, 2]", "log_every=1",
+    "bank.size=16", "bank.n_negatives=4", "bank.negative_rank_low=4", "bank.negative_rank_high=8",
+)  # fmt: skip
+
+
+def _make_shards(folder: Path) -> None:
+    """Write three shards of two sources; one source in three has no audio."""
+    write_shards(folder / "shards", 6, replace(SMALL, sources_per_shard=2))
+
+
+def _verify_shards(case: Case) -> None:
+    """Verify every file, and read the tables."""
+    findings = [str(finding) for finding in verify_shards(case.folder / "shards", executor=SerialExecutor())]
+    if not findings and case.changed and case.changed.suffix in (".tar", ".idx"):  # of which every byte counts
+        raise UnsoundError("archives were changed, and verify finds nothing")
+    with suppress(PreprocessError):
+        read_segments(case.folder / "shards")
+    read_sources(case.folder / "shards")
+
+
+def _load_shards(case: Case) -> None:
+    """Load every segment, then those of a split."""
+    from train.data.loader import LoaderConfig, iterate_once
+
+    config = LoaderConfig(
+        str(case.folder / "shards"), batch_size=4, frame_px=32, window_frames=6, shuffle=False, seed=0, num_threads=1
+    )
+    for each in (config, replace(config, split="1:train")):
+        list(iterate_once(each))
+
+
+def _make_media(folder: Path) -> None:
+    """Write small clips in the containers that matter, and a still picture."""
+    for kind in ("plain", "no audio track", "variable rate", "transport stream", "motion JPEG"):
+        suffix, options = GOOD[kind]
+        write_clip(folder / f"{kind}.{suffix}", 0, **options)
+    write_clip(folder / "audio.wav", 0, **AUDIO_ALONE)
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    (folder / "still.jpg").write_bytes(simplejpeg.encode_jpeg(pixels))
+
+
+def _ingest_media(case: Case) -> None:
+    """Make shards of the file that was changed; they must be whole."""
+    from preprocess.build.pipeline import build
+
+    path = case.changed or case.folder / "plain.mp4"
+    params = replace(SMALL, media="audio" if path.suffix == ".wav" else "video")
+    catalogue = Catalogue("fuzz", params.media, (Source(0, path, path.name),))
+    limits = Limits(timeout_seconds=20.0, max_duration_seconds=600.0, max_pixels=1 << 22)
+    build(catalogue, case.out / "shards", params, executor=SerialExecutor(), limits=limits)
+    if findings := verify_shards(case.out / "shards", executor=SerialExecutor()):
+        raise UnsoundError(f"shards of mutated media are not whole: {findings[0]}")
+
+
+def _make_store(folder: Path) -> None:
+    """Write a store of 60 rows."""
+    provenance = Provenance("ab" * 32, {"n_clips": 2}, "cd" * 32, "sample", "pretrained")
+    write_part(folder / "a.h5", _make_rows(0, 60), provenance)
+
+
+def _read_store(case: Case) -> None:
+    """Verify a store, then read all of it."""
+    verify_store(case.folder / "a.h5")
+    with EmbeddingStore(case.folder / "a.h5") as store:
+        with suppress(StoreError):
+            store.frame()
+        for name in store.vector_names:
+            store.vectors(name)
+            store.vectors(name, [3, 1])
+
+
+def _described(name: str, seed: int, seconds: float = 9.0) -> Any:
+    from tests.evaluate.fingerprint.conftest import Signal, describe
+
+    return describe(name, Signal(seed, seconds).at, seconds, sound=Signal(100 + seed, seconds).at)
+
+
+def _make_index(folder: Path) -> None:
+    """Write a fingerprint index of two parts, each with a source that could not be read."""
+    from evaluate.fingerprint.describe.descriptors import make_rows
+    from evaluate.fingerprint.index.archive import ARCHIVE_FILE, FORMAT_NAME, FORMAT_VERSION, Archive, IndexedSource
+
+    settings = {"hop_seconds": 0.5, "picture": "within"}
+    values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": "ab" * 32}
+    (folder / "parts").mkdir()
+    (folder / ARCHIVE_FILE).write_text(json.dumps(values | {"encoder_path": "", "settings": settings}))
+    archive = Archive.open(folder)
+    for number in (1, 2):
+        each = _described(f"{number}.mp4", number)
+        write_part(archive.part_path(number), make_rows([each], 32, 32), archive.provenance)
+        found = IndexedSource(each.source, f"/x/{each.source}", 10, 20, len(each), 9.0)
+        archive.write_list(number, [found, IndexedSource(f"bad{number}", "/x", 1, 2, reason="no video")])
+
+
+def _read_index(case: Case) -> None:
+    """Read an index's lists and descriptors."""
+    from evaluate.fingerprint.index.archive import Archive
+
+    archive = Archive.open(case.folder)
+    archive.sources()
+    float(archive.hop_seconds)
+    for each in archive.descriptors():
+        len(each)
+
+
+def _make_library(folder: Path) -> None:
+    """Save one library that is searched flat, and one that is searched by inverted lists."""
+    from evaluate.fingerprint.index.library import build_library
+    from evaluate.fingerprint.index.library_file import save_library
+    from evaluate.fingerprint.match.calibrate import Calibration, Tail
+
+    references = [_described(f"r{i}", i, 40.0) for i in range(10)]  # FAISS wants 39 rows for each of 16 centroids
+    for name, rows in (("flat", 10_000), ("inverted", 100)):
+        library = build_library(references, 0.5, background=[_described("u", 50)], flat_below_rows=rows)
+        save_library(folder / name, "key", library, Calibration({"picture": Tail(0.2, 0.01, 1.0, 30)}))
+
+
+def _read_library(case: Case) -> None:
+    """Load both libraries, and query those that load."""
+    from evaluate.fingerprint.index.library_file import load_library
+
+    for name in ("flat", "inverted"):
+        if loaded := load_library(case.folder / name, "key"):
+            library = loaded[0]
+            question = library.ask(_described("q", 3, 6.0))
+            list(library.evidence(question, library.candidates(question, 3)))
+
+
+def _train(run: Path, shards: Path, steps: int) -> None:
+    from train.config.load import load_config
+    from train.ranks.distributed import join_world
+    from train.run.pretraining import Trainer
+
+    Trainer(load_config("sample", (*_TINY, f"data.shards={shards}", f"steps={steps}")), run, join_world("cpu")).train()
+
+
+def _make_run(folder: Path) -> None:
+    """Train two steps; the shards lie beside the run."""
+    _make_shards(folder.parent / "trained")
+    _train(folder / "run", folder.parent / "trained" / "shards", 2)
+
+
+def _read_checkpoint(case: Case) -> None:
+    from train.run.checkpoint import load_encoders
+
+    load_encoders(case.folder / "run" / "checkpoints" / "last.pt")
+
+
+def _resume_run(case: Case) -> None:
+    """Train one more step in a copy, because training writes into its folder."""
+    shutil.copytree(case.folder / "run", case.out / "run", symlinks=True)
+    _train(case.out / "run", case.folder.parents[1] / "trained" / "shards", 3)
+
+
+def _make_export(folder: Path) -> None:
+    """Export a run's encoders without ONNX."""
+    from evaluate.export.export import export_run
+
+    _make_run(folder.parent / "exported")
+    export_run(folder.parent / "exported" / "run", folder / "export", onnx=False)
+
+
+def _read_export(case: Case) -> None:
+    from train.export.export import load_exported
+
+    load_exported(case.folder / "export")
+
+
+_TRAIN = (TrainError, PreprocessError)
+_CHECKPOINTS = "run/checkpoints/*.pt"
+TARGETS = {
     target.name: target
     for target in (
-        Target(
-            "shards", make_shards, verify_shards, (_PREPROCESS,), crafted=SHARDS, preload=("preprocess.verify.shard_set",)
-        ),
-        Target("store", make_store, read_store, (_STORE,), crafted=STORE, preload=("store.verify", "pandas")),
-        Target(
-            "index", make_index, read_index, (_EVALUATE, _STORE), crafted=JSON,
-            preload=("evaluate.fingerprint.index.archive",),
-        ),
-        Target("library", make_library, read_library, (_EVALUATE,), crafted=JSON, preload=("faiss",)),
-        Target(
-            "checkpoint", make_checkpoint, read_checkpoint, (_TRAIN,), crafted=CHECKPOINT,
-            preload=(*_TORCH, "train.run.checkpoint"),
-        ),
-        Target(
-            "resume", make_run, resume_run, (_TRAIN, _PREPROCESS), ("run/checkpoints/*.pt",), crafted=CHECKPOINT,
-            preload=(*_TORCH, "train.run.pretraining", "tensorboard.summary", "torch.utils.tensorboard"),
-        ),
-        Target(
-            "export", make_export, read_export, (_TRAIN,), ("*/config.json", "*/*.safetensors"), crafted=EXPORT,
-            preload=(*_TORCH, "train.export.export"),
-        ),
-        Target(
-            "loader", make_shards, load_shards, (_TRAIN, _PREPROCESS),
-            crafted=SHARDS, preload=("train.data.loader",),
-        ),
-        Target("media", make_media, ingest_media, (_PREPROCESS,), preload=(*_TORCH, "torchaudio", "av")),
+        Target("shards", _make_shards, _verify_shards, (PreprocessError,), crafts=SHARDS),
+        Target("store", _make_store, _read_store, (StoreError,), crafts=STORE),
+        Target("index", _make_index, _read_index, (EvaluateError, StoreError), crafts=JSON),
+        Target("library", _make_library, _read_library, (EvaluateError,), crafts=JSON),
+        Target("checkpoint", _make_run, _read_checkpoint, (TrainError,), _CHECKPOINTS, CHECKPOINT),
+        Target("resume", _make_run, _resume_run, _TRAIN, _CHECKPOINTS, CHECKPOINT),
+        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", EXPORT),  # not README.md
+        Target("loader", _make_shards, _load_shards, _TRAIN, crafts=SHARDS),
+        Target("media", _make_media, _ingest_media, (PreprocessError,)),
     )
-}  # fmt: skip
-
-
-def find_target(name: str) -> Target:
-    """A target by its name, or by "module:attribute"."""
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute) if attribute else TARGETS[name]
+}

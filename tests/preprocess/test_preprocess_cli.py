@@ -18,6 +18,7 @@ from preprocess.catalogues.selection import changed_params
 from preprocess.executors.processes import SerialExecutor
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.shards.manifest import read_dataset, read_sources
+from tests.preprocess.whole_run import bytes_of
 
 REPOSITORY = Path(__file__).parents[2]
 SETTINGS = ("short_side_px=32", "segment_seconds=0.8", "sources_per_shard=2", "n_mels=32")
@@ -38,79 +39,45 @@ def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
 def reference(clips, tmp_path_factory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("reference") / "shards"
     build(open_catalogue("folder", clips), out, PARAMS, executor=SerialExecutor())
-    return _bytes(out)
-
-
-def _bytes(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return bytes_of(out)
 
 
 def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+    return {path.name for path in folder.glob("*") if path.name != ".lock"}
 
 
-def _command(clips: Path, out: Path, *options: str, workers: int = 2) -> list[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "preprocess",
-        "shards",
-        "--dataset",
-        "folder",
-        "--data",
-        str(clips),
-        "--out",
-        str(out),
-    ]
+def _arguments(clips: Path, out: Path, *options: str) -> list[str]:
+    return ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(out), *options]
+
+
+def _start(clips: Path, out: Path, *options: str, **environment: str) -> "subprocess.Popen[str]":
     settings = [text for setting in SETTINGS for text in ("--set", setting)]
-    return [*command, *settings, "--workers", str(workers), *options]
-
-
-def _start(command: list[str], **environment: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "preprocess", *_arguments(clips, out, "--workers", "2", *settings, *options)]
     return subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env=os.environ | environment,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        command, cwd=REPOSITORY, env=os.environ | environment, start_new_session=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
-def _run(command: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
-    process = _start(command, **environment)
+def _run(*arguments, **environment: str) -> "subprocess.CompletedProcess[str]":
+    process = _start(*arguments, **environment)
     out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
-def _wait_for(condition, process: "subprocess.Popen[str]", seconds: float = 120) -> None:
+def _wait_for(condition, seconds: float = 120) -> bool:
     deadline = time.monotonic() + seconds
-    while not condition() and process.poll() is None and time.monotonic() < deadline:
+    while not (is_so := condition()) and time.monotonic() < deadline:
         time.sleep(0.005)
+    return is_so
 
 
-def _is_group_gone(group: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
+def _is_group_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
     return False
-
-
-@pytest.mark.parametrize(
-    "command", [[], ["shards"], ["verify"], ["push"], ["fetch"], ["doctor"], ["sample"], ["collage"]]
-)
-def test_help_reads_well_and_has_examples(command, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main([*command, "--help"])
-    text = capsys.readouterr().out
-    assert "example" in text
-    assert f"python -m preprocess {' '.join(command)}".strip() in text
-    assert max(len(line) for line in text.splitlines()) <= 130
 
 
 @pytest.mark.parametrize(
@@ -123,11 +90,12 @@ def test_help_reads_well_and_has_examples(command, capsys):
         (["--set", "fps=7"], "whole number of log-mel columns a frame"),
         (["--classes", "Juggling"], "has no source of class Juggling; there are no labels at all"),
         (["--preset", "audio"], "folder is video, the preset for audio"),
+        (["--executor", "ray"], "Ray is not installed: pip install"),
     ],
 )
-def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, words, capsys):
-    base = ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(tmp_path / "out")]
-    assert main([*base, *arguments]) == 2
+def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, words, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(_arguments(clips, tmp_path / "out", *arguments)) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert error.startswith("error: ")
     assert words in error
@@ -137,18 +105,11 @@ def test_errors_are_one_clear_message_and_status_2(clips, tmp_path, arguments, w
 def test_a_folder_for_temporary_files_with_a_path_too_long_for_sockets_is_named(clips, tmp_path):
     long = tmp_path / ("x" * 100)
     long.mkdir()
-    ended = _run(_command(clips, tmp_path / "out"), TMPDIR=str(long))
+    ended = _run(clips, tmp_path / "out", TMPDIR=str(long))
     assert ended.returncode == 2
-    error = " ".join(ended.stderr.replace("\n", "").split())
+    error = ended.stderr.replace("\n", "")
     assert str(long) in error
-    assert "set TMPDIR to a short path" in " ".join(ended.stderr.split())
-
-
-def test_a_cluster_without_ray_installed_is_an_error_with_its_remedy(clips, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    base = ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(tmp_path / "out")]
-    assert main([*base, "--executor", "ray"]) == 2
-    assert "Ray is not installed: pip install" in capsys.readouterr().err
+    assert "set TMPDIR to a short path" in error
 
 
 def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):
@@ -161,13 +122,13 @@ def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", ["1", "3"])
 def test_bytes_do_not_depend_on_the_number_of_processes(clips, reference, tmp_path, workers):
-    done = _run(_command(clips, tmp_path / "shards", workers=workers))
+    done = _run(clips, tmp_path / "shards", "--workers", workers)
     assert done.returncode == 0, done.stderr
     assert "11 of 11 sources -> 33 segments" in done.stdout
-    assert "11/11 sources, 0 failed" in done.stderr
-    assert _bytes(tmp_path / "shards") == reference
+    assert "sources 11/11, " in done.stderr
+    assert bytes_of(tmp_path / "shards") == reference
     assert main(["verify", str(tmp_path / "shards"), "--workers", "2"]) == 0
 
 
@@ -176,17 +137,11 @@ def test_exit_status_follows_max_failed(clips, tmp_path):
     data = shutil.copytree(clips, tmp_path / "data")
     (data / "x.mp4").write_text("no video")
     (data / "y.mp4").write_bytes(b"")
-    done = _run(_command(data, tmp_path / "shards"))
+    done = _run(data, tmp_path / "shards")
     assert done.returncode == 1
     assert "failed sources: 2" in done.stdout
     assert "empty file" in done.stdout
-    assert _run(_command(data, tmp_path / "shards", "--max-failed", "2")).returncode == 0
-    only_bad = tmp_path / "bad"
-    only_bad.mkdir()
-    shutil.copy(data / "x.mp4", only_bad)
-    done = _run(_command(only_bad, tmp_path / "bad shards"))
-    assert done.returncode == 2
-    assert "none of the 1 sources could be read" in " ".join(done.stderr.split())
+    assert _run(data, tmp_path / "shards", "--max-failed", "2").returncode == 0
 
 
 @pytest.mark.slow
@@ -194,66 +149,50 @@ def test_exit_status_follows_max_failed(clips, tmp_path):
 def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, tmp_path, whom):
     out = tmp_path / "shards"
     rng = random.Random(whom)
-    n_killed = 0
+    n_killed, before = 0, set()
     for _ in range(4):
-        before = _names(out)
-        process = _start(_command(clips, out))
-        _wait_for(lambda: _names(out) - before - {".lock"}, process)  # noqa: B023 - called in this round only
+        process = _start(clips, out)
+        _wait_for(lambda: process.poll() is not None or _names(out) - before)  # noqa: B023 - called in this round only
         time.sleep(rng.uniform(0, 0.3))
         if process.poll() is None:
             n_killed += 1
-            if whom == "group":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+            os.killpg(process.pid, signal.SIGKILL) if whom == "group" else process.kill()
         process.communicate()
-        assert _is_group_gone(process.pid, 10), "a process has outlived the run"
+        assert _wait_for(lambda: _is_group_gone(process.pid), 10), "a process has outlived the run"  # noqa: B023
         if process.returncode == 0:
             break
+        before = _names(out)
     assert n_killed >= 2
-    done = _run(_command(clips, out))
+    done = _run(clips, out)
     assert done.returncode == 0, done.stderr
-    assert _bytes(out) == reference
+    assert bytes_of(out) == reference
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_asked_to_stop_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
+def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
     """The signal goes to the whole group, as from a terminal or a service manager: ffmpeg must not act on it."""
     out, slow = tmp_path / "shards", tmp_path / "ffmpeg"
     slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
     slow.chmod(0o755)
-    process = _start(_command(clips, out), AVTEMPO_FFMPEG=str(slow))
-    _wait_for(lambda: any(out.glob("*.parquet")), process)
+    process = _start(clips, out, AVTEMPO_FFMPEG=str(slow))
+    _wait_for(lambda: any(out.glob("*.parquet")))
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    assert "stopped; the same command goes on where it was" in err
+    assert "stopped; the same command continues where it was" in err
     assert "Traceback" not in err
-    assert _is_group_gone(process.pid, 10)
-    left = _bytes(out)
+    assert _wait_for(lambda: _is_group_gone(process.pid), 10)
+    left = bytes_of(out)
     assert not [name for name in left if name.startswith(".")]
     assert left.items() <= reference.items()
-    assert _run(_command(clips, out)).returncode == 0
-    assert _bytes(out) == reference
-
-
-@pytest.mark.slow
-def test_of_two_runs_on_one_folder_the_second_refuses(clips, reference, tmp_path):
-    out = tmp_path / "shards"
-    first = _start(_command(clips, out))
-    _wait_for((out / ".lock").exists, first)
-    second = _run(_command(clips, out))
-    _, err = first.communicate(timeout=300)
-    assert second.returncode == 2
-    assert f"another process is writing here (process {first.pid} on" in " ".join(second.stderr.split())
-    assert first.returncode == 0, err
-    assert _bytes(out) == reference
+    assert _run(clips, out).returncode == 0
+    assert bytes_of(out) == reference
 
 
 @pytest.mark.slow
 def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, tmp_path):
-    """A stand-in for a crash in a codec: an ffmpeg that takes the process that started it along."""
+    """A stand-in for a crash in a codec: an ffmpeg that kills the process that started it."""
     data = shutil.copytree(clips, tmp_path / "data")
     (data / "clip 04.mp4").rename(data / "clip 04 deadly.mp4")
     fake = tmp_path / "ffmpeg"
@@ -263,7 +202,7 @@ def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, 
         f'exec "{ffmpeg_executable()}" "$@"\n'
     )
     fake.chmod(0o755)
-    done = _run(_command(data, tmp_path / "shards", "--max-failed", "1"), AVTEMPO_FFMPEG=str(fake))
+    done = _run(data, tmp_path / "shards", "--max-failed", "1", AVTEMPO_FFMPEG=str(fake))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("the process that read clip 04 deadly.mp4 ended: signal SIGKILL") == 2
     sources = read_sources(tmp_path / "shards").set_index("source")

@@ -87,7 +87,7 @@ def test_damage_on_the_way_is_found_and_nothing_is_left(bucket, reference, tmp_p
     archive = bytearray(bucket.cat_file("/bucket/set/shard-000001.tar"))
     archive[1000] ^= 1
     bucket.pipe_file("/bucket/set/shard-000001.tar", bytes(archive))
-    with pytest.raises(RemoteError, match=r"shard-000001.tar: is not what its data set says"):
+    with pytest.raises(RemoteError, match=r"shard-000001.tar: does not match the description of its set"):
         fetch_set(f"{URL}/set", tmp_path / "cache")
     assert not (tmp_path / "cache" / "shard-000001.tar").exists()
 

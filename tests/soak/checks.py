@@ -1,9 +1,8 @@
-"""What must hold of folders that killed runs have made; each check gives a line for every breach, none if all is well."""
+"""Check what must hold of folders that killed runs have made; each check returns a line for every breach."""
 
 import hashlib
 import json
 import subprocess
-import sys
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
@@ -13,48 +12,41 @@ import numpy as np
 
 from preprocess.shards.manifest import read_segments, read_sources
 from store.reader import EmbeddingStore
+from tests.soak.disturb import ROOT, python
 from tests.soak.sources import MadeSource
 
 MAX_LINES = 5
 ROUNDING = 1e-4
 """Largest difference of a coordinate that counts as rounding; vectors have a length of about 1."""
-ROOT = Path(__file__).parents[2]
 
 
-def commands_clean(*arguments: str) -> list[str]:
-    """Run a command of the project; breaches are what it says when it does not end with 0."""
+def commands_clean(*arguments: object) -> list[str]:
+    """Run a command of the project; breaches are its output if it does not end with 0."""
     done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        python(*arguments), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     words = (done.stdout + done.stderr).strip().splitlines()[:MAX_LINES]
-    return [] if done.returncode == 0 else [f"{' '.join(arguments)}: status {done.returncode}", *words]
+    return [] if done.returncode == 0 else [f"{' '.join(map(str, arguments))}: status {done.returncode}", *words]
 
 
 def same_files(whole: Path, disturbed: Path) -> list[str]:
     """Both folders hold the same names, and under each the same bytes."""
-    digests = [_digests(folder) for folder in (whole, disturbed)]
-    odd = sorted(name for name in digests[0].keys() | digests[1].keys() if digests[0].get(name) != digests[1].get(name))
+    digests = [
+        {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (whole, disturbed)
+    ]
+    odd = sorted({name for name, _ in digests[0].items() ^ digests[1].items()})
     return [f"{name}: not the bytes of the undisturbed run, or only in one" for name in odd[:MAX_LINES]]
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    found = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
 
 
 def same_stores(whole: Path, disturbed: Path) -> list[str]:
     """Both stores hold the same clips in the same order, exactly, with the same vectors up to rounding.
 
-    A resumed run embeds the shards that are missing, so its batches hold other segments, and other sizes of batches add in
-    another order.
+    A resumed run embeds only the missing shards, so its batches have other sizes, which add in another order.
     """
     with EmbeddingStore(whole) as one, EmbeddingStore(disturbed) as other:
         breaches = [f"{other.path}: {other.layout}, not {one.layout}"] if str(one.layout) != str(other.layout) else []
@@ -68,7 +60,7 @@ def same_stores(whole: Path, disturbed: Path) -> list[str]:
 
 
 def sources_accounted_for(shards: Path, planned: Sequence[MadeSource]) -> list[str]:
-    """Every file has its row, once, in order: read if it can be, else failed with a reason."""
+    """Every file has one row, in order: read if it is good, else failed with a reason."""
     rows = read_sources(shards)
     breaches = []
     if rows["source"].tolist() != [source.name for source in planned]:
@@ -82,21 +74,18 @@ def sources_accounted_for(shards: Path, planned: Sequence[MadeSource]) -> list[s
 
 
 def segments_accounted_for(shards: Path, planned: Sequence[MadeSource]) -> list[str]:
-    """Every segment of the manifest lies in the archives once, and nothing else; every good source has some."""
+    """The archives hold every segment of the manifest once, and no other; every good source has a segment."""
     rows = read_segments(shards)
     listed = Counter(rows["key"])
-    stored = Counter(key for tar in sorted(shards.glob("shard-*.tar")) for key in _keys(tar))
+    stored = Counter[str]()
+    for tar in sorted(shards.glob("shard-*.tar")):
+        with tarfile.open(tar) as archive:  # Python's own reader, not the project's
+            stored.update(name.partition(".")[0] for name in archive.getnames() if name.endswith(".meta.npy"))
     breaches = [f"segment {key} is listed {n} times" for key, n in listed.items() if n > 1]
     breaches += [f"segment {key} is stored {n} times" for key, n in stored.items() if n > 1]
     breaches += [f"segment {key} is lost, or not listed" for key in sorted(listed.keys() ^ stored.keys())]
     without = {source.name for source in planned if source.is_good} - set(rows["source"])
     return (breaches + [f"{name} has no segment" for name in sorted(without)])[:MAX_LINES]
-
-
-def _keys(tar: Path) -> list[str]:
-    """Keys of an archive as Python's own tarfile reads it, a sample's members counted once."""
-    with tarfile.open(tar) as archive:
-        return [name.partition(".")[0] for name in archive.getnames() if name.endswith(".meta.npy")]
 
 
 def same_losses(whole: Path, disturbed: Path) -> list[str]:
@@ -113,12 +102,12 @@ def same_losses(whole: Path, disturbed: Path) -> list[str]:
 
 
 def _log(run: Path) -> list[tuple[int, str]]:
-    """Step, and all that must not depend on the clock."""
+    """Return (step, every value that must not depend on the clock) of each record."""
     records = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     return [(r["step"], json.dumps([r["loss"], r["terms"], r["metrics"]], sort_keys=True)) for r in records]
 
 
 def same_weights(whole: Path, disturbed: Path) -> list[str]:
-    """Both trainings ended with the same encoders, to the last bit."""
+    """Both training runs ended with the same encoders, to the last bit."""
     ends = [json.loads((run / "training.json").read_text(encoding="utf-8")) for run in (whole, disturbed)]
     return [] if ends[0]["encoder_sha256"] == ends[1]["encoder_sha256"] else ["the encoders differ"]

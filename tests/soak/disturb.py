@@ -1,31 +1,29 @@
-"""Runs a command to its end while its processes are killed, starting it again as often as that takes."""
+"""Run a command to its end while its processes are killed; start it again as often as that takes."""
 
 import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from tests.soak.processes import session_members
-
+ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.02
 VICTIM_SECONDS = 20.0
 """How long to wait for a victim of the kind that is due."""
 GRACE_SECONDS = 60.0
-"""Within which nothing of a killed run may be left."""
-
-Victims = Callable[[int], dict[str, list[int]]]
-"""Given the first process: whom to kill, by kind."""
-Blow = tuple[str, signal.Signals]
+"""After which no process of a killed run may be left."""
 
 
 class SoakError(Exception):
-    """A command ended as no kill explains, left processes behind, or did not go on."""
+    """A command failed by itself, left processes behind, or did not continue."""
 
 
 @dataclass(frozen=True)
@@ -34,78 +32,71 @@ class Job:
 
     Attributes:
         command: what is run.
-        folder: where it is run.
-        done: how far it is, in units of its own.
+        done: returns how far it is, in units of its own.
         total: those units when it is finished.
-        victims: whom to kill.
-        blows: kinds of victim and signals, taken in turns.
-        ended_by_signal: exit statuses with which it ends in order when the first process is signalled.
-        log: what it says goes here.
+        blows: (kind of victim, signal), taken in turns; the kinds are those of `victims`.
+        log: file for its output.
+        stopped: exit status, besides 0, of an orderly end after a signal.
         environment: more environment variables.
     """
 
     command: Sequence[str]
-    folder: Path
     done: Callable[[], int]
     total: int
-    victims: Victims
-    blows: Sequence[Blow]
-    ended_by_signal: frozenset[int]
+    blows: Sequence[tuple[str, signal.Signals]]
     log: Path
-    environment: dict[str, str]
+    stopped: int = 0
+    environment: Sequence[tuple[str, str]] = ()
 
 
-@dataclass(frozen=True)
-class Disturbance:
-    """What was done to a job: kills by kind and signal, and how often it was started."""
-
-    kills: dict[str, int]
-    n_starts: int
+def python(*arguments: object) -> list[str]:
+    """Return the command line of a module of this repository."""
+    return [sys.executable, "-m", *map(str, arguments)]
 
 
-def disturb(job: Job, n_kills: int, rng: np.random.Generator, show: Callable[[str], None]) -> Disturbance:
+def disturb(job: Job, n_kills: int, rng: np.random.Generator, show: Callable[[str], None]) -> dict[str, float]:
     """Run a job to its end; kills fall at random places of it, each kind of blow about as often as any other.
 
+    Returns:
+        How often it was started, and the kills by victim and signal.
+
     Raises:
-        SoakError: it failed by itself, did not end in order, or left processes behind.
+        SoakError: the job failed by itself, did not end in order, or left processes behind.
 
     """
     places = sorted(rng.choice(max(job.total - 1, 1), n_kills, replace=job.total <= n_kills).tolist())
     blows = [job.blows[number % len(job.blows)] for number in rng.permutation(n_kills)]
-    kills: dict[str, int] = {}
-    process, n_starts = _start(job), 1
+    counts = Counter({"starts": 1})
+    process = _start(job)
     for place, (kind, number) in zip(places, blows, strict=True):
         victim = _await_victim(job, process, place, kind, rng)
-        if victim is None:  # it was finished before: nothing is left to disturb
+        if victim is None:  # the job has ended before
             break
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, number)
-        name = f"{kind}, {number.name}"
-        kills[name] = kills.get(name, 0) + 1
-        show(f"killed: {name}, at {job.done()} of {job.total}")
+        counts[f"kills, {kind}, {number.name}"] += 1
+        show(f"killed: {kind}, {number.name}, at {job.done()} of {job.total}")
         if victim == process.pid:
-            _ended(job, process.wait(), number)
-            _await_silence(process.pid)
-            process, n_starts = _start(job), n_starts + 1
-    while process.poll() is None:
-        time.sleep(POLL_SECONDS)
-    _ended(job, process.returncode, None)
-    _await_silence(process.pid)
-    return Disturbance(kills, n_starts)
+            _await_end(job, process, {0, -number, job.stopped})
+            process = _start(job)
+            counts["starts"] += 1
+    _await_end(job, process, {0})
+    return dict(counts)
 
 
 def _start(job: Job) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | dict(job.environment)
     with job.log.open("ab") as log:
         return subprocess.Popen(
-            list(job.command), cwd=job.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env=os.environ | job.environment, start_new_session=True,
+            job.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            start_new_session=True,
         )  # fmt: skip
 
 
 def _await_victim(
     job: Job, process: "subprocess.Popen[bytes]", place: int, kind: str, rng: np.random.Generator
 ) -> int | None:
-    """Wait until the job is there, a little longer, and for somebody of that kind; None if the job ended first."""
+    """Wait until the job is there, a little longer, and for a process of that kind; None if the job ended first."""
     while job.done() < place:
         if process.poll() is not None:
             return None
@@ -113,23 +104,50 @@ def _await_victim(
     time.sleep(rng.uniform(0, 0.5))
     deadline = time.monotonic() + VICTIM_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if found := job.victims(process.pid).get(kind):
+        if found := victims(process.pid)[kind]:
             return int(rng.choice(found))
         time.sleep(POLL_SECONDS / 10)  # some kinds live for milliseconds only
     return None if process.poll() is not None else process.pid
 
 
-def _ended(job: Job, status: int, number: signal.Signals | None) -> None:
-    expected = {0} if number is None else {0, -number, *job.ended_by_signal}
+def _await_end(job: Job, process: "subprocess.Popen[bytes]", expected: set[int]) -> None:
+    """Wait for the first process; whatever it had started must end by itself, and soon."""
+    status = process.wait()
     if status not in expected:
         words = job.log.read_text("utf-8", "replace")[-2000:]
         raise SoakError(f"{' '.join(job.command)} ended with status {status}, expected {sorted(expected)}:\n{words}")
-
-
-def _await_silence(session: int) -> None:
-    """Whatever a killed process had started must end by itself, and soon."""
     deadline = time.monotonic() + GRACE_SECONDS
-    while left := session_members(session):
+    while left := [each for each in running() if each.session == process.pid]:
         if time.monotonic() > deadline:
             raise SoakError(f"still running {GRACE_SECONDS:.0f} s after the first process ended: {left}")
         time.sleep(POLL_SECONDS)
+
+
+class Running(NamedTuple):
+    """A process: its number, its parent's, its session's, and its command line."""
+
+    pid: int
+    parent: int
+    session: int
+    command: str
+
+
+def running() -> list[Running]:
+    """Return every visible process that is not a zombie, read from /proc."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
+            state, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            if state != "Z":
+                found.append(Running(int(folder.name), int(parent), int(session), command))
+    return found
+
+
+def victims(main: int) -> dict[str, list[int]]:
+    """Return the processes below a command by kind; ingest alone has others than the first."""
+    everyone = running()
+    servers = [each.pid for each in everyone if each.parent == main and "forkserver" in each.command]
+    workers = [each.pid for each in everyone if each.parent in servers]
+    decoders = [each.pid for each in everyone if each.parent in workers]
+    return {"main": [main], "fork server": servers, "worker": workers, "ffmpeg": decoders}

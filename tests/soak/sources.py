@@ -1,111 +1,121 @@
-"""An archive as strangers leave it: small clips of many kinds, and among them files that are none.
+"""Write an archive like those that users have: small videos of many kinds, and among them files that cannot be read.
 
-What source i is follows from the seed and i alone. Every file's kind is known, and with it whether it must be read.
+Source i follows from the seed and i alone. Every file's kind is known, and with it whether ingest must read the file.
 """
 
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tests.soak.clip import Look, write_clip
+from preprocess.media.ffmpeg import ffmpeg_executable
 
-Maker = Callable[[np.random.Generator], bytes]
 FILES_A_FOLDER = 500
 _HUGE_PX = 60_000
+_UNEVEN = ",settb=1/1000,setpts='(N+0.4*random(1))/15/TB'"
+_H264, _AAC = "-c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p", "-c:a aac"
 
-_PLAIN = Look()
-GOOD: dict[str, tuple[str, Look]] = {
-    "plain": ("mp4", _PLAIN),
-    "two segments": ("mp4", replace(_PLAIN, seconds=2.7)),
-    "no sound track": ("mp4", replace(_PLAIN, sound=None)),
-    "silent": ("mp4", replace(_PLAIN, is_silent=True)),
-    "sound shorter": ("mp4", replace(_PLAIN, sound_seconds=0.4)),
-    "portrait": ("mp4", replace(_PLAIN, size_px=(36, 64))),
-    "odd size": ("mkv", replace(_PLAIN, container="matroska", size_px=(51, 37), pixels="yuv444p")),
-    "variable rate": ("mkv", replace(_PLAIN, container="matroska", is_variable=True)),
-    "transport stream": ("ts", replace(_PLAIN, container="mpegts")),
-    "motion JPEG": ("avi", replace(_PLAIN, container="avi", codec="mjpeg", sound="pcm_s16le", pixels="yuvj420p")),
-    "MPEG-4 part 2": ("mkv", replace(_PLAIN, container="matroska", codec="mpeg4", sound="libmp3lame")),
-    "slow": ("mp4", replace(_PLAIN, fps=5)),
+GOOD: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("mp4", {}),
+    "two segments": ("mp4", {"seconds": 2.7}),
+    "no audio track": ("mp4", {"audio": "-an"}),
+    "silent": ("mp4", {"audio_filter": ",volume=0"}),
+    "audio shorter": ("mp4", {"audio_filter": ",atrim=end=0.4"}),
+    "portrait": ("mp4", {"size": "36x64"}),
+    "odd size": ("mkv", {"size": "51x37", "video": "-c:v libx264 -preset ultrafast -pix_fmt yuv444p"}),
+    "variable rate": ("mkv", {"video_filter": _UNEVEN, "video": f"{_H264} -fps_mode vfr -enc_time_base 1:1000"}),
+    "transport stream": ("ts", {}),
+    "motion JPEG": ("avi", {"video": "-c:v mjpeg -pix_fmt yuvj420p", "audio": "-c:a pcm_s16le"}),
+    "MPEG-4 part 2": ("mkv", {"video": "-c:v mpeg4", "audio": "-c:a libmp3lame"}),
+    "slow": ("mp4", {"fps": 5}),
+    "rotated": ("mp4", {"before": "-display_rotation 90 -noautorotate"}),
 }
-"""Kind -> extension and look."""
+"""Kind -> extension and arguments of `write_clip`."""
+AUDIO_ALONE = {"video": "-vn -f wav", "audio": "-c:a pcm_s16le"}
 
 
-def _rotated(rng: np.random.Generator) -> bytes:
-    """A clip whose header says: a quarter turn clockwise (QuickTime file format, track header's matrix)."""
-    data = write_clip(_PLAIN, rng)
-    at = data.index(b"tkhd") + 4 + 40  # 84 bytes of payload, the matrix after 40
-    quarter = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
-    return data[:at] + quarter + data[at + len(quarter) :]
+def write_clip(
+    path: Path, seed: int, *, size: str = "64x48", fps: int = 15, seconds: float = 1.0, before: str = "",
+    video: str = _H264, video_filter: str = "", audio: str = _AAC, audio_filter: str = "",
+) -> None:  # fmt: skip
+    """Write a moving test card with a beeping tone; the same arguments give the same bytes.
+
+    Args:
+        path: of the clip; its extension chooses the container.
+        seed: chooses the colours and the tone.
+        size: WIDTHxHEIGHT in pixels.
+        fps: frames per second.
+        seconds: length.
+        before: ffmpeg's options for the input video.
+        video: ffmpeg's options for the output video.
+        video_filter: more filters for the video, each after a comma.
+        audio: ffmpeg's options for the output audio.
+        audio_filter: more filters for the audio, each after a comma.
+
+    """
+    card = f"testsrc2=size={size}:rate={fps}:duration={seconds},format=yuv444p,hue=h={seed * 47 % 360}{video_filter}"
+    tone = f"sine={200 + seed * 61 % 3800}:beep_factor=3:sample_rate=16000:duration={seconds}{audio_filter}"
+    subprocess.run(
+        [
+            ffmpeg_executable(), "-v", "error", "-y", *before.split(), "-f", "lavfi", "-i", card, "-f", "lavfi", "-i", tone,
+            *video.split(), *audio.split(), "-threads", "1", "-bitexact", str(path),
+        ],
+        check=True,
+    )  # fmt: skip
 
 
-def _truncated(rng: np.random.Generator) -> bytes:
-    """The index of an mp4 stands at its end, so nothing can be read."""
-    data = write_clip(_PLAIN, rng)
-    return data[: data.rindex(b"moov") - 4 - int(rng.integers(0, 2000))]
+def _truncated(path: Path, rng: np.random.Generator) -> None:
+    """Write an mp4 without its index, which stands at the end, so that nothing can be read."""
+    write_clip(path, int(rng.integers(1000)))
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"moov") - 4 - int(rng.integers(0, 2000))])
 
 
-def _text(rng: np.random.Generator) -> bytes:
-    return b"This is no video. " * int(rng.integers(1, 200))
-
-
-def _noise(rng: np.random.Generator) -> bytes:
-    return rng.bytes(int(rng.integers(100, 20_000)))
-
-
-def _empty(rng: np.random.Generator) -> bytes:
+def _bomb(path: Path, rng: np.random.Generator) -> None:
+    """Write a few KB that claim images of 3.6 thousand million pixels: a PNG of packed zeros in a QuickTime file."""
     del rng
-    return b""
-
-
-def _sound_alone(rng: np.random.Generator) -> bytes:
-    """A sound file with the extension of a video."""
-    return write_clip(replace(_PLAIN, container="wav", codec=None, sound="pcm_s16le"), rng)
-
-
-def _playlist(rng: np.random.Generator) -> bytes:
-    return f"#EXTM3U\n#EXTINF:2,\n/etc/passwd?{rng.integers(99)}\n#EXT-X-ENDLIST\n".encode()
-
-
-def _script(rng: np.random.Generator) -> bytes:
-    return f"ffconcat version 1.0\nfile 'video-{rng.integers(99):06d}.mp4'\n".encode()
-
-
-def _bomb(rng: np.random.Generator) -> bytes:
-    """A few KB that say they are pictures of 3.6 thousand million pixels: a PNG of packed zeros in a QuickTime file."""
-    del rng
-    data = write_clip(replace(_PLAIN, codec="png", sound=None, seconds=0.1, container="mov", pixels="rgb24"), _fixed())
-    small, large = struct.pack(">II", 64, 48), struct.pack(">II", _HUGE_PX, _HUGE_PX)
+    write_clip(path, 0, seconds=0.1, video="-c:v png -pix_fmt rgb24", audio="-an")
+    data, small, large = path.read_bytes(), struct.pack(">II", 64, 48), struct.pack(">II", _HUGE_PX, _HUGE_PX)
     at = data.index(b"IHDR")
     header = b"IHDR" + large + data[at + 12 : at + 17]
     data = data[:at] + header + struct.pack(">I", zlib.crc32(header)) + data[at + 21 :]
-    return data.replace(small, large)
+    path.write_bytes(data.replace(small, large))
 
 
-def _fixed() -> np.random.Generator:
-    return np.random.default_rng(0)
+def _audio_alone(path: Path, rng: np.random.Generator) -> None:
+    """Write an audio file with the extension of a video."""
+    write_clip(path, int(rng.integers(1000)), **AUDIO_ALONE)
 
 
-BAD: dict[str, tuple[str, Maker]] = {
+def _playlist(path: Path, rng: np.random.Generator) -> None:
+    path.write_text(f"#EXTM3U\n#EXTINF:2,\n/etc/passwd?{rng.integers(99)}\n#EXT-X-ENDLIST\n")
+
+
+def _script(path: Path, rng: np.random.Generator) -> None:
+    path.write_text(f"ffconcat version 1.0\nfile 'video-{rng.integers(99):06d}.mp4'\n")
+
+
+BAD: dict[str, tuple[str, Callable[[Path, np.random.Generator], object]]] = {
     "truncated": ("mp4", _truncated),
-    "empty": ("mp4", _empty),
-    "text": ("avi", _text),
-    "noise": ("mkv", _noise),
-    "sound alone": ("mp4", _sound_alone),
+    "empty": ("mp4", lambda path, _: path.touch()),
+    "text": ("avi", lambda path, rng: path.write_text("This is no video. " * int(rng.integers(1, 200)))),
+    "noise": ("mkv", lambda path, rng: path.write_bytes(rng.bytes(int(rng.integers(100, 20_000))))),
+    "audio alone": ("mp4", _audio_alone),
     "playlist": ("mp4", _playlist),
     "script": ("mp4", _script),
-    "huge pictures": ("mov", _bomb),
+    "huge images": ("mov", _bomb),
 }
-"""Kind -> extension and what makes it; none can be read."""
+"""Kind -> extension and the function that writes it; none can be read."""
 
 
 @dataclass(frozen=True)
 class MadeSource:
-    """A file of the archive: its path below the root, its kind, and whether it must be read."""
+    """A file of the archive: its path below the root, its kind, and whether ingest must read it."""
 
     name: str
     kind: str
@@ -113,35 +123,24 @@ class MadeSource:
 
 
 def plan_sources(n_sources: int, bad_share: float, seed: int) -> list[MadeSource]:
-    """Say which files there will be, bad ones spread evenly at random, sorted by name."""
+    """Return the files that there will be, sorted by name; bad ones lie at random places, each kind equally often."""
     rng = np.random.default_rng([seed, n_sources])
-    n_bad = round(bad_share * n_sources)
-    bad = dict.fromkeys(rng.choice(n_sources, n_bad, replace=False).tolist())
-    for number, index in enumerate(bad):  # every kind comes, and as often as any other
-        bad[index] = list(BAD)[number % len(BAD)]
-    good = [*GOOD, "rotated"]
+    bad_indexes = rng.choice(n_sources, round(bad_share * n_sources), replace=False).tolist()
+    bad = {index: list(BAD)[number % len(BAD)] for number, index in enumerate(bad_indexes)}
     planned = []
     for index in range(n_sources):
-        kind = bad.get(index) or good[index % len(good)]
-        suffix = BAD[kind][0] if index in bad else GOOD.get(kind, ("mp4", _PLAIN))[0]
+        kind = bad.get(index) or list(GOOD)[index % len(GOOD)]
+        suffix = (BAD if index in bad else GOOD)[kind][0]
         name = f"{index // FILES_A_FOLDER:03d}/video-{index:06d}.{suffix}"
         planned.append(MadeSource(name, kind, index not in bad))
     return planned
 
 
 def write_source(root: Path, source: MadeSource, index: int, seed: int) -> None:
-    """Write one file, unless it is there."""
-    path = root / source.name
-    if path.exists():
-        return
+    """Write one file."""
+    path, rng = root / source.name, np.random.default_rng([seed, index])
     path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng([seed, index])
-    if not source.is_good:
-        data = BAD[source.kind][1](rng)
-    elif source.kind == "rotated":
-        data = _rotated(rng)
+    if source.is_good:
+        write_clip(path, int(rng.integers(1000)), **GOOD[source.kind][1])
     else:
-        data = write_clip(GOOD[source.kind][1], rng)
-    partial = path.with_name(f".{path.name}")
-    partial.write_bytes(data)
-    partial.rename(path)
+        BAD[source.kind][1](path, rng)

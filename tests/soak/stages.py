@@ -1,19 +1,18 @@
-"""The stages of a soak, each once in peace and once under fire, and what was found afterwards."""
+"""The stages of a soak test: each runs once undisturbed and once with kills, then its invariants are checked."""
 
-import os
+import re
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from tests.soak import checks
-from tests.soak.disturb import Disturbance, Job, disturb
-from tests.soak.loader_memory import memory_over
-from tests.soak.processes import ingest_victims
+from tests.soak.disturb import Job, disturb, python
 from tests.soak.sources import MadeSource, plan_sources, write_source
 
 Show = Callable[[str], None]
@@ -27,35 +26,33 @@ TRAINING = (
     "optim.warmup_steps=5", "optim.lr=0.001",
 )  # fmt: skip
 STOPPED = 3
-"""Exit status of a training that a signal has stopped and that has saved."""
+"""Exit status of a training run that a signal has stopped and that has saved."""
+SAMPLES = 50
+SETTLED_SHARE = 0.2
+"""Of the segments, within which buffers fill and the allocator finds its size."""
+FLAT_MIB = 16.0
+"""How much the memory may grow from there to the end."""
+BATCH = 8
+KILL, TERM = ("main", signal.SIGKILL), ("main", signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a soak is asked to do; `folder` holds all that it makes."""
+    """The options of a soak test; `out` is the folder for all that it makes."""
 
-    folder: Path
-    n_sources: int
+    out: Path
+    sources: int
     bad_share: float
-    n_kills: int
-    n_steps: int
-    n_segments: int
+    kills: int
+    steps: int
+    segments: int
     workers: int
     seed: int
 
     @property
-    def sources(self) -> list[MadeSource]:
+    def planned(self) -> list[MadeSource]:
         """The files of the archive."""
-        return plan_sources(self.n_sources, self.bad_share, self.seed)
-
-    @property
-    def sources_per_shard(self) -> int:
-        """Some shards at least for every kill, so that kills fall into different ones."""
-        return max(2, min(16, self.n_sources // (2 * self.n_kills + 2)))
-
-    def path(self, name: str) -> Path:
-        """A folder of this soak."""
-        return self.folder / name
+        return plan_sources(self.sources, self.bad_share, self.seed)
 
 
 @dataclass(frozen=True)
@@ -63,172 +60,160 @@ class Found:
     """What a stage found.
 
     Attributes:
-        counts: numbers to tell, by name.
-        breaches: of each invariant that was checked, what breaks it; empty where it holds.
+        counts: numbers to report, by name.
+        breaches: of each invariant that was checked, lines that tell how it is broken; empty where it holds.
     """
 
     counts: dict[str, float] = field(default_factory=dict)
     breaches: dict[str, list[str]] = field(default_factory=dict)
 
 
+def _twice(job_of: Callable[[Plan, str], Job], plan: Plan, names: tuple[str, str], show: Show) -> dict[str, float]:
+    """Run the jobs of both names, the second with kills; return the second's counts."""
+    counts: dict[str, float] = {}
+    for name, n_kills in zip(names, (0, plan.kills), strict=True):
+        job = job_of(plan, name)
+        show(f"{name}, {n_kills} kills")
+        counts = disturb(job, n_kills, np.random.default_rng([plan.seed, *job.log.name.encode()]), show)
+    return counts
+
+
 def make_sources(plan: Plan, show: Show) -> Found:
     """Write the archive."""
-    planned = plan.sources
+    planned = plan.planned
     for index, source in enumerate(planned):
-        write_source(plan.path("sources"), source, index, plan.seed)
+        write_source(plan.out / "sources", source, index, plan.seed)
         if index % 500 == 0:
             show(f"{index} of {len(planned)} sources written")
     return Found({"sources": len(planned), "bad sources": sum(not source.is_good for source in planned)})
 
 
 def ingest(plan: Plan, show: Show) -> Found:
-    """Make shards of it, in peace and under fire, and retry in the end what failed."""
-    names, planned = ("shards-whole", "shards"), plan.sources
-    done = {}
-    # Not in the soak's folder: the fork server keeps a socket there, and those have short paths only.
+    """Make shards of the archive twice, then retry the sources that failed."""
+    whole, shards = plan.out / "shards-whole", plan.out / "shards"
+    # Not in the soak's folder: the fork server keeps a socket there, and sockets have short paths only.
     with tempfile.TemporaryDirectory(prefix="soak-") as tmp:
-        for name, n_kills in zip(names, (0, plan.n_kills), strict=True):
-            job = _ingest_job(plan, name, tmp)
-            done[name] = disturb(job, n_kills, _rng(plan, name), show)
-        # A decoder that was killed is a source that failed; so is a source whose reader was killed twice.
-        disturb(replace(job, command=[*job.command, "--retry-failed"]), 0, _rng(plan, ""), show)
-        left = _left(Path(tmp))
-    whole, shards = (plan.path(name) for name in names)
-    return Found(
-        _counts(done["shards"]),
-        {
-            "verify is clean": checks.commands_clean(
-                "preprocess", "verify", str(shards), "--workers", str(plan.workers)
-            ),
-            "shards are the undisturbed run's bytes": checks.same_files(whole, shards),
-            "every source is read, or failed with a reason": checks.sources_accounted_for(shards, planned),
-            "no segment is lost or there twice": checks.segments_accounted_for(shards, planned),
-            "no decoded frames are left": left,
-        },
-    )
+
+        def job_of(plan: Plan, name: str) -> Job:
+            return replace(_ingest_job(plan, name), environment=(("TMPDIR", tmp),))
+
+        counts = _twice(job_of, plan, (whole.name, shards.name), show)
+        # A source whose decoder was killed has failed, and so has one whose reader was killed twice.
+        job = job_of(plan, shards.name)
+        disturb(replace(job, command=[*job.command, "--retry-failed"]), 0, np.random.default_rng(0), show)
+        # A killed first process leaves the sockets of Python's fork servers behind; they do not count.
+        left = [path.name for path in Path(tmp).iterdir() if not path.name.startswith("pymp-")]
+    breaches = {
+        "verify is clean": checks.commands_clean("preprocess", "verify", shards, "--workers", plan.workers),
+        "shards are the undisturbed run's bytes": checks.same_files(whole, shards),
+        "every source is read, or failed with a reason": checks.sources_accounted_for(shards, plan.planned),
+        "no segment is lost or there twice": checks.segments_accounted_for(shards, plan.planned),
+        "no decoded frames are left": left,
+    }
+    return Found(counts, breaches)
 
 
-def _ingest_job(plan: Plan, name: str, tmp: str) -> Job:
-    out = plan.path(name)
-    settings = [f"--set={key}={value}" for key, value in SHARDS.items()]
-    command = [
-        sys.executable, "-m", "preprocess", "shards", "--dataset", "folder", "--data", str(plan.path("sources")), "--out",
-        str(out), *settings, f"--set=sources_per_shard={plan.sources_per_shard}", "--workers", str(plan.workers),
-        "--max-failed", str(plan.n_sources),
-    ]  # fmt: skip
+def _ingest_job(plan: Plan, name: str) -> Job:
+    out = plan.out / name
+    per_shard = max(2, min(16, plan.sources // (2 * plan.kills + 2)))  # kills fall into different shards
+    settings = [f"--set={key}={value}" for key, value in (SHARDS | {"sources_per_shard": per_shard}).items()]
+    command = python(
+        "preprocess", "shards", "--dataset", "folder", "--data", plan.out / "sources", "--out", out, *settings,
+        "--workers", plan.workers, "--max-failed", plan.sources,
+    )  # fmt: skip
+    worker, ffmpeg, server = ((kind, signal.SIGKILL) for kind in ("worker", "ffmpeg", "fork server"))
     return Job(
-        command=command,
-        folder=checks.ROOT,
-        done=lambda: len(list(out.glob("shard-*.parquet"))),
-        total=-(-plan.n_sources // plan.sources_per_shard),
-        victims=ingest_victims,
-        blows=(
-            ("main", signal.SIGKILL), ("worker", signal.SIGKILL), ("main", signal.SIGTERM), ("ffmpeg", signal.SIGKILL),
-            ("fork server", signal.SIGKILL),
-        ),
-        ended_by_signal=frozenset({128 + signal.SIGTERM}),
-        log=plan.path(f"{name}.log"),
-        environment=_environment() | {"TMPDIR": tmp},
+        command, lambda: len(list(out.glob("shard-*.parquet"))), -(-plan.sources // per_shard),
+        (KILL, worker, TERM, ffmpeg, server), plan.out / f"{name}.log", stopped=128 + signal.SIGTERM,
     )  # fmt: skip
 
 
 def train(plan: Plan, show: Show) -> Found:
-    """Train on the shards, in peace and under fire."""
-    names = ("run-whole", "run")
-    done = {}
-    for name, n_kills in zip(names, (0, plan.n_kills), strict=True):
-        show(f"training {name}, {plan.n_steps} steps")
-        done[name] = disturb(_train_job(plan, name), n_kills, _rng(plan, name), show)
-    whole, run = (plan.path(name) for name in names)
-    return Found(
-        {"steps": plan.n_steps} | _counts(done["run"]),
-        {
-            "losses equal the undisturbed run's, step for step": checks.same_losses(whole, run),
-            "encoders equal the undisturbed run's": checks.same_weights(whole, run),
-        },
-    )
+    """Train on the shards twice."""
+    counts = _twice(_train_job, plan, ("run-whole", "run"), show)
+    whole, run = plan.out / "run-whole", plan.out / "run"
+    breaches = {
+        "losses equal the undisturbed run's, step for step": checks.same_losses(whole, run),
+        "encoders equal the undisturbed run's": checks.same_weights(whole, run),
+    }
+    return Found({"steps": plan.steps} | counts, breaches)
 
 
 def _train_job(plan: Plan, name: str) -> Job:
-    run = plan.path(name)
-    settings = (
-        *TRAINING,
-        f"steps={plan.n_steps}",
-        f"checkpoint_every={max(2, plan.n_steps // (4 * plan.n_kills + 4))}",
-    )
-    command = [
-        sys.executable, "-m", "train", "pretrain", "--preset", "sample", "--run", str(run), "--shards",
-        str(plan.path("shards")), "--device", "cpu", "--threads", "1", *(f"--set={setting}" for setting in settings),
-    ]  # fmt: skip
+    log = plan.out / name / "log.jsonl"
+    every = max(2, plan.steps // (4 * plan.kills + 4))
+    settings = [f"--set={each}" for each in (*TRAINING, f"steps={plan.steps}", f"checkpoint_every={every}")]
+    command = python(
+        "train", "pretrain", "--preset", "sample", "--run", log.parent, "--shards", plan.out / "shards", "--device", "cpu",
+        "--threads", 1, *settings,
+    )  # fmt: skip
 
     def steps_logged() -> int:
-        log = run / "log.jsonl"
         return log.read_bytes().count(b"\n") if log.exists() else 0
 
-    return Job(
-        command=command, folder=checks.ROOT, done=steps_logged, total=plan.n_steps,
-        victims=lambda main: {"main": [main]},
-        blows=(("main", signal.SIGKILL), ("main", signal.SIGKILL), ("main", signal.SIGTERM)),
-        ended_by_signal=frozenset({STOPPED}), log=plan.path(f"{name}.log"), environment=_environment(),
-    )  # fmt: skip
+    return Job(command, steps_logged, plan.steps, (KILL, KILL, TERM), plan.out / f"{name}.log", STOPPED)
 
 
 def embed(plan: Plan, show: Show) -> Found:
-    """Embed the shards with the encoders, in peace and under fire."""
-    names, done = ("run-whole", "run"), {}
-    for name, n_kills in zip(names, (0, plan.n_kills), strict=True):
-        show(f"embedding with {name}")
-        done[name] = disturb(_embed_job(plan, name), n_kills, _rng(plan, f"embed {name}"), show)
-    stores = [plan.path(name) / "embeddings" / "folder.h5" for name in names]
-    return Found(
-        _counts(done["run"]),
-        {
-            "store verify is clean": checks.commands_clean("store", "verify", str(stores[1])),
-            "no clip is lost or there twice; vectors equal up to rounding": checks.same_stores(*stores),
-        },
-    )
+    """Embed the shards twice."""
+    counts = _twice(_embed_job, plan, ("run-whole", "run"), show)
+    whole, store = (plan.out / name / "embeddings" / "folder.h5" for name in ("run-whole", "run"))
+    breaches = {
+        "store verify is clean": checks.commands_clean("store", "verify", store),
+        "no clip is lost or there twice; vectors equal up to rounding": checks.same_stores(whole, store),
+    }
+    return Found(counts, breaches)
 
 
 def _embed_job(plan: Plan, name: str) -> Job:
-    parts = plan.path(name) / "embeddings" / "parts"
-    command = [
-        sys.executable, "-m", "evaluate", "embed", "--run", str(plan.path(name)), "--shards", str(plan.path("shards")),
-        "--clips", "2", "--threads", "1", "--device", "cpu",
-    ]  # fmt: skip
+    run, shards = plan.out / name, plan.out / "shards"
+    command = python(
+        "evaluate", "embed", "--run", run, "--shards", shards, "--clips", 2, "--threads", 1, "--device", "cpu"
+    )
+    parts, n_shards = run / "embeddings" / "parts", len(list(shards.glob("shard-*.tar")))
     return Job(
-        command=command, folder=checks.ROOT, done=lambda: len(list(parts.rglob("shard-*.h5"))),
-        total=len(list(plan.path("shards").glob("shard-*.tar"))), victims=lambda main: {"main": [main]},
-        blows=(("main", signal.SIGKILL), ("main", signal.SIGTERM)), ended_by_signal=frozenset(),
-        log=plan.path(f"{name}-embed.log"), environment=_environment(),
-    )  # fmt: skip
-
-
-def load(plan: Plan, show: Show) -> Found:
-    """Draw segments and watch the memory."""
-    curve = memory_over(plan.path("shards"), plan.n_segments, show)
-    return Found(
-        {"segments": curve.segments[-1], "growth, MiB": curve.growth_mib, "peak, MiB": max(curve.own_mib)},
-        {"memory of the loader is flat": curve.breaches},
+        command, lambda: len(list(parts.rglob("shard-*.h5"))), n_shards, (KILL, TERM), plan.out / f"{name}-embed.log"
     )
 
 
-STAGES: Sequence[tuple[str, Callable[[Plan, Show], Found]]] = (
-    ("sources", make_sources), ("ingest", ingest), ("training", train), ("embedding", embed), ("loader memory", load),
-)  # fmt: skip
+def load(plan: Plan, show: Show) -> Found:
+    """Draw segments in a process of its own and watch the memory."""
+    show(f"drawing {plan.segments} segments")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        segments, own_mib = pool.submit(_draw, plan.out / "shards", plan.segments).result()
+    grown = growth_mib(segments, own_mib)
+    breaches = [f"grew by {grown:.1f} MiB over {segments[-1]} segments"] if grown >= FLAT_MIB else []
+    counts = {"segments": segments[-1], "growth, MiB": grown, "peak, MiB": max(own_mib)}
+    return Found(counts, {"memory of the loader is flat": breaches})
 
 
-def _counts(done: Disturbance) -> dict[str, float]:
-    return {"starts": done.n_starts, **{f"kills, {kind}": n for kind, n in done.kills.items()}}
+def _draw(shards: Path, n_segments: int) -> tuple[list[int], list[float]]:
+    """Return the segments drawn at each sample, and the memory then without mapped files, in MiB."""
+    from train.data.loader import LoaderConfig, SegmentLoader
+
+    config = LoaderConfig(
+        str(shards), batch_size=BATCH, frame_px=32, window_frames=8, shuffle=True, seed=0, num_threads=1
+    )
+    loader, segments, own_mib = SegmentLoader(config), list[int](), list[float]()
+    n_batches = max(-(-n_segments // BATCH), SAMPLES)
+    for number in range(1, n_batches + 1):
+        next(loader)
+        if number * SAMPLES // n_batches > len(segments):
+            text = Path("/proc/self/status").read_text(encoding="utf-8")
+            kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|RssFile):\s+(\d+) kB$", text, re.MULTILINE)}
+            segments.append(number * BATCH)
+            own_mib.append((kib["VmRSS"] - kib["RssFile"]) / 1024)
+    return segments, own_mib
 
 
-def _left(folder: Path) -> list[str]:
-    """Temporary files; but for the sockets of Python's fork servers, which a kill of the first process leaves behind."""
-    return [path.name for path in folder.iterdir() if not path.name.startswith("pymp-")]
+def growth_mib(segments: Sequence[int], own_mib: Sequence[float]) -> float:
+    """Return by how much a straight line through the settled samples rises."""
+    settled = np.array(segments) >= SETTLED_SHARE * segments[-1]
+    x = np.array(segments)[settled]
+    slope = np.polyfit(x, np.array(own_mib)[settled], 1)[0]
+    return float(slope * (x[-1] - x[0]))
 
 
-def _rng(plan: Plan, name: str) -> np.random.Generator:
-    return np.random.default_rng([plan.seed, *name.encode()])
-
-
-def _environment() -> dict[str, str]:
-    return {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(checks.ROOT), os.environ.get("PYTHONPATH", "")])}
+STAGES: dict[str, Callable[[Plan, Show], Found]] = {
+    "sources": make_sources, "ingest": ingest, "training": train, "embedding": embed, "loader memory": load,
+}  # fmt: skip

@@ -12,8 +12,8 @@ from store.format import Provenance
 from store.writer import write_part
 from tests.soak.__main__ import main
 from tests.soak.checks import same_files, same_stores, segments_accounted_for, sources_accounted_for
-from tests.soak.loader_memory import MemoryCurve
 from tests.soak.sources import BAD, GOOD, plan_sources, write_source
+from tests.soak.stages import FLAT_MIB, growth_mib
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 
@@ -21,7 +21,7 @@ from tests.train.conftest import SMALL, write_shards
 def test_sources_follow_from_the_seed_and_hold_every_kind(tmp_path):
     planned = plan_sources(60, 0.2, 3)
     assert planned == plan_sources(60, 0.2, 3) != plan_sources(60, 0.2, 4)
-    assert {source.kind for source in planned} == {*GOOD, *BAD, "rotated"}
+    assert {source.kind for source in planned} == {*GOOD, *BAD}
     assert sum(not source.is_good for source in planned) == 12
     assert [source.name for source in planned] == sorted(source.name for source in planned)
     for name in ("once", "again"):
@@ -56,11 +56,9 @@ def test_stores_that_differ_are_noticed(tmp_path):
 
 
 def test_memory_that_grows_is_noticed():
-    segments = tuple(range(100, 5100, 100))
-    settling = tuple(300 + 40 * np.exp(-n / 200) for n in segments)
-    assert MemoryCurve(segments, settling, settling).breaches == []
-    leaking = tuple(300 + 0.01 * n for n in segments)
-    assert "grew by" in MemoryCurve(segments, leaking, leaking).breaches[0]
+    segments = range(100, 5100, 100)
+    assert growth_mib(segments, [300 + 40 * np.exp(-n / 200) for n in segments]) < FLAT_MIB
+    assert growth_mib(segments, [300 + 0.01 * n for n in segments]) > FLAT_MIB
 
 
 @pytest.mark.slow
@@ -70,9 +68,8 @@ def test_a_small_soak_ends_as_if_nothing_had_happened(tmp_path):
     results = {(each.task, each.metric): each.value for each in read_results(tmp_path / "results.json")}
     n_kills = sum(value for (task, name), value in results.items() if task == "ingest" and name.startswith("kills"))
     assert 1 <= n_kills <= 2  # so few sources may be finished before the second
-    assert sum(name.endswith("breaches") for _, name in results) >= 9
-    breaches = [r.value for r in read_results(tmp_path / "results.json") if r.metric.endswith(", breaches")]
-    assert breaches
+    breaches = [value for (_, name), value in results.items() if name.endswith(", breaches")]
+    assert len(breaches) >= 9
     assert not any(breaches)
     kept = json.loads((tmp_path / "stages" / "training.json").read_text())
     assert main([*options, "--out", str(tmp_path)]) == 0  # nothing is run again

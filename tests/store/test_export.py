@@ -1,3 +1,5 @@
+"""Exports hold everything, are the same bytes again, and need no pickle."""
+
 import json
 import time
 
@@ -18,8 +20,8 @@ from store.writer import write_part
 def store(tmp_path, make_rows, provenance, monkeypatch):
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)  # several blocks
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 160)
-    halves = make_rows(0, 70).vectors["video/features"].astype(np.float16)
-    vectors = {**make_rows(0, 70).vectors, "video/projections": halves}
+    vectors = make_rows(0, 70).vectors
+    vectors["video/projections"] = vectors["video/features"].astype(np.float16)
     write_part(tmp_path / "a.h5", make_rows(0, 70, vectors=vectors), provenance)
     return EmbeddingStore(tmp_path / "a.h5")
 
@@ -31,10 +33,8 @@ def test_parquet_holds_everything(store, tmp_path, provenance):
     for name in store.vector_names:
         np.testing.assert_array_equal(np.stack(frame[name]), store.vectors(name))
         assert np.stack(frame[name]).dtype == store.vectors(name).dtype
-    metadata = pq.read_schema(tmp_path / "a.parquet").metadata
-    recorded = json.loads(metadata[PROVENANCE_KEY.encode()])
-    assert recorded["encoder_sha256"] == provenance.encoder_sha256
-    assert recorded["encoder_config"] == provenance.encoder_config
+    recorded = json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[PROVENANCE_KEY.encode()])
+    assert provenance.__dict__.items() <= recorded.items()
 
 
 def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
@@ -43,7 +43,7 @@ def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
         assert set(archive) == {*COLUMNS, *store.vector_names, PROVENANCE_KEY}
         for name in (*COLUMNS, *store.vector_names):
             assert archive[name].tolist() == store.read(name).tolist()
-        assert json.loads(str(archive[PROVENANCE_KEY]))["dataset"] == provenance.dataset
+        assert provenance.__dict__.items() <= json.loads(str(archive[PROVENANCE_KEY])).items()
 
 
 def test_exports_of_chosen_vectors_and_of_no_rows(store, tmp_path, provenance):

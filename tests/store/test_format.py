@@ -1,12 +1,9 @@
-import json
-
 import numpy as np
 import pytest
 
 from store.errors import RowsError
-from store.format import Provenance, Rows
-from store.layout import CHUNK_BYTES, COLUMNS, Digest, Layout, decode_texts, encode_texts
-from store.writer import GivenRows
+from store.format import Provenance
+from store.layout import CHUNK_BYTES, Digest, Layout, encode_texts
 
 
 @pytest.mark.parametrize(
@@ -48,19 +45,6 @@ def test_rows_take_lists_and_give_stored_types(make_rows):
     assert "(3, 16)" in repr(rows)
 
 
-def test_no_rows_at_all():
-    rows = Rows(**{name: [] for name in COLUMNS}, vectors={"video/features": np.zeros((0, 3))})
-    assert len(rows) == 0
-    assert GivenRows(rows).layout == Layout(0, {"video/features": (3, "<f4")})
-
-
-def test_provenance_survives_its_attributes(provenance):
-    attributes = provenance.attributes()
-    assert all(isinstance(value, str) for value in attributes.values())
-    assert Provenance.from_attributes(attributes) == provenance
-    assert json.loads(attributes["encoder_config"])["size"] == [8, 64]
-
-
 @pytest.mark.parametrize("config", [{"a": float("nan")}, {"a": object()}, {"a": "\ud800"}])
 def test_provenance_refuses_what_json_cannot_hold(config):
     with pytest.raises(RowsError, match="encoder_config"):
@@ -91,10 +75,3 @@ def test_digest_does_not_depend_on_blocks_but_on_boundaries_between_strings():
     assert digest(texts[0]) != digest(texts[1])
     assert digest(texts[0]) == digest(texts[2], texts[3])
     assert digest(texts[2]) == digest(texts[2].astype("S9")), "a wider column holds the same texts"
-
-
-def test_texts_survive_being_encoded():
-    for texts in ([], [""], ["", ""], ["a", "映画 é", ""]):
-        stored = encode_texts(np.array(texts, dtype=object))
-        assert stored.shape == (len(texts),)
-        assert decode_texts(stored).tolist() == texts

@@ -16,15 +16,13 @@ import numpy as np
 from store.format import Provenance, Rows
 from store.writer import write_part
 
-def make(folder, number, n):
+n = 10_000
+for number in range(int(sys.argv[2])):
     keys = [f"{row:010d}" for row in range(number * n, (number + 1) * n)]
     text, yes = ["x"] * n, np.ones(n, bool)
     vectors = {"video/features": np.random.default_rng(number).random((n, 512), np.float32)}
     rows = Rows(keys, keys, np.zeros(n, int), text, text, ["{}"] * n, np.zeros(n), np.ones(n), yes, yes, vectors)
-    write_part(folder / f"part-{number:03d}.h5", rows, Provenance("a", {}, "b", "c", "raw"))
-
-for number in range(int(sys.argv[2])):
-    make(Path(sys.argv[1]), number, 10_000)
+    write_part(Path(sys.argv[1]) / f"part-{number:03d}.h5", rows, Provenance("a", {}, "b", "c", "raw"))
 """
 
 USE = """

@@ -51,7 +51,7 @@ class Case:
 
 CASES = {
     "positives nearest, the second rank without audio and order labels": Case(),
-    "positives consensus, one sound on the first rank": Case(positives="consensus", has_audio="01001111"),
+    "positives consensus, one clip with audio on the first rank": Case(positives="consensus", has_audio="01001111"),
     "no extra positives, the first rank without audio": Case(positives="none", has_audio="00001011", order="---10212"),
     "temporal terms alone": Case(objective="temporal"),
     "video and audio alone": Case(objective="avid", has_audio="10010111"),
@@ -74,10 +74,10 @@ def bits(text: str) -> Tensor:
 def batch_of(case: Case) -> Batch:
     generator = torch.Generator().manual_seed(3)
     has_audio = bits(case.has_audio)
-    heard = has_audio.repeat(2)[:, None, None, None]
+    present = has_audio.repeat(2)[:, None, None, None]
     clips = TrainClips(
         torch.randn(2 * N, 3, 8, 16, 16, generator=generator),
-        torch.where(heard, torch.randn(2 * N, 1, 16, 29, generator=generator), -2.0),
+        torch.where(present, torch.randn(2 * N, 1, 16, 29, generator=generator), -2.0),
         has_audio.repeat(2),
     )
     speed = torch.randint(4, (N, 2), generator=generator)

@@ -13,8 +13,8 @@ from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_MEMBER, ShardParams
 from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector
-from train.plans.clip_planners import Planner
 from train.data.subset import Subset
+from train.plans.clip_planners import Planner
 
 fn: Any = dali.fn
 types: Any = dali.types

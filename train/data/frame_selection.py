@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preprocess.schema import META_FIELDS
 from preprocess.features.splice import splice
-from train.plans.plan import Plan
+from preprocess.schema import META_FIELDS
 from train.plans.clip_planners import Planner
+from train.plans.plan import Plan
 
 N_PLACES, N_SEEDS = 3, 2
 """Numbers at random a segment: places of the window and of the square (column, row); 32 bits each to seed the plan by."""

@@ -25,11 +25,11 @@ from nvidia.dali import Pipeline
 
 from preprocess.schema import META_FIELDS
 from train.data.batch import SegmentBatch
-from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.data.dali_graph import Graph, build_pipeline
 from train.data.frame_selection import Selection
-from train.plans.clip_planners import Planner, WholeWindow
 from train.data.subset import Subset, parse_split, read_info, select
+from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
+from train.plans.clip_planners import Planner, WholeWindow
 
 Square = Literal["first", "middle", "last"]
 SQUARES: tuple[Square, ...] = ("first", "middle", "last")

@@ -58,8 +58,14 @@ class Heldout:
 
     def __init__(self, config: Config, device: torch.device) -> None:
         data, split = config.data, config.heldout.split
-        _check_apart(data.split, split)
         info = read_info(Path(data.shards))
+        name, parts = parse_split(split)
+        # Parts of one split are apart; parts of two splits may overlap.
+        if not data.split or parse_split(data.split)[0] != name or parse_split(data.split)[1] & parts:
+            raise ConfigError(
+                f"heldout.split {split!r} is not held out from data.split {data.split!r}: name two parts of one split, or "
+                "set heldout.split to '' to do without"
+            )
         with tempfile.TemporaryDirectory(prefix="avtempo-heldout-") as folder:
             n_segments = select(Path(data.shards), info, split, (), Path(folder)).n_segments
         if not n_segments:
@@ -130,13 +136,3 @@ def _score(right: int, labels: torch.Tensor) -> Score:
         commonest=int(labels.max()) / n_labels if n_labels else math.nan,
         n_labels=n_labels,
     )
-
-
-def _check_apart(trained: str, held_out: str) -> None:
-    """Raise ConfigError unless both are parts of one split: parts of two splits may overlap."""
-    name, parts = parse_split(held_out)
-    if not trained or parse_split(trained)[0] != name or parse_split(trained)[1] & parts:
-        raise ConfigError(
-            f"heldout.split {held_out!r} is not held out from data.split {trained!r}: name two parts of one split, or "
-            "set heldout.split to '' to do without"
-        )

@@ -253,7 +253,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         # `check` adds the defaults of settings that older releases lack.
         before, now = check(type(self.config), saved.config, str(here)).flat(), self.config.flat()
         changed = [
-            f"{key}: {before[key]} there, {value} asked" for key, value in now.items()
+            f"{key}: {before[key]} in the run, {value} now" for key, value in now.items()
             if key not in _FREE_SETTINGS and before[key] != value
         ]  # fmt: skip
         if changed:

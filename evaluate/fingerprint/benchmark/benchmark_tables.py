@@ -1,14 +1,12 @@
 """The benchmark's numbers as tables, for the terminal and for the docs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from rich.table import Table
 
 from evaluate.fingerprint.benchmark.distort.catalogue import STRENGTHS
 from evaluate.fingerprint.benchmark.figure import ROWS, heat_values
 from evaluate.fingerprint.benchmark.scoring import COST, LENGTH_PREFIX, OVERALL, ROC_RATES, TEST
 from evaluate.results.results import Result
+from evaluate.results.sheet import Sheet
 
 _SHARES = (
     "micro-AP", "segment-AP", "top-1", "top-10", *(f"TPR@FPR={rate:g}" for rate in ROC_RATES),
@@ -20,30 +18,6 @@ _UNITS = (
     (COST, "index-seconds-per-hour", "indexing, seconds an hour of video"),
     (COST, "queries-per-second", "queries a second"),
 )
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table of text: its title, its columns' names, and rows of as many cells."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def shown(self) -> Table:
-        """For the terminal."""
-        table = Table(title=self.title, title_justify="left")
-        for number, name in enumerate(self.columns):
-            table.add_column(name, justify="right" if number else "left", no_wrap=True)
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> str:
-        """For the docs."""
-        lines = [f"| {' | '.join(self.columns)} |", f"|---|{'---:|' * (len(self.columns) - 1)}"]
-        lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        return f"{self.title[0].upper()}{self.title[1:]}:\n\n" + "\n".join(lines)
 
 
 def benchmark_tables(results: Sequence[Result]) -> tuple[Sheet, Sheet, Sheet]:

@@ -1,7 +1,6 @@
 """The benchmark as figures: a heat map of every distortion and strength, and the ROC at low false-positive rates."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ from evaluate.fingerprint.benchmark.distort.catalogue import NAMES, STRENGTHS
 from evaluate.fingerprint.benchmark.protocol import CLEAN
 from evaluate.fingerprint.benchmark.scoring import OVERALL, ROC_RATES, TEST
 from evaluate.results.results import Result
-from evaluate.results.svg_style import PX_PER_INCH, STYLE
-from store.atomic_files import replacing
+from evaluate.results.svg_style import svg_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 METRIC = "micro-AP"
 TITLE_PX = 9
@@ -41,7 +38,7 @@ def write_heat_map(results: Sequence[Result], path: Path) -> None:
     values = {model: heat_values(results, model) for model in overall}
     shown = [row for row in range(len(ROWS)) if any(np.isfinite(cells[row]).any() for cells in values.values())]
     panel_px = max(130, *(TITLE_PX * len(model) for model in overall))
-    with _svg(path, 150 + panel_px * len(overall), 90 + 20 * len(shown)) as figure:
+    with svg_figure(path, 150 + panel_px * len(overall), 90 + 20 * len(shown)) as figure:
         axes = figure.subplots(1, len(overall), sharey=True, squeeze=False)[0]
         for ax, model in zip(axes, overall, strict=True):
             _heat(ax, values[model][shown])
@@ -67,7 +64,7 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
     found = {
         (r.model, r.metric): r.value for r in results if r.test == TEST and r.task == OVERALL and "FPR" in r.metric
     }
-    with _svg(path, 480, 320) as figure:
+    with svg_figure(path, 480, 320) as figure:
         ax = figure.subplots()
         for model in dict.fromkeys(model for model, _ in found):
             heights = [100 * found[model, f"TPR@FPR={rate:g}"] for rate in ROC_RATES]
@@ -78,15 +75,3 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
         ax.set_ylabel("right pairs found, per cent")
         ax.grid(visible=True, color="#e6e6e6", linewidth=0.6)
         ax.legend(frameon=False)
-
-
-@contextmanager
-def _svg(path: Path, width_px: float, height_px: float) -> Iterator["Figure"]:
-    """Give a figure to draw on, then write it whole; equal results give equal bytes."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # without pyplot: no display, no global state
-
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        figure = Figure(figsize=(width_px / PX_PER_INCH, height_px / PX_PER_INCH), layout="constrained")
-        yield figure
-        figure.savefig(temporary, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})

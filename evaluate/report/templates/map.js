@@ -32,7 +32,7 @@ function drawMap(root) {
   const isOut = (item) => shown.only !== null && shown.only !== colouring.of(item.point);
   const checked = (name) => root.querySelector(`[data-switch$="-map-${name}"] input:checked`).value;
   const update = () => {
-    const layout = data.layouts[`${checked("model")} ${checked("modality")}`] || [];
+    const layout = data.layouts[checked("model")][checked("modality")] || [];
     for (const item of dots) {
       item.at = shown.roles.has(item.role) ? layout[item.i] || null : null;
       item.dot.style.display = item.at ? "" : "none";

@@ -22,23 +22,23 @@ for (const button of document.querySelectorAll(".expand")) {
   });
 }
 
-// Sound plays of one clip at a time, of the one that was pressed last.
+// The audio of one clip plays at a time: of the clip that was pressed last.
 let playing = null;
 const hush = () => {
-  if (playing) playing.sound.pause();
+  if (playing) playing.audio.pause();
   playing = null;
 };
 const play = (clip) => {
   hush();
-  const sounds = JSON.parse(clip.closest(".galleries").querySelector(".sounds").textContent);
-  playing = { clip, sound: new Audio(sounds[clip.dataset.sound]) };
-  playing.sound.play().catch((reason) => console.warn(reason)); // A browser may forbid it: the picture plays on.
+  const files = JSON.parse(clip.closest(".galleries").querySelector(".audio-data").textContent);
+  playing = { clip, audio: new Audio(files[clip.dataset.audio]) };
+  playing.audio.play().catch((reason) => console.warn(reason)); // A browser may forbid it: the video plays on.
 };
-// Each round of the picture begins its sound anew: the two stay together.
+// Each round of the video starts its audio again, so that the two stay together.
 document.addEventListener("animationiteration", (event) => {
   if (!playing || !playing.clip.contains(event.target)) return;
-  playing.sound.currentTime = 0;
-  playing.sound.play().catch((reason) => console.warn(reason));
+  playing.audio.currentTime = 0;
+  playing.audio.play().catch((reason) => console.warn(reason));
 });
 
 const press = (button, on) => button.setAttribute("aria-pressed", on);
@@ -54,7 +54,7 @@ for (const lookup of document.querySelectorAll(".lookup")) {
   for (const clip of clips) {
     clip.addEventListener("click", () => {
       press(clip, !pressed(clip));
-      if (pressed(clip) && clip.dataset.sound !== undefined) play(clip);
+      if (pressed(clip) && clip.dataset.audio !== undefined) play(clip);
       else if (playing && playing.clip === clip) hush();
       label();
     });

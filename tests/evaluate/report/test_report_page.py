@@ -1,188 +1,123 @@
 """The page of a small run: whole, self-contained, escaped, and working in a real browser."""
 
 import base64
+import csv
 import json
 import re
 import shutil
 import subprocess
 import wave
-from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from evaluate.errors import EvaluateError
-from evaluate.report import gallery
 from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
-from evaluate.results.results import Result, read_results, update_results, write_results
-from preprocess.features.strip import encode_strip
+from evaluate.results.results import Result, read_results, write_results
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
 from preprocess.media.probe import probe
-from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_MEMBER, ShardParams
-from preprocess.shards.manifest import MANIFEST_FILE, DatasetInfo, write_dataset
-from preprocess.shards.manifest_rows import SCHEMA, Row
-from preprocess.shards.shard_files import ShardWriter, array_bytes, sample_key
+from preprocess.schema import ShardParams
+from preprocess.shards.manifest import read_segments
 from store.format import Provenance, Rows
 from store.writer import write_part
 
 HOSTILE = """</script><script>fail()</script><img src=x onerror="fail()">{{ 7 * 7 }} & '
 \u2028ü.mp4"""
-CLASSES = ("Rising", "Falling", '<b>Tick & "Tock"</b>')
-N_GROUPS, N_FRAMES = 6, 20
+CLASSES = ("Blink", "Slide", '<b>Tick & "Tock"</b>')
+N_FRAMES = 24
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+AUDIO = ShardParams(
+    media="audio", fps=10.0, segment_seconds=1.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
+    sources_per_shard=7,
+)  # fmt: skip
 
 
-def make_rows(*, media="video"):
-    """18 videos; the first class begins with the hostile name, and every fifth video is silent."""
-    rows = []
-    for label, name in enumerate(CLASSES):
-        for group in range(N_GROUPS):
-            i = len(rows)
-            splits = {str(s + 1): "test" if group // 2 == s else "train" for s in range(3)}
-            rows.append(
-                Row(
-                    kind="segment", source_index=i, source=HOSTILE if i == 0 else f"{name}/v_g{group:02d}.mp4",
-                    label=label, label_name=name, group=f"g{group:02d}", splits=json.dumps(splits),
-                    key=sample_key(i, 0), shard="shard-000000.tar", segment_id=i << 20, has_audio=i % 5 > 0,
-                    start_seconds=0.0, end_seconds=1.25, n_frames=N_FRAMES if media == "video" else 0, n_columns=40,
-                )
-            )  # fmt: skip
-    return rows
-
-
-def write_shards(folder, rows, *, media="video"):
-    folder.mkdir()
-    with ShardWriter(folder / "shard-000000.tar") as writer:
-        for i, row in enumerate(rows):
-            rng = np.random.default_rng(i)
-            frames = rng.integers(0, 255, (1, 1, 1, 3)) + rng.integers(0, 40, (N_FRAMES, 32, 48, 3))
-            numbers = [row.segment_id, row.label, row.n_frames, 32, 48, 40, int(row.has_audio)]
-            members = {
-                FRAMES_MEMBER: encode_strip(np.clip(frames, 0, 255).astype(np.uint8), 80),
-                LOGMEL_MEMBER: array_bytes(rng.normal(-8, 2, (16, 40)).astype(np.float16)),
-                META_MEMBER: array_bytes(np.array(numbers, np.int64)),
-            }
-            if media == "audio":
-                del members[FRAMES_MEMBER]
-            writer.add(row.key, members)
-        info = writer.commit()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA), folder / MANIFEST_FILE)
-    write_dataset(
-        folder,
-        DatasetInfo(
-            dataset="ucf101", params=ShardParams(), label_names=CLASSES, shards=(info,), n_sources=18, n_failed=0,
-            n_skipped=0, n_segments=18, n_missing=0, n_extra=0, ffmpeg_version="9.9-test", packages={},
-            sources_sha256="", manifest_sha256="", fingerprint="f1" * 32,
-        ),
-    )  # fmt: skip
-
-
-def write_embeddings(path, rows, model, noise, *, media="video"):
-    """Two clips a video whose class shows through the noise."""
-    rng = np.random.default_rng(3)
-    n = 2 * len(rows)
-    heard = np.repeat([row.has_audio for row in rows], 2)
-    labels = np.repeat([row.label for row in rows], 2)
-    vectors = {f"{m}/features": np.eye(3, 8)[labels] + noise * rng.normal(size=(n, 8)) for m in ("video", "audio")}
-    vectors["audio/features"] *= heard[:, None]
-    if media == "audio":
-        del vectors["video/features"]
-    text = {
-        name: [getattr(row, name) for row in rows for _ in range(2)]
-        for name in ("key", "source", "label_name", "group", "splits")
+def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=False):
+    """Two clips a video whose class shows through the noise; hostile: one name and one class are changed."""
+    rows = read_segments(shards).drop_duplicates("source").reset_index(drop=True)
+    if hostile:
+        rows.loc[0, "source"] = HOSTILE
+        rows["label_name"] = [CLASSES[label] for label in rows["label"]]
+    rows, rng, n = rows.loc[rows.index.repeat(2)], np.random.default_rng(3), 2 * len(rows)
+    has = {"video": np.full(n, has_video), "audio": rows["has_audio"].to_numpy(bool)}
+    vectors = {
+        f"{m}/features": (np.eye(3, 8)[rows["label"]] + noise * rng.normal(size=(n, 8))) * present[:, None]
+        for m, present in has.items()
+        if present.any()
     }
-    text["label"] = labels
-    times = {"start_seconds": np.tile([0.0, 0.5], len(rows)), "end_seconds": np.tile([0.75, 1.25], len(rows))}
-    clips = Rows(**text, **times, has_video=np.full(n, media == "video"), has_audio=heard, vectors=vectors)
+    columns = {name: rows[name].to_numpy() for name in ("key", "source", "label", "label_name", "group", "splits")}
+    start = np.tile([0.0, 0.5], n // 2)
+    clips = Rows(
+        **columns, start_seconds=start, end_seconds=start + 0.75, has_video=has["video"], has_audio=has["audio"],
+        vectors=vectors,
+    )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     write_part(path, clips, Provenance("c0" * 32, {}, "f1" * 32, "ucf101", model))
 
 
-def write_run(run, rows, *, media="video"):
-    for model, suffix, noise in (("pretrained", "", 0.45), ("untrained", "-untrained", 2.0)):
-        write_embeddings(run / "embeddings" / f"ucf101{suffix}.h5", rows, model, noise, media=media)
-    write_results(
-        run / "results.json",
-        [
-            Result("ucf101", "retrieval", split, "video", model, f"R@{k}", value / (4 - split if split else 2), 6)
-            for model, value in (("pretrained", 0.8), ("untrained", 0.4), ("chance", 0.3))
-            for k in (1, 5)
-            for split in (None, 1, 2, 3)
-        ],
-    )
-    (run / "config.yaml").write_text("name: <i>tiny</i>\nclip:\n  speeds: [1, 2, 4]\n")
-    lines = [
-        {
-            "step": s,
-            "loss": 5 / s,
-            "terms": {"video_audio": 2 / s},
-            "metrics": {"accuracy/speed_video": 0.5, "heldout/speed_video": 0.625},
-            "seconds": s,
-        }
-        for s in range(1, 40)
-    ]
-    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
 @pytest.fixture(scope="module")
-def shard_set(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "shards"
-    write_shards(folder, make_rows())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "a & b"
-    write_run(folder, make_rows())
-    return folder
-
-
-def write_folds(run):
-    """ESC-50 beside it: sounds alone, in folds, with a confidence interval and a task that no code names."""
-    rows = [replace(row, splits=json.dumps({"fold": str(i % N_GROUPS // 2 + 1)})) for i, row in enumerate(make_rows())]
-    heard = [replace(row, has_audio=True) for row in rows]
-    write_embeddings(run / "embeddings" / "esc50.h5", heard, "pretrained", 0.6, media="audio")
-    update_results(
-        run / "results.json",
-        [
-            *[Result("esc50", "svm", fold, "audio", "pretrained", "top-1", 0.5 + fold / 100, 6) for fold in (1, 2, 3)],
-            Result("esc50", "dreaming", None, "audio", "pretrained", "depth@7", 0.123, 18),
-        ],
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Sound files of the first class under the names of the shards' sources, all but the hostile one."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / CLASSES[0]).mkdir()
-    for row in make_rows()[1:N_GROUPS]:
-        with wave.open(str(folder / row.source), "wb") as file:
+def esc50(tmp_path_factory):
+    """Six recordings of two classes in three folds."""
+    root = tmp_path_factory.mktemp("esc50")
+    with (root / "esc50.csv").open("w", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerow(("filename", "fold", "target", "category"))
+        for i in range(6):
+            writer.writerow((f"{i}-{i}-A-{i % 2}.wav", i // 2 + 1, i % 2, ("dog", "rain")[i % 2]))
+    (root / "audio").mkdir()
+    for i in range(6):
+        with wave.open(str(root / f"audio/{i}-{i}-A-{i % 2}.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
-            file.setframerate(8000)
-            file.writeframes((8000 * np.sin(np.arange(10_000) / 5)).astype("<i2").tobytes())
+            file.setframerate(16_000)
+            file.writeframes((8000 * np.sin(np.arange(16_000) / (5 + i))).astype("<i2").tobytes())
+    build(open_catalogue("esc50", root), root / "shards", AUDIO, executor=SerialExecutor())
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, shards, esc50):
+    folder = tmp_path_factory.mktemp("runs") / "a & b"
+    for model, suffix, noise in (("pretrained", "", 0.45), ("untrained", "-untrained", 2.0)):
+        write_embeddings(folder / f"embeddings/ucf101{suffix}.h5", shards, model, noise, hostile=True)
+    write_embeddings(folder / "embeddings/esc50.h5", esc50 / "shards", "pretrained", 0.6, has_video=False)
+    results = [
+        Result("ucf101", "retrieval", split, "video", model, f"R@{k}", value / (4 - split if split else 2), 6)
+        for model, value in (("pretrained", 0.8), ("untrained", 0.4), ("chance", 0.3))
+        for k in (1, 5)
+        for split in (None, 1, 2, 3)
+    ]
+    results += [Result("esc50", "svm", fold, "audio", "pretrained", "top-1", 0.5 + fold / 100, 6) for fold in (1, 2, 3)]
+    results += [Result("esc50", "dreaming", None, "audio", "pretrained", "depth@7", 0.123, 18, 0.3, 0.5)]
+    write_results(folder / "results.json", results)
+    (folder / "config.yaml").write_text("name: <i>tiny</i>\nclip:\n  speeds: [1, 2, 4]\n")
+    (folder / "log.jsonl").write_text(json.dumps({"step": 9, "metrics": {"heldout/speed_video": 0.625}}) + "\n")
     return folder
 
 
 @pytest.fixture(scope="module")
-def other_run(tmp_path_factory):
+def rival(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "rival"
     folder.mkdir()
-    write_results(
-        folder / "results.json", [Result("ucf101", "retrieval", None, "video", "pretrained", "R@1", 0.475, 6)]
-    )
+    number = Result("ucf101", "retrieval", None, "video", "pretrained", "R@1", 0.475, 6)
+    write_results(folder / "results.json", [number])
     return folder
 
 
 @pytest.fixture(scope="module")
-def page(run, shard_set, data, other_run):
-    write_folds(run)
-    return write_report(run, {"ucf101": shard_set}, data=[data], compare=[other_run])
+def write(run, shards, esc50, ucf_folder, rival):
+    sets = {"ucf101": shards, "esc50": esc50 / "shards"}
+    return lambda: write_report(run, sets, data=[ucf_folder, esc50], compare=[rival])
+
+
+@pytest.fixture(scope="module")
+def page(write):
+    return write()
 
 
 class Reader(HTMLParser):
@@ -208,225 +143,126 @@ class Reader(HTMLParser):
             self.scripts.append(data)
 
 
-def test_nothing_comes_from_elsewhere(page):
+def test_it_is_self_contained_and_names_from_data_cannot_become_markup(page):
     text = page.read_text(encoding="utf-8")
-    seen = Reader(text)
-    assert all(address.startswith(("data:image/", "#")) for address in seen.addresses)
+    found = Reader(text)
+    assert all(address.startswith(("data:image/", "#")) for address in found.addresses)
     assert not re.search(r"@import|url\(|fetch\(|XMLHttp", text)
     assert page.stat().st_size < 8_000_000
-    assert {address[1:] for address in seen.addresses if address.startswith("#")} <= set(seen.ids)
-    assert len(seen.ids) == len(set(seen.ids))
-
-
-def test_names_from_data_cannot_become_markup(page):
-    text = page.read_text(encoding="utf-8")
-    seen = Reader(text)
-    assert seen.tags.count("script") == 4  # sounds, two maps, the page's own
-    assert "fail()</script>" not in text
-    assert "<b>Tick" not in text
-    assert "<i>tiny" not in text
+    assert {address[1:] for address in found.addresses if address.startswith("#")} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+    assert found.tags.count("script") == 5  # audio and map of two data sets, the page's own
+    assert not [markup for markup in ("fail()</script>", "<b>Tick", "<i>tiny") if markup in text]
     assert "{{ 7 * 7 }}" in text
-    data = json.loads(seen.scripts[1])
+    data = json.loads(found.scripts[1])
     assert HOSTILE in {point[2] for point in data["points"]}
     assert tuple(data["classes"]) == CLASSES
 
 
-def test_it_says_what_was_measured(page):
+def part_of(page, first, after):
+    text = page.read_text(encoding="utf-8")
+    return text[text.index(f'id="{first}"') : text.index(f'id="{after}"')]
+
+
+def test_it_says_what_was_measured_beside_baselines_papers_and_other_runs(page):
     text = re.sub(r"\s+", " ", page.read_text(encoding="utf-8").replace("&nbsp;", " "))
     assert "By pretrained video features, <strong>40.0 %</strong> of test videos" in text
-    assert "Untrained encoders 20.0 % and chance 15.0 %" in text
-    assert '<th scope="row">speed video</th><td>62.5</td><td>33.3</td>' in text
-    for part in ("f1" * 32, "c0" * 32, "9.9-test", "python -m evaluate ucf101 --run", "n_mels", "speeds: [1, 2, 4]"):
+    assert "Untrained encoders 20.0 % and chance 15.0 %." in text
+    for part in ("c0" * 32, "ffmpeg", "python -m evaluate ucf101 --run", "n_mels", "speeds: [1, 2, 4]"):
         assert part in text
     assert re.findall(r'<section(?: class="[\w-]+")? id="([\w-]+)"', text) == [
         "ucf101", "ucf101-results", "ucf101-papers", "ucf101-neighbours", "ucf101-map", "ucf101-classes",
-        "esc50", "esc50-results", "esc50-papers", "esc50-map", "esc50-classes", "comparison", "training",
+        "esc50", "esc50-results", "esc50-papers", "esc50-neighbours", "esc50-map", "esc50-classes", "comparison",
+        "training",
     ]  # fmt: skip
+    papers = part_of(page, "ucf101-papers", "ucf101-neighbours")
+    assert "their data, their scale" in papers
+    numbers = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", papers, re.DOTALL)]
+    assert numbers[1] == ["–", "–", "40.0"]
+    assert ["91.8", "88.0", "70.7"] in numbers
+    unknown = part_of(page, "esc50-results", "esc50-papers")  # a task that no code names, and folds
+    words = ("dreaming depth@7", ">52.0<", ">12.3", "split 3", "<small>30.0–50.0</small>")
+    assert not [word for word in words if word not in unknown]
+    other = part_of(page, "comparison", "training").partition("rival")[2]
+    assert re.search(r"47\.5\s*<small class=\"more\">\+7\.5</small>", other)
+    assert re.findall(r"<td>(.*?)</td>", part_of(page, "training", "origin")) == ["62.5", "33.3"]
 
 
-def test_gallery_marks_by_symbol_and_colour(page):
+def test_the_gallery_marks_right_and_wrong_and_plays_audio_where_the_files_are(page, tmp_path):
     text = page.read_text(encoding="utf-8")
     right, wrong = (len(re.findall(f'class="card {word}"', text)) for word in ("right", "wrong"))
-    assert right > 0
-    assert wrong > 0
-    assert text.count(">✓</span>") == right
-    assert text.count(">✗</span>") == wrong
-    assert text.count('class="lookup"') == 6 + 5  # all queries of split 1, one of them silent
-    assert text.count("data:image/jpeg") == right + wrong + 11
+    assert min(right, wrong) > 0
+    assert (text.count(">✓</span>"), text.count(">✗</span>")) == (right, wrong)
+    assert text.count('class="lookup"') == 6 + 3 + 2  # queries of split 1: videos, those with audio, recordings
+    assert text.count("not in these shards") == 2  # the one whose name was changed
+    assert text.count("data:image/jpeg") == 9 * 6 - 2
+    videos, recordings = (json.loads(script) for script in (Reader(text).scripts[i] for i in (0, 2)))
+    assert set(recordings) == {f"audio/{i}-{i}-A-{i % 2}.wav" for i in range(6)}
+    assert not [source for source in videos if "_g02_" in source]  # without audio
+    assert all(len(sound) < 30_000 and sound.startswith("data:audio/mpeg;base64,") for sound in videos.values())
+    (tmp_path / "cut.mp3").write_bytes(base64.b64decode(videos["Slide/v_Slide_g01_c01.mp4"].partition(",")[2]))
+    assert probe(tmp_path / "cut.mp3").has_audio
 
 
-def test_papers_stand_beside_ours_and_are_marked(page):
-    text = page.read_text(encoding="utf-8")
-    papers = text[text.index('id="ucf101-papers"') : text.index('id="ucf101-neighbours"')]
-    assert "their data, their scale" in papers
-    rows = re.findall(r"<tr.*?</tr>", papers, re.DOTALL)
-    numbers = [re.findall(r"<td>(.*?)</td>", row) for row in rows if "<td>" in row]
-    assert numbers[0] == ["–", "–", "40.0"]
-    assert ["91.8", "88.0", "70.7"] in numbers
-
-
-def test_unknown_tasks_and_folds_need_no_code(page):
-    text = page.read_text(encoding="utf-8")
-    part = text[text.index('id="esc50-results"') : text.index('id="esc50-papers"')]
-    assert "dreaming depth@7" in part
-    assert [word in part for word in (">52.0<", ">12.3", "split 3")] == [True] * 3
-
-
-def test_runs_side_by_side(page):
-    text = page.read_text(encoding="utf-8")
-    part = text[text.index('id="comparison"') : text.index('id="training"')]
-    assert '<th scope="col">rival</th>' in part
-    assert re.search(r"47\.5\s*<span class=\"more\">\+7\.5</span>", part)
-
-
-def test_clips_are_heard_where_the_files_are(page, data):
-    seen = Reader(page.read_text(encoding="utf-8"))
-    sounds = json.loads(seen.scripts[0])
-    assert set(sounds) == {row.source for row in make_rows()[1:N_GROUPS] if row.has_audio}
-    assert all(len(sound) < 20_000 and sound.startswith("data:audio/mpeg;base64,") for sound in sounds.values())
-    info = probe(write_bytes(data / "cut.mp3", base64.b64decode(sounds[f"{CLASSES[0]}/v_g01.mp4"].partition(",")[2])))
-    assert info.has_audio
-
-
-def write_bytes(path, content):
-    path.write_bytes(content)
-    return path
-
-
-def test_the_same_run_gives_the_same_page(page, run, shard_set, data, other_run):
+def test_the_same_run_gives_the_same_page(page, write):
     before = page.read_bytes()
-    assert write_report(run, {"ucf101": shard_set}, data=[data], compare=[other_run]).read_bytes() == before
+    assert write().read_bytes() == before
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
-def test_sections_without_data_are_left_out(run, shard_set, tmp_path):
-    results = [result for result in read_results(run / "results.json") if result.test == "ucf101"]
-    write_results(tmp_path / "results.json", results)
-    text = write_report(tmp_path, {"ucf101": shard_set}).read_text(encoding="utf-8")
-    assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results", "ucf101-papers"]
-    (tmp_path / "results.json").unlink()
+def test_sections_without_data_are_left_out(run, shards, tmp_path):
+    with pytest.raises(EvaluateError, match="python -m evaluate ucf101"):
+        write_report(tmp_path, {"ucf101": shards})
+    assert not (tmp_path / "report").exists()
     shutil.copytree(run / "embeddings", tmp_path / "embeddings")
-    text = write_report(tmp_path, {"ucf101": shard_set}).read_text(encoding="utf-8")
+    text = write_report(tmp_path, {"ucf101": shards}).read_text(encoding="utf-8")
     parts = ["ucf101", "ucf101-neighbours", "ucf101-map", "ucf101-classes"]
     assert re.findall(r'<section[^>]* id="([\w-]+)"', text) == parts
+    with pytest.raises(EvaluateError, match="before you compare"):
+        write_report(run, {"ucf101": shards}, compare=[tmp_path])
+    shutil.rmtree(tmp_path / "embeddings")
+    results = [result for result in read_results(run / "results.json") if result.test == "ucf101"]
+    write_results(tmp_path / "results.json", results)
+    text = write_report(tmp_path, {"ucf101": shards}).read_text(encoding="utf-8")
+    assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results", "ucf101-papers"]
 
 
-def test_nothing_to_report_is_an_error(shard_set, tmp_path):
-    with pytest.raises(EvaluateError, match="python -m evaluate ucf101"):
-        write_report(tmp_path, {"ucf101": shard_set})
-    assert not (tmp_path / "report").exists()
-
-
-def test_sounds_alone(tmp_path):
-    rows = [replace(row, has_audio=True) for row in make_rows(media="audio")]
-    write_shards(tmp_path / "shards", rows, media="audio")
-    write_run(tmp_path / "run", rows, media="audio")
-    text = write_report(tmp_path / "run", {"ucf101": tmp_path / "shards"}).read_text(encoding="utf-8")
-    assert "data:image/jpeg" not in text
-    assert "data:image/png" in text
-    assert 'class="lookup"' in text
-
-
-def test_pictures_shrink_until_they_fit(shard_set):
-    sources = [row.source for row in make_rows()]
-    best, small = (thumbnails(shard_set, sources, budget) for budget in (10**9, 1))
-    assert set(best) == set(small) == set(sources)
-    assert {picture.n_frames for picture in best.values()} == {N_FRAMES}
+def test_pictures_shrink_until_they_fit(shards):
+    sources = read_segments(shards)["source"].tolist()
+    largest, small = (thumbnails(shards, sources, budget) for budget in (10**9, 1))
+    assert set(largest) == set(small) == set(sources)
+    assert {picture.n_frames for picture in largest.values()} == {N_FRAMES}
     assert {picture.n_frames for picture in small.values()} == {12}
-    assert thumbnails(shard_set, ["never seen.mp4"], 10**9) == {}
-    assert gallery.PICTURE_BUDGET_BYTES < 8_000_000
-
-
-PROBE = """<script>
-const problems = [];
-addEventListener("error", event => problems.push(String(event.message || event.target.tagName)), true);
-addEventListener("unhandledrejection", event => problems.push(String(event.reason)));
-addEventListener("securitypolicyviolation", event => problems.push(event.blockedURI));
-console.error = text => problems.push(text);
-const fail = () => problems.push("markup from data ran");
-addEventListener("load", async () => {
-  const images = [...document.images];
-  const wide = document.documentElement.scrollWidth - innerWidth;
-  document.querySelector(".expand").click();
-  document.querySelector(".play-all").click();
-  const film = document.querySelector(".clip .film");
-  const audible = [...document.querySelectorAll(".clip[data-sound]")].find(clip => clip.offsetParent);
-  audible.click();
-  await new Promise(done => setTimeout(done, 300));
-  const result = {
-    problems, images: images.length, loaded: images.filter(image => image.naturalWidth > 0).length, wide,
-    animations: film.getAnimations().length, steps: getComputedStyle(film).animationTimingFunction,
-    splits: document.querySelectorAll("tr.split:not([hidden])").length,
-    dots: [...document.querySelectorAll("#ucf101-map .plane .dot")].filter(dot => dot.style.display !== "none").length,
-    reduced: matchMedia("(prefers-reduced-motion: reduce)").matches,
-    glide: getComputedStyle(document.querySelector("#ucf101-map .plane .dot")).transitionDuration,
-    dark: matchMedia("(prefers-color-scheme: dark)").matches,
-    ground: getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number),
-    // Without waiting for the decoder: the browser's virtual time would run out before it.
-    sound: playing && playing.clip === audible && playing.sound.src.slice(0, 15) + ";" + playing.sound.canPlayType("audio/mpeg"),
-    still: document.querySelector(".lookup:nth-of-type(2) .film").getAnimations().length,
-  };
-  document.querySelector('[data-switch="ucf101-gallery"] input[value="audio"]').click();
-  document.querySelector('[data-switch="ucf101-map-modality"] input[value="audio"]').click();
-  document.querySelector('#ucf101-map input[data-role="0"]').click();
-  result.panel = document.querySelector('[data-panel="ucf101-gallery"]:not([hidden])').dataset.value;
-  const shown = [...document.querySelectorAll("#ucf101-map .plane .dot")].filter(dot => dot.style.display !== "none");
-  result.audioTestDots = shown.length;
-  const onScreen = document.querySelector("#ucf101-map .plane svg").getScreenCTM();
-  const [, x, y] = shown[0].style.transform.match(/([\\d.]+)px, ([\\d.]+)px/).map(Number);
-  document.querySelector("#ucf101-map .plane svg").dispatchEvent(new PointerEvent("pointermove", {
-    clientX: onScreen.a * x + onScreen.e, clientY: onScreen.d * y + onScreen.f }));
-  result.tip = document.querySelector("#ucf101-map .tip").textContent;
-  const legend = () => [...document.querySelectorAll("#ucf101-map .legend button")].map(entry => entry.textContent);
-  result.legends = ["class", "split", "source"].map(value => {
-    document.querySelector(`[data-switch="ucf101-map-colour"] input[value="${value}"]`).click();
-    return legend().length;
-  });
-  document.querySelector('[data-switch="ucf101-confusion"] input[value="audio linear"]').click();
-  result.matrix = document.querySelector('[data-panel="ucf101-confusion"]:not([hidden])').dataset.value;
-  const out = document.createElement("pre");
-  out.id = "probe";
-  out.textContent = "PROBE" + btoa(unescape(encodeURIComponent(JSON.stringify(result)))) + "PROBE";
-  document.body.append(out);
-});
-</script>"""
-
-
-def browse(address, profile, *options):
-    command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-        f"--user-data-dir={profile}", "--allow-file-access-from-files", "--virtual-time-budget=8000", *options,
-        "--dump-dom", address,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
+    assert thumbnails(shards, ["never seen.mp4"], 10**9) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-@pytest.mark.parametrize("options", [(), ("--force-prefers-reduced-motion",), ("--force-dark-mode",)])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_in_a_browser(page, tmp_path, width, options):
+@pytest.mark.parametrize(
+    ("width", "option"), [(1280, "--mute-audio"), (400, "--force-prefers-reduced-motion"), (400, "--force-dark-mode")]
+)
+def test_in_a_browser(page, tmp_path, width, option):
     # A window is never narrower than 500 px: the page stands in a frame, from where the probe tells its parent.
-    probe = PROBE.replace("document.body.append(out)", "parent.document.body.append(out)")
-    inner, outer = tmp_path / "page.html", tmp_path / "frame.html"
-    inner.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{probe}", 1), encoding="utf-8")
+    script = (Path(__file__).parent / "probe.js").read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8").replace("<head>", f"<head><script>{script}</script>", 1)
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    outer = tmp_path / "frame.html"
     outer.write_text(f'<body><iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>')
-    text = browse(outer.as_uri(), tmp_path / "profile", f"--window-size={max(width, 500) + 20},1000", *options)
-    result = json.loads(base64.b64decode(re.search("PROBE(.+?)PROBE", text)[1]))
-    assert result["problems"] == []
-    assert result["images"] == result["loaded"] > 60
-    assert result["wide"] <= 0, "the page must not scroll sideways"
-    assert result["animations"] == 1
-    assert result["steps"] == f"steps({N_FRAMES})"
-    assert result["still"] == 0
-    assert result["splits"] == 3
-    assert result["dots"] == 18
-    assert result["reduced"] == ("--force-prefers-reduced-motion" in options)
-    assert (result["glide"] == "0s") == result["reduced"]
-    assert (max(result["ground"]) < 80) == result["dark"]
-    assert result["panel"] == "audio"
-    assert result["sound"] == "data:audio/mpeg;probably"
-    assert result["legends"] == [3, 3, 18]
-    assert result["matrix"] == "audio linear"
-    assert result["audioTestDots"] == 5
-    assert "test" in result["tip"]
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}", "--allow-file-access-from-files", "--virtual-time-budget=8000",
+        f"--window-size={max(width, 500) + 20},1000", option, "--dump-dom", outer.as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
+    result = json.loads(base64.b64decode(re.search("PROBE(.+?)PROBE", shown)[1]))
+    assert result["images"] == result.pop("loaded") > 60
+    assert result.pop("wide") <= 0, "the page must not scroll sideways"
+    assert (max(result.pop("ground")) < 80) == result["dark"]
+    reduced = option == "--force-prefers-reduced-motion"
+    assert "test" in result.pop("tip")
+    assert (result.pop("glide") == "0s") == reduced
+    assert result == {
+        "problems": [], "images": result["images"], "dark": result["dark"], "reduced": reduced, "animations": 1,
+        "steps": f"steps({N_FRAMES})", "still": 0, "splits": 3, "dots": 18, "panel": "audio",
+        "audio": "data:audio/mpeg;probably", "legends": [3, 3, 18], "matrix": "audio, linear probe", "audioTestDots": 3,
+    }  # fmt: skip

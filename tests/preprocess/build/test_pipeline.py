@@ -40,7 +40,6 @@ def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, refere
         i * SEGMENTS_PER_SOURCE_LIMIT + n for i, n in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 0), (3, 1), (4, 0))
     ]
     assert list(segments["has_audio"]) == [True, True, False, False, True, True, True]
-    assert segments["segment_id"].dtype == np.int64 and segments["n_frames"].dtype == np.int64
     assert info.n_segments == len(segments) == sum(shard.n_segments for shard in info.shards)
 
 
@@ -68,10 +67,7 @@ def test_no_file_holds_a_time_or_a_place(clips, reference, tmp_path):
 
 def test_a_second_run_has_nothing_to_do(clips, reference, tmp_path):
     out = shutil.copytree(reference, tmp_path / "shards")
-    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")}
-    summary = build_folder(clips, out)
-    assert summary.n_shards_built == 0
-    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")} == before
+    assert build_folder(clips, out).n_shards_built == 0
     assert bytes_of(out) == bytes_of(reference)
 
 
@@ -97,8 +93,8 @@ def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(clips, t
     assert not (tmp_path / "shards" / "shard-000001.tar").exists()
     assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
     shutil.copy(clips / "d.mkv", data / "d.mkv")
-    (data / "d.mkv").write_bytes((clips / "d.mkv").read_bytes())
     build_folder(data, tmp_path / "shards", retry_failed=True)
+    assert (tmp_path / "shards" / "shard-000001.tar").exists()
     assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
 
 
@@ -112,9 +108,7 @@ def test_none_readable_is_an_error_that_keeps_the_reasons(tmp_path):
     assert not (tmp_path / "shards" / "dataset.json").exists()
 
 
-def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips):
-    from preprocess.build import pipeline
-
+def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips, monkeypatch):
     data = tmp_path / "data"
     data.mkdir()
     shutil.copy(clips / "e.mp4", data / "ok.mp4")
@@ -123,11 +117,8 @@ def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips):
         (data / f"text{number}.mp4").write_text("x")
     summary = build_folder(data, tmp_path / "shards")
     assert [failure.n_sources for failure in summary.failures] == [3, 3]
-    pipeline_max, pipeline.MAX_REASONS = pipeline.MAX_REASONS, 1
-    try:
-        summary = build_folder(data, tmp_path / "shards")
-    finally:
-        pipeline.MAX_REASONS = pipeline_max
+    monkeypatch.setattr("preprocess.build.pipeline.MAX_REASONS", 1)
+    summary = build_folder(data, tmp_path / "shards")
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
 
 
@@ -162,11 +153,8 @@ def test_memory_does_not_grow_with_the_number_of_sources(tmp_path, write_clip, c
         for number in range(n_sources):
             (data / f"{number:04d}.mp4").hardlink_to(clip)
         code = (
-            "import resource, sys; from pathlib import Path; from preprocess.catalogues.open_catalogue import open_catalogue\n"
-            "from preprocess.executors.processes import SerialExecutor; from preprocess.build.pipeline import build\n"
-            "from preprocess.schema import ShardParams\n"
-            "params = ShardParams(short_side_px=32, sources_per_shard=8)\n"
-            "build(open_catalogue('folder', Path(sys.argv[1])), Path(sys.argv[2]), params, executor=SerialExecutor())\n"
+            "import preprocess, resource, sys\n"
+            "preprocess.build_shards(sys.argv[1], sys.argv[2], short_side_px=32, sources_per_shard=8)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )
         command = [sys.executable, "-c", code, str(data), str(tmp_path / f"out{n_sources}")]

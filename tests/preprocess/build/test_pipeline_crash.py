@@ -1,4 +1,4 @@
-"""Whole runs that are killed, find no space or lose a file: nothing looks whole that is not, and the end is the same."""
+"""Whole runs that are killed, find no space or lose a file: no damaged file looks whole, and the final bytes are the same."""
 
 import os
 import resource
@@ -84,8 +84,8 @@ def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
         status = 1
         try:
             build_folder(data, out, params)
-        except DiskFullError:
-            status = 3
+        except DiskFullError as error:
+            status = 3 if "Finished work is kept: make room" in error.reason else 4
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
@@ -93,28 +93,6 @@ def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
     build_folder(data, out, params)
     assert (out / "shard-000000.tar").stat().st_size > limit
     assert verify(out, executor=SerialExecutor()) == []
-
-
-def test_a_full_file_system_is_reported_and_survived(clips, reference, tmp_path):
-    out = tmp_path / "small"
-    out.mkdir()
-    size = sum(path.stat().st_size for path in reference.iterdir())
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size // 2}", "tmpfs", str(out)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not permitted here")
-    try:
-        with pytest.raises(DiskFullError, match=r"no space left on device. What is finished is kept"):
-            build_folder(clips, out)
-        assert not list(out.glob(".*"))
-        for part in out.glob("*.parquet"):
-            assert bytes_of(reference)[part.name] == part.read_bytes()
-        subprocess.run(["mount", "-o", f"remount,size={4 * size + 100_000}", str(out)], check=True)
-        build_folder(clips, out)
-        assert bytes_of(out) == bytes_of(reference)
-    finally:
-        subprocess.run(["umount", str(out)], check=True)
 
 
 class DyingExecutor(SerialExecutor):
@@ -139,15 +117,6 @@ def test_a_process_killed_while_it_finishes_a_shard_costs_nothing(clips, referen
 def test_processes_that_keep_dying_end_the_run_with_the_remedy(clips, tmp_path):
     with pytest.raises(ShardError, match=r"shard-000000 .*SIGKILL.*fewer --workers"):
         build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(3))
-
-
-def test_a_lock_that_is_a_link_is_not_written_through(clips, tmp_path):
-    (tmp_path / "precious").write_text("precious")
-    (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(ShardError, match=r"cannot be read or written: its lock \.lock is a link"):
-        build_folder(clips, tmp_path / "shards")
-    assert (tmp_path / "precious").read_text() == "precious"
 
 
 @pytest.mark.slow

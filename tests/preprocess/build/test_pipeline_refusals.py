@@ -1,28 +1,33 @@
-"""What a run refuses to go on with: other parameters, sources, ffmpeg, or another run beside it."""
+"""What a run refuses to continue with: other parameters, sources or releases, or another run beside it."""
 
-import errno
-import fcntl
+import dataclasses
 import shutil
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 
-from preprocess.errors import ShardError
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.errors import EnvironmentDiffersError, ShardError, disk_errors
+from preprocess.executors.processes import SerialExecutor
+from preprocess.media.ffmpeg import ffmpeg_version
+from preprocess.shards.recipe import Recipe
 from store.atomic_files import folder_lock
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("change", "words"),
     [
         ({"fps": 25.0}, r"fps was 12\.5, now is 25\.0"),
         ({"jpeg_quality": 80}, "jpeg_quality was 90, now is 80"),
         ({"sources_per_shard": 3}, "sources_per_shard was 2, now is 3"),
     ],
 )
-def test_other_parameters_are_refused_and_nothing_is_touched(clips, reference, tmp_path, change, word):
+def test_other_parameters_are_refused_and_nothing_is_touched(clips, reference, tmp_path, change, words):
     out = shutil.copytree(reference, tmp_path / "shards")
-    with pytest.raises(ShardError, match=rf"(?s){word}.*[Cc]hoose another --out"):
+    with pytest.raises(ShardError, match=rf"(?s){words}.*[Cc]hoose another --out"):
         build_folder(clips, out, replace(PARAMS, **change))
     assert bytes_of(out) == bytes_of(reference)
 
@@ -41,12 +46,19 @@ def test_other_sources_are_refused_by_name(clips, reference, tmp_path):
 def test_a_source_that_has_changed_is_refused_with_the_way_out(clips, reference, tmp_path):
     out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
     shutil.copy(data / "a sound.mp4", data / "d.mkv")
-    with pytest.raises(
-        ShardError, match=r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
-    ):
+    words = r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
+    with pytest.raises(ShardError, match=words):
         build_folder(data, out)
     (out / "shard-000001.parquet").unlink()
     assert build_folder(data, out).n_shards_built == 1
+
+
+def test_the_mark_of_another_shard_is_refused(clips, reference, tmp_path):
+    out = shutil.copytree(reference, tmp_path / "shards")
+    marks = pq.read_table(out / "shard-000000.parquet"), pq.read_schema(out / "shard-000001.parquet")
+    pq.write_table(marks[0].replace_schema_metadata(marks[1].metadata), out / "shard-000001.parquet")
+    with pytest.raises(ShardError, match="does not list the sources of its shard: delete this file"):
+        build_folder(clips, out)
 
 
 def test_another_ffmpeg_is_refused(clips, reference, tmp_path, monkeypatch):
@@ -54,21 +66,32 @@ def test_another_ffmpeg_is_refused(clips, reference, tmp_path, monkeypatch):
     monkeypatch.setattr("preprocess.build.pipeline.ffmpeg_version", lambda: "4.2.1")
     with pytest.raises(ShardError, match=r"ffmpeg was \S+, now is 4.2.1"):
         build_folder(clips, out)
+    recipe = Recipe.of(open_catalogue("folder", clips), PARAMS, "n3.1")
+    with pytest.raises(EnvironmentDiffersError, match=r"ffmpeg .* instead of n3\.1"):
+        recipe.check_environment(ffmpeg_version())
+
+
+class OtherMachine(SerialExecutor):
+    """An executor whose tasks come from a machine with another numpy."""
+
+    def run(self, work, tasks, report, on_death):
+        def changed(task):
+            packages = task.recipe.packages | {"numpy": "1.0"}
+            return dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, packages=packages))
+
+        return super().run(work, map(changed, tasks), report, on_death)
+
+
+def test_a_machine_with_other_releases_builds_no_shard(clips, tmp_path):
+    with pytest.raises(EnvironmentDiffersError, match=r"has numpy \d\S+ instead of 1\.0: install the same environment"):
+        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=OtherMachine())
+    assert not list((tmp_path / "shards").glob("shard-*"))
 
 
 def test_a_run_beside_another_is_refused(clips, tmp_path):
     (tmp_path / "shards").mkdir()
-    with folder_lock(tmp_path / "shards"), pytest.raises(ShardError, match="another process is writing here"):
+    with (
+        folder_lock(tmp_path / "shards", disk_errors),
+        pytest.raises(ShardError, match=r"another process is writing here \(process"),
+    ):
         build_folder(clips, tmp_path / "shards")
-
-
-def test_on_a_file_system_without_locks_shards_are_built_with_a_warning(
-    clips, reference, tmp_path, monkeypatch, caplog
-):
-    def refuse(descriptor, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    build_folder(clips, tmp_path / "shards")
-    assert "has no locks" in caplog.text
-    assert bytes_of(tmp_path / "shards") == bytes_of(reference)

@@ -74,12 +74,6 @@ def test_a_tone_has_the_right_bin_and_loudness(preset, hz, tone):
         np.testing.assert_allclose(decibels, -20, atol=0.3)
 
 
-def test_a_full_scale_sine_reads_about_one(tone):
-    params = PRESETS["default"]
-    power = np.exp(log_mel(tone(1.0, 4000, 1.0), params).astype(float))
-    assert power[:, 10:-10].sum(axis=0) == pytest.approx(1.0, rel=0.05)
-
-
 @pytest.mark.parametrize("preset", ["default", "sample"])
 def test_columns_lie_on_their_hops(preset):
     """A click in the middle of hop j is loudest in column j, and symmetric around it."""
@@ -97,8 +91,6 @@ def test_shape_is_whole_columns_even_for_short_waveforms():
     params = PRESETS["default"]
     assert log_mel(np.zeros(params.samples_per_frame, np.float32), params).shape == (80, 4)
     assert log_mel(np.zeros(10, np.float32), params).shape == (80, 0)
-    with pytest.raises(ValueError, match=r"\(N,\)"):
-        log_mel(np.zeros((2, 100), np.float32), params)
 
 
 def test_silence_is_what_zeros_give():

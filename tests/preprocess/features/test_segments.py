@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preprocess.errors import StripError
 from preprocess.features.segments import cut, longest_segment_frames
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, PRESETS, ShardParams
 
@@ -39,8 +40,6 @@ def test_high_frames_make_short_segments():
     assert [segment.n_frames for segment in cut(125, 512, ShardParams())] == [32, 31, 31, 31]
 
 
-def test_nothing_to_cut():
-    with pytest.raises(ValueError, match="n_frames"):
-        cut(0, 64, ShardParams())
-    with pytest.raises(ValueError, match="higher than a strip"):
+def test_a_frame_that_no_strip_can_hold():
+    with pytest.raises(StripError, match="higher than a strip"):
         cut(10, MAX_STRIP_HEIGHT_PX + 16, ShardParams())

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
 
 from preprocess.errors import StripError
 from preprocess.features.splice import count_frames
@@ -24,22 +23,6 @@ def test_round_trip():
     assert np.abs(back.astype(int) - frames.astype(int)).mean() < 2
 
 
-def test_any_viewer_reads_it(tmp_path):
-    path = tmp_path / "strip.jpg"
-    path.write_bytes(encode_strip(smooth_frames(5), 90))
-    with Image.open(path) as image:
-        assert image.size == (86, 5 * 64)
-        assert image.format == "JPEG"
-
-
-def test_frames_do_not_bleed_into_their_neighbours():
-    frames = np.zeros((4, 16, 32, 3), np.uint8)
-    frames[1], frames[2] = (255, 0, 0), (0, 0, 255)
-    alone = [decode_strip(encode_strip(frames[i : i + 1], 90), 1)[0] for i in range(4)]
-    together = decode_strip(encode_strip(frames, 90), 4)
-    assert np.abs(together.astype(int) - np.stack(alone)).max() <= 2
-
-
 def test_slices_of_a_memory_map_and_of_steps(tmp_path):
     frames = smooth_frames(8)
     (tmp_path / "frames").write_bytes(frames.tobytes())
@@ -49,17 +32,19 @@ def test_slices_of_a_memory_map_and_of_steps(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"),
-    [((0, 64, 64, 3), np.uint8), ((2, 60, 64, 3), np.uint8), ((300, 64, 16, 3), np.uint8), ((2, 64, 64), np.uint8)],
+    ("shape", "words"),
+    [
+        ((2, 60, 64, 3), "multiple of 16"),
+        ((300, 64, 16, 3), "do not fit into 16384 px"),
+        ((1, 1024, 16_384, 3), "more than 65535 blocks"),
+    ],
 )
-def test_frames_that_do_not_fit(shape, dtype):
-    with pytest.raises(StripError):
-        encode_strip(np.zeros(shape, dtype), 90)
-
-
-def test_frames_must_be_bytes():
-    with pytest.raises(StripError, match="uint8"):
-        encode_strip(np.zeros((2, 64, 64, 3), np.float32), 90)
+def test_frames_that_do_not_fit(shape, words):
+    frames = np.zeros(shape, np.uint8)
+    with pytest.raises(StripError, match=words):
+        encode_strip(frames, 90)
+    with pytest.raises(StripError, match=words):
+        encode_planes(np.zeros((shape[0], shape[1] * 3 // 2, shape[2]), np.uint8), 90)
 
 
 def test_damaged_and_foreign_strips():
@@ -80,11 +65,6 @@ def test_damaged_and_foreign_strips():
     bomb[size_at : size_at + 4] = b"\xfe\x00\xfe\x00"
     with pytest.raises(StripError, match="over the limit"):
         decode_strip(bytes(bomb), 4)
-
-
-def test_a_frame_too_large_for_the_distance_of_two_restart_markers_is_refused():
-    with pytest.raises(StripError, match="65535 blocks"):
-        encode_strip(np.zeros((1, 1024, 16_384, 3), np.uint8), 90)
 
 
 @pytest.mark.parametrize("width", [64, 86, 170])
@@ -113,18 +93,3 @@ def test_planes_are_the_picture():
     assert (y.shape, cb.shape, cr.shape) == ((32, 48), (16, 24), (16, 24))
     for plane, value in ((y, 76), (cb, 85), (cr, 255)):  # JFIF 1.02's red
         np.testing.assert_allclose(plane, value, atol=1)
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype"),
-    [
-        ((0, 96, 64), np.uint8),
-        ((2, 90, 64), np.uint8),
-        ((2, 95, 64), np.uint8),
-        ((2, 96, 63), np.uint8),
-        ((2, 96, 64), np.int8),
-    ],
-)
-def test_planes_that_do_not_fit(shape, dtype):
-    with pytest.raises(StripError):
-        encode_planes(np.zeros(shape, dtype), 90)

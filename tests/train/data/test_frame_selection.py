@@ -14,8 +14,8 @@ from tests.train.conftest import SMALL, make_frames, write_shards
 from train.config.clip_config import ClipConfig
 from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector, Selection
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
-from train.finetune.trainer import OneClip
 from train.finetune.config import FinetuneClip
+from train.finetune.trainer import OneClip
 from train.plans.clip_planners import EvenClips, TwoViews, WholeWindow
 from train.plans.plan import Plan
 

@@ -8,33 +8,28 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.train.conftest import write_shards
-from tests.train.run.test_pretraining import SMALL, losses, train, wait_for_step
+from tests.train.small_runs import ROOT, assert_same_end, command, losses, records, saved, train, wait_for_step
 from train.errors import RunError
-from train.run.checkpoint import LAST_NAME, read_checkpoint
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[3]
 SECONDS = 600
 """Longest that a run may take, on a busy machine too."""
+HELDOUT = ("data.split=1:train", "heldout.split=1:test", "heldout.every=6", "heldout.n_batches=2")
 
 
 class Pair:
     """Two ranks that torchrun started, in a process group of their own."""
 
     def __init__(self, run, shards, *overrides):
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
-            "pretrain", "--run", run, "--shards", shards, "--device", "cpu", "--threads", "1",
-        ]  # fmt: skip
-        settings = [x for item in (*SMALL, *overrides) for x in ("--set", item)]
+        launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train"]
         self.log = Path(run).with_suffix(f".{time.monotonic_ns()}.txt")
         with self.log.open("w") as said:
             self.torchrun = subprocess.Popen(
-                [*map(str, command), *settings], cwd=ROOT, stderr=said, stdout=said, start_new_session=True
-            )
+                [sys.executable, "-m", *launch, *command(run, shards, *overrides)], cwd=ROOT, stderr=said, stdout=said,
+                start_new_session=True,
+            )  # fmt: skip
 
     def rank(self, number):
         """Process id of a rank."""
@@ -55,30 +50,24 @@ class Pair:
         return status, time.monotonic() - since, self.log.read_text()
 
 
-def saved(run):
-    return read_checkpoint(run / "checkpoints" / LAST_NAME)
-
-
-def same_end(a, b):
-    assert losses(a) == losses(b)
-    for kind in ("model", "bank"):
-        ours, theirs = getattr(saved(a), kind), getattr(saved(b), kind)
-        assert ours.keys() == theirs.keys()
-        assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
-
-
 @pytest.fixture(scope="module")
 def whole(small_shards, tmp_path_factory):
     """An uninterrupted run of 24 steps: it crosses borders of epochs and the end of the bank's warm-up."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4").end()
+    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4", *HELDOUT).end()
     assert status == 0, said
     return run
 
 
+def test_two_ranks_leave_one_checkpoint_and_the_main_one_evaluates(whole):
+    state = saved(whole)
+    assert (state.step, state.world_size, len(state.loaders), int(state.bank["cursor"])) == (24, 2, 2, 24 * 2 * 6)
+    assert [s for s, r in records(whole).items() if "heldout/speed_video" in r["metrics"]] == [6, 12, 18, 24]
+
+
 def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_end(whole, small_shards, tmp_path):
-    run = tmp_path / "killed"
-    pair = Pair(run, small_shards, "steps=24", "checkpoint_every=4")
+    run, settings = tmp_path / "killed", ("steps=24", "checkpoint_every=4", *HELDOUT)
+    pair = Pair(run, small_shards, *settings)
     wait_for_step(run, 6, SECONDS)
     victim, other = pair.rank(1), pair.rank(0)
     os.kill(victim, signal.SIGKILL)
@@ -89,16 +78,16 @@ def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_en
     assert saved(run).step < 24
     assert saved(run).step % 4 == 0
     with pytest.raises(RunError, match="trained on 2 ranks, not 1: start as many"):
-        train(run, small_shards, "steps=24", "checkpoint_every=4")  # another number would read other batches
-    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4").end()
+        train(run, small_shards, *settings)  # another number would read other batches
+    status, _, said = Pair(run, small_shards, *settings).end()
     assert status == 0, said
-    same_end(run, whole)
+    assert_same_end(run, whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_one_rank_or_to_all_stops_all_at_one_step_which_is_saved(whole, small_shards, tmp_path, number):
-    run = tmp_path / "stopped"
-    pair = Pair(run, small_shards, "steps=24", "checkpoint_every=100")
+    run, settings = tmp_path / "stopped", ("steps=24", "checkpoint_every=100", *HELDOUT)
+    pair = Pair(run, small_shards, *settings)
     wait_for_step(run, 3, SECONDS)
     if number == signal.SIGTERM:
         os.kill(pair.rank(1), number)
@@ -110,9 +99,9 @@ def test_a_signal_to_one_rank_or_to_all_stops_all_at_one_step_which_is_saved(who
     assert "stopped by a signal" in said
     assert saved(run).step == max(losses(run)) < 24
     if number == signal.SIGTERM:
-        status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=100").end()
+        status, _, said = Pair(run, small_shards, *settings).end()
         assert status == 0, said
-        same_end(run, whole)
+        assert_same_end(run, whole)
 
 
 def test_uneven_shares_end_cleanly_and_too_few_segments_are_refused_with_the_numbers(tmp_path):

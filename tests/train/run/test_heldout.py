@@ -4,31 +4,24 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.train.conftest import SMALL as SMALL_SHARDS
-from tests.train.conftest import write_shards
-from tests.train.run.test_pretraining import SMALL
-from train.config.load import load_config
+from tests.train import small_runs
+from tests.train.conftest import SMALL, write_shards
+from tests.train.small_runs import assert_same_end, records
 from train.data.loader import LoaderConfig, SegmentLoader
 from train.errors import ConfigError
-from train.model.heads import Model
 from train.plans.clip_planners import TwoViews
 from train.ranks.distributed import join_world
-from train.run.checkpoint import LAST_NAME, read_checkpoint
 from train.run.heldout import _SEED, Heldout
 from train.run.pretraining import Trainer
 from train.views.views import normalise_logmel
 
-ROOT = Path(__file__).parents[3]
-SETTINGS = (*SMALL, "data.split=1:train", "data.window_frames=16", "heldout.split=1:test", "heldout.n_batches=3")
-PARAMS = dataclasses.replace(SMALL_SHARDS, segment_seconds=1.0)
+SETTINGS = ("data.split=1:train", "data.window_frames=16", "heldout.split=1:test", "heldout.n_batches=3")
+PARAMS = dataclasses.replace(SMALL, segment_seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +31,12 @@ def shards(tmp_path_factory):
     return write_shards(folder, 32, PARAMS, lambda index: 16 - index % 12)
 
 
-def config(shards, *overrides):
-    return load_config("sample", [*SETTINGS, f"data.shards={shards}", *overrides])
+def trainer(run, shards, *overrides, objective="whole"):
+    return Trainer(small_runs.config(shards, *SETTINGS, *overrides, objective=objective), run, join_world("cpu"))
 
 
 def train(run, shards, *overrides):
-    return Trainer(config(shards, *overrides), run, join_world("cpu")).train()
-
-
-def records(run):
-    return {r["step"]: r for r in map(json.loads, (run / "log.jsonl").read_text().splitlines())}
-
-
-def losses(run):
-    return {step: record["loss"] for step, record in records(run).items()}
+    return trainer(run, shards, *overrides).train()
 
 
 def slow_clip(batch, row, start, stride, reverse, length=4, crop_px=24):
@@ -70,7 +55,7 @@ def slow_clip(batch, row, start, stride, reverse, length=4, crop_px=24):
 
 
 def slow_counts(settings, shards, model):
-    """(right, asked) of each head, one clip or pair at a time."""
+    """[right, evaluated] of each head, one clip or pair at a time."""
     data = settings.data
     whole = LoaderConfig(
         str(shards), 6, data.frame_px, data.window_frames, shuffle=True, seed=_SEED, num_threads=1, split="1:test"
@@ -90,11 +75,11 @@ def slow_counts(settings, shards, model):
             clips = [slow_clip(batch, row, *cut) for cut in cuts]
             video = [model.encoders.video(v[None])[0] for v, _ in clips]
             audio = [model.encoders.audio(a[None])[0] for _, a in clips]
-            heard = bool(batch.has_audio[row])
+            has_audio = bool(batch.has_audio[row])
             if int(batch.n_frames[row]) < settings.clip.n_frames:
                 continue
             for view, (_, stride, reverse) in enumerate(cuts):
-                for name, features, known in (("video", video, True), ("audio", audio, heard)):
+                for name, features, known in (("video", video, True), ("audio", audio, has_audio)):
                     if known:
                         ask(f"speed_{name}", [features[view]], settings.clip.speeds.index(stride))
                         ask(f"direction_{name}", [features[view]], int(reverse))
@@ -104,7 +89,7 @@ def slow_counts(settings, shards, model):
             (first, *_), (second, *_) = cuts
             order = 0 if first + spans[0] <= second else 2 if second + spans[1] <= first else 1
             ask("order_video", video, order)
-            if heard:
+            if has_audio:
                 ask("order_audio", audio, order)
                 ask("order_video_audio", [video[0], audio[1]], order)
                 ask("order_video_audio", [video[1], audio[0]], 2 - order)
@@ -112,53 +97,37 @@ def slow_counts(settings, shards, model):
 
 
 def test_every_heads_accuracy_is_that_of_a_slow_count_over_single_clips(shards, tmp_path):
-    settings = config(shards, "steps=4", "heldout.n_batches=8")
-    trainer = Trainer(settings, tmp_path, join_world("cpu"))
-    trainer.train()
-    model = trainer.model.eval()
+    training = trainer(tmp_path, shards, "steps=4", "heldout.n_batches=8")
+    training.train()
+    model = training.model.eval()
     with torch.no_grad():
-        counts = slow_counts(settings, shards, model)
-    scores = Heldout(settings, torch.device("cpu")).scores(model)
+        counts = slow_counts(training.config, shards, model)
+    scores = Heldout(training.config, torch.device("cpu")).scores(model)
     assert set(scores) == set(model.heads)
-    for name, (right, asked) in counts.items():
-        assert scores[name].n_labels == asked > 5, name
-        assert scores[name].accuracy == pytest.approx(right / asked), name
+    for name, (right, n_labels) in counts.items():
+        assert scores[name].n_labels == n_labels > 5, name
+        assert scores[name].accuracy == pytest.approx(right / n_labels), name
     assert [scores[f"{task}_video"].chance for task in ("speed", "direction", "order")] == [1 / 2, 1 / 2, 1 / 3]
     assert all(1 >= score.commonest >= score.chance for score in scores.values())
-
-
-def test_asking_twice_gives_the_same_and_leaves_the_model_as_it_was(shards):
-    settings = config(shards)
-    model, heldout = Model(settings).train(), Heldout(settings, torch.device("cpu"))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    random = torch.get_rng_state()
-    assert heldout.scores(model) == heldout.scores(model)
-    assert model.training
-    assert all(module.training for module in model.modules())
-    assert torch.equal(torch.get_rng_state(), random)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_the_training_is_the_same_with_and_without_and_so_is_a_resumed_one(shards, tmp_path):
     assert train(tmp_path / "without", shards, "steps=8", "heldout.split=''")
     assert train(tmp_path / "with", shards, "steps=8", "heldout.every=3")
-    trainer = Trainer(config(shards, "steps=8", "heldout.every=3"), tmp_path / "half", join_world("cpu"))
-    ask = trainer._evaluate_heldout
+    half = trainer(tmp_path / "half", shards, "steps=8", "heldout.every=3")
+    evaluate = half._evaluate_heldout
 
-    def stop_while_asking():
+    def stop_while_evaluating():
         os.kill(os.getpid(), signal.SIGTERM)
-        return ask()
+        return evaluate()
 
-    trainer._evaluate_heldout = stop_while_asking
-    assert trainer.train() is False
+    half._evaluate_heldout = stop_while_evaluating
+    assert half.train() is False
     assert list(records(tmp_path / "half")) == [1, 2, 3]
-    # What is asked may be changed on the way: it changes nothing else.
+    # The evaluation may be changed on the way: it changes nothing else.
     assert train(tmp_path / "half", shards, "steps=8", "heldout.every=2")
-    assert losses(tmp_path / "without") == losses(tmp_path / "with") == losses(tmp_path / "half")
-    ends = [read_checkpoint(tmp_path / name / "checkpoints" / LAST_NAME).model for name in ("without", "with", "half")]
-    for name, value in ends[0].items():
-        assert torch.equal(value, ends[1][name]), name
-        assert torch.equal(value, ends[2][name]), name
+    assert_same_end(tmp_path / "with", tmp_path / "without")
+    assert_same_end(tmp_path / "half", tmp_path / "without")
 
 
 def test_results_stand_in_the_log_tensorboard_and_the_summary(shards, tmp_path, caplog):
@@ -182,37 +151,21 @@ def test_results_stand_in_the_log_tensorboard_and_the_summary(shards, tmp_path, 
     assert "50.0" in table
 
 
-def test_without_temporal_heads_nothing_is_asked(shards, tmp_path):
-    settings = load_config("sample", [*SETTINGS, f"data.shards={shards}", "steps=1"], "without-temporal")
-    assert Trainer(settings, tmp_path, join_world("cpu")).train()
+def test_without_temporal_heads_nothing_is_evaluated(shards, tmp_path):
+    assert trainer(tmp_path, shards, "steps=1", objective="without-temporal").train()
     assert json.loads((tmp_path / "training.json").read_text())["heldout"] == {}
 
 
-@pytest.mark.parametrize("trained", ["''", "1:test", "2:train"])
-def test_segments_that_the_training_may_see_are_refused_as_held_out(shards, tmp_path, trained):
-    with pytest.raises(ConfigError, match="not held out from"):
-        train(tmp_path / "run", shards, f"data.split={trained}" if trained != "2:train" else "heldout.split=2:test")
-
-
-def test_a_held_out_part_that_does_not_exist_is_refused_before_the_first_step(shards, tmp_path):
-    with pytest.raises(ConfigError, match=r"no segment of heldout\.split 1:validation"):
-        train(tmp_path / "run", shards, "heldout.split=1:validation")
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.split=''", "not held out from"),
+        ("data.split=1:test", "not held out from"),
+        ("heldout.split=2:test", "not held out from"),
+        ("heldout.split=1:validation", r"no segment of heldout\.split 1:validation"),
+    ],
+)
+def test_segments_that_training_may_see_or_that_do_not_exist_are_refused(shards, tmp_path, setting, words):
+    with pytest.raises(ConfigError, match=words):
+        train(tmp_path / "run", shards, setting)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_two_ranks_leave_one_checkpoint_and_the_main_one_asks(shards, tmp_path):
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train",
-        "pretrain", "--run", tmp_path / "run", "--shards", shards, "--device", "cpu", "--threads", "1",
-    ]  # fmt: skip
-    settings = [x for item in (*SETTINGS, "steps=4", "heldout.every=2") for x in ("--set", item)]
-    done = subprocess.run(
-        [*map(str, command), *settings], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    saved = read_checkpoint(tmp_path / "run" / "checkpoints" / LAST_NAME)
-    assert (saved.step, saved.world_size, len(saved.loaders)) == (4, 2, 2)
-    assert int(saved.bank["cursor"]) == 4 * 2 * 6
-    asked = [step for step, r in records(tmp_path / "run").items() if "heldout/speed_video" in r["metrics"]]
-    assert asked == [2, 4]

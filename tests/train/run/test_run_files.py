@@ -1,4 +1,4 @@
-"""Files of a run that cannot be written: errors that name them, and a run that goes on afterwards."""
+"""Files of a run that cannot be written: errors that name them, and a run that continues afterwards."""
 
 import errno
 import json
@@ -7,19 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.train.run.test_pretraining import train
+from tests.train.small_runs import records, train
 from train.errors import RunError
 from train.run.run_log import Record, RunLog
-
-
-def test_a_log_that_is_a_link_is_not_written_through(tmp_path):
-    """A run's folder may come from elsewhere, with links in it; what they lead to stays as it is."""
-    precious = tmp_path / "precious"
-    precious.write_text("precious")
-    (tmp_path / "log.jsonl").symlink_to(precious)
-    with pytest.raises(RunError, match="is a link"):
-        RunLog(tmp_path, 10, 0)
-    assert precious.read_text() == "precious"
 
 
 def record(step, **terms):
@@ -37,18 +27,22 @@ def no_file_longer_than(n_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def test_a_log_that_is_a_link_is_not_written_through(tmp_path):
+    """A run's folder may come from elsewhere, with links in it; what they lead to stays as it is."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / "log.jsonl").symlink_to(precious)
+    with pytest.raises(RunError, match="is a link"):
+        RunLog(tmp_path, 10, 0)
+    assert precious.read_text() == "precious"
+
+
 def test_a_settings_file_on_a_full_disk_stops_the_run_before_it_trains(small_shards, tmp_path):
     words = r"config\.yaml: cannot be written \(File too large.*free some disk space"
     with no_file_longer_than(64), pytest.raises(RunError, match=words):
         train(tmp_path, small_shards, "steps=1")
     assert not (tmp_path / "config.yaml").exists()
     assert not (tmp_path / "log.jsonl").exists()
-
-
-def test_a_folder_that_cannot_be_made_for_checkpoints_is_named(small_shards, tmp_path):
-    (tmp_path / "checkpoints").write_text("no folder")
-    with pytest.raises(RunError, match=r"checkpoints: cannot be written"):
-        train(tmp_path, small_shards, "steps=1")
 
 
 def test_a_summary_that_cannot_be_written_is_written_by_the_next_start(small_shards, tmp_path, monkeypatch):
@@ -75,13 +69,18 @@ def test_a_log_on_a_full_disk_is_named_and_loses_only_its_last_line(tmp_path):
     log = RunLog(tmp_path, 10, 2)
     log.write(record(2))
     log.close()
-    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
+    assert list(records(tmp_path)) == [1, 2]
 
 
-def test_a_folder_where_a_file_should_be_is_named(small_shards, tmp_path):
-    (tmp_path / "run" / "log.jsonl").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"log\.jsonl: cannot be .*Is a directory"):
+@pytest.mark.parametrize(
+    ("blocked", "words"),
+    [
+        (lambda run: (run / "log.jsonl").mkdir(parents=True), r"log\.jsonl: cannot be .*Is a directory"),
+        (lambda run: run.write_text(""), "run: cannot be written"),
+        (lambda run: (run.mkdir(), (run / "checkpoints").write_text("")), "checkpoints: cannot be written"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_or_a_file_in_that_of_a_folder_is_named(small_shards, tmp_path, blocked, words):
+    blocked(tmp_path / "run")
+    with pytest.raises(RunError, match=words):
         train(tmp_path / "run", small_shards, "steps=1")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"file: cannot be written"):
-        train(tmp_path / "file", small_shards, "steps=1")

@@ -1,6 +1,4 @@
-"""Two views of the same moment: where they lie, what they show and hear, what may not be asked of them, and a training."""
-
-import json
+"""Two views of the same moment: where they lie, their frames and columns, the terms that exclude them, and a training."""
 
 import pytest
 import torch
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
+from tests.train.small_runs import records
 from train.config.clip_config import ClipConfig
 from train.config.load import load_config
 from train.data.batch import SegmentBatch
@@ -58,8 +57,8 @@ def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_
     last = plan.start + 3 * plan.stride
     fits = torch.tensor(n_frames)[:, None] > 3 * plan.stride + 1
     assert (last[fits] <= (torch.tensor(n_frames)[:, None] - 1).expand(-1, 2)[fits] + 1e-4).all()
-    heard = torch.ones(len(n_frames), dtype=torch.bool)
-    assert all((labels == IGNORE).all() for labels in temporal_labels(plan, heard).values())
+    has_audio = torch.ones(len(n_frames), dtype=torch.bool)
+    assert all((labels == IGNORE).all() for labels in temporal_labels(plan, has_audio).values())
     assert not plan.reverse.any()
 
 
@@ -120,6 +119,5 @@ def test_a_small_training_at_one_moment(tmp_path):
     ]  # fmt: skip
     run = tmp_path / "run"
     assert Trainer(load_config("fingerprint", settings), run, join_world("cpu")).train()
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert all(set(record["terms"]) == {"video_video", "audio_audio"} for record in records)
+    assert all(set(record["terms"]) == {"video_video", "audio_audio"} for record in records(run).values())
     assert load_encoders(run / "checkpoints" / LAST_NAME).config.clip.base_stride == 4

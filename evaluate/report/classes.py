@@ -1,0 +1,111 @@
+"""What becomes of each class: its recall over all splits, and on the first split the classes it is confused with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluate.protocols.recognition import probe_labels
+from evaluate.protocols.retrieval import Neighbourhood
+from evaluate.protocols.video_features import Modality, Split, Videos, narrow, split_names, take_split
+from evaluate.report.inputs import Model, class_names
+from evaluate.report.result_tables import modality_title
+
+MIXUPS = 5
+
+
+Recall = Mapping[str, Mapping[int, tuple[float, int]]]
+"""Modality -> label -> R@1 and the number of queries; a class without queries is missing."""
+
+
+@dataclass(frozen=True)
+class Recalls:
+    """R@1 of every class in each modality alone; `names` in the order of the rows."""
+
+    names: Mapping[int, str]
+    pretrained: Recall
+    untrained: Recall
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Which class is taken for which.
+
+    Attributes:
+        title: modality of the features, and what judged them, such as "audio, linear probe".
+        split: its name.
+        names: of the c classes.
+        counts: (c, c) int64, row = class of the test video, column = class it is taken for.
+    """
+
+    title: str
+    split: str
+    names: tuple[str, ...]
+    counts: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of each row's videos, (c, c) float64; zeros for a class without test videos."""
+        shares: np.ndarray = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
+        return shares
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all test videos that are taken for their own class."""
+        return float(np.trace(self.counts) / self.counts.sum())
+
+    @property
+    def mixups(self) -> list[tuple[str, str, float]]:
+        """The largest shares off the diagonal: class, class it is taken for, share."""
+        shares = self.shares * (1 - np.eye(len(self.names)))
+        rows, columns = np.nonzero(shares)
+        order = np.lexsort((columns, rows, -shares[rows, columns]))[:MIXUPS]
+        pairs = zip(rows[order], columns[order], strict=True)
+        return [(self.names[row], self.names[column], float(shares[row, column])) for row, column in pairs]
+
+
+def recall_by_class(neighbours: Sequence[Neighbourhood]) -> dict[int, tuple[float, int]]:
+    """R@1 per label over several splits: {label: (recall, number of queries)}."""
+    if not neighbours:
+        return {}
+    labels = np.concatenate([split.query_labels for split in neighbours])
+    hits = np.concatenate([split.hits[:, 0] for split in neighbours])
+    of_label = {int(label): hits[labels == label] for label in np.unique(labels)}
+    return {label: (float(own.mean()), len(own)) for label, own in of_label.items()}
+
+
+def class_recalls(models: Mapping[str, Model]) -> Recalls:
+    """R@1 of every class that queries, the best by the first modality on top."""
+    found: dict[str, Recall] = {
+        name: {each: recall_by_class(splits) for each, splits in model.neighbours.items() if each != "joint"}
+        for name, model in models.items()
+    }
+    names, recall = class_names(models["pretrained"].videos), found["pretrained"]
+    first = next(iter(recall.values()))
+    labels = {label for by_class in recall.values() for label in by_class}
+    order = sorted(labels, key=lambda label: (-first.get(label, (0.0, 0))[0], names[label]))
+    return Recalls({label: names[label] for label in order}, recall, found.get("untrained", {}))
+
+
+def build_confusions(model: Model) -> Iterator[Confusion]:
+    """Judge the test videos of the first split that each modality has, from the stored embeddings."""
+    from sklearn.metrics import confusion_matrix
+
+    for modality, neighbours in model.neighbours.items():
+        split = first_split(model.videos, modality)
+        if split is None:
+            continue
+        predictions = {
+            "nearest neighbour": neighbours[0].neighbour_labels[:, 0],
+            "linear probe": probe_labels(model.videos, split, modality),
+        }
+        names = class_names(model.videos)
+        for judge, predicted in predictions.items():
+            counts = confusion_matrix(model.videos.labels[split.test], predicted, labels=list(names))
+            yield Confusion(f"{modality_title(modality)}, {judge}", split.name, tuple(names.values()), counts)
+
+
+def first_split(videos: Videos, modality: Modality) -> Split | None:
+    """Take the first split that can be judged by a modality, narrowed to it."""
+    narrowed = (narrow(videos, take_split(videos, name), modality) for name in split_names(videos))
+    return next((split for split in narrowed if split is not None), None)
