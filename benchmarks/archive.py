@@ -1,19 +1,16 @@
-"""Asks how long a query of 10 s takes in archives of 10 to 1,000 hours, and how much memory their codes take.
+"""Archives of 10 to 1,000 hours: the time of a query of 10 s, and the memory of the codes.
 
-No such archive travels with a repository, so it is simulated: descriptors of made-up videos by the shipped encoder, drawn
-anew with noise for every second of every source. The search cannot tell; only what is found in a real archive would differ.
+The archives are simulated: descriptors of made-up videos by the shipped encoder, drawn again with noise for every second
+of every source. Times and sizes are those of a real archive; the share of found queries is not.
 """
 
-import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from benchmarks.race import Effort
+from benchmarks.question import Setting, logger, records
 from benchmarks.sources import collage
 from evaluate.fingerprint.api import SHIPPED_ENCODER
 from evaluate.fingerprint.describe.descriptors import Descriptors
@@ -29,106 +26,80 @@ HOURS = (10, 100, 1000)
 SOURCE_SECONDS, QUERY_SECONDS, HOP_SECONDS = 180.0, 10.0, 0.5
 N_VIDEOS, N_QUERIES = 40, 50
 SPREAD, DISTORTION = 0.6, 0.3
-"""Length of the noise on unit vectors: of a source's second on what it is drawn from, of a query's on the source's."""
-MILLISECONDS, MEGABYTES, FOUND, ROWS, BUILD = (
-    "ms a query",
-    "MB an hour, codes",
-    "found first",
-    "descriptors",
-    "s to build",
-)
+"""Length of the noise on unit vectors: of a source's second on its descriptor, of a query's on the source's."""
+MILLISECONDS, MEGABYTES, FOUND = "ms a query", "MB an hour, codes", "found first"
+ROWS, BUILD = "descriptors", "s to build"
 GOAL_MILLISECONDS = 100.0
 
-logger = logging.getLogger("benchmarks")
+Vectors = dict[str, np.ndarray]
+"""(n, d) float32 by modality, row i of all of the same clip."""
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Descriptors (n, d) float32 of real clips, picture and sound, row by row."""
-
-    picture: np.ndarray
-    sound: np.ndarray
-
-
-def measure(folder: Path, effort: Effort) -> list[Result]:
-    """Build a library of each size with codes and ask it."""
-    pool = _pool(folder, effort.sized(N_VIDEOS, 4))
-    return [result for hours in HOURS for result in _of_size(pool, hours, effort)]
+def measure(setting: Setting) -> list[Result]:
+    """Build and query an index of codes of each size."""
+    pool = _pool(setting.data, setting.sized(N_VIDEOS, 4))
+    values = {(f"{hours} h", name): value for hours in HOURS for name, value in _of_size(pool, hours, setting).items()}
+    return records(TASK, values, setting.sized(N_QUERIES, 2))
 
 
-def _pool(folder: Path, n_videos: int) -> Pool:
+def _pool(folder: Path, n_videos: int) -> Vectors:
+    """Descriptors of the clips that have video and audio."""
     files = [MediaFile(path.name, path) for path in collage(folder, n_videos)]
-    encoder = load_encoder(SHIPPED_ENCODER)
-    described = [
-        each for each in describe_files(files, encoder, ExtractOptions(HOP_SECONDS)) if isinstance(each, Descriptors)
-    ]
-    both = [each.has_picture & each.has_sound for each in described]
-    picture, sound = (
-        np.concatenate([np.asarray(getattr(each, name))[has] for each, has in zip(described, both, strict=True)])
+    described = describe_files(files, load_encoder(SHIPPED_ENCODER), ExtractOptions(HOP_SECONDS))
+    made = [each for each in described if isinstance(each, Descriptors)]
+    return {
+        name: np.concatenate([np.asarray(getattr(each, name))[each.has_picture & each.has_sound] for each in made])
         for name in MODALITIES
-    )
-    return Pool(picture.astype(np.float32), sound.astype(np.float32))
+    }
 
 
-def _of_size(pool: Pool, hours: int, effort: Effort) -> list[Result]:
-    rng = np.random.default_rng(hours)
-    n_sources = effort.sized(round(hours * 3600 / SOURCE_SECONDS), 2)
-    described = [_source(pool, f"{number:06d}", rng) for number in range(n_sources)]
+def _of_size(pool: Vectors, hours: int, setting: Setting) -> dict[str, float]:
+    rng, n_hop = np.random.default_rng(hours), round(SOURCE_SECONDS / HOP_SECONDS)
+    n_sources = setting.sized(round(hours * 3600 / SOURCE_SECONDS), 2)
+    described = []
+    for number in range(n_sources):
+        rows = rng.integers(len(pool[MODALITIES[0]]), size=n_hop)
+        drawn = {name: vectors[rows] for name, vectors in pool.items()}
+        # float16 as in an index: a thousand hours fit into memory
+        described.append(_descriptors(f"{number:06d}", drawn, HOP_SECONDS, SPREAD, rng, np.float16))
     since = time.perf_counter()
     library = build_library(described, HOP_SECONDS, flat_below_rows=0)
     built = time.perf_counter() - since
-    matcher = Matcher(library, Calibration({}))
-    n_queries = effort.sized(N_QUERIES, 2)
-    asked = [(_query(described[number], rng), described[number].source) for number in rng.choice(n_sources, n_queries)]
-    took, found = _ask(matcher, asked)
-    codes = sum(search.n_bytes for search in library.searches.values())
-    values = {
-        ROWS: sum(len(search) for search in library.searches.values()), BUILD: built, MILLISECONDS: 1e3 * median(took),
-        MEGABYTES: codes / 1e6 / (n_sources * SOURCE_SECONDS / 3600), FOUND: found,
-    }  # fmt: skip
-    logger.info("%s: %d h: %.0f ms a query, %s", TASK, hours, values[MILLISECONDS], library.method)
-    return [
-        Result("bench", TASK, None, "joint", f"{hours} h", name, value, n_queries) for name, value in values.items()
-    ]
-
-
-def _ask(matcher: Matcher, asked: Sequence[tuple[Descriptors, str]]) -> tuple[list[float], float]:
-    """Seconds of every query, and the share whose source came first."""
-    took, right = [], 0
-    matcher.match(asked[0][0])
-    for query, source in asked:
+    chosen = rng.choice(n_sources, setting.sized(N_QUERIES, 2))
+    queries = [(_query(described[number], rng), described[number].source) for number in chosen]
+    matcher, took, n_right = Matcher(library, Calibration({})), [], 0
+    matcher.match(queries[0][0])
+    for query, source in queries:
         since = time.perf_counter()
         matches = matcher.match(query)
         took.append(time.perf_counter() - since)
-        right += bool(matches) and matches[0].reference == source
-    return took, right / len(asked)
-
-
-def _source(pool: Pool, name: str, rng: np.random.Generator) -> Descriptors:
-    n = round(SOURCE_SECONDS / HOP_SECONDS)
-    rows = rng.integers(len(pool.picture), size=n)
-    start = np.arange(n) * HOP_SECONDS
-    yes = np.ones(n, bool)
-    # float16 as an index keeps them: a thousand hours fit into memory
-    picture, sound = (_noisy(vectors[rows], SPREAD, rng).astype(np.float16) for vectors in (pool.picture, pool.sound))
-    return Descriptors(name, start, start + 2 * HOP_SECONDS, yes, yes, picture, sound)
+        n_right += bool(matches) and matches[0].reference == source
+    searches = library.searches.values()
+    codes = sum(search.n_bytes for search in searches)
+    logger.info("%s: %d h: %.0f ms a query, %s", TASK, hours, 1e3 * median(took), library.method)
+    return {
+        ROWS: sum(len(search) for search in searches), BUILD: built, MILLISECONDS: 1e3 * median(took),
+        MEGABYTES: codes / 1e6 / (n_sources * SOURCE_SECONDS / 3600), FOUND: n_right / len(queries),
+    }  # fmt: skip
 
 
 def _query(source: Descriptors, rng: np.random.Generator) -> Descriptors:
     """QUERY_SECONDS of a source with noise, as densely as queries are described."""
     n = round(QUERY_SECONDS / HOP_SECONDS)
     rows = np.repeat(np.arange(n) + int(rng.integers(len(source) - n)), DESCRIPTORS_A_HOP)
-    start = np.arange(len(rows)) * HOP_SECONDS / DESCRIPTORS_A_HOP
-    yes = np.ones(len(rows), bool)
-    picture, sound = (
-        _noisy(np.asarray(getattr(source, name))[rows].astype(np.float32), DISTORTION, rng) for name in MODALITIES
-    )
-    return Descriptors("query", start, start + 2 * HOP_SECONDS, yes, yes, picture, sound)
+    drawn = {name: np.asarray(getattr(source, name))[rows] for name in MODALITIES}
+    return _descriptors("query", drawn, HOP_SECONDS / DESCRIPTORS_A_HOP, DISTORTION, rng, np.float32)
 
 
-def _noisy(vectors: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
-    """Unit vectors (n, d) float32 near the given ones."""
-    noise = rng.standard_normal(vectors.shape, np.float32) * np.float32(length / vectors.shape[1] ** 0.5)
-    moved = vectors + noise
-    unit: np.ndarray = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    return unit
+def _descriptors(
+    name: str, vectors: Vectors, hop_seconds: float, noise: float, rng: np.random.Generator, kind: type[np.floating]
+) -> Descriptors:
+    """Unit vectors near the given ones, one a hop, each of two hops of the archive."""
+    noisy = {}
+    for modality, values in vectors.items():
+        added = rng.standard_normal(values.shape, np.float32) * np.float32(noise / values.shape[1] ** 0.5)
+        moved = values.astype(np.float32) + added
+        noisy[modality] = (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(kind)
+    n = len(noisy[MODALITIES[0]])
+    start, yes = np.arange(n) * hop_seconds, np.ones(n, bool)
+    return Descriptors(name, start, start + 2 * HOP_SECONDS, yes, yes, **noisy)

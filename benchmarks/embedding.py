@@ -1,60 +1,73 @@
-"""Asks what embedding shards takes beside the encoders' forward passes alone, on the same clips."""
+"""Embedding shards, beside the encoders' forward passes alone on the same clips."""
 
 import collections
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.race import OURS, Effort, Race, Way, race, timed
+from benchmarks.question import BenchmarkError, Setting
+from benchmarks.race import OURS, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
-from benchmarks.untaught import checkpoint
 from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
 from evaluate.embedding.clip_rows import Clips, cut_clips
 from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
+from evaluate.results.results import Result
 from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
+from train.config.load import load_config
 from train.data.batch import SegmentBatch
 from train.data.loader import LoaderConfig, iterate_once
 from train.plans.clip_planners import EvenClips
+from train.run.checkpoint import LAST_NAME
+from train.run.pretraining import pretrain
 
 TASK = "embedding"
 SIZES = {"tiny": 96, "r2plus1d_18": 4}
 """Segments by video encoder."""
 FLOOR, PARTS = "the forward passes alone", "loading, then the forward passes"
 OPTIONS = EmbedOptions(n_clips=2, batch_size=8, num_threads=CORES)
+OVERRIDES = (
+    "clip.n_frames=16", "clip.crop_px=96", "data.frame_px=96", "data.window_frames=125", "data.split=''",
+    "heldout.split=''", "data.batch_size=2", "steps=1",
+)  # fmt: skip
+"""Of the sample preset. One step: the weights do not change the speed."""
 
 
-def measure(folder: Path, effort: Effort) -> list[Race]:
-    """Two clips of 16 frames of 96 px a segment, picture and sound, by the small encoder and by a large one."""
-    return [_race(folder, model, effort.sized(full, 2), effort) for model, full in SIZES.items()]
+def measure(setting: Setting) -> list[Result]:
+    """Two clips of 16 frames of 96 px a segment, video and audio, by the small encoder and by a large one."""
+    return [record for model, n in SIZES.items() for record in _race(model, setting.sized(n, 2), setting)]
 
 
-def _race(folder: Path, model: str, n: int, effort: Effort) -> Race:
+def _race(model: str, n: int, setting: Setting) -> list[Result]:
+    folder = setting.data
     params = ShardParams(fps=FPS, short_side_px=96, sources_per_shard=32)
     shards = shards_of(collage(folder, n), folder / f"embedding-shards-{n}", params)
-    run = load_run(_checkpoint(folder, shards, model), ["pretrained"])
-    clips = _clips(run, shards, params)
+    trained = folder / f"embedding-{model}-{n}"
+    pretrain(
+        load_config("sample", (f"model.video={model}", f"data.shards={shards}", *OVERRIDES)), trained, device="cpu"
+    )
+    run = load_run(trained / "checkpoints" / LAST_NAME, ["pretrained"])
+    clips = [cut_clips(batch, run.config.clip, params.columns_per_frame) for batch in _batches(run, shards, params)]
     n_clips, forward = sum(len(each.audio) for each in clips), _forward(run.encoders[0], clips)
-    return race(
-        TASK, f"{model} encoder", {"clips": n_clips},
-        [
-            Way(OURS, timed(_ours(run, shards, n_clips))),
-            Way(FLOOR, timed(forward), goal=0.9),
-            Way(PARTS, timed(lambda: (_load(run, shards, params), forward()))),
-        ],
-        effort,
-    )  # fmt: skip
 
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as out:
+            path = Path(out) / "embeddings.h5"
+            embed(run, shards, {"pretrained": path}, "collage", OPTIONS)
+            with EmbeddingStore(path) as store:
+                if store.n_rows != n_clips:
+                    raise BenchmarkError(f"{TASK}: {store.n_rows} rows of {n_clips} clips")
 
-def _checkpoint(folder: Path, shards: Path, model: str) -> Path:
-    overrides = (
-        f"model.video={model}", "clip.n_frames=16", "clip.crop_px=96", "data.frame_px=96", "data.window_frames=125",
-    )  # fmt: skip
-    return checkpoint(folder / f"embedding-{model}.pt", "sample", shards, overrides)
+    def parts() -> None:
+        collections.deque(_batches(run, shards, params), maxlen=0)  # decodes all, cuts no clip
+        forward()
+
+    ways = [Way(OURS, timed(ours)), Way(FLOOR, timed(forward), goal=0.9), Way(PARTS, timed(parts))]
+    return race(TASK, f"{model} encoder", {"clips": n_clips}, ways, setting)
 
 
 def _batches(run: RunEncoders, shards: Path, params: ShardParams) -> Iterator[SegmentBatch]:
@@ -66,28 +79,7 @@ def _batches(run: RunEncoders, shards: Path, params: ShardParams) -> Iterator[Se
     return iterate_once(config)
 
 
-def _clips(run: RunEncoders, shards: Path, params: ShardParams) -> list[Clips]:
-    return [cut_clips(batch, run.config.clip, params.columns_per_frame) for batch in _batches(run, shards, params)]
-
-
-def _load(run: RunEncoders, shards: Path, params: ShardParams) -> None:
-    """Decode everything; no clip is cut."""
-    collections.deque(_batches(run, shards, params), maxlen=0)
-
-
-def _ours(run: RunEncoders, shards: Path, n_clips: int) -> Callable[[], None]:
-    def work() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "embeddings.h5"
-            embed(run, shards, {"pretrained": path}, "collage", OPTIONS)
-            with EmbeddingStore(path) as store:
-                if store.n_rows != n_clips:
-                    raise ValueError(f"{store.n_rows} rows of {n_clips} clips")
-
-    return work
-
-
-def _forward(encoder: ClipEncoder, clips: list[Clips]) -> Callable[[], None]:
+def _forward(encoder: ClipEncoder, clips: Sequence[Clips]) -> Callable[[], None]:
     def work() -> None:
         for batch in clips:
             if batch.video is not None:

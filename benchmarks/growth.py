@@ -1,183 +1,110 @@
-"""Asks how time and memory grow with the number of sources: the same small videos once, ten and a hundred times.
+"""Growth of time and memory with the number of videos or rows: 1, 10 and 100 times as many.
 
-Every stage runs in a process of its own, `python -m benchmarks.growth STAGE SIZE FOLDER`, which says what it took.
+Every stage is one command of the project, measured from outside: its start counts, and so do all its processes.
 """
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-import numpy as np
+import psutil
 
-from benchmarks.memory import PeakMemory
-from benchmarks.race import Effort, logger
+from benchmarks.question import BenchmarkError, Setting, logger, records
+from benchmarks.sources import collage
+from benchmarks.storing import PROVENANCE, make_rows
 from evaluate.results.results import Result
+from store.writer import write_part
 
 TASK = "growth"
 TIMES = (1, 10, 100)
-ROUNDS = 5
 SECONDS, MEBIBYTES = "seconds", "MiB at its peak"
-_VIDEOS, _ENCODER = "AVTEMPO_GROWTH_VIDEOS", "AVTEMPO_GROWTH_ENCODER"
-"""Environment variables that tell a stage's process where the videos and the encoder are."""
+EVERY_SECONDS = 0.02
+"""Between two looks at the memory."""
+ROWS_A_PART = 500
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage of the pipeline.
-
-    Attributes:
-        unit: what `base` counts.
-        base: size of the smallest job.
-        prepare: makes the job in a folder, before the clock runs, and returns what does it.
-    """
-
-    unit: str
-    base: int
-    prepare: Callable[[Path, int], Callable[[], object]]
-
-
-def _linked(folder: Path, n: int, data: Path) -> Path:
-    """A folder of n videos, hard links to a few."""
-    originals = sorted(data.glob("*.mp4"))
+def _linked(folder: Path, n: int, videos: Sequence[Path]) -> Path:
+    """A folder of n videos, hard links to the few."""
     out = folder / "videos"
     out.mkdir()
     for number in range(n):
-        os.link(originals[number % len(originals)], out / f"{number:06d}.mp4")
+        os.link(videos[number % len(videos)], out / f"{number:06d}.mp4")
     return out
 
 
-def _shards(folder: Path, n: int) -> Callable[[], object]:
-    from benchmarks.sources import CORES, FPS
-    from preprocess.build.pipeline import build
-    from preprocess.catalogues.open_catalogue import open_catalogue
-    from preprocess.schema import ShardParams
-
-    videos = _linked(folder, n, _data())
-    params = ShardParams(fps=FPS, short_side_px=96, sources_per_shard=4)
-    return lambda: build(open_catalogue("folder", videos, None, None), folder / "shards", params, workers=CORES)
+def _shards(folder: Path, n: int, videos: Sequence[Path]) -> list[object]:
+    data, settings = _linked(folder, n, videos), ("--set", "short_side_px=96", "--set", "sources_per_shard=4")
+    return ["preprocess", "shards", "--dataset", "folder", "--data", data, "--out", folder / "shards", *settings]
 
 
-def _manifest(folder: Path, n: int) -> Callable[[], object]:
-    """Parts of 100 sources each, joined."""
-    from preprocess.schema import ShardParams
-    from preprocess.shards.manifest import Part, join_parts, write_part
-    from preprocess.shards.manifest_rows import Row
-    from preprocess.shards.recipe import Recipe
-    from preprocess.sources import Catalogue, Source
-
-    sources = tuple(Source(number, folder / f"{number:07d}.mp4", f"{number:07d}.mp4") for number in range(n))
-    recipe = Recipe.of(Catalogue("benchmark", "video", sources), ShardParams(sources_per_shard=100), "benchmark")
-    for shard in range(recipe.n_shards):
-        own = sources[100 * shard : 100 * (shard + 1)]
-        rows = [Row("source", each.index, each.name) for each in own]
-        rows += [
-            Row(
-                "segment", each.index, each.name, has_audio=True, key=each.name, shard="shard-000000.tar",
-                segment_id=each.index, start_seconds=0.0, end_seconds=10.0, n_frames=125, n_columns=1000,
-            )
-            for each in own
-        ]  # fmt: skip
-        write_part(folder, Part(shard, recipe, None, len(own), 0), rows)
-    return lambda: join_parts(folder, recipe.n_shards)
+def _index(folder: Path, n: int, videos: Sequence[Path]) -> list[object]:
+    return ["evaluate", "index", _linked(folder, n, videos), "--index", folder / "index"]
 
 
-def _index(folder: Path, n: int) -> Callable[[], object]:
-    from evaluate.fingerprint.api import Index
-
-    videos = _linked(folder, n, _data())
-    return lambda: Index.open(folder / "index", encoder=os.environ[_ENCODER]).add(videos)
-
-
-def _store(folder: Path, n: int) -> Callable[[], object]:
-    """Parts of 500 rows each, joined."""
-    from benchmarks.storing import PROVENANCE, make_rows
-    from store.writer import join_parts, write_part
-
-    parts = []
-    for number in range(-(-n // 500)):
-        parts.append(folder / f"part-{number:04d}.h5")
-        write_part(parts[-1], make_rows(min(500, n), f"part-{number:04d}"), PROVENANCE)
-    return lambda: join_parts(parts, folder / "whole.h5")
+def _merge(folder: Path, n: int, _videos: Sequence[Path]) -> list[object]:
+    parts = [folder / f"part-{number:04d}.h5" for number in range(-(-n // ROWS_A_PART))]
+    for path in parts:
+        write_part(path, make_rows(min(ROWS_A_PART, n), path.stem), PROVENANCE)
+    return ["store", "merge", *parts, "--out", folder / "whole.h5"]
 
 
-def _search(folder: Path, n: int) -> Callable[[], object]:
-    """64 queries over a store that is read a block at a time."""
-    from store.reader import EmbeddingStore
-    from store.search import nearest
-
-    _store(folder, n)()
-    queries = np.random.default_rng(1).standard_normal((64, 512), np.float32)
-    return lambda: nearest(queries, EmbeddingStore(folder / "whole.h5").sliceable("video/features"), 10)
+def _search(folder: Path, n: int, _videos: Sequence[Path]) -> list[object]:
+    write_part(folder / "whole.h5", make_rows(n, "rows"), PROVENANCE)
+    return ["store", "search", folder / "whole.h5", "--query", "0"]
 
 
-STAGES = {
-    "shards": Stage("sources", 2, _shards),
-    "manifest": Stage("sources", 1000, _manifest),
-    "index": Stage("sources", 2, _index),
-    "store": Stage("rows", 1000, _store),
-    "search": Stage("rows", 1000, _search),
+Words = Callable[[Path, int, Sequence[Path]], list[object]]
+"""Makes the input of a command in a folder, of a size, from a few videos; returns the words after `python -m`."""
+STAGES: dict[str, tuple[str, int, Words]] = {
+    "shards": ("sources", 2, _shards),
+    "index": ("sources", 2, _index),
+    "store": ("rows", 1000, _merge),
+    "search": ("rows", 1000, _search),
 }
+"""Commands: the unit of their size, the smallest size, and the words."""
 
 
-def _data() -> Path:
-    return Path(os.environ[_VIDEOS])
+def measure(setting: Setting) -> list[Result]:
+    """Run every stage at every size, sizes in turns; a smaller scale leaves the largest out."""
+    videos, times = collage(setting.data, 4, 1.0), TIMES if setting.scale == 1 else TIMES[:-1]
+    values: dict[tuple[str, str], float] = {}
+    for name, (unit, base, words) in STAGES.items():
+        sizes = {factor: factor * setting.sized(base, 2) for factor in times}
+        runs: dict[int, list[tuple[float, float]]] = {factor: [] for factor in times}
+        for number in range(setting.rounds):
+            for factor, size in sizes.items():
+                runs[factor].append(run(words, size, videos))
+            logger.info("%s, %s: round %d of %d", TASK, name, number + 1, setting.rounds)
+        for factor, found in runs.items():
+            for metric, measured in zip((SECONDS, MEBIBYTES), zip(*found, strict=True), strict=True):
+                values[name, f"{factor}x: {metric}"] = median(measured)
+            values[name, f"{factor}x: {unit}"] = sizes[factor]
+    return records(TASK, values, setting.rounds)
 
 
-def measure(folder: Path, effort: Effort) -> list[Result]:
-    """Every stage at every size, sizes in turns; quickly the larger sizes once at most, and fewer."""
-    from benchmarks.sources import collage
-    from benchmarks.untaught import fingerprint_checkpoint
+def run(words: Words, size: int, videos: Sequence[Path]) -> tuple[float, float]:
+    """Run a command once; return its seconds and its largest memory in MiB, where pages that processes share count twice.
 
-    data = collage(folder, 4, 1.0)[0].parent
-    encoder = fingerprint_checkpoint(folder)
-    found = []
-    for name, stage in STAGES.items():
-        times = TIMES if effort.scale == 1 else TIMES[:2]
-        base = stage.base if effort.scale == 1 else max(2, round(stage.base * effort.scale))
-        runs: dict[int, list[dict[str, float]]] = {factor: [] for factor in times}
-        for number in range(min(effort.rounds, ROUNDS)):
-            for factor in times:
-                runs[factor].append(in_process(name, factor * base, data, encoder))
-            logger.info("growth, %s: round %d of %d", name, number + 1, effort.rounds)
-        found += [record for factor, each in runs.items() for record in _records(name, stage, factor, base, each)]
-    return found
-
-
-def _records(name: str, stage: Stage, factor: int, base: int, runs: Sequence[dict[str, float]]) -> list[Result]:
-    values = {key: median(run[key] for run in runs) for key in (SECONDS, MEBIBYTES)} | {stage.unit: factor * base}
-    return [
-        Result("bench", TASK, None, "joint", name, f"{factor}x: {metric}", value, len(runs))
-        for metric, value in values.items()
-    ]
-
-
-def in_process(name: str, size: int, data: Path, encoder: Path) -> dict[str, float]:
-    """One run of a stage in a process of its own: its seconds and its largest memory."""
-    with tempfile.TemporaryDirectory(prefix="growth-", dir=data.parent) as folder:  # where hard links can be made
-        environment = {**os.environ, _VIDEOS: str(data.absolute()), _ENCODER: str(encoder.absolute())}
-        command = [sys.executable, "-m", "benchmarks.growth", name, str(size), folder]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run one stage; say its seconds and the largest memory of its processes together."""
-    name, size, folder = arguments
-    work = STAGES[name].prepare(Path(folder), int(size))
-    with PeakMemory() as peak:
-        since = time.perf_counter()
-        work()
+    Raises:
+        BenchmarkError: the command failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="growth-", dir=videos[0].parents[1]) as folder:  # hard links work there
+        command = [sys.executable, "-m", *map(str, words(Path(folder), size, videos))]
+        log, peak, since = Path(folder) / "log.txt", 0, time.perf_counter()
+        with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+            watched = psutil.Process(process.pid)
+            while process.poll() is None:
+                with suppress(psutil.Error):  # a process has just ended
+                    family = [watched, *watched.children(recursive=True)]
+                    peak = max(peak, sum(each.memory_info().rss for each in family))
+                time.sleep(EVERY_SECONDS)
         seconds = time.perf_counter() - since
-    print(json.dumps({SECONDS: seconds, MEBIBYTES: peak.mebibytes}))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        if process.returncode:
+            raise BenchmarkError(f"{TASK}: {' '.join(command[2:4])}: {log.read_text(encoding='utf-8')[-300:]}")
+    return seconds, peak / 2**20

@@ -1,44 +1,41 @@
-"""Asks what appending embeddings to a store takes beside HDF5 alone."""
+"""Appending embeddings to a store, beside HDF5 alone."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from benchmarks.race import OURS, Effort, Race, Run, Way, race, timed
+from benchmarks.question import BenchmarkError, Setting
+from benchmarks.race import OURS, Run, Way, race, timed
+from evaluate.results.results import Result
 from store.format import Provenance, Rows
 from store.layout import CHUNK_BYTES, COLUMNS
 from store.writer import append
 
 TASK = "storing"
 ROWS, DIMS = 20_000, 512
-THERE_BEFORE = (0, 20_000)
-"""Rows that the store holds before more are appended."""
 RAW, SAFE = "h5py alone", "h5py alone, on a copy"
 PROVENANCE = Provenance("benchmark", {}, "benchmark", "benchmark", "benchmark")
 
 
-def measure(folder: Path, effort: Effort) -> list[Race]:
-    """Rows of 512 numbers of float32 with all their columns, appended to an empty store and to one as large as they."""
-    del folder
-    n = effort.sized(ROWS)
-    return [_race(n, n if before else 0, effort) for before in THERE_BEFORE]
+def measure(setting: Setting) -> list[Result]:
+    """Rows of 512 float32 with all their columns, appended to an empty store and to a store of as many rows."""
+    n = setting.sized(ROWS)
+    rows, held, ours = make_rows(n, "new"), make_rows(n, "old"), partial(append, provenance=PROVENANCE)
 
+    def ways(held: Rows) -> list[Way]:
+        return [Way(OURS, _onto(held, ours, ours, rows)), Way(RAW, _onto(held, append_raw, append_raw, rows), goal=0.8)]
 
-def _race(n: int, before: int, effort: Effort) -> Race:
-    rows, held = make_rows(n, "new"), make_rows(before, "old")
-    case = "to as many rows" if before else "to an empty store"
-    ways = [
-        Way(OURS, _from(held, lambda path: append(path, rows, PROVENANCE), _write_ours, before + n)),
-        Way(RAW, _from(held, lambda path: append_raw(path, rows), append_raw, before + n), goal=0.8),
+    safe = Way(SAFE, _onto(held, append_raw, append_safely, rows))
+    return [
+        *race(TASK, "to an empty store", {"rows": n}, ways(make_rows(0, "old")), setting),
+        *race(TASK, "to as many rows", {"rows": n}, [*ways(held), safe], setting),
     ]
-    if before:
-        ways.append(Way(SAFE, _from(held, lambda path: append_safely(path, rows), append_raw, before + n)))
-    return race(TASK, case, {"rows": n}, ways, effort)
 
 
 def make_rows(n: int, name: str) -> Rows:
@@ -54,35 +51,34 @@ def make_rows(n: int, name: str) -> Rows:
     )  # fmt: skip
 
 
-def _write_ours(path: Path, rows: Rows) -> None:
-    append(path, rows, PROVENANCE)
+Append = Callable[[Path, Rows], None]
 
 
-def _from(held: Rows, work: Callable[[Path], None], begin: Callable[[Path, Rows], None], n_after: int) -> Run:
-    """A run on a file that holds rows already."""
+def _onto(held: Rows, begin: Append, work: Append, rows: Rows) -> Run:
+    """Append to a file that holds rows already."""
 
     def run() -> float:
         with tempfile.TemporaryDirectory(prefix="avtempo-storing-") as folder:
             path = Path(folder) / "rows.h5"
             if len(held):
                 begin(path, held)
-            seconds = timed(lambda: work(path))()
+            seconds = timed(lambda: work(path, rows))()
             with h5py.File(path) as file:
-                if file["video/features"].shape != (n_after, DIMS):
-                    raise ValueError(f"{path} holds {file['video/features'].shape}, not {(n_after, DIMS)}")
+                if file["video/features"].shape != (len(held) + len(rows), DIMS):
+                    raise BenchmarkError(f"{path} does not hold all rows")
             return seconds
 
     return run
 
 
 def append_raw(path: Path, rows: Rows) -> None:
-    """The same columns and vectors at the end of data sets that grow, in the same chunks, and on the disk at the end.
+    """Append the same columns and vectors to data sets that grow, in the same chunks, and sync the file.
 
-    Texts are of variable length, as h5py writes strings: their final length is not known where a data set grows. Without
-    what a store gives besides: checksums, the search for rows that are there already, and a file that is whole or not there.
+    Texts are of variable length, as h5py writes strings: their final length is unknown while a data set grows. The
+    store's other guarantees are missing: checksums, the search for rows that exist already, and atomic writes.
     """
     with h5py.File(path, "a", libver=("v110", "v110")) as file:
-        for name, values in _data_sets(rows).items():
+        for name, values in ({name: getattr(rows, name) for name in COLUMNS} | rows.vectors).items():
             dataset = file[name] if name in file else _create(file, values, name)
             first = len(dataset)
             dataset.resize(first + len(values), axis=0)
@@ -91,12 +87,8 @@ def append_raw(path: Path, rows: Rows) -> None:
         os.fsync(done.fileno())
 
 
-def _data_sets(rows: Rows) -> dict[str, np.ndarray]:
-    return {name: getattr(rows, name) for name in COLUMNS} | rows.vectors
-
-
 def append_safely(path: Path, rows: Rows) -> None:
-    """The same on a copy that takes the file's place: what a file that a crash leaves whole costs at least."""
+    """Append to a copy that then replaces the file: the least cost of a file that a crash leaves whole."""
     copy = path.with_suffix(".tmp")
     shutil.copyfile(path, copy)
     append_raw(copy, rows)

@@ -1,125 +1,113 @@
-"""Results of benchmarks as tables in Markdown."""
+"""Tables of docs/results/benchmarks.md from the records of docs/results/bench.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks import archive, embedding, growth, ingest, loading, searching, storing, training_step
-from benchmarks.race import OURS, RATIO, SECONDS
-from benchmarks.step import OVERHEAD, PARTS
+from benchmarks import archive, growth, training_step
+from benchmarks.race import GOAL, OURS, RATIO, SECONDS
 from evaluate.results.results import Result
 
-RACES = (ingest.TASK, loading.TASK, embedding.TASK, storing.TASK, searching.TASK)
 _UNITS = {"seconds of video/s": "hours of video an hour"}
-"""What a unit is called where it is not called what it is."""
+"""Units that the table calls by another name."""
+_TEXTS = ("job", "way", "archive", "stage", "part", "")
+"""Titles of columns that hold texts."""
+
+Values = dict[str, dict[str, float]]
+"""By model and metric."""
 
 
-def table(task: str, results: Sequence[Result], missing: Mapping[str, str]) -> str:
-    """The table of a question.
-
-    Args:
-        task: the question.
-        results: of all questions.
-        missing: why a way was not run, by its name.
-    """
-    if task == training_step.TASK:
-        return _step_table(results)
-    if task == archive.TASK:
-        return _archive_table(results)
-    return _growth_table(results) if task == growth.TASK else _race_table(task, results, missing)
-
-
-def values_of(results: Sequence[Result], task: str) -> dict[str, dict[str, Result]]:
-    """Results of a question by model and metric."""
-    found: dict[str, dict[str, Result]] = {}
+def values_of(results: Iterable[Result], prefix: str = "") -> Values:
+    """Values by model and metric, of the metrics that start with a prefix, which is cut off."""
+    found: Values = {}
     for result in results:
-        if result.task == task:
-            found.setdefault(result.model, {})[result.metric] = result
+        if result.metric.startswith(prefix):
+            found.setdefault(result.model, {})[result.metric.removeprefix(prefix)] = result.value
     return found
 
 
-def cases_of(results: Sequence[Result], task: str) -> dict[str, dict[str, dict[str, Result]]]:
-    """Results of a question by case, model and metric; the case is taken off the metric."""
-    found: dict[str, dict[str, dict[str, Result]]] = {}
-    for model, values in values_of(results, task).items():
-        for name, result in values.items():
-            case, _, metric = name.partition(": ")
-            found.setdefault(case, {}).setdefault(model, {})[metric] = result
-    return found
+def cases_of(results: Sequence[Result]) -> dict[str, Values]:
+    """Values of a race by case, way and metric."""
+    cases = dict.fromkeys(result.metric.partition(": ")[0] for result in results)
+    return {case: values_of(results, f"{case}: ") for case in cases}
 
 
-def _race_table(task: str, results: Sequence[Result], missing: Mapping[str, str]) -> str:
-    """One row a case and way: amounts a second, and how many times as fast as it ours is."""
-    cases = cases_of(results, task)
+def table(task: str, results: Sequence[Result]) -> str:
+    """The table of one question, from its records."""
+    return _TABLES.get(task, _race)(results)
+
+
+def _markdown(titles: Sequence[str], rows: Iterable[Sequence[str]], *below: str) -> str:
+    """A table, texts to the left and numbers to the right, and lines below it."""
+    rule = "".join("---|" if title in _TEXTS else "---:|" for title in titles)
+    head, *lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
+    return "\n".join([head, f"|{rule}", *lines, *below])
+
+
+def _met(*, met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def _race(results: Sequence[Result]) -> str:
+    """One row a case and way: units per second, and our speed over the way's."""
+    cases = cases_of(results)
     units = [metric for metric in next(iter(cases.values()))[OURS] if metric.endswith("/s")]
-    names = [_UNITS.get(unit, unit) for unit in units]
-    lines = [
-        f"| job | way | s | {' | '.join(names)} | Avtempo's speed over it | goal | |",
-        f"|---|---|---:|{'---:|' * len(units)}---:|---:|---|",
+
+    def row(case: str, way: str, values: dict[str, float]) -> list[str]:
+        rates = [f"{values[unit]:,.3g}" if values[unit] < 100 else f"{values[unit]:,.0f}" for unit in units]
+        ratio, goal = (f"{values[key]:.2f}" if key in values else "" for key in (RATIO, GOAL))
+        met = _met(met=values[RATIO] >= values[GOAL]) if goal else ""
+        return [case, way, f"{values[SECONDS]:.3f}", *rates, ratio, goal, met]
+
+    titles = ["job", "way", "s", *(_UNITS.get(unit, unit) for unit in units), f"{OURS}'s speed over it", "goal", ""]
+    rows = [row(case, way, values) for case, ways in cases.items() for way, values in ways.items()]
+    below = f"Medians of {results[0].n} rounds; the speed over another way is the median of the ratios within a round."
+    return _markdown(titles, rows, "", below)
+
+
+def _growth(results: Sequence[Result]) -> str:
+    rows = []
+    for stage in dict.fromkeys(result.model for result in results):
+        first: list[float] = []
+        for values in cases_of(results).values():  # by size, the smallest first
+            times = [values[stage].pop(key) for key in (growth.SECONDS, growth.MEBIBYTES)]
+            first = first or times
+            ((unit, size),) = values[stage].items()
+            ratios = [f"{now / before:.2f}" for now, before in zip(times, first, strict=True)]
+            rows.append([stage, f"{size:,.0f} {unit}", f"{times[0]:.3f}", f"{times[1]:.0f}", *ratios])
+    titles = ["stage", "size", "s", growth.MEBIBYTES, "s, times the smallest", "MiB, times the smallest"]
+    return _markdown(titles, rows)
+
+
+def _step(results: Sequence[Result]) -> str:
+    (values,) = values_of(results).values()
+    step, loop = values["step, seconds"], values["trainer loop, seconds"]
+    seconds = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
+    overhead = sum(seconds[name] for name in training_step.OVERHEAD)
+    rows = [[name, f"{1e3 * part:.1f}", f"{100 * part / step:.1f}"] for name, part in seconds.items()]
+    rows += [
+        [f"**overhead**: {', '.join(training_step.OVERHEAD)}", "", f"{100 * overhead / step:.1f}"],
+        ["the step, timed part by part", f"{1e3 * step:.1f}", "100"],
+        ["the step by the trainer's own clock", f"{1e3 * loop:.1f}", f"{100 * loop / step:.1f}"],
     ]
-    for case, ways in cases.items():
-        for name, values in ways.items():
-            rates = " | ".join(
-                f"{values[unit].value:,.3g}" if values[unit].value < 100 else f"{values[unit].value:,.0f}"
-                for unit in units
-            )
-            ratio, goal = values.get(RATIO), values.get("goal")
-            shown = "" if ratio is None else f"{ratio.value:.2f}"
-            aim = "" if goal is None else f"{goal.value:.2f}"
-            met = "" if ratio is None or goal is None else "met" if ratio.value >= goal.value else "**missed**"
-            lines.append(f"| {case} | {name} | {values[SECONDS].value:.3f} | {rates} | {shown} | {aim} | {met} |")
-    n = next(iter(results_of(results, task))).n
-    lines += ["", f"Medians of {n} rounds; the speed over another way is the median of the ratios within a round."]
-    lines += [f"Not run: {name}: {reason}." for name, reason in missing.items()]
-    return "\n".join(lines)
+    return _markdown(["part", "ms a step", "share, per cent"], rows, "", f"Medians of {results[0].n} steps.")
 
 
-def results_of(results: Sequence[Result], task: str) -> list[Result]:
-    """Results of a question."""
-    return [result for result in results if result.task == task]
-
-
-def _growth_table(results: Sequence[Result]) -> str:
-    lines = ["| stage | size | s | MiB at its peak | s, times the smallest | MiB, times the smallest |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
-    for stage, values in values_of(results, growth.TASK).items():
-        unit = growth.STAGES[stage].unit
-        factors = [name.partition(":")[0] for name in values if name.endswith(f": {unit}")]
-        first = {key: values[f"{factors[0]}: {key}"].value for key in (growth.SECONDS, growth.MEBIBYTES)}
-        for factor in factors:
-            seconds, memory = (values[f"{factor}: {key}"].value for key in (growth.SECONDS, growth.MEBIBYTES))
-            size = values[f"{factor}: {unit}"].value
-            lines.append(
-                f"| {stage} | {size:,.0f} {unit} | {seconds:.3f} | {memory:.0f} | "
-                f"{seconds / first[growth.SECONDS]:.2f} | {memory / first[growth.MEBIBYTES]:.2f} |"
-            )
-    return "\n".join(lines)
-
-
-def _step_table(results: Sequence[Result]) -> str:
-    lines = ["| part | ms a step | share, per cent |", "|---|---:|---:|"]
-    for values in values_of(results, training_step.TASK).values():
-        for name in PARTS:
-            share = values[f"{name}, share"].value
-            lines.append(f"| {name} | {1e3 * values[f'{name}, seconds'].value:.1f} | {100 * share:.1f} |")
-        step, loop = values["step, seconds"], values["trainer loop, seconds"].value
-        lines += [
-            f"| **overhead**: {', '.join(OVERHEAD)} | | {100 * values['overhead, share'].value:.1f} |",
-            f"| the step, timed part by part | {1e3 * step.value:.1f} | 100 |",
-            f"| the step by the trainer's own clock | {1e3 * loop:.1f} | {100 * loop / step.value:.1f} |",
+def _archive(results: Sequence[Result]) -> str:
+    titles = [
+        "archive", "descriptors", "codes, MB an hour", "s to build", "ms a query", "goal", "", "found first, per cent",
+    ]  # fmt: skip
+    goal = archive.GOAL_MILLISECONDS
+    rows = [
+        [
+            name, f"{values[archive.ROWS]:,.0f}", f"{values[archive.MEGABYTES]:.2f}", f"{values[archive.BUILD]:.0f}",
+            f"{values[archive.MILLISECONDS]:.0f}", f"{goal:.0f}", _met(met=values[archive.MILLISECONDS] <= goal),
+            f"{100 * values[archive.FOUND]:.0f}",
         ]
-        lines += ["", f"Medians over blocks of {training_step.STEPS} steps, {step.n} steps in all."]
-    return "\n".join(lines)
+        for name, values in values_of(results).items()
+    ]  # fmt: skip
+    return _markdown(titles, rows, "", f"Medians of {results[0].n} queries of 10 s.")
 
 
-def _archive_table(results: Sequence[Result]) -> str:
-    lines = [
-        "| archive | descriptors | codes, MB an hour | s to build | ms a query | goal | | found first, per cent |",
-        "|---|---:|---:|---:|---:|---:|---|---:|",
-    ]
-    for name, values in values_of(results, archive.TASK).items():
-        took, goal = values[archive.MILLISECONDS].value, archive.GOAL_MILLISECONDS
-        lines.append(
-            f"| {name} | {values[archive.ROWS].value:,.0f} | {values[archive.MEGABYTES].value:.2f} | "
-            f"{values[archive.BUILD].value:.0f} | {took:.0f} | {goal:.0f} | {'met' if took <= goal else '**missed**'} | "
-            f"{100 * values[archive.FOUND].value:.0f} |"
-        )
-    return "\n".join([*lines, "", f"Medians of {next(iter(results_of(results, archive.TASK))).n} queries of 10 s."])
+_TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
+    growth.TASK: _growth, training_step.TASK: _step, archive.TASK: _archive,
+}  # fmt: skip
+"""Tables of the questions that are no races."""

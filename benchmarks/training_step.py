@@ -1,90 +1,115 @@
-"""Asks which part of a training step takes how long, and whether the sum agrees with the trainer's own clock."""
+"""The parts of a training step.
 
+The trainer runs as always, with a clock around the functions that its step calls. The parts must add up to the step by
+the trainer's own clock, in log.jsonl.
+"""
+
+import itertools
 import json
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
+from unittest.mock import patch
 
-from benchmarks.step import OVERHEAD, PARTS, WAIT, bench_config, timed_step, trainer
-from benchmarks.stopwatch import Stopwatch
+import torch
+
+from benchmarks.question import BenchmarkError, Setting, logger, records
 from evaluate.results.results import Result
-from train.config.schema import Config
+from train.config.load import load_config
+from train.data.loader import SegmentLoader
+from train.objective.bank import Bank
+from train.run import pretraining
 from train.run.run_log import LOG_NAME
-
-logger = logging.getLogger("benchmarks")
+from train.views import training_clips
 
 TASK = "training-step"
-ROUNDS, STEPS, WARM_UP = 6, 12, 4
-"""Rounds of a block of steps composed and a block of the trainer's, steps a block, steps before that do not count."""
+STEPS, WARM_UP = 72, 4
+"""Steps that count, and steps before them after the bank is full."""
+OPTIONS = (
+    "heldout.split=''", "bank.warmup_steps=0", "optim.accumulate=1", "log_every=1", "checkpoint_every=1000000",
+)  # fmt: skip
+TOLERANCE = 0.1
+"""Largest difference between the parts' sum and the trainer's own clock, as a share of the latter."""
+OVERHEAD = ("waiting for data", "gathering views", "augmentation", "objective and bank")
+"""Everything but the network's passes and its update."""
+FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "waiting for data": ((SegmentLoader, "__next__"),),
+    "gathering views": ((training_clips, "gather_views"),),
+    "augmentation": tuple(
+        (training_clips, name) for name in ("augment_video", "augment_audio", "distort_video", "distort_audio")
+    ),
+    "forward": ((pretraining.Model, "forward"),),
+    "objective and bank": ((pretraining, "compute_objective"), (Bank, "push")),
+    "backward": ((torch.Tensor, "backward"),),
+    "clipping and optimiser": (
+        (torch.nn.utils, "clip_grad_norm_"), (torch.optim.Optimizer, "zero_grad"), (torch.optim.AdamW, "step"),
+    ),
+}  # fmt: skip
+"""The functions of each part, by owner and name; none calls another."""
 
 
-@dataclass(frozen=True)
-class StepTimes:
-    """Seconds a step.
+def measure(setting: Setting, *overrides: str) -> list[Result]:
+    """Train a preset on the CPU until its bank is full, then time each step.
 
-    Attributes:
-        parts: median of each part over the blocks' medians.
-        composed: median step of the composed loop.
-        loop: median step by the trainer's own clock.
-        n: steps composed and timed.
+    Raises:
+        BenchmarkError: the parts do not add up to the step.
     """
-
-    parts: dict[str, float]
-    composed: float
-    loop: float
-    n: int
-
-    @property
-    def overhead(self) -> float:
-        """Seconds that are not the network's."""
-        return sum(self.parts[name] for name in OVERHEAD)
-
-
-def measure(preset: str, shards: Path, rounds: int = ROUNDS, steps: int = STEPS) -> StepTimes:
-    """Time both loops in turns on this machine."""
-    config = bench_config(preset, shards)
-    blocks: list[Stopwatch] = []
-    loops: list[float] = []
-    with trainer(config) as run:
-        for _ in range(config.bank.size // config.data.batch_size + 1):  # until the bank is full
-            timed_step(run, Stopwatch())
-        for number in range(rounds):
-            for _ in range(WARM_UP):
-                timed_step(run, Stopwatch())
-            blocks.append(Stopwatch())
-            for _ in range(steps):
-                timed_step(run, blocks[-1])
-            loops.append(_loop_seconds(config, steps))
-            logger.info("training step, round %d of %d", number + 1, rounds)
-    by_block = [block.medians(PARTS) for block in blocks]
-    return StepTimes(
-        parts={name: median(block[name] for block in by_block) for name in PARTS},
-        composed=median(median(block.totals()) for block in blocks),
-        loop=median(loops),
-        n=rounds * steps,
-    )
+    options = [f"data.shards={setting.shards}", *OPTIONS, *overrides]
+    config = load_config(setting.preset, options)
+    unmeasured = config.bank.size // config.data.batch_size + 1 + WARM_UP
+    n_steps = unmeasured + setting.sized(STEPS)
+    logger.info("%s: %d steps", TASK, n_steps)
+    with tempfile.TemporaryDirectory(prefix="avtempo-bench-") as run, _laps() as laps:
+        pretraining.pretrain(load_config(setting.preset, [*options, f"steps={n_steps}"]), run, device="cpu")
+        lines = (Path(run) / LOG_NAME).read_text(encoding="utf-8").splitlines()
+    clock = [0.0, *(json.loads(line)["seconds"] for line in lines)]
+    steps = [after - before for before, after in itertools.pairwise(clock)]
+    return summary(setting.preset, laps[unmeasured:], steps[unmeasured:])
 
 
-def _loop_seconds(config: Config, steps: int) -> float:
-    """Median seconds a step of a whole `Trainer.train()`, from its log: one record a step, the first ones left out."""
-    config = replace(config, steps=WARM_UP + steps, log_every=1, checkpoint_every=10**9)
-    with trainer(config) as run:
-        run.train()
-        lines = (run.run_dir / LOG_NAME).read_text(encoding="utf-8").splitlines()
-    seconds = [json.loads(line)["seconds"] for line in lines]
-    return median(after - before for before, after in zip(seconds[WARM_UP - 1 :], seconds[WARM_UP:], strict=False))
+@contextmanager
+def _laps() -> Iterator[list[dict[str, float]]]:
+    """While held, collect the seconds of each part, one dict per step of the trainer."""
+    laps: list[dict[str, float]] = []
+    whole = pretraining.Trainer._train_step
+
+    def step(self: pretraining.Trainer) -> Any:
+        laps.append(dict.fromkeys(FUNCTIONS, 0.0))
+        return whole(self)
+
+    def clocked(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            since = time.perf_counter()
+            result = function(*args, **kwargs)
+            laps[-1][part] += time.perf_counter() - since
+            return result
+
+        return call
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(pretraining.Trainer, "_train_step", step))
+        for part, functions in FUNCTIONS.items():
+            for owner, name in functions:
+                stack.enter_context(patch.object(owner, name, clocked(part, getattr(owner, name))))
+        yield laps
 
 
-def records(preset: str, times: StepTimes) -> Sequence[Result]:
-    """As records: seconds a step, and shares of the composed step."""
-    values = {f"{name}, seconds": value for name, value in times.parts.items()}
-    values |= {f"{name}, share": value / times.composed for name, value in times.parts.items()}
-    values |= {
-        "step, seconds": times.composed,
-        "trainer loop, seconds": times.loop,
-        "overhead, share": times.overhead / times.composed,
-        "data wait, share": times.parts[WAIT] / times.composed,
-    }
-    return [Result("bench", TASK, None, "joint", preset, metric, value, times.n) for metric, value in values.items()]
+def summary(preset: str, laps: Sequence[dict[str, float]], steps: Sequence[float]) -> list[Result]:
+    """Medians over steps: of each part, of the parts' sum, and of the step by the trainer's own clock.
+
+    Raises:
+        BenchmarkError: sum and clock differ by more than `TOLERANCE`.
+    """
+    values = {f"{name}, seconds": median(lap[name] for lap in laps) for name in FUNCTIONS}
+    composed, loop = median(sum(lap.values()) for lap in laps), median(steps)
+    if abs(composed - loop) > TOLERANCE * loop:
+        raise BenchmarkError(
+            f"{TASK}: the parts take {composed:.3f} s, the trainer's whole step {loop:.3f} s, which differ by more than "
+            f"{TOLERANCE:.0%}: does benchmarks.training_step.FUNCTIONS name all that a step calls?"
+        )
+    values |= {"step, seconds": composed, "trainer loop, seconds": loop}
+    return records(TASK, {(preset, name): value for name, value in values.items()}, len(laps))

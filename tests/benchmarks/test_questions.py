@@ -1,104 +1,119 @@
 """Every question on a tiny input, end to end; peers too where they are installed."""
 
-import os
-
 import pytest
 
-from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing
-from benchmarks.peer import NOT_INSTALLED, peer_python
-from benchmarks.race import OURS, RATIO, Effort
+from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing, training_step
+from benchmarks.peer import NOT_INSTALLED, peer_python, peers
+from benchmarks.question import BenchmarkError, Setting
+from benchmarks.race import OURS
+from benchmarks.tables import cases_of, table, values_of
+from tests.train.conftest import write_shards
 
-TINY = Effort(rounds=1, warm_up=0, scale=0.01)
+SMALL = (
+    "data.batch_size=8", "data.frame_px=32", "data.window_frames=8", "data.split=''", "clip.n_frames=4",
+    "clip.crop_px=24", "clip.speeds=[1,2]", "model.tiny_width=4", "bank.size=64", "bank.n_negatives=8",
+    "bank.negative_rank_low=8", "bank.negative_rank_high=32",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("bench")
+def setting(tmp_path_factory):
+    data = tmp_path_factory.mktemp("bench")
+    return Setting(data, write_shards(data / "shards", 48), rounds=1, warm_up=0, scale=0.01)
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch):
-    """Videos of two seconds, two a batch."""
+def short(monkeypatch, tmp_path):
+    """Videos of two seconds, two a batch; no peers."""
     monkeypatch.setattr(sources, "SECONDS", 2.0)
-    monkeypatch.setattr(ingest, "SECONDS", 2.0)
-    monkeypatch.setattr(sources.collage, "__defaults__", (2.0,))
     monkeypatch.setattr(loading, "BATCH", 2)
-    monkeypatch.setattr(loading, "WINDOWS", {"window": 8, "whole": 25})
-
-
-@pytest.fixture
-def no_peers(monkeypatch, tmp_path):
+    monkeypatch.setattr(loading, "WINDOW", 8)
+    monkeypatch.setattr(embedding, "SIZES", {"tiny": 2})
     monkeypatch.setenv("AVTEMPO_PEERS", str(tmp_path / "nothing"))
 
 
-def check(races, names):
-    for each in races:
-        records = each.records()
-        assert set(each.seconds) == {OURS, *names}
-        assert all(record.value > 0 for record in records)
-        assert {record.model for record in records if record.metric.endswith(RATIO)} == set(names)
-        assert all(record.metric.startswith(f"{each.case}: ") for record in records)
+@pytest.mark.parametrize(
+    ("question", "cases"),
+    [
+        (ingest, {"archive": [ingest.FLOOR, ingest.FRAME_TARS]}),
+        (loading, {"window": [loading.FLOOR], "whole": [loading.FLOOR]}),
+        (embedding, {"tiny encoder": [embedding.FLOOR, embedding.PARTS]}),
+        (storing, {"to an empty store": [storing.RAW], "to as many rows": [storing.RAW, storing.SAFE]}),
+        (searching, {"from vectors": [searching.FAISS], "in an index": [searching.FAISS]}),
+    ],
+)
+def test_races_without_peers(question, cases, setting):
+    results = question.measure(setting)
+    assert {case: list(ways) for case, ways in cases_of(results).items()} == {
+        case: [OURS, *others] for case, others in cases.items()
+    }
+    assert all(result.value > 0 for result in results)
+    assert f"| {OURS} |" in table(question.TASK, results)
 
 
-def test_ingest_without_peers(data, no_peers):
-    found = ingest.measure(data, TINY)
-    check(found, [ingest.FLOOR, ingest.FRAME_TARS])
-    assert found[0].missing == {ingest.VIDEO2DATASET: NOT_INSTALLED}
-
-
-def test_loading_without_peers(data, no_peers):
-    found = loading.measure(data, TINY)
-    check(found, [loading.FLOOR])
-    assert [each.case for each in found] == ["window", "whole"]
-    assert all(set(each.missing) == set(loading.PEERS.values()) for each in found)
-
-
-def test_embedding(data, monkeypatch):
-    monkeypatch.setattr(embedding, "SIZES", {"tiny": 2})
-    check(embedding.measure(data, TINY), [embedding.FLOOR, embedding.PARTS])
-
-
-def test_storing_and_searching(data):
-    empty, held = storing.measure(data, TINY)
-    check([empty], [storing.RAW])
-    check([held], [storing.RAW, storing.SAFE])
-    check(searching.measure(data, TINY), [searching.FAISS])
-
-
-def test_archives(data, monkeypatch):
+def test_archives(setting, monkeypatch):
     monkeypatch.setattr(archive, "HOURS", (50, 200))
-    found = {(each.model, each.metric): each.value for each in archive.measure(data, TINY)}
-    assert found["200 h", archive.ROWS] == 4 * found["50 h", archive.ROWS] == 40 * 360 * 2
-    assert found["200 h", archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
-    assert found["50 h", archive.FOUND] == found["200 h", archive.FOUND] == 1
-    assert found["50 h", archive.MILLISECONDS] > 0
+    small, large = values_of(archive.measure(setting)).values()
+    assert large[archive.ROWS] == 4 * small[archive.ROWS] == 40 * 360 * 2
+    assert large[archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
+    assert small[archive.FOUND] == large[archive.FOUND] == 1
+    assert small[archive.MILLISECONDS] > 0
 
 
-@pytest.mark.parametrize("stage", ["manifest", "store", "search"])
-def test_growth_of_a_stage(data, stage):
-    run = growth.in_process(stage, 20, data, data / "unused.pt")
-    assert 0 < run[growth.SECONDS] < 60
-    assert run[growth.MEBIBYTES] > 20
+@pytest.mark.parametrize("stage", ["store", "search", pytest.param("shards", marks=pytest.mark.slow)])
+def test_growth_of_a_command(stage, setting, monkeypatch):
+    monkeypatch.setattr(growth, "STAGES", {stage: growth.STAGES[stage]})
+    found = cases_of(growth.measure(setting))
+    assert list(found) == ["1x", "10x"]
+    assert all(
+        values[stage][growth.SECONDS] > 0.1 and values[stage][growth.MEBIBYTES] > 20 for values in found.values()
+    )
 
 
-@pytest.mark.slow
-def test_growth_of_what_reads_videos(data):
-    found = growth.measure(data, Effort(rounds=1, warm_up=0, scale=0.2))
-    assert {result.model for result in found} == set(growth.STAGES)
-    assert {result.metric.partition(":")[0] for result in found} == {"1x", "10x"}
+def test_a_command_that_fails_is_named(setting):
+    videos = sources.collage(setting.data, 4, 1.0)
+    with pytest.raises(BenchmarkError, match=r"store verify: .*absent\.h5"):
+        growth.run(lambda folder, *_: ["store", "verify", folder / "absent.h5"], 1, videos)
+
+
+def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):
+    (values,) = values_of(training_step.measure(setting, *SMALL)).values()
+    parts = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
+    assert min(parts.values()) > 0
+    assert sum(parts.values()) == pytest.approx(values["step, seconds"], rel=0.1)
+
+
+def test_parts_that_do_not_add_up_are_an_error():
+    lap = dict.fromkeys(training_step.FUNCTIONS, 0.1)
+    assert training_step.summary("sample", [lap], [0.75])
+    with pytest.raises(BenchmarkError, match=r"parts take 0\.700 s, .* 0\.095 s"):
+        training_step.summary("sample", [lap], [0.095])
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(peer_python() is None, reason=NOT_INSTALLED)
-def test_peers_do_the_same_job(data):
-    races = [*ingest.measure(data, TINY), *loading.measure(data, TINY)]
-    assert {name: reason for each in races for name, reason in each.missing.items()} == {}
+def test_peers_do_the_same_job(setting, monkeypatch):
+    monkeypatch.delenv("AVTEMPO_PEERS")
+    results = [*ingest.measure(setting), *loading.measure(setting)]
+    assert {result.model for result in results} >= {ingest.VIDEO2DATASET, *loading.PEERS.values()}
 
 
-def test_peers_are_told_apart_from_errors(data, monkeypatch, tmp_path):
-    broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\necho 'Error: no such codec' >&2\nexit 3\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("AVTEMPO_PEERS", os.fspath(broken))
-    found = loading.measure(data, TINY)
-    assert set(found[0].missing.values()) == {"Error: no such codec (exit status 3)"}
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("echo 'Error: no such codec' >&2\nexit 3", "not run: tool: Error: no such codec (exit status 3)"),
+     ("read line; echo '{\"clips\": 1}'", "tool did another job: {'clips': 1}, not {'clips': 2}")],
+)  # fmt: skip
+def test_peers_that_fail_are_left_out_and_those_that_do_another_job_refused(
+    script, said, monkeypatch, tmp_path, caplog
+):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("AVTEMPO_PEERS", str(python))
+    try:
+        with peers("any.py", {"tool": {}}, {"clips": 2}, goal=1.0) as ways:
+            assert ways == []
+    except BenchmarkError as error:
+        assert str(error) == said
+    else:
+        assert said in caplog.text
