@@ -1,4 +1,4 @@
-"""What a loader hands over."""
+"""The batch that a loader yields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -11,14 +11,15 @@ from train.plans.plan import Plan
 
 @dataclass(frozen=True)
 class SegmentBatch:
-    """B segments, or their windows: the frames that V clips of each show, and all of their sound.
+    """B segments or windows of segments: the frames that their V clips show, and all of their audio.
 
     Attributes:
-        frames: (B, K, frame_px, frame_px, 3) uint8, those of the window that a clip shows, each once and in the order of
-            time; the last one repeated where a segment's clips show fewer than K. None for audio data sets.
-        clip_frames: (B, V, T) int64, which of `frames` each clip shows, in the order in which it is played; None with it.
-        plan: the clips.
-        logmel: (B, n_mels, window_frames * columns_per_frame) float32, the silence floor after the segment's end.
+        frames: (B, K, frame_px, frame_px, 3) uint8, the frames that clips show, each once and in order of time. The last
+            frame is repeated where a segment's clips show fewer than K. None for audio data sets.
+        clip_frames: (B, V, T) int64, for each clip the positions of its frames in `frames`, in the order of playback.
+            None if `frames` is None.
+        plan: the planned clips.
+        logmel: (B, n_mels, window_frames * columns_per_frame) float32, filled with silence after the end of the segment.
         n_frames: (B,) int64, frames that the segment has in the window.
         window_start_frame: (B,) int64, the window's first frame, counted from the segment's start.
         has_audio: (B,) bool.
@@ -46,7 +47,7 @@ class SegmentBatch:
         return f"SegmentBatch({', '.join(f'{name}={shape}' for name, shape in shapes.items())})"
 
     def to(self, device: torch.device | str) -> "SegmentBatch":
-        """Copy the batch to a device, if it is not there."""
+        """Copy the batch to a device, unless it is there."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def first(self, n: int) -> "SegmentBatch":

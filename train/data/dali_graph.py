@@ -22,11 +22,11 @@ pipeline_def: Any = dali.pipeline_def
 """Made when DALI is imported, and wider than its type stubs say."""
 
 SHUFFLE_SEGMENTS = 16_384
-"""Segments that the next one is drawn from. Archives are mapped into memory, not read ahead: what waits in this buffer
-costs an entry each, not its bytes (measured: 2 KB and 0.1 ms at the start), so it can hold all of UCF101."""
+"""Size of the buffer from which the next segment is drawn. Archives are mapped into memory, not read ahead, so a waiting
+segment costs an entry (measured: 2 KB, and 0.1 ms at the start), not its bytes. The buffer can hold all of UCF101."""
 
 _FILE_BYTES = 16
-"""First size of the reader's buffers. Mapped archives need none; DALI's default of 1 MiB would be taken for each."""
+"""Initial size of the reader's buffers. Mapped archives need none, and DALI's default of 1 MiB would be allocated for each."""
 
 Node = Any
 """A DALI DataNode: a batch of tensors that do not exist yet."""
@@ -34,7 +34,7 @@ Node = Any
 
 @dataclass(frozen=True)
 class Graph:
-    """What decides the graph, besides the files.
+    """Everything that defines the graph, besides the files.
 
     Attributes:
         params: of the shards.

@@ -1,8 +1,8 @@
-"""What Python does in the DALI graph: choose windows and squares, plan their clips, take the frames that they show.
+"""The Python part of the DALI graph: choose windows and squares, plan clips, cut the shown frames out of the strips.
 
-DALI calls this in a thread of its own while the trainer is busy with the batch before. It keeps nothing from one batch to
-the next: what it draws follows from numbers that DALI's generator gives, whose state is in DALI's checkpoint. Everything
-is one call for a batch, for each value that goes between DALI and Python, and each operator of DALI's, costs threads a turn.
+DALI calls this in a thread of its own while the trainer works on the batch before. Nothing is kept between batches:
+random choices follow from numbers drawn by DALI's generator, whose state is in DALI's checkpoint. One call serves a whole
+batch, because every value passed between DALI and Python costs a change of threads.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from train.plans.clip_planners import Planner
 from train.plans.plan import Plan
 
 N_PLACES, N_SEEDS = 3, 2
-"""Numbers at random a segment: places of the window and of the square (column, row); 32 bits each to seed the plan by."""
+"""Random numbers per segment: N_PLACES place the window and the square (column, row); N_SEEDS of 32 bits seed the plan."""
 _N_FRAMES, _HEIGHT, _WIDTH = (META_FIELDS.index(name) for name in ("n_frames", "frame_height_px", "frame_width_px"))
 
 Arrays = list[np.ndarray]
-"""One array a segment."""
+"""One array per segment."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Choice:
     """How windows, squares and clips are chosen.
 
     Attributes:
-        planner: of the clips.
-        window_frames: frames that the clips are planned in.
-        columns_per_frame: log-mel columns.
-        random: draw window and square; else the first window, and the square named below.
-        square: 0 the first of the longer side, 1 the middle, 2 the last.
-        final_px: side of the square if its pixels are handed over as they are; 0 if they are resized, which takes all rows.
+        planner: plans the clips.
+        window_frames: length of the window in which clips are planned.
+        columns_per_frame: log-mel columns per video frame.
+        random: draw window and square; if False, take the first window and the square `square`.
+        square: position along the longer side: 0 first, 1 middle, 2 last.
+        final_px: side of the square if its pixels are not resized; 0 if they are.
     """
 
     planner: Planner
@@ -47,19 +47,19 @@ class Choice:
 
     @property
     def most_frames(self) -> int:
-        """Largest number of frames that a segment's clips show, K."""
+        """K, the largest number of different frames that the clips of one segment show."""
         return min(self.planner.n_clips * self.planner.n_frames, self.window_frames)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is chosen for a batch of B segments.
+    """The choices for a batch of B segments.
 
     Attributes:
         numbers: (B, META_FIELDS) int64.
-        start: (B,) int64, the window's first frame.
-        plan: the clips.
-        clip_frames: (B, V, T) int64, which of the frames taken each clip shows.
+        start: (B,) int64, first frame of the window.
+        plan: the planned clips.
+        clip_frames: (B, V, T) int64, for each clip the positions of its frames among the frames that are decoded.
     """
 
     numbers: Tensor
@@ -68,7 +68,7 @@ class Selection:
     clip_frames: Tensor
 
     def packed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whole numbers (B, N) int64, and the clips' starts and strides (B, 2, V), which may be fractions."""
+        """As two arrays: all integers (B, N) int64; starts and strides of the clips (B, 2, V), which may be fractions."""
         plan = self.plan
         columns = [self.numbers, self.start, plan.order, plan.timed, plan.speed, plan.reverse, self.clip_frames]
         numbers = torch.cat([each.reshape(len(self.start), -1).long() for each in columns], 1)
@@ -76,7 +76,7 @@ class Selection:
 
     @classmethod
     def unpacked(cls, numbers: Tensor, paces: Tensor, clip_length: int) -> "Selection":
-        """Of what `packed` made, for clips of that many frames."""
+        """Reverse `packed`, for clips of `clip_length` frames."""
         n_meta, n_clips = len(META_FIELDS), paces.shape[2]
         sizes = [n_meta, 1, 1, 1, n_clips, n_clips, n_clips * clip_length]
         meta, start, order, timed, speed, reverse, shown = numbers.split(sizes, 1)
@@ -86,34 +86,34 @@ class Selection:
 
 @dataclass(frozen=True)
 class FrameSelector:
-    """Chooses for a batch, and takes the frames out of its strips."""
+    """Makes the choices for a batch, and cuts the chosen frames out of its strips."""
 
     choice: Choice
 
     @property
     def n_outputs(self) -> int:
-        """Without strips."""
+        """Number of outputs without strips."""
         return 3
 
     @property
     def n_video_outputs(self) -> int:
-        """With strips."""
+        """Number of outputs with strips."""
         return 7 if self.choice.final_px else 11
 
     def __call__(self, meta: Arrays, noise: Arrays, strips: Arrays | None = None) -> tuple[Arrays, ...]:
-        """Choose, and splice.
+        """Choose windows, squares and clips; splice the chosen frames.
 
         Args:
             meta: (META_FIELDS,) int64.
-            noise: (N_PLACES + N_SEEDS,) float32 at random.
-            strips: (N,) uint8, of the whole segments; none for audio only.
+            noise: (N_PLACES + N_SEEDS,) float32, random.
+            strips: (N,) uint8, the JPEG strips of whole segments; None for audio only.
 
         Returns:
-            Both arrays of `Selection.packed`; the first log-mel column of the window, (1,) int32; of strips besides: the
-            spliced strip, first row and column, and numbers of rows and columns of what it is decoded of, (2,) int32 each;
-            the decoded rows that are kept, int32. These are K frames of final_px rows each, a short segment's last frame
-            repeated; or all rows of the frames there are, and then their shape, (4,) int32, where the square begins and
-            where it ends, (2,) float32 each, and K frames out of them, int32.
+            Both arrays of `Selection.packed`, and the first log-mel column of the window, (1,) int32. With strips also:
+            the spliced strip; first row and column of the part to decode, (2,) int32; its numbers of rows and columns,
+            (2,) int32; and the rows to keep, int32. Without resizing these are K frames of final_px rows, where the last
+            frame of a short segment is repeated. With resizing they are all rows of the chosen frames, and four outputs
+            follow: the shape (4,) int32, start and end of the square, (2,) float32 each, and the K frames to take, int32.
 
         Raises:
             StripError: a strip is damaged or too short.
@@ -130,7 +130,7 @@ class FrameSelector:
         return *everywhere, spliced, *map(list, pixels)
 
     def _choose(self, meta: np.ndarray, noise: np.ndarray) -> tuple[Selection, np.ndarray]:
-        """Windows and clips, and which frames of the window they show, (B, frames) bool."""
+        """Choose windows and clips; also return which frames of the window are shown, (B, frames) bool."""
         choice, planner = self.choice, self.choice.planner
         taken = np.minimum(meta[:, _N_FRAMES], choice.window_frames)
         start = _drawn(meta[:, _N_FRAMES] - taken, noise[:, 0]) if choice.random else np.zeros_like(taken)
@@ -143,7 +143,7 @@ class FrameSelector:
         return Selection(torch.from_numpy(meta), torch.from_numpy(start), plan, clip_frames), shown.numpy()
 
     def _pixels(self, meta: np.ndarray, noise: np.ndarray, counts: list[int]) -> Iterator[Arrays]:
-        """What is decoded of each segment's spliced strip, and kept of it."""
+        """Yield for each segment which part of its spliced strip is decoded, and which rows of that part are kept."""
         choice = self.choice
         rooms = meta[:, [_WIDTH, _HEIGHT]] - meta[:, [_WIDTH, _HEIGHT]].min(1, keepdims=True)
         lefts, tops = _drawn(rooms, noise[:, 1:N_PLACES]).T if choice.random else (rooms * choice.square // 2).T
@@ -167,15 +167,16 @@ class FrameSelector:
 
 
 def _drawn(room: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Whole numbers over 0 .. room, inclusive, from `place` in [0, 1), uniform there."""
+    """Map `place`, uniform over [0, 1), to integers uniform over 0 .. room, both included."""
     return np.minimum(np.floor(place * (room + 1).astype(np.float32)).astype(np.int64), room)
 
 
 def inner_rows(frames: np.ndarray, height: int, first: int, number: int) -> np.ndarray:
-    """Rows first .. first + number of these frames of a strip, (len(frames) * number,) int32; of an edge its neighbour's.
+    """Rows first .. first + number of each frame in a strip, (len(frames) * number,) int32.
 
-    The decoder smooths chroma across the rows of a strip, so a frame's first and last row hold colour of the frames before
-    and behind, which a clip at 1x shows and a faster one skips: they would tell the speed and the direction.
+    The outermost rows of a frame are replaced by their neighbours. The decoder smooths chroma across the rows of a strip,
+    so these rows hold colour of the frames before and after. A clip at speed 1 shows those frames and a faster clip skips
+    them, so the colour would reveal speed and direction.
     """
     rows = np.arange(first, first + number, dtype=np.int32).clip(1, height - 2)
     return (frames[:, None] * np.int32(height) + rows).ravel()

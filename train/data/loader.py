@@ -1,16 +1,16 @@
 """Batches of segments from shards, decoded by DALI: endless and shuffled for training, or each segment once.
 
-The clips of each segment are planned first, and the frames that they show are all that is decoded.
+The clips of each segment are planned first, and only the frames that they show are decoded.
 
-The contract. A training loader never ends: every rank gets full batches for ever, so no rank waits for another; steps,
-not epochs, are counted. Epochs are kept all the same: a rank's share of the segments comes out once before any of it
-comes again, and the ranks change shares after each epoch. A batch that crosses the border of two epochs may hold a
-segment twice; `segment_id` tells. The state of a loader names the next batch exactly, whatever DALI has read ahead.
-Order, windows, plans and squares follow from the seed, the rank and the batches drawn before, and from nothing else.
+The contract. A training loader never ends. Every rank always gets full batches, so no rank waits for another, and progress
+is counted in steps, not epochs. Still, each segment of a rank's share is returned once before any is returned again, and
+the ranks change shares after each epoch. A batch across the border of two epochs may hold a segment twice, which
+`segment_id` shows. The state of a loader defines the next batch exactly, whatever DALI has read ahead. Order, windows,
+plans and squares depend on the seed, the rank and the number of batches drawn before, and on nothing else.
 
-How well it shuffles. Neighbours in a shard are often of one class. So the order of the shards is drawn anew for every
-epoch, and each segment is drawn out of the next `train.data.dali_graph.SHUFFLE_SEGMENTS` in that order: smaller sets, UCF101
-among them, are shuffled wholly.
+Shuffling. Neighbours in a shard are often of one class. So the order of the shards is drawn anew in each epoch, and each
+segment is drawn from the next `train.data.dali_graph.SHUFFLE_SEGMENTS` in that order. Smaller data sets, such as UCF101,
+are shuffled completely.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ SQUARES: tuple[Square, ...] = ("first", "middle", "last")
 """Places of the square along a frame's longer side: left, centre and right, or top, middle and bottom."""
 
 _STATE_FIELDS = ("batch_size", "frame_px", "window_frames", "shuffle", "seed", "split", "rank", "world_size")
-"""What a state belongs to, besides the shards; folder and threads may change between runs."""
+"""Settings that must be the same when a state is loaded, besides the shards; folder and threads may change."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class LoaderConfig:
 
     Attributes:
         shards: folder of the data set.
-        batch_size: segments a rank and batch.
-        frame_px: side of the square frames handed over.
-        window_frames: frames of a segment that clips are planned in; of longer segments a random (shuffle) or the first
-            window.
+        batch_size: segments per batch and rank.
+        frame_px: side of the square frames.
+        window_frames: length of the window in which clips are planned. Longer segments give a random window (shuffle) or
+            their first.
         shuffle: random order, windows and squares, for training.
-        seed: of all that is random.
+        seed: seed of everything random.
         num_threads: DALI's decoding threads.
         split: `"1:train"` keeps segments whose split 1 says train, `"fold:2,3"` those of folds 2 and 3; empty all.
         rank, world_size: this process among its peers.
         only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
-        square: which square of the frames is handed over where none is drawn at random.
-        clips: who plans the clips of a segment; without one a single clip is the whole window.
+        square: which square of the frames is taken, unless it is drawn at random.
+        clips: plans the clips of a segment; None for one clip of the whole window.
 
     Raises:
         ConfigError: a value is out of range.
@@ -130,13 +130,13 @@ class SegmentLoader:
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values that say which batch comes next; what DALI has read ahead is not counted as drawn."""
+        """Return plain values that define the next batch; batches that DALI has read ahead do not count as drawn."""
         if self._pipeline is not None and not self._checkpoint:
             return self._identity() | {"checkpoint": self._pipeline.checkpoint()}
         return self._identity() | {"checkpoint": self._checkpoint}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where `state_dict` was taken.
+        """Continue from where `state_dict` was taken.
 
         Raises:
             LoaderStateError: it was taken with other shards or settings.
@@ -157,9 +157,9 @@ class SegmentLoader:
 
 
 def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> Iterator[SegmentBatch]:
-    """Each segment once, in manifest order, first windows and the configured squares; the last batch may be short.
+    """Yield each segment once, in manifest order, with its first window and the configured square.
 
-    With several ranks each gets its own run of segments, the shares differing by one at most.
+    The last batch may be short. Each of several ranks gets a contiguous share; shares differ by at most one segment.
 
     Raises:
         ShardSetError: a file of the data set is missing or damaged.
@@ -179,7 +179,7 @@ def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> It
 
 
 class _Source:
-    """Shards chosen, pipelines built from them, and what they put out turned into batches."""
+    """Chooses shards, builds pipelines from them, and turns their outputs into batches."""
 
     def __init__(self, config: LoaderConfig, device: torch.device) -> None:
         shards = Path(config.shards)
@@ -238,7 +238,7 @@ class _Source:
 
 
 def _shuffled(subset: Subset, seed: int) -> Subset:
-    """Shards in an order of their own from the first epoch on; DALI itself shuffles them after an epoch only."""
+    """Shuffle the shards for the first epoch; DALI itself shuffles them only after each epoch."""
     order = torch.randperm(len(subset.tars), generator=torch.Generator().manual_seed(seed)).tolist()
     return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
 

@@ -1,4 +1,4 @@
-"""Which samples a loader reads: the shards that the data set names, thinned out by a split.
+"""Which samples a loader reads: the shards of the data set, filtered by a split.
 
 DALI reads from a tar only the samples that its index lists. So a split costs no copy of the shards: an index file that
 lists the wanted samples is written for each shard, and shards without any are left out.
@@ -15,7 +15,7 @@ from train.errors import ConfigError, LoaderError, ShardSetError
 
 _INDEX_VERSION = "v1.2"
 _FIELDS_PER_MEMBER = 4
-"""Suffix, offset, size and name: what version 1.2 of DALI's index says of each member."""
+"""Suffix, offset, size and name: the fields of a member in version 1.2 of DALI's index."""
 
 _REMEDY = "run `python -m preprocess verify` on the folder, then make the shards again"
 

@@ -192,27 +192,27 @@ class Encoders(nn.Module):
         return F.normalize(getattr(self, f"{space}_projection")(features).float(), dim=1)
 
     def project_within_video(self, features: Tensor) -> Tensor:
-        """(B, video_dim) to unit vectors (B, P), to be compared with other pictures."""
+        """(B, video_dim) to unit vectors (B, P), to compare with other video."""
         return self.project("within_video", features)
 
     def project_within_audio(self, features: Tensor) -> Tensor:
-        """(B, audio_dim) to unit vectors (B, P), to be compared with other sounds."""
+        """(B, audio_dim) to unit vectors (B, P), to compare with other audio."""
         return self.project("within_audio", features)
 
     def project_video(self, features: Tensor) -> Tensor:
-        """(B, video_dim) to unit vectors (B, P), to be compared with sounds."""
+        """(B, video_dim) to unit vectors (B, P), to compare with audio."""
         return self.project("video", features)
 
     def project_audio(self, features: Tensor) -> Tensor:
-        """(B, audio_dim) to unit vectors (B, P), to be compared with pictures."""
+        """(B, audio_dim) to unit vectors (B, P), to compare with video."""
         return self.project("audio", features)
 
 
 def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
     """An MLP whose outputs are centred over the batch.
 
-    The bank's embeddings are of the past. Without centring, all embeddings can move away from them together, which
-    lowers the loss, until they lie in one point and nothing is learnt.
+    The bank holds embeddings of past steps. Without centring, all new embeddings can move away from them together. That
+    lowers the loss until all embeddings collapse to one point.
     """
     return nn.Sequential(
         nn.Linear(dim, config.projection_hidden),
@@ -260,7 +260,7 @@ def _tiny_audio(config: ModelConfig) -> tuple[nn.Module, int]:
 
 
 def build_encoders(config: ModelConfig) -> Encoders:
-    """Encoders with random weights, drawn from torch's global generator."""
+    """Build encoders with random weights from torch's global generator."""
     video: nn.Module
     audio: nn.Module
     if config.video == "tiny":

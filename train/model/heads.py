@@ -13,7 +13,7 @@ from train.views.training_clips import TrainClips
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one forward pass gives, rows as in TrainClips (2B).
+    """The result of one forward pass; rows as in TrainClips (2B).
 
     Attributes:
         embeddings: in the contrastive spaces (2B, P).
@@ -28,8 +28,8 @@ class Model(nn.Module):
     """Encoders, projections and heads behind one forward, as DDP needs it.
 
     Unitary heads read one clip's features (speed, direction), pairwise heads the concatenated features of two (order).
-    A head whose term has weight 0 is not built, and what no term reads takes no gradient: DDP waits for every parameter
-    that may get one.
+    A head whose term has weight 0 is not built. Parameters that no term reads are frozen, because DDP waits for the
+    gradient of every other one.
     """
 
     def __init__(self, config: Config) -> None:
@@ -73,7 +73,7 @@ class Model(nn.Module):
     def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
         """Features and embeddings (2B, ...) with zeros where there is no audio.
 
-        Silent rows do not pass the network: its batch statistics would learn silence as a sound.
+        Rows without audio do not pass the network: they would distort its batch statistics.
         """
         rows = _heard_rows(clips.has_audio)
         features = self.encoders.audio(clips.audio[rows])
@@ -86,7 +86,7 @@ class Model(nn.Module):
         return spread(features), vectors
 
     def _logits(self, has_audio: Tensor, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
-        """Of every head; like the audio network, heads that read sound are shown the rows that have some, and no others."""
+        """Compute the logits of every head; heads that read audio get only the rows that have audio."""
         a0, a1 = audio.chunk(2)
         inputs = {"speed_audio": audio, "direction_audio": audio, "order_audio": torch.cat([a0, a1], 1)}
         if video is not None:
@@ -112,9 +112,9 @@ class Model(nn.Module):
 
 
 def _heard_rows(has_audio: Tensor) -> Tensor:
-    """Numbers of the rows with audio; all rows where fewer than two have.
+    """Indices of the rows with audio, or of all rows if fewer than two have audio.
 
-    Batch norm needs two rows. Those without audio carry no loss, they keep the graph whole on this rank.
+    Batch norm needs two rows. Rows without audio have no loss; they keep the graph the same on every rank.
     """
     rows = has_audio.nonzero()[:, 0]
     return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)

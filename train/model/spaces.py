@@ -9,9 +9,9 @@ from torch import Tensor
 from train.config.schema import LossConfig
 
 Space = Literal["within_video", "within_audio", "video", "audio"]
-"""`within_video` and `within_audio`: clips of a source among each other, whatever their speeds, by picture and by audio.
-`video` and `audio`: video and audio in the space that they share, where clips of one time span, speed and direction
-meet. One space for both would be asked to keep the speed and to forget it."""
+"""`within_video`, `within_audio`: one modality alone; clips of a source are close, whatever their speeds.
+`video`, `audio`: the space that both modalities share; clips of one time span, speed and direction are close.
+A single space would have to keep the speed for one purpose and forget it for the other."""
 
 SPACES_OF_TERM: dict[str, tuple[Space, ...]] = {
     "video_video": ("within_video",),
@@ -27,7 +27,7 @@ def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
 
 
 def is_of_sound(space: Space) -> bool:
-    """Whether a space's vectors come from audio; those of clips without audio are zeros and do not count."""
+    """Whether a space's vectors come from audio; clips without audio have zeros, which do not count."""
     return space in ("within_audio", "audio")
 
 

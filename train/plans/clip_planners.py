@@ -1,4 +1,4 @@
-"""Who plans the clips of a segment: the loader asks before it decodes, so that it decodes what is shown and no more."""
+"""Planners of clips. The loader asks one before it decodes, and decodes only the frames that the clips show."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,16 +16,16 @@ class Planner(Protocol):
 
     @property
     def n_clips(self) -> int:
-        """Clips a segment, V."""
+        """V, clips per segment."""
         ...
 
     @property
     def n_frames(self) -> int:
-        """Frames a clip."""
+        """T, frames per clip."""
         ...
 
     def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
-        """Plan the clips of B segments, with windows of n_frames (B,) int64; only the generator may be random."""
+        """Plan the clips of B segments with windows of n_frames (B,) int64; all randomness comes from the generator."""
         ...
 
 
@@ -38,7 +38,7 @@ class TwoViews:
 
     @property
     def n_frames(self) -> int:
-        """Frames a view."""
+        """Frames per view."""
         return self.clip.n_frames
 
     def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
@@ -48,17 +48,17 @@ class TwoViews:
 
 @dataclass(frozen=True)
 class EvenClips:
-    """Clips spread evenly over the segment, played forwards: at the first speed, at the second, and so on.
+    """Clips spread evenly over the segment, played forwards; first those of the first speed, then those of the next.
 
-    A segment too short for a speed is cut at the highest of ClipConfig.speeds below it that fits.
+    If a segment is too short for a speed, its clips take the highest speed of ClipConfig.speeds below it that fits.
 
     Attributes:
-        clip: frames a clip, and speeds that are allowed.
-        clips_a_speed: how many at each speed.
-        speeds: playback speeds, among ClipConfig.speeds.
+        clip: frames per clip, and the allowed speeds.
+        clips_a_speed: clips per speed.
+        speeds: playback speeds, from ClipConfig.speeds.
 
     Raises:
-        ConfigError: a speed that is none of these; the next lower one in its place would pass for it.
+        ConfigError: a speed is not in ClipConfig.speeds. A lower one would be taken in its place without notice.
     """
 
     clip: ClipConfig
@@ -74,7 +74,7 @@ class EvenClips:
 
     @property
     def n_clips(self) -> int:
-        """Clips a segment."""
+        """Clips per segment."""
         return self.clips_a_speed * len(self.speeds)
 
     @property
@@ -89,7 +89,7 @@ class EvenClips:
         return Plan.untimed(*(torch.cat(parts, 1) for parts in zip(*plans, strict=True)))
 
     def _at(self, speed: int, n_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Starts and strides at one speed, each (B, clips_a_speed) int64."""
+        """Return starts and strides at one speed, each (B, clips_a_speed) int64."""
         last = self.clip.n_frames - 1
         strides = torch.tensor([s for s in self.clip.speeds if s <= speed], device=n_frames.device)
         strides = strides * self.clip.base_stride
@@ -104,13 +104,13 @@ class EvenClips:
 
 @dataclass(frozen=True)
 class WholeWindow:
-    """One clip of all frames of the window; after a shorter segment's end its last frame is repeated."""
+    """One clip of all frames of the window; in a shorter segment the last frame is repeated."""
 
     n_frames: int
     n_clips: int = 1
 
     def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
-        """From the first frame to the last; nothing is random."""
+        """Plan the clip from the first frame to the last; nothing is random."""
         del generator
         first = torch.zeros_like(n_frames)[:, None]
         return Plan.untimed(first, torch.ones_like(first))

@@ -1,10 +1,9 @@
-"""Plans: which frames of a segment each clip takes, at which speed and direction, and the labels that follow.
+"""Plans: which frames of a segment each clip takes, at which speed and in which direction.
 
 A clip of T frames at speed s starting at frame f takes frames f, f + s, ..., f + (T - 1) s; reversed clips take them in
-reverse. With a base stride b a clip takes every (b s)-th frame. The log-mel columns go with them (`train/views/views.py`).
+reverse. With a base stride b a clip takes every (b s)-th frame. The log-mel columns follow (`train/views/views.py`).
 
-Two views of one moment play at paces of their own, so that starts and strides are fractions; the nearest frames are
-taken.
+Two views of one moment have paces of their own: their starts and strides are fractions, and the nearest frames are taken.
 """
 
 from collections.abc import Callable

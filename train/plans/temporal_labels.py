@@ -1,4 +1,4 @@
-"""Labels of the temporal tasks: what a plan says about the clips that were cut by it."""
+"""Labels of the temporal tasks, computed from the plan of the clips."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from train.plans.plan import AFTER, IGNORE, Plan
 
 
 def temporal_labels(plan: Plan, has_audio: Tensor) -> dict[str, Tensor]:
-    """Labels by task, int64, IGNORE where a row must not count.
+    """Compute labels by task, int64; IGNORE for rows that must not count.
 
     Args:
         plan: of B segments.
