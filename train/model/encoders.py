@@ -37,26 +37,27 @@ class Factored3d(nn.Module):
 
 
 class Residual(nn.Module):
-    """A convolution with a short cut around it; the short cut is projected where the shape changes."""
+    """A convolution with a shortcut, which is projected where the shape changes."""
 
     def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.body, self.shortcut = body, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """The shape that body and short cut agree on."""
+        """Add body and shortcut; both give the same shape."""
         return F.relu(self.body(x) + self.shortcut(x), inplace=True)
 
 
 class Pointwise2d(nn.Conv2d):
-    """nn.Conv2d with kernels of one place; of few channels it leaves places out before it multiplies, not after.
+    """nn.Conv2d with 1x1 kernels; with few channels the stride is applied to the input by slicing.
 
-    There oneDNN's backward pass writes beyond its memory if channels are last and stride is above 1: wrong gradients,
-    crashes (oneDNN, issue 6035: fewer channels than a block of its kernels; 3.12, in torch 2.14). Else that would cost time.
+    With few channels, channels last and a stride above 1, oneDNN's backward pass writes beyond its memory, which gives
+    wrong gradients and crashes (oneDNN, issue 6035: fewer channels than a block of its kernels; 3.12, in torch 2.14).
+    With more channels slicing would only cost time.
     """
 
     BLOCK_CHANNELS = 16
-    """Of oneDNN's kernels: 8 with AVX2, 16 with AVX-512."""
+    """Channels per block of oneDNN's kernels: 8 with AVX2, 16 with AVX-512."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
@@ -149,11 +150,11 @@ class TinyAudio(nn.Module):
         x, pooled = self.stem(logmel), []
         for stage in self.stages:
             x = stage(x)
-            pooled.append(_pool_sound(x))
+            pooled.append(_pool_audio(x))
         return self.standardise(torch.cat(pooled, 1))
 
 
-def _pool_sound(x: Tensor) -> Tensor:
+def _pool_audio(x: Tensor) -> Tensor:
     """Mean of (B, C, F, T), largest band averaged over time, and largest moment averaged over bands: (B, 3 * C)."""
     return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=2).mean(dim=2), x.amax(dim=3).mean(dim=2)], 1)
 
@@ -171,7 +172,7 @@ class Encoders(nn.Module):
         self.within_video_projection = _projection(video_dim, config)
         self.video_projection = _projection(video_dim, config)
         self.audio_projection = _projection(audio_dim, config)
-        with torch.random.fork_rng(devices=()):  # what is drawn after it does not depend on whether it is there
+        with torch.random.fork_rng(devices=()):  # later random numbers must not depend on it
             self.within_audio_projection = _projection(audio_dim, config)
 
     def channels_last(self) -> None:

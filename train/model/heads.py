@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from train.config.schema import Config
 from train.model.encoders import build_encoders
-from train.model.spaces import SPACES, Embeddings, Space, is_of_sound, used_spaces
+from train.model.spaces import SPACES, Embeddings, Space, is_audio, used_spaces
 from train.views.training_clips import TrainClips
 
 
@@ -66,7 +66,7 @@ class Model(nn.Module):
         if clips.video is not None:
             layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
             features = inputs["video"] = self.encoders.video(clips.video.contiguous(memory_format=layout))
-            vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_of_sound(s)}
+            vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_audio(s)}
         inputs["audio"], heard = self._audio(clips)
         return Outputs(Embeddings(vectors | heard), self._logits(clips.has_audio, **inputs))
 
@@ -82,7 +82,7 @@ class Model(nn.Module):
             x = x * clips.has_audio[rows, None]
             return x.new_zeros(len(clips.has_audio), x.shape[1]).index_copy(0, rows, x)
 
-        vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_of_sound(s)}
+        vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_audio(s)}
         return spread(features), vectors
 
     def _logits(self, has_audio: Tensor, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
     return tuple(space for term, spaces in SPACES_OF_TERM.items() if getattr(loss, term) > 0 for space in spaces)
 
 
-def is_of_sound(space: Space) -> bool:
+def is_audio(space: Space) -> bool:
     """Whether a space's vectors come from audio; clips without audio have zeros, which do not count."""
     return space in ("within_audio", "audio")
 

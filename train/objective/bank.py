@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from train.config.schema import BankConfig
-from train.model.spaces import Embeddings, Space, is_of_sound
+from train.model.spaces import Embeddings, Space, is_audio
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BankSample:
     purity: Tensor
 
     def view(self, number: int) -> "BankSample":
-        """Of 2B anchors, rows as in TrainClips, those of one view; the purity is still that of both."""
+        """Select the anchors of one view out of 2B, rows as in TrainClips; the purity stays that of both views."""
         return BankSample(
             self.positives.chunk(2)[number], self.positive_mask.chunk(2)[number],
             self.negatives.chunk(2)[number], self.negative_mask.chunk(2)[number], self.purity,
@@ -89,7 +89,7 @@ class Bank(nn.Module):
         config, entries = self.config, self.entries(target)
         similarity = positives.of(target) @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
-        if is_of_sound(target):
+        if is_audio(target):
             usable = usable & self.has_audio[None]
         ranking = similarity.masked_fill(~usable, -torch.inf)
 
@@ -119,20 +119,20 @@ class Bank(nn.Module):
 
     def _consensus(self, target: Space, positives: Embeddings, has_audio: Tensor) -> Tensor:
         """Similarity (N, size) on which video and audio agree."""
-        picture: Space = "within_video" if target == "within_video" else "video"
-        sound: Space = "within_audio" if target == "within_audio" else "audio"
-        if picture in self.spaces and sound in self.spaces:
-            by_video, by_audio = (positives.of(space) @ self.entries(space).T for space in (picture, sound))
+        video: Space = "within_video" if target == "within_video" else "video"
+        audio: Space = "within_audio" if target == "within_audio" else "audio"
+        if video in self.spaces and audio in self.spaces:
+            by_video, by_audio = (positives.of(space) @ self.entries(space).T for space in (video, audio))
             both = has_audio[:, None] & self.has_audio[None]
             return torch.where(both, torch.minimum(by_video, by_audio), by_video)
-        # Of one kind alone there is nothing to agree with.
+        # One modality alone has nothing to agree with.
         return positives.of(target) @ self.entries(target).T
 
 
 def _ranks(ranking: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
     """Values and indices of the ranks [low, high) of each row, (N, high - low) each, in any order.
 
-    Two selections: what is drawn from does not have an order, and to sort it would take most of the objective's time.
+    Two selections, no sort: the order does not matter, and sorting would take most of the objective's time.
     """
     best = ranking.topk(high, dim=1, sorted=False)
     if low == 0:
@@ -142,14 +142,14 @@ def _ranks(ranking: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
 
 
 def _pick(values: Tensor, indices: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw up to `count` distinct ones of each row's (N, K): indices, and whether each stands for an entry at all."""
+    """Draw up to `count` distinct ones of each row's (N, K): their indices, and whether each is a real entry."""
     n, size = values.shape
     choice = _distinct(n, size, min(count, size), values.device, generator)
     return indices.gather(1, choice), values.gather(1, choice) > -torch.inf
 
 
 def _rows(entries: Tensor, index: Tensor) -> Tensor:
-    """Entries (size, P) at (N, k): (N, k, P). Whole rows at once: indexing by a matrix takes five times as long."""
+    """Entries (size, P) at (N, k): (N, k, P). Copies whole rows; indexing by a matrix takes five times as long."""
     return entries.index_select(0, index.flatten()).unflatten(0, index.shape)
 
 

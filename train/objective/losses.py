@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _NEVER = -1e9
-"""Similarity of what does not count. Finite: a row of infinities would have no gradient but nan."""
+"""Similarity of masked pairs. Finite, because a row of infinities would give NaN gradients."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def contrastive(
     batch = (anchor @ candidates.T).masked_fill(~negative_mask, _NEVER)
     hard = torch.einsum("bp,bkp->bk", anchor, extra_negatives).masked_fill(~extra_negative_mask, _NEVER)
     negatives = torch.cat([batch, hard], 1) / temperature
-    # -log(p / (p + sum n)) = softplus(log sum n - log p); a row without negatives costs nothing.
+    # -log(p / (p + sum n)) = softplus(log sum n - log p); the loss of a row without negatives is 0.
     spread = torch.logsumexp(negatives, 1, keepdim=True)
     per_pair = F.softplus(spread - positives)
     return (per_pair * positive_mask).sum(1) / positive_mask.sum(1)
 
 
 def masked_cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum of cross-entropies, count of labelled rows, count of right answers; rows labelled IGNORE do not enter.
+    """Return the sum of cross-entropies, the number of labelled rows and of right answers, without rows labelled IGNORE.
 
     Args:
         logits: (N, K).

@@ -8,7 +8,7 @@ from torch import Tensor
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from train.config.schema import Config
 from train.model.heads import Outputs
-from train.model.spaces import Space, is_of_sound
+from train.model.spaces import Space, is_audio
 from train.objective.bank import Bank, BankSample
 from train.objective.losses import Objective, contrastive, masked_cross_entropy
 from train.plans.plan import Plan
@@ -18,7 +18,7 @@ from train.ranks.distributed import gather, mean_over_ranks
 
 @dataclass(frozen=True)
 class Segments:
-    """What the objective knows of the batch, each (B,): segment_id and label int64, has_audio bool."""
+    """Facts about the batch, each (B,): segment_id and label int64, has_audio bool."""
 
     segment_id: Tensor
     label: Tensor
@@ -34,12 +34,12 @@ def compute_objective(
     outputs: Outputs, plan: Plan, segments: Segments, bank: Bank, config: Config, *, use_bank: bool,
     generator: torch.Generator,
 ) -> Objective:  # fmt: skip
-    """All terms of weight above 0 on this batch.
+    """Compute all terms with a weight above 0 on this batch.
 
     Args:
         outputs: of the batch's two views.
-        plan: that the views were cut by.
-        segments: (B,) facts of the batch.
+        plan: the plan of the views.
+        segments: facts about the batch.
         bank: past embeddings; only read.
         config: weights and bank rules.
         use_bank: false during warm-up.
@@ -69,7 +69,7 @@ def _temporal(outputs: Outputs, plan: Plan, has_audio: Tensor) -> tuple[dict[str
 
 
 class _Contrast:
-    """The contrastive terms of one step; holds what both directions and all pairs share."""
+    """The contrastive terms of one step, with everything that both directions and all pairs share."""
 
     def __init__(
         self, outputs: Outputs, segments: Segments, bank: Bank, config: Config, use_bank: bool,  # noqa: FBT001
@@ -84,7 +84,7 @@ class _Contrast:
 
     def between(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
         """Mean of the losses x -> y and y -> x over the anchors that have both."""
-        needs_sound = is_of_sound(x[0]) or is_of_sound(y[0])
+        needs_sound = is_audio(x[0]) or is_audio(y[0])
         valid = self.segments.has_audio if needs_sound else torch.ones_like(self.segments.has_audio)
         losses = self._one_way(x, y, measures) + self._one_way(y, x, measures)
         return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
@@ -92,7 +92,7 @@ class _Contrast:
     def _one_way(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
         anchor, positive = self.views[x[1]].of(x[0]), self.views[y[1]].of(y[0])
         mask = self.source[:, None] != self.all_sources[None]
-        if is_of_sound(y[0]):
+        if is_audio(y[0]):
             mask = mask & self.all_heard[None]
         drawn = self._drawn(y[0])
         if self.use_bank and drawn.positives.shape[1]:
@@ -105,7 +105,7 @@ class _Contrast:
         )  # fmt: skip
 
     def _drawn(self, space: Space) -> BankSample:
-        """For both views' clips at once: twice the rows a call, and the processor's cores share them."""
+        """Draw for the clips of both views at once: larger calls make better use of the cores."""
         if space not in self.samples:
             self.samples[space] = self._draw(space)
         return self.samples[space]

@@ -1,7 +1,7 @@
-"""Augmentation of log-mels on the device: mixing, loudness, crop, noise and masks, drawn once a clip.
+"""Augmentation of log-mels on the device: mixing, loudness, crop, noise and masks, drawn once per clip.
 
 Mixing and random resized crops are those of BYOL-A (Niizumi et al., "BYOL for Audio: Self-Supervised Learning for
-General-Purpose Audio Representation", IJCNN 2021, section II-B). What is switched off draws no random number.
+General-Purpose Audio Representation", IJCNN 2021, section II-B). An augmentation that is off draws no random number.
 """
 
 import math
@@ -18,10 +18,10 @@ NEPERS_PER_DB = math.log(10) / 10
 
 
 def augment_audio(logmel: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Mix with another sound, change loudness and slope of the spectrum, crop, add noise, blank a band and a time.
+    """Mix with another clip, change loudness and spectral slope, crop, add noise, mask a band and a run of columns.
 
     Args:
-        logmel: (N, n_mels, C) float, natural log of mel power; rows view after view where sounds are mixed.
+        logmel: (N, n_mels, C) float, natural log of mel power; rows view after view if clips are mixed.
         config: ranges.
         generator: on the device of logmel.
 
@@ -55,7 +55,7 @@ def uniform(low: float, high: float, n: int, device: torch.device, generator: to
 
 
 def another(n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """For each of n = 2B rows, view after view, the row of another segment, (n,) int64; of its other view where B is 1."""
+    """Draw for each of n = 2B rows the row of another segment, (n,) int64; with B = 1 it is the row of the other view."""
     # Fewer than B rows on: never the segment itself, whose views lie B rows apart.
     step = 1 + (torch.rand(n, generator=generator, device=device) * (n // 2 - 1)).long()
     return (torch.arange(n, device=device) + step) % n
@@ -75,17 +75,17 @@ def mix(logmel: Tensor, share_max: float, generator: torch.Generator) -> Tensor:
     n = len(logmel)
     share = uniform(0.0, share_max, n, logmel.device, generator)[:, None, None]
     other = another(n, logmel.device, generator)
-    if n < 4:  # one segment alone has nobody to be mixed with
+    if n < 4:  # a single segment has no other to mix with
         return logmel
     return torch.logaddexp(logmel + torch.log1p(-share), logmel[other] + share.log())
 
 
 def _resized_crop(clips: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """A box of every clip stretched to the whole, bilinear; (N, n_mels, C) to the same. Blank (0) beside the clip."""
+    """Stretch a box of every clip to full size, bilinear; (N, n_mels, C) to the same. 0 outside the clip."""
     n, n_mels, n_columns = clips.shape
 
     def places(length: int, limits: tuple[float, float], cap: float) -> Tensor:
-        # (n, length) where to read, in cells; a crop wider than the clip lies about it anywhere.
+        # (n, length) positions to read, in cells; a crop wider than the clip may begin before it.
         size = uniform(*limits, n, clips.device, generator).clamp(max=cap) * length
         start = torch.rand(n, generator=generator, device=clips.device) * (length - size)
         cells = (torch.arange(length, device=clips.device) + 0.5) / length
@@ -101,7 +101,7 @@ def _resized_crop(clips: Tensor, config: AugmentConfig, generator: torch.Generat
 
 
 def _blank(n: int, length: int, widest: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """(n, length) bool: one run of up to `widest` places a row."""
+    """(n, length) bool: one run of up to `widest` cells per row."""
     width = (torch.rand(n, generator=generator, device=device) * (widest + 1)).long()
     low = (torch.rand(n, generator=generator, device=device) * (length - width + 1)).long()
     place = torch.arange(length, device=device)[None]

@@ -1,4 +1,4 @@
-"""Spatial and colour augmentation on the device: drawn once a clip, the same for all its frames."""
+"""Spatial and colour augmentation on the device: drawn once per clip, the same for all its frames."""
 
 import math
 
@@ -16,7 +16,7 @@ _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 _HALF_RANGE = 255 / 4
 """Grey levels per unit of the normalised range [-2, 2]."""
 _CLIPS_AT_ONCE = 4
-"""Clips that are recoloured together: few enough to stay in a processor's cache between the passes."""
+"""Clips recoloured together: few enough to stay in the processor's cache between the passes."""
 
 
 def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
@@ -37,7 +37,7 @@ def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, gener
 
 
 def _crop(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
-    """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: a box of whole pixels a clip, half of them mirrored."""
+    """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: one box of whole pixels per clip, some mirrored."""
     n, t, h, w, _ = clips.shape
     crops = clips.new_empty(n, t, crop_px, crop_px, 3)
     boxes = _crop_boxes(n, h, w, config, clips.device, generator).tolist()
@@ -61,7 +61,7 @@ def _mean_grey(crops: Tensor) -> Tensor:
 def _recolour(crops: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     """RGB (N, T, h, w, 3) uint8 times matrices (N, 3, 3) plus offsets (N,): float32 of that shape, clamped to [-2, 2]."""
     n = len(crops)
-    # 3x3 is too small for a matrix product to be fast: as many pixels as divide the clip, up to 4, share one.
+    # A 3x3 product is too small to be fast: up to 4 pixels, as many as divide the clip, share one product.
     group = math.gcd(crops[0].numel() // 3, 4)
     eye = torch.eye(group, device=crops.device)
     blocks = (eye[:, None, :, None] * matrix.mT[:, None, :, None, :]).reshape(n, 3 * group, 3 * group)
@@ -91,7 +91,7 @@ def _crop_boxes(
 def _colour(mean_grey: Tensor, config: VideoAugmentConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Brightness, contrast, saturation, hue and grey as one matrix (N, 3, 3) and offset (N,) on 0..255 RGB.
 
-    Contrast turns about the clip's mean grey (N,), not a frame's: a frame's own mean would flicker.
+    Contrast is relative to the clip's mean grey (N,): relative to each frame's own mean, a clip would flicker.
     """
     n, device = len(mean_grey), mean_grey.device
     brightness = uniform(1 - config.brightness, 1 + config.brightness, n, device, generator)

@@ -1,6 +1,6 @@
-"""Distortions of the audio that a fingerprint must survive, on log-mels: pitch, reverb, mixture, noise, filters, gain.
+"""Audio distortions that a fingerprint must survive, on log-mels: pitch, reverb, mixture, noise, filters, gain.
 
-Drawn once a clip, the same for all its columns; noise alone is drawn a cell. What is mixed in comes from the batch.
+Drawn once per clip, the same for all its columns; only noise is drawn per cell. Other clips of the batch are mixed in.
 """
 
 import math
@@ -23,9 +23,9 @@ def distort_audio(
 
     Args:
         logmel: (N, n_mels, C) natural log of mel power, rows view after view.
-        pace: (N,) how many times as fast each clip plays.
+        pace: (N,) playback speed of each clip.
         config: ranges.
-        sample_rate_hz: of the audio: the mel bands reach up to half of it.
+        sample_rate_hz: sample rate of the audio; the mel bands reach up to half of it.
         generator: on the device of logmel.
 
     Returns:
@@ -45,7 +45,7 @@ def distort_audio(
 
 
 def shift_pitch(logmel: Tensor, pitch: Tensor, sample_rate_hz: int) -> Tensor:
-    """Multiply all frequencies: what stood at f stands at pitch * f; (N, n_mels, C) with pitch (N,) to the same.
+    """Move energy at frequency f to pitch * f; (N, n_mels, C) and pitch (N,) to (N, n_mels, C).
 
     Bands lie evenly on HTK's mel scale, m = 2595 log10(1 + f / 700), from 0 to half the sample rate.
     """
@@ -61,7 +61,7 @@ def shift_pitch(logmel: Tensor, pitch: Tensor, sample_rate_hz: int) -> Tensor:
 
 
 def _reverb(power: Tensor, config: AudioDistortConfig, generator: torch.Generator) -> Tensor:
-    """Mix some clips with their exponential tail; the power of a steady audio is kept."""
+    """Mix some clips with their exponential tail; the power of steady audio is kept."""
     (n, _, columns), device = power.shape, power.device
     there = chance(config.reverb_probability, n, device, generator)
     decay = uniform(*config.reverb_columns, n, device, generator).reciprocal()
@@ -76,7 +76,7 @@ def _reverb(power: Tensor, config: AudioDistortConfig, generator: torch.Generato
 def _mix(
     power: Tensor, other: Tensor, loudness: Tensor, config: AudioDistortConfig, generator: torch.Generator
 ) -> Tensor:
-    """Add another sound to some clips; silence is not one."""
+    """Add another clip to some clips; silent ones are not added."""
     n, device = len(power), power.device
     level = other.mean((1, 2), keepdim=True)
     there = chance(config.mix_probability, n, device, generator)[:, None, None] & (level > 2 * MEL_POWER_FLOOR)
@@ -84,7 +84,7 @@ def _mix(
 
 
 def _noise(power: Tensor, loudness: Tensor, config: AudioDistortConfig, generator: torch.Generator) -> Tensor:
-    """Add coloured noise to some clips: power of a band of white noise is about exponentially distributed."""
+    """Add coloured noise to some clips; the power of white noise in a band is about exponentially distributed."""
     n, device = len(power), power.device
     there = chance(config.noise_probability, n, device, generator)[:, None, None]
     tilt = uniform(*config.noise_tilt_db, n, device, generator) * NEPERS_PER_DB
@@ -107,5 +107,5 @@ def _filter(n: int, n_mels: int, config: AudioDistortConfig, generator: torch.Ge
 
 
 def _ratio(decibels: Range, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """Powers (N, 1, 1) below the clip's own by a number of decibels."""
+    """Draw power ratios (N, 1, 1): how far below the clip's own power something is added."""
     return torch.exp(-uniform(*decibels, n, device, generator) * NEPERS_PER_DB)[:, None, None]

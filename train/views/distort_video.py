@@ -1,6 +1,6 @@
-"""Distortions of the picture that a fingerprint must survive: geometry, rectangles, colour, blur, noise.
+"""Video distortions that a fingerprint must survive: geometry, rectangles, colour, blur, noise.
 
-Drawn once a clip, the same for all its frames; noise alone is drawn a pixel. Other clips' pictures come from the batch.
+Drawn once per clip, the same for all its frames; only noise is drawn per pixel. Other clips come from the batch.
 """
 
 import math
@@ -14,7 +14,7 @@ from train.views.augment_audio import another, uniform
 from train.views.augment_video import turn_colours
 
 _SMALL = 1.5
-"""Frames shrunk by more than this are softened first: bilinear reading would skip pixels."""
+"""Frames reduced by more than this factor are blurred first, because bilinear sampling would skip pixels."""
 
 
 def distort_video(clips: Tensor, config: VideoDistortConfig, px: int, generator: torch.Generator) -> Tensor:
@@ -30,10 +30,10 @@ def distort_video(clips: Tensor, config: VideoDistortConfig, px: int, generator:
         (N, 3, T, px, px) float32, normalised to [-2, 2].
     """
     n, t, h, w, _ = clips.shape
-    pictures = clips.permute(0, 1, 4, 2, 3).float().reshape(n, 3 * t, h, w)  # channels of a clip: frame by frame
-    whole = pictures if (h, w) == (px, px) else F.interpolate(pictures, (px, px), mode="bilinear", antialias=True)
+    frames = clips.permute(0, 1, 4, 2, 3).float().reshape(n, 3 * t, h, w)  # channels of a clip: frame by frame
+    whole = frames if (h, w) == (px, px) else F.interpolate(frames, (px, px), mode="bilinear", antialias=True)
     other = whole[another(n, clips.device, generator)]
-    placed = _place(pictures, other, config, px, generator)
+    placed = _place(frames, other, config, px, generator)
     covered = _cover(placed, other, config, generator)
     coloured = _colour(covered.view(n, t, 3, px, px), config, generator)
     noisy = _noise(_blur(coloured.flatten(1, 2), config, generator), config, generator)
@@ -41,35 +41,35 @@ def distort_video(clips: Tensor, config: VideoDistortConfig, px: int, generator:
 
 
 def chance(probability: float, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """(n,) bool, true with this probability."""
+    """(n,) bool, True with this probability."""
     return torch.rand(n, generator=generator, device=device) < probability
 
 
 def log_uniform(limits: Range, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """(n,) float32 whose logarithm is uniform between those of the limits."""
+    """(n,) float32, log-uniform between the limits."""
     return uniform(math.log(limits[0]), math.log(limits[1]), n, device, generator).exp()
 
 
-def _place(pictures: Tensor, other: Tensor, config: VideoDistortConfig, px: int, generator: torch.Generator) -> Tensor:
-    """Show each frame cropped, small, turned, mirrored: (N, 3T, H, W) to (N, 3T, px, px), other or flat colour around."""
-    n, device = len(pictures), pictures.device
+def _place(frames: Tensor, other: Tensor, config: VideoDistortConfig, px: int, generator: torch.Generator) -> Tensor:
+    """Crop, shrink, rotate and mirror, on another clip or a flat colour: (N, 3T, H, W) to (N, 3T, px, px)."""
+    n, device = len(frames), frames.device
     inset = chance(config.inset_probability, n, device, generator)
     matrix, side = _geometry(inset, config, generator)
     grid = F.affine_grid(matrix, [n, 1, px, px], align_corners=False)
     small = (side > _SMALL).nonzero()[:, 0]
-    soft = F.interpolate(F.avg_pool2d(pictures[small], 2), pictures.shape[2:], mode="bilinear")
-    shown = F.grid_sample(pictures.index_copy(0, small, soft), grid, padding_mode="border", align_corners=False)
-    inside = F.grid_sample(pictures.new_ones(n, 1, *pictures.shape[2:]), grid, align_corners=False)
+    soft = F.interpolate(F.avg_pool2d(frames[small], 2), frames.shape[2:], mode="bilinear")
+    shown = F.grid_sample(frames.index_copy(0, small, soft), grid, padding_mode="border", align_corners=False)
+    inside = F.grid_sample(frames.new_ones(n, 1, *frames.shape[2:]), grid, align_corners=False)
     kind = torch.rand(n, generator=generator, device=device)
     is_other = (inset | (kind < config.border_other))[:, None, None, None]
     is_flat = (kind >= config.border_other + config.border_black)[:, None]
     flat = _flat(other, generator) * is_flat[:, :, None, None]
-    # What lies on the frame's very edge counts as inside: the whole frame stays the whole frame.
+    # The very edge of the frame counts as inside, so that a frame shown whole stays whole.
     return torch.lerp(torch.where(is_other, other, flat), shown, (2 * inside).clamp(max=1.0))
 
 
 def _geometry(inset: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 2, 3) from view to frame, for affine_grid, and the side (N,) of what is shown, in frames."""
+    """Return matrices (N, 2, 3) from view to frame, for affine_grid, and the side (N,) of the shown part, in frames."""
     n, device = len(inset), inset.device
     side = log_uniform(config.shown, n, device, generator)
     side = torch.where(chance(config.shown_probability, n, device, generator), side, 1.0)
@@ -88,14 +88,14 @@ def _geometry(inset: Tensor, config: VideoDistortConfig, generator: torch.Genera
 
 
 def _flat(like: Tensor, generator: torch.Generator) -> Tensor:
-    """A colour a clip, (N, 3T, 1, 1) in 0..255."""
+    """One colour per clip, (N, 3T, 1, 1) in 0..255."""
     colour = 255 * torch.rand(len(like), 3, generator=generator, device=like.device)
     return colour.repeat(1, like.shape[1] // 3)[:, :, None, None]
 
 
-def _cover(pictures: Tensor, other: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
-    """Lay rectangles of another clip or a flat colour over (N, 3T, px, px)."""
-    n, px, device = len(pictures), pictures.shape[-1], pictures.device
+def _cover(frames: Tensor, other: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
+    """Cover parts of (N, 3T, px, px) with rectangles of another clip or a flat colour."""
+    n, px, device = len(frames), frames.shape[-1], frames.device
 
     def run(limits: Range) -> Tensor:
         length = (uniform(*limits, n, device, generator) * px).round()
@@ -108,13 +108,13 @@ def _cover(pictures: Tensor, other: Tensor, config: VideoDistortConfig, generato
         rows, columns = run(config.rectangle_height), run(config.rectangle_width)
         mask = there[:, None, None] & rows[:, :, None] & columns[:, None]
         is_other = chance(0.5, n, device, generator)[:, None, None, None]
-        pictures = torch.where(mask[:, None], torch.where(is_other, other, _flat(other, generator)), pictures)
-    return pictures
+        frames = torch.where(mask[:, None], torch.where(is_other, other, _flat(other, generator)), frames)
+    return frames
 
 
-def _colour(pictures: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
-    """Hue, saturation, contrast about the clip's mean, brightness, gamma: (N, T, 3, px, px) to the same, in 0..255."""
-    n, device = len(pictures), pictures.device
+def _colour(frames: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
+    """Change hue, saturation, contrast about the clip's mean, brightness and gamma: (N, T, 3, px, px) to the same, in 0..255."""
+    n, device = len(frames), frames.device
     angle = uniform(-config.hue_turns, config.hue_turns, n, device, generator) * (2 * math.pi)
     angle = angle * chance(config.hue_probability, n, device, generator)
     saturation = uniform(*config.saturation, n, device, generator)
@@ -122,27 +122,27 @@ def _colour(pictures: Tensor, config: VideoDistortConfig, generator: torch.Gener
     contrast = uniform(*config.contrast, n, device, generator)
     brightness = uniform(-config.brightness, config.brightness, n, device, generator)
     gamma = log_uniform((1 / config.gamma_max, config.gamma_max), n, device, generator)
-    offset = (1 - contrast) * pictures.mean((1, 2, 3, 4)) + brightness
-    turned = torch.einsum("nij,ntjhw->ntihw", turn_colours(angle, saturation) * contrast[:, None, None], pictures)
+    offset = (1 - contrast) * frames.mean((1, 2, 3, 4)) + brightness
+    turned = torch.einsum("nij,ntjhw->ntihw", turn_colours(angle, saturation) * contrast[:, None, None], frames)
     share = (turned + offset[:, None, None, None, None]).clamp_(0, 255) / 255
     return 255 * share ** gamma[:, None, None, None, None]
 
 
-def _blur(pictures: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
+def _blur(frames: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
     """Scale some clips down and up again: (N, 3T, px, px) to the same."""
-    n, px, device = len(pictures), pictures.shape[-1], pictures.device
+    n, px, device = len(frames), frames.shape[-1], frames.device
     blurred = chance(config.blur_probability, n, device, generator)
     which = (torch.rand(n, generator=generator, device=device) * len(config.blur_sides)).long()
     for k, side in enumerate(config.blur_sides):
         rows = (blurred & (which == k)).nonzero()[:, 0]
-        down = F.interpolate(pictures[rows], (max(1, round(side * px)),) * 2, mode="bilinear", antialias=True)
-        pictures = pictures.index_copy(0, rows, F.interpolate(down, (px, px), mode="bilinear"))
-    return pictures
+        down = F.interpolate(frames[rows], (max(1, round(side * px)),) * 2, mode="bilinear", antialias=True)
+        frames = frames.index_copy(0, rows, F.interpolate(down, (px, px), mode="bilinear"))
+    return frames
 
 
-def _noise(pictures: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
-    n, device = len(pictures), pictures.device
+def _noise(frames: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
+    n, device = len(frames), frames.device
     strength = uniform(0.0, config.noise, n, device, generator)
     rows = chance(config.noise_probability, n, device, generator).nonzero()[:, 0]
-    white = torch.randn(len(rows), *pictures.shape[1:], generator=generator, device=device)
-    return pictures.index_add(0, rows, white * strength[rows, None, None, None])
+    white = torch.randn(len(rows), *frames.shape[1:], generator=generator, device=device)
+    return frames.index_add(0, rows, white * strength[rows, None, None, None])

@@ -1,4 +1,4 @@
-"""A batch of segments to the two planned views of each: augmented for training, plain for asking the heads."""
+"""The two planned views of each segment of a batch: augmented for training, plain for evaluating the heads."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class TrainClips:
 
 
 def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generator: torch.Generator) -> TrainClips:
-    """Gather and augment, or distort, the planned views, whole batches at once."""
+    """Gather the planned views and augment or distort them, a whole batch at once."""
     frames, logmel = gather_views(batch, config.clip, params.columns_per_frame)
     if config.distort.enabled:
         pace = batch.plan.stride.T.flatten() / config.clip.base_stride
@@ -44,7 +44,7 @@ def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generat
 
 
 def plain_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
-    """Gather the planned views as they are: the middle square, no change of colour or sound."""
+    """Gather the planned views unchanged: the middle square, no augmentation."""
     frames, logmel = gather_views(batch, clip, columns_per_frame)
     video = None if frames is None else plain_video(frames, clip.crop_px)
     return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2))

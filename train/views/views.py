@@ -1,10 +1,10 @@
-"""Views: frames and log-mel columns of planned clips, cut on the device, whole batches at once.
+"""Views: frames and log-mel columns of planned clips, gathered on the device, a whole batch at once.
 
-Frames are cut by the rows that the loader says (`SegmentBatch.clip_frames`). Of the log-mel a clip at speed s takes the
-columns between its first and its last frame, every s-th: (T - 1) * columns_per_frame + 1 columns whatever its speed.
-Taking columns, not averaging them, keeps the variance of background noise free of the speed. Reversed clips take both in
-reverse. With a base stride b a clip takes every (b s)-th frame and, as before, every s-th column: it sees b times as much
-time, and all of its audio. Where starts and strides are fractions the nearest columns are taken.
+Frames are gathered by the positions that the loader gives (`SegmentBatch.clip_frames`). A clip at speed s takes every s-th
+log-mel column between its first and last frame: (T - 1) * columns_per_frame + 1 columns at any speed. Columns are taken,
+not averaged, because averaging lowers the variance of background noise and so reveals the speed. Reversed clips take
+frames and columns in reverse. With a base stride b a clip takes every (b s)-th frame but still every s-th column, so it
+covers b times as much time, and all audio of that time. With fractional starts and strides the nearest columns are taken.
 """
 
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ LOG_SCALE = -LOG_MIDDLE / 2
 
 
 def gather_frames(frames: Tensor, rows: Tensor, segment: Tensor) -> Tensor:
-    """Cut N clips.
+    """Gather the frames of N clips.
 
     Args:
         frames: (B, K, H, W, 3) uint8.
-        rows: (N, T) int64, frames of the segment that each clip shows.
-        segment: (N,) int64, that each clip is cut from.
+        rows: (N, T) int64, for each clip the positions of its frames.
+        segment: (N,) int64, the row of each clip's segment in `frames`.
 
     Returns:
         (N, T, H, W, 3) uint8.
     """
     index = rows + (segment * frames.shape[1])[:, None]  # (N, T)
-    # One row a frame: index_select copies whole frames, indexing by two tensors goes byte by byte.
+    # index_select copies whole frames; indexing by two tensors copies byte by byte.
     return frames.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, index.shape)
 
 
@@ -47,20 +47,20 @@ def gather_columns(
     length: int,
     columns_per_frame: int,
 ) -> Tensor:
-    """Cut the log-mel of one clip a row: (B, n_mels, C) to (B, n_mels, (length - 1) * columns_per_frame + 1)."""
+    """Gather one clip per row: (B, n_mels, C) to (B, n_mels, (length - 1) * columns_per_frame + 1)."""
     n_columns = (length - 1) * columns_per_frame + 1
     index = steps(start * columns_per_frame, stride, reverse, n_columns, n_frames * columns_per_frame)
     return logmel.gather(2, index[:, None, :].expand(-1, logmel.shape[1], -1))
 
 
 def normalise_logmel(logmel: Tensor) -> Tensor:
-    """Natural-log mel power to about [-2, 2], same shape."""
+    """Scale the natural log of mel power to about [-2, 2]; same shape."""
     return torch.add(torch.tensor(-LOG_MIDDLE / LOG_SCALE), logmel, alpha=1 / LOG_SCALE)
 
 
 def normalise_frames(frames: Tensor) -> Tensor:
     """(B, T, H, W, 3) uint8 to (B, 3, T, H, W) float32 in [-2, 2]."""
-    # One pass over what does not fit into a cache, and no division: a quarter of the time.
+    # One pass over memory and no division: a quarter of the time.
     values = frames.permute(0, 4, 1, 2, 3).float()
     return torch.add(torch.tensor(-2.0), values, alpha=4 / 255, out=values)
 
@@ -73,12 +73,12 @@ def plain_video(clips: Tensor, crop_px: int) -> Tensor:
 
 @dataclass(frozen=True)
 class EvalClips:
-    """Clips to be embedded or judged, V a segment, in segment order.
+    """Clips for evaluation, V per segment, in segment order.
 
     Attributes:
         video: (B * V, 3, T, h, w) float32 normalised, or None for audio-only sources.
         audio: (B * V, 1, n_mels, C) float32 normalised.
-        start_frame: (B * V,) int64 on the segment's window.
+        start_frame: (B * V,) int64, in the window of the segment.
         span_frames: (B * V,) int64, frames from the first to the last, inclusive.
     """
 
@@ -89,7 +89,7 @@ class EvalClips:
 
 
 def eval_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> EvalClips:
-    """Cut the planned clips, played forwards, as they are: the middle square, no change of colour or sound."""
+    """Gather the planned clips unchanged, played forwards: the middle square, no augmentation."""
     n_clips = batch.plan.start.shape[1]
     n_frames = batch.n_frames.repeat_interleave(n_clips)
     start, stride, reverse = (x.flatten() for x in (batch.plan.start, batch.plan.stride, batch.plan.reverse))
