@@ -19,18 +19,18 @@ from preprocess.shards.manifest import read_dataset, read_segments
 from store.writer import part_is_complete
 
 SHARDS_A_TASK = 8
-"""Of a task on another machine: long against the start of a loader, short against what a dead process costs."""
+"""Shards per task on another machine: much longer than a loader's start; little is lost if a process dies."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done.
+    """The result of `embed`.
 
     Attributes:
-        embedded: models whose store was made, or made again.
-        current: models whose store was there already.
+        embedded: models whose store was written.
+        current: models whose store was already complete.
         n_segments: segments that were read.
-        seconds: time of the whole.
+        seconds: total time.
     """
 
     embedded: tuple[ModelName, ...]

@@ -36,7 +36,7 @@ Sums = dict[int, tuple[int, np.ndarray]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of the test videos of a split, n of them.
+    """Predictions of a classifier for the n test videos of a split.
 
     Attributes:
         source_index: (n,) int64, rising.

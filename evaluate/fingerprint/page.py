@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 STILLS = 8
-"""Of each strip: still i of the query lies above the second of the reference that it was aligned with."""
+"""Stills per strip; each still of the query lies above the moment of the reference that it was aligned with."""
 STILL_HEIGHT_PX, STILL_WIDTH_PX = 56, 100
 JPEG_QUALITY = 60
 MOST_STRIPS = 200

@@ -13,17 +13,17 @@ from evaluate.results.results import Result
 
 _LAST = ("raw", "chance")
 INTERVAL_WIDTH = 8
-"""Of "(98–100)"."""
+"""Characters of "(98–100)"."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a table shows.
+    """The contents of a table.
 
     Attributes:
         modalities: of its rows, in order.
         columns: (task, metric) -> title, in order.
-        with_interval: columns that show their interval too; in all of them it would be too wide for a page.
+        with_interval: columns with their intervals; in all columns they would be too wide for a page.
     """
 
     modalities: tuple[str, ...]

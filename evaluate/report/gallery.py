@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PICTURE_BUDGET_BYTES = 5_500_000
 AUDIO_BUDGET_BYTES = 2_000_000
-"""Of all galleries of a page; leaves room for everything else on a page of 10 MB."""
+"""Budgets of all galleries of a page; a page of 10 MB has room for everything else."""
 QUERIES = 8
 SEED = 0
 FFMPEG_PROCESSES = 4

@@ -29,7 +29,7 @@ __all__ = ["decode", "ffmpeg_executable", "ffmpeg_version", "frame_size_px", "pr
 HARD_COMPENSATION_SECONDS = 0.04
 """Gaps and overlaps of audio beyond this are filled or dropped; ffmpeg's 0.1 s would be more than a frame."""
 ASSUMED_BYTES_PER_SECOND = 50_000
-"""Of media without a duration in its header, for the time limit: 0.4 Mbit/s."""
+"""Assumed if the header gives no duration, for the time limit: 0.4 Mbit/s."""
 SHORTFALL_SECONDS = 0.5
 """Missing at the end before it is worth a warning; streams of one file often differ by less."""
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}

@@ -21,7 +21,7 @@ from preprocess.schema import FRAMES_MEMBER, JSON_MEMBER, LOGMEL_MEMBER, META_ME
 from store.atomic_files import atomic_file, temporary_path
 
 INDEX_VERSION = "v1.2"
-"""Of DALI's index format: the first line holds this and the number of samples."""
+"""Version of DALI's index format; the first line holds it and the number of samples."""
 
 BLOCK_BYTES = 512
 RECORD_BYTES = 20 * BLOCK_BYTES

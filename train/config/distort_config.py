@@ -18,7 +18,7 @@ class VideoDistortConfig:
     """Side of the visible square, in sides of the frame, log-uniform: below 1 a crop, above 1 the frame with a border."""
     shown_probability: float = 0.75
     inset_probability: float = 0.15
-    """Of picture in picture: the frame lies, small, over another clip."""
+    """Probability of picture in picture: the frame, reduced, lies over another clip."""
     inset: Range = (0.4, 0.8)
     """Side of the small frame, in sides of the view, log-uniform."""
     aspect_max: float = 1.35
@@ -27,7 +27,7 @@ class VideoDistortConfig:
     quarter_turn_probability: float = 0.1
     flip_probability: float = 0.5
     upside_down_probability: float = 0.15
-    """Of a vertical flip. Together with `flip_probability`'s, a turn by 180 degrees."""
+    """Probability of a vertical flip; with a horizontal one it is a rotation by 180 degrees."""
     border_other: float = 0.3
     """Share of clips whose border shows another clip."""
     border_black: float = 0.4

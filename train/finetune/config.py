@@ -71,7 +71,7 @@ class HeadConfig:
     """The linear classifier, and the regularisation against overfitting of a large network on a small training part."""
 
     dropout: float = 0.5
-    """Of the features; UCF101 and HMDB51 have about 95 and 70 training videos per class."""
+    """Dropout on the features; UCF101 and HMDB51 have about 95 and 70 training videos per class."""
     label_smoothing: float = 0.1
     """Share of the target that is spread over all classes: the loss does not reward growing certainty about seen clips."""
     encoder_lr_fraction: float = 0.1

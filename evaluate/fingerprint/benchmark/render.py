@@ -36,7 +36,7 @@ RECIPE_VERSION = 1
 MAX_SHORT_SIDE_PX = 240
 """Larger sources are shrunk to it: queries come from small screens, and no method here looks at more."""
 MAX_BITS_PER_SECOND = 1_500_000
-"""Of the video: noise would take ten times as much, and no place where clips are shared allows that."""
+"""Limit for the video: noise would take ten times as much, which no site for sharing clips allows."""
 TIMEOUT_SECONDS = 300.0
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+error", "-y", "-filter_complex_threads", "1")
 _OPTIONS: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""What turns clips into descriptors: the encoders of a checkpoint, and which of their vectors are compared.
+"""Encoders of descriptors: those of a checkpoint, with the choice which of their vectors are compared.
 
-Anything that keeps the protocol can take their place; its checksum and settings stand in every index made with it.
+Any class that follows the protocol can be used. Its checksum and settings are recorded in every index made with it.
 """
 
 import functools
@@ -22,20 +22,20 @@ from train.views.views import normalise_logmel, plain_video
 
 Vectors = Literal["within", "projections", "features"]
 VECTORS: tuple[Vectors, ...] = ("within", "projections", "features")
-"""In the space of one modality, in the space that video and audio share, or the encoder's features."""
+"""Vectors of one modality's own space, of the space that video and audio share, or the encoder's features."""
 SOURCES_PER_SHARD = 8
-"""A process builds a shard: few sources share its start, and several processes find work in one batch of files."""
+"""Few, so that several processes find work in one batch of files."""
 
 
 @dataclass(frozen=True)
 class ClipShape:
-    """What an encoder looks at: a clip of `n_frames`, every `stride`-th of the shards' clock.
+    """The clips of an encoder: `n_frames` frames, every `stride`-th of the shards' clock.
 
     Attributes:
-        n_frames: frames a clip.
-        stride: frames of the clock from one clip frame to the next.
-        frame_px: side of the squares that the loader hands over.
-        column_stride: log-mel columns from one that the encoder sees to the next.
+        n_frames: frames per clip.
+        stride: clock frames between frames of a clip.
+        frame_px: side of the loader's squares.
+        column_stride: log-mel columns between columns of a clip.
     """
 
     n_frames: int

@@ -12,21 +12,21 @@ from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops
 
 MODALITIES = ("picture", "sound")
 NEIGHBOURS = 128
-"""Of a query descriptor; equal frames of one still picture may take many places."""
+"""Neighbours per query descriptor; a still image may fill many places with equal frames."""
 
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """What queries are matched with; `build_library` makes one.
+    """Everything that queries are matched with; made by `build_library`.
 
     Attributes:
         sources: names, in the order of their numbers.
-        hop_seconds: from one descriptor to the next.
-        first_seconds: of each source, the middle of its first clip, float64 (s,).
-        n_columns: of each source, its number of descriptors, int64 (s,).
-        searches: by modality; those without a row are not there.
-        common: by modality, what stands for the library itself.
-        apart: by modality, what stands for videos known not to be in it; may be empty.
+        hop_seconds: time between descriptors.
+        first_seconds: middle of the first clip of each source, float64 (s,).
+        n_columns: number of descriptors of each source, int64 (s,).
+        searches: by modality; a modality without rows is missing.
+        common: by modality, a sample of the library itself.
+        apart: by modality, a sample of videos known not to be in it; may be empty.
     """
 
     sources: tuple[str, ...]

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     import faiss
 
 FLAT_BELOW_ROWS = 200_000
-"""Up to here a flat search of a 10 s query takes tens of ms; at a hop of 0.5 s these are 28 hours."""
+"""Below it a flat search for a 10 s query takes tens of ms; at a hop of 0.5 s these are 28 hours."""
 CODE_BYTES = 32
-"""Of a row in IVF-PQ: 0.23 MB an hour and modality at a hop of 0.5 s."""
+"""Size of a row in IVF-PQ: 0.23 MB per hour and modality at a hop of 0.5 s."""
 TRAINING_ROWS = 200_000
 PROBED_SHARE = 256
 PROBED_LEAST = 8
 LINKS = 32
-"""Of each list to others in the graph (HNSW) by which the nearest lists are found: many lists cost little then."""
+"""Links of each list to others in the graph (HNSW) that finds the nearest lists; with it many lists cost little."""
 LISTS_SEEN_ADDING, LISTS_SEEN_SEARCHING = 16, 64
-"""Kept in mind while the graph is followed, at least. Twice as many to add rows find no more of them (measured)."""
+"""Candidate lists kept while the graph is searched. Twice as many when adding find no more rows (measured)."""
 ADDED_AT_ONCE = 16_384
-"""Rows of several sources: FAISS takes each call's on all cores, and few at a time on one."""
+"""Rows per call when adding: FAISS uses all cores only for many rows."""
 ROWS_AT_ONCE = 4096
-"""Read from codes together, for several short sources; FAISS uses one core for fewer than 1,000."""
+"""Rows decoded per call, for several short sources: FAISS uses one core for fewer than 1,000."""
 MEASURED_ROWS = 1000
 """Evenly chosen, to learn how much codes shorten."""
 SEED = 1234
@@ -111,14 +111,14 @@ class ModalitySearch:
             yield from np.split(read, np.cumsum([len(each) for each in numbers])[:-1])
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """What the codes of rows (m,) stand for, float32 (m, d)."""
+        """Decode rows (m,) to unit vectors, float32 (m, d)."""
         vectors: np.ndarray = self.index.reconstruct_batch(rows)
         return vectors / np.float32(self._length)
 
     def _mean_length(self) -> float:
-        """Of what codes stand for: each for the mean of many unit vectors, which is shorter than they are.
+        """Measure the mean length of decoded vectors; each code decodes to a mean of many unit vectors, which is shorter.
 
-        Divided by it similarities are cosines again, and scores those of whole vectors, on which decisions rest.
+        Divided by it, similarities are cosines again, as the calibration of decisions expects.
         """
         if self._vectors is not None or not len(self):
             return 1.0

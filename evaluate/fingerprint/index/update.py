@@ -20,18 +20,18 @@ from store.writer import write_part
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
-"""What is lost when indexing is killed, and what passing shards take of the disk, is bounded by these."""
+"""Limits of a part. They bound the work lost when indexing is killed, and the disk space of temporary shards."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What a call has done.
+    """The result of a call.
 
     Attributes:
         added, changed, removed: names of sources.
-        unreadable: sources that the index knows as unreadable, of this call and of earlier ones.
-        gone: sources of the index that are not in the folder any more; they stay until they are taken out.
-        n_sources, n_descriptors, media_seconds: of the index as it is now.
+        unreadable: sources recorded as unreadable, by this call or an earlier one.
+        gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
+        n_sources, n_descriptors, media_seconds: size of the index after the call.
     """
 
     added: tuple[str, ...]

@@ -1,11 +1,10 @@
-"""Evidence between a query and a reference to spans, by Hough voting over offset and speed.
+"""Alignment: spans of a query and a reference from their evidence, by Hough voting over offset and speed.
 
-docs/explanation/fingerprints.md says why.
-
-Every pair of a query and a reference descriptor votes with its evidence for the line  reference = offset + speed x query.
-For one speed all votes of a query descriptor are a shifted row of the evidence, so the votes for all offsets are a sum of
-shifted rows. The best line keeps the stretch of the query where it is borne out; what it explains is taken away, and the
-next line is sought: so a query may hold several spans, of cuts and of compilations.
+Every pair of a query and a reference descriptor votes with its evidence for lines  reference = offset + speed x query.
+For one speed the votes of a query descriptor are a shifted row of the evidence, so the votes for all offsets are a sum of
+shifted rows. The best line is cut to the stretch of the query with evidence for it. These rows are then removed, and the
+next line is sought, because queries with cuts, and compilations, hold several spans. Reasons:
+docs/explanation/fingerprints.md.
 """
 
 import math
@@ -16,31 +15,30 @@ from functools import cached_property
 import numpy as np
 
 SPEED_RANGE = (0.82, 1.18)
-"""A little more than the 0.84 to 1.16 that are to be found."""
+"""A little more than 0.84 to 1.16, the range that must be found."""
 SPEED_GAIN = 1.02
-"""Another speed must be this much better than one nearer to 1."""
+"""A speed must have this many times the votes of a speed nearer to 1 to replace it."""
 MEMBER_SHARE = 0.45
-"""A descriptor belongs to a stretch if it is borne out nearly half as well as the better half of the line: behind the
-cut to another video there is evidence too, by chance, but less."""
+"""A descriptor belongs to a stretch if its evidence is at least this share of the mean over the better half of the line.
+After a cut to another video there is evidence by chance, but less."""
 MAX_MISSES = 4
-"""In a row; a longer gap ends the stretch, however strong it was."""
+"""Consecutive descriptors below the share; a longer gap ends the stretch, however strong it was."""
 WINDOW_SECONDS = 24.0
-"""Longer queries are matched in windows: a speed between two steps of the list drifts by a hop in half a minute."""
+"""Longer queries are matched in windows: a speed between two steps of the list is a hop off after half a minute."""
 LEAST_EVIDENCE = 0.25
-"""Of a descriptor for its line; less is noise."""
+"""Evidence of a pair; less is noise."""
 MAX_SPANS = 6
-"""Of a window and a reference."""
+"""Per window and reference."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a query and a reference run along one line, in seconds; starts and ends are those of whole clips.
+    """A stretch where query and reference follow one line, in seconds, from the start of a clip to the end of one.
 
     Attributes:
         query_start, query_end, reference_start, reference_end: half open.
-        evidence: of each modality, summed over the query descriptors between start and end where query and reference
-            have it.
-        n: of each modality, the number of these.
+        evidence: by modality, summed over the query descriptors in the span, if query and reference have the modality.
+        n: by modality, the number of these descriptors.
     """
 
     query_start: float
@@ -56,10 +54,11 @@ class Grid:
     """Descriptors of a query and of a reference at fixed hops.
 
     Attributes:
-        query_seconds: float64 (q,), middles of the query's clips, rising.
-        reference_hop_seconds: from one column to the next; the first column's middle is at `reference_first_seconds`.
-        evidence: float32 (m, q, r) in [0, 1], of each modality.
-        has: bool (m, q, r), where query and reference have it; broadcastable.
+        query_seconds: float64 (q,), middles of the query's clips, ascending.
+        reference_first_seconds: middle of the first column's clip.
+        reference_hop_seconds: time between columns.
+        evidence: float32 (m, q, r) in [0, 1], by modality.
+        has: bool (m, q, r) or broadcastable, where query and reference have the modality.
         clip_seconds: length of a clip.
     """
 
@@ -72,22 +71,22 @@ class Grid:
 
     @cached_property
     def votes(self) -> np.ndarray:
-        """The sum over modalities, float32 (q, r): what one lacks or does not show takes nothing from the other.
+        """The sum over modalities, float32 (q, r): a modality that is missing or silent takes nothing from the other.
 
-        It decides where a line lies. A still picture bears every line out; its audio tells which.
+        It decides where a line lies. A still image supports every line; then the audio decides.
         """
         total: np.ndarray = self.evidence.sum(axis=0)
         return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)
 
     @cached_property
     def widened(self) -> np.ndarray:
-        """The evidence (m, q, r) with half of a neighbouring column's where that is more."""
+        """The evidence (m, q, r), raised to half of a neighbouring column's."""
         return _widened(self.evidence)
 
 
 def find_spans(grid: Grid) -> list[Span]:
     """Find the spans of a query, or of a window of it, in one reference."""
-    left = grid.votes.copy()  # what no span explains yet
+    left = grid.votes.copy()  # not yet explained by a span
     spans: list[Span] = []
     while len(spans) < MAX_SPANS and left.any():
         columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
@@ -102,9 +101,9 @@ def find_spans(grid: Grid) -> list[Span]:
 
 
 def _speeds(steps: float) -> list[float]:
-    """Speeds of which neighbours differ by one column over a query of `steps` columns, those nearest to 1 first.
+    """Return speeds, neighbours of which differ by one column over a query of `steps` columns; nearest to 1 first.
 
-    Of equally good lines the one at the usual speed is kept, so it must come first.
+    Of equally good lines the first is kept, and that should be the one nearest to normal speed.
     """
     n_aside = math.ceil((SPEED_RANGE[1] - 1) * max(steps, 1))
     speeds = np.linspace(*SPEED_RANGE, 2 * n_aside + 1).tolist()
@@ -112,7 +111,7 @@ def _speeds(steps: float) -> list[float]:
 
 
 def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of the line with the most evidence, its column (q,) of each row, and the evidence (q,) there."""
+    """Find the line with the most evidence; return its column (q,) in each row, and the evidence (q,) there."""
     n_rows, n_columns = left.shape
     steps = (seconds - seconds[0]) / hop
     room = math.ceil(SPEED_RANGE[1] * steps[-1])
@@ -131,7 +130,7 @@ def _best_line(left: np.ndarray, seconds: np.ndarray, hop: float) -> tuple[np.nd
 
 
 def _widened(values: np.ndarray) -> np.ndarray:
-    """Values (..., r) of which each is at least half its neighbour's: a line between two columns finds both."""
+    """Raise each value of (..., r) to half its neighbour's, so that a line between two columns finds both."""
     wide = values.copy()
     wide[..., 1:] = np.maximum(wide[..., 1:], 0.5 * values[..., :-1])
     wide[..., :-1] = np.maximum(wide[..., :-1], 0.5 * values[..., 1:])
@@ -139,7 +138,7 @@ def _widened(values: np.ndarray) -> np.ndarray:
 
 
 def _best_stretch(values: np.ndarray) -> tuple[int, int]:
-    """Return the first and the last row of the stretch that exceeds what a member must bear most (Kadane's scan)."""
+    """Return first and last row of the stretch whose evidence exceeds the least by the most (Kadane's scan)."""
     borne = np.sort(values[values > 0])
     if not len(borne):
         return 0, 0
@@ -157,7 +156,7 @@ def _best_stretch(values: np.ndarray) -> tuple[int, int]:
 
 
 def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> Span:
-    """Fit the line again through the votes around it, and read off where it starts and ends, and what bears it out."""
+    """Fit the line again through the votes around it; return its start, end and evidence."""
     query = grid.query_seconds[rows]
     n_columns = grid.votes.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
@@ -171,7 +170,7 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) 
     at = (slice(None), rows[inside], columns[inside])
     has = np.broadcast_to(grid.has, grid.evidence.shape)[at]
     evidence = grid.widened[at]
-    missed = len(rows) - int(inside.sum())  # of these each modality bears nothing out
+    missed = len(rows) - int(inside.sum())  # without evidence in any modality
     return Span(
         float(start), float(end), float(max(0.0, offset + speed * start)), float(max(0.0, offset + speed * end)),
         tuple((evidence * has).sum(axis=1).tolist()), tuple((has.sum(axis=1) + missed * has.any(axis=1)).tolist()),
@@ -179,7 +178,7 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) 
 
 
 def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Weighted least squares, with a prior that keeps the speed of short spans near 1."""
+    """Fit by weighted least squares, with a prior that keeps the speed of short spans near 1."""
     total = weight.sum()
     mean_query, mean_reference = (weight * query).sum() / total, (weight * reference).sum() / total
     apart = query - mean_query
@@ -190,11 +189,11 @@ def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple
 
 
 def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
-    """Make one of spans that go on where the one before ended, in the query and in the reference.
+    """Join spans that continue where the one before ended, in the query and in the reference.
 
     Args:
         spans: of one query and one reference, in any order.
-        near_seconds: how far an end and the next start may lie apart, or overlap.
+        near_seconds: largest gap or overlap between an end and the next start.
     """
     joined: list[Span] = []
     for span in sorted(spans, key=lambda each: (each.query_start, each.reference_start)):

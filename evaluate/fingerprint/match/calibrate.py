@@ -1,4 +1,4 @@
-"""From scores of queries that match nothing to the rate at which chance gives a score, by picture and by audio together."""
+"""Calibration: how often queries without a match reach a score by chance, for video and audio together."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,18 @@ import numpy as np
 from evaluate.errors import FingerprintError
 
 LEAST_SCORES = 100
-"""With fewer a tail is a worse guess than GUESS: of fewer one missed a fifth of the right matches, another decided one in
-eleven wrong where one in a hundred was asked for (docs/explanation/fingerprints.md, "Decision")."""
+"""With fewer scores a fitted tail is worse than GUESS. One such tail missed a fifth of the right matches; another decided
+one query in eleven wrong at a rate of one in a hundred (docs/explanation/fingerprints.md, "Decision")."""
 
 
 @dataclass(frozen=True)
 class Tail:
-    """How often an unmatched query's best score, by one modality, exceeds a value.
+    """Distribution of the best score of an unmatched query, in one modality.
 
     Attributes:
-        location, scale: of a Gumbel distribution, that of maxima of many trials, of the scores above 0.
-        share: of the queries that score above 0 at all.
-        n_scores: unmatched queries that it was fitted to; 0 where there were too few, and it is a guess.
+        location, scale: parameters of a Gumbel distribution, the law of maxima, of the scores above 0.
+        share: share of the queries with a score above 0.
+        n_scores: number of unmatched queries in the fit; 0 if there were too few, and the tail is a guess.
     """
 
     location: float
@@ -29,7 +29,7 @@ class Tail:
     n_scores: int
 
     def surprise(self, score: float) -> float:
-        """Minus the natural logarithm of the rate at which unmatched queries reach a score; 0 or more."""
+        """Return -ln of the rate at which unmatched queries reach a score; 0 or more."""
         if score <= 0:
             return 0.0
         z = (score - self.location) / self.scale
@@ -38,29 +38,29 @@ class Tail:
 
 
 GUESS = Tail(0.25, 0.04, 1.0, 0)
-"""Where too few unmatched queries have a modality."""
+"""Used if too few unmatched queries have a modality."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What chance gives, by modality.
+    """The scores that chance gives.
 
     Attributes:
-        tails: by modality; where one is not named, GUESS.
+        tails: by modality; GUESS for a modality that is missing.
     """
 
     tails: Mapping[str, Tail]
 
     @property
     def n_scores(self) -> int:
-        """Unmatched queries behind the tail that fewest stand behind; 0 where nothing is calibrated."""
+        """Number of unmatched queries behind the weakest tail; 0 if nothing is calibrated."""
         return min((tail.n_scores for tail in self.tails.values()), default=0)
 
     def score(self, scores: Mapping[str, float]) -> float:
-        """Minus the decimal logarithm of the rate at which chance gives scores like these.
+        """Return -log10 of the rate at which chance gives scores like these.
 
-        By Fisher's method: the surprises of k independent modalities sum to a gamma distribution of shape k. A modality that
-        bears nothing out costs little, two that agree say more than the better one.
+        Fisher's method: the sum of -ln p over k independent modalities has a gamma distribution of shape k. A modality
+        without evidence costs little, and two that agree count more than the better one alone.
         """
         total = sum(self.tails.get(modality, GUESS).surprise(score) for modality, score in scores.items())
         terms = (total**k / math.factorial(k) for k in range(len(scores)))
@@ -68,7 +68,7 @@ class Calibration:
 
 
 def threshold(false_positive_rate: float) -> float:
-    """Score that one unmatched query in 1 / rate passes by chance.
+    """Return the score that one unmatched query in 1 / rate reaches by chance.
 
     Raises:
         FingerprintError: the rate is not between 0 and 1.
@@ -81,7 +81,7 @@ def threshold(false_positive_rate: float) -> float:
 def fit(scores: Sequence[float]) -> Tail:
     """Fit a tail through the quartiles of the scores above 0.
 
-    Quartiles, not moments: a few of the queries may match after all, for archives hold copies.
+    Quartiles, not moments, because archives hold copies and a few of the queries may match after all.
     """
     positive = np.array([score for score in scores if score > 0], np.float64)
     if len(positive) < LEAST_SCORES:

@@ -1,4 +1,4 @@
-"""Queries to answers: candidates by picture and by audio, spans by alignment, decisions by calibration."""
+"""Matching: candidates by video and by audio, spans by alignment, decisions by calibration."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -16,14 +16,14 @@ from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.query_density import first_of_hops
 
 DESCRIPTORS_A_HOP = 4
-"""Of queries and background. A query begins anywhere between two descriptors of its reference; one in four lies within an
-eighth of a hop of one, whatever it began with."""
+"""Density of descriptors in queries and background. A query begins anywhere between two descriptors of its reference; with
+four per hop, one of each four lies within an eighth of a hop of a reference descriptor."""
 CANDIDATES = 20
 """Sources that a window of a query is aligned with."""
 PRIOR_SECONDS = 1.0
-"""A span of this length counts half: agreement over a moment is chance more often than over ten seconds."""
+"""A span of this length counts half, because short agreement is more often chance."""
 SHOWN_UNDECIDED = 3
-"""Best candidates below the threshold that an answer still names."""
+"""Candidates below the threshold that an answer still names."""
 CALIBRATION_SECONDS = (2.0, 5.0, 10.0)
 """Lengths of the unmatched queries, in turn."""
 CALIBRATION_QUERIES = 300
@@ -36,8 +36,8 @@ class Matcher:
 
     Attributes:
         library: the references.
-        calibration: what chance gives.
-        false_positive_rate: share of unmatched queries that may get a match all the same.
+        calibration: the scores that chance gives.
+        false_positive_rate: accepted share of unmatched queries that get a match.
     """
 
     library: Library
@@ -46,11 +46,11 @@ class Matcher:
 
     @property
     def threshold(self) -> float:
-        """Score from which on a match is decided."""
+        """Least score of a match."""
         return threshold(self.false_positive_rate)
 
     def match(self, query: Descriptors) -> list[Match]:
-        """All spans with any evidence, best first."""
+        """Return all spans with any evidence, best first."""
         found = []
         for reference, spans in find_spans_of(self.library, query).items():
             for span in spans:
@@ -59,7 +59,7 @@ class Matcher:
         return sorted(found, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
 
     def answer(self, query: Descriptors) -> Answer:
-        """Match one query with all references; of the spans below the threshold the best few are named."""
+        """Match one query with all references; keep also the best few spans below the threshold."""
         found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
@@ -69,7 +69,7 @@ class Matcher:
 def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibration:
     """Calibrate a library with its background, sources that hold no match of any reference.
 
-    Not with the library's own: archives hold many videos of one scene, whose pieces do match.
+    The library's own sources would not do: archives hold many videos of one scene, and their pieces match.
     """
     scores: dict[str, list[float]] = {modality: [] for modality in MODALITIES}
     for piece, number in _pieces(library, background):
@@ -83,7 +83,7 @@ def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibratio
 
 
 def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tuple[Descriptors, int]]:
-    """CALIBRATION_QUERIES pieces, spread over the sources, each with the number of its source."""
+    """Yield CALIBRATION_QUERIES pieces, spread over the sources, each with the number of its source."""
     if not background:
         return
     for turn in range(CALIBRATION_QUERIES):
@@ -100,7 +100,7 @@ def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tup
 
 
 def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
-    """All spans with any evidence, by reference."""
+    """Return all spans with any evidence, by reference."""
     spans: dict[int, list[Span]] = {}
     with numpy_on_one():
         for window in _windows(query):
@@ -113,8 +113,8 @@ def find_spans_of(library: Library, query: Descriptors, without_background: int 
 def numpy_on_one() -> AbstractContextManager[Any]:
     """Let NumPy use one thread while a query is answered; FAISS uses all cores.
 
-    Threads of FAISS and of NumPy's library wait by spinning. With as many of both as there are cores, each spins on a
-    core that the other needs, and a query took twice as long.
+    Threads of FAISS and of NumPy's BLAS wait by spinning. With one of each per core they block each other, and a query
+    took twice as long.
     """
     limit: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
     return limit
@@ -145,7 +145,7 @@ def _spans_of_window(
 
 
 def _scores(library: Library, span: Span) -> dict[str, float]:
-    """The mean evidence of each modality that query and reference have, the less the shorter they have it."""
+    """Return the mean evidence of each modality that query and reference have, lowered for short spans."""
     scores = {}
     for modality, evidence, n in zip(MODALITIES, span.evidence, span.n, strict=True):
         seconds = n * library.hop_seconds
@@ -169,7 +169,7 @@ def _windows(query: Descriptors) -> list[Descriptors]:
 
 
 def _rows(query: Descriptors, rows: slice) -> Descriptors:
-    """Some of the descriptors of a source."""
+    """Select descriptors of a source."""
     picture, sound = (None if each is None else each[rows] for each in (query.picture, query.sound))
     return Descriptors(
         query.source, query.start_seconds[rows], query.end_seconds[rows], query.has_picture[rows],

@@ -1,10 +1,10 @@
-"""Similarities against what is to be expected of anything: 0 as similar as background is, 1 the same.
+"""Score normalisation: 0 is as similar as background, 1 is identical.
 
-A raw cosine says little: some clips are near to everything (a talking head, hiss), others to nothing. As the winners
-of VSC2022 did (Yokoo et al., arXiv 2304.10305, section on score normalisation), each query descriptor is measured
-against background. There are two: videos that are known not to be in the archive, if there are any, and the archive itself,
-of which the best few sources do not count since they may be true matches. The second is what keeps an intro or a logo
-that many videos share from matching all of them: it is near to more sources than a true match would be.
+A raw cosine says little: some clips are similar to everything (a talking head, hiss), others to nothing. So each query
+descriptor is compared with background, as the winners of VSC2022 did (Yokoo et al., arXiv 2304.10305, section on score
+normalisation). There are two backgrounds: videos known not to be in the archive, if there are any, and the archive itself
+without its most similar sources, which may be true matches. The second prevents an intro or a logo that many videos share
+from matching all of them, because it is similar to more sources than a true match is.
 """
 
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 
 NEAREST = 5
-"""Background sources whose mean similarity is taken as what to expect."""
+"""Background sources whose mean similarity is the expected similarity."""
 TRUE_MATCHES = 8
-"""Sources of the archive that may hold the query; what is found in more of them is common."""
+"""Sources of the archive that may hold the query; content of more sources is common content."""
 ROWS_A_SOURCE = 32
-"""Evenly chosen descriptors that stand for a source."""
+"""Evenly spaced descriptors that represent a source."""
 SOURCES = 1_000
-"""Most sources that stand for the background: to compare 20 descriptors with 32,000 rows takes 5 ms."""
+"""Largest number of background sources: comparing 20 descriptors with 32,000 rows takes 5 ms."""
 SEED = 99
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Descriptors of one modality, of sources that stand for all there is.
+    """Descriptors of one modality of sources that represent any material.
 
     Attributes:
         vectors: float32 (n, d), unit rows.
-        source: int64 (n,), sorted: which source each row is of.
+        source: int64 (n,), sorted: the source of each row.
         skipped: sources, the most similar first, that do not count.
     """
 
@@ -38,7 +38,7 @@ class Background:
     skipped: int
 
     def expected(self, queries: np.ndarray, leave_out: int = -1) -> np.ndarray:
-        """Similarity (q,) that query descriptors (q, d) have to background; 0 where there is too little of it.
+        """Return the expected similarity (q,) of query descriptors (q, d); 0 if there is too little background.
 
         Args:
             queries: unit rows.
@@ -56,16 +56,16 @@ class Background:
 
 
 def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """What `Background.expected` says of the library itself, from neighbours that were found anyway.
+    """Return the expected similarity to the library itself, from neighbours that were found already.
 
-    The sample may have stepped over the very second that many videos share; the neighbours have not.
+    A sample may miss the second that many videos share; the neighbours do not.
 
     Args:
         similarities: float32 (q, k), falling.
         sources: int64 (q, k), of the rows found; -1 where there were fewer.
 
     Returns:
-        float32 (q,); 0 where the neighbours lie in too few sources to tell.
+        float32 (q,); 0 if the neighbours lie in too few sources.
     """
     order = np.argsort(sources, axis=1, kind="stable")  # the first of a source is its best
     is_first = np.diff(np.take_along_axis(sources, order, 1), axis=1, prepend=-1) > 0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 SAMPLE_RATE_HZ = 44_100
-"""Of all samples on their way from a source to a query."""
+"""Sample rate of all processing from source to query."""
 
 
 def noise(waveform: np.ndarray, random: np.random.Generator, snr_db: float) -> np.ndarray:
