@@ -1,4 +1,4 @@
-"""The folder of an index: what it was made with, and parts of descriptors, each with the list of sources that count.
+"""The folder of an index: its settings, and parts of descriptors, each with the list of its current sources.
 
     INDEX/archive.json            encoder, settings: written once
     INDEX/parts/part-000001.h5    descriptors of a few sources, an embedding store
@@ -34,7 +34,7 @@ PARTS_FOLDER = "parts"
 
 @dataclass(frozen=True)
 class IndexedSource:
-    """A file that the index knows.
+    """A file recorded in the index.
 
     Attributes:
         name: its path below the archive's folder.
@@ -55,7 +55,7 @@ class IndexedSource:
 
     @property
     def signature(self) -> tuple[int, int]:
-        """What changes with the file's content."""
+        """Facts that change with the file's content."""
         return (self.size_bytes, self.modified_ns)
 
 
@@ -64,7 +64,7 @@ _SOURCES = TypeAdapter(tuple[IndexedSource, ...])
 
 @dataclass(frozen=True)
 class Part:
-    """Descriptors of a few sources, and which of these count."""
+    """Descriptors of a few sources, and the list of the current ones."""
 
     number: int
     sources: tuple[IndexedSource, ...]
@@ -140,17 +140,17 @@ class Archive:
 
     @property
     def hop_seconds(self) -> float:
-        """From one descriptor to the next."""
+        """Seconds between descriptors."""
         return float(self.settings["hop_seconds"])
 
     @property
     def provenance(self) -> Provenance:
-        """What stands in every part."""
+        """Provenance of every part."""
         return Provenance(self.encoder_sha256, self.settings, "", "fingerprint", "pretrained")
 
     @contextmanager
     def only_writer(self) -> Iterator[None]:
-        """Keep other writers out.
+        """Lock the index against other writers.
 
         Raises:
             BusyError: another process adds to this index.
@@ -160,7 +160,7 @@ class Archive:
             yield
 
     def parts(self) -> tuple[Part, ...]:
-        """All parts, each with the sources that count, by number.
+        """Return all parts with their current sources, by number.
 
         Raises:
             ArchiveError: a list is damaged.
@@ -173,11 +173,11 @@ class Archive:
         )
 
     def sources(self) -> dict[str, IndexedSource]:
-        """Every source that the index knows, those that could not be read too, by name."""
+        """Return every source, also those that could not be read, by name."""
         return {source.name: source for part in self.parts() for source in part.sources}
 
     def descriptors(self) -> Iterator[Descriptors]:
-        """Read all descriptors that count, a part at a time.
+        """Read all current descriptors, one part at a time.
 
         Raises:
             store.errors.StoreError: a part is damaged.
@@ -188,11 +188,11 @@ class Archive:
                 yield from read_descriptors(self.part_path(part.number), names)
 
     def part_path(self, number: int) -> Path:
-        """Where the descriptors of a part lie."""
+        """Path of the descriptors of a part."""
         return self.folder / PARTS_FOLDER / f"part-{number:06d}.h5"
 
     def write_list(self, number: int, sources: Sequence[IndexedSource]) -> None:
-        """Say which sources of a part count; a part without any is removed."""
+        """Record the current sources of a part; a part without any is removed."""
         path = self.part_path(number)
         if sources:
             _write_json(path.with_suffix(".json"), {"sources": [asdict(source) for source in sources]})
@@ -201,7 +201,7 @@ class Archive:
         path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Remove what killed processes left, and descriptors that no longer count; only for the only writer."""
+        """Remove leftovers of killed processes and outdated descriptors; call it only while holding the lock."""
         folder = self.folder / PARTS_FOLDER
         written = {path: self._read_part(path) for path in sorted(folder.glob("part-*.json"))}
         counting = {part.number: part for part in self.parts()}

@@ -1,4 +1,4 @@
-"""All descriptors of an index in memory, ready to be asked: searches, and what similarity is to be expected."""
+"""All descriptors of an index in memory: searches, and the similarity to expect by chance."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,11 +42,11 @@ class Library:
 
     @property
     def method(self) -> str:
-        """How each modality is searched."""
+        """The kind of search of each modality."""
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
     def ask(self, query: Descriptors, without_background: int = -1) -> "Question":
-        """Find the nearest rows of some of a query's descriptors, and what similarity is to be expected of all.
+        """Find the nearest rows of some of a query's descriptors, and the expected similarity of all.
 
         What is expected changes little from one descriptor to the next: between those searched it is interpolated. A piece of
         the background itself is asked about without the source that it is from.
@@ -68,7 +68,7 @@ class Library:
         return asked
 
     def _expected(self, modality: str, vectors: np.ndarray, found: Found, without_background: int) -> np.ndarray:
-        """Similarity (q,) of descriptors to background, the largest of what is known of it."""
+        """Return the expected similarity (q,): the larger one of both backgrounds."""
         search = self.searches[modality]
         sources = np.where(found.rows >= 0, search.source[found.rows], -1)
         expected = [
@@ -80,7 +80,7 @@ class Library:
         return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
-        """The sources with the most evidence, of video and audio together, best first."""
+        """Return the sources with the most evidence, video and audio together, best first."""
         total = np.zeros(len(self.sources))
         for modality, found in question.found.items():
             search = self.searches[modality]
@@ -93,7 +93,7 @@ class Library:
         return [int(source) for source in order if total[source] > 0]
 
     def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield, a source at a time, the evidence (m, h, r) of each hop's best descriptor, and where both have it, bool."""
+        """Yield for each source the evidence (m, h, r) of each hop's best descriptor, and where both have it, bool."""
         vectors = {name: self.searches[name].vectors_of(sources) for name in question.expected}
         for source in sources:
             found = np.zeros((len(MODALITIES), len(question.firsts), int(self.n_columns[source])), np.float32)
@@ -105,7 +105,7 @@ class Library:
             yield found, both
 
     def _columns(self, modality: str, source: int) -> np.ndarray:
-        """In which column of its source each row of it stands, int64 (r,)."""
+        """Return the column of each row in its source, int64 (r,)."""
         search = self.searches[modality]
         middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
         return np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, int(self.n_columns[source]) - 1)
@@ -113,7 +113,7 @@ class Library:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A query, or a window of one, with what is near to its descriptors, by modality that it has.
+    """A query, or a window of one, with the neighbours of its descriptors, by modality.
 
     Attributes:
         query: the q descriptors.
@@ -130,16 +130,16 @@ class Question:
     expected: dict[str, np.ndarray]
 
     def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Which descriptors have the modality, bool (q,), and the vectors of all (q, d)."""
+        """Return which descriptors have the modality, bool (q,), and the vectors of all, (q, d)."""
         return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
 
     def hops_with(self, modality: str) -> np.ndarray:
-        """In which hops a descriptor has the modality, bool (h,)."""
+        """Return in which hops a descriptor has the modality, bool (h,)."""
         found: np.ndarray = np.logical_or.reduceat(self.given(modality)[0], self.firsts)
         return found
 
     def evidence(self, modality: str, rows: np.ndarray) -> np.ndarray:
-        """Evidence (h, r) of the rows (r, d) of a reference at each hop, that of the best of its descriptors."""
+        """Return the evidence (h, r) of a reference's rows (r, d) at each hop, from the hop's best descriptor."""
         vectors = self.given(modality)[1]
         assert vectors is not None  # noqa: S101 - what is expected is known of modalities that it has
         return best_of_hops(evidence(vectors @ rows.T, self.expected[modality]), self.firsts)

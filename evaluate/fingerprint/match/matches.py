@@ -45,7 +45,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for one query.
+    """The matches of one query.
 
     Attributes:
         query: its name.
@@ -61,5 +61,5 @@ class Answer:
 
     @property
     def decided(self) -> tuple[Match, ...]:
-        """The matches that pass the threshold."""
+        """The matches at or above the threshold."""
         return tuple(match for match in self.matches if match.decision)

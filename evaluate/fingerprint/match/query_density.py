@@ -1,22 +1,22 @@
-"""The hops of a query, which has several descriptors in each: which are searched, and the best of each."""
+"""The hops of a query, each with several descriptors: which are searched, and the best of each hop."""
 
 import math
 
 import numpy as np
 
 SEARCHED = 16
-"""Descriptors of a window that are searched at least, if it has so many. A long window finds its candidates by one a hop; it
-is aligned with all of them."""
+"""Least number of descriptors of a window that are searched. In a long window one per hop finds the candidates; all are used
+for alignment."""
 
 
 def first_of_hops(start_seconds: np.ndarray, hop_seconds: float) -> np.ndarray:
-    """The first descriptor of each hop, int64 (h,), of descriptors that start at (q,): of those within a hop the best counts."""
+    """Return the first descriptor of each hop, int64 (h,), of descriptors that start at (q,) seconds."""
     hops = np.floor((start_seconds - start_seconds[0]) / hop_seconds + 1e-6)
     return np.flatnonzero(np.diff(hops, prepend=-1))
 
 
 def searched_of_hops(firsts: np.ndarray, n: int) -> np.ndarray:
-    """Which of n descriptors are searched, int64, rising: of each hop as many as make SEARCHED, elsewhere in each.
+    """Choose which of n descriptors are searched, int64, ascending: equally many per hop, at positions that vary.
 
     So some of a window's lie near a descriptor of its reference, whatever the query began with.
 
@@ -31,7 +31,7 @@ def searched_of_hops(firsts: np.ndarray, n: int) -> np.ndarray:
 
 
 def best_of_hops(values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """The largest of the values (q, r) of each hop's descriptors, (h, r); several times as fast as np.maximum.reduceat.
+    """Return each hop's maximum of the values (q, r), (h, r); several times as fast as np.maximum.reduceat.
 
     Args:
         values: a row a descriptor.
