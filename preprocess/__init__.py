@@ -7,7 +7,7 @@
 
 from typing import TYPE_CHECKING
 
-from store.lazy_exports import lazy_exports
+from store import lazy_exports
 
 if TYPE_CHECKING:
     from preprocess.build.build_shards import build_shards

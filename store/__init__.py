@@ -8,9 +8,9 @@
 >>> store.nearest(videos.vectors[:1], videos.vectors, k=5)
 """
 
-from typing import TYPE_CHECKING
-
-from store.lazy_exports import lazy_exports
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from store.averages import SourceVectors
@@ -31,6 +31,25 @@ __all__ = [
     "nearest",
     "open",
 ]
+
+
+def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make the `__getattr__` and `__dir__` of a package that imports its modules only when they are used (PEP 562).
+
+    Args:
+        package: name of the package.
+        homes: exported name -> "module:attribute".
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module, _, attribute = homes[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    return get, lambda: sorted(homes)
+
+
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {

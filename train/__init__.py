@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING
 
-from store.lazy_exports import lazy_exports
+from store import lazy_exports
 
 if TYPE_CHECKING:
     from train.config.load import load_config

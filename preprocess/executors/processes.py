@@ -10,6 +10,7 @@ import signal
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,9 +38,10 @@ If ffmpeg got them, it would end early, and its source would count as damaged.""
 _STOP = signal.SIGUSR1
 
 
-class Executor:
-    """Runs tasks, several at a time; a subclass says where. This class keeps the list of what runs and what waits."""
+class Executor(ABC):
+    """Runs tasks; a subclass says where."""
 
+    @abstractmethod
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
@@ -50,6 +52,27 @@ class Executor:
         Raises:
             PreprocessError: the work or `on_death` raised it, or tasks cannot be started; the other tasks end first.
         """
+
+
+class SerialExecutor(Executor):
+    """Runs tasks in this process, one after another: for tests and debuggers."""
+
+    def run(
+        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
+    ) -> Iterator[R]:
+        """Run every task here; a death would end this process too."""
+        del on_death
+        for task in tasks:
+            yield work(task, report)
+
+
+class ConcurrentExecutor(Executor):
+    """Runs several tasks at a time, each in a place of its own; keeps the list of running and waiting tasks."""
+
+    def run(
+        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
+    ) -> Iterator[R]:
+        """Run the tasks; see `Executor.run`."""
         tasks, again = iter(tasks), deque[T]()
         running, reports = dict[Any, T](), dict[Any, R]()
         try:
@@ -74,33 +97,21 @@ class Executor:
         finally:
             self.stop(list(running))
 
+    @abstractmethod
     def n_places(self) -> int:
         """Tasks that may run at a time now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, work: Work[T, R], task: T) -> Any:
         """Start a task; return the place where it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def messages(self, running: Mapping[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
         """Wait for messages; yield (place, kind, message): a report, a result, the cause of a death, or "again"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, places: list[Any]) -> None:
         """End the tasks in these places, and free everything."""
-        raise NotImplementedError
-
-
-class SerialExecutor(Executor):
-    """Runs tasks in this process, one after another: for tests and debuggers."""
-
-    def run(
-        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
-    ) -> Iterator[R]:
-        """Run every task here; a death would end this process too."""
-        del on_death
-        for task in tasks:
-            yield work(task, report)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +130,7 @@ class _Child:
         self.pipe.close()
 
 
-class ProcessExecutor(Executor):
+class ProcessExecutor(ConcurrentExecutor):
     """Runs every task in a process of its own, at most `workers` at a time.
 
     Args:
@@ -190,7 +201,7 @@ def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
         pipe.send(("result", work(task, lambda message: pipe.send(("report", message)))))
     except PreprocessError as error:
         pipe.send(("error", error))
-    except Exception as error:  # the parent names any other error, and this process prints its stack as it ends
+    except Exception as error:  # not caught: the parent is told the cause, and the error ends this process
         pipe.send(("death", f"{type(error).__name__}: {error}"))
         raise
 

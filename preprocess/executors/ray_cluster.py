@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from preprocess.errors import ClusterError, PreprocessError
-from preprocess.executors.processes import GRACE_SECONDS, Executor, OnDeath, R, T, Work
+from preprocess.executors.processes import GRACE_SECONDS, ConcurrentExecutor, OnDeath, R, T, Work
 
 POLL_SECONDS = 0.5
 """Reports are fetched this often while no task ends."""
@@ -28,7 +28,7 @@ FORGIVEN_MACHINES = 3
 _log = logging.getLogger(__name__)
 
 
-class RayExecutor(Executor):
+class RayExecutor(ConcurrentExecutor):
     """Runs every task in a process of a Ray cluster, as many at a time as the cluster has processors.
 
     Tasks, and the paths in them, must mean the same on every machine: one environment, and a folder that all share.
