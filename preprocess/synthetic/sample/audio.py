@@ -159,7 +159,7 @@ def _room(dry: Samples, voice: Voice, rng: np.random.Generator) -> Samples:
     return dry + wet.astype(np.float32)
 
 
-def render_sound(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Samples:
+def render_audio(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Samples:
     """Play the clip's waveform, (N_SAMPLES,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
     pitch = rng.uniform(-2, 2)
     gain = voice.loudness * 10 ** (rng.uniform(-3, 3) / 20)
