@@ -1,4 +1,4 @@
-"""What a user asks for on the command line: some classes of a data set, and a preset with changed values."""
+"""Choices of the command line: some classes of a data set, and a preset with changed values."""
 
 import dataclasses
 from collections.abc import Sequence
