@@ -1,7 +1,7 @@
 """The seven events of the sample world, each in two variants: from a timeline to a motion with its strikes.
 
-A class and its time-reversed twin share every single picture and every single sound: what runs one way only (radius,
-size, height) leaves no trace, while the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
+A class and its time-reversed twin share every single frame and every single sound. A quantity that runs one way only
+(radius, size, height) leaves no trail; the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
 halo and decay of the sound always follow their cause, so that a clip played backwards is not a clip of the twin.
 """
 
@@ -34,7 +34,7 @@ def _strikes(seconds: Floats, strength: Floats | float, semitones: Floats | floa
 
 
 def _glide(variant: int) -> float:
-    """Semitones within a sound of what grows (variant 0) or shrinks: every single sound tells the way that it goes."""
+    """Glide of every sound in semitones, up where something grows (variant 0) and down where it shrinks."""
     return 12.0 if variant == 0 else -12.0
 
 
@@ -62,7 +62,7 @@ def _motion(
     trail: tuple[Floats, Floats] | None = None,
     ground_y: float | None = None,
 ) -> Motion:
-    """Read everything at the frames; the trail is the path itself unless given."""
+    """Read all values at the frames; the trail is the path itself unless given."""
     ones = np.ones(N_FRAMES)
     trail_x, trail_y = (line.at_lags(x), line.at_lags(y)) if trail is None else trail
     return Motion(
@@ -135,7 +135,7 @@ def _tap(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
 
 
 def _orbit(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
-    """Turn by a quarter in every beat: evenly, or within the first third of it; the sound is the same."""
+    """Turn by a quarter in every beat: evenly, or within its first third; the sound is the same."""
     beats = line.beats / 0.80 + rng.random()
     step = np.clip(np.mod(beats, 1.0) / 0.35, 0, 1)
     quarters = beats if variant == 0 else np.floor(beats) + step * step * (3 - 2 * step)

@@ -1,7 +1,7 @@
-"""Paints a clip: the look along the motion.
+"""Renders the frames of a clip from its look and its motion.
 
-Every mark that an event leaves starts at once and then fades: the trail, halos around strikes, the flash of the object,
-rings of drops in the background. None of them ever runs backwards.
+All traces of an event start at once and then fade: the trail, halos around strikes, the flash of the object, rings of
+drops in the background. None of them ever runs backwards.
 
 The canvas is (3, H, W): with the colours last, NumPy's innermost loop would be three steps long.
 """
@@ -134,7 +134,7 @@ def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, cent
 
 
 def _glow(strikes: Strikes, seconds: float) -> float:
-    """Light that a strike throws on the whole picture: at once, then fading; 0 to 1."""
+    """Light of the strikes on the whole frame: at once, then fading; 0 to 1."""
     ages = seconds - strikes.seconds
     return float(np.max(strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0))
 
@@ -155,7 +155,7 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
 
     radius = look.radius * staging.size * float(motion.scale[t])
     gap, squash = float(motion.gap[t]), float(motion.squash[t])
-    # Two halves, the upper one light, the lower one dark: two alike would show both ways of going at once.
+    # Two halves, the upper one light, the lower one dark: equal halves would move alike in both directions of time.
     brightness = ((-gap, 0.85), (gap, 0.15)) if gap else ((0.0, float(motion.brightness[t])),)
     parts = [(offset, _shade(look.colour, value)) for offset, value in brightness]
     here = place(motion.x[t], motion.y[t])
@@ -175,24 +175,17 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
 
 
 def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Paint the clip's pictures, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
+    """Render the clip's frames, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
     staging = draw_staging(look, rng)
-    backdrop, light = (np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in (look.backdrop, staging.light))
+    backdrop, light = (np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (look.backdrop, staging.light))
     frames = np.empty((N_FRAMES, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     for t in range(N_FRAMES):
         canvas = _view(backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
         canvas += light
         _draw_drops(canvas, look, staging, t / FPS)
         other = (float(staging.other[t, 0]), float(staging.other[t, 1]))
-        _draw_shape(
-            canvas,
-            other,
-            look.other_colour,
-            radius=look.other_radius,
-            shape=look.other_shape,
-            turn=staging.turn,
-            opacity=0.85,
-        )
+        radius, shape = look.other_radius, look.other_shape
+        _draw_shape(canvas, other, look.other_colour, radius=radius, shape=shape, turn=staging.turn, opacity=0.85)
         _draw_object(canvas, look, staging, motion, t)
         # One grain for the three colours, new in every frame: still noise would give the camera's path away.
         grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX), dtype=np.float32)
