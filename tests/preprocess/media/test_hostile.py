@@ -17,6 +17,7 @@ from preprocess.errors import MediaError
 from preprocess.media.decode import decode
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.media.media_info import MediaInfo
+from tests.preprocess.made_media import SMALL
 
 IN_OPEN = 0x20
 
@@ -83,21 +84,21 @@ KINDS = ["hls", "hls with blanks before", "hls master", "ffconcat", "dash", "sdp
 
 @pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.mkv", "list"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_playlists_read_nothing(kind, name, tmp_path, ordinary_clip, small_params):
+def test_playlists_read_nothing(kind, name, tmp_path, ordinary_clip):
     file = tmp_path / name
     file.write_text(playlist(kind, str(ordinary_clip)))
     with watch_opens(ordinary_clip) as opens, pytest.raises(MediaError):
-        decode(file, small_params)
+        decode(file, SMALL)
     assert not opens
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_playlists_contact_nobody(kind, tmp_path, small_params):
+def test_playlists_contact_nobody(kind, tmp_path):
     with listening() as (port, calls):
         file = tmp_path / "list.mp4"
         file.write_text(playlist(kind, f"http://127.0.0.1:{port}/part.mp4"))
         with pytest.raises(MediaError):
-            decode(file, small_params)
+            decode(file, SMALL)
     assert not calls
 
 
@@ -114,9 +115,7 @@ def test_a_careless_ffmpeg_would_have_read_and_called(tmp_path, ordinary_clip):
 
 
 @pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "sdp"])
-def test_ffmpeg_itself_refuses_what_the_probe_would_let_through(
-    demuxer, tmp_path, ordinary_clip, small_params, monkeypatch
-):
+def test_ffmpeg_itself_refuses_what_the_probe_would_let_through(demuxer, tmp_path, ordinary_clip, monkeypatch):
     kind = {"concat": "ffconcat"}.get(demuxer, demuxer)
     file = tmp_path / "list.mp4"
     file.write_text(playlist(kind, str(ordinary_clip)))
@@ -124,7 +123,7 @@ def test_ffmpeg_itself_refuses_what_the_probe_would_let_through(
     monkeypatch.setattr(media_module, "open_source", lambda path, limits: path.open("rb"))
     monkeypatch.setattr(media_module, "probe_file", lambda *_: forged)
     with watch_opens(ordinary_clip) as opens, pytest.raises(MediaError, match=r"not on whitelist|Unknown input"):
-        decode(file, small_params)
+        decode(file, SMALL)
     assert not opens
 
 
@@ -160,14 +159,14 @@ def alias_reference(target: Path, levels: int) -> bytes:
 
 
 @pytest.mark.parametrize("levels", [0, 1])
-def test_external_references_are_not_followed(levels, tmp_path, ordinary_clip, small_params):
+def test_external_references_are_not_followed(levels, tmp_path, ordinary_clip):
     data = ordinary_clip.read_bytes()
     other = tmp_path / "other.mp4"
     other.write_bytes(data)
     file = tmp_path / "references.mp4"
     file.write_bytes(replace_references(data, alias_reference(other, levels)))
     with watch_opens(other) as opens, pytest.raises(MediaError):
-        decode(file, small_params)
+        decode(file, SMALL)
     assert not opens
     careless = [ffmpeg_executable(), "-v", "quiet", "-nostdin", "-enable_drefs", "1", "-use_absolute_path", "1"]
     with watch_opens(other) as opens:

@@ -8,14 +8,14 @@ import pytest
 from preprocess.errors import MediaError
 from preprocess.media.decode import decode
 from preprocess.schema import ShardParams
+from tests.preprocess.made_media import RATE_HZ, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 FPS = 25
-RATE_HZ = 16_000
 PARAMS = ShardParams(fps=12.5, short_side_px=64, hop_length=320, win_length=640)
 
 
 @pytest.fixture
-def write_parts(tmp_path, write_clip, counter_frames, tone, run_ffmpeg):
+def write_parts(tmp_path):
     """Second after second of one transport stream, each coded with other options; one counter, one tone throughout."""
 
     def write(*options: tuple) -> Path:
@@ -34,14 +34,14 @@ def write_parts(tmp_path, write_clip, counter_frames, tone, run_ffmpeg):
     return write
 
 
-def numbers_of(frames, read_counter) -> np.ndarray:
+def numbers_of(frames) -> np.ndarray:
     return np.array([read_counter(frame) for frame in frames])
 
 
 @pytest.mark.parametrize(
     "other", [("-s", "320x192"), ("-pix_fmt", "yuv444p"), ("-vf", "scale=out_range=pc", "-color_range", "pc")]
 )
-def test_a_picture_that_changes_keeps_its_time(other, write_parts, read_counter):
+def test_a_picture_that_changes_keeps_its_time(other, write_parts):
     decoded = decode(write_parts((), other, (), other), PARAMS)
     assert abs(decoded.n_frames - 50) <= 1
     numbers = numbers_of(decoded.frames, read_counter)

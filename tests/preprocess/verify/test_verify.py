@@ -23,6 +23,7 @@ from preprocess.shards.manifest import read_part, write_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.shard_files import ShardWriter, array_bytes, read_samples
 from preprocess.verify.shard_set import verify
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import PARAMS
 
 PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, colorsubsampling="420")
@@ -32,7 +33,7 @@ TERABYTES = b"\x93NUMPY\x01\x00\x76\x00" + HEADER + bytes(100)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
+def whole(tmp_path_factory) -> Path:
     """Three sources in two shards, the second one silent."""
     folder, work = tmp_path_factory.mktemp("clips"), tmp_path_factory.mktemp("raw")
     for name, sound in (("a", tone(1.0)), ("b", None), ("c", tone(1.0))):
