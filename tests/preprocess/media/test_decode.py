@@ -1,6 +1,8 @@
 """Streams, geometry, short clips, limits, and what decoding may cost."""
 
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,11 @@ import pytest
 import preprocess.media.decode as media_module
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.features.logmel import rms_dbfs
-from preprocess.media.decode import decode, ffmpeg_version, frame_size_px, probe
+from preprocess.media.decode import decode, frame_size_px
 from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
-
-
-def params_at(fps: float) -> ShardParams:
-    hop = {12.5: 320, 16.0: 500, 25.0: 320, 10.0: 320}[fps]
-    return ShardParams(fps=fps, short_side_px=64, hop_length=hop, win_length=640)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -64,14 +62,11 @@ def test_rotation_is_applied_once(turn, tmp_path):
     run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", turned)
     decoded = decode(turned, SMALL)
     assert decoded.info.rotation_degrees == turn
-    picture = decoded.frames[2, :, :, 1] > 127
-    assert picture.shape == ((112, 64) if turn in {90, 270} else (64, 106))
-    expected = np.rot90(frames[0, :, :, 1] > 127, -turn // 90)  # clockwise
-    h, w = picture.shape
-    corners = [(h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, w // 4), (3 * h // 4, 3 * w // 4)]
-    eh, ew = expected.shape
-    wanted = [(eh // 4, ew // 4), (eh // 4, 3 * ew // 4), (3 * eh // 4, ew // 4), (3 * eh // 4, 3 * ew // 4)]
-    assert [picture[c] for c in corners] == [expected[c] for c in wanted]
+    bright = decoded.frames[2, :, :, 1] > 127
+    assert bright.shape == ((112, 64) if turn in {90, 270} else (64, 106))
+    height, width = bright.shape
+    quarters = bright[height // 4 :: height // 2, width // 4 :: width // 2]  # their middles
+    assert np.array_equal(quarters, np.rot90([[True, False], [False, False]], -turn // 90))  # clockwise
 
 
 @pytest.mark.parametrize(
@@ -110,19 +105,11 @@ def test_very_short_clips(n_frames, fps, expected, tmp_path):
     assert read_counter(decoded.frames[0]) == (1 if n_frames == 3 else 0)
 
 
-def test_two_decodes_give_the_same_bytes(ordinary_clip):
-    first, second = decode(ordinary_clip, SMALL), decode(ordinary_clip, SMALL)
-    assert first.frames.tobytes() == second.frames.tobytes()
-    assert first.waveform.tobytes() == second.waveform.tobytes()
-    assert first.warnings == second.warnings == ""
-
-
 def test_probe(ordinary_clip):
     info = probe(ordinary_clip)
     assert (info.width_px, info.height_px, info.fps, info.rotation_degrees) == (160, 96, 25.0, 0)
     assert (info.has_video, info.has_audio, info.video_codec, info.audio_codec) == (True, True, "h264", "aac")
     assert info.duration_seconds == pytest.approx(2.0, abs=0.1)
-    assert ffmpeg_version()[0].isalnum()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +118,6 @@ def test_probe(ordinary_clip):
         (Limits(max_duration_seconds=1.0), "the limit is 1 s"),
         (Limits(max_pixels=10_000), "pixels|picture size|Invalid"),
         (Limits(max_file_bytes=1000), "bytes, the limit"),
-        (Limits(timeout_seconds=1e-4, timeout_factor=0.0), "took more than"),
     ],
 )
 def test_limits(limits, words, ordinary_clip):
@@ -170,9 +156,6 @@ def test_wild_timestamps_do_not_fill_the_disk(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_source(tmp_path):
-    import subprocess
-    import sys
-
     program = (
         "import resource, sys; from pathlib import Path; from preprocess.media.decode import decode;"
         "from preprocess.schema import ShardParams;"
