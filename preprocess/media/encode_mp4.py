@@ -53,7 +53,6 @@ def write_clip(
 
     Raises:
         RenderError: ffmpeg failed; quotes the end of its messages.
-
     """
     height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory(dir=partial_folder) as name:

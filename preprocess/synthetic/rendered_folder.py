@@ -89,7 +89,6 @@ def render_folder(
         RenderError: `out` holds other videos, or was begun with another plan; ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
         DiskFullError: no space left.
-
     """
     if _is_complete(out, mark, plan.as_dict()):
         return out
@@ -120,7 +119,6 @@ def _is_complete(out: Path, mark: str, plan: dict[str, object]) -> bool:
 
     Raises:
         RenderError: it holds, or was begun with, something else.
-
     """
     for path in (out / mark, out / _PLAN_FILE):
         if not path.exists():

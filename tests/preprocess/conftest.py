@@ -1,10 +1,11 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
 from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import build_folder
 
@@ -38,6 +39,22 @@ def reference(clips, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "shards"
     build_folder(clips, out)
     return out
+
+
+@pytest.fixture
+def choose_ffmpeg(monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Choose another ffmpeg until the test ends."""
+
+    def forget() -> None:
+        ffmpeg_executable.cache_clear()
+        ffmpeg_version.cache_clear()
+
+    def choose(path: str) -> None:
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, path)
+        forget()
+
+    yield choose
+    forget()
 
 
 @pytest.fixture

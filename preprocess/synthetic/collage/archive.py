@@ -60,7 +60,6 @@ class Plan:
 
     Raises:
         RenderError: a parameter is out of range.
-
     """
 
     seed: int
@@ -124,7 +123,6 @@ def generate(
     Raises:
         RenderError: a parameter is out of range, `out` holds another collage, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
-
     """
     plan = Plan(seed, n_videos, float(seconds), ffmpeg_version(), PIL.__version__)
     return render_folder(out, COLLAGE_FILE, plan, video_arrays, _CODING, workers=workers, progress=progress)

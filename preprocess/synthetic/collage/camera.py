@@ -21,7 +21,6 @@ class CameraPath:
         zoom: size of the view relative to the canvas.
         x, y: its centre; the canvas reaches from -1 to 1.
         angle: radians.
-
     """
 
     zoom: Floats

@@ -36,7 +36,6 @@ class Timbre:
         stretch: partial k lies at k * stretch ** (k - 1) times the fundamental: 1 for a string, more for a bell.
         noise_share: share of the amplitude that is noise, 0 to 1.
         decay_seconds: time in which the amplitude falls to 1/e.
-
     """
 
     pitch_hz: float
@@ -58,7 +57,6 @@ class Voice:
         noise_level: root mean square of the stationary background noise.
         bands_db: level of the noise from low to high frequencies.
         room_level, room_seconds: amplitude of the diffuse tail of a strike, and its decay.
-
     """
 
     timbre: Timbre

@@ -18,7 +18,6 @@ class EventClass:
         twin: name of the class that differs in one thing only.
         difference: that single thing. "time": the twin is the same event run backwards (sounds and trails apart).
         description: one sentence for people.
-
     """
 
     name: str

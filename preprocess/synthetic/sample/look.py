@@ -43,7 +43,6 @@ class Look:
         drift: px that the camera wanders.
         drops_per_second: splashes in the background, each a spot and a ring that spreads, both fading.
         glow: how much lighter the whole frame gets at a strike of strength 1.
-
     """
 
     backdrop: Pixels
@@ -75,7 +74,6 @@ class Staging:
         camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
         other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
         drops: (n, 3): second of impact, x, y.
-
     """
 
     shift: tuple[float, float]

@@ -39,7 +39,6 @@ class Strikes:
         semitones: pitch relative to the voice's own.
         glide: semitones that the pitch moves within the sound.
         wear: how worn the object is, 0 to 1.
-
     """
 
     seconds: Floats
@@ -67,7 +66,6 @@ class Motion:
         trail_x, trail_y: centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first.
         strikes: its sounds.
         ground_y: height at which it strikes the ground and halos stay; None where halos move with the object.
-
     """
 
     x: Floats
@@ -88,7 +86,6 @@ class Timeline:
 
     Attributes:
         tempo: speed of everything that happens on it, relative to the class's own.
-
     """
 
     tempo: float

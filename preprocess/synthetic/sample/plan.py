@@ -52,7 +52,6 @@ class Plan:
 
     Raises:
         RenderError: a parameter is out of range.
-
     """
 
     seed: int

@@ -36,7 +36,6 @@ def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] |
 
     Returns:
         First column, first row, and the pixels' offsets from the centre: across (1, w) and down (h, 1).
-
     """
     x_px, y_px = centre[0] * HEIGHT_PX, centre[1] * HEIGHT_PX
     left, right = max(0, int(x_px - reach_px)), min(WIDTH_PX, int(x_px + reach_px) + 2)

@@ -73,7 +73,6 @@ def generate(
     Raises:
         RenderError: a parameter is out of range, `out` holds another world, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
-
     """
     names = tuple(sorted(CLASS_BY_NAME if classes is None else classes))
     plan = Plan(seed, n_groups, n_clips, names, ffmpeg_version())

@@ -9,9 +9,8 @@ import pytest
 
 from preprocess.errors import RenderError
 from preprocess.synthetic.sample import world
-from preprocess.synthetic.sample.audio import N_SAMPLES, SAMPLE_RATE_HZ
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES
-from preprocess.synthetic.sample.motion import FPS, N_FRAMES
+from preprocess.synthetic.sample.motion import N_FRAMES
 from preprocess.synthetic.sample.plan import GENERATOR_VERSION, ClipTask, Plan, held_out_groups
 from tests.preprocess.whole_run import bytes_of
 
@@ -128,25 +127,3 @@ def test_the_version_is_raised_when_the_world_changes() -> None:
     }
     for name, values in expected.items():
         assert readings[name] == pytest.approx(values, abs=0.02), name
-
-
-@pytest.mark.slow
-def test_the_sound_in_the_file_is_in_time_with_the_picture(tmp_path: Path) -> None:
-    """Through ffmpeg and back: the decoded audio lies where the waveform is, within a frame."""
-    out = world.generate(tmp_path, **{**SIZES, "classes": ["TapEven"]})
-    for path in sorted(out.rglob("*.mp4")):
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                continue
-            blocks = [(frame.time, frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
-        decoded = np.zeros(N_SAMPLES + 4096)
-        for seconds, block in blocks:
-            start = max(0, round(seconds * SAMPLE_RATE_HZ))
-            decoded[start : start + len(block)] = block
-        group = int(path.stem.split("_g")[1][:2])
-        index = CLASSES.index(CLASS_BY_NAME["TapEven"])
-        _, waveform = world.clip_arrays(ClipTask(3, index, group, 1))
-        spectrum = np.fft.rfft(decoded[:N_SAMPLES]) * np.conj(np.fft.rfft(waveform))
-        lag = int(np.argmax(np.fft.irfft(spectrum, N_SAMPLES)))
-        lag = lag - N_SAMPLES if lag > N_SAMPLES // 2 else lag
-        assert abs(lag) / SAMPLE_RATE_HZ < 1 / FPS
