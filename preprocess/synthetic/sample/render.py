@@ -6,6 +6,8 @@ drops in the background. None of them ever runs backwards.
 The canvas is (3, H, W): with the colours last, NumPy's innermost loop would be three steps long.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,26 +33,22 @@ _CORE_REACH = 0.85
 Point = tuple[float, float]
 
 
-def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] | None:
-    """Pixels within reach of a centre (frame heights); None off screen.
+def _stamp(
+    canvas: Pixels, centre: Point, reach_px: float, colour: Pixels, opacity: Callable[[Pixels, Pixels], Pixels]
+) -> None:
+    """Blend a colour (3,) over the pixels of the canvas within reach of a centre (frame heights).
 
-    Returns:
-        First column, first row, and the pixels' offsets from the centre: across (1, w) and down (h, 1).
+    `opacity` takes the pixels' offsets from the centre, across (1, w) and down (h, 1), and returns (h, w) in 0..1.
     """
     x_px, y_px = centre[0] * HEIGHT_PX, centre[1] * HEIGHT_PX
     left, right = max(0, int(x_px - reach_px)), min(WIDTH_PX, int(x_px + reach_px) + 2)
     top, bottom = max(0, int(y_px - reach_px)), min(HEIGHT_PX, int(y_px + reach_px) + 2)
     if left >= right or top >= bottom:
-        return None
+        return
     across = np.arange(left, right, dtype=np.float32) - np.float32(x_px)
     down = np.arange(top, bottom, dtype=np.float32) - np.float32(y_px)
-    return left, top, across[None, :], down[:, None]
-
-
-def _blend(canvas: Pixels, left: int, top: int, opacity: NDArray[np.floating], colour: Pixels) -> None:
-    """Lay a colour (3,) over a patch of the canvas; opacity (h, w) in 0..1."""
-    patch = canvas[:, top : top + opacity.shape[0], left : left + opacity.shape[1]]
-    patch += opacity * (colour[:, None, None] - patch)
+    patch = canvas[:, top:bottom, left:right]
+    patch += opacity(across[None, :], down[:, None]) * (colour[:, None, None] - patch)
 
 
 _CORNERS = {"triangle": 3, "square": 4}
@@ -79,26 +77,26 @@ def _draw_shape(
     squash: float = 1.0,
 ) -> None:
     radius_px = np.float32(radius * HEIGHT_PX)
-    window = _window(centre, 1.5 * float(radius_px) / squash + 2)
-    if window is None:
-        return
-    left, top, across, down = window
-    across, down = across * np.float32(squash), down / np.float32(squash)
-    distance = np.sqrt(across * across + down * down)
-    edge = radius_px * _outline(shape, np.arctan2(down, across) + np.float32(turn)) if shape != "disc" else radius_px
-    inside = np.clip(edge - distance + np.float32(0.5), 0, 1)
-    _blend(canvas, left, top, np.float32(opacity) * inside, colour)
+
+    def filled(across: Pixels, down: Pixels) -> Pixels:
+        across, down = across * np.float32(squash), down / np.float32(squash)
+        distance = np.sqrt(across * across + down * down)
+        angle = np.arctan2(down, across) + np.float32(turn)
+        edge = radius_px * _outline(shape, angle) if shape != "disc" else radius_px
+        return np.float32(opacity) * np.clip(edge - distance + np.float32(0.5), 0, 1)
+
+    _stamp(canvas, centre, 1.5 * float(radius_px) / squash + 2, colour, filled)
 
 
 def _draw_ring(canvas: Pixels, centre: Point, colour: Pixels, *, radius: float, width: float, opacity: float) -> None:
     radius_px, width_px = np.float32(radius * HEIGHT_PX), np.float32(width * HEIGHT_PX)
-    window = _window(centre, float(radius_px + width_px) + 1)
-    if window is None:
-        return
-    left, top, across, down = window
-    distance = np.sqrt(across * across + down * down)
-    band = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
-    _blend(canvas, left, top, (np.float32(opacity) * band).astype(np.float32, copy=False), colour)
+
+    def band(across: Pixels, down: Pixels) -> Pixels:
+        distance = np.sqrt(across * across + down * down)
+        inside = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
+        return (np.float32(opacity) * inside).astype(np.float32, copy=False)
+
+    _stamp(canvas, centre, float(radius_px + width_px) + 1, colour, band)
 
 
 def _view(backdrop: Pixels, y: float, x: float) -> Pixels:

@@ -15,17 +15,10 @@ def params_at(fps: float) -> ShardParams:
     return ShardParams(fps=fps, short_side_px=64, hop_length=500 if fps == 16 else 320, win_length=640)
 
 
-def on_screen(times: list[Fraction], moment: Fraction) -> int:
-    """The frame on screen just before `moment`: the slow, obvious version of the constant-rate clock."""
-    shown = 0
-    for number, time in enumerate(times):
-        if time < moment:
-            shown = number
-    return shown
-
-
 def expected_numbers(times: list[Fraction], n_frames: int, fps: float) -> list[int]:
-    return [on_screen(times, (i + Fraction(1, 2)) / Fraction(fps)) for i in range(n_frames)]
+    """The frame on screen just before the middle of each interval: the slow, obvious version of the clock."""
+    moments = [(i + Fraction(1, 2)) / Fraction(fps) for i in range(n_frames)]
+    return [max((number for number, time in enumerate(times) if time < moment), default=0) for moment in moments]
 
 
 @pytest.mark.parametrize("fps", [12.5, 16.0, 25.0])

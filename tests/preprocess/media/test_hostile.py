@@ -5,7 +5,6 @@ import os
 import socket
 import struct
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,29 +39,15 @@ def watch_opens(path: Path) -> Iterator[list[int]]:
 
 @contextmanager
 def listening() -> Iterator[tuple[int, list[str]]]:
-    """A server on this machine that notes who calls."""
+    """Give the port of a server on this machine, and a list that holds the first caller when the block has ended."""
     calls: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        stop = threading.Event()
-
-        def serve() -> None:
-            while not stop.is_set():
-                try:
-                    connection, address = server.accept()
-                except TimeoutError:
-                    continue
-                calls.append(str(address))
-                connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1], calls
-        finally:
-            stop.wait(0.15)
-            stop.set()
-            thread.join()
+        server.setblocking(False)
+        yield server.getsockname()[1], calls
+        with suppress(BlockingIOError):
+            connection, address = server.accept()
+            calls.append(str(address))
+            connection.close()
 
 
 def playlist(kind: str, target: str) -> str:
@@ -109,7 +94,8 @@ def test_a_careless_ffmpeg_would_have_read_and_called(tmp_path, ordinary_clip):
         for target in (str(ordinary_clip), f"http://127.0.0.1:{port}/part.mp4"):
             file = tmp_path / "list.mp4"
             file.write_text(playlist("ffconcat", target))
-            subprocess.run([*careless, "-safe", "0", "-i", file, "-f", "null", "-"], check=False)
+            with suppress(subprocess.TimeoutExpired):  # the server does not answer
+                subprocess.run([*careless, "-safe", "0", "-i", file, "-f", "null", "-"], check=False, timeout=2)
     assert opens
     assert calls
 

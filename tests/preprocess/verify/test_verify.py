@@ -20,6 +20,7 @@ from preprocess.features.strip import encode_strip
 from preprocess.shards.manifest import read_part, write_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.shard_files import ShardWriter, array_bytes, read_samples
+from preprocess.verify.shard_checks import _read_members
 from preprocess.verify.shard_set import verify
 
 PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, colorsubsampling="420")
@@ -41,14 +42,8 @@ def _findings(folder: Path) -> str:
 
 
 def _members(tar: Path) -> dict[str, dict[str, bytes]]:
-    read = {}
     with tar.open("rb") as file:
-        for sample in list(read_samples(file, tar)):
-            read[sample.key] = {}
-            for member in sample.members:
-                file.seek(member.offset)
-                read[sample.key][member.suffix] = file.read(member.n_bytes)
-    return read
+        return {sample.key: _read_members(file, sample) for sample in list(read_samples(file, tar))}
 
 
 def _rewrite(folder: Path, samples: list[tuple[str, dict[str, bytes]]]) -> None:
