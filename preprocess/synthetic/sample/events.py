@@ -13,7 +13,6 @@ from preprocess.synthetic.sample.classes import EventClass, EventKind
 from preprocess.synthetic.sample.motion import (
     ASPECT,
     GRID_HZ,
-    N_FRAMES,
     TRAIL_LAGS_SECONDS,
     Floats,
     Motion,
@@ -55,23 +54,22 @@ def _motion(
     y: Floats,
     strikes: Strikes,
     *,
-    scale: Floats | None = None,
-    squash: Floats | None = None,
-    brightness: Floats | None = None,
-    gap: Floats | None = None,
+    scale: Floats | float = 1.0,
+    squash: Floats | float = 1.0,
+    brightness: Floats | float = 0.5,
+    gap: Floats | float = 0.0,
     trail: tuple[Floats, Floats] | None = None,
     ground_y: float | None = None,
 ) -> Motion:
     """Read all values at the frames; the trail is the path itself unless given."""
-    ones = np.ones(N_FRAMES)
     trail_x, trail_y = (line.at_lags(x), line.at_lags(y)) if trail is None else trail
     return Motion(
         x=line.at_frames(x),
         y=line.at_frames(y),
-        scale=ones if scale is None else line.at_frames(scale),
-        squash=ones if squash is None else line.at_frames(squash),
-        brightness=0.5 * ones if brightness is None else line.at_frames(brightness),
-        gap=0 * ones if gap is None else line.at_frames(gap),
+        scale=line.at_frames(scale),
+        squash=line.at_frames(squash),
+        brightness=line.at_frames(brightness),
+        gap=line.at_frames(gap),
         trail_x=trail_x,
         trail_y=trail_y,
         strikes=strikes,

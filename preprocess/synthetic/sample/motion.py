@@ -100,12 +100,12 @@ class Timeline:
         """Seconds at the line's tempo since its start, (G,): even phases are multiples of it."""
         return self.tempo * (self.grid + LEAD_IN_SECONDS)
 
-    def read(self, seconds: Floats, values: Floats) -> Floats:
-        """Values (G,) at some moments, in the shape of `seconds`."""
-        return np.interp(seconds, self.grid, values)
+    def read(self, seconds: Floats, values: Floats | float) -> Floats:
+        """Values (G,), or a constant, at some moments, in the shape of `seconds`."""
+        return np.interp(seconds, self.grid, np.broadcast_to(values, self.grid.shape))
 
-    def at_frames(self, values: Floats) -> Floats:
-        """Values (G,) at the frames, (N_FRAMES,)."""
+    def at_frames(self, values: Floats | float) -> Floats:
+        """Values (G,), or a constant, at the frames, (N_FRAMES,)."""
         return self.read(np.arange(N_FRAMES) / FPS, values)
 
     def at_lags(self, values: Floats) -> Floats:
