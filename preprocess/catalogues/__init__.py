@@ -1,1 +1,1 @@
-"""What each data set's lists say about its files, one module a data set; `preprocess.catalogues.open_catalogue` opens them."""
+"""Labels, groups and splits from each data set's lists, one module a data set; `open_catalogue` chooses the module."""

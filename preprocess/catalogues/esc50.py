@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_table
+from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_table
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -28,11 +28,4 @@ def open_esc50(root: Path, csv: Path | None) -> Catalogue:
         recording = row.get("src_file") or stem.split("-")[min(1, stem.count("-"))]
         entries[match_key(stem)] = Entry(row["filename"], label, recording, {"fold": row["fold"]})
     label_names = [names.get(label, "") for label in range(max(names, default=-1) + 1)]
-
-    def key(file: FoundFile) -> str:
-        return match_key(file.stem)
-
-    def unlisted(file: FoundFile) -> Entry:
-        return Entry(file.name)
-
-    return combine(root, Listing("esc50", "audio", label_names, entries, key, unlisted))
+    return combine("esc50", root, label_names, entries, lambda file: match_key(file.stem), media="audio")

@@ -41,7 +41,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the lists say about one file; `name` is how they write it."""
+    """The lists' facts about one file; `name` is written as in the lists."""
 
     name: str
     label: int = -1
@@ -49,44 +49,29 @@ class Entry:
     splits: dict[str, str] = field(default_factory=dict)
 
 
-def scan(root: Path, media: Media) -> tuple[list[FoundFile], list[str]]:
-    """All files below `root` with an extension of `media`, sorted by name, and the folders that could not be read.
+def scan(root: Path | str, media: Media) -> tuple[list[FoundFile], list[str]]:
+    """All files below a folder or a URL with an extension of `media`, sorted by name, and the unreadable folders.
 
-    Follows links to folders, each folder once; skips hidden files and folders. What is no regular file (a dangling
-    link, a FIFO) is found too: it fails later with a reason, instead of vanishing here.
+    In a folder, links to folders are followed, each folder once, and hidden files and folders are skipped. Dangling
+    links and FIFOs are returned too: they fail later with a reason, instead of vanishing here.
 
     Raises:
         CatalogueError: there is no such folder, or no such file in it.
+        RemoteError: the URL cannot be listed, or there is no such file.
     """
-    if not root.is_dir():
+    unreadable: list[str] = []
+    if isinstance(root, str):
+        files = [FoundFile(Path(name), name, remote) for name, remote in list_files(root).items()]
+    elif root.is_dir():
+        files = [FoundFile(path, _relative_name(path, root)) for path in _walk(root, unreadable)]
+    else:
         raise CatalogueError(root, "no such folder; give the data set's folder with --data")
     extensions = VIDEO_EXTENSIONS if media == "video" else AUDIO_EXTENSIONS
-    unreadable: list[str] = []
-    found = [
-        FoundFile(path, _relative_name(path, root))
-        for path in _walk(root, unreadable)
-        if path.suffix.lower() in extensions
-    ]
+    found = [file for file in files if file.path.suffix.lower() in extensions]
     if not found:
-        raise CatalogueError(root, f"no {media} files in it (looked for {' '.join(sorted(extensions))})")
+        reason = f"no {media} files below it (looked for {' '.join(sorted(extensions))})"
+        raise RemoteError(root, reason) if isinstance(root, str) else CatalogueError(root, reason)
     return sorted(found, key=lambda file: file.name), sorted(unreadable)
-
-
-def scan_url(url: str, media: Media) -> tuple[list[FoundFile], list[str]]:
-    """What `scan` finds in a folder, below a URL.
-
-    Raises:
-        RemoteError: it cannot be listed, or there is no such file.
-    """
-    extensions = VIDEO_EXTENSIONS if media == "video" else AUDIO_EXTENSIONS
-    found = [
-        FoundFile(Path(name), name, remote)
-        for name, remote in list_files(url).items()
-        if Path(name).suffix.lower() in extensions
-    ]
-    if not found:
-        raise RemoteError(url, f"no {media} files below it (looked for {' '.join(sorted(extensions))})")
-    return sorted(found, key=lambda file: file.name), []
 
 
 def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
@@ -109,54 +94,76 @@ def _relative_name(path: Path, root: Path) -> str:
 
 
 def match_key(text: str) -> str:
-    """How names are compared: official lists and files on disk differ in case and in Unicode normal form.
+    """Fold a name for comparison: official lists and files on disk differ in case and in Unicode normal form.
 
     UCF101's lists write v_HandStandPushups, its files are called v_HandstandPushups.
     """
     return unicodedata.normalize("NFC", text).casefold()
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A data set's lists in memory: entries by key, the key of a file on disk, and the entry of an unlisted file."""
+def combine(
+    dataset: str,
+    root: Path | str,
+    label_names: Sequence[str],
+    entries: Mapping[str, Entry],
+    key_of: Callable[[FoundFile], str],
+    *,
+    unlisted: Callable[[FoundFile], Entry] = lambda file: Entry(file.name),
+    media: Media = "video",
+) -> Catalogue:
+    """Match the files below `root` with the lists of a data set.
 
-    dataset: str
-    media: Media
-    label_names: Sequence[str]
-    entries: Mapping[str, Entry]
-    key_of: Callable[[FoundFile], str]
-    unlisted: Callable[[FoundFile], Entry]
-
-
-def combine(root: Path | str, listing: Listing) -> Catalogue:
-    """Match the files below `root` with the lists.
+    Args:
+        dataset: its name.
+        root: its folder or URL.
+        label_names: `Entry.label` is a place in them.
+        entries: all files that the lists name, by key.
+        key_of: key of a file on disk.
+        unlisted: entry of a file that no list names; by default without label, group and splits.
+        media: which files to look for.
 
     Raises:
-        CatalogueError: there is no such folder, or no such file in it.
+        CatalogueError, RemoteError: as `scan`.
     """
-    files, unreadable = scan_url(root, listing.media) if isinstance(root, str) else scan(root, listing.media)
+    files, unreadable = scan(root, media)
     sources, extra, used = [], [], set()
     for index, file in enumerate(files):
-        key = listing.key_of(file)
-        entry = listing.entries.get(key)
+        key = key_of(file)
+        entry = entries.get(key)
         if entry is None:
             extra.append(file.name)
-            entry = listing.unlisted(file)
+            entry = unlisted(file)
         used.add(key)
-        label_name = listing.label_names[entry.label] if entry.label >= 0 else ""
+        label_name = label_names[entry.label] if entry.label >= 0 else ""
         splits = dict(entry.splits)
         sources.append(
             Source(index, file.path, file.name, entry.label, label_name, entry.group, splits, remote=file.remote)
         )
-    missing = sorted(entry.name for key, entry in listing.entries.items() if key not in used)
-    return Catalogue(
-        dataset=listing.dataset,
-        media=listing.media,
-        sources=tuple(sources),
-        label_names=tuple(listing.label_names),
-        missing=(*missing, *unreadable),
-        extra=tuple(extra),
-    )
+    missing = sorted(entry.name for key, entry in entries.items() if key not in used)
+    return Catalogue(dataset, media, tuple(sources), tuple(label_names), (*missing, *unreadable), tuple(extra))
+
+
+Row = tuple[str, str, str, str]
+"""A file's name as its list writes it, then its label, group and part of the only split, each "" where unknown."""
+
+
+def combine_rows(
+    dataset: str, root: Path | str, rows: Sequence[Row], key: Callable[[str], str], name_of: Callable[[FoundFile], str]
+) -> Catalogue:
+    """Match the files below `root` with a list of one row a file; labels count from 0 in alphabetical order.
+
+    Two names are the same if `key` is the same; `name_of` a file on disk is compared with the list.
+
+    Raises:
+        CatalogueError, RemoteError: as `scan`.
+    """
+    label_names = sorted({label for _, label, _, _ in rows if label})
+    labels = {name: label for label, name in enumerate(label_names)}
+    entries = {
+        key(name): Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
+        for name, label, group, part in rows
+    }
+    return combine(dataset, root, label_names, entries, lambda file: key(name_of(file)))
 
 
 def find_first(candidates: Iterable[Path], root: Path, what: str, option: str) -> Path:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_lines
+from preprocess.catalogues.files import Entry, FoundFile, combine, find_first, match_key, read_lines
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -23,7 +23,11 @@ def open_hmdb51(root: Path, splits_dir: Path | None) -> Catalogue:
         CatalogueError: no lists, lists that cannot be read, or no videos.
     """
     what = "the official lists (brush_hair_test_split1.txt ...)"
-    folder = find_first(_places(root, splits_dir), root, what, "--splits")
+    if splits_dir is not None:
+        places = [*(splits_dir / name for name in LISTS_FOLDERS), splits_dir]
+    else:
+        places = [parent / name for parent in (root, root.parent, root.parent / "splits") for name in LISTS_FOLDERS]
+    folder = find_first(places, root, what, "--splits")
     lists = [(path, found) for path in sorted(folder.glob("*.txt")) if (found := _LIST_NAME.fullmatch(path.stem))]
     if not lists:
         raise CatalogueError(folder, f"{what} are not in it")
@@ -36,18 +40,10 @@ def open_hmdb51(root: Path, splits_dir: Path | None) -> Catalogue:
     def unlisted(file: FoundFile) -> Entry:
         return _entry(file.folder, file.stem, file.name, labels)
 
-    return combine(root, Listing("hmdb51", "video", label_names, entries, _key, unlisted))
+    def key(file: FoundFile) -> str:
+        return match_key(f"{file.folder}/{file.stem}")
 
-
-def _key(file: FoundFile) -> str:
-    return match_key(f"{file.folder}/{file.stem}")
-
-
-def _places(root: Path, splits_dir: Path | None) -> list[Path]:
-    if splits_dir is not None:
-        return [*(splits_dir / name for name in LISTS_FOLDERS), splits_dir]
-    parents = (root, root.parent, root.parent / "splits")
-    return [parent / name for parent in parents for name in LISTS_FOLDERS]
+    return combine("hmdb51", root, label_names, entries, key, unlisted=unlisted)
 
 
 def _read_split(path: Path, label_name: str, split: str, labels: dict[str, int], entries: dict[str, Entry]) -> None:

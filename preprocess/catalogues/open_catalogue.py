@@ -1,4 +1,4 @@
-"""Which files a data set has, and what its official lists say about them."""
+"""Lists the files of a data set, with the labels, groups and splits of its official lists."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,14 +33,8 @@ def open_catalogue(
         return open_folder(root, csv)
     if isinstance(root, str):
         raise RemoteError(root, f"only --dataset folder reads from a URL; copy {dataset} to a local folder first")
-    if dataset == "ucf101":
-        return open_ucf101(root, splits_dir)
-    if dataset == "hmdb51":
-        return open_hmdb51(root, splits_dir)
-    if dataset == "esc50":
-        return open_esc50(root, csv)
-    if dataset == "vggsound":
-        return open_vggsound(root, csv)
-    if dataset == "kinetics":
-        return open_kinetics(root, csv)
+    if dataset in (official := {"ucf101": open_ucf101, "hmdb51": open_hmdb51}):
+        return official[dataset](root, splits_dir)
+    if dataset in (tables := {"esc50": open_esc50, "vggsound": open_vggsound, "kinetics": open_kinetics}):
+        return tables[dataset](root, csv)
     raise CatalogueError(root, f"no data set is called {dataset!r}; there are {', '.join(DATASETS)}")

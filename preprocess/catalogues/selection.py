@@ -1,4 +1,4 @@
-"""What a user asks for on the command line: some classes of a data set, and a preset with changed values."""
+"""Choices of the command line: some classes of a data set, and a preset with changed values."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ def only_classes(catalogue: Catalogue, names: Sequence[str], root: Path) -> Cata
 
     Raises:
         CatalogueError: a class has no source.
-
     """
     wanted = {name for text in names for name in text.split(",") if name}
     kept = [source for source in catalogue.sources if source.label_name in wanted]
@@ -41,7 +40,6 @@ def changed_params(preset: str, changes: Sequence[str]) -> ShardParams:
 
     Raises:
         PreprocessError: no such name, or a value that is of another type or out of range.
-
     """
     params = PRESETS[preset]
     known = params.as_dict()

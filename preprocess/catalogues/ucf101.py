@@ -3,7 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath
 
-from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, match_key, read_lines
+from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -19,33 +19,27 @@ def open_ucf101(root: Path, splits_dir: Path | None) -> Catalogue:
     Raises:
         CatalogueError: no lists, lists that cannot be read, or no videos.
     """
-    lists = find_first(
-        _places(root, splits_dir), root, "the official lists (classInd.txt, trainlist01.txt)", "--splits"
-    )
-    label_names = _read_labels(lists.parent / "classInd.txt")
+    if splits_dir is not None:
+        folders = [splits_dir, splits_dir / LISTS_FOLDER]
+    else:
+        folders = [root / LISTS_FOLDER, root, root.parent / LISTS_FOLDER, root.parent / "splits" / LISTS_FOLDER]
+    places = [folder / "classInd.txt" for folder in folders]
+    lists = find_first(places, root, "the official lists (classInd.txt, trainlist01.txt)", "--splits")
+    label_names = _read_labels(lists)
     labels = {match_key(name): label for label, name in enumerate(label_names)}
     entries: dict[str, Entry] = {}
     for path in sorted(lists.parent.glob("*list*.txt")):
         found = re.fullmatch(r"(train|test)list(\d+)", path.stem)
         if found:
             _read_split(path, str(int(found[2])), found[1], labels, entries)
-
-    def unlisted(file: FoundFile) -> Entry:
-        return _entry(file.name, labels)
-
-    return combine(root, Listing("ucf101", "video", label_names, entries, _key, unlisted))
-
-
-def _key(file: FoundFile) -> str:
-    return match_key(file.stem)
-
-
-def _places(root: Path, splits_dir: Path | None) -> list[Path]:
-    if splits_dir is not None:
-        folders = [splits_dir, splits_dir / LISTS_FOLDER]
-    else:
-        folders = [root / LISTS_FOLDER, root, root.parent / LISTS_FOLDER, root.parent / "splits" / LISTS_FOLDER]
-    return [folder / "classInd.txt" for folder in folders]
+    return combine(
+        "ucf101",
+        root,
+        label_names,
+        entries,
+        lambda file: match_key(file.stem),
+        unlisted=lambda file: _entry(file.name, labels),
+    )
 
 
 def _read_labels(path: Path) -> list[str]:

@@ -1,16 +1,15 @@
-"""Data sets of YouTube excerpts, VGG-Sound and Kinetics: file names hold id and seconds, csv files the labels."""
+"""VGG-Sound and Kinetics, excerpts of YouTube videos: file names hold id and seconds, csv files the labels.
+
+A group is a YouTube video. Both data sets have one split only.
+"""
 
 from pathlib import Path
 
-from preprocess.catalogues.files import Entry, FoundFile, Listing, combine, find_first, read_rows, read_table
+from preprocess.catalogues.files import Row, combine_rows, find_first, read_rows, read_table
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
 KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
-SPLIT = "1"
-"""Both data sets have one split only."""
-Row = tuple[str, str, str, str]
-"""(file stem, label name or "", YouTube id, train/val/test or "")"""
 
 
 def open_vggsound(root: Path, csv: Path | None) -> Catalogue:
@@ -23,7 +22,9 @@ def open_vggsound(root: Path, csv: Path | None) -> Catalogue:
     parents = (root, root.parent, root.parent / "splits/vggsound")
     places = [csv] if csv else [parent / name for parent in parents for name in names]
     path = find_first(places, root, "vggsound.csv", "--csv")
-    return _combine("vggsound", root, [_vggsound_row(cells, path) for cells in read_rows(path)])
+    rows = [_vggsound_row(cells, path) for cells in read_rows(path)]
+    # YouTube ids differ in case alone: no match_key.
+    return combine_rows("vggsound", root, rows, str, lambda file: file.stem)
 
 
 def _vggsound_row(cells: list[str], path: Path) -> Row:
@@ -46,7 +47,8 @@ def open_kinetics(root: Path, csv: Path | None) -> Catalogue:
     names = [f"{root.name}.csv", "kinetics.csv", "train.csv", "validate.csv", "val.csv"]
     places = [csv] if csv else [parent / name for parent in parents for name in names]
     path = find_first(places, root, "the Kinetics csv", "--csv")
-    return _combine("kinetics", root, [_kinetics_row(row, path) for row in read_table(path, KINETICS_COLUMNS)])
+    rows = [_kinetics_row(row, path) for row in read_table(path, KINETICS_COLUMNS)]
+    return combine_rows("kinetics", root, rows, str, lambda file: file.stem)
 
 
 def _kinetics_row(row: dict[str, str], path: Path) -> Row:
@@ -56,20 +58,3 @@ def _kinetics_row(row: dict[str, str], path: Path) -> Row:
         raise CatalogueError(path, f"time_start and time_end must be numbers: {row}") from error
     youtube_id = row["youtube_id"]
     return f"{youtube_id}_{start:06d}_{end:06d}", row.get("label", ""), youtube_id, row.get("split", "")
-
-
-def _combine(dataset: str, root: Path, rows: list[Row]) -> Catalogue:
-    label_names = sorted({label for _, label, _, _ in rows if label})
-    labels = {name: label for label, name in enumerate(label_names)}
-    entries = {}
-    for stem, label, youtube_id, part in rows:
-        splits = {SPLIT: part} if part else {}
-        entries[stem] = Entry(stem, labels.get(label, -1), youtube_id, splits)
-
-    def key(file: FoundFile) -> str:
-        return file.stem  # YouTube ids differ in case alone: no match_key
-
-    def unlisted(file: FoundFile) -> Entry:
-        return Entry(file.name)
-
-    return combine(root, Listing(dataset, "video", label_names, entries, key, unlisted))

@@ -10,7 +10,7 @@ import numpy as np
 
 from preprocess import schema
 from preprocess.features.logmel import DBFS_FLOOR, SILENCE_DBFS, log_mel, rms_dbfs, silence
-from preprocess.features.segments import Segment, cut
+from preprocess.features.segments import cut
 from preprocess.features.strip import encode_planes
 from preprocess.media.media_info import Decoded
 from preprocess.media.planes import frame_height_px
@@ -21,7 +21,7 @@ from preprocess.sources import Source
 
 
 def source_row(source: Source) -> Row:
-    """Row of a source before it is decoded: what the catalogue says."""
+    """Row of a source before it is decoded, from the catalogue alone."""
     splits = json.dumps(source.splits, sort_keys=True, ensure_ascii=False)
     return Row(
         kind="source", source_index=source.index, source=source.name, source_bytes=source.n_bytes,
@@ -43,7 +43,7 @@ def decoded_row(row: Row, decoded: Decoded, segments: Sequence[Row]) -> Row:
 
 
 def _with_info(row: Row, decoded: Decoded) -> Row:
-    """Add what the container says to the row of a source or of a segment."""
+    """Add the container's facts to the row of a source or of a segment."""
     info = decoded.info
     return dataclasses.replace(
         row,
@@ -71,14 +71,14 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
     height = 0 if decoded.planes is None else frame_height_px(decoded.planes)
     per_frame = params.columns_per_frame
     mel = None if decoded.waveform is None else log_mel(decoded.waveform, params)  # (n_mels, T * per_frame)
-    for segment in cut(decoded.n_frames, height, params):
-        row = _segment_row(source, decoded, segment, params)
+    for number, segment in enumerate(cut(decoded.n_frames, height, params)):
+        row = _segment_row(source, decoded, number, segment, params)
         members = {}
         if decoded.planes is not None:
-            planes = decoded.planes[segment.start_frame : segment.stop_frame]  # (n_frames, H * 3 / 2, W)
+            planes = decoded.planes[segment.start : segment.stop]  # (n_frames, H * 3 / 2, W)
             members[schema.FRAMES_MEMBER] = encode_planes(planes, params.jpeg_quality)
-        columns = slice(segment.start_frame * per_frame, segment.stop_frame * per_frame)
-        audio = silence(segment.n_frames * per_frame, params) if mel is None else mel[:, columns]
+        columns = slice(segment.start * per_frame, segment.stop * per_frame)
+        audio = silence(len(segment) * per_frame, params) if mel is None else mel[:, columns]
         members[schema.LOGMEL_MEMBER] = array_bytes(np.ascontiguousarray(audio))
         members[schema.META_MEMBER] = array_bytes(meta_numbers(row))
         text = json.dumps(json_values(row, params), sort_keys=True, ensure_ascii=False, indent=1)
@@ -86,11 +86,11 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
         yield row, members
 
 
-def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardParams) -> Row:
+def _segment_row(source: Row, decoded: Decoded, number: int, segment: range, params: ShardParams) -> Row:
     """Row of a segment, still without its shard. A segment below SILENCE_DBFS counts as one without audio."""
     planes, loudness = decoded.planes, None
     if decoded.waveform is not None:
-        span = slice(segment.start_frame * params.samples_per_frame, segment.stop_frame * params.samples_per_frame)
+        span = slice(segment.start * params.samples_per_frame, segment.stop * params.samples_per_frame)
         loudness = round(rms_dbfs(decoded.waveform[span]), 2)
     return dataclasses.replace(
         _with_info(source, decoded),
@@ -99,12 +99,12 @@ def _segment_row(source: Row, decoded: Decoded, segment: Segment, params: ShardP
         width_px=None if planes is None else planes.shape[2],
         height_px=None if planes is None else frame_height_px(planes),
         audio_loudness_dbfs=loudness,
-        key=sample_key(source.source_index, segment.number),
-        segment_id=source.source_index * schema.SEGMENTS_PER_SOURCE_LIMIT + segment.number,
-        start_seconds=segment.start_frame / params.fps,
-        end_seconds=segment.stop_frame / params.fps,
-        n_frames=segment.n_frames,
-        n_columns=segment.n_frames * params.columns_per_frame,
+        key=sample_key(source.source_index, number),
+        segment_id=source.source_index * schema.SEGMENTS_PER_SOURCE_LIMIT + number,
+        start_seconds=segment.start / params.fps,
+        end_seconds=segment.stop / params.fps,
+        n_frames=len(segment),
+        n_columns=len(segment) * params.columns_per_frame,
     )
 
 
@@ -115,7 +115,7 @@ def meta_numbers(row: Row) -> np.ndarray:
 
 
 def json_values(row: Row, params: ShardParams) -> dict[str, Any]:
-    """The same and more for people: the content of a segment's JSON member."""
+    """Content of a segment's JSON member: the numbers of `meta_numbers`, and more for people."""
     names = (
         "key segment_id source source_index label label_name group start_seconds end_seconds n_frames n_columns"
         " has_audio audio_loudness_dbfs rotation_degrees source_fps duration_seconds"

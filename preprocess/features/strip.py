@@ -19,8 +19,8 @@ MAX_FRAME_BLOCKS = 65_535
 def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     """Frames (T, H, W, 3) uint8 RGB -> one baseline JPEG of T * H rows, chroma halved both ways (4:2:0).
 
-    Every frame is coded alone, because H is a multiple of 16. Decoders that smooth the chroma while they double it still
-    mix the chroma rows on both sides of a frame's border; `decode_strip` does not.
+    Every frame is coded alone, because H is a multiple of 16. A decoder that smooths the chroma while it doubles it mixes
+    the chroma rows on both sides of a frame's border; `decode_strip` does not.
 
     Raises:
         StripError: the strip would be too high, or H is not a multiple of 16.
@@ -31,7 +31,7 @@ def encode_strip(frames: np.ndarray, quality: int) -> bytes:
 
 
 def encode_planes(planes: np.ndarray, quality: int) -> bytes:
-    """Encode like `encode_strip`, from frames (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py; W is even.
+    """Encode frames (T, H * 3 / 2, W) uint8, laid out as in preprocess/media/planes.py, like `encode_strip`; W is even.
 
     Raises:
         StripError: the strip would be too high, or H is not a multiple of 16.

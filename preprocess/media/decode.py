@@ -19,12 +19,10 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, ffmpeg_version, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import ffmpeg_executable, is_out_of_space, run_ffmpeg
 from preprocess.media.media_info import Decoded, Limits, MediaInfo
-from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe, probe_file
+from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
-
-__all__ = ["decode", "ffmpeg_executable", "ffmpeg_version", "frame_size_px", "probe"]
 
 HARD_COMPENSATION_SECONDS = 0.04
 """Gaps and overlaps of audio beyond this are filled or dropped; ffmpeg's 0.1 s would be more than a frame."""
@@ -33,8 +31,8 @@ ASSUMED_BYTES_PER_SECOND = 50_000
 SHORTFALL_SECONDS = 0.5
 """Missing at the end before it is worth a warning; streams of one file often differ by less."""
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
-"""For ffmpeg's scaler: what preprocess/media/planes.py says, whatever the source has; the middle of four pixels is at 128/256."""
-_SOUND_ANEW = "[f32le] Application provided invalid, non monotonically increasing dts"
+"""ffmpeg's scaler converts every source to the planes of preprocess/media/planes.py; 128/256 is the middle of four pixels."""
+_AUDIO_RESTARTED = "[f32le] Application provided invalid, non monotonically increasing dts"
 """ffmpeg's line after it rebuilt the audio's filters, which then fill up with silence from second 0 again."""
 SPACE_SHARE = 0.8
 """Share of the free temporary space that one source may fill."""
@@ -120,14 +118,7 @@ def _spool(stack: contextlib.ExitStack) -> BinaryIO:
 
 def _command(job: _Job) -> list[str]:
     """Compose ffmpeg's arguments: one input, explicit maps, both outputs cut at the same second."""
-    media = ffmpeg.input(
-        f"file:/dev/fd/{job.source.fileno()}",
-        f=job.info.format_name.split(",")[0],
-        format_whitelist=ALLOWED_FORMATS,
-        protocol_whitelist="file",
-        threads=1,
-        max_pixels=job.limits.max_pixels,
-    )
+    media = media_input(job.source, job.info, max_pixels=job.limits.max_pixels)
     outputs = []
     if job.params.media == "video":
         outputs.append(_frames(media[str(job.info.video_stream)], job))
@@ -196,7 +187,7 @@ def _run(job: _Job) -> str:
     except subprocess.TimeoutExpired as error:
         raise MediaLimitError(job.path, f"decoding took more than {job.timeout_seconds:.0f} s") from error
     if status == 0:
-        if _SOUND_ANEW in words:
+        if _AUDIO_RESTARTED in words:
             remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
             raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
         return words

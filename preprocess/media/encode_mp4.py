@@ -1,20 +1,30 @@
-"""A clip to an mp4 file: one ffmpeg process, pictures on its standard input, sound from a temporary wav file."""
+"""Encodes a clip to an mp4 file with one ffmpeg process: frames on its standard input, audio in a temporary wav file."""
 
 import subprocess
 import tempfile
 import wave
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.errors import RenderError
-from preprocess.media.decode import ffmpeg_executable
+from preprocess.media.ffmpeg import ffmpeg_executable
 
 _ENCODE_SECONDS = 120
 _VIDEO_OPTIONS = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-pix_fmt", "yuv420p")
 _AUDIO_OPTIONS = ("-c:a", "aac", "-b:a", "48k")
 _SAME_BYTES = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Rates of a clip, and frames from one key frame to the next; 1 makes every frame a key frame."""
+
+    fps: float
+    sample_rate_hz: int
+    keyframe_every: int
 
 
 def _write_wav(path: Path, waveform: NDArray[np.float32], sample_rate_hz: int) -> None:
@@ -30,39 +40,32 @@ def write_clip(
     frames: NDArray[np.uint8],
     waveform: NDArray[np.float32] | None,
     partial_folder: Path,
-    *,
-    fps: float,
-    sample_rate_hz: int,
-    keyframe_every: int,
+    coding: Coding,
 ) -> None:
     """Encode to a temporary file in `partial_folder`, then rename it to `target`.
 
     Args:
-        target: the mp4 to be; on the same file system as `partial_folder`.
+        target: the mp4 to write; on the same file system as `partial_folder`.
         frames: (T, H, W, 3) RGB.
         waveform: (N,) in [-1, 1], or None for a file without an audio track.
         partial_folder: where unfinished files may lie.
-        fps: frames per second.
-        sample_rate_hz: of the waveform.
-        keyframe_every: frames from one intra picture to the next; 1 where nothing may be predicted from the past.
+        coding: rates and key frames.
 
     Raises:
-        RenderError: ffmpeg failed; carries its last words.
-
+        RenderError: ffmpeg failed; quotes the end of its messages.
     """
     height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory(dir=partial_folder) as name:
         wav, video = Path(name) / "sound.wav", Path(name) / "clip.mp4"
-        sound_input: tuple[str, ...] = ()
-        maps: tuple[str, ...] = ("-map", "0:v")
+        audio_input, audio_output = [], []
         if waveform is not None:
-            _write_wav(wav, waveform, sample_rate_hz)
-            sound_input = ("-i", str(wav))
-            maps = (*maps, "-map", "1:a", *_AUDIO_OPTIONS)
+            _write_wav(wav, waveform, coding.sample_rate_hz)
+            audio_input, audio_output = ["-i", str(wav)], ["-map", "1:a", *_AUDIO_OPTIONS]
         command = [
             ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
-            "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0",
-            *sound_input, *maps, "-threads", "1", *_VIDEO_OPTIONS, "-g", str(keyframe_every), *_SAME_BYTES, "-y", str(video),
+            "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(coding.fps), "-i", "pipe:0",
+            *audio_input, "-map", "0:v", *audio_output, "-threads", "1", *_VIDEO_OPTIONS, "-g", str(coding.keyframe_every),
+            *_SAME_BYTES, "-y", str(video),
         ]  # fmt: skip
         try:
             subprocess.run(command, input=frames.tobytes(), capture_output=True, check=True, timeout=_ENCODE_SECONDS)

@@ -1,4 +1,4 @@
-"""A few seconds of a source's sound as a small MP3, to be heard in a browser."""
+"""A few seconds of a source's audio as a small MP3 for a browser."""
 
 import subprocess
 import tempfile
@@ -9,7 +9,7 @@ import ffmpeg
 from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
 from preprocess.media.media_info import Limits
-from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
+from preprocess.media.probe import media_input, open_source, probe_file
 
 SAMPLE_RATE_HZ = 16_000
 BITS_PER_SECOND = 24_000
@@ -17,31 +17,25 @@ MAX_SECONDS = 4.0
 TIMEOUT_SECONDS = 20.0
 PRIMING_BYTES = 4_000
 """More than the bit rate needs: the frame in which MP3 begins and the rounding to whole frames."""
+MAX_BYTES = int(MAX_SECONDS * BITS_PER_SECOND / 8) + PRIMING_BYTES
 
 
 def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits | None = None) -> bytes:
     """Cut mono audio of at most MAX_SECONDS out of a source, as MP3; the source is opened as hostile input.
 
     Raises:
-        MediaError: it has no audio, cannot be decoded, or has none at this place; the subclasses say more.
+        MediaError: the source has no audio, has none at this time, or cannot be decoded; the subclasses say more.
     """
     limits = limits or Limits()
     with open_source(path, limits) as source, tempfile.TemporaryFile() as out:
         info = probe_file(source, path, limits)
         if not info.has_audio:
             raise MediaError(path, "no audio stream that can be decoded")
-        media = ffmpeg.input(
-            f"file:/dev/fd/{source.fileno()}",
-            f=info.format_name.split(",")[0],
-            format_whitelist=ALLOWED_FORMATS,
-            protocol_whitelist="file",
-            threads=1,
-            ss=f"{start_seconds:.3f}",
-            t=f"{min(length_seconds, MAX_SECONDS):.3f}",
-        )
+        seconds = min(length_seconds, MAX_SECONDS)
+        media = media_input(source, info, ss=f"{start_seconds:.3f}", t=f"{seconds:.3f}")
         stream = media[str(info.audio_stream)].output(
             f"pipe:{out.fileno()}", format="mp3", ac=1, ar=SAMPLE_RATE_HZ, audio_bitrate=BITS_PER_SECOND, write_xing=0,
-            id3v2_version=0, map_metadata=-1, fs=_most_bytes(),
+            id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
         )  # fmt: skip
         command = ffmpeg.compile(
             stream.global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"), cmd=ffmpeg_executable()
@@ -53,11 +47,7 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
         except subprocess.TimeoutExpired as error:
             raise MediaLimitError(path, f"cutting its audio took more than {TIMEOUT_SECONDS:.0f} s") from error
         out.seek(0)
-        sound = out.read()
-    if status != 0 or not sound:
+        mp3 = out.read()
+    if status != 0 or not mp3:
         raise MediaError(path, words or f"no audio from {start_seconds:.1f} s on")
-    return sound
-
-
-def _most_bytes() -> int:
-    return int(MAX_SECONDS * BITS_PER_SECOND / 8) + PRIMING_BYTES
+    return mp3

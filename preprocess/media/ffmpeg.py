@@ -1,4 +1,4 @@
-"""Which ffmpeg runs, and running it: no shell, no stdin, bounded in time, stderr kept and cleaned."""
+"""Finds ffmpeg and runs it: no shell, no stdin, bounded in time, stderr kept and cleaned."""
 
 import functools
 import os
@@ -14,12 +14,12 @@ ENVIRONMENT_VARIABLE = "AVTEMPO_FFMPEG"
 _REMEDY = f"set {ENVIRONMENT_VARIABLE} to one that runs, or unset it to use the bundled one"
 STDERR_READ_BYTES = 1 << 18
 WORDS_KEPT = 1000
-"""Characters of ffmpeg's words that errors, warnings and manifests carry."""
+"""Characters of ffmpeg's messages that errors, warnings and manifests keep."""
 
 
 @functools.cache
 def ffmpeg_executable() -> str:
-    """Path of the ffmpeg to use: $AVTEMPO_FFMPEG, else the one that the package imageio-ffmpeg brings.
+    """Path of the ffmpeg to use: $AVTEMPO_FFMPEG, else the one in the package imageio-ffmpeg.
 
     Raises:
         FfmpegMissingError: there is none.
@@ -56,7 +56,7 @@ def ffmpeg_version() -> str:
 
 
 def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
-    """Run ffmpeg with open file descriptors handed over; return its exit status and its words.
+    """Run ffmpeg, which inherits open file descriptors; return its exit status and its messages on one line.
 
     Raises:
         subprocess.TimeoutExpired: it took too long and was killed.
@@ -101,10 +101,10 @@ def _read_stderr(process: "subprocess.Popen[bytes]", timeout_seconds: float) -> 
 
 
 def clean_words(words: bytes | str, *, ordered: bool = False) -> str:
-    """Make ffmpeg's words one line of printable text without repetitions and memory addresses.
+    """Join ffmpeg's messages to one line of printable text without repetitions and memory addresses.
 
-    `ordered` sorts what it said: its demuxer, decoders and filters are threads that speak in no fixed order, and what
-    goes into a manifest must be the same in every run.
+    `ordered` sorts them. ffmpeg's demuxer, decoders and filters are threads, so the order of their messages varies, and
+    a manifest must be the same in every run.
     """
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     text = re.sub(r" @ 0x[0-9a-f]+", "", text)

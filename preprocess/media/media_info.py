@@ -51,10 +51,10 @@ class Limits:
 class Decoded:
     """A source on its constant-rate clock: frame i shows the time [i / fps, (i + 1) / fps) after the container's t = 0.
 
-    `planes` is (T, H * 3 / 2, W) uint8 as in preprocess/media/planes.py, read-only, a memory map of an unlinked temporary file
-    (slice it, do not copy it whole), or None for audio-only data sets. `waveform` is (T * samples_per_frame,) float32 mono, a
-    memory map too, or None if no audio can be decoded; `info.has_audio` says the same. `warnings` holds ffmpeg's lines on
-    stderr, sorted, without repetitions and addresses: the same in every run.
+    `planes` is (T, H * 3 / 2, W) uint8, laid out as in preprocess/media/planes.py, or None for audio-only data sets. It is
+    a read-only memory map of an unlinked temporary file: slice it, do not copy it whole. `waveform` is
+    (T * samples_per_frame,) float32 mono, a memory map too, or None if no audio can be decoded, as `info.has_audio` says.
+    `warnings` holds ffmpeg's lines on stderr, sorted, without repetitions and addresses: the same in every run.
     """
 
     n_frames: int

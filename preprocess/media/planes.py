@@ -1,7 +1,7 @@
 """Frames as JPEG codes them: full-range YCbCr of BT.601, chroma halved both ways and sited in the middle of four pixels.
 
-They come from ffmpeg so (its yuv420p) and go into film strips so: no way leads over RGB, which is twice the bytes. A frame is
-H * 3 / 2 rows of W bytes, its planes one after another: Y (H, W), then Cb and Cr (H / 2, W / 2).
+ffmpeg decodes to this format (its yuv420p) and film strips are encoded from it. RGB in between would be twice the bytes.
+A frame is H * 3 / 2 rows of W bytes, one plane after another: Y (H, W), then Cb and Cr (H / 2, W / 2).
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def split(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def to_rgb(planes: np.ndarray) -> np.ndarray:
-    """Frames (T, H * 3 / 2, W) uint8 -> (T, H, W, 3) uint8 RGB, for who looks at pixels; four of them share their chroma."""
+    """Frames (T, H * 3 / 2, W) uint8 -> (T, H, W, 3) uint8 RGB; four pixels share their chroma."""
     count, height, width = planes.shape[0], frame_height_px(planes), planes.shape[2]
     rgb = np.empty((count, height, width, 3), np.uint8)
     for number, frame in enumerate(planes):

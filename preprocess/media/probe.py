@@ -94,10 +94,24 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
             av.logging.set_level(None)
     if info.width_px * info.height_px > limits.max_pixels:
         size = f"{info.width_px}x{info.height_px} px"
-        raise MediaLimitError(path, f"pictures of {size}, the limit is {limits.max_pixels} pixels")
+        raise MediaLimitError(path, f"frames of {size}, the limit is {limits.max_pixels} pixels")
     if (info.duration_seconds or 0.0) > limits.max_duration_seconds:
         raise MediaLimitError(path, f"{info.duration_seconds:.0f} s, the limit is {limits.max_duration_seconds:.0f} s")
     return info
+
+
+def media_input(file: BinaryIO, info: MediaInfo, **options: object) -> Any:
+    """ffmpeg-python's input node of an open, probed source; ffmpeg reads this descriptor and opens nothing else."""
+    import ffmpeg
+
+    return ffmpeg.input(
+        f"file:/dev/fd/{file.fileno()}",
+        f=info.format_name.split(",")[0],
+        format_whitelist=ALLOWED_FORMATS,
+        protocol_whitelist="file",
+        threads=1,
+        **options,
+    )
 
 
 def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
@@ -119,10 +133,10 @@ def _describe(container: Any) -> MediaInfo:
     """Describe the first video and audio stream that have a decoder; cover art is not a video stream."""
     from av.stream import Disposition
 
-    pictures = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    video = next((s for s in pictures if s.codec_context is not None), None)
+    videos = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    video = next((s for s in videos if s.codec_context is not None), None)
     audio = next((s for s in container.streams.audio if s.codec_context is not None), None)
-    rotation, aspect = _picture_geometry(container, video) if video else (0, 1.0)
+    rotation, aspect = _frame_geometry(container, video) if video else (0, 1.0)
     rate = (video.average_rate or video.guessed_rate or video.base_rate or 0) if video else 0
     return MediaInfo(
         duration_seconds=_duration_seconds(container),
@@ -151,7 +165,7 @@ def _duration_seconds(container: Any) -> float | None:
     return max((s for s in seconds if s > 0), default=None)
 
 
-def _picture_geometry(container: Any, stream: Any) -> tuple[int, float]:
+def _frame_geometry(container: Any, stream: Any) -> tuple[int, float]:
     """Clockwise rotation in degrees and sample aspect ratio; the rotation comes with the first decoded frame."""
     stream.codec_context.thread_count = 1
     frame = _first_frame(container, stream)

@@ -59,7 +59,7 @@ def shard_findings(folder: Path, part: Part) -> Iterator[Finding]:
 
 
 def _row_problems(sources: list[Row], segments: list[Row], part: Part) -> Iterator[tuple[str, str]]:
-    """Whether the rows of a mark are complete and agree with each other."""
+    """Check that the rows of a mark are complete and agree with each other."""
     first = part.shard * part.recipe.params.sources_per_shard
     if [row.source_index for row in sources] != list(range(first, first + part.n_sources)):
         yield "", f"should have a row for each of the sources {first} to {first + part.n_sources - 1}"
@@ -84,7 +84,7 @@ def _row_problems(sources: list[Row], segments: list[Row], part: Part) -> Iterat
 def _tar_findings(
     file: BufferedReader, tar: Path, expected: ShardInfo, segments: list[Row], params: ShardParams
 ) -> Iterator[Finding]:
-    """Checksum, order of members, index, and every sample of an archive."""
+    """Check an archive's checksum, order of members, index, and every sample."""
     if hashlib.file_digest(file, "sha256").hexdigest() != expected.sha256:
         yield Finding(tar, "", "has another checksum than when it was written")
     try:
@@ -119,7 +119,7 @@ def _read_members(file: BufferedReader, sample: Sample) -> dict[str, bytes]:
 
 
 def _index_findings(path: Path, samples: list[Sample]) -> Iterator[Finding]:
-    """Whether DALI's index gives the places of the members."""
+    """Check that DALI's index gives the places of the members."""
     if not path.is_file():
         yield Finding(path, "", f"is missing: {MAKE_AGAIN}")
         return

@@ -1,4 +1,4 @@
-"""Looks into every file of a shard set and says what is wrong where."""
+"""Checks every file of a shard set and lists what is wrong, with its place."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -15,7 +15,6 @@ from preprocess.verify.shard_checks import MAKE_AGAIN, Finding, shard_findings
 from store.atomic_files import LOCK_NAME, TEMPORARY_SUFFIX
 
 MAX_FINDINGS_PER_SHARD = 20
-
 
 Checked = tuple[int, list[Finding]]
 """A shard and its findings."""
@@ -70,7 +69,7 @@ def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Pa
 
 
 def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> Iterator[Finding]:
-    """Whether the tables over the whole set agree with the marks of its shards."""
+    """Check that the tables over the whole set agree with the marks of its shards."""
     path = folder / DATASET_FILE
     missing = (shard for shard in range(info.n_shards) if shard not in parts)
     for shard in itertools.islice(missing, MAX_FINDINGS_PER_SHARD):  # a damaged count may claim any number
@@ -97,7 +96,7 @@ def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> It
 
 
 def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
-    """Whether the joined table is the shards' tables joined; compares a row group at a time."""
+    """Check that the manifest is the shards' tables joined; compares a row group at a time."""
     path = folder / MANIFEST_FILE
     if not path.is_file():
         yield Finding(path, "", f"is missing: {MAKE_AGAIN}")
@@ -105,7 +104,7 @@ def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
     with disk_errors(path):
         found = file_sha256(path)
     if found != info.manifest_sha256:
-        yield Finding(path, "", f"has another checksum than {DATASET_FILE} says: {MAKE_AGAIN}")
+        yield Finding(path, "", f"has another checksum than {DATASET_FILE} gives: {MAKE_AGAIN}")
         return
     with pq.ParquetFile(path) as joined:
         groups = manifest.grouped_rows(folder, info.n_shards)
@@ -117,7 +116,7 @@ def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
 
 
 def _leftovers(folder: Path, parts: dict[int, Part]) -> Iterator[Finding]:
-    """Files that belong to no finished shard."""
+    """Find files that belong to no finished shard."""
     expected = {DATASET_FILE, MANIFEST_FILE}
     for shard, part in parts.items():
         suffixes = (".parquet", ".tar", ".idx") if part.file else (".parquet",)

@@ -1,121 +1,24 @@
-"""Real media made on the spot with the bundled ffmpeg."""
-
-import subprocess
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from preprocess.media.ffmpeg import ffmpeg_executable
-from preprocess.schema import ShardParams
+from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import build_folder
-
-COUNTER_BITS = 8
-RATE_HZ = 16_000
-
-
-def _run(*arguments: object, stdin: bytes | None = None) -> None:
-    command = [ffmpeg_executable(), "-hide_banner", "-nostdin" if stdin is None else "-y", "-v", "error", "-y"]
-    subprocess.run([*command, *map(str, arguments)], input=stdin, check=True)
-
-
-def _write_clip(
-    path: Path,
-    frames: np.ndarray | None = None,
-    fps: float = 25,
-    sound: np.ndarray | None = None,
-    *,
-    output: tuple = (),
-    video_codec: str = "libx264",
-    audio_codec: str = "aac",
-) -> Path:
-    """Write frames (T, H, W, 3) uint8 and audio (N,) or (N, 2) float32 at 16 kHz; the codecs' losses are small."""
-    inputs: list[object] = []
-    coding: list[object] = []
-    if frames is not None:
-        raw = path.parent / "frames.raw"
-        raw.write_bytes(frames.tobytes())
-        size = f"{frames.shape[2]}x{frames.shape[1]}"
-        inputs += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", fps, "-i", f"file:{raw}"]
-        coding += ["-map", "0:v", "-c:v", video_codec]
-        if video_codec == "libx264":
-            coding += ["-preset", "ultrafast", "-crf", 12]
-            coding += [] if "-pix_fmt" in output else ["-pix_fmt", "yuv420p"]
-    if sound is not None:
-        raw = path.parent / "sound.raw"
-        raw.write_bytes(sound.astype("<f4").tobytes())
-        channels = 1 if sound.ndim == 1 else sound.shape[1]
-        inputs += ["-f", "f32le", "-ar", RATE_HZ, "-ac", channels, "-i", f"file:{raw}"]
-        coding += ["-map", f"{0 if frames is None else 1}:a", "-c:a", audio_codec]
-        coding += ["-b:a", "128k"] if audio_codec == "aac" else []
-    _run(*inputs, *coding, *output, f"file:{path}")
-    return path
-
-
-def _counter_frames(n_frames: int, height: int = 96, width: int = 160) -> np.ndarray:
-    """Frames whose number stands in them as eight bright or dark bars, (n, height, width, 3) uint8."""
-    frames = np.full((n_frames, height, width, 3), 128, np.uint8)
-    bar = width // COUNTER_BITS
-    for number in range(n_frames):
-        for bit in range(COUNTER_BITS):
-            frames[number, :, bit * bar : (bit + 1) * bar] = 235 if number >> bit & 1 else 20
-    return frames
-
-
-def _read_counter(frame: np.ndarray) -> int:
-    bar = frame.shape[1] / COUNTER_BITS
-    row = frame[frame.shape[0] // 2, :, 1]
-    return sum(int(row[int((bit + 0.5) * bar)] > 127) << bit for bit in range(COUNTER_BITS))
-
-
-@pytest.fixture(scope="session")
-def run_ffmpeg() -> Callable[..., None]:
-    """Call ffmpeg with arguments; raises when it fails."""
-    return _run
-
-
-@pytest.fixture(scope="session")
-def write_clip() -> Callable[..., Path]:
-    return _write_clip
-
-
-@pytest.fixture(scope="session")
-def counter_frames() -> Callable[..., np.ndarray]:
-    return _counter_frames
-
-
-@pytest.fixture(scope="session")
-def read_counter() -> Callable[[np.ndarray], int]:
-    return _read_counter
-
-
-@pytest.fixture(scope="session")
-def small_params() -> ShardParams:
-    """12.5 frames/s, four log-mel columns a frame, 64 px."""
-    return ShardParams(short_side_px=64)
-
-
-@pytest.fixture(scope="session")
-def tone() -> Callable[..., np.ndarray]:
-    def make(seconds: float, hz: float = 1000.0, amplitude: float = 0.1) -> np.ndarray:
-        time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-        return (amplitude * np.sin(2 * np.pi * hz * time)).astype(np.float32)
-
-    return make
 
 
 @pytest.fixture(scope="session")
 def ordinary_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds, 50 counted frames, a 1 kHz tone; moov at the end of the file."""
-    time = np.arange(2 * RATE_HZ) / RATE_HZ
-    sound = (0.1 * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)
-    return _write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", _counter_frames(50), 25, sound)
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", counter_frames(50), 25, tone(2.0))
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
-    """Five sources in three shards of two: sound, no audio, one that is no video, two segments, one segment."""
+def clips(tmp_path_factory) -> Path:
+    """Five sources in three shards of two: audio, no audio, one that is not a video, two segments, one segment."""
     folder = tmp_path_factory.mktemp("clips")
     work = tmp_path_factory.mktemp("raw")
     made = {
@@ -136,3 +39,36 @@ def reference(clips, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "shards"
     build_folder(clips, out)
     return out
+
+
+@pytest.fixture
+def choose_ffmpeg(monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Choose another ffmpeg until the test ends."""
+
+    def forget() -> None:
+        ffmpeg_executable.cache_clear()
+        ffmpeg_version.cache_clear()
+
+    def choose(path: str) -> None:
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, path)
+        forget()
+
+    yield choose
+    forget()
+
+
+@pytest.fixture
+def nobody() -> Callable[[], AbstractContextManager[None]]:
+    """Be a user without rights inside a block: root may read everything."""
+
+    @contextmanager
+    def drop_rights():
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return drop_rights

@@ -18,6 +18,7 @@ from preprocess.catalogues.selection import changed_params
 from preprocess.executors.processes import SerialExecutor
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.shards.manifest import read_dataset, read_sources
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import bytes_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ PARAMS = changed_params("default", SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory, write_clip, counter_frames, tone) -> Path:
+def clips(tmp_path_factory) -> Path:
     """Eleven sources in six shards, all of them readable."""
     folder = tmp_path_factory.mktemp("clips")
     clip = write_clip(tmp_path_factory.mktemp("raw") / "clip.mp4", counter_frames(50, 48, 64), 25, tone(2.0))

@@ -1,8 +1,6 @@
 """The state of a long command in words."""
 
-import pytest
-
-from preprocess.progress import Progress, duration_text
+from preprocess.progress import Progress
 
 
 def test_without_a_terminal_the_last_state_is_logged(caplog):
@@ -21,8 +19,3 @@ def test_lines_come_every_few_seconds(caplog, monkeypatch):
         for done in range(3):
             progress.show(done, 3)
     assert [record.message.split(",")[0] for record in caplog.records] == ["files 0/3", "files 1/3", "files 2/3"]
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(45.2, "45 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
-def test_durations_as_people_write_them(seconds, text):
-    assert duration_text(seconds) == text

@@ -1,49 +1,104 @@
 """Writes a collage: H.264 + AAC files, the same for the same seed.
 
     OUT/collage_000001.mp4 ...
-    OUT/collage.json            last: the mark of a complete collage
+    OUT/collage.json            written last: the collage is complete
 
 Every video depends on (seed, number, seconds) alone.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from preprocess.media.decode import ffmpeg_version
-from preprocess.media.encode_mp4 import write_clip
-from preprocess.synthetic.collage.audio import render_sound
-from preprocess.synthetic.collage.plan import Plan, VideoTask
-from preprocess.synthetic.collage.shot import FPS, render_frames
-from preprocess.synthetic.collage.voices import SAMPLE_RATE_HZ
-from preprocess.synthetic.rendered_folder import PARTIAL_FOLDER, Report, is_complete, render_missing, under_way
+from preprocess.errors import RenderError
+from preprocess.media.encode_mp4 import Coding
+from preprocess.media.ffmpeg import ffmpeg_version
+from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ, render_audio
+from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX, render_frames
+from preprocess.synthetic.rendered_folder import Report, render_folder
 
 COLLAGE_FILE = "collage.json"
-_KEYFRAME_EVERY = 25
-"""Two seconds, as archives have it."""
+_CODING = Coding(FPS, SAMPLE_RATE_HZ, keyframe_every=25)
+"""A key frame every two seconds, as in archives."""
+GENERATOR_VERSION = 1
+"""Raised whenever the same seed gives other videos."""
+MAX_VIDEOS = 999_999
+LONGEST_SECONDS = 600.0
+"""A video is held in memory whole: 37 kB a frame."""
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """One file to write; numbers count from 1."""
+
+    seed: int
+    number: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """Path below the folder."""
+        return f"collage_{self.number:06d}.mp4"
+
+    @property
+    def n_frames(self) -> int:
+        """At FPS."""
+        return round(self.seconds * FPS)
+
+    @property
+    def n_samples(self) -> int:
+        """As long as the frames last, at SAMPLE_RATE_HZ."""
+        return round(self.n_frames / FPS * SAMPLE_RATE_HZ)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the bytes of a collage.
+
+    Raises:
+        RenderError: a parameter is out of range.
+    """
+
+    seed: int
+    n_videos: int
+    seconds: float
+    ffmpeg_version: str
+    pillow_version: str
+    generator_version: int = GENERATOR_VERSION
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise RenderError(f"the seed must not be negative, as {self.seed} is")
+        if not 1 <= self.n_videos <= MAX_VIDEOS:
+            raise RenderError(f"videos must be 1 to {MAX_VIDEOS}, not {self.n_videos}")
+        if not 1 <= self.seconds <= LONGEST_SECONDS:
+            raise RenderError(f"seconds must be 1 to {LONGEST_SECONDS:g}, not {self.seconds:g}")
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, as JSON gives them back."""
+        return asdict(self)
+
+    def tasks(self) -> list[VideoTask]:
+        """All videos."""
+        return [VideoTask(self.seed, number, self.seconds) for number in range(1, self.n_videos + 1)]
+
+    def summary(self) -> dict[str, object]:
+        """Describe the finished folder: the plan and the format."""
+        return {
+            **self.as_dict(),
+            "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS},
+            "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
+        }
 
 
 def video_arrays(task: VideoTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make a video before it is encoded: frames (T, 96, 128, 3) RGB and waveform (N,) within [-1, 1]."""
     children = np.random.SeedSequence([task.seed, task.number]).spawn(2)
-    picture_rng, sound_rng = (np.random.default_rng(child) for child in children)
-    return render_frames(picture_rng, task.n_frames), render_sound(sound_rng, task.n_samples)
-
-
-def _make_video(task: VideoTask, out: Path) -> None:
-    frames, waveform = video_arrays(task)
-    write_clip(
-        out / task.name,
-        frames,
-        waveform,
-        out / PARTIAL_FOLDER,
-        fps=FPS,
-        sample_rate_hz=SAMPLE_RATE_HZ,
-        keyframe_every=_KEYFRAME_EVERY,
-    )
+    frames_rng, audio_rng = (np.random.default_rng(child) for child in children)
+    return render_frames(frames_rng, task.n_frames), render_audio(audio_rng, task.n_samples)
 
 
 def generate(
@@ -59,20 +114,15 @@ def generate(
 
     Args:
         out: folder; made if missing.
-        seed: decides everything together with `seconds`; the first videos of a larger collage are those of a smaller one.
-        n_videos: how many.
-        seconds: length of each.
+        seed: decides everything together with `seconds`; a larger collage begins with the videos of a smaller one.
+        n_videos: number of videos.
+        seconds: length of each video.
         workers: processes; None for one per usable core.
-        progress: told how many videos are there.
+        progress: called after each video.
 
     Raises:
         RenderError: a parameter is out of range, `out` holds another collage, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
-
     """
     plan = Plan(seed, n_videos, float(seconds), ffmpeg_version(), PIL.__version__)
-    if is_complete(out, COLLAGE_FILE, asdict(plan)):
-        return out
-    with under_way(out, COLLAGE_FILE, asdict(plan), plan.summary()):
-        render_missing(plan.tasks(), _make_video, out, workers=workers, progress=progress)
-    return out
+    return render_folder(out, COLLAGE_FILE, plan, video_arrays, _CODING, workers=workers, progress=progress)

@@ -21,7 +21,6 @@ class CameraPath:
         zoom: size of the view relative to the canvas.
         x, y: its centre; the canvas reaches from -1 to 1.
         angle: radians.
-
     """
 
     zoom: Floats
@@ -44,8 +43,8 @@ def draw_path(rng: np.random.Generator, n_frames: int, fps: float) -> CameraPath
     return CameraPath(zoom, np.clip(x, -reach, reach), np.clip(y, -reach, reach), angle)
 
 
-def take_pictures(canvas: Image.Image, path: CameraPath, width_px: int, height_px: int) -> list[Image.Image]:
-    """Take a picture at every point of the path, bilinear; beyond its edges the canvas is mirrored."""
+def take_frames(canvas: Image.Image, path: CameraPath, width_px: int, height_px: int) -> list[Image.Image]:
+    """Take a frame at every point of the path, bilinear; beyond its edges the canvas is mirrored."""
     left, top = round(_MARGIN * canvas.width), round(_MARGIN * canvas.height)
     wide = Image.fromarray(np.pad(np.asarray(canvas), ((top, top), (left, left), (0, 0)), mode="symmetric"))
     return [
@@ -54,10 +53,10 @@ def take_pictures(canvas: Image.Image, path: CameraPath, width_px: int, height_p
     ]
 
 
-def _affine(path: CameraPath, canvas: tuple[int, int], picture: tuple[int, int]) -> Floats:
-    """Coefficients (T, 6) that take pixels of the picture to pixels of the canvas, in the order of Image.transform."""
+def _affine(path: CameraPath, canvas: tuple[int, int], frame: tuple[int, int]) -> Floats:
+    """Coefficients (T, 6) that take pixels of the frame to pixels of the canvas, in the order of Image.transform."""
     cos, sin = path.zoom * np.cos(path.angle), path.zoom * np.sin(path.angle)
-    (width, height), (columns, rows) = canvas, picture
+    (width, height), (columns, rows) = canvas, frame
     across = (cos * width / columns, -sin * width / rows, (path.x - cos + sin + 1) / 2 * width)
     down = (sin * height / columns, cos * height / rows, (path.y - sin - cos + 1) / 2 * height)
     return np.stack([*across, *down], axis=1)

@@ -1,6 +1,6 @@
-"""What the camera looks at: textured shapes that cover one another ("dead leaves"), some text, some blur.
+"""The canvas before the camera: textured shapes that cover one another ("dead leaves"), some text, some blur.
 
-Occlusion at all sizes gives the edges and the statistics of natural pictures without one of them: Lee, Mumford, Huang,
+Occlusion at all sizes gives the edges and statistics of natural images without using one: Lee, Mumford, Huang,
 "Occlusion models for natural images", IJCV 2001.
 """
 
@@ -15,7 +15,7 @@ CANVAS_HEIGHT_PX = 240
 _N_SHAPES = (2, 6, 15, 40, 90)
 """From a plain surface with something on it to clutter."""
 _CLUTTERED = 20
-"""From so many on, shapes are half as large."""
+"""From this number on, shapes are half as large."""
 _CAPITALS = np.array([chr(code) for code in range(ord("A"), ord("Z") + 1)])
 
 
@@ -44,7 +44,7 @@ def _paste_shape(canvas: Image.Image, rng: np.random.Generator, median_px: float
 
 
 def _shaded(rng: np.random.Generator, surface: Pixels) -> Pixels:
-    """Lit from above or from the right."""
+    """Light a surface from above or from the right."""
     height, width = surface.shape[:2]
     light = np.linspace(1, 0, height)[:, None, None] if rng.random() < 0.5 else np.linspace(0, 1, width)[None, :, None]
     return np.clip(surface * (0.4 + 0.9 * light), 0, 255).astype(np.uint8)

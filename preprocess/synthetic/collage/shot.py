@@ -1,4 +1,4 @@
-"""Pictures: shots with hard cuts between them, each a camera over a canvas, with things that move in front of it."""
+"""Frames of the collage: shots with hard cuts, each a camera over a canvas, with things that move in front of it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.synthetic.collage.camera import draw_path, take_pictures
+from preprocess.synthetic.collage.camera import draw_path, take_frames
 from preprocess.synthetic.collage.canvas import draw_canvas
 from preprocess.synthetic.collage.shapes import draw_shape
 from preprocess.synthetic.collage.texture import draw_texture
@@ -20,7 +20,7 @@ _SHOT_SHARES = (0.15, 0.25, 0.3, 0.3)
 
 @dataclass(frozen=True)
 class Sprite:
-    """A thing that drifts and circles over the picture; px, and px/s for the velocity."""
+    """A thing that drifts and circles over the frame; px, and px/s for the velocity."""
 
     surface: Image.Image
     mask: Image.Image
@@ -52,12 +52,12 @@ def _draw_sprite(rng: np.random.Generator) -> Sprite:
 
 
 def _render_shot(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
-    """Render a shot, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; 30 of 100 get darker or lighter from begin to end."""
-    pictures = take_pictures(draw_canvas(rng), draw_path(rng, n_frames, FPS), WIDTH_PX, HEIGHT_PX)
+    """Render a shot, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; 30 of 100 get darker or lighter from beginning to end."""
+    images = take_frames(draw_canvas(rng), draw_path(rng, n_frames, FPS), WIDTH_PX, HEIGHT_PX)
     for sprite in [_draw_sprite(rng) for _ in range(rng.integers(5))]:
-        for number, picture in enumerate(pictures):
-            picture.paste(sprite.surface, sprite.corner(number / FPS), sprite.mask)
-    frames = np.stack([np.asarray(picture) for picture in pictures]).astype(np.float32)
+        for number, image in enumerate(images):
+            image.paste(sprite.surface, sprite.corner(number / FPS), sprite.mask)
+    frames = np.stack([np.asarray(image) for image in images]).astype(np.float32)
     if rng.random() < 0.3:
         light = 1 + rng.uniform(-0.5, 0.3) * np.linspace(0, 1, n_frames)
         frames *= light.astype(np.float32)[:, None, None, None]
@@ -66,7 +66,7 @@ def _render_shot(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
 
 
 def render_frames(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
-    """Render a video's pictures at FPS, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; the end cuts the last shot short."""
+    """Render a video's frames at FPS, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; the end cuts the last shot short."""
     shots: list[NDArray[np.uint8]] = []
     left = n_frames
     while left > 0:

@@ -8,13 +8,13 @@ Pixels = NDArray[np.uint8]
 
 
 def draw_colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw a colour; extremes are as frequent as in overexposed and dark pictures."""
+    """Draw a colour; extremes are as frequent as in overexposed and dark images."""
     red, green, blue = np.clip(rng.normal(128, 70, size=3), 0, 255).astype(int).tolist()
     return red, green, blue
 
 
 def draw_texture(rng: np.random.Generator, height_px: int, width_px: int) -> Pixels:
-    """Draw a surface, (height_px, width_px, 3): every second one is noise."""
+    """Draw a surface, (height_px, width_px, 3): half of them are noise."""
     kind = rng.integers(6)
     if kind < 3:
         return _noise(rng, height_px, width_px)
@@ -26,7 +26,7 @@ def draw_texture(rng: np.random.Generator, height_px: int, width_px: int) -> Pix
 
 
 def _noise(rng: np.random.Generator, height_px: int, width_px: int) -> Pixels:
-    """Noise whose amplitude falls with a power of frequency, as natural pictures' does (near 1), coarser along one direction."""
+    """Noise whose amplitude falls with a power of frequency (near 1 in natural images), coarser along one direction."""
     slope, angle, stretch = rng.uniform(0.5, 2), rng.uniform(0, np.pi), np.exp(rng.normal(0, 0.5))
     down = np.fft.fftfreq(height_px).astype(np.float32)[:, None]
     across = np.fft.rfftfreq(width_px).astype(np.float32)[None]

@@ -1,7 +1,7 @@
-"""What the object sounds like: one of a few voices, played at the strikes of a clip.
+"""Audio of the sample world: one of a few voices, played at the strikes of a clip.
 
 Every sound has a sharp attack and an exponential decay. The voice (pitch, timbre, decay, loudness, room, background
-noise, other sounds) says nothing of the class: a mean spectrum tells the voice.
+noise, other sounds) is independent of the class. It dominates the mean spectrum.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from preprocess.synthetic.sample.motion import CLIP_SECONDS, LEAD_IN_SECONDS, St
 SAMPLE_RATE_HZ = 16_000
 N_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE_HZ)
 N_VOICES = 4
-"""So few that a voice tells neither the class nor which clip it is, and each is heard in every place."""
+"""So few that a voice reveals neither the class nor the clip, and each occurs in every place."""
 NOTE_SECONDS = 0.8
 ATTACK_SECONDS = 0.004
 GLIDE_SECONDS = 0.30
 _WORN_NOISE_SHARE = 0.75
-"""A wholly worn object hisses as much as it rings: the tone stays audible."""
+"""Share of noise in the sound of a wholly worn object: the tone stays audible."""
 _LEAD_IN = round(LEAD_IN_SECONDS * SAMPLE_RATE_HZ)
 _TOTAL = _LEAD_IN + N_SAMPLES
 
@@ -36,7 +36,6 @@ class Timbre:
         stretch: partial k lies at k * stretch ** (k - 1) times the fundamental: 1 for a string, more for a bell.
         noise_share: share of the amplitude that is noise, 0 to 1.
         decay_seconds: time in which the amplitude falls to 1/e.
-
     """
 
     pitch_hz: float
@@ -48,17 +47,16 @@ class Timbre:
 
 @dataclass(frozen=True)
 class Voice:
-    """A sound colour.
+    """The object's timbre and its acoustic surroundings.
 
     Attributes:
-        timbre: what the object sounds like.
-        other: what the sounds that have nothing to do with it sound like.
+        timbre: of the object.
+        other: timbre of the unrelated sounds.
         loudness: amplitude of a strike of strength 1.
-        other_per_second, other_level: how often the other sounds come, and their strength at most.
+        other_per_second, other_level: mean rate of the unrelated sounds, and their largest strength.
         noise_level: root mean square of the stationary background noise.
-        bands_db: its level from low to high frequencies.
+        bands_db: level of the noise from low to high frequencies.
         room_level, room_seconds: amplitude of the diffuse tail of a strike, and its decay.
-
     """
 
     timbre: Timbre
@@ -132,7 +130,7 @@ def _play(timbre: Timbre, strikes: Strikes, rng: np.random.Generator) -> Samples
 
 
 def _other_sounds(voice: Voice, rng: np.random.Generator) -> Samples:
-    """Play sounds that have nothing to do with the event: same kind of attack and decay, at random moments."""
+    """Play sounds unrelated to the event: same kind of attack and decay, at random moments."""
     count = int(rng.poisson(voice.other_per_second * (LEAD_IN_SECONDS + CLIP_SECONDS)))
     seconds = np.sort(rng.uniform(-LEAD_IN_SECONDS, CLIP_SECONDS, size=count))
     strength = voice.other_level * rng.uniform(0.4, 1.0, size=count)
@@ -159,7 +157,7 @@ def _room(dry: Samples, voice: Voice, rng: np.random.Generator) -> Samples:
     return dry + wet.astype(np.float32)
 
 
-def render_sound(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Samples:
+def render_audio(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Samples:
     """Play the clip's waveform, (N_SAMPLES,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
     pitch = rng.uniform(-2, 2)
     gain = voice.loudness * 10 ** (rng.uniform(-3, 3) / 20)

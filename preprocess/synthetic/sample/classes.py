@@ -1,4 +1,4 @@
-"""The classes of the sample world: which event each one is, and which other class it is easily mistaken for."""
+"""The classes of the sample world: the event of each, and its twin, the class that is easily mistaken for it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,16 +9,15 @@ Difference = Literal["time", "rhythm", "picture", "sound"]
 
 @dataclass(frozen=True)
 class EventClass:
-    """One class: an event (motion and sound together) and the single thing that sets it apart from its twin.
+    """One class: an event (motion and sound together) and the single difference from its twin.
 
     Attributes:
-        name: class name, as it stands in `classInd.txt`.
+        name: class name, as in `classInd.txt`.
         kind: the event that the class and its twin share.
         variant: 0 or 1, which of the two.
         twin: name of the class that differs in one thing only.
-        difference: what that thing is. "time": the twin is the same event run backwards (sounds and trails apart).
+        difference: that single thing. "time": the twin is the same event run backwards (sounds and trails apart).
         description: one sentence for people.
-
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The seven events of the sample world, each in two variants: from a timeline to a motion with its strikes.
 
-A class and its time-reversed twin share every single picture and every single sound: what runs one way only (radius,
-size, height) leaves no trace, while the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
+A class and its time-reversed twin share every single frame and every single sound. A quantity that runs one way only
+(radius, size, height) leaves no trail; the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
 halo and decay of the sound always follow their cause, so that a clip played backwards is not a clip of the twin.
 """
 
@@ -13,7 +13,6 @@ from preprocess.synthetic.sample.classes import EventClass, EventKind
 from preprocess.synthetic.sample.motion import (
     ASPECT,
     GRID_HZ,
-    N_FRAMES,
     TRAIL_LAGS_SECONDS,
     Floats,
     Motion,
@@ -34,7 +33,7 @@ def _strikes(seconds: Floats, strength: Floats | float, semitones: Floats | floa
 
 
 def _glide(variant: int) -> float:
-    """Semitones within a sound of what grows (variant 0) or shrinks: every single sound tells the way that it goes."""
+    """Glide of every sound in semitones, up where something grows (variant 0) and down where it shrinks."""
     return 12.0 if variant == 0 else -12.0
 
 
@@ -55,23 +54,22 @@ def _motion(
     y: Floats,
     strikes: Strikes,
     *,
-    scale: Floats | None = None,
-    squash: Floats | None = None,
-    brightness: Floats | None = None,
-    gap: Floats | None = None,
+    scale: Floats | float = 1.0,
+    squash: Floats | float = 1.0,
+    brightness: Floats | float = 0.5,
+    gap: Floats | float = 0.0,
     trail: tuple[Floats, Floats] | None = None,
     ground_y: float | None = None,
 ) -> Motion:
-    """Read everything at the frames; the trail is the path itself unless given."""
-    ones = np.ones(N_FRAMES)
+    """Read all values at the frames; the trail is the path itself unless given."""
     trail_x, trail_y = (line.at_lags(x), line.at_lags(y)) if trail is None else trail
     return Motion(
         x=line.at_frames(x),
         y=line.at_frames(y),
-        scale=ones if scale is None else line.at_frames(scale),
-        squash=ones if squash is None else line.at_frames(squash),
-        brightness=0.5 * ones if brightness is None else line.at_frames(brightness),
-        gap=0 * ones if gap is None else line.at_frames(gap),
+        scale=line.at_frames(scale),
+        squash=line.at_frames(squash),
+        brightness=line.at_frames(brightness),
+        gap=line.at_frames(gap),
         trail_x=trail_x,
         trail_y=trail_y,
         strikes=strikes,
@@ -135,7 +133,7 @@ def _tap(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
 
 
 def _orbit(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
-    """Turn by a quarter in every beat: evenly, or within the first third of it; the sound is the same."""
+    """Turn by a quarter in every beat: evenly, or within its first third; the sound is the same."""
     beats = line.beats / 0.80 + rng.random()
     step = np.clip(np.mod(beats, 1.0) / 0.35, 0, 1)
     quarters = beats if variant == 0 else np.floor(beats) + step * step * (3 - 2 * step)

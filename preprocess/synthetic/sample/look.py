@@ -1,7 +1,7 @@
-"""What the object and its surroundings look like: a look per group, a staging per clip.
+"""Appearance of the object and its surroundings: a look per group, a staging per clip.
 
-The look (background, colours, shape, size, noise, camera, a second object, drops) is drawn for a group and says nothing of the
-class. The staging differs between the clips of a group: place, camera position, light, size within 10 %.
+The look (background, colours, shape, size, noise, camera, a second object, drops) is drawn for a group, independently of
+the class. The staging differs between the clips of a group: place, camera position, light, size within 10 %.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from preprocess.synthetic.sample.motion import ASPECT, CLIP_SECONDS, FPS, N_FRAM
 HEIGHT_PX = 96
 WIDTH_PX = 128
 MARGIN_PX = 40
-"""The backdrop is larger than the picture by this much on every side: clips see different parts of it."""
+"""The backdrop is larger than the frame by this much on every side: clips see different parts of it."""
 DROP_SECONDS = 1.2
 N_STONES = 5
 N_PLACES = 4
-"""So few that the place of a clip tells neither its class nor which clip it is."""
+"""So few that a place reveals neither the class nor the clip."""
 Shape = str
 SHAPES: tuple[Shape, ...] = ("disc", "triangle", "square", "star", "clover", "bar", "trefoil")
 TYPICAL_SHARE = 0.7
-"""How often an object has the shape that is typical of its kind of event: what is seen hints at what happens."""
+"""Share of objects with the typical shape of their kind of event: the appearance hints at the event."""
 _CAMERA_REACH_PX = MARGIN_PX - 8
 """Leaves the largest drift inside the backdrop."""
 
@@ -42,8 +42,7 @@ class Look:
         noise: standard deviation of the grain.
         drift: px that the camera wanders.
         drops_per_second: splashes in the background, each a spot and a ring that spreads, both fading.
-        glow: how much lighter the whole picture gets at a strike of strength 1.
-
+        glow: how much lighter the whole frame gets at a strike of strength 1.
     """
 
     backdrop: Pixels
@@ -64,7 +63,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Staging:
-    """What differs between two clips of one group and class besides the motion.
+    """The differences between two clips of one group and class, besides the motion.
 
     Attributes:
         shift: where the event takes place, relative to the middle; x, y in frame heights.
@@ -75,7 +74,6 @@ class Staging:
         camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
         other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
         drops: (n, 3): second of impact, x, y.
-
     """
 
     shift: tuple[float, float]
@@ -108,7 +106,7 @@ def _draw_colour(rng: np.random.Generator, darkest: float, brightest: float) -> 
 
 
 def _scatter_stones(picture: NDArray[np.float64], rng: np.random.Generator) -> None:
-    """Lay still discs, much like the object but for its motion, on a backdrop (H, W, 3)."""
+    """Draw still discs on a backdrop (H, W, 3); only motion distinguishes the object from them."""
     height, width = picture.shape[:2]
     for _ in range(N_STONES):
         y, x = rng.uniform(0, height), rng.uniform(0, width)
@@ -136,7 +134,7 @@ def _draw_shapes(rng: np.random.Generator, typical: Shape) -> tuple[Shape, Shape
 
 
 def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: Shape) -> Look:
-    """Draw a group's look: all that is still and all colours from its place, the object's form from the group.
+    """Draw a group's look: still things and all colours from its place, the object's form from the group.
 
     Args:
         place: gives the same look to all groups of a place.
@@ -163,14 +161,14 @@ def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: Sha
 
 
 def _wander(rng: np.random.Generator, reach: float) -> NDArray[np.float64]:
-    """Draw a smooth path about 0 that knows no direction of time, (N_FRAMES, 2)."""
+    """Draw a smooth path about 0 without a direction of time, (N_FRAMES, 2)."""
     seconds = np.arange(N_FRAMES)[:, None] / FPS
     waves = [np.sin(2 * np.pi * (seconds * rng.uniform(0.08, 0.35, size=2) + rng.random(2))) for _ in range(2)]
     return reach * (waves[0] + waves[1]) / 2
 
 
 def _draw_light(rng: np.random.Generator) -> Pixels:
-    """Draw how a clip is lit: brighter or darker, and unevenly, without a tint."""
+    """Draw the light of a clip: brighter or darker, and uneven, without a tint."""
     uneven = _smooth_field(rng, 2, (HEIGHT_PX, WIDTH_PX))[..., None] * rng.uniform(0, 20)
     return (uneven + rng.uniform(-20, 20) + np.zeros(3)).astype(np.float32)
 

@@ -1,6 +1,6 @@
-"""Where the object is and when it sounds: what an event hands to the painter and to the player.
+"""Motion and sounds of the object in one clip: the data between an event and its rendering.
 
-Lengths are in frame heights (the picture is ASPECT wide and 1 high, y downwards), times in seconds.
+Lengths are in frame heights (a frame is ASPECT wide and 1 high, y downwards), times in seconds.
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ Floats = NDArray[np.float64]
 
 
 def wear_at(seconds: Floats) -> Floats:
-    """How worn an object is: 0 when the clip begins, 1 when it ends; the same for all classes, seen and heard alike.
+    """Wear of an object: 0 at the start of the clip, 1 at its end, in all classes, visible and audible.
 
-    It is what tells the order of two moments that events, which repeat, do not tell.
+    Events repeat, so they alone would not reveal the order of two moments. The wear does.
     """
     return np.clip(seconds / CLIP_SECONDS, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Strikes:
-    """The sounding moments of a clip, in order; all arrays (E,).
+    """The sounds of a clip, in order; all arrays (E,).
 
     Attributes:
         seconds: onset on the clip's time line (may lie before 0 or after the end).
@@ -39,7 +39,6 @@ class Strikes:
         semitones: pitch relative to the voice's own.
         glide: semitones that the pitch moves within the sound.
         wear: how worn the object is, 0 to 1.
-
     """
 
     seconds: Floats
@@ -63,11 +62,10 @@ class Motion:
         scale: size relative to the look's object size, (N_FRAMES,).
         squash: height of the object relative to its usual one, (N_FRAMES,).
         brightness: 0 black, 0.5 the object's own colour, 1 white, (N_FRAMES,).
-        gap: how far above and below its place the object's two halves are, (N_FRAMES,); 0 where it is one.
+        gap: distance of the object's two halves above and below its place, (N_FRAMES,); 0 where it is whole.
         trail_x, trail_y: centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first.
-        strikes: when it sounds.
+        strikes: its sounds.
         ground_y: height at which it strikes the ground and halos stay; None where halos move with the object.
-
     """
 
     x: Floats
@@ -88,7 +86,6 @@ class Timeline:
 
     Attributes:
         tempo: speed of everything that happens on it, relative to the class's own.
-
     """
 
     tempo: float
@@ -100,15 +97,15 @@ class Timeline:
 
     @cached_property
     def beats(self) -> Floats:
-        """Seconds at the line's tempo since its start, (G,): what an even phase is a multiple of."""
+        """Seconds at the line's tempo since its start, (G,): even phases are multiples of it."""
         return self.tempo * (self.grid + LEAD_IN_SECONDS)
 
-    def read(self, seconds: Floats, values: Floats) -> Floats:
-        """Values (G,) at some moments, in the shape of `seconds`."""
-        return np.interp(seconds, self.grid, values)
+    def read(self, seconds: Floats, values: Floats | float) -> Floats:
+        """Values (G,), or a constant, at some moments, in the shape of `seconds`."""
+        return np.interp(seconds, self.grid, np.broadcast_to(values, self.grid.shape))
 
-    def at_frames(self, values: Floats) -> Floats:
-        """Values (G,) at the frames, (N_FRAMES,)."""
+    def at_frames(self, values: Floats | float) -> Floats:
+        """Values (G,), or a constant, at the frames, (N_FRAMES,)."""
         return self.read(np.arange(N_FRAMES) / FPS, values)
 
     def at_lags(self, values: Floats) -> Floats:

@@ -1,10 +1,12 @@
-"""Paints a clip: the look along the motion.
+"""Renders the frames of a clip from its look and its motion.
 
-Every mark that an event leaves starts at once and then fades: the trail, halos around strikes, the flash of the object,
-rings of drops in the background. None of them ever runs backwards.
+All traces of an event start at once and then fade: the trail, halos around strikes, the flash of the object, rings of
+drops in the background. None of them ever runs backwards.
 
 The canvas is (3, H, W): with the colours last, NumPy's innermost loop would be three steps long.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,27 +33,22 @@ _CORE_REACH = 0.85
 Point = tuple[float, float]
 
 
-def _window(centre: Point, reach_px: float) -> tuple[int, int, Pixels, Pixels] | None:
-    """Pixels within reach of a centre (frame heights); None off screen.
+def _stamp(
+    canvas: Pixels, centre: Point, reach_px: float, colour: Pixels, opacity: Callable[[Pixels, Pixels], Pixels]
+) -> None:
+    """Blend a colour (3,) over the pixels of the canvas within reach of a centre (frame heights).
 
-    Returns:
-        First column, first row, and the pixels' offsets from the centre: across (1, w) and down (h, 1).
-
+    `opacity` takes the pixels' offsets from the centre, across (1, w) and down (h, 1), and returns (h, w) in 0..1.
     """
     x_px, y_px = centre[0] * HEIGHT_PX, centre[1] * HEIGHT_PX
     left, right = max(0, int(x_px - reach_px)), min(WIDTH_PX, int(x_px + reach_px) + 2)
     top, bottom = max(0, int(y_px - reach_px)), min(HEIGHT_PX, int(y_px + reach_px) + 2)
     if left >= right or top >= bottom:
-        return None
+        return
     across = np.arange(left, right, dtype=np.float32) - np.float32(x_px)
     down = np.arange(top, bottom, dtype=np.float32) - np.float32(y_px)
-    return left, top, across[None, :], down[:, None]
-
-
-def _blend(canvas: Pixels, left: int, top: int, opacity: NDArray[np.floating], colour: Pixels) -> None:
-    """Lay a colour (3,) over a patch of the canvas; opacity (h, w) in 0..1."""
-    patch = canvas[:, top : top + opacity.shape[0], left : left + opacity.shape[1]]
-    patch += opacity * (colour[:, None, None] - patch)
+    patch = canvas[:, top:bottom, left:right]
+    patch += opacity(across[None, :], down[:, None]) * (colour[:, None, None] - patch)
 
 
 _CORNERS = {"triangle": 3, "square": 4}
@@ -80,26 +77,26 @@ def _draw_shape(
     squash: float = 1.0,
 ) -> None:
     radius_px = np.float32(radius * HEIGHT_PX)
-    window = _window(centre, 1.5 * float(radius_px) / squash + 2)
-    if window is None:
-        return
-    left, top, across, down = window
-    across, down = across * np.float32(squash), down / np.float32(squash)
-    distance = np.sqrt(across * across + down * down)
-    edge = radius_px * _outline(shape, np.arctan2(down, across) + np.float32(turn)) if shape != "disc" else radius_px
-    inside = np.clip(edge - distance + np.float32(0.5), 0, 1)
-    _blend(canvas, left, top, np.float32(opacity) * inside, colour)
+
+    def filled(across: Pixels, down: Pixels) -> Pixels:
+        across, down = across * np.float32(squash), down / np.float32(squash)
+        distance = np.sqrt(across * across + down * down)
+        angle = np.arctan2(down, across) + np.float32(turn)
+        edge = radius_px * _outline(shape, angle) if shape != "disc" else radius_px
+        return np.float32(opacity) * np.clip(edge - distance + np.float32(0.5), 0, 1)
+
+    _stamp(canvas, centre, 1.5 * float(radius_px) / squash + 2, colour, filled)
 
 
 def _draw_ring(canvas: Pixels, centre: Point, colour: Pixels, *, radius: float, width: float, opacity: float) -> None:
     radius_px, width_px = np.float32(radius * HEIGHT_PX), np.float32(width * HEIGHT_PX)
-    window = _window(centre, float(radius_px + width_px) + 1)
-    if window is None:
-        return
-    left, top, across, down = window
-    distance = np.sqrt(across * across + down * down)
-    band = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
-    _blend(canvas, left, top, (np.float32(opacity) * band).astype(np.float32, copy=False), colour)
+
+    def band(across: Pixels, down: Pixels) -> Pixels:
+        distance = np.sqrt(across * across + down * down)
+        inside = np.clip(1 - np.abs(distance - radius_px) / width_px, 0, 1)
+        return (np.float32(opacity) * inside).astype(np.float32, copy=False)
+
+    _stamp(canvas, centre, float(radius_px + width_px) + 1, colour, band)
 
 
 def _view(backdrop: Pixels, y: float, x: float) -> Pixels:
@@ -134,7 +131,7 @@ def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, cent
 
 
 def _glow(strikes: Strikes, seconds: float) -> float:
-    """Light that a strike throws on the whole picture: at once, then fading; 0 to 1."""
+    """Light of the strikes on the whole frame: at once, then fading; 0 to 1."""
     ages = seconds - strikes.seconds
     return float(np.max(strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0))
 
@@ -155,7 +152,7 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
 
     radius = look.radius * staging.size * float(motion.scale[t])
     gap, squash = float(motion.gap[t]), float(motion.squash[t])
-    # Two halves, the upper one light, the lower one dark: two alike would show both ways of going at once.
+    # Two halves, the upper one light, the lower one dark: equal halves would move alike in both directions of time.
     brightness = ((-gap, 0.85), (gap, 0.15)) if gap else ((0.0, float(motion.brightness[t])),)
     parts = [(offset, _shade(look.colour, value)) for offset, value in brightness]
     here = place(motion.x[t], motion.y[t])
@@ -175,24 +172,17 @@ def _draw_object(canvas: Pixels, look: Look, staging: Staging, motion: Motion, t
 
 
 def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Paint the clip's pictures, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
+    """Render the clip's frames, (N_FRAMES, HEIGHT_PX, WIDTH_PX, 3) uint8 RGB."""
     staging = draw_staging(look, rng)
-    backdrop, light = (np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in (look.backdrop, staging.light))
+    backdrop, light = (np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (look.backdrop, staging.light))
     frames = np.empty((N_FRAMES, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     for t in range(N_FRAMES):
         canvas = _view(backdrop, float(staging.camera[t, 0]), float(staging.camera[t, 1]))
         canvas += light
         _draw_drops(canvas, look, staging, t / FPS)
         other = (float(staging.other[t, 0]), float(staging.other[t, 1]))
-        _draw_shape(
-            canvas,
-            other,
-            look.other_colour,
-            radius=look.other_radius,
-            shape=look.other_shape,
-            turn=staging.turn,
-            opacity=0.85,
-        )
+        radius, shape = look.other_radius, look.other_shape
+        _draw_shape(canvas, other, look.other_colour, radius=radius, shape=shape, turn=staging.turn, opacity=0.85)
         _draw_object(canvas, look, staging, motion, t)
         # One grain for the three colours, new in every frame: still noise would give the camera's path away.
         grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX), dtype=np.float32)

@@ -20,6 +20,7 @@ from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_segments, read_sources
 from preprocess.verify.shard_set import verify
+from tests.preprocess.made_media import counter_frames, read_counter, tone, write_clip
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 REPOSITORY = Path(__file__).parents[3]
@@ -43,7 +44,7 @@ def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, refere
     assert info.n_segments == len(segments) == sum(shard.n_segments for shard in info.shards)
 
 
-def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference, read_counter):
+def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference):
     """The burnt-in number shows that start_seconds is right, and the members agree with the row."""
     for row in read_segments(reference).to_dict("records"):
         with tarfile.open(reference / row["shard"]) as archive:
@@ -122,7 +123,7 @@ def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips, monkeypatch):
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
 
 
-def test_audio_data_sets_have_no_frames(tmp_path, write_clip, tone):
+def test_audio_data_sets_have_no_frames(tmp_path):
     data = tmp_path / "data"
     (data / "audio").mkdir(parents=True)
     (data / "meta").mkdir()
@@ -144,7 +145,7 @@ def test_audio_data_sets_have_no_frames(tmp_path, write_clip, tone):
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_sources(tmp_path, write_clip, counter_frames):
+def test_memory_does_not_grow_with_the_number_of_sources(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", counter_frames(5, 48, 64), 25)
     peaks = []
     for n_sources in (40, 400):

@@ -50,19 +50,13 @@ def test_ucf101(ucf):
     catalogue = open_catalogue("ucf101", ucf)
     assert catalogue.media == "video"
     assert catalogue.label_names == ("Archery", "HandstandPushups")
+    push = "HandstandPushups"
     found = [(s.index, s.name, s.label, s.label_name, s.group, s.splits) for s in catalogue.sources]
     assert found == [
         (0, "Archery/v_Archery_g01_c01.mp4", 0, "Archery", "g01", {"1": "test", "2": "train"}),
         (1, "Archery/v_Archery_g08_c02.avi", 0, "Archery", "g08", {"1": "train", "2": "test"}),
         (2, "Archery/v_Archery_g99_c01.avi", 0, "Archery", "g99", {}),
-        (
-            3,
-            "HandstandPushups/v_HandstandPushups_g01_c01.avi",
-            1,
-            "HandstandPushups",
-            "g01",
-            {"1": "test", "2": "train"},
-        ),
+        (3, f"{push}/v_{push}_g01_c01.avi", 1, push, "g01", {"1": "test", "2": "train"}),
     ]
     assert catalogue.missing == ("Archery/v_Archery_g09_c01.avi",)
     assert catalogue.extra == ("Archery/v_Archery_g99_c01.avi",)
@@ -219,20 +213,15 @@ def test_links_to_folders_are_followed_once(tmp_path):
     assert names == ["dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
 
 
-def test_unreadable_folder_is_named(tmp_path):
+def test_unreadable_folder_is_named(tmp_path, nobody):
     root = touch(tmp_path / "root", "a.mp4", "closed/b.mp4")
     for folder in [root, *root.parents]:
         if folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)  # pytest's own folders keep others out
     (root / "closed").chmod(0)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
+    with nobody():
         catalogue = open_catalogue("folder", root)
-    finally:
-        os.seteuid(user)
-        (root / "closed").chmod(0o755)
+    (root / "closed").chmod(0o755)
     assert [source.name for source in catalogue.sources] == ["a.mp4"]
     assert catalogue.missing == ("closed/ (Permission denied)",)
 
@@ -259,11 +248,3 @@ def test_real_ucf101_clips():
     assert not catalogue.extra
     assert all(set(source.splits) == {"1", "2", "3"} for source in catalogue.sources)
     assert all(source.name.split("/")[0] == source.label_name for source in catalogue.sources)
-
-
-@pytest.mark.skipif(not (SHARED / "esc50").is_dir(), reason="real recordings are not here")
-def test_real_esc50_recordings():
-    catalogue = open_catalogue("esc50", SHARED / "esc50")
-    folds = [source.splits["fold"] for source in catalogue.sources]
-    assert [folds.count(str(fold)) for fold in range(1, 6)] == [400] * 5
-    assert (len(catalogue.label_names), catalogue.missing, catalogue.extra) == (50, (), ())

@@ -77,15 +77,6 @@ def test_planes_give_the_strip_that_rgb_gives(width):
     assert np.abs(back - other).mean() < 1.5
 
 
-def test_a_frame_of_a_strip_is_what_it_is_alone():
-    planes = from_rgb(smooth_frames(9))
-    strip = encode_planes(planes, 90)
-    for number in (0, 4, 8):
-        assert np.array_equal(
-            decode_strip(encode_planes(planes[number : number + 1], 90), 1)[0], decode_strip(strip, 9)[number]
-        )
-
-
 def test_planes_are_the_picture():
     frames = smooth_frames(3)
     assert np.abs(to_rgb(from_rgb(frames)).astype(int) - frames).max() < 12

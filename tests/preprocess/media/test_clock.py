@@ -1,4 +1,4 @@
-"""Frames and audio on one clock, tested by content: counters burnt into the picture, flashes and beeps."""
+"""Frames and audio on one clock, tested by content: counters burnt into the frames, flashes and beeps."""
 
 from fractions import Fraction
 
@@ -8,33 +8,22 @@ import pytest
 from preprocess.features.logmel import rms_dbfs
 from preprocess.media.decode import decode
 from preprocess.schema import ShardParams
-
-RATE_HZ = 16_000
+from tests.preprocess.made_media import RATE_HZ, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 
 def params_at(fps: float) -> ShardParams:
-    hop = {12.5: 320, 16.0: 500, 25.0: 320, 10.0: 320}[fps]
-    return ShardParams(fps=fps, short_side_px=64, hop_length=hop, win_length=640)
-
-
-def on_screen(times: list[Fraction], moment: Fraction) -> int:
-    """The picture on screen just before `moment`: the slow, obvious version of the constant-rate clock."""
-    shown = 0
-    for number, time in enumerate(times):
-        if time < moment:
-            shown = number
-    return shown
+    return ShardParams(fps=fps, short_side_px=64, hop_length=500 if fps == 16 else 320, win_length=640)
 
 
 def expected_numbers(times: list[Fraction], n_frames: int, fps: float) -> list[int]:
-    return [on_screen(times, (i + Fraction(1, 2)) / Fraction(fps)) for i in range(n_frames)]
+    """The frame on screen just before the middle of each interval: the slow, obvious version of the clock."""
+    moments = [(i + Fraction(1, 2)) / Fraction(fps) for i in range(n_frames)]
+    return [max((number for number, time in enumerate(times) if time < moment), default=0) for moment in moments]
 
 
 @pytest.mark.parametrize("fps", [12.5, 16.0, 25.0])
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("avi", "mpeg4"), ("mkv", "ffv1")])
-def test_frame_counter_shows_the_right_frames_at_the_right_seconds(
-    fps, suffix, codec, tmp_path, write_clip, counter_frames, read_counter
-):
+def test_frame_counter_shows_the_right_frames_at_the_right_seconds(fps, suffix, codec, tmp_path):
     output = ("-q:v", 2) if codec == "mpeg4" else ()
     clip = write_clip(tmp_path / f"counter.{suffix}", counter_frames(100), 25, video_codec=codec, output=output)
     decoded = decode(clip, params_at(fps))
@@ -43,14 +32,14 @@ def test_frame_counter_shows_the_right_frames_at_the_right_seconds(
     assert numbers == expected_numbers([Fraction(k, 25) for k in range(100)], decoded.n_frames, fps)
 
 
-def test_low_frame_rate_repeats_pictures(tmp_path, write_clip, counter_frames, read_counter):
+def test_low_frame_rate_repeats_frames(tmp_path):
     clip = write_clip(tmp_path / "slow.mp4", counter_frames(20), 5)
     decoded = decode(clip, params_at(12.5))
     times = [Fraction(k, 5) for k in range(20)]
     assert [read_counter(frame) for frame in decoded.frames] == expected_numbers(times, 50, 12.5)
 
 
-def test_variable_frame_rate_keeps_the_clock(tmp_path, write_clip, counter_frames, read_counter, run_ffmpeg):
+def test_variable_frame_rate_keeps_the_clock(tmp_path):
     constant = write_clip(tmp_path / "constant.mp4", counter_frames(100), 25)
     variable = tmp_path / "variable.mp4"
     kept = [k for k in range(100) if k < 30 or k % 7 == 0 or k == 99]
@@ -95,7 +84,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("fps", [12.5, 16.0])
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_flash_and_beep_stay_together(container, fps, tmp_path, write_clip):
+def test_flash_and_beep_stay_together(container, fps, tmp_path):
     suffix, audio_codec, output = CONTAINERS[container]
     frames, sound = flash_and_beep(75, range(40, 45))
     rates = ("-ar", 48_000) if audio_codec in {"libopus", "libmp3lame", "mp2"} else ()
@@ -109,7 +98,7 @@ def test_flash_and_beep_stay_together(container, fps, tmp_path, write_clip):
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("late", ["sound", "picture"])
-def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path, write_clip, run_ffmpeg):
+def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path):
     frames, sound = flash_and_beep(75, range(40, 45))
     picture = write_clip(tmp_path / "picture.mp4", frames if late == "sound" else frames[15:], 25)
     track = write_clip(tmp_path / "sound.mka", None, 25, sound[int(0.6 * RATE_HZ) :] if late == "sound" else sound)
@@ -126,7 +115,7 @@ def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path, write_clip
         np.testing.assert_allclose(decoded.frames[0].astype(int), decoded.frames[8].astype(int), atol=8)
 
 
-def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path, write_clip, run_ffmpeg):
+def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path):
     frames, sound = flash_and_beep(100, range(60, 65))
     whole = write_clip(tmp_path / "whole.mp4", frames, 25, sound, output=("-g", 250))
     cut = tmp_path / "cut.mp4"
@@ -137,7 +126,7 @@ def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path, wri
     assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
 
 
-def test_gap_in_the_sound_becomes_silence(tmp_path, write_clip, run_ffmpeg):
+def test_gap_in_the_sound_becomes_silence(tmp_path):
     frames, sound = flash_and_beep(75, range(60, 65))
     whole = write_clip(tmp_path / "whole.mkv", frames, 25, sound, audio_codec="pcm_s16le")
     gap = tmp_path / "gap.mkv"
@@ -147,7 +136,7 @@ def test_gap_in_the_sound_becomes_silence(tmp_path, write_clip, run_ffmpeg):
 
 
 @pytest.mark.parametrize(("sound_seconds", "expected_dbfs"), [(1.0, -120.0), (3.0, -20.0)])
-def test_sound_is_padded_or_cut_to_the_frames(sound_seconds, expected_dbfs, tmp_path, write_clip, counter_frames, tone):
+def test_sound_is_padded_or_cut_to_the_frames(sound_seconds, expected_dbfs, tmp_path):
     clip = write_clip(tmp_path / "c.mkv", counter_frames(50), 25, tone(sound_seconds), audio_codec="pcm_f32le")
     decoded = decode(clip, params_at(12.5))
     assert decoded.waveform.shape == (25 * 1280,)

@@ -1,6 +1,8 @@
 """Streams, geometry, short clips, limits, and what decoding may cost."""
 
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +11,15 @@ import pytest
 import preprocess.media.decode as media_module
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.features.logmel import rms_dbfs
-from preprocess.media.decode import decode, ffmpeg_version, frame_size_px, probe
+from preprocess.media.decode import decode, frame_size_px
 from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
-
-RATE_HZ = 16_000
-
-
-def params_at(fps: float) -> ShardParams:
-    hop = {12.5: 320, 16.0: 500, 25.0: 320, 10.0: 320}[fps]
-    return ShardParams(fps=fps, short_side_px=64, hop_length=hop, win_length=640)
+from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_does_not_depend_on_the_channels(channels, tmp_path, write_clip, tone):
+def test_loudness_does_not_depend_on_the_channels(channels, tmp_path):
     sound = np.stack([tone(1.0)] * channels, axis=1)
     clip = write_clip(tmp_path / "c.wav", None, 25, sound, audio_codec="pcm_s16le")
     decoded = decode(clip, ShardParams(media="audio"))
@@ -31,22 +28,22 @@ def test_loudness_does_not_depend_on_the_channels(channels, tmp_path, write_clip
     assert rms_dbfs(decoded.waveform[:RATE_HZ]) == pytest.approx(-20, abs=0.05)
 
 
-def test_no_audio_track(tmp_path, write_clip, counter_frames):
+def test_no_audio_track(tmp_path):
     clip = write_clip(tmp_path / "c.mp4", counter_frames(25), 25)
-    decoded = decode(clip, params_at(12.5))
+    decoded = decode(clip, SMALL)
     assert decoded.waveform is None
     assert not decoded.info.has_audio
     with pytest.raises(MediaError, match="no audio stream"):
         decode(clip, ShardParams(media="audio"))
 
 
-def test_no_video_stream(tmp_path, write_clip, tone):
+def test_no_video_stream(tmp_path):
     clip = write_clip(tmp_path / "audio only.mp4", None, 25, tone(1.0))
     with pytest.raises(MediaError, match="no video stream"):
-        decode(clip, params_at(12.5))
+        decode(clip, SMALL)
 
 
-def test_cover_art_is_no_video(tmp_path, write_clip, tone, counter_frames, run_ffmpeg):
+def test_cover_art_is_no_video(tmp_path):
     cover = tmp_path / "cover.png"
     write_clip(cover, counter_frames(1), 25, video_codec="png")
     sound = write_clip(tmp_path / "sound.mp3", None, 25, tone(1.0), audio_codec="libmp3lame")
@@ -57,22 +54,19 @@ def test_cover_art_is_no_video(tmp_path, write_clip, tone, counter_frames, run_f
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
-def test_rotation_is_applied_once(turn, tmp_path, write_clip, run_ffmpeg):
+def test_rotation_is_applied_once(turn, tmp_path):
     frames = np.zeros((10, 96, 160, 3), np.uint8)
     frames[:, :48, :80] = 235  # bright top left quarter
     plain = write_clip(tmp_path / "plain.mp4", frames, 25)
     turned = tmp_path / "turned.mp4"
     run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", turned)
-    decoded = decode(turned, params_at(12.5))
+    decoded = decode(turned, SMALL)
     assert decoded.info.rotation_degrees == turn
-    picture = decoded.frames[2, :, :, 1] > 127
-    assert picture.shape == ((112, 64) if turn in {90, 270} else (64, 106))
-    expected = np.rot90(frames[0, :, :, 1] > 127, -turn // 90)  # clockwise
-    h, w = picture.shape
-    corners = [(h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, w // 4), (3 * h // 4, 3 * w // 4)]
-    eh, ew = expected.shape
-    wanted = [(eh // 4, ew // 4), (eh // 4, 3 * ew // 4), (3 * eh // 4, ew // 4), (3 * eh // 4, 3 * ew // 4)]
-    assert [picture[c] for c in corners] == [expected[c] for c in wanted]
+    bright = decoded.frames[2, :, :, 1] > 127
+    assert bright.shape == ((112, 64) if turn in {90, 270} else (64, 106))
+    height, width = bright.shape
+    quarters = bright[height // 4 :: height // 2, width // 4 :: width // 2]  # their middles
+    assert np.array_equal(quarters, np.rot90([[True, False], [False, False]], -turn // 90))  # clockwise
 
 
 @pytest.mark.parametrize(
@@ -88,34 +82,27 @@ def test_rotation_is_applied_once(turn, tmp_path, write_clip, run_ffmpeg):
         (2, 2, 1.0, 0, (64, 64)),
     ],
 )
-def test_frame_size(width, height, aspect, rotation, expected, small_params):
+def test_frame_size(width, height, aspect, rotation, expected):
     info = MediaInfo(1.0, width, height, 25, rotation, True, sample_aspect_ratio=aspect)
-    assert frame_size_px(info, small_params) == expected
+    assert frame_size_px(info, SMALL) == expected
 
 
 @pytest.mark.parametrize(
     ("height", "width", "pixels"), [(97, 161, "yuv444p"), (96, 160, "yuv420p10le"), (3, 5, "yuv444p")]
 )
-def test_odd_sizes_and_ten_bits(height, width, pixels, tmp_path, write_clip):
+def test_odd_sizes_and_ten_bits(height, width, pixels, tmp_path):
     frames = np.full((10, height, width, 3), (200, 60, 30), np.uint8)
     clip = write_clip(tmp_path / "c.mp4", frames, 25, output=("-pix_fmt", pixels))
-    decoded = decode(clip, params_at(12.5))
+    decoded = decode(clip, SMALL)
     assert decoded.frames.shape[:2] == (5, 64)
     np.testing.assert_allclose(decoded.frames.mean(axis=(0, 1, 2)), (200, 60, 30), atol=6)
 
 
 @pytest.mark.parametrize(("n_frames", "fps", "expected"), [(1, 25, 1), (1, 60, 1), (3, 30, 2), (2, 25, 1)])
-def test_very_short_clips(n_frames, fps, expected, tmp_path, write_clip, counter_frames, read_counter):
-    decoded = decode(write_clip(tmp_path / "c.mp4", counter_frames(n_frames), fps), params_at(12.5))
+def test_very_short_clips(n_frames, fps, expected, tmp_path):
+    decoded = decode(write_clip(tmp_path / "c.mp4", counter_frames(n_frames), fps), SMALL)
     assert decoded.n_frames == expected
     assert read_counter(decoded.frames[0]) == (1 if n_frames == 3 else 0)
-
-
-def test_two_decodes_give_the_same_bytes(ordinary_clip, small_params):
-    first, second = decode(ordinary_clip, small_params), decode(ordinary_clip, small_params)
-    assert first.frames.tobytes() == second.frames.tobytes()
-    assert first.waveform.tobytes() == second.waveform.tobytes()
-    assert first.warnings == second.warnings == ""
 
 
 def test_probe(ordinary_clip):
@@ -123,7 +110,6 @@ def test_probe(ordinary_clip):
     assert (info.width_px, info.height_px, info.fps, info.rotation_degrees) == (160, 96, 25.0, 0)
     assert (info.has_video, info.has_audio, info.video_codec, info.audio_codec) == (True, True, "h264", "aac")
     assert info.duration_seconds == pytest.approx(2.0, abs=0.1)
-    assert ffmpeg_version()[0].isalnum()
 
 
 @pytest.mark.parametrize(
@@ -132,48 +118,44 @@ def test_probe(ordinary_clip):
         (Limits(max_duration_seconds=1.0), "the limit is 1 s"),
         (Limits(max_pixels=10_000), "pixels|picture size|Invalid"),
         (Limits(max_file_bytes=1000), "bytes, the limit"),
-        (Limits(timeout_seconds=1e-4, timeout_factor=0.0), "took more than"),
     ],
 )
-def test_limits(limits, words, ordinary_clip, small_params):
+def test_limits(limits, words, ordinary_clip):
     with pytest.raises(MediaError, match=words) as caught:
-        decode(ordinary_clip, small_params, limits)
+        decode(ordinary_clip, SMALL, limits)
     if limits.max_pixels > 10_000:
         assert isinstance(caught.value, MediaLimitError)
 
 
-def test_timeout_leaves_no_process(ordinary_clip, small_params):
+def test_timeout_leaves_no_process(ordinary_clip):
     def children() -> str:
         return " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
 
     before = children()
     with pytest.raises(MediaLimitError, match="took more than"):
-        decode(ordinary_clip, small_params, Limits(timeout_seconds=1e-4, timeout_factor=0.0))
+        decode(ordinary_clip, SMALL, Limits(timeout_seconds=1e-4, timeout_factor=0.0))
     assert children() == before
 
 
-def test_full_disk_is_no_fault_of_the_source(ordinary_clip, small_params, monkeypatch):
+def test_full_disk_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
     def full(stack: contextlib.ExitStack):
         return stack.enter_context(Path("/dev/full").open("wb"))
 
     monkeypatch.setattr(media_module, "_spool", full)
     with pytest.raises(DiskFullError, match="no space left for decoded frames; free some or set TMPDIR"):
-        decode(ordinary_clip, small_params)
+        decode(ordinary_clip, SMALL)
 
 
-def test_wild_timestamps_do_not_fill_the_disk(tmp_path, write_clip, counter_frames, run_ffmpeg):
+def test_wild_timestamps_do_not_fill_the_disk(tmp_path):
     plain = write_clip(tmp_path / "plain.mp4", counter_frames(3), 25)
     wild = tmp_path / "wild.mkv"
     run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", "setts=ts=if(gte(N\\,2)\\,40000000\\,TS)", "-live", 1, wild)
     assert probe(wild).duration_seconds is None
     with pytest.raises(MediaLimitError, match="goes on for more than 20 s"):
-        decode(wild, params_at(12.5), Limits(max_duration_seconds=20))
+        decode(wild, SMALL, Limits(max_duration_seconds=20))
 
 
-def test_memory_does_not_grow_with_the_source(tmp_path, write_clip, counter_frames):
-    import subprocess
-    import sys
-
+def test_memory_does_not_grow_with_the_source(tmp_path):
     program = (
         "import resource, sys; from pathlib import Path; from preprocess.media.decode import decode;"
         "from preprocess.schema import ShardParams;"

@@ -1,7 +1,6 @@
 """Excerpts of audio: cut where asked, small, and hostile sources refused."""
 
 import subprocess
-import wave
 
 import numpy as np
 import pytest
@@ -9,22 +8,15 @@ import pytest
 from preprocess.errors import MediaError, MediaRefusedError
 from preprocess.media.excerpt import MAX_SECONDS, SAMPLE_RATE_HZ, sound_excerpt
 from preprocess.media.ffmpeg import ffmpeg_executable
-
-SECONDS, RATE_HZ = 8, 16_000
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
     """Eight seconds of stereo: a tone that goes up by 300 Hz every second."""
+    mono = np.concatenate([tone(1.0, 300 * number) for number in range(1, 9)])
     path = tmp_path_factory.mktemp("sound") / "tones.wav"
-    t = np.arange(SECONDS * RATE_HZ) / RATE_HZ
-    mono = (12_000 * np.sin(2 * np.pi * 300 * (1 + np.floor(t)) * t)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(np.repeat(mono, 2).tobytes())
-    return path
+    return write_clip(path, sound=np.stack([mono, mono], axis=1), audio_codec="pcm_s16le")
 
 
 def decoded(sound):
@@ -60,9 +52,7 @@ def test_playlists_are_refused(tmp_path):
         sound_excerpt(path, 0.0, 1.0)
 
 
-def test_silent_pictures_have_none(tmp_path):
-    path = tmp_path / "silent.mp4"
-    source = ["-f", "lavfi", "-i", "color=red:s=32x32:d=0.5"]
-    subprocess.run([ffmpeg_executable(), "-v", "error", *source, "-c:v", "libx264", str(path)], check=True)
+def test_videos_without_audio_have_none(tmp_path):
+    path = write_clip(tmp_path / "silent.mp4", counter_frames(5))
     with pytest.raises(MediaError, match="no audio"):
         sound_excerpt(path, 0.0, 1.0)

@@ -10,28 +10,11 @@ from preprocess.errors import FfmpegMissingError
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
 
 
-@pytest.fixture
-def chosen(monkeypatch):
-    """Choose another ffmpeg; what is known of the one in use is asked anew, then and afterwards."""
-
-    def choose(path: str) -> None:
-        monkeypatch.setenv(ENVIRONMENT_VARIABLE, path)
-        _forget()
-
-    yield choose
-    _forget()
-
-
-def _forget() -> None:
-    ffmpeg_executable.cache_clear()
-    ffmpeg_version.cache_clear()
-
-
 @pytest.mark.parametrize(
     ("path", "problem"), [("/bin/false", "does not run"), ("/bin/true", "is no ffmpeg"), ("/no/such", "no executable")]
 )
-def test_what_is_no_ffmpeg_is_named_with_the_remedy(path, problem, chosen):
-    chosen(path)
+def test_what_is_no_ffmpeg_is_named_with_the_remedy(path, problem, choose_ffmpeg):
+    choose_ffmpeg(path)
     with pytest.raises(FfmpegMissingError, match=rf"{path}.* {problem}.*unset it"):
         ffmpeg_version()
 

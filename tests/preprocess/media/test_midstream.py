@@ -7,15 +7,13 @@ import pytest
 
 from preprocess.errors import MediaError
 from preprocess.media.decode import decode
-from preprocess.schema import ShardParams
+from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 FPS = 25
-RATE_HZ = 16_000
-PARAMS = ShardParams(fps=12.5, short_side_px=64, hop_length=320, win_length=640)
 
 
 @pytest.fixture
-def write_parts(tmp_path, write_clip, counter_frames, tone, run_ffmpeg):
+def write_parts(tmp_path):
     """Second after second of one transport stream, each coded with other options; one counter, one tone throughout."""
 
     def write(*options: tuple) -> Path:
@@ -34,19 +32,15 @@ def write_parts(tmp_path, write_clip, counter_frames, tone, run_ffmpeg):
     return write
 
 
-def numbers_of(frames, read_counter) -> np.ndarray:
-    return np.array([read_counter(frame) for frame in frames])
-
-
 @pytest.mark.parametrize(
     "other", [("-s", "320x192"), ("-pix_fmt", "yuv444p"), ("-vf", "scale=out_range=pc", "-color_range", "pc")]
 )
-def test_a_picture_that_changes_keeps_its_time(other, write_parts, read_counter):
-    decoded = decode(write_parts((), other, (), other), PARAMS)
+def test_a_picture_that_changes_keeps_its_time(other, write_parts):
+    decoded = decode(write_parts((), other, (), other), SMALL)
     assert abs(decoded.n_frames - 50) <= 1
-    numbers = numbers_of(decoded.frames, read_counter)
-    moments = (np.arange(len(numbers)) + 0.5) / PARAMS.fps
-    late = moments * FPS - numbers  # in pictures; one is on screen for its own time, and one is lost where they change
+    numbers = np.array([read_counter(frame) for frame in decoded.frames])
+    moments = (np.arange(len(numbers)) + 0.5) / SMALL.fps
+    late = moments * FPS - numbers  # in frames; one is on screen for its own time, and one is lost at a change
     assert late.min() >= -2.1
     assert late.max() <= 3.1
     assert np.median(late) < 2
@@ -57,4 +51,4 @@ def test_a_picture_that_changes_keeps_its_time(other, write_parts, read_counter)
 @pytest.mark.parametrize("other", [("-ac", 2), ("-ar", 48_000)])
 def test_sound_that_changes_is_refused_with_the_remedy(other, write_parts):
     with pytest.raises(MediaError, match=r"its audio changes rate or channels in mid-stream; make it uniform first"):
-        decode(write_parts((), other), PARAMS)
+        decode(write_parts((), other), SMALL)

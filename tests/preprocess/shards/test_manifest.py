@@ -80,14 +80,6 @@ def test_frames_for_analysts_have_the_documented_types(reference):
     assert "reason" in sources
 
 
-def test_dataset_json_holds_everything_and_no_date(reference):
-    values = json.loads((reference / "dataset.json").read_text())
-    assert (values["format"], values["format_version"]) == ("avtempo-shards", 3)
-    assert values["params"] == PARAMS.as_dict()
-    assert set(values) >= {"ffmpeg_version", "packages", "shards", "fingerprint", "manifest_sha256", "label_names"}
-    assert not any("time" in name or "date" in name for name in values)
-
-
 def test_fingerprint_changes_with_contents_and_parameters_only():
     shards = (INFO, replace(INFO, name="shard-000001.tar", sha256="e" * 64))
     base = fingerprint(RECIPE.params, shards)

@@ -1,6 +1,5 @@
 """Archives: the same bytes for the same samples, readable by DALI and webdataset, never half."""
 
-import importlib.util
 import io
 import os
 import tarfile
@@ -58,17 +57,6 @@ def test_archive_holds_what_was_written_and_nothing_that_depends_on_the_day(tmp_
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "shard-000000.idx", "shard-000000.tar", "shard-000001.idx", "shard-000001.tar",
     ]  # fmt: skip
-
-
-def test_index_is_what_dalis_own_tool_writes(tmp_path):
-    path = _write(tmp_path / "shard.tar", _samples())
-    spec = importlib.util.find_spec("wds2idx")
-    assert spec is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    with tool.IndexCreator(str(path), str(tmp_path / "theirs.idx"), verbose=False) as creator:
-        creator.create_index()
-    assert path.with_suffix(".idx").read_text() == (tmp_path / "theirs.idx").read_text()
 
 
 def test_dali_reads_every_member_back_through_the_index(tmp_path):

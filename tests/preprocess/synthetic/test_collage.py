@@ -1,12 +1,10 @@
 """The collage: real files from a seed, resumable, with content that the camera and the voices promise."""
 
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -18,17 +16,14 @@ from PIL import Image
 
 from preprocess.errors import RenderError, ShardError
 from preprocess.synthetic.collage import archive
-from preprocess.synthetic.collage.camera import CameraPath, take_pictures
-from preprocess.synthetic.collage.plan import GENERATOR_VERSION, Plan, VideoTask
+from preprocess.synthetic.collage.archive import GENERATOR_VERSION, Plan, VideoTask
+from preprocess.synthetic.collage.audio import PLAYERS, SAMPLE_RATE_HZ
+from preprocess.synthetic.collage.camera import CameraPath, take_frames
 from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
-from preprocess.synthetic.collage.voices import PLAYERS, SAMPLE_RATE_HZ
+from tests.preprocess.whole_run import bytes_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SIZES = {"seed": 7, "n_videos": 3, "seconds": 1.0, "workers": 1}
-
-
-def checksums(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +64,6 @@ def test_files_decode_to_the_stated_length_with_both_streams(tmp_path: Path) -> 
     assert np.corrcoef(heard[: len(waveform)], waveform)[0, 1] > 0.7
 
 
-def test_the_folder_says_what_it_holds_and_leaves_nothing_else(small: Path) -> None:
-    names = ["collage.json", *(f"collage_{number:06d}.mp4" for number in (1, 2, 3))]
-    assert sorted(path.name for path in small.iterdir()) == names
-    said = json.loads((small / archive.COLLAGE_FILE).read_text())
-    assert (said["seed"], said["n_videos"], said["seconds"]) == (7, 3, 1.0)
-    assert said["video"] == {"width_px": 128, "height_px": 96, "fps": 12.5}
-
-
 def test_a_half_made_folder_goes_on_and_what_is_there_is_not_rendered_again(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     code = (
@@ -95,24 +82,25 @@ def test_a_half_made_folder_goes_on_and_what_is_there_is_not_rendered_again(smal
     archive.generate(out, **SIZES, progress=lambda done, total: reports.append((done, total)))
     assert reports == [(2, 3), (3, 3)]
     assert {path: path.stat().st_mtime_ns for path in there} == there
-    assert checksums(out) == checksums(small)
+    assert bytes_of(out) == bytes_of(small)
+    assert sorted(bytes_of(small)) == ["collage.json", *(f"collage_{number:06d}.mp4" for number in (1, 2, 3))]
+    summary = json.loads((small / archive.COLLAGE_FILE).read_text())
+    assert (summary["seed"], summary["video"]) == (7, {"width_px": 128, "height_px": 96, "fps": 12.5})
 
 
 def test_bytes_do_not_depend_on_workers_or_on_how_many_videos(small: Path, tmp_path: Path) -> None:
     fewer = archive.generate(tmp_path / "fewer", **{**SIZES, "n_videos": 2, "workers": 2})
-    videos = {name: digest for name, digest in checksums(fewer).items() if name.endswith(".mp4")}
+    videos = {name: content for name, content in bytes_of(fewer).items() if name.endswith(".mp4")}
     assert len(videos) == 2
-    assert videos.items() <= checksums(small).items()
+    assert videos.items() <= bytes_of(small).items()
 
 
-def test_another_collage_in_the_folder_is_refused_and_the_same_returns_at_once(small: Path) -> None:
+def test_another_collage_in_the_folder_is_refused_and_the_same_is_left_alone(small: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in small.iterdir()}
     for change, words in (({"seed": 8}, "seed 7, not 8"), ({"seconds": 2.0}, "seconds 1.0, not 2.0")):
         with pytest.raises(RenderError, match=words):
             archive.generate(small, **{**SIZES, **change})
-    started = time.perf_counter()
     archive.generate(small, **SIZES)
-    assert time.perf_counter() - started < 2.0
     assert {path: path.stat().st_mtime_ns for path in small.iterdir()} == before
 
 
@@ -144,7 +132,7 @@ def test_the_camera_sees_what_a_slow_one_sees(zoom: float, x: float, y: float, a
     down, across = np.mgrid[0:240, 0:320]
     canvas = Image.fromarray(np.stack([across * 0.75, down, 0 * down + 90], axis=2).round().astype(np.uint8))
     path = CameraPath(*(np.array([value]) for value in (zoom, x, y, angle)))
-    (picture,) = take_pictures(canvas, path, 128, 96)
+    (picture,) = take_frames(canvas, path, 128, 96)
     seen = np.asarray(picture).astype(float)
     assert (np.abs(seen[..., 2] - 90) <= 1).all(), "no pixel lies outside of the mirrored canvas"
     for row, column in ((0, 0), (10, 100), (48, 64), (95, 0), (95, 127)):
