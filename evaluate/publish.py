@@ -13,7 +13,7 @@ The benchmarks and the soak test add kinds of their own (`fill_pages`).
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,17 @@ from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
 from evaluate.protocols.cross_modal import CROSS_MODAL
 from evaluate.protocols.result_table import (
     CROSS_MODAL_TABLE,
+    ESC50_TABLE,
     FINETUNE_TABLE,
     RECOGNITION_TABLE,
-    SOUND_TABLE,
-    Layout,
-    model_order,
+    layout_sheet,
 )
 from evaluate.results.origin import origin
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
+from store.atomic_files import write_text
 
 RESULTS_DIR, FIGURES_DIR = Path("docs/results"), Path("docs/figures")
-LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": SOUND_TABLE, "finetune": FINETUNE_TABLE}
+LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": ESC50_TABLE, "finetune": FINETUNE_TABLE}
 """Tables by the marker's task."""
 _MARKER = re.compile(
     r"(?P<begin><!-- (?P<kind>[a-z]+): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)",
@@ -157,7 +157,7 @@ def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> 
         new = _MARKER.sub(filled, text)
         changed[page] = new != text
         if write and new != text:
-            page.write_text(new, encoding="utf-8")
+            write_text(page, new)
     return changed
 
 
@@ -178,7 +178,8 @@ def table(marker: Marker) -> str:
     ]  # fmt: skip
     if not rows:
         raise ResultsError(marker.path, f"has nothing for {asked} (named in {marker.page})")
-    return f"{markdown_table(rows, replace(layout, columns=columns))}\n\n{marker.source()}"
+    sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
+    return f"{sheet.grid()}\n\n{marker.source()}"
 
 
 def ablation(marker: Marker) -> str:
@@ -199,19 +200,3 @@ def fingerprint(marker: Marker) -> str:
 
 
 KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint}
-
-
-def markdown_table(results: Sequence[Result], layout: Layout) -> str:
-    """Rows = modality and model, columns = those of the layout that were measured, per cent."""
-    measured = {(r.task, r.metric) for r in results}
-    shown = replace(layout, columns={key: title for key, title in layout.columns.items() if key in measured})
-    lines = [
-        f"| modality | model | {' | '.join(shown.columns.values())} | videos evaluated |",
-        "|---|---" + "|---:" * (len(shown.columns) + 1) + "|",
-    ]
-    for modality in shown.modalities:
-        for model in model_order([r.model for r in results if r.modality == modality]):
-            row = shown.row(results, modality, model)
-            n = max((r.n for r in row if r), default=0)
-            lines.append(f"| {modality} | {model} | {' | '.join(shown.texts(row))} | {n} |")
-    return "\n".join(lines)

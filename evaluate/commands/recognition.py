@@ -36,7 +36,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
     from evaluate.protocols.recognition import evaluate
-    from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, results_table
+    from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, means_sheet
     from evaluate.protocols.stores import load_models, load_shared
     from evaluate.results.results import RESULTS_NAME, update_results
     from preprocess.shards.manifest import read_dataset
@@ -52,9 +52,9 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
         results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
     merged = update_results(path, results)
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
-        table = results_table(merged, dataset, layout)
-        if table.row_count:
-            console.print(table)
+        sheet = means_sheet(merged, dataset, layout)
+        if sheet.rows:
+            console.print(sheet.shown())
     say(f"in brackets a 95 % interval; every split's numbers: {path}")
 
 
@@ -66,7 +66,7 @@ def _say_coverage(name: str, models: "dict[str, Videos]", checkpoint: Path, shar
     videos = next(iter(models.values()))
     n_classes = len(read_dataset(shards).label_names)
     for line in coverage(videos, read_sources(shards)["splits"], n_classes, OFFICIAL[name]):
-        say(str(line))
+        say(line)
     read = part_read(checkpoint, shards) if "pretrained" in models else None
     if read is not None:
         say(pretraining_note(videos, read))

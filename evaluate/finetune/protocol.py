@@ -1,8 +1,8 @@
 """Every split and start of a fine-tuning: trained, tested, recorded."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from store.atomic_files import write_text
 from train.data.loader import SQUARES
 from train.data.subset import parse_split
 from train.errors import writing
-from train.finetune.config import FinetuneConfig, Init
+from train.finetune.config import FinetuneConfig
 from train.finetune.model import Finetuned, load_finetuned
 from train.finetune.trainer import Finetuner
 from train.ranks.distributed import World
@@ -25,14 +25,6 @@ from train.run.checkpoint import LoadedEncoders
 
 TASK, METRIC = "finetune", "top-1"
 PREDICTIONS_NAME = "predictions.json"
-
-
-@dataclass(frozen=True)
-class Tested:
-    """Top-1 accuracy, a fraction, over `n_videos` test videos."""
-
-    accuracy: float
-    n_videos: int
 
 
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
@@ -64,14 +56,21 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
 
 
 def train_and_test(
-    run: LoadedEncoders, config: FinetuneConfig, folder: Path, world: World, *, progress: Progress = lambda *_: None
-) -> Tested | None:
-    """Fine-tune on one split and test, as far as that has not been done; None if a signal stopped it, after it was saved.
+    run: LoadedEncoders,
+    config: FinetuneConfig,
+    test: str,
+    folder: Path,
+    world: World,
+    *,
+    progress: Progress = lambda *_: None,
+) -> Result | None:
+    """Fine-tune on one split and test, unless both are done; None if a signal stopped the training, which was saved.
 
     Args:
         run: the pretrained encoders.
         config: of this fine-tuning.
-        folder: where it lies; predictions.json in it says what was predicted.
+        test: name of the data set in the results.
+        folder: of this fine-tuning. Predictions go to predictions.json in it.
         world: this process among its peers.
         progress: told the segments tested.
 
@@ -83,28 +82,21 @@ def train_and_test(
     finetuner = Finetuner(config, folder, world, encoder)
     path = folder / PREDICTIONS_NAME
     if world.is_main and not finetuner.checkpoint_path.exists():
-        path.unlink(missing_ok=True)  # of weights that were taken away: as many steps will not make these
+        path.unlink(missing_ok=True)  # from weights that are gone; retraining may give others after as many steps
     if not finetuner.train():
         return None
-    # From the file, on every rank: batch norm has kept statistics of its own on each.
+    # Every rank reads the file: each has batch norm statistics of its own.
     finetuned = load_finetuned(finetuner.checkpoint_path, world.device)
     split, _ = parse_split(config.data.split)
-    if tested := _tested(path, finetuned.step):
-        return tested
-    predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
-    if world.is_main:
-        write_text(path, _described(predictions, finetuned), writing)
-    return Tested(predictions.accuracy, len(predictions.labels))
-
-
-def _tested(path: Path, step: int) -> Tested | None:
-    """What an earlier test of the same weights found."""
-    if not path.exists():
-        return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    if (values["step"], values["clips"]) != (step, N_CLIPS):
-        return None
-    return Tested(values[METRIC], len(values["videos"]))
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if (found.get("step"), found.get("clips")) == (finetuned.step, N_CLIPS):
+        accuracy, n_videos = found[METRIC], len(found["videos"])
+    else:
+        predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
+        accuracy, n_videos = predictions.accuracy, len(predictions.labels)
+        if world.is_main:
+            write_text(path, _described(predictions, finetuned), writing)
+    return Result(test, TASK, int(split), "video", config.init, METRIC, accuracy, n_videos)
 
 
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
@@ -124,21 +116,14 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def as_results(
-    test: str, found: Mapping[tuple[str, Init], Tested], before: Iterable[Result] = ()
-) -> tuple[Result, ...]:
-    """A record for every (split, start), and for each start the mean over the splits.
+def with_means(new: Sequence[Result], before: Iterable[Result]) -> tuple[Result, ...]:
+    """Return new records of single splits, then the mean of each start over all splits.
 
     Args:
-        test: name of the dataset in the results.
-        found: accuracies by (split, start).
-        before: records that are there already; the mean is over their splits too.
+        new: of one test.
+        before: records of earlier calls. Their splits count for the means.
     """
-    new = [
-        Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, each.n_videos)
-        for (split, init), each in found.items()
-    ]
-    inits = {init for _, init in found}
-    known = [r for r in before if (r.test, r.task) == (test, TASK) and r.split is not None and r.model in inits]
+    starts = {(r.test, r.task, r.model) for r in new}
+    known = [r for r in before if (r.test, r.task, r.model) in starts and r.split is not None]
     measured = merge_results(known, new)
     return (*measured, *mean_over_splits(measured))

@@ -81,14 +81,6 @@ def recall_at(neighbours: Neighbourhood, k: int) -> float:
     return float(hits_at(neighbours, k).mean())
 
 
-def per_class_recall(neighbours: Neighbourhood, k: int = 1) -> dict[int, tuple[float, int]]:
-    """R@k of every label that queries: label -> (recall, number of queries), by label."""
-    found = hits_at(neighbours, k)
-    labels, which, counts = np.unique(neighbours.query_labels, return_inverse=True, return_counts=True)
-    right = np.bincount(which, weights=found, minlength=len(labels))
-    return {int(label): (float(r / n), int(n)) for label, r, n in zip(labels, right, counts, strict=True)}
-
-
 def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS, temperature: float = KNN_TEMPERATURE) -> np.ndarray:
     """Classify every query by its k nearest references, or by all where there are fewer; nothing is fitted.
 

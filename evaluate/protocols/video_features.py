@@ -11,7 +11,6 @@ sound, a ranking by that alone tells classes apart.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -125,7 +124,7 @@ def load_videos(
     frame = store.frame()
     labelled = frame[frame["label"] >= 0]
     if labelled.empty:
-        raise EvaluateError(f"{_name(store)}: no row has a label; make the shards from a labelled dataset")
+        raise EvaluateError(f"{store.path}: no row has a label; make the shards from a labelled dataset")
     first = labelled.drop_duplicates("source", keep="first")
     number = {source: index for index, source in enumerate(first["source"])}
     video_of_row = frame["source"].map(number).fillna(-1).to_numpy(np.int64)  # (rows,), -1: unlabelled
@@ -139,7 +138,7 @@ def load_videos(
         if f"{modality}/{space}" in store.vector_names
     }
     if not parts:
-        raise EvaluateError(f"{_name(store)}: has no {space}; it holds {', '.join(store.vector_names)}")
+        raise EvaluateError(f"{store.path}: has no {space}; it holds {', '.join(store.vector_names)}")
     return Videos(
         sources=tuple(first["source"]),
         labels=first["label"].to_numpy(np.int64),
@@ -148,10 +147,6 @@ def load_videos(
         splits=tuple(json.loads(text or "{}") for text in first["splits"]),
         parts=parts,
     )
-
-
-def _name(store: "EmbeddingStore") -> Path | str:
-    return getattr(store, "path", "the store")
 
 
 def _average(store: "EmbeddingStore", name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
