@@ -1,11 +1,10 @@
-"""Shards and encoders to embedding stores: what is missing is embedded shard by shard, then joined.
+"""Shards and encoders to embedding stores: missing shards are embedded one by one, then joined.
 
-A run that was stopped goes on with the shards that are missing. A store or part of another checkpoint, shard set or
-choice of clips counts as missing and is replaced. What a few shards need is a task, which an executor may place on
-another machine (evaluate/embedding/embed_task.py).
+A stopped run continues with the missing shards. A store or part from another checkpoint, shard set or choice of clips
+counts as missing and is replaced. A few shards are one task (evaluate/embedding/embed_task.py), which an executor may
+run on another machine.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,24 +18,15 @@ from preprocess.shards.manifest import read_dataset, read_segments
 from store.writer import part_is_complete
 
 SHARDS_A_TASK = 8
-"""Shards per task on another machine: much longer than a loader's start; little is lost if a process dies."""
+"""Shards per task of an executor. A task takes much longer than a loader's start; little is lost if a process dies."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of `embed`.
-
-    Attributes:
-        embedded: models whose store was written.
-        current: models whose store was already complete.
-        n_segments: segments that were read.
-        seconds: total time.
-    """
+    """The models whose store was written, others were complete before; and the segments that were read."""
 
     embedded: tuple[ModelName, ...]
-    current: tuple[ModelName, ...]
     n_segments: int
-    seconds: float
 
 
 def embed(
@@ -52,7 +42,7 @@ def embed(
     """Make the stores that are missing or out of date.
 
     Args:
-        run: the encoders, and what clips they look at.
+        run: the encoders and the settings of their clips.
         shards: folder of the shard set.
         outputs: model -> its store, for every encoder of the run.
         dataset: name of the data set, kept in the stores.
@@ -65,7 +55,6 @@ def embed(
         train.errors.LoaderError: a shard cannot be read.
         store.errors.StoreError: a store cannot be written.
     """
-    started = time.perf_counter()
     info = read_dataset(shards)
     check_params(run.shard_params, info.params, shards)
     segments = read_segments(shards)
@@ -91,8 +80,7 @@ def embed(
     n_segments = _run(executor or SerialExecutor(), tasks, total, progress)
     for target in targets:
         target.join()
-    current = tuple(encoder.name for encoder in run.encoders if encoder.name not in made)
-    return Outcome(made, current, n_segments, time.perf_counter() - started)
+    return Outcome(made, n_segments)
 
 
 def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> int:
