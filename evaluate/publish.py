@@ -47,7 +47,7 @@ _MARKER = re.compile(
 
 @dataclass(frozen=True)
 class Marker:
-    """What a page asks for: `results` and `header` of docs/results/`name`.json, and options such as split=1."""
+    """A place for a table in a page: the name of a file in docs/results, and options such as split=1."""
 
     root: Path
     page: Path
@@ -56,7 +56,7 @@ class Marker:
 
     @property
     def path(self) -> Path:
-        """The file of the numbers."""
+        """The results file."""
         return self.root / RESULTS_DIR / f"{self.name}.json"
 
     @property
@@ -71,11 +71,11 @@ class Marker:
         return found
 
     def link(self, path: Path) -> str:
-        """A path below the root, relative to the page."""
+        """Return a path below the root relative to the page."""
         return os.path.relpath(self.root / path, self.page.parent)
 
     def source(self, header: Mapping[str, Any] | None = None) -> str:
-        """The line below a table: command, machine, date, commit, and a link to the data."""
+        """Return the line below a table: command, machine, date, commit, and a link to the data."""
         header = read_header(self.path) if header is None else header
         trained = ""
         if training := header.get("training"):
@@ -128,7 +128,7 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
 
 
 def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> dict[Path, bool]:
-    """Write the marked tables of README.md and of all pages below docs/ anew.
+    """Update the marked tables of README.md and of all pages below docs/.
 
     Args:
         root: of the repository.
@@ -162,12 +162,12 @@ def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> 
 
 
 def table(marker: Marker) -> str:
-    """The table of one split, or of the mean over splits."""
+    """Return the table of one split, or of the mean over splits."""
     options = marker.options
     task = options.get("task", "")
-    asked = " ".join(f"{name}={value}" for name, value in options.items())
+    wanted = " ".join(f"{name}={value}" for name, value in options.items())
     if task not in LAYOUTS:
-        raise ResultsError(marker.path, f"cannot be shown as {asked} (named in {marker.page}): no such table")
+        raise ResultsError(marker.path, f"cannot be shown as {wanted} (named in {marker.page}): no such table")
     split = None if options["split"] == "mean" else int(options["split"])
     layout, keep = LAYOUTS[task], {name: value.split(",") for name, value in options.items()}
     columns = {c: t for c, t in layout.columns.items() if t in keep.get("metrics", layout.columns.values())}
@@ -177,20 +177,20 @@ def table(marker: Marker) -> str:
         and r.model in keep.get("models", [r.model]) and r.modality in keep.get("modalities", [r.modality])
     ]  # fmt: skip
     if not rows:
-        raise ResultsError(marker.path, f"has nothing for {asked} (named in {marker.page})")
+        raise ResultsError(marker.path, f"has nothing for {wanted} (named in {marker.page})")
     sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
     return f"{sheet.grid()}\n\n{marker.source()}"
 
 
 def ablation(marker: Marker) -> str:
-    """The tables of an ablation, and its figure."""
+    """Return the tables of an ablation and a link to its figure."""
     figure = marker.link(FIGURES_DIR / f"{marker.name}.svg")
     shown = f"![{marker.name}: a dot a seed, a bar at the mean of each objective]({figure})"
     return f"{ablation_markdown(marker.results)}\n\n{shown}\n\n{marker.source()}"
 
 
 def fingerprint(marker: Marker) -> str:
-    """The tables of a fingerprint benchmark, and its figures."""
+    """Return the tables of a fingerprint benchmark and links to its figures."""
     results = marker.results
     shown = [f"{read_header(marker.path)['plan']}.", *(sheet.markdown() for sheet in benchmark_tables(results))]
     for which, words in (("distortions", "micro-AP by distortion and strength"), ("roc", "right pairs by rate")):

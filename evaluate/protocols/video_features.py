@@ -1,11 +1,11 @@
 """One feature vector a video and modality: the clips of the store, averaged over each source.
 
-Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field; the
-linear probe here is trained on the same vectors.
+Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field. The linear
+probe is trained on the same vectors.
 
-Three modalities are judged: "video" over the videos with a picture, "audio" over those with audio, "joint" over those
-with both. Zeros for a missing audio track would make its absence a feature: in UCF101, where whole classes have no
-sound, a ranking by that alone tells classes apart.
+Three modalities are evaluated: "video" on the sources with frames, "audio" on those with audio, "joint" on those with
+both. Zeros for a missing audio track would make its absence a feature. In UCF101 whole classes have no audio, so a
+ranking by that alone would distinguish classes.
 """
 
 import json
@@ -70,7 +70,7 @@ class Videos:
         return set(PARTS[modality]) <= set(self.parts) and bool(self.usable(modality).any())
 
     def usable(self, modality: Modality) -> np.ndarray:
-        """Tell which videos a modality can judge, (n,) bool; for "joint" those with video and audio."""
+        """Tell which videos have a modality, (n,) bool; for "joint" those with video and audio."""
         usable: np.ndarray = np.logical_and.reduce([self.parts[name].present for name in PARTS[modality]])
         return usable
 
@@ -113,10 +113,10 @@ def load_videos(
     """Average the clips of every labelled source of a store. Reads a block of rows at a time.
 
     Args:
-        store: what the encoders made.
-        space: which of their vectors.
-        choose: tells, given the store's columns, which rows are averaged, (rows,) bool; None for all. A source
-            without such a row is there, but lacks every modality.
+        store: of one model.
+        space: of the vectors.
+        choose: returns, given the store's columns, which rows are averaged, (rows,) bool; None for all. A source
+            without such a row is included, but lacks every modality.
 
     Raises:
         EvaluateError: nothing in the store has a label, or it has no vectors of this space.
@@ -161,11 +161,11 @@ def split_names(videos: Videos) -> tuple[str, ...]:
 
 
 def take_split(videos: Videos, name: str) -> Split:
-    """Rows of a split's two sides; videos that the split does not list are left out.
+    """Return the rows of a split's two sides; videos that the split does not list are left out.
 
     Raises:
         SplitError: a side has no videos, or the training side fewer than two classes.
-        GroupLeakError: a group of videos cut from one recording stands on both sides.
+        GroupLeakError: a group of videos cut from one recording is on both sides.
     """
     side = np.array([splits.get(name, "") for splits in videos.splits])
     train, test = (np.flatnonzero(side == which) for which in ("train", "test"))
@@ -189,7 +189,7 @@ def take_split(videos: Videos, name: str) -> Split:
 def refuse_leak(
     split: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], names: Mapping[int, str]
 ) -> None:
-    """Check that no recording stands on both sides of a split.
+    """Check that no recording is on both sides of a split.
 
     Args:
         split: its name.
@@ -197,7 +197,7 @@ def refuse_leak(
         names: of the labels.
 
     Raises:
-        GroupLeakError: one does.
+        GroupLeakError: one is.
     """
     # UCF101 numbers its groups anew in every class: label and group together name a recording.
     sides = [{(int(label), str(group)) for label, group in zip(*side, strict=True) if group} for side in (train, test)]
@@ -206,7 +206,7 @@ def refuse_leak(
 
 
 def narrow(videos: Videos, split: Split, modality: Modality) -> Split | None:
-    """Leave out the videos that lack the modality; None where a side is then empty or training has one class only."""
+    """Leave out the videos that lack the modality; None if a side is then empty or training has only one class."""
     if not videos.has(modality):
         return None
     usable = videos.usable(modality)

@@ -1,4 +1,4 @@
-"""RUN/report/index.html: all tests of a run on one page that needs no network."""
+"""RUN/report/index.html: all tests of a run on one page, which loads nothing from the network."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,9 @@ def write_report(
 
     Args:
         run: folder with results.json, embeddings/, log.jsonl and config.yaml.
-        shards: data set -> the shard set that its embeddings were made from; these come first on the page, then the
-            other tests of the results by name.
-        data: folders that the shards were made from, for audio in the galleries.
-        compare: other runs, whose numbers are put beside this one's.
+        shards: data set -> shard set of its embeddings. These tests come first on the page, the others follow by name.
+        data: folders with the source files of the shards, for audio in the galleries.
+        compare: other runs, for comparison.
 
     Raises:
         EvaluateError: the run has neither results nor embeddings, or they or another run's cannot be read.

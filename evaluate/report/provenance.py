@@ -1,4 +1,4 @@
-"""Where the page's numbers come from: checksums, versions, commands."""
+"""Origin of the page's numbers: checksums, versions, commands."""
 
 import platform
 import shlex
@@ -15,7 +15,7 @@ PACKAGES = ("torch", "torchvision", "torchaudio", "nvidia-dali-cuda130", "numpy"
 def collect_facts(
     run: Path, shards: Mapping[str, Path], sets: Mapping[str, DatasetInfo], sections: Sequence[Section]
 ) -> list[tuple[str, str]]:
-    """Titled facts about the run, its shard sets (folder and contents), its encoders and this environment."""
+    """Return title and value of facts about the run, its shard sets, its encoders and this environment."""
     facts = [("Run", str(run))]
     for name, info in sets.items():
         counts = f"{info.n_segments} segments of {info.n_sources} sources, {info.n_failed} failed"
@@ -32,6 +32,6 @@ def collect_facts(
 
 
 def command(name: str, run: Path, options: Mapping[str, Sequence[Path]]) -> str:
-    """Give a command of this stage, without options that have no values."""
+    """Return a command of this stage, without options that have no values."""
     words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
     return shlex.join(["python", "-m", "evaluate", name, "--run", str(run), *words])
