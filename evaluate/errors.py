@@ -1,4 +1,4 @@
-"""What an evaluation refuses, each with the place and the way out."""
+"""Errors of the evaluation; each message names the place and the remedy."""
 
 from pathlib import Path
 

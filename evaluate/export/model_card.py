@@ -1,4 +1,4 @@
-"""The model card of an export: Markdown, from the run's own records and nothing else."""
+"""The model card of an export: Markdown, from the run's own records only."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -54,13 +54,13 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
 def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[Sheet, ...]:
     """Tabulate every test: the mean over splits where it is recorded, else each split.
 
-    On the data set that was trained on, the split that was trained on comes first. The pretraining has seen test videos
-    of the other splits, and so of a mean: the title says so.
+    On the data set of pretraining, the split of pretraining comes first. Pretraining has seen test videos of the other
+    splits, and of means; their titles say so.
 
     Args:
         results: of the run.
-        split: that was trained on, such as "1:train"; empty for everything.
-        dataset: that was trained on; None if it is not known, and may be any.
+        split: of pretraining, such as "1:train"; empty for everything.
+        dataset: of pretraining; None if unknown.
     """
     number, _, side = split.partition(":")
     kept = int(number) if side == "train" and number.isdecimal() else None
@@ -90,6 +90,6 @@ def _table(title: str, results: Sequence[Result], split: int | None) -> Sheet:
 
 
 def _code(value: object) -> str:
-    """Any text as inline code in one table cell."""
+    """Return any text as inline code in one table cell."""
     plain = " ".join(str(value).split()).replace("`", "'").replace("|", "/")
     return f"`{plain}`" if plain else "(none)"

@@ -1,4 +1,4 @@
-"""Every split and start of a fine-tuning: trained, tested, recorded."""
+"""Fine-tuning and test of every split and start."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -28,11 +28,11 @@ PREDICTIONS_NAME = "predictions.json"
 
 
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
-    """The splits asked for, "1", "1,3" or "all", each with videos on both sides and no recording on both.
+    """Return the wanted splits ("1", "1,3" or "all"), each with videos on both sides and no recording on both.
 
     Raises:
         SplitError: the shards have no such split, or a side of it is empty.
-        GroupLeakError: a recording stands on both sides.
+        GroupLeakError: a recording is on both sides.
     """
     segments = read_segments(shards)
     splits = [json.loads(text or "{}") for text in segments["splits"]]
@@ -100,7 +100,7 @@ def train_and_test(
 
 
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
-    """predictions.json: how it was tested, and each video's label and prediction."""
+    """Return the text of predictions.json: how the test was made, and each video's label and prediction."""
     shards = Path(finetuned.config.data.shards)
     sources = read_sources(shards)
     names = dict(zip(sources["source_index"], sources["source"], strict=True))

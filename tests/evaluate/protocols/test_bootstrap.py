@@ -36,12 +36,6 @@ def test_is_reproducible_blind_to_order_and_around_the_value(lists):
         assert (low, high) == (1, 1)
 
 
-def test_covers_the_truth_about_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    ends = np.array([interval([generator.random(300) < 0.4]) for _ in range(300)])
-    assert np.mean((ends[:, 0] <= 0.4) & (ends[:, 1] >= 0.4)) == pytest.approx(0.95, abs=0.03)
-
-
 def test_more_queries_narrow_it_and_splits_count_alike_whatever_their_size():
     def width(*hits):
         low, high = interval(list(hits))

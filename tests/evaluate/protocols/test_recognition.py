@@ -64,14 +64,6 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
             assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
 
 
-def test_mean_is_that_of_the_splits(make_videos):
-    results = evaluate({"raw": sample(make_videos, np.random.default_rng(1), 1.0)}, probe=False)
-    for mean in (r for r in results if r.split is None):
-        values = [r.value for r in results if r.split is not None and replace(r, split=None).identity == mean.identity]
-        assert len(values) == 3
-        assert mean.value == pytest.approx(np.mean(values))
-
-
 def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
     with pytest.raises(SplitError, match="--splits"):
         evaluate({"raw": make_videos([0, 1], sides=["", ""], video=np.eye(2))})
