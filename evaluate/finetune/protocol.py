@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
 from evaluate.protocols.bootstrap import mean_over_splits
-from evaluate.protocols.video_features import refuse_leak
+from evaluate.protocols.video_features import split_names, take_split, videos_of
 from evaluate.results.results import Result, merge_results
 from preprocess.shards.manifest import read_segments, read_sources
 from store.atomic_files import write_text
@@ -31,28 +29,21 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
     """Return the wanted splits ("1", "1,3" or "all"), each with videos on both sides and no recording on both.
 
     Raises:
-        SplitError: the shards have no such split, or a side of it is empty.
+        SplitError: the shards have no such split, a side of it is empty, or its training side has a single class.
         GroupLeakError: a recording is on both sides.
     """
-    segments = read_segments(shards)
-    splits = [json.loads(text or "{}") for text in segments["splits"]]
-    known = sorted({name for each in splits for name in each if name.isdigit()}, key=int)
-    names = known if wanted == "all" else [name.strip() for name in wanted.split(",") if name.strip()]
+    videos = videos_of(read_segments(shards).drop_duplicates("source"), {})
+    known = split_names(videos)
+    names = known if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
     unknown = sorted(set(names) - set(known))
     if unknown or not names:
         raise SplitError(
             f"{shards} has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}: make the "
             "shards with the official lists (python -m preprocess shards --splits)"
         )
-    labels, groups = segments["label"].to_numpy(), segments["group"].fillna("").to_numpy()
-    label_names = dict(zip(labels.tolist(), segments["label_name"], strict=True))
     for name in names:
-        of_side = [np.array([each.get(name) == side for each in splits]) for side in ("train", "test")]
-        if not all(side.any() for side in of_side):
-            raise SplitError(f"{shards}: split {name} needs videos on both sides; were all of the list preprocessed?")
-        train, test = ((labels[side], groups[side]) for side in of_side)
-        refuse_leak(name, train, test, label_names)
-    return tuple(names)
+        take_split(videos, name)
+    return names
 
 
 def train_and_test(

@@ -9,7 +9,7 @@ ranking by that alone would distinguish classes.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -139,12 +139,17 @@ def load_videos(
     }
     if not parts:
         raise EvaluateError(f"{store.path}: has no {space}; it holds {', '.join(store.vector_names)}")
+    return videos_of(first, parts)
+
+
+def videos_of(rows: "pd.DataFrame", parts: dict[str, Part]) -> Videos:
+    """Make `Videos` from a table with a row a video, of a store or of a shard set's segments."""
     return Videos(
-        sources=tuple(first["source"]),
-        labels=first["label"].to_numpy(np.int64),
-        label_names=tuple(first["label_name"]),
-        groups=tuple(first["group"]),
-        splits=tuple(json.loads(text or "{}") for text in first["splits"]),
+        sources=tuple(rows["source"]),
+        labels=rows["label"].to_numpy(np.int64),
+        label_names=tuple(rows["label_name"]),
+        groups=tuple(rows["group"].fillna("")),
+        splits=tuple(json.loads(text or "{}") for text in rows["splits"]),
         parts=parts,
     )
 
@@ -176,33 +181,12 @@ def take_split(videos: Videos, name: str) -> Split:
         )
     if len(np.unique(videos.labels[train])) < 2:
         raise SplitError(f"split {name}: the training side has a single class; nothing can be distinguished")
-    groups = np.array(videos.groups)
-    refuse_leak(
-        name,
-        (videos.labels[train], groups[train]),
-        (videos.labels[test], groups[test]),
-        dict(zip(videos.labels.tolist(), videos.label_names, strict=True)),
-    )
-    return Split(name, train, test)
-
-
-def refuse_leak(
-    split: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], names: Mapping[int, str]
-) -> None:
-    """Check that no recording is on both sides of a split.
-
-    Args:
-        split: its name.
-        train, test: labels and groups of the videos of each side; "" is no group.
-        names: of the labels.
-
-    Raises:
-        GroupLeakError: one is.
-    """
     # UCF101 numbers its groups anew in every class: label and group together name a recording.
-    sides = [{(int(label), str(group)) for label, group in zip(*side, strict=True) if group} for side in (train, test)]
-    if both := sides[0] & sides[1]:
-        raise GroupLeakError(split, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
+    recordings = [{(videos.labels[i], videos.groups[i]) for i in rows if videos.groups[i]} for rows in (train, test)]
+    if both := recordings[0] & recordings[1]:
+        names = dict(zip(videos.labels.tolist(), videos.label_names, strict=True))
+        raise GroupLeakError(name, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
+    return Split(name, train, test)
 
 
 def narrow(videos: Videos, split: Split, modality: Modality) -> Split | None:

@@ -33,15 +33,9 @@ from train.run.checkpoint import LAST_NAME
 
 ESC = Path(__file__).parents[4] / "shared/data/esc50"
 PARAMS = ShardParams(
-    media="audio",
-    fps=10.0,
-    segment_seconds=5.0,
-    n_fft=512,
-    win_length=400,
-    hop_length=400,
-    n_mels=32,
+    media="audio", fps=10.0, segment_seconds=5.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
     sources_per_shard=7,
-)
+)  # fmt: skip
 CLASSES = ("dog", "rain", "clock_tick", "engine")
 SMALL = [
     "data.batch_size=6", "data.window_frames=50", "clip.n_frames=20", "model.tiny_width=4", "model.projection_dim=8",
