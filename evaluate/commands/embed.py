@@ -63,7 +63,7 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
     executor = chosen_executor(arguments, gpus_a_task=0.0 if device == "cpu" else 1.0)
     with Progress("embedding") as shown:
-        outcome = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=shown.show)
+        embedded = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=shown.show)
     for model, path in outputs.items():
-        say(f"{path}: {'embedded' if model in outcome.embedded else 'there already'}")
+        say(f"{path}: {'embedded' if model in embedded else 'there already'}")
     return outputs

@@ -7,7 +7,6 @@ run on another machine.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.embedding.clip_encoders import ModelName, RunEncoders, check_params
@@ -21,14 +20,6 @@ SHARDS_A_TASK = 8
 """Shards per task of an executor. A task takes much longer than a loader's start; little is lost if a process dies."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The models whose store was written, others were complete before; and the segments that were read."""
-
-    embedded: tuple[ModelName, ...]
-    n_segments: int
-
-
 def embed(
     run: RunEncoders,
     shards: Path,
@@ -38,8 +29,8 @@ def embed(
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> Outcome:
-    """Make the stores that are missing or out of date.
+) -> tuple[ModelName, ...]:
+    """Make the stores that are missing or out of date; return their models.
 
     Args:
         run: the encoders and the settings of their clips.
@@ -77,14 +68,14 @@ def embed(
         for start in range(0, len(wanted), size)
     )  # fmt: skip
     total = int(segments["shard"].isin(wanted).sum())
-    n_segments = _run(executor or SerialExecutor(), tasks, total, progress)
+    _run(executor or SerialExecutor(), tasks, total, progress)
     for target in targets:
         target.join()
-    return Outcome(made, n_segments)
+    return made
 
 
-def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> int:
-    """Do all tasks; return the number of segments read."""
+def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> None:
+    """Do all tasks; a task whose process dies is tried once more."""
     done: dict[str, int] = {}
     deaths = Counter[str]()
 
@@ -100,5 +91,4 @@ def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: C
         raise EmbedError(f"{task.shards}: the process that embedded {task.only_shards[0]} ended twice: {how}")
 
     for finished in executor.run(embed_shards, tasks, show, after_death):
-        done[finished.first_shard] = finished.n_segments
-    return sum(done.values())
+        show(finished)

@@ -30,10 +30,10 @@ def run_embed(run_folder, shards, models=MODELS, **options):
     run = load_run(run_folder / "checkpoints" / LAST_NAME, models)
     outputs = store_paths(run_folder, "tiny", models)
     seen = []
-    outcome = embed(
+    embedded = embed(
         run, shards, outputs, "tiny", EmbedOptions(num_threads=1, **options), progress=lambda *state: seen.append(state)
     )
-    return outcome, outputs, seen
+    return embedded, outputs, seen
 
 
 def cut(shards, run, n_clips=3, speeds=(2,), window_frames=24):
@@ -50,9 +50,8 @@ def run(run_folder):
 
 
 def test_stores_hold_every_segment_with_its_columns(run_folder, shards):
-    outcome, outputs, seen = run_embed(run_folder, shards)
-    assert outcome.embedded == MODELS
-    assert outcome.n_segments == 18
+    embedded, outputs, seen = run_embed(run_folder, shards)
+    assert embedded == MODELS
     assert [p.name for p in outputs.values()] == ["tiny.h5", "tiny-untrained.h5", "tiny-raw.h5"]
     assert seen[-1] == (18, 18)
     segments = read_segments(shards)
@@ -156,15 +155,15 @@ def test_several_speeds_are_ordered_by_segment_and_short_segments_give_each_clip
 
 def test_second_call_embeds_nothing_and_a_new_checkpoint_everything_of_its_own(run_folder, shards, make_checkpoint):
     run_embed(run_folder, shards)
-    outcome, outputs, _ = run_embed(run_folder, shards)
-    assert (outcome.embedded, outcome.n_segments) == ((), 0)
+    embedded, outputs, seen = run_embed(run_folder, shards)
+    assert (embedded, seen) == ((), [])
     old = EmbeddingStore(outputs["pretrained"]).vectors("video/features")
     make_checkpoint(run_folder / "checkpoints" / LAST_NAME, seed=6)
-    outcome, _, _ = run_embed(run_folder, shards)
-    assert outcome.embedded == ("pretrained",)
+    embedded, _, _ = run_embed(run_folder, shards)
+    assert embedded == ("pretrained",)
     assert not np.allclose(EmbeddingStore(outputs["pretrained"]).vectors("video/features"), old)
-    outcome, _, _ = run_embed(run_folder, shards, n_clips=2)
-    assert outcome.embedded == MODELS
+    embedded, _, _ = run_embed(run_folder, shards, n_clips=2)
+    assert embedded == MODELS
 
 
 def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_path):
@@ -187,8 +186,8 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_p
     parts = sorted(p.name for p in (run_folder / "embeddings" / "parts" / "tiny").iterdir())
     assert parts == ["shard-000000.h5"]
     (run_folder / "embeddings" / "parts" / "tiny-raw" / "shard-000000.h5").write_bytes(b"damaged")
-    outcome, outputs, seen = run_embed(run_folder, shards)
-    assert outcome.embedded == MODELS
+    embedded, outputs, seen = run_embed(run_folder, shards)
+    assert embedded == MODELS
     assert seen[-1][1] == 18  # the damaged part of one model brings its shard back, for that model only
     assert outputs["raw"].read_bytes() == expected["raw"]
     for model, path in outputs.items():
