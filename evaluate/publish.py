@@ -1,6 +1,6 @@
 """Numbers into the docs: results to docs/results/NAME.json, and tables in Markdown from these files.
 
-A table stands between two markers and is written anew from its file; nobody types a number:
+Every table lies between two markers and is generated from its file:
 
     <!-- table: demo test=ucf101 split=1 -->            a split, or split=mean; task=cross-modal, svm or finetune;
     <!-- end table -->                                  models=, metrics= and modalities= keep some rows and columns

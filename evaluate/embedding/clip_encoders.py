@@ -183,11 +183,11 @@ def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
     if clips.video is not None:
         for name, value in encoder.encode_video(clips.video).items():
             vectors[f"video/{name}"] = value.float().cpu().numpy()
-    heard = np.flatnonzero(clips.spans.has_audio)
+    present = np.flatnonzero(clips.spans.has_audio)
     # Where no clip has audio, a silent one is encoded, to get the length of the vectors.
-    chosen = torch.from_numpy(heard if len(heard) else np.zeros(1, np.int64)).to(clips.audio.device)
+    chosen = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(clips.audio.device)
     for name, value in encoder.encode_audio(clips.audio[chosen]).items():
         full = np.zeros((len(clips.audio), value.shape[1]), np.float32)
-        full[heard] = value.float().cpu().numpy()[: len(heard)]
+        full[present] = value.float().cpu().numpy()[: len(present)]
         vectors[f"audio/{name}"] = full
     return vectors

@@ -41,7 +41,7 @@ def evaluate(
 
     Raises:
         SplitError: the videos belong to no numbered split, or a split has an empty side.
-        GroupLeakError: a recording stands on both sides of a split.
+        GroupLeakError: a recording is on both sides of a split.
     """
     outcomes: list[Outcomes] = []
     for model, videos in models.items():
@@ -65,7 +65,7 @@ def splits_of(videos: Videos) -> tuple[Split, ...]:
 
     Raises:
         SplitError: there is none, or a side is empty.
-        GroupLeakError: a recording stands on both sides of a split.
+        GroupLeakError: a recording is on both sides of a split.
     """
     names = split_names(videos)
     if not names:

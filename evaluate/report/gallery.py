@@ -18,7 +18,7 @@ from preprocess.shards.manifest import read_segments
 
 logger = logging.getLogger(__name__)
 
-PICTURE_BUDGET_BYTES = 5_500_000
+IMAGE_BUDGET_BYTES = 5_500_000
 AUDIO_BUDGET_BYTES = 2_000_000
 """Budgets for all galleries of a page, which then stays below 10 MB."""
 QUERIES = 8
@@ -43,13 +43,13 @@ class Galleries:
     Attributes:
         found: neighbours of all queries of a split, by modality.
         picks: the queries shown, by modality.
-        pictures: by source, without sources that the shards lack.
+        images: by source, without sources that the shards lack.
         audio: data URIs by source, without sources that lack audio or their file.
     """
 
     found: Mapping[str, Neighbourhood]
     picks: Mapping[str, Sequence[int]]
-    pictures: Mapping[str, Thumbnail]
+    images: Mapping[str, Thumbnail]
     audio: Mapping[str, str]
 
 
@@ -65,8 +65,8 @@ def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleri
         for query in queries
     ]
     by_rank = [source for rank in zip_longest(*rows) for source in rank if source is not None]
-    pictures = thumbnails(media.shards, by_rank, int(media.share * PICTURE_BUDGET_BYTES))
-    return Galleries(found, picks, pictures, cut_audio(media, by_rank))
+    images = thumbnails(media.shards, by_rank, int(media.share * IMAGE_BUDGET_BYTES))
+    return Galleries(found, picks, images, cut_audio(media, by_rank))
 
 
 def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:

@@ -112,12 +112,12 @@ def shrink(segment: Segment, quality: Quality) -> Thumbnail:
     logmel = ""
     if segment.logmel is not None:
         file = io.BytesIO()
-        logmel_picture(segment.logmel).save(file, "PNG", optimize=True)
+        logmel_image(segment.logmel).save(file, "PNG", optimize=True)
         logmel = _data_uri("png", file.getvalue())
     return Thumbnail(film, n_frames, width, height, logmel, segment.seconds)
 
 
-def logmel_picture(logmel: np.ndarray) -> Image.Image:
+def logmel_image(logmel: np.ndarray) -> Image.Image:
     """Draw a log-mel (n_mels, columns) as a small image, low frequencies at the bottom."""
     values = logmel[::-1].astype(np.float64)
     level = np.clip((values - values.max()) / AUDIO_RANGE_NEPER + 1, 0, 1)

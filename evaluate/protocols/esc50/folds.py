@@ -218,7 +218,7 @@ def svm_labels(model: "LinearSVC", recordings: Recordings) -> np.ndarray:
 _JUDGES: dict[str, Callable[[Recordings, int], np.ndarray]] = {SVM: fold_hits, LOGISTIC: logistic_hits}
 
 
-def heard_folds(checkpoint: Path, shards: Path) -> frozenset[str]:
+def folds_read(checkpoint: Path, shards: Path) -> frozenset[str]:
     """Return the folds of these shards that pretraining has read, without labels; empty if it read other shards.
 
     Raises:
@@ -239,18 +239,18 @@ def contestants(checkpoint: Path, stores: Mapping[ModelName, Path], shards: Path
     A run whose pretraining has read some folds is tested strictly, on the others. One that has read all of them, without
     labels, is called transductive. It has a row of its own, since its test data was not unseen.
     """
-    heard = heard_folds(checkpoint, shards)
+    read = folds_read(checkpoint, shards)
     found: dict[str, Contestant] = {}
     for model, path in stores.items():
         with EmbeddingStore(path) as store:
             recordings = load_recordings(store, normalised=model != "mfcc")
         if model == "mfcc":
             found[model] = Contestant(recordings, "logistic")
-        elif model != PRETRAINED or not heard:
+        elif model != PRETRAINED or not read:
             found[model] = Contestant(recordings)
-        elif heard == frozenset(FOLDS):
+        elif read == frozenset(FOLDS):
             found[TRANSDUCTIVE] = Contestant(recordings)
         else:
-            unheard = tuple(int(fold) for fold in FOLDS if fold not in heard)
-            found[STRICT] = Contestant(recordings, folds=unheard)
+            unseen = tuple(int(fold) for fold in FOLDS if fold not in read)
+            found[STRICT] = Contestant(recordings, folds=unseen)
     return found

@@ -112,7 +112,7 @@ def test_encoders_are_forced_into_eval_mode(run_folder, shards):
     for vectors in (*video.values(), *audio.values()):
         assert vectors.is_inference()
         assert not vectors.requires_grad
-    # what is stored is the space that video and audio share, not that of pictures among themselves
+    # what is stored is the space that video and audio share, not that of videos alone
     assert torch.equal(video["projections"], loaded.encoders.project_video(video["features"]))
     assert torch.equal(audio["projections"], loaded.encoders.project_audio(audio["features"]))
     assert any("running_mean" in name for name in before)

@@ -59,6 +59,6 @@ def test_records_of_splits_then_chance_then_means():
     assert (chance.value, chance.n, chance.low, chance.high) == (pytest.approx(0.2), 7, None, None)
 
 
-def test_chance_stands_once_for_models_that_are_asked_the_same():
+def test_chance_has_one_record_for_models_with_the_same_queries():
     records = to_results([outcomes([True], model="raw"), outcomes([False]), outcomes([True], metric="R@5", chance=0.4)])
     assert len({r.identity for r in records}) == len(records) == 2 * (3 + 2)

@@ -53,7 +53,7 @@ def clips_store(path, n_videos=6, n_clips=5):
     return store, video, clip, vectors
 
 
-def test_each_video_gives_its_middle_clip_with_picture_and_sound(tmp_path):
+def test_each_video_gives_its_middle_clip_with_video_and_audio(tmp_path):
     store, video, clip, vectors = clips_store(tmp_path / "s.h5")
     with store:
         counterparts = load_counterparts(store)
@@ -73,12 +73,12 @@ def test_the_test_videos_of_a_split_that_have_both_search_each_other(tmp_path):
         (direction, f"R@{k}") for direction in ("audio-to-video", "video-to-audio") for k in (1, 5, 10)
     ]
     for each in outcomes:
-        assert each.hits.tolist() == [True] * 3  # videos 0, 2 and 3: 4 and 5 are training's, 1 is silent
+        assert each.hits.tolist() == [True] * 3  # videos 0, 2 and 3: 4 and 5 are training's, 1 has no audio
         assert each.chance == {"R@1": pytest.approx(1 / 3)}.get(each.metric, 1.0)
 
 
 def test_directions_are_not_each_other(make_videos):
-    """Both sounds are nearest to the first picture; each picture is nearest to its own sound."""
+    """Both audio clips are nearest to the first video; each video is nearest to its own audio."""
     video, audio = [[1, 0], [0, 1], [1, 0], [0, 1]], [[1, 0], [1, 0.9], [1, 0], [1, 0]]
     videos = make_videos([0, 1, 0, 1], sides=["test", "test", "train", "train"], video=video, audio=audio)
     outcomes = judge_cross_modal(videos, take_split(videos, "1"), model="m", test="t")
@@ -86,7 +86,7 @@ def test_directions_are_not_each_other(make_videos):
     assert hits == {"audio-to-video": [True, False], "video-to-audio": [True, True]}
 
 
-def test_nothing_to_ask_gives_nothing(make_videos):
+def test_fewer_than_two_clips_with_both_give_no_outcomes(make_videos):
     for has_audio in ([False] * 4, [True, False, True, True]):
         videos = make_videos(
             [0, 1, 0, 1],

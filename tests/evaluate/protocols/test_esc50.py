@@ -80,7 +80,7 @@ def test_labels_of_the_tested_fold_change_nothing_but_what_is_counted():
     assert fold_hits(other, 3).mean() < fold_hits(some, 3).mean()
 
 
-def test_a_recording_without_sound_counts_and_two_classes_work():
+def test_a_recording_without_audio_counts_and_two_classes_work():
     some = recordings(3.0)
     mute = some.features.copy()
     mute[some.owner == 0] = 0

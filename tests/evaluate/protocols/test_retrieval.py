@@ -85,7 +85,7 @@ def test_chance_is_the_exact_hypergeometric_expectation():
         assert chance_recall(queries, reference, k) == pytest.approx(float(sum(exact) / 5), abs=1e-12)
 
 
-def test_missing_sound_is_not_a_feature(make_videos):
+def test_missing_audio_is_not_a_feature(make_videos):
     """Classes that differ in nothing but having an audio track are not judged by audio or joint at all."""
     rng = np.random.default_rng(5)
     labels = np.arange(400) % 3

@@ -89,7 +89,7 @@ def test_empty_sides_and_single_classes_are_refused_with_numbers(make_videos):
         take_split(make_videos([0, 0, 1], sides=["train", "train", "test"], video=np.eye(3)), "1")
 
 
-def test_narrow_keeps_videos_with_sound_on_both_sides(make_videos):
+def test_narrow_keeps_videos_with_audio_on_both_sides(make_videos):
     labels = [0, 0, 0, 1, 1, 0, 1, 1]
     videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
     split = take_split(videos, "1")

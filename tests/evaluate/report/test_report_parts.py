@@ -19,7 +19,7 @@ from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
 from evaluate.report.result_tables import best, build_tables
 from evaluate.report.section import is_sample
-from evaluate.report.strips import Quality, Segment, logmel_picture, shrink
+from evaluate.report.strips import Quality, Segment, logmel_image, shrink
 from evaluate.results.results import Result
 from tests.evaluate.conftest import build_videos
 
@@ -174,15 +174,15 @@ def test_a_film_is_evenly_chosen_frames_of_which_none_bleeds_into_the_next():
     assert (made.n_frames, made.height_px, made.width_px, made.logmel) == (16, 48, 36, "")
 
 
-def test_low_tones_stand_at_the_bottom():
+def test_low_frequencies_are_at_the_bottom():
     logmel = np.full((64, 128), np.log(1e-8), np.float16)
     logmel[:8, 64:] = 0
-    picture = np.asarray(logmel_picture(logmel).convert("L")).astype(int)
+    picture = np.asarray(logmel_image(logmel).convert("L")).astype(int)
     assert picture[-3:, 70:].min() > picture[-3:, :60].max() + 50
     assert np.ptp(picture[:20]) == 0
 
 
-def test_our_numbers_stand_above_those_of_papers():
+def test_our_numbers_come_above_those_of_papers():
     results = [result("pretrained", 0.7), result("pretrained", 0.9, modality="audio"), result("untrained", 0.8)]
     papers = build_papers(results, "ucf101", "mine")
     assert papers.columns == ("fine-tune", "linear", "R@1")
@@ -219,7 +219,7 @@ def test_names_that_lead_out_of_the_data_folder_are_not_followed(tmp_path):
     assert find_source([], "a.wav") is None
 
 
-def test_the_sample_world_is_told_from_the_data_set_whose_layout_it_has():
+def test_the_sample_world_is_distinguished_from_ucf101():
     def model(*names):
         return SimpleNamespace(videos=SimpleNamespace(label_names=names))
 

@@ -91,7 +91,7 @@ def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
 
 
-def test_the_fingerprint_benchmark_is_tables_and_pictures(tmp_path):
+def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     run = tmp_path / "runs" / "archive" / "fingerprint"
     measured = [
         Result("fingerprint", task, None, "joint", model, "micro-AP", value, 9)
