@@ -1,4 +1,4 @@
-"""What an evaluation refuses, each with the place and the way out."""
+"""Errors of the evaluation; each message names the place and the remedy."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class ResultsError(EvaluateError):
 
 
 class SplitError(EvaluateError):
-    """A split cannot be evaluated: a side is empty, or nothing is labelled."""
+    """A split cannot be evaluated, because a side is empty or nothing is labelled."""
 
 
 class GroupLeakError(SplitError):
@@ -40,11 +40,11 @@ class EmbedError(EvaluateError):
 
 
 class AblationError(EvaluateError):
-    """An ablation cannot be planned as asked, or some of its runs failed."""
+    """An ablation cannot be planned with these options, or some of its runs failed."""
 
 
 class FingerprintError(EvaluateError):
-    """A fingerprint cannot be made, stored, compared or judged as asked."""
+    """A fingerprint cannot be made, stored, compared or evaluated with these options."""
 
 
 class ArchiveError(FingerprintError):

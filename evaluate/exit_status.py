@@ -1,4 +1,4 @@
-"""How a command ends: a line about the error for people, and the exit status for programs."""
+"""Exit status and error message of a command."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
 """Numbers into the docs: results to docs/results/NAME.json, and tables in Markdown from these files.
 
-A table stands between two markers and is written anew from its file; nobody types a number:
+Every table lies between two markers and is generated from its file:
 
     <!-- table: demo test=ucf101 split=1 -->            a split, or split=mean; task=cross-modal, svm or finetune;
     <!-- end table -->                                  models=, metrics= and modalities= keep some rows and columns
@@ -13,7 +13,7 @@ The benchmarks and the soak test add kinds of their own (`fill_pages`).
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,17 @@ from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
 from evaluate.protocols.cross_modal import CROSS_MODAL
 from evaluate.protocols.result_table import (
     CROSS_MODAL_TABLE,
+    ESC50_TABLE,
     FINETUNE_TABLE,
     RECOGNITION_TABLE,
-    SOUND_TABLE,
-    Layout,
-    model_order,
+    layout_sheet,
 )
 from evaluate.results.origin import origin
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
+from store.atomic_files import write_text
 
 RESULTS_DIR, FIGURES_DIR = Path("docs/results"), Path("docs/figures")
-LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": SOUND_TABLE, "finetune": FINETUNE_TABLE}
+LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": ESC50_TABLE, "finetune": FINETUNE_TABLE}
 """Tables by the marker's task."""
 _MARKER = re.compile(
     r"(?P<begin><!-- (?P<kind>[a-z]+): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)",
@@ -47,7 +47,7 @@ _MARKER = re.compile(
 
 @dataclass(frozen=True)
 class Marker:
-    """What a page asks for: `results` and `header` of docs/results/`name`.json, and options such as split=1."""
+    """A place for a table in a page: the name of a file in docs/results, and options such as split=1."""
 
     root: Path
     page: Path
@@ -56,7 +56,7 @@ class Marker:
 
     @property
     def path(self) -> Path:
-        """The file of the numbers."""
+        """The results file."""
         return self.root / RESULTS_DIR / f"{self.name}.json"
 
     @property
@@ -71,11 +71,11 @@ class Marker:
         return found
 
     def link(self, path: Path) -> str:
-        """A path below the root, relative to the page."""
+        """Return a path below the root relative to the page."""
         return os.path.relpath(self.root / path, self.page.parent)
 
     def source(self, header: Mapping[str, Any] | None = None) -> str:
-        """The line below a table: command, machine, date, commit, and a link to the data."""
+        """Return the line below a table: command, machine, date, commit, and a link to the data."""
         header = read_header(self.path) if header is None else header
         trained = ""
         if training := header.get("training"):
@@ -128,7 +128,7 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
 
 
 def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> dict[Path, bool]:
-    """Write the marked tables of README.md and of all pages below docs/ anew.
+    """Update the marked tables of README.md and of all pages below docs/.
 
     Args:
         root: of the repository.
@@ -157,17 +157,17 @@ def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> 
         new = _MARKER.sub(filled, text)
         changed[page] = new != text
         if write and new != text:
-            page.write_text(new, encoding="utf-8")
+            write_text(page, new)
     return changed
 
 
 def table(marker: Marker) -> str:
-    """The table of one split, or of the mean over splits."""
+    """Return the table of one split, or of the mean over splits."""
     options = marker.options
     task = options.get("task", "")
-    asked = " ".join(f"{name}={value}" for name, value in options.items())
+    wanted = " ".join(f"{name}={value}" for name, value in options.items())
     if task not in LAYOUTS:
-        raise ResultsError(marker.path, f"cannot be shown as {asked} (named in {marker.page}): no such table")
+        raise ResultsError(marker.path, f"cannot be shown as {wanted} (named in {marker.page}): no such table")
     split = None if options["split"] == "mean" else int(options["split"])
     layout, keep = LAYOUTS[task], {name: value.split(",") for name, value in options.items()}
     columns = {c: t for c, t in layout.columns.items() if t in keep.get("metrics", layout.columns.values())}
@@ -177,19 +177,20 @@ def table(marker: Marker) -> str:
         and r.model in keep.get("models", [r.model]) and r.modality in keep.get("modalities", [r.modality])
     ]  # fmt: skip
     if not rows:
-        raise ResultsError(marker.path, f"has nothing for {asked} (named in {marker.page})")
-    return f"{markdown_table(rows, replace(layout, columns=columns))}\n\n{marker.source()}"
+        raise ResultsError(marker.path, f"has nothing for {wanted} (named in {marker.page})")
+    sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
+    return f"{sheet.grid()}\n\n{marker.source()}"
 
 
 def ablation(marker: Marker) -> str:
-    """The tables of an ablation, and its figure."""
+    """Return the tables of an ablation and a link to its figure."""
     figure = marker.link(FIGURES_DIR / f"{marker.name}.svg")
     shown = f"![{marker.name}: a dot a seed, a bar at the mean of each objective]({figure})"
     return f"{ablation_markdown(marker.results)}\n\n{shown}\n\n{marker.source()}"
 
 
 def fingerprint(marker: Marker) -> str:
-    """The tables of a fingerprint benchmark, and its figures."""
+    """Return the tables of a fingerprint benchmark and links to its figures."""
     results = marker.results
     shown = [f"{read_header(marker.path)['plan']}.", *(sheet.markdown() for sheet in benchmark_tables(results))]
     for which, words in (("distortions", "micro-AP by distortion and strength"), ("roc", "right pairs by rate")):
@@ -199,19 +200,3 @@ def fingerprint(marker: Marker) -> str:
 
 
 KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint}
-
-
-def markdown_table(results: Sequence[Result], layout: Layout) -> str:
-    """Rows = modality and model, columns = those of the layout that were measured, per cent."""
-    measured = {(r.task, r.metric) for r in results}
-    shown = replace(layout, columns={key: title for key, title in layout.columns.items() if key in measured})
-    lines = [
-        f"| modality | model | {' | '.join(shown.columns.values())} | videos evaluated |",
-        "|---|---" + "|---:" * (len(shown.columns) + 1) + "|",
-    ]
-    for modality in shown.modalities:
-        for model in model_order([r.model for r in results if r.modality == modality]):
-            row = shown.row(results, modality, model)
-            n = max((r.n for r in row if r), default=0)
-            lines.append(f"| {modality} | {model} | {' | '.join(shown.texts(row))} | {n} |")
-    return "\n".join(lines)

@@ -29,8 +29,8 @@ HEADS: Columns = {head.replace("_", " "): (task, modality, ACCURACY) for head, (
 
 
 def make_sheet(title: str, columns: Columns, cells: Cells) -> Sheet:
-    """Table of means and spreads, without the columns and rows in which nothing was measured."""
-    learnt = [row for model, row in cells.items() if model != "chance"]  # a column that chance alone fills says nothing
+    """Make a table of means and spreads, without columns and rows in which nothing was measured."""
+    learnt = [row for model, row in cells.items() if model != "chance"]  # a column of chance alone is of no use
     shown = {name: column for name, column in columns.items() if any(column in row for row in learnt)}
     rows = [
         [model, *(cell_text(row.get(column)) for column in shown.values())]
@@ -41,7 +41,7 @@ def make_sheet(title: str, columns: Columns, cells: Cells) -> Sheet:
 
 
 def cell_text(cell: Cell | None) -> str:
-    """Such as "45.9 ± 1.2", per cent; the mean alone where there is no spread."""
+    """Return the text of a cell, such as "45.9 ± 1.2", per cent; the mean alone without a spread."""
     if cell is None:
         return "-"
     spread = "" if cell.sd is None else f" ± {100 * cell.sd:.1f}"
@@ -49,18 +49,18 @@ def cell_text(cell: Cell | None) -> str:
 
 
 def difference_text(comparison: Comparison) -> str:
-    """Such as "+4.1 (spread 1.3)", in points of per cent."""
+    """Return the text of a difference, such as "+4.1 (spread 1.3)", in percentage points."""
     spread = "" if comparison.spread is None else f" (spread {100 * comparison.spread:.1f})"
     return f"{100 * comparison.difference:+.1f}{spread}"
 
 
 def comparison_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """One line a row and column: whole - row, its spread, and what that means."""
+    """Return one line a row and column: whole - row, its spread, and the verdict."""
     return [f"whole - {c.model}, {_name(c.column)}: {difference_text(c)}: {c.verdict}" for c in comparisons]
 
 
 def ablation_markdown(results: Sequence[Result]) -> str:
-    """All tables of an aggregated list that have something to show."""
+    """Return the non-empty tables of an aggregated list."""
     cells = read_cells(results)
     main = make_sheet("Retrieval, linear probe", MAIN, cells)
     if set(main.columns) & set(_pairs("time")):

@@ -1,8 +1,8 @@
-"""Runs to rows: the mean over seeds, its spread, each seed, and the whole method compared with the other rows.
+"""Runs to rows: mean and spread over seeds, each seed, and the whole method compared with the other rows.
 
-A record of the mean has the metric's own name and counts queries in `n`. Beside it stand "METRIC sd", the sample
-standard deviation over seeds, whose `n` counts the seeds, and "METRIC seed S" for every seed. Baselines without a seed
-(raw input, chance) have a value alone.
+The record of a mean has the metric's own name and counts queries in `n`. "METRIC sd" is the sample standard deviation
+over seeds; its `n` counts the seeds. "METRIC seed S" is the value of a seed. Baselines without a seed (raw input,
+chance) have only a value.
 """
 
 import math
@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the difference means beside the spread."""
+        """Says whether the difference exceeds the spread."""
         if self.spread is None:
             return "one seed: no spread"
         if abs(self.difference) <= self.spread:
@@ -91,7 +91,7 @@ def _records(by_seed: Mapping[int | None, Result]) -> list[Result]:
         return [by_seed[None]]
     seeds = sorted(seed for seed in by_seed if seed is not None)
     values = [by_seed[seed].value for seed in seeds]
-    # The interval of one run is over test videos: it says nothing about the mean over seeds.
+    # The interval of one run is over test videos; it does not hold for the mean over seeds.
     first = replace(by_seed[seeds[0]], low=None, high=None)
     records = [replace(first, value=statistics.fmean(values))]
     if len(values) > 1:
@@ -111,7 +111,7 @@ def row_order(models: Iterable[str]) -> list[str]:
 
 
 def read_cells(results: Sequence[Result]) -> dict[str, dict[Column, Cell]]:
-    """Give the cells of an aggregated list, by model in `row_order` and by column."""
+    """Return the cells of an aggregated list, by model in `row_order` and by column."""
     cells: dict[str, dict[Column, Cell]] = {model: {} for model in row_order(r.model for r in results)}
     for r in results:
         metric, _, seed = r.metric.partition(" seed ")
@@ -127,11 +127,7 @@ def read_cells(results: Sequence[Result]) -> dict[str, dict[Column, Cell]]:
 
 
 def compare(cells: Mapping[str, Mapping[Column, Cell]]) -> tuple[Comparison, ...]:
-    """Compare the whole method with every other objective; empty without it.
-
-    Args:
-        cells: by model and column.
-    """
+    """Compare the whole method with every other objective, given cells by model and column; empty without it."""
     found = []
     for model, row in cells.items():
         for column in COMPARED:

@@ -1,4 +1,4 @@
-"""The ablation as one picture: a row an objective, a dot a seed, a bar at the mean."""
+"""Figure of an ablation: a row an objective, a dot a seed, a bar at the mean."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ PANELS: tuple[tuple[str, tuple[Column, ...]], ...] = (
     ("linear probe", (("linear", "joint", "top-1"), ("linear", "video", "top-1"), ("linear", "audio", "top-1"))),
     ("reversed pairs R@1", (("pairs-time", "joint", "R@1"), ("pairs-time", "video", "R@1"))),
 )
-"""Title, and columns of which the first that was measured is shown."""
+"""Title, and columns; the first column that was measured is shown."""
 WIDTH_PX = 900
 WHOLE_COLOUR, WITHOUT_COLOUR, RIVAL_COLOUR, BASELINE_COLOUR = "#0b5394", "#4d88c4", "#b45f06", "#6b6b6b"
 
@@ -25,8 +25,8 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     """Draw an aggregated list as SVG; the same list gives the same bytes.
 
     Args:
-        results: as `evaluate.ablation.aggregate.aggregate` gives them.
-        path: of the file, whose folder is made.
+        results: of `evaluate.ablation.aggregate.aggregate`.
+        path: of the file; its folder is made if it is missing.
     """
     cells = read_cells(results)
     rows = [model for model in cells if model != "chance"]

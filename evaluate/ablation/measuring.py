@@ -1,6 +1,6 @@
-"""The numbers of each run: embeddings made once, then retrieval, probe, pairs and held-out temporal tasks from them.
+"""The numbers of each run: retrieval, probe and pairs from its embeddings, and held-out temporal tasks from its log.
 
-All are measured on the split that training held out. They lie in RUN/ablation.json, whose header names the weights,
+All are measured on the split that training held out. RUN/ablation.json keeps them, with a header that names weights,
 shards and clips; while these stay the same, nothing is computed again.
 """
 
@@ -25,13 +25,13 @@ from train.run.checkpoint import LAST_NAME
 
 RUN_RESULTS_NAME = "ablation.json"
 PROTOCOL = 2
-"""Counts up when the same embeddings would give other numbers, or more of them."""
+"""Raised when the same embeddings would give other or more numbers."""
 
 
 def models_of(runs: Sequence[PlannedRun], number: int) -> tuple[ModelName, ...]:
-    """Name what is measured with run `number`: untrained weights once a seed, raw input once.
+    """Return the models to measure with run `number`: untrained weights once a seed, raw input once.
 
-    Both are the same for all objectives, so they are measured with the first run there is.
+    Both are the same for all objectives, so the first run of a seed, or of all, measures them.
     """
     is_new_seed = runs[number].seed not in [run.seed for run in runs[:number]]
     return ("pretrained", *(("untrained",) if is_new_seed else ()), *(("raw",) if number == 0 else ()))
@@ -50,7 +50,7 @@ def measure_runs(
         plan: the ablation.
         runs: those that were trained.
         device: of embedding.
-        progress: told the runs done, of how many, and which is at work.
+        progress: told runs done, runs in all, and the run at work.
     """
     measured, failures = list[Measured](), list[Failure]()
     for number, run in enumerate(runs):

@@ -1,4 +1,4 @@
-"""What an ablation consists of: one run for each objective and seed, alike in everything else.
+"""The plan of an ablation: one run for each objective and seed, equal in everything else.
 
 Settings are checked before anything is trained, so that an error shows at once and not after the tenth run.
 """
@@ -32,18 +32,18 @@ class PlannedRun:
 
     @property
     def name(self) -> str:
-        """Such as "avid-2", which is also the name of its folder."""
+        """Name of the run and its folder, such as "avid-2"."""
         return self.folder.name
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chooses.
+    """The user's choices.
 
     Attributes:
         folder: of the runs, each in FOLDER/OBJECTIVE-SEED, and of the results.
-        shards: folder of the shard set that all runs learn from and are tested on.
-        preset: name or file, under all objectives.
+        shards: folder of the shard set for training and test of all runs.
+        preset: name or file, for all objectives.
         objectives: names; empty for all.
         seeds: of every objective.
         overrides: `KEY=VALUE`, for all runs.
@@ -66,9 +66,9 @@ class Plan:
     """An ablation.
 
     Attributes:
-        options: what the user chose, objectives by name.
+        options: the user's choices, with all objectives named.
         runs: objective by objective, seed by seed.
-        dataset: name of the shard set, "test" in results.
+        dataset: name of the shard set, and "test" of the results.
         fingerprint: of the shards.
     """
 

@@ -1,8 +1,8 @@
 """Train the runs of a plan, each by `python -m train pretrain` in a process of its own, some at a time.
 
-Complete runs are left alone, stopped runs continue. A failed run is remembered with the trainer's own words, and the
-others continue. A signal stops the children with SIGTERM, on which they save. If this process is killed, a pipe from it
-ends, on which they save too.
+Complete runs are left alone, stopped runs continue. A failed run is reported with the trainer's own message, and the
+others continue. On a signal, the children get SIGTERM, save and end. If this process is killed, their pipe from it
+closes, and they save and end too.
 """
 
 import json
@@ -24,12 +24,12 @@ from train.run.run_log import LOG_NAME
 from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
-"""What the trainer said, in the run's folder."""
+"""The trainer's output, in the run's folder."""
 _STOPPED = 3
 """The trainer's exit status after a signal."""
 _POLL_SECONDS = 0.25
 _ORPHAN_SECONDS = 60.0
-"""How long the training of a killed ablation may take to save and end."""
+"""Time for the training of a killed ablation to save and end."""
 _LOG_TAIL_BYTES = 8192
 
 
@@ -51,8 +51,8 @@ def train_runs(
 
     Args:
         plan: the runs.
-        progress: told the steps done, of how many, and which runs are at work, several times a second.
-        say: told of every run that was trained, or could not be.
+        progress: told steps done, steps in all, and the runs at work, several times a second.
+        say: told of every run that was trained or failed.
 
     Raises:
         KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
@@ -97,10 +97,10 @@ class _Child:
         self.run = run
         self.output = run.folder / OUTPUT_NAME
         with self.output.open("wb") as output:
-            # Another process group: Ctrl-C in a terminal reaches this process alone, and a child gets one signal, not two.
+            # In a process group of its own a child does not get Ctrl-C too, only the signal from this process.
             self.process = subprocess.Popen(
                 command(run, options), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )  # nothing is written to the pipe: it ends with this process
+            )  # the pipe stays empty; it closes when this process ends
 
     def failure(self) -> Failure | None:
         status = self.process.returncode
@@ -115,7 +115,7 @@ class _Child:
 
 
 def command(run: PlannedRun, chosen: Options) -> list[str]:
-    """Give the command that trains a run."""
+    """Return the command that trains a run."""
     words = [
         sys.executable, "-m", "train", "pretrain", "--preset", chosen.preset, "--objective", run.objective,
         "--run", str(run.folder), "--shards", str(chosen.shards), "--device", chosen.device, "--stop-with-stdin",
@@ -144,9 +144,9 @@ def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def is_complete(run: PlannedRun, fingerprint: str) -> bool:
-    """Whether the folder holds this very run, trained to its end on shards of this fingerprint.
+    """Whether the folder holds this run, trained to its end on shards of this fingerprint.
 
-    If it holds anything else, the trainer decides: it continues the run or says what differs.
+    Otherwise the trainer decides whether it continues the run or reports a difference.
     """
     summary, there = run.folder / "training.json", _settings(run.folder)
     if there is None or not summary.exists():
@@ -170,10 +170,10 @@ def _what_counts(config: Config) -> Config:
 
 
 def _obstacle(run: PlannedRun) -> str:
-    """Say why the run cannot be trained in its folder, or "": another length, or another process trains there.
+    """Return why the run cannot be trained in its folder, or "".
 
-    The trainer would stretch the schedule of a run of another length, which would then be like none of the others.
-    The training of a killed ablation gets some time to save and end.
+    A run of another length is refused: the trainer would stretch its schedule, which then differs from the other runs.
+    If another process trains there, perhaps left by a killed ablation, it gets some time to save and end.
     """
     there = _settings(run.folder)
     if there and there.steps != run.config.steps and (run.folder / "checkpoints" / LAST_NAME).exists():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluate.commands.common import Commands, add_parser, console, say, words
+from evaluate.commands.common import Commands, add_parser, chosen_device, console, say, whole_numbers, words
 from evaluate.errors import AblationError
 from preprocess.progress import Progress
 
@@ -47,7 +47,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
     overrides = [*arguments.set, *([f"steps={arguments.steps}"] if arguments.steps else [])]
     plan = make_plan(
         Options(
-            arguments.runs, arguments.shards, arguments.preset, words(arguments.objectives), _seeds(arguments.seeds),
+            arguments.runs, arguments.shards, arguments.preset, words(arguments.objectives),
+            whole_numbers(arguments.seeds, "--seeds"),
             overrides, arguments.device, arguments.jobs,
         )
     )  # fmt: skip
@@ -59,25 +60,12 @@ def _ablate(arguments: argparse.Namespace) -> None:
         untrained = train_runs(plan, progress=shown.show, say=say)
     trained = [run for run in plan.runs if run not in [failure.run for failure in untrained]]
     with Progress("measured runs") as shown:
-        measured, unmeasured = measure_runs(plan, trained, _device(arguments.device), progress=shown.show)
+        measured, unmeasured = measure_runs(plan, trained, chosen_device(arguments.device), progress=shown.show)
     if measured:
         _show(plan, measured, arguments.name or arguments.runs.resolve().name)
     if failures := [*untrained, *unmeasured]:
         lines = "".join(f"\n  {failure.run.name}: {failure.reason}" for failure in failures)
         raise AblationError(f"{len(failures)} of {len(plan.runs)} runs have no numbers:{lines}")
-
-
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(word) for word in words(text)]
-    except ValueError as error:
-        raise AblationError(f"--seeds takes whole numbers such as 0,1,2, not {text!r}") from error
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:

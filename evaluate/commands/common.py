@@ -1,4 +1,4 @@
-"""What the commands share: their parsers, the console, and the options of a run and its shards."""
+"""Parts of several commands: parsers, the console, common options."""
 
 import argparse
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from evaluate.errors import EvaluateError
 from preprocess.executors.options import n_processors
 
 console = Console()
@@ -21,7 +22,7 @@ def add_parser(
     commands: "Commands[argparse.ArgumentParser]",
     name: str,
     summary: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], object],
     epilog: str = "",
 ) -> argparse.ArgumentParser:
     """Put a command on the command line; `run` gets the parsed arguments."""
@@ -32,17 +33,24 @@ def add_parser(
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Which run, which shards, under which name."""
+    """Add the options for a run, its shards and their name."""
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run, such as runs/sample")
     parser.add_argument("--shards", type=Path, required=True, help="folder of the shard set")
     parser.add_argument("--dataset", help="name for stores and results (default: the shard set's own)")
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """How many processes of this machine decode."""
+    """Add the option for the number of decoding processes."""
     parser.add_argument(
         "--workers", type=int, default=n_processors(), help="processes that decode (default: one a processor)"
     )
+
+
+def chosen_device(name: str) -> str:
+    """Return the device; for "auto" CUDA where there is some."""
+    import torch
+
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def words(text: str) -> list[str]:
@@ -50,15 +58,27 @@ def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Split "0,1,2" at the commas.
+
+    Raises:
+        EvaluateError: a word is not a whole number; it names the option.
+    """
+    try:
+        return tuple(map(int, words(text)))
+    except ValueError as error:
+        raise EvaluateError(f"{option} takes whole numbers such as 1,2, not {text!r}") from error
+
+
 def dataset_name(arguments: argparse.Namespace) -> str:
-    """The name given, or the shard set's own."""
+    """Return the name given, or the shard set's own."""
     from preprocess.shards.manifest import read_dataset
 
     return str(arguments.dataset or read_dataset(arguments.shards).dataset)
 
 
 def checkpoint_path(arguments: argparse.Namespace) -> Path:
-    """The checkpoint given, or the run's newest."""
+    """Return the checkpoint given, or the run's newest."""
     from train.run.checkpoint import LAST_NAME
 
     return arguments.checkpoint or arguments.run / "checkpoints" / LAST_NAME

@@ -38,7 +38,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _esc50(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.esc50.folds import Contestant, contestants, evaluate
-    from evaluate.protocols.result_table import folds_table
+    from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, update_results
     from train.run.checkpoint import LAST_NAME
 
@@ -53,7 +53,7 @@ def _esc50(arguments: argparse.Namespace) -> None:
     path = arguments.run / RESULTS_NAME
     with console.status("") as status:
         results = update_results(path, evaluate(found, dataset, progress=status.update))
-    console.print(folds_table(results, dataset))
+    console.print(folds_sheet(results, dataset).shown())
     say(f"every fold's numbers: {path}")
 
 
@@ -61,7 +61,7 @@ def _scratch(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.bootstrap import mean_over_splits
     from evaluate.protocols.esc50.folds import FOLDS
     from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
-    from evaluate.protocols.result_table import folds_table
+    from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results
     from train.ranks.distributed import join_world
     from train.run.checkpoint import LAST_NAME
@@ -81,4 +81,4 @@ def _scratch(arguments: argparse.Namespace) -> None:
         update_results(path, rows)
     own = [row for row in read_results(path) if (row.test, row.model) == (rows[0].test, SCRATCH)]
     results = update_results(path, mean_over_splits(own))  # over the folds of earlier calls, too
-    console.print(folds_table(results, rows[0].test))
+    console.print(folds_sheet(results, rows[0].test).shown())

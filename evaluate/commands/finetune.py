@@ -18,7 +18,7 @@ from evaluate.errors import EvaluateError
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
-    from evaluate.finetune.protocol import Tested
+    from evaluate.results.results import Result
     from train.finetune.config import Init
     from train.ranks.distributed import World
     from train.run.checkpoint import LoadedEncoders
@@ -49,8 +49,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> None:
-    from evaluate.finetune.protocol import TASK, as_results, splits_of_shards
-    from evaluate.protocols.result_table import folds_table
+    from evaluate.finetune.protocol import TASK, splits_of_shards, with_means
+    from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, read_results, update_results
     from train.finetune.config import INITS
     from train.ranks.distributed import join_world, leave_world
@@ -64,10 +64,10 @@ def _finetune(arguments: argparse.Namespace) -> None:
     world = join_world(arguments.device)
     try:
         starts = [(split, init) for split in splits for init in INITS if init in chosen]
-        found = {start: _train_and_test(arguments, run, world, test, *start) for start in starts}
+        found = [_train_and_test(arguments, run, world, test, *start) for start in starts]
         if world.is_main:
-            everything = update_results(path, as_results(test, found, read_results(path)))
-            console.print(folds_table([result for result in everything if result.task == TASK], test))
+            everything = update_results(path, with_means(found, read_results(path)))
+            console.print(folds_sheet([result for result in everything if result.task == TASK], test).shown())
             say(f"every number: {path}")
     finally:
         leave_world()
@@ -75,7 +75,7 @@ def _finetune(arguments: argparse.Namespace) -> None:
 
 def _train_and_test(
     arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
-) -> "Tested":
+) -> "Result":
     from evaluate.finetune.protocol import train_and_test
     from train.finetune.config import finetune_config
 
@@ -84,9 +84,9 @@ def _train_and_test(
     if world.is_main:
         say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
     with Progress(f"testing split {split}, {init}") as shown:
-        tested = train_and_test(run, config, folder, world, progress=shown.show)
-    if tested is None:
+        result = train_and_test(run, config, test, folder, world, progress=shown.show)
+    if result is None:
         raise KeyboardInterrupt
     if world.is_main:
-        say(f"split {split}, {init}: top-1 {tested.accuracy:.1%} of {tested.n_videos:,} test videos")
-    return tested
+        say(f"split {split}, {init}: top-1 {result.value:.1%} of {result.n:,} test videos")
+    return result

@@ -1,17 +1,12 @@
-"""`python -m evaluate ucf101` and `hmdb51`: the protocol of action recognition from stored embeddings."""
+"""`python -m evaluate ucf101` and `hmdb51`: action recognition from stored embeddings."""
 
 import argparse
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, add_run_options, checkpoint_path, console, dataset_name, say
 from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 from evaluate.protocols.official_lists import OFFICIAL
-
-if TYPE_CHECKING:
-    from evaluate.protocols.video_features import Videos
 
 EPILOG = """\
 examples:
@@ -35,38 +30,32 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
+    from evaluate.protocols.coverage import coverage, part_read, pretraining_note
     from evaluate.protocols.recognition import evaluate
-    from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, results_table
+    from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, means_sheet
     from evaluate.protocols.stores import load_models, load_shared
     from evaluate.results.results import RESULTS_NAME, update_results
-    from preprocess.shards.manifest import read_dataset
+    from preprocess.shards.manifest import read_dataset, read_sources
 
-    own = read_dataset(arguments.shards).dataset
-    if own != name:
-        raise EvaluateError(f"{arguments.shards}: holds {own}, not {name}; give the shards of {OFFICIAL[name].title}")
+    info = read_dataset(arguments.shards)
+    if info.dataset != name:
+        raise EvaluateError(
+            f"{arguments.shards}: holds {info.dataset}, not {name}; give the shards of {OFFICIAL[name].title}"
+        )
     dataset, path = dataset_name(arguments), arguments.run / RESULTS_NAME
     stores = embed_missing(arguments)
     models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)
-    _say_coverage(name, models, checkpoint_path(arguments), arguments.shards)
+    videos = next(iter(models.values()))
+    for line in coverage(videos, read_sources(arguments.shards)["splits"], len(info.label_names), OFFICIAL[name]):
+        say(line)
+    read = part_read(checkpoint_path(arguments), arguments.shards) if "pretrained" in models else None
+    if read is not None:
+        say(pretraining_note(videos, read))
     with console.status("") as status:
         results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
     merged = update_results(path, results)
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
-        table = results_table(merged, dataset, layout)
-        if table.row_count:
-            console.print(table)
+        sheet = means_sheet(merged, dataset, layout)
+        if sheet.rows:
+            console.print(sheet.shown())
     say(f"in brackets a 95 % interval; every split's numbers: {path}")
-
-
-def _say_coverage(name: str, models: "dict[str, Videos]", checkpoint: Path, shards: Path) -> None:
-    """Say how many videos of the official lists the shards hold, and which test videos pretraining has seen."""
-    from evaluate.protocols.coverage import coverage, part_read, pretraining_note
-    from preprocess.shards.manifest import read_dataset, read_sources
-
-    videos = next(iter(models.values()))
-    n_classes = len(read_dataset(shards).label_names)
-    for line in coverage(videos, read_sources(shards)["splits"], n_classes, OFFICIAL[name]):
-        say(str(line))
-    read = part_read(checkpoint, shards) if "pretrained" in models else None
-    if read is not None:
-        say(pretraining_note(videos, read))

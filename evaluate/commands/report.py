@@ -35,7 +35,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _by_dataset(folders: list[Path], name: str | None) -> dict[str, Path]:
-    """Name the data set of each shard set."""
+    """Return the shard sets by the name of their data set."""
     from preprocess.shards.manifest import read_dataset
 
     if name and len(folders) != 1:

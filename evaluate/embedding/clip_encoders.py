@@ -1,6 +1,6 @@
-"""What turns clips into vectors: trained or untrained encoders, and baselines that learn nothing.
+"""Encoders of clips: trained and untrained networks, and baselines without learning.
 
-Each encoder carries a checksum and a description, which the store keeps: equal ones mean that vectors can be compared.
+Each encoder has a checksum and a description, which the store keeps. Vectors of equal ones can be compared.
 """
 
 import functools
@@ -19,7 +19,6 @@ from torch import Tensor
 from evaluate.embedding.clip_rows import Clips
 from evaluate.errors import EmbedError
 from preprocess.schema import ShardParams
-from train.config.clip_config import ClipConfig
 from train.config.schema import Config
 from train.run.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
 
@@ -35,13 +34,14 @@ _MFCC_DESCRIPTION = f"mean and standard deviation over the clip of {N_MFCC} mel 
 
 
 class ClipEncoder(Protocol):
-    """Embeds clips, each by itself: its batch mates do not change a clip's vectors."""
+    """Embeds clips, each by itself: the other clips of a batch do not change its vectors.
+
+    `description`, of plain values, names the architecture or the computation.
+    """
 
     name: ModelName
     sha256: str
-
-    def describe(self) -> dict[str, Any]:
-        """Return plain values that say what the encoder is."""
+    description: str | dict[str, Any]
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, h, w) float32 to vectors (B, d) by name, such as "features"."""
@@ -51,22 +51,17 @@ class ClipEncoder(Protocol):
 
 
 class NetworkEncoder:
-    """Both encoders of a checkpoint with their projections.
+    """Both encoders of a checkpoint with their projections, in eval mode.
 
-    In eval mode, so batch normalisation uses its stored statistics. Those of an untrained network are the initial ones,
-    mean 0 and variance 1: its activations are scaled differently from what training would see, as with any network
-    that has not seen data.
+    Batch normalisation uses its stored statistics. In an untrained network these are mean 0 and variance 1, so its
+    activations are scaled differently than in training.
     """
 
     def __init__(self, loaded: LoadedEncoders, name: ModelName) -> None:
         self.name = name
         self.sha256 = loaded.sha256
-        self._config: Config = loaded.config
+        self.description: str | dict[str, Any] = loaded.config.as_dict()["model"]
         self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
-
-    def describe(self) -> dict[str, Any]:
-        """Return the architecture."""
-        return {"model": self._config.as_dict()["model"]}
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, h, w) to features (B, video_dim) and projections (B, P)."""
@@ -82,17 +77,14 @@ class NetworkEncoder:
 
 
 class MfccEncoder:
-    """Mel cepstra, the classical description of a sound: means and spreads over a clip's columns."""
+    """Mel cepstra, the classical description of audio: means and standard deviations over a clip's columns."""
 
     name: ModelName = "mfcc"
     sha256 = hashlib.sha256(_MFCC_DESCRIPTION.encode()).hexdigest()
-
-    def describe(self) -> dict[str, Any]:
-        """Return what is computed."""
-        return {"model": _MFCC_DESCRIPTION}
+    description: str | dict[str, Any] = _MFCC_DESCRIPTION
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """Nothing: cepstra are of audio."""
+        """Return nothing: cepstra describe audio."""
         return {}
 
     def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
@@ -105,14 +97,11 @@ class MfccEncoder:
 
 
 class RawEncoder:
-    """The input itself, coarsely: what any learnt representation must beat."""
+    """The input at low resolution, a baseline for any learnt representation."""
 
     name: ModelName = "raw"
     sha256 = hashlib.sha256(_RAW_DESCRIPTION.encode()).hexdigest()
-
-    def describe(self) -> dict[str, Any]:
-        """Return what is pooled how."""
-        return {"model": _RAW_DESCRIPTION}
+    description: str | dict[str, Any] = _RAW_DESCRIPTION
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, h, w) to the means of an 8x8x8 grid, (B, 1536)."""
@@ -125,9 +114,9 @@ class RawEncoder:
 
 @dataclass(frozen=True)
 class RunEncoders:
-    """The encoders asked for, and what clips they look at.
+    """The chosen encoders, and the settings of their clips.
 
-    To another process they travel as the checkpoint's path, not as weights: it must lie there under the same name.
+    Pickled, they are the checkpoint's path instead of weights: another process must find it under the same name.
     """
 
     encoders: tuple[ClipEncoder, ...]
@@ -142,7 +131,7 @@ class RunEncoders:
         return _load_elsewhere, (self.checkpoint, named, self.device)
 
 
-@functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
+@functools.lru_cache(maxsize=1)  # most tasks of a process use the same encoders
 def _load_elsewhere(checkpoint: Path, named: tuple[tuple[str, str], ...], device: str) -> RunEncoders:
     run = load_run(checkpoint, [name for name, _ in named], device)
     if [encoder.sha256 for encoder in run.encoders] != [sha256 for _, sha256 in named]:
@@ -151,7 +140,7 @@ def _load_elsewhere(checkpoint: Path, named: tuple[tuple[str, str], ...], device
 
 
 def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> RunEncoders:
-    """Load the encoders asked for; the checkpoint says what clips all of them, raw input too, look at.
+    """Load encoders; the checkpoint decides which clips all of them, also raw input, are given.
 
     Raises:
         EmbedError: an unknown model, or none.
@@ -173,7 +162,7 @@ def load_run(checkpoint: Path, models: Sequence[str], device: str = "cpu") -> Ru
 
 
 def check_params(expected: ShardParams, shards: ShardParams, path: Path) -> None:
-    """Refuse shards on another clock, or with other log-mels, than the encoder was trained on.
+    """Refuse shards with another frame rate, or other log-mels, than the encoder was trained on.
 
     Raises:
         EmbedError: naming every parameter that differs.
@@ -194,23 +183,11 @@ def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
     if clips.video is not None:
         for name, value in encoder.encode_video(clips.video).items():
             vectors[f"video/{name}"] = value.float().cpu().numpy()
-    heard = np.flatnonzero(clips.spans.has_audio)
-    # Where no clip has audio, one of silence stands in, to learn the vectors' length.
-    chosen = torch.from_numpy(heard if len(heard) else np.zeros(1, np.int64)).to(clips.audio.device)
+    present = np.flatnonzero(clips.spans.has_audio)
+    # Where no clip has audio, a silent one is encoded, to get the length of the vectors.
+    chosen = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(clips.audio.device)
     for name, value in encoder.encode_audio(clips.audio[chosen]).items():
         full = np.zeros((len(clips.audio), value.shape[1]), np.float32)
-        full[heard] = value.float().cpu().numpy()[: len(heard)]
+        full[present] = value.float().cpu().numpy()[: len(present)]
         vectors[f"audio/{name}"] = full
     return vectors
-
-
-def clip_settings(clip: ClipConfig, frame_px: int, n_clips: int, speeds: tuple[int, ...]) -> dict[str, Any]:
-    """Return plain values that decide which clips of a segment are embedded."""
-    return {
-        "n_frames": clip.n_frames,
-        "crop_px": clip.crop_px,
-        "frame_px": frame_px,
-        "n_clips": n_clips,
-        "speeds": list(speeds),
-        "allowed_speeds": list(clip.speeds),
-    }

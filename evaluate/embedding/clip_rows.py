@@ -1,4 +1,4 @@
-"""Segments to the clips that are embedded, and clips to the rows of a store."""
+"""Clips cut from segments, and the rows of a store made from them."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
@@ -62,10 +62,7 @@ class Clips:
 
 
 def cut_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> Clips:
-    """Cut the planned clips of each segment.
-
-    Short segments give fewer: clips that would be cut from the same frames are taken once.
-    """
+    """Cut the planned clips of each segment; of several clips from the same frames of a short segment, keep one."""
     cut = eval_clips(batch, clip, columns_per_frame)
     segment = np.repeat(np.arange(len(batch)), batch.plan.start.shape[1])
     start = cut.start_frame.cpu().numpy() + batch.window_start_frame.cpu().numpy()[segment]
@@ -79,14 +76,14 @@ def cut_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> 
         has_video=np.full(len(segment), batch.frames is not None),
         has_audio=batch.has_audio.cpu().numpy()[segment],
     ).take(kept)
-    if len(kept) == len(segment):  # as a rule: the clips are large, and need no copy
+    if len(kept) == len(segment):  # the usual case: avoid a copy of large tensors
         return Clips(spans, cut.video, cut.audio)
     rows = torch.from_numpy(kept).to(batch.logmel.device)
     return Clips(spans, None if cut.video is None else cut.video[rows], cut.audio[rows])
 
 
 def make_rows(spans: ClipSpans, vectors: dict[str, np.ndarray], segments: "pd.DataFrame", fps: float) -> Rows:
-    """Rows of a store.
+    """Make the rows of a store.
 
     Args:
         spans: m clips.

@@ -1,14 +1,12 @@
-"""Shards and encoders to embedding stores: what is missing is embedded shard by shard, then joined.
+"""Shards and encoders to embedding stores: missing shards are embedded one by one, then joined.
 
-A run that was stopped goes on with the shards that are missing. A store or part of another checkpoint, shard set or
-choice of clips counts as missing and is replaced. What a few shards need is a task, which an executor may place on
-another machine (evaluate/embedding/embed_task.py).
+A stopped run continues with the missing shards. A store or part from another checkpoint, shard set or choice of clips
+counts as missing and is replaced. A few shards are one task (evaluate/embedding/embed_task.py), which an executor may
+run on another machine.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.embedding.clip_encoders import ModelName, RunEncoders, check_params
@@ -19,24 +17,7 @@ from preprocess.shards.manifest import read_dataset, read_segments
 from store.writer import part_is_complete
 
 SHARDS_A_TASK = 8
-"""Shards per task on another machine: much longer than a loader's start; little is lost if a process dies."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of `embed`.
-
-    Attributes:
-        embedded: models whose store was written.
-        current: models whose store was already complete.
-        n_segments: segments that were read.
-        seconds: total time.
-    """
-
-    embedded: tuple[ModelName, ...]
-    current: tuple[ModelName, ...]
-    n_segments: int
-    seconds: float
+"""Shards per task of an executor. A task takes much longer than a loader's start; little is lost if a process dies."""
 
 
 def embed(
@@ -48,11 +29,11 @@ def embed(
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> Outcome:
-    """Make the stores that are missing or out of date.
+) -> tuple[ModelName, ...]:
+    """Make the stores that are missing or out of date; return their models.
 
     Args:
-        run: the encoders, and what clips they look at.
+        run: the encoders and the settings of their clips.
         shards: folder of the shard set.
         outputs: model -> its store, for every encoder of the run.
         dataset: name of the data set, kept in the stores.
@@ -65,7 +46,6 @@ def embed(
         train.errors.LoaderError: a shard cannot be read.
         store.errors.StoreError: a store cannot be written.
     """
-    started = time.perf_counter()
     info = read_dataset(shards)
     check_params(run.shard_params, info.params, shards)
     segments = read_segments(shards)
@@ -88,15 +68,14 @@ def embed(
         for start in range(0, len(wanted), size)
     )  # fmt: skip
     total = int(segments["shard"].isin(wanted).sum())
-    n_segments = _run(executor or SerialExecutor(), tasks, total, progress)
+    _run(executor or SerialExecutor(), tasks, total, progress)
     for target in targets:
         target.join()
-    current = tuple(encoder.name for encoder in run.encoders if encoder.name not in made)
-    return Outcome(made, current, n_segments, time.perf_counter() - started)
+    return made
 
 
-def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> int:
-    """Do all tasks; return the number of segments read."""
+def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: Callable[[int, int], None]) -> None:
+    """Do all tasks; a task whose process dies is tried once more."""
     done: dict[str, int] = {}
     deaths = Counter[str]()
 
@@ -112,5 +91,4 @@ def _run(executor: Executor, tasks: Iterator[EmbedTask], total: int, progress: C
         raise EmbedError(f"{task.shards}: the process that embedded {task.only_shards[0]} ended twice: {how}")
 
     for finished in executor.run(embed_shards, tasks, show, after_death):
-        done[finished.first_shard] = finished.n_segments
-    return sum(done.values())
+        show(finished)

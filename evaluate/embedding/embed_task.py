@@ -1,7 +1,7 @@
-"""A few shards to parts of embedding stores: one reading of the shards feeds every model that lacks them.
+"""A few shards to parts of embedding stores. The shards are read once for all models that lack them.
 
-A part lies beside its store (`parts/NAME/shard-000000.h5`) and is written when all clips of its shard are there. So a
-task that is stopped, or done again elsewhere, loses and repeats shards, never a file.
+A part lies beside its store (`parts/NAME/shard-000000.h5`) and is written when all clips of its shard are embedded. A
+stopped task loses only the shards that it had begun.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.embedding.clip_encoders import ClipEncoder, ModelName, RunEncoders, clip_settings, encode_clips
+from evaluate.embedding.clip_encoders import ClipEncoder, ModelName, RunEncoders, encode_clips
 from evaluate.embedding.clip_rows import ClipSpans, cut_clips, make_rows
 from evaluate.errors import EmbedError
-from preprocess.schema import ShardParams
 from preprocess.shards.manifest import DatasetInfo, read_dataset, read_segments
 from store.format import Provenance
 from store.writer import join_parts, part_is_complete, write_part
@@ -29,7 +28,7 @@ PARTS_FOLDER = "parts"
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """How segments are cut into clips and worked through.
+    """Which clips are embedded, and how.
 
     Attributes:
         n_clips: clips a segment and speed, evenly spaced.
@@ -56,23 +55,23 @@ class EmbedOptions:
             raise EmbedError(f"speeds are whole numbers from 1 up, not {self.speeds}")
 
     def speeds_of(self, run: RunEncoders) -> tuple[int, ...]:
-        """The speeds asked for, or the run's own."""
+        """Return the chosen speeds, or the run's own."""
         return self.speeds or (run.config.clip.eval_speed,)
 
 
 @dataclass(frozen=True)
 class EmbedTask:
-    """What a process needs to embed a few shards.
+    """The work of embedding a few shards.
 
     Attributes:
-        run: the encoders; to another process they travel as the place of their checkpoint.
-        models: those of them that lack parts.
+        run: the encoders.
+        models: names of the encoders that lack parts.
         shards: folder of the shard set.
         only_shards: names of the shards to read, such as `shard-000002.tar`.
         outputs: model -> its store.
         dataset: name of the data set, kept in the stores.
         options: clips and device.
-        window_frames: frames of the longest segment of the whole set: every task sees the same windows.
+        window_frames: frames of the longest segment of the whole set, so that all tasks read the same windows.
     """
 
     run: RunEncoders
@@ -87,14 +86,14 @@ class EmbedTask:
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """Segments of a task that are done so far; its first shard names the task."""
+    """How many segments of a task are done; its first shard names the task."""
 
     first_shard: str
     n_segments: int = 0
 
 
 class Target:
-    """A store in the making: the shards that it lacks, and the clips of those begun."""
+    """An unfinished store: the shards that it lacks, and the clips of the shards begun."""
 
     def __init__(self, encoder: ClipEncoder, path: Path, provenance: Provenance, shards: Sequence[str]) -> None:
         self.encoder, self.path, self.provenance, self.shards = encoder, path, provenance, shards
@@ -102,11 +101,11 @@ class Target:
         self._begun: dict[str, list[tuple[ClipSpans, dict[str, np.ndarray]]]] = {}
 
     def part(self, shard: str) -> Path:
-        """Where the part of a shard lies."""
+        """Return the path of the part of a shard."""
         return self.path.parent / PARTS_FOLDER / self.path.stem / f"{Path(shard).stem}.h5"
 
     def add(self, shard: str, spans: ClipSpans, vectors: dict[str, np.ndarray]) -> None:
-        """Keep the clips of a shard until it is whole."""
+        """Keep clips of a shard until the shard is complete."""
         if shard in self.missing:
             self._begun.setdefault(shard, []).append((spans, vectors))
 
@@ -123,7 +122,7 @@ class Target:
         self.missing.discard(shard)
 
     def join(self) -> None:
-        """Make the store from its parts, then clear these away."""
+        """Make the store from its parts, then remove the parts."""
         parts = [self.part(shard) for shard in self.shards]
         join_parts(parts, self.path)
         for part in parts:
@@ -136,15 +135,19 @@ class Target:
 def make_provenance(
     encoder: ClipEncoder, run: RunEncoders, info: DatasetInfo, dataset: str, options: EmbedOptions
 ) -> Provenance:
-    """What stands in a store: another checkpoint, shard set or choice of clips makes another store."""
-    settings = clip_settings(run.config.clip, run.config.data.frame_px, options.n_clips, options.speeds_of(run))
+    """Return what identifies a store: encoder, shard set, and which clips of a segment are embedded."""
+    clip = run.config.clip
+    clips = {
+        "n_frames": clip.n_frames, "crop_px": clip.crop_px, "frame_px": run.config.data.frame_px,
+        "n_clips": options.n_clips, "speeds": list(options.speeds_of(run)), "allowed_speeds": list(clip.speeds),
+    }  # fmt: skip
     return Provenance(
-        encoder.sha256, {**encoder.describe(), "clips": settings}, info.fingerprint, dataset, encoder.name
+        encoder.sha256, {"model": encoder.description, "clips": clips}, info.fingerprint, dataset, encoder.name
     )
 
 
 def embed_shards(task: EmbedTask, report: Callable[[TaskProgress], None]) -> TaskProgress:
-    """Write the parts of the task's shards that are missing: the work that is spread over processes.
+    """Write the missing parts of the task's shards.
 
     Raises:
         EmbedError: a shard gave fewer segments than the manifest lists.
@@ -178,17 +181,13 @@ def embed_shards(task: EmbedTask, report: Callable[[TaskProgress], None]) -> Tas
         for shard in here:
             left[shard] -= len(np.unique(clips.spans.segment_id[shard_of == shard]))
             if left[shard] == 0:
-                _write(targets, shard, segments, info.params)
+                for target in targets:
+                    target.write(shard, segments, info.params.fps)
         progress = TaskProgress(progress.first_shard, progress.n_segments + len(batch))
         report(progress)
     if short := sorted(str(shard) for shard, n_left in left.items() if n_left):
         raise EmbedError(f"{task.shards}: {', '.join(short)} gave fewer segments than the manifest lists; verify them")
     return progress
-
-
-def _write(targets: Sequence[Target], shard: str, segments: "pd.DataFrame", params: ShardParams) -> None:
-    for target in targets:
-        target.write(shard, segments, params.fps)
 
 
 def _loader(task: EmbedTask, wanted: Collection[str]) -> LoaderConfig:

@@ -1,27 +1,20 @@
-"""The model card of an export: Markdown, from the run's own records and nothing else."""
+"""The model card of an export: Markdown, from the run's own records only."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluate.export.run_records import RunRecords
+from evaluate.protocols.result_table import Layout, layout_sheet
 from evaluate.results.results import Result
+from evaluate.results.sheet import Sheet
 from train.config.schema import TERMS
 from train.run.checkpoint import LoadedEncoders
 
 TEMPLATE = Path(__file__).parent / "model_card.md.j2"
-
-
-@dataclass(frozen=True)
-class ResultTable:
-    """Results of one test and split, ready to print: cells in per cent, "-" for what was not measured."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords, *, onnx: bool) -> str:
@@ -58,16 +51,16 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
     )  # fmt: skip
 
 
-def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[ResultTable, ...]:
+def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[Sheet, ...]:
     """Tabulate every test: the mean over splits where it is recorded, else each split.
 
-    On the data set that was trained on, the split that was trained on comes first. The pretraining has seen test videos
-    of the other splits, and so of a mean: the title says so.
+    On the data set of pretraining, the split of pretraining comes first. Pretraining has seen test videos of the other
+    splits, and of means; their titles say so.
 
     Args:
         results: of the run.
-        split: that was trained on, such as "1:train"; empty for everything.
-        dataset: that was trained on; None if it is not known, and may be any.
+        split: of pretraining, such as "1:train"; empty for everything.
+        dataset: of pretraining; None if unknown.
     """
     number, _, side = split.partition(":")
     kept = int(number) if side == "train" and number.isdecimal() else None
@@ -90,18 +83,13 @@ def result_tables(results: Sequence[Result], split: str = "", dataset: str | Non
     return tuple(tables)
 
 
-def _table(title: str, results: Sequence[Result], split: int | None) -> ResultTable:
+def _table(title: str, results: Sequence[Result], split: int | None) -> Sheet:
     shown = [r for r in results if r.split == split]
-    columns = tuple(dict.fromkeys(f"{r.task} {r.metric}" for r in shown))
-    rows = []
-    for modality, model in dict.fromkeys((r.modality, r.model) for r in shown):
-        own = {f"{r.task} {r.metric}": r for r in shown if (r.modality, r.model) == (modality, model)}
-        cells = (f"{100 * own[column].value:.1f}" if column in own else "-" for column in columns)
-        rows.append((modality, model, *cells, str(max(r.n for r in own.values()))))
-    return ResultTable(title, ("modality", "model", *columns, "queries"), tuple(rows))
+    columns = {(r.task, r.metric): f"{r.task} {r.metric}" for r in shown}
+    return layout_sheet(title, shown, Layout(tuple(dict.fromkeys(r.modality for r in shown)), columns))
 
 
 def _code(value: object) -> str:
-    """Any text as inline code in one table cell."""
+    """Return any text as inline code in one table cell."""
     plain = " ".join(str(value).split()).replace("`", "'").replace("|", "/")
     return f"`{plain}`" if plain else "(none)"

@@ -1,4 +1,4 @@
-"""The records of a run, read for its model card: nothing is measured or guessed here."""
+"""The records of a run, read for its model card."""
 
 import json
 import logging
@@ -26,9 +26,9 @@ class RunRecords:
         seconds: time trained until the checkpoint.
         world_size: number of ranks.
         training: training.json; None while the run is not complete.
-        last: last line of log.jsonl up to the checkpoint; None without one.
+        last: last record of log.jsonl up to the checkpoint, if any.
         results: results.json, empty without one.
-        dataset: of the shard set; None if the shards are gone, or others have their place.
+        dataset: of the shard set; None if the shards are missing, or others are in their place.
     """
 
     seconds: float
@@ -40,7 +40,7 @@ class RunRecords:
 
 
 def read_records(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders) -> RunRecords:
-    """Read them all.
+    """Read all records of a run.
 
     Args:
         run: directory of the run.
@@ -71,7 +71,7 @@ def _training(path: Path, loaded: LoadedEncoders) -> dict[str, Any] | None:
         raise ExportError(f"{path}: is not JSON ({error}); move it away, or repair it") from error
     if not isinstance(values, dict) or not set(values) >= _TRAINING_KEYS:
         raise ExportError(f"{path}: does not say how the training went; train again to write it anew")
-    if values["steps"] != loaded.step:  # the run was lengthened since, and is not complete again
+    if values["steps"] != loaded.step:  # the run was lengthened and is not complete yet
         return None
     if values["encoder_sha256"] != loaded.sha256:
         raise CheckpointError(

@@ -1,23 +1,21 @@
-"""Every split and start of a fine-tuning: trained, tested, recorded."""
+"""Fine-tuning and test of every split and start."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
 from evaluate.protocols.bootstrap import mean_over_splits
-from evaluate.protocols.video_features import refuse_leak
+from evaluate.protocols.video_features import split_names, take_split, videos_of
 from evaluate.results.results import Result, merge_results
 from preprocess.shards.manifest import read_segments, read_sources
 from store.atomic_files import write_text
 from train.data.loader import SQUARES
 from train.data.subset import parse_split
 from train.errors import writing
-from train.finetune.config import FinetuneConfig, Init
+from train.finetune.config import FinetuneConfig
 from train.finetune.model import Finetuned, load_finetuned
 from train.finetune.trainer import Finetuner
 from train.ranks.distributed import World
@@ -27,51 +25,43 @@ TASK, METRIC = "finetune", "top-1"
 PREDICTIONS_NAME = "predictions.json"
 
 
-@dataclass(frozen=True)
-class Tested:
-    """Top-1 accuracy, a fraction, over `n_videos` test videos."""
-
-    accuracy: float
-    n_videos: int
-
-
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
-    """The splits asked for, "1", "1,3" or "all", each with videos on both sides and no recording on both.
+    """Return the wanted splits ("1", "1,3" or "all"), each with videos on both sides and no recording on both.
 
     Raises:
-        SplitError: the shards have no such split, or a side of it is empty.
-        GroupLeakError: a recording stands on both sides.
+        SplitError: the shards have no such split, a side of it is empty, or its training side has a single class.
+        GroupLeakError: a recording is on both sides.
     """
-    segments = read_segments(shards)
-    splits = [json.loads(text or "{}") for text in segments["splits"]]
-    known = sorted({name for each in splits for name in each if name.isdigit()}, key=int)
-    names = known if wanted == "all" else [name.strip() for name in wanted.split(",") if name.strip()]
+    videos = videos_of(read_segments(shards).drop_duplicates("source"), {})
+    known = split_names(videos)
+    names = known if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
     unknown = sorted(set(names) - set(known))
     if unknown or not names:
         raise SplitError(
             f"{shards} has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}: make the "
             "shards with the official lists (python -m preprocess shards --splits)"
         )
-    labels, groups = segments["label"].to_numpy(), segments["group"].fillna("").to_numpy()
-    label_names = dict(zip(labels.tolist(), segments["label_name"], strict=True))
     for name in names:
-        of_side = [np.array([each.get(name) == side for each in splits]) for side in ("train", "test")]
-        if not all(side.any() for side in of_side):
-            raise SplitError(f"{shards}: split {name} needs videos on both sides; were all of the list preprocessed?")
-        train, test = ((labels[side], groups[side]) for side in of_side)
-        refuse_leak(name, train, test, label_names)
-    return tuple(names)
+        take_split(videos, name)
+    return names
 
 
 def train_and_test(
-    run: LoadedEncoders, config: FinetuneConfig, folder: Path, world: World, *, progress: Progress = lambda *_: None
-) -> Tested | None:
-    """Fine-tune on one split and test, as far as that has not been done; None if a signal stopped it, after it was saved.
+    run: LoadedEncoders,
+    config: FinetuneConfig,
+    test: str,
+    folder: Path,
+    world: World,
+    *,
+    progress: Progress = lambda *_: None,
+) -> Result | None:
+    """Fine-tune on one split and test, unless both are done; None if a signal stopped the training, which was saved.
 
     Args:
         run: the pretrained encoders.
         config: of this fine-tuning.
-        folder: where it lies; predictions.json in it says what was predicted.
+        test: name of the data set in the results.
+        folder: of this fine-tuning. Predictions go to predictions.json in it.
         world: this process among its peers.
         progress: told the segments tested.
 
@@ -83,32 +73,25 @@ def train_and_test(
     finetuner = Finetuner(config, folder, world, encoder)
     path = folder / PREDICTIONS_NAME
     if world.is_main and not finetuner.checkpoint_path.exists():
-        path.unlink(missing_ok=True)  # of weights that were taken away: as many steps will not make these
+        path.unlink(missing_ok=True)  # from weights that are gone; retraining may give others after as many steps
     if not finetuner.train():
         return None
-    # From the file, on every rank: batch norm has kept statistics of its own on each.
+    # Every rank reads the file: each has batch norm statistics of its own.
     finetuned = load_finetuned(finetuner.checkpoint_path, world.device)
     split, _ = parse_split(config.data.split)
-    if tested := _tested(path, finetuned.step):
-        return tested
-    predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
-    if world.is_main:
-        write_text(path, _described(predictions, finetuned), writing)
-    return Tested(predictions.accuracy, len(predictions.labels))
-
-
-def _tested(path: Path, step: int) -> Tested | None:
-    """What an earlier test of the same weights found."""
-    if not path.exists():
-        return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    if (values["step"], values["clips"]) != (step, N_CLIPS):
-        return None
-    return Tested(values[METRIC], len(values["videos"]))
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if (found.get("step"), found.get("clips")) == (finetuned.step, N_CLIPS):
+        accuracy, n_videos = found[METRIC], len(found["videos"])
+    else:
+        predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
+        accuracy, n_videos = predictions.accuracy, len(predictions.labels)
+        if world.is_main:
+            write_text(path, _described(predictions, finetuned), writing)
+    return Result(test, TASK, int(split), "video", config.init, METRIC, accuracy, n_videos)
 
 
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
-    """predictions.json: how it was tested, and each video's label and prediction."""
+    """Return the text of predictions.json: how the test was made, and each video's label and prediction."""
     shards = Path(finetuned.config.data.shards)
     sources = read_sources(shards)
     names = dict(zip(sources["source_index"], sources["source"], strict=True))
@@ -124,21 +107,14 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def as_results(
-    test: str, found: Mapping[tuple[str, Init], Tested], before: Iterable[Result] = ()
-) -> tuple[Result, ...]:
-    """A record for every (split, start), and for each start the mean over the splits.
+def with_means(new: Sequence[Result], before: Iterable[Result]) -> tuple[Result, ...]:
+    """Return new records of single splits, then the mean of each start over all splits.
 
     Args:
-        test: name of the dataset in the results.
-        found: accuracies by (split, start).
-        before: records that are there already; the mean is over their splits too.
+        new: of one test.
+        before: records of earlier calls. Their splits count for the means.
     """
-    new = [
-        Result(test, TASK, int(split), "video", init, METRIC, each.accuracy, each.n_videos)
-        for (split, init), each in found.items()
-    ]
-    inits = {init for _, init in found}
-    known = [r for r in before if (r.test, r.task) == (test, TASK) and r.split is not None and r.model in inits]
+    starts = {(r.test, r.task, r.model) for r in new}
+    known = [r for r in before if (r.test, r.task, r.model) in starts and r.split is not None]
     measured = merge_results(known, new)
     return (*measured, *mean_over_splits(measured))

@@ -1,8 +1,8 @@
 """The test of a fine-tuned classifier: 10 clips x 3 crops a video.
 
-Ten clips evenly spaced over every segment of a test video, and of each three squares along the frame's longer side, as
-high as its shorter one: left, centre and right, or top, middle and bottom. The classifier's probabilities are averaged
-over all of them (the source of the protocol is in docs/reference/protocols.md).
+Ten clips are evenly spaced over every segment of a test video. Each is cropped to three squares along the frame's
+longer side, as high as its shorter side. The classifier's probabilities are averaged over all clips and crops. The
+source of the protocol is in docs/reference/protocols.md.
 """
 
 import json
@@ -28,10 +28,10 @@ from train.views.views import eval_clips
 N_CLIPS = 10
 
 Progress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Told the segments done, and of how many."""
 
 Sums = dict[int, tuple[int, np.ndarray]]
-"""Source -> label, and the sum of its probabilities (n_classes,) float64."""
+"""Source -> label, and the sum of probabilities (n_classes,) float64."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Predictions:
     """Predictions of a classifier for the n test videos of a split.
 
     Attributes:
-        source_index: (n,) int64, rising.
-        labels: (n,) int64, the truth.
+        source_index: (n,) int64, ascending.
+        labels: (n,) int64, true classes.
         probabilities: (n, n_classes) float64, means over segments, clips and squares.
     """
 
@@ -50,19 +50,19 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """(n,) int64."""
+        """Most probable classes, (n,) int64."""
         return self.probabilities.argmax(1)
 
     @property
     def accuracy(self) -> float:
-        """Share of the videos whose most probable class is theirs."""
+        """Share of videos whose most probable class is their label."""
         return float(np.mean(self.predicted == self.labels))
 
 
 def predict(
     finetuned: Finetuned, shards: Path, split: str, world: World, *, progress: Progress = lambda *_: None
 ) -> Predictions:
-    """Test a fine-tuned classifier on the test side of a split; of several ranks each takes its share.
+    """Test a fine-tuned classifier on the test side of a split; several ranks share the work.
 
     Args:
         finetuned: in eval mode, on the world's device.
@@ -84,13 +84,13 @@ def predict(
 
 @torch.no_grad()
 def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Sums:
-    """What this rank's share of the test segments adds up to."""
+    """Add up the probabilities of this rank's share of the test segments."""
     config, clip = finetuned.config, finetuned.config.clip.for_test()
     segments = read_segments(shards)
     loader = LoaderConfig(
         shards=str(shards), split=f"{split}:test", shuffle=False, seed=0, frame_px=clip.crop_px,
         window_frames=max(int(segments["n_frames"].max()), config.clip.span_frames),
-        batch_size=max(1, config.data.batch_size // N_CLIPS),  # about as many clips at once as in a training step
+        batch_size=max(1, config.data.batch_size // N_CLIPS),  # about as many clips as in a training step
         num_threads=config.data.num_threads, rank=world.rank, world_size=world.size,
         clips=EvenClips(clip, N_CLIPS, (clip.eval_speed,)),
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _add(sums: Sums, rows: Iterable[tuple[int, int, np.ndarray]]) -> None:
 
 
 def _joined(parts: Sequence[Any]) -> Predictions:
-    """Predictions from the sums of all ranks."""
+    """Make predictions from the sums of all ranks."""
     sums: Sums = {}
     for part in parts:
         _add(sums, ((source, label, total) for source, (label, total) in part.items()))

@@ -1,10 +1,10 @@
-"""From single queries to numbers: what every test hands over, and the records that come of it.
+"""From the answers to single queries to records with their intervals.
 
-A test says of each query whether it was answered rightly, and what chance expects of all. The value is the share of
-hits, the mean over splits the plain mean, as the protocols have it. Beside each stands a 95 % interval: the percentile
-bootstrap over queries (Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 1979), for a mean
-resampled within every split. It tells how far other test videos of the same kind could move the number, not what another
-training run would give; where clips of one recording are alike, it is too narrow.
+The value of a record is the share of queries answered correctly. The mean over splits is the plain mean. Each has a 95 %
+interval, the percentile bootstrap over queries (Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of
+Statistics 1979); for a mean, queries are resampled within every split. The interval shows how far other test videos of
+the same kind could move the number, not the effect of another training run. It is too narrow where clips of one
+recording are alike.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,13 +27,13 @@ class Outcomes:
 
     Attributes:
         test, task, split, modality, model, metric: as in `Result`.
-        hits: (n,) bool, which queries were answered rightly.
-        chance: the share of hits that a random answer expects.
+        hits: (n,) bool, which queries were answered correctly.
+        chance: the expected share of hits of random answers.
     """
 
     test: str
     task: str
-    split: int
+    split: int | None
     modality: str
     model: str
     metric: str
@@ -42,7 +42,7 @@ class Outcomes:
 
     @property
     def identity(self) -> Identity:
-        """That of the record which comes of it."""
+        """Identity of the record."""
         return (self.test, self.task, self.split, self.modality, self.model, self.metric)
 
     def result(self) -> Result:
@@ -50,23 +50,22 @@ class Outcomes:
         return Result(*self.identity, float(np.mean(self.hits)), len(self.hits), *interval([self.hits]))
 
     def chance_result(self) -> Result:
-        """Return what chance expects: it is computed, not sampled, and has no interval."""
+        """Return the record of chance. It is computed, not sampled, and has no interval."""
         return Result(*replace(self, model=CHANCE).identity, self.chance, len(self.hits))
 
 
 def interval(hits: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean over splits of the share of hits.
+    """Bootstrap the share of hits, averaged over splits.
 
     Args:
         hits: of each split, (n,) bool, none empty.
 
     Returns:
-        Both ends. Where all queries of all splits are hits, or none is, the two are equal: the bootstrap knows nothing
-        of what it has not seen.
+        Both ends of the interval. They are equal where all queries are hits, or none is.
     """
     generator = np.random.default_rng(_SEED)
-    # n draws with replacement from n queries of which h are hits hold Binomial(n, h / n) hits: the draws themselves,
-    # 1,000 times thousands of them, need not be made.
+    # n draws with replacement from n queries, h of them hits, contain Binomial(n, h / n) hits. Drawing that number
+    # directly saves 1,000 times thousands of draws.
     resampled = [generator.binomial(len(own), np.mean(own), RESAMPLES) / len(own) for own in hits]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(np.mean(resampled, axis=0), (tail, 1 - tail))
@@ -76,28 +75,23 @@ def interval(hits: Sequence[np.ndarray]) -> tuple[float, float]:
 def to_results(outcomes: Iterable[Outcomes]) -> tuple[Result, ...]:
     """Return the records of all outcomes, then those of chance, then the means over splits in the same order.
 
-    Of outcomes of one identity the last counts. Chance is the same for all models that are asked the same.
+    Of outcomes with one identity the last counts. Chance is the same for all models with the same queries.
     """
     measured = {each.identity: each for each in outcomes}
     records = {identity: each.result() for identity, each in measured.items()}
     records |= {(row := each.chance_result()).identity: row for each in measured.values()}
-    over_splits: dict[Identity, list[Identity]] = {}
-    for identity, row in records.items():
-        over_splits.setdefault(replace(row, split=None).identity, []).append(identity)
+    hits: dict[Identity, list[np.ndarray]] = {}
+    for each in measured.values():
+        hits.setdefault(replace(each, split=None).identity, []).append(each.hits)
     means = []
-    for mean, splits in over_splits.items():
-        rows = [records[identity] for identity in splits]
-        hits = [measured[identity].hits for identity in splits if identity in measured]
-        ends = interval(hits) if hits else (None, None)
-        means.append(Result(*mean, sum(row.value for row in rows) / len(rows), sum(row.n for row in rows), *ends))
+    for mean in mean_over_splits(records.values()):
+        low, high = interval(hits[mean.identity]) if mean.identity in hits else (None, None)
+        means.append(replace(mean, low=low, high=high))
     return (*records.values(), *means)
 
 
 def mean_over_splits(results: Iterable[Result]) -> tuple[Result, ...]:
-    """One record with `split` None for every group that differs in the split alone: the plain mean, `n` the sum.
-
-    For numbers of several calls, whose single answers are no longer at hand: without an interval.
-    """
+    """Average records that differ only in their split: plain mean, `n` summed, `split` None, no interval."""
     groups: dict[Identity, list[Result]] = {}
     for result in results:
         if result.split is not None:

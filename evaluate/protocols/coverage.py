@@ -1,8 +1,7 @@
-"""How much of a data set's official lists could be evaluated, and what pretraining has seen of it."""
+"""How many videos of the official lists could be evaluated, and which of them pretraining has seen."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,58 +13,32 @@ from train.config.load import config_from_dict
 from train.run.checkpoint import read_checkpoint
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """How much of a split could be evaluated.
-
-    Attributes:
-        split: name of the split.
-        n_train, n_test: videos embedded.
-        listed_train, listed_test: videos that the split's lists name.
-    """
-
-    split: str
-    n_train: int
-    n_test: int
-    listed_train: int
-    listed_test: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether every listed video was there."""
-        return (self.n_train, self.n_test) == (self.listed_train, self.listed_test)
-
-    def __str__(self) -> str:
-        return (
-            f"split {self.split}: {self.n_train:,} of {self.listed_train:,} training and "
-            f"{self.n_test:,} of {self.listed_test:,} test videos are there"
-        )
-
-
-def coverage(videos: Videos, catalogue: Iterable[str], n_classes: int, official: OfficialLists) -> tuple[Coverage, ...]:
-    """Compare the embedded videos with those listed.
+def coverage(videos: Videos, catalogue: Iterable[str], n_classes: int, official: OfficialLists) -> list[str]:
+    """Say for each split how many of the listed videos were embedded.
 
     Args:
-        videos: what the store holds.
+        videos: those of a store.
         catalogue: the splits of every source that preprocessing saw, failed ones included, as JSON.
-        n_classes: classes of the shard set; with the official number, the official lists' lengths are what counts.
-        official: what these are.
+        n_classes: classes of the shard set. If they are all official classes, the official lists are compared with.
+        official: the official lists.
     """
     known = [json.loads(splits) for splits in catalogue]
-    rows = []
+    lines = []
     for name in split_names(videos):
-        there = [sum(splits.get(name) == side for splits in videos.splits) for side in ("train", "test")]
-        seen = [sum(splits.get(name) == side for splits in known) for side in ("train", "test")]
+        train, test = (sum(splits.get(name) == side for splits in videos.splits) for side in ("train", "test"))
+        listed = [sum(splits.get(name) == side for splits in known) for side in ("train", "test")]
         if n_classes == official.n_classes and name in official.counts:
-            seen = list(official.counts[name])
-        rows.append(Coverage(name, there[0], there[1], seen[0], seen[1]))
-    return tuple(rows)
+            listed = list(official.counts[name])
+        lines.append(
+            f"split {name}: {train:,} of {listed[0]:,} training and {test:,} of {listed[1]:,} test videos are there"
+        )
+    return lines
 
 
 def part_read(checkpoint: Path, shards: Path) -> str | None:
-    """The part of these shards that a run's pretraining read, such as "1:train", "" for all; None: it read others.
+    """Return the part of these shards that pretraining read, such as "1:train", or "" for all; None for other shards.
 
-    What the shards hold decides, not where they lie.
+    Shards are recognised by their content, not by their path.
 
     Raises:
         CheckpointError: there is no checkpoint, or a damaged one.
@@ -78,11 +51,11 @@ def part_read(checkpoint: Path, shards: Path) -> str | None:
 
 
 def pretraining_note(videos: Videos, trained_on: str) -> str:
-    """Say which splits' test videos pretraining has seen, without their labels; "" where it has seen none.
+    """Name the splits whose test videos pretraining has seen, without labels; "" if it has seen none.
 
     Args:
-        videos: what is evaluated, from the shards that pretraining read.
-        trained_on: the part of them that it read, such as "1:train"; "" for all.
+        videos: evaluated videos, from the shards that pretraining read.
+        trained_on: the part of the shards that it read, such as "1:train"; "" for all.
     """
     name, _, side = trained_on.partition(":")
     read = np.array([not trained_on or splits.get(name) == side for splits in videos.splits])

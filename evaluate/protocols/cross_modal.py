@@ -1,9 +1,8 @@
-"""Cross-modal retrieval: a sound asks for the picture that it belongs to, and the other way round.
+"""Cross-modal retrieval: the audio of a clip queries the video of all clips, and the other way round.
 
-The test videos of a split with video and audio take part, each by one clip (`load_counterparts`), in
-the space that the encoders' projections share. R@k is the share of queries whose own counterpart, cut from the same
-clip, is among the k most similar of all; classes play no part. A random ranking finds it with k / n: numbers can be
-compared where as many clips were searched.
+Each test video with video and audio gives one clip (`load_counterparts`), in the space that the encoders' projections
+share. R@k is the share of queries that find their counterpart, from the same clip, among the k most similar; labels are
+not used. A random ranking finds it with probability k / n, so compare numbers only between searches of equal size.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -26,9 +25,9 @@ DIRECTIONS: tuple[Direction, ...] = ("audio-to-video", "video-to-audio")
 
 
 def load_counterparts(store: "EmbeddingStore") -> Videos:
-    """Read one clip a video: the middle one in time of those that have video and audio.
+    """Read one clip a video: the middle one in time of the clips with video and audio.
 
-    Clips of a video overlap and may sound the same: a second one would be a wrong answer that is right.
+    Clips of a video overlap. With several, a counterpart of another clip could be as good an answer, but counted wrong.
 
     Raises:
         EvaluateError: nothing in the store has a label, or it has no projections.
@@ -45,13 +44,12 @@ def _middle_clips(frame: "pd.DataFrame") -> np.ndarray:
 
 
 def counterpart_hits(queries: np.ndarray, references: np.ndarray, k: int) -> np.ndarray:
-    """Tell which queries find their own counterpart.
+    """Tell which queries find their own counterpart among the k most similar references.
 
     Args:
         queries: (n, d) unit vectors.
         references: (n, d) unit vectors; row i belongs to query i.
-        k: how many of the most similar are looked at. Equal ones come by row, so that embeddings which are all the
-            same hit as often as chance.
+        k: neighbours. Ties go to the lower row, so that identical embeddings score at chance.
 
     Returns:
         (n,) bool.
@@ -62,7 +60,7 @@ def counterpart_hits(queries: np.ndarray, references: np.ndarray, k: int) -> np.
 
 
 def judge_cross_modal(counterparts: Videos, split: Split, *, model: str, test: str) -> list[Outcomes]:
-    """Ask in both directions among a split's test videos; empty with fewer than two that have video and audio."""
+    """Search in both directions among a split's test videos; empty if fewer than two have video and audio."""
     if not counterparts.has("joint"):
         return []
     rows = split.test[counterparts.usable("joint")[split.test]]
@@ -71,9 +69,9 @@ def judge_cross_modal(counterparts: Videos, split: Split, *, model: str, test: s
     sides = {name: counterparts.parts[name].vectors[rows] for name in ("video", "audio")}
     outcomes = []
     for direction in DIRECTIONS:
-        asking, _, asked = direction.partition("-to-")
+        queries, _, references = direction.partition("-to-")
         for k in CROSS_RECALL_AT:
-            hits = counterpart_hits(sides[asking], sides[asked], k)
+            hits = counterpart_hits(sides[queries], sides[references], k)
             outcomes.append(
                 Outcomes(
                     test, CROSS_MODAL, split.number, direction, model, f"R@{k}", hits, min(k, len(rows)) / len(rows)

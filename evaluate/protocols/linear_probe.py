@@ -1,9 +1,9 @@
-"""Linear probe: a logistic regression on frozen features tells what a linear map can read from them.
+"""Linear probe: a logistic regression on frozen features.
 
-Features are L2-normalised, one vector a video, then centred and scaled as a whole to a mean square length of 1 over the
-training side: encoders differ tenfold in how closely their features crowd together (an untrained network's all point
-nearly the same way), and one grid of C must suit all. C, the inverse regularisation, is swept on the training side
-alone, in folds that keep a group (clips of one recording) together; then the probe is fitted to the whole of it.
+Features are L2-normalised, one vector a video. They are centred and scaled to a mean square length of 1 over the
+training side, because the spread of features differs tenfold between encoders and one grid of C must suit all. C, the
+inverse regularisation, is swept on the training side alone, in folds that keep a group (clips of one recording)
+together. Then the probe is fitted to the whole training side.
 """
 
 import logging
@@ -24,7 +24,7 @@ N_FOLDS = 3
 _TOLERANCE = 1e-4
 _MAX_ITERATIONS = 200
 _SMALL = 2_000_000
-"""Below so many numbers a second thread costs more than it gives, and very much more on a busy machine."""
+"""Features with fewer numbers are fitted by one thread; more threads are slower, above all on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Probe:
     """A fitted probe.
 
     Attributes:
-        c: the chosen inverse regularisation, in terms of the scaled features.
+        c: the chosen inverse regularisation of the scaled features.
         fold_accuracy: accuracy on held-out training folds of every C tried; empty where no fold could be made.
-        classes: (c,) int64, labels that it knows.
+        classes: (c,) int64, labels of the training side.
         weights: (d, c) float64.
         bias: (c,) float64.
     """
@@ -63,8 +63,8 @@ def fit_probe(
     Args:
         features: (n, d) training features.
         labels: (n,) int64, at least two different ones.
-        groups: (n,) recordings that must not be cut by a fold.
-        grid: values of C to try; of equally good ones the smallest is taken.
+        groups: (n,) recordings; a fold never divides one.
+        grid: values of C; the smallest of equally good ones is chosen.
         n_folds: folds of the sweep, fewer where there are fewer groups.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -85,10 +85,10 @@ def fit_probe(
 
 @dataclass(frozen=True)
 class _Basis:
-    """The features' centre and scale, and axes in which the same optimum is cheaper to find.
+    """The features' centre and scale, and axes in which the fit is cheaper.
 
-    The penalty is a Euclidean norm, so rotating into the span of the rows (at most n of d axes) leaves the fitted map
-    what it was: 1,536 raw pixels of 400 videos become 400 numbers.
+    The penalty is a Euclidean norm, so rotating into the span of the rows (at most n of d axes) does not change the
+    fitted map: 1,536 raw pixels of 400 videos become 400 numbers.
     """
 
     mean: np.ndarray  # (d,)
@@ -117,7 +117,7 @@ def _sweep(
     folds: Iterable[tuple[np.ndarray, np.ndarray]],
     grid: Sequence[float],
 ) -> dict[float, float]:
-    """Accuracy on held-out folds by C, (C -> fraction); empty where the groups do not allow two folds."""
+    """Return the accuracy on held-out folds by C, a fraction; empty where the groups do not allow two folds."""
     correct = dict.fromkeys(grid, 0)
     held_out = 0
     for train, test in folds:
@@ -141,14 +141,14 @@ def group_folds(labels: np.ndarray, groups: Sequence[object], n_folds: int) -> I
     n_folds = min(n_folds, len(names), int(np.unique(labels, return_counts=True)[1].max()))
     if n_folds < 2:
         return
-    with warnings.catch_warnings():  # some classes with fewer videos than folds are fine here
+    with warnings.catch_warnings():  # classes with fewer videos than folds are allowed
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         folds = list(StratifiedGroupKFold(n_folds).split(np.zeros((len(labels), 1)), labels, numbers))
     yield from ((train, test) for train, test in folds if len(train) and len(test))
 
 
 def _fit_path(features: np.ndarray, labels: np.ndarray, grid: Sequence[float]) -> "Iterator[LogisticRegression]":
-    """Fit a model for every C, each started from the one before it.
+    """Fit a model for every C, each started from the previous one.
 
     Newton's method with conjugate gradients: measured at 420 videos, 12 classes and 64 to 420 numbers each, it reaches
     a gradient of 1e-6 in 5-30 ms, L-BFGS in 6-60 ms.
@@ -158,7 +158,7 @@ def _fit_path(features: np.ndarray, labels: np.ndarray, grid: Sequence[float]) -
     model = LogisticRegression(solver="newton-cg", tol=_TOLERANCE, max_iter=_MAX_ITERATIONS, warm_start=True)
     for c in grid:
         model.set_params(C=c)
-        with warnings.catch_warnings():  # on separable classes the last steps drown in rounding: the fit is done
+        with warnings.catch_warnings():  # on separable classes, rounding stops the last steps of a finished fit
             warnings.filterwarnings("ignore", message=".*[Ll]ine search.*")
             warnings.filterwarnings("ignore", message=".*newton-cg failed to converge.*")
             model.fit(features, labels)
@@ -166,7 +166,7 @@ def _fit_path(features: np.ndarray, labels: np.ndarray, grid: Sequence[float]) -
 
 
 def _multinomial(model: "LogisticRegression") -> tuple[np.ndarray, np.ndarray]:
-    """Weights (r, c) and bias (c,); scikit-learn keeps one column for two classes."""
+    """Return weights (r, c) and bias (c,); for two classes scikit-learn has one column."""
     weights, bias = model.coef_.T, model.intercept_
     if len(model.classes_) == 2:
         return np.concatenate([-weights, weights], axis=1) / 2, np.concatenate([-bias, bias]) / 2

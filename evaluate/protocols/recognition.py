@@ -1,10 +1,10 @@
 """The protocol of action recognition on UCF101 and HMDB51: official splits, each by itself, and their mean.
 
-For every numbered split that the store names: test videos query the training videos (R@1/5/10/20/50), the nearest
-training videos vote (kNN, top-1), and a linear probe on frozen features is fitted to the training videos and judged on
-the test videos (top-1). Audio is judged over the videos with an audio track only, joint over those with both, `n` says
-over how many. The chance row is what a random ranking, and a random guess after the training classes' frequencies,
-would expect. Where a model puts video and audio in one space, the test videos' audio and video search each other.
+In every numbered split, test videos query the training videos (R@1/5/10/20/50), the nearest training videos vote (kNN,
+top-1), and a linear probe is fitted to the training videos and tested on the test videos (top-1). Audio is evaluated on
+the videos with an audio track only, joint on those with both; `n` is their number. The chance row is the expectation of
+a random ranking, and of a guess by the training classes' frequencies. Where a model puts video and audio in one space,
+the test videos' audio and video query each other.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,18 +30,18 @@ def evaluate(
     probe: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Result, ...]:
-    """Every number of the protocol for the given models: splits first, then chance, then the means over splits.
+    """Compute all numbers of the protocol: records of splits first, then chance, then the means over splits.
 
     Args:
         models: name in the results -> its videos, such as {"pretrained": ..., "raw": ...}.
         test: name of the dataset in the results.
         shared: name -> one clip a video (evaluate.protocols.cross_modal.load_counterparts), for cross-modal retrieval.
         probe: whether to fit linear probes as well.
-        progress: told what is being worked on.
+        progress: told the model, modality and split at work.
 
     Raises:
         SplitError: the videos belong to no numbered split, or a split has an empty side.
-        GroupLeakError: a recording stands on both sides of a split.
+        GroupLeakError: a recording is on both sides of a split.
     """
     outcomes: list[Outcomes] = []
     for model, videos in models.items():
@@ -65,7 +65,7 @@ def splits_of(videos: Videos) -> tuple[Split, ...]:
 
     Raises:
         SplitError: there is none, or a side is empty.
-        GroupLeakError: a recording stands on both sides of a split.
+        GroupLeakError: a recording is on both sides of a split.
     """
     names = split_names(videos)
     if not names:
@@ -78,14 +78,14 @@ def splits_of(videos: Videos) -> tuple[Split, ...]:
 def judge(
     videos: Videos, split: Split, modality: Modality, *, model: str, test: str, probe: bool = True
 ) -> list[Outcomes]:
-    """Ask retrieval, kNN and linear probe of one model, split and modality."""
+    """Evaluate retrieval, kNN and linear probe of one model, split and modality."""
     train_labels, test_labels = videos.labels[split.train], videos.labels[split.test]
 
     def outcome(task: str, metric: str, hits: np.ndarray, chance: float) -> Outcomes:
         return Outcomes(test, task, split.number, modality, model, metric, hits, chance)
 
     neighbours = neighbourhood(videos, split, modality)
-    # A guess drawn from the training classes' frequencies is right as often as the first of a random ranking.
+    # A guess by the training classes' frequencies is correct as often as the first of a random ranking.
     guess = chance_recall(test_labels, train_labels, 1)
     outcomes = [
         outcome(RETRIEVAL, f"R@{k}", hits_at(neighbours, k), chance_recall(test_labels, train_labels, k))
@@ -98,10 +98,10 @@ def judge(
 
 
 def probe_labels(videos: Videos, split: Split, modality: Modality) -> np.ndarray:
-    """Labels (n_test,) int64 that a linear probe gives to the test videos, having seen the training side alone."""
+    """Fit a linear probe to the training side; return its labels of the test videos, (n_test,) int64."""
     train, test = (videos.vectors(modality, rows) for rows in (split.train, split.test))
-    # As the official splits do, folds hold a group number back in all classes at once: groups of one number may share
-    # their surroundings. A video without a group is a recording of its own.
+    # Like the official splits, folds hold out a group number in all classes at once, since groups of one number may
+    # share their surroundings. A video without a group is a recording of its own.
     groups = [videos.groups[row] or videos.sources[row] for row in split.train]
     fitted = fit_probe(train, videos.labels[split.train], groups)
     return fitted.predict(test)

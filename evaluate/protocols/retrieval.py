@@ -1,7 +1,7 @@
-"""Retrieval: test videos query training videos; pure functions over vectors, without training.
+"""Retrieval: test videos query training videos.
 
-R@k is the share of queries that find a video of their class among the k nearest (cosine similarity). What each modality
-looks at is in evaluate.protocols.video_features.
+R@k is the share of queries that find a video of their class among the k nearest (cosine similarity). The vectors of each
+modality are in evaluate.protocols.video_features.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from store.search import nearest
 
 RECALL_AT = (1, 5, 10, 20, 50)
 KNN_NEIGHBOURS = 20
-"""Fixed, not swept. The paper takes 200 of ImageNet's thousand and more a class. HMDB51 trains on 70 videos a class, UCF101
-on about 94 of some 18 recordings, the sample world on 36: with 200, other classes would vote too."""
+"""Fixed, not swept. The paper takes 200; ImageNet has more than a thousand images a class. HMDB51 trains on 70 videos a
+class, UCF101 on about 94 from some 18 recordings, the sample world on 36. With 200, other classes would vote too."""
 KNN_TEMPERATURE = 0.07
 
 
@@ -72,7 +72,7 @@ def neighbourhood(videos: Videos, split: Split, modality: Modality, k: int = max
 
 
 def hits_at(neighbours: Neighbourhood, k: int) -> np.ndarray:
-    """Tell which queries have a video of their class among the k nearest (all, where k exceeds them), (q,) bool."""
+    """Tell which queries have a video of their class among the k nearest, or among all if there are fewer, (q,) bool."""
     return np.asarray(neighbours.hits[:, :k].any(axis=1))
 
 
@@ -81,16 +81,8 @@ def recall_at(neighbours: Neighbourhood, k: int) -> float:
     return float(hits_at(neighbours, k).mean())
 
 
-def per_class_recall(neighbours: Neighbourhood, k: int = 1) -> dict[int, tuple[float, int]]:
-    """R@k of every label that queries: label -> (recall, number of queries), by label."""
-    found = hits_at(neighbours, k)
-    labels, which, counts = np.unique(neighbours.query_labels, return_inverse=True, return_counts=True)
-    right = np.bincount(which, weights=found, minlength=len(labels))
-    return {int(label): (float(r / n), int(n)) for label, r, n in zip(labels, right, counts, strict=True)}
-
-
 def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS, temperature: float = KNN_TEMPERATURE) -> np.ndarray:
-    """Classify every query by its k nearest references, or by all where there are fewer; nothing is fitted.
+    """Classify every query by its k nearest references, or by all if there are fewer.
 
     Class c scores the sum of exp(s / temperature) over those of the k nearest that are of class c, where s is their
     cosine similarity (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
@@ -102,7 +94,7 @@ def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS, temperature: 
     classes, columns = np.unique(neighbours.reference_labels, return_inverse=True)
     voted = columns[neighbours.indices[:, :k]]  # (q, k)
     scores = neighbours.scores[:, :k].astype(np.float64)
-    # Relative to the nearest, which changes no order and keeps the exponent from overflowing.
+    # Relative to the nearest: the order is the same, and the exponent cannot overflow.
     weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     totals = np.zeros((len(voted), len(classes)))
     np.add.at(totals, (np.arange(len(voted))[:, None], voted), weights)

@@ -1,4 +1,4 @@
-"""Where a run's embedding stores lie, and their videos read back."""
+"""Paths of a run's embedding stores, and the videos read from them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def load_models(stores: Mapping[ModelName, Path], *, projections: bool = False) 
 
 
 def load_shared(stores: Mapping[ModelName, Path]) -> dict[str, Videos]:
-    """Read the counterparts (evaluate.protocols.cross_modal) of every store whose model puts video and audio in one space."""
+    """Read the cross-modal counterparts from every store whose model puts video and audio in one space."""
     shared: dict[str, Videos] = {}
     for name, path in stores.items():
         with EmbeddingStore(path) as store:

@@ -1,4 +1,4 @@
-"""Held-out accuracies of the temporal heads, as training logged them last."""
+"""Held-out accuracies of the temporal heads: the last ones that training logged."""
 
 import json
 import math
@@ -22,9 +22,9 @@ TASKS: dict[str, tuple[str, str]] = {
 
 
 def heldout_accuracies(run: Path, n_speeds: int) -> dict[str, tuple[float, float]]:
-    """Head -> its accuracy and that of guessing; empty if the log has none.
+    """Return head -> its accuracy and that of guessing; empty if the log has none.
 
-    A line that a killed run left half written is passed over.
+    A half-written line of a killed run is ignored.
 
     Args:
         run: folder of the run.
@@ -48,11 +48,11 @@ def heldout_accuracies(run: Path, n_speeds: int) -> dict[str, tuple[float, float
 
 
 def temporal_results(run: Path, test: str, split: int, n_speeds: int) -> list[Result]:
-    """The same as records, and those of guessing. `n` is 0: the log does not count the labels.
+    """Return `heldout_accuracies` as records. `n` is 0: the log does not count the labels.
 
     Args:
         run: folder of the run.
-        test: dataset, as in the other records.
+        test: name of the data set in the results.
         split: the split that training held out.
         n_speeds: speeds that the run's heads distinguish.
     """

@@ -1,11 +1,11 @@
-"""Retrieval within pairs of twin classes, which differ in one thing: which of the two is it.
+"""Retrieval within pairs of twin classes, which differ in one thing.
 
-The test videos of the two classes query the training videos of these two only. What the classes of a pair share, the
-kind of event and whatever the look of a video gives away about it, helps nobody; half of the queries are right by luck.
-Real data sets name no pairs. Those of the sample world come from preprocess.synthetic.sample.classes.
+The test videos of the two classes query the training videos of these two only. Whatever the two classes share cannot
+help; a random answer is correct for half of the queries. Only the sample world has such pairs, listed in
+preprocess.synthetic.sample.classes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,50 +22,35 @@ METRIC = "R@1"
 
 @dataclass(frozen=True)
 class ClassPair:
-    """Two classes by name, and the one thing that sets them apart: "time", "rhythm", "picture" or "sound"."""
+    """Two classes by name, and the one thing in which they differ: "time", "rhythm", "picture" or "sound"."""
 
     first: str
     second: str
     difference: str
 
 
-@dataclass(frozen=True)
-class PairRecall:
-    """R@1 within the pairs of one difference.
-
-    Attributes:
-        recall: mean over the pairs of the share of queries whose nearest reference is of their class.
-        chance: the same, expected of a random ranking.
-        n_pairs: pairs that could be asked.
-        n: queries of all of them.
-    """
-
-    recall: float
-    chance: float
-    n_pairs: int
-    n: int
-
-
 def sample_pairs() -> tuple[ClassPair, ...]:
-    """All pairs of the sample world, each once."""
+    """Return all pairs of the sample world, each once."""
     from preprocess.synthetic.sample.classes import CLASSES
 
     return tuple(ClassPair(entry.name, entry.twin, entry.difference) for entry in CLASSES if entry.variant == 0)
 
 
-def pair_recall(
-    videos: Videos, split: Split, modality: Modality, pairs: Iterable[ClassPair]
-) -> Mapping[str, PairRecall]:
+def judge_pairs(
+    videos: Videos, split: Split, modality: Modality, pairs: Iterable[ClassPair], *, model: str, test: str
+) -> list[Result]:
     """Compute R@1 within each pair, averaged over the pairs of one difference.
 
     Args:
-        videos: what is judged.
+        videos: evaluated videos.
         split: one that has been narrowed to the videos with the modality.
         modality: "video", "audio" or "joint".
         pairs: a pair that lacks a class on a side of the split is left out.
+        model: name in the results.
+        test: name of the data set in the results.
 
     Returns:
-        By difference, in the order of the pairs; empty where none of the pairs is there.
+        For each difference, in the order of the pairs, the record of the model and that of chance.
     """
     names = np.array(videos.label_names)
     found: dict[str, list[tuple[float, float, int]]] = {}
@@ -75,26 +60,13 @@ def pair_recall(
         if any(len(np.unique(names[rows])) < 2 for rows in (queries, references)):
             continue
         first = nearest(videos.vectors(modality, queries), videos.vectors(modality, references), 1).indices[:, 0]
-        asked, answers = videos.labels[queries], videos.labels[references]
-        right = float(np.mean(answers[first] == asked))
-        found.setdefault(pair.difference, []).append((right, chance_recall(asked, answers, 1), len(queries)))
-    return {
-        difference: PairRecall(
-            recall=float(np.mean([recall for recall, _, _ in asked])),
-            chance=float(np.mean([chance for _, chance, _ in asked])),
-            n_pairs=len(asked),
-            n=sum(n for _, _, n in asked),
-        )
-        for difference, asked in found.items()
-    }
-
-
-def judge_pairs(
-    videos: Videos, split: Split, modality: Modality, pairs: Iterable[ClassPair], *, model: str, test: str
-) -> list[Result]:
-    """Give the records of `pair_recall`, and those of chance beside them."""
+        wanted, answers = videos.labels[queries], videos.labels[references]
+        recall = float(np.mean(answers[first] == wanted))
+        found.setdefault(pair.difference, []).append((recall, chance_recall(wanted, answers, 1), len(queries)))
     records = []
-    for difference, found in pair_recall(videos, split, modality, pairs).items():
-        for name, value in ((model, found.recall), ("chance", found.chance)):
-            records.append(Result(test, f"{TASK}{difference}", split.number, modality, name, METRIC, value, found.n))
+    for difference, of_pairs in found.items():
+        recalls, chances, counts = zip(*of_pairs, strict=True)
+        for name, values in ((model, recalls), ("chance", chances)):
+            value, n = float(np.mean(values)), sum(counts)
+            records.append(Result(test, f"{TASK}{difference}", split.number, modality, name, METRIC, value, n))
     return records

@@ -1,17 +1,16 @@
 """One feature vector a video and modality: the clips of the store, averaged over each source.
 
-Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field; the
-linear probe here is trained on the same vectors.
+Averaging the features of several clips of a video, then normalising, is the retrieval protocol of the field. The linear
+probe is trained on the same vectors.
 
-Three modalities are judged: "video" over the videos with a picture, "audio" over those with audio, "joint" over those
-with both. Zeros for a missing audio track would make its absence a feature: in UCF101, where whole classes have no
-sound, a ranking by that alone tells classes apart.
+Three modalities are evaluated: "video" on the sources with frames, "audio" on those with audio, "joint" on those with
+both. Zeros for a missing audio track would make its absence a feature. In UCF101 whole classes have no audio, so a
+ranking by that alone would distinguish classes.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -71,7 +70,7 @@ class Videos:
         return set(PARTS[modality]) <= set(self.parts) and bool(self.usable(modality).any())
 
     def usable(self, modality: Modality) -> np.ndarray:
-        """Tell which videos a modality can judge, (n,) bool; for "joint" those with video and audio."""
+        """Tell which videos have a modality, (n,) bool; for "joint" those with video and audio."""
         usable: np.ndarray = np.logical_and.reduce([self.parts[name].present for name in PARTS[modality]])
         return usable
 
@@ -114,10 +113,10 @@ def load_videos(
     """Average the clips of every labelled source of a store. Reads a block of rows at a time.
 
     Args:
-        store: what the encoders made.
-        space: which of their vectors.
-        choose: tells, given the store's columns, which rows are averaged, (rows,) bool; None for all. A source
-            without such a row is there, but lacks every modality.
+        store: of one model.
+        space: of the vectors.
+        choose: returns, given the store's columns, which rows are averaged, (rows,) bool; None for all. A source
+            without such a row is included, but lacks every modality.
 
     Raises:
         EvaluateError: nothing in the store has a label, or it has no vectors of this space.
@@ -125,7 +124,7 @@ def load_videos(
     frame = store.frame()
     labelled = frame[frame["label"] >= 0]
     if labelled.empty:
-        raise EvaluateError(f"{_name(store)}: no row has a label; make the shards from a labelled dataset")
+        raise EvaluateError(f"{store.path}: no row has a label; make the shards from a labelled dataset")
     first = labelled.drop_duplicates("source", keep="first")
     number = {source: index for index, source in enumerate(first["source"])}
     video_of_row = frame["source"].map(number).fillna(-1).to_numpy(np.int64)  # (rows,), -1: unlabelled
@@ -139,19 +138,20 @@ def load_videos(
         if f"{modality}/{space}" in store.vector_names
     }
     if not parts:
-        raise EvaluateError(f"{_name(store)}: has no {space}; it holds {', '.join(store.vector_names)}")
+        raise EvaluateError(f"{store.path}: has no {space}; it holds {', '.join(store.vector_names)}")
+    return videos_of(first, parts)
+
+
+def videos_of(rows: "pd.DataFrame", parts: dict[str, Part]) -> Videos:
+    """Make `Videos` from a table with a row a video, of a store or of a shard set's segments."""
     return Videos(
-        sources=tuple(first["source"]),
-        labels=first["label"].to_numpy(np.int64),
-        label_names=tuple(first["label_name"]),
-        groups=tuple(first["group"]),
-        splits=tuple(json.loads(text or "{}") for text in first["splits"]),
+        sources=tuple(rows["source"]),
+        labels=rows["label"].to_numpy(np.int64),
+        label_names=tuple(rows["label_name"]),
+        groups=tuple(rows["group"].fillna("")),
+        splits=tuple(json.loads(text or "{}") for text in rows["splits"]),
         parts=parts,
     )
-
-
-def _name(store: "EmbeddingStore") -> Path | str:
-    return getattr(store, "path", "the store")
 
 
 def _average(store: "EmbeddingStore", name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
@@ -166,11 +166,11 @@ def split_names(videos: Videos) -> tuple[str, ...]:
 
 
 def take_split(videos: Videos, name: str) -> Split:
-    """Rows of a split's two sides; videos that the split does not list are left out.
+    """Return the rows of a split's two sides; videos that the split does not list are left out.
 
     Raises:
         SplitError: a side has no videos, or the training side fewer than two classes.
-        GroupLeakError: a group of videos cut from one recording stands on both sides.
+        GroupLeakError: a group of videos cut from one recording is on both sides.
     """
     side = np.array([splits.get(name, "") for splits in videos.splits])
     train, test = (np.flatnonzero(side == which) for which in ("train", "test"))
@@ -181,37 +181,16 @@ def take_split(videos: Videos, name: str) -> Split:
         )
     if len(np.unique(videos.labels[train])) < 2:
         raise SplitError(f"split {name}: the training side has a single class; nothing can be distinguished")
-    groups = np.array(videos.groups)
-    refuse_leak(
-        name,
-        (videos.labels[train], groups[train]),
-        (videos.labels[test], groups[test]),
-        dict(zip(videos.labels.tolist(), videos.label_names, strict=True)),
-    )
+    # UCF101 numbers its groups anew in every class: label and group together name a recording.
+    recordings = [{(videos.labels[i], videos.groups[i]) for i in rows if videos.groups[i]} for rows in (train, test)]
+    if both := recordings[0] & recordings[1]:
+        names = dict(zip(videos.labels.tolist(), videos.label_names, strict=True))
+        raise GroupLeakError(name, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
     return Split(name, train, test)
 
 
-def refuse_leak(
-    split: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], names: Mapping[int, str]
-) -> None:
-    """Check that no recording stands on both sides of a split.
-
-    Args:
-        split: its name.
-        train, test: labels and groups of the videos of each side; "" is no group.
-        names: of the labels.
-
-    Raises:
-        GroupLeakError: one does.
-    """
-    # UCF101 numbers its groups anew in every class: label and group together name a recording.
-    sides = [{(int(label), str(group)) for label, group in zip(*side, strict=True) if group} for side in (train, test)]
-    if both := sides[0] & sides[1]:
-        raise GroupLeakError(split, tuple(f"{names[label]} {group}".strip() for label, group in sorted(both)))
-
-
 def narrow(videos: Videos, split: Split, modality: Modality) -> Split | None:
-    """Leave out the videos that lack the modality; None where a side is then empty or training has one class only."""
+    """Leave out the videos that lack the modality; None if a side is then empty or training has only one class."""
     if not videos.has(modality):
         return None
     usable = videos.usable(modality)

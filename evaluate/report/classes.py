@@ -1,4 +1,4 @@
-"""What becomes of each class: its recall over all splits, and on the first split the classes it is confused with."""
+"""Results by class: recall over all splits, and confusions on the first split."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class Recalls:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which class is taken for which.
+    """Counts of test videos by true and predicted class.
 
     Attributes:
-        title: modality of the features, and what judged them, such as "audio, linear probe".
+        title: modality of the features and classifier, such as "audio, linear probe".
         split: its name.
         names: of the c classes.
-        counts: (c, c) int64, row = class of the test video, column = class it is taken for.
+        counts: (c, c) int64, row = true class, column = predicted class.
     """
 
     title: str
@@ -45,18 +45,18 @@ class Confusion:
 
     @property
     def shares(self) -> np.ndarray:
-        """Share of each row's videos, (c, c) float64; zeros for a class without test videos."""
+        """Counts as shares of each row, (c, c) float64; zeros for a class without test videos."""
         shares: np.ndarray = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
         return shares
 
     @property
     def accuracy(self) -> float:
-        """Share of all test videos that are taken for their own class."""
+        """Share of all test videos with the correct class."""
         return float(np.trace(self.counts) / self.counts.sum())
 
     @property
     def mixups(self) -> list[tuple[str, str, float]]:
-        """The largest shares off the diagonal: class, class it is taken for, share."""
+        """The largest shares off the diagonal: true class, predicted class, share."""
         shares = self.shares * (1 - np.eye(len(self.names)))
         rows, columns = np.nonzero(shares)
         order = np.lexsort((columns, rows, -shares[rows, columns]))[:MIXUPS]
@@ -65,9 +65,7 @@ class Confusion:
 
 
 def recall_by_class(neighbours: Sequence[Neighbourhood]) -> dict[int, tuple[float, int]]:
-    """R@1 per label over several splits: {label: (recall, number of queries)}."""
-    if not neighbours:
-        return {}
+    """Compute R@1 per label over the splits (at least one): {label: (recall, number of queries)}."""
     labels = np.concatenate([split.query_labels for split in neighbours])
     hits = np.concatenate([split.hits[:, 0] for split in neighbours])
     of_label = {int(label): hits[labels == label] for label in np.unique(labels)}
@@ -75,7 +73,7 @@ def recall_by_class(neighbours: Sequence[Neighbourhood]) -> dict[int, tuple[floa
 
 
 def class_recalls(models: Mapping[str, Model]) -> Recalls:
-    """R@1 of every class that queries, the best by the first modality on top."""
+    """Compute R@1 of every class with queries; the best in the first modality come first."""
     found: dict[str, Recall] = {
         name: {each: recall_by_class(splits) for each, splits in model.neighbours.items() if each != "joint"}
         for name, model in models.items()
@@ -88,7 +86,7 @@ def class_recalls(models: Mapping[str, Model]) -> Recalls:
 
 
 def build_confusions(model: Model) -> Iterator[Confusion]:
-    """Judge the test videos of the first split that each modality has, from the stored embeddings."""
+    """Classify the test videos of the first split of each modality, from the stored embeddings."""
     from sklearn.metrics import confusion_matrix
 
     for modality, neighbours in model.neighbours.items():
@@ -106,6 +104,6 @@ def build_confusions(model: Model) -> Iterator[Confusion]:
 
 
 def first_split(videos: Videos, modality: Modality) -> Split | None:
-    """Take the first split that can be judged by a modality, narrowed to it."""
+    """Return the first split with videos of a modality on both sides, narrowed to it."""
     narrowed = (narrow(videos, take_split(videos, name), modality) for name in split_names(videos))
     return next((split for split in narrowed if split is not None), None)

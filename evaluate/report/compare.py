@@ -1,4 +1,4 @@
-"""Runs side by side: the same numbers of each, as a table whose rows are runs."""
+"""Tables that compare runs: one row a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
 def compare_runs(runs: Mapping[str, Sequence[Result]], tests: Sequence[str]) -> dict[str, tuple[Table, ...]]:
     """Compare the tests that at least two runs have: {test: tables}, the first run on top.
 
-    Rows are the pretrained model of each run; of a test without this model, all its models but chance.
+    Rows are the pretrained model of each run. A test without this model shows all its models but chance.
     """
     made = {}
     for test in tests:

@@ -1,4 +1,4 @@
-"""Test videos beside their nearest training videos, playable, with audio where the source files are at hand."""
+"""Test videos beside their nearest training videos, with audio if the source files are there."""
 
 import base64
 import logging
@@ -18,18 +18,18 @@ from preprocess.shards.manifest import read_segments
 
 logger = logging.getLogger(__name__)
 
-PICTURE_BUDGET_BYTES = 5_500_000
+IMAGE_BUDGET_BYTES = 5_500_000
 AUDIO_BUDGET_BYTES = 2_000_000
-"""Budgets of all galleries of a page; a page of 10 MB has room for everything else."""
+"""Budgets for all galleries of a page, which then stays below 10 MB."""
 QUERIES = 8
 SEED = 0
 FFMPEG_PROCESSES = 4
-"""At a time; each takes a fraction of a second, most of it to start."""
+"""Running at once; each takes a fraction of a second, most of it to start."""
 
 
 @dataclass(frozen=True)
 class Media:
-    """Where video and audio are read: the shard set, data roots with the source files, and this page's share."""
+    """The shard set, the data roots with the source files, and this test's share of the page's budgets."""
 
     shards: Path
     folders: Sequence[Path]
@@ -38,23 +38,23 @@ class Media:
 
 @dataclass(frozen=True)
 class Galleries:
-    """Some queries of each modality, and what is shown of their videos.
+    """Some queries of each modality, with images and audio.
 
     Attributes:
         found: neighbours of all queries of a split, by modality.
-        picks: the queries on show, by modality.
-        pictures: by source; a source that the shards lack is missing.
-        audio: by source, as data URIs; a source without audio or without its file is missing.
+        picks: the queries shown, by modality.
+        images: by source, without sources that the shards lack.
+        audio: data URIs by source, without sources that lack audio or their file.
     """
 
     found: Mapping[str, Neighbourhood]
     picks: Mapping[str, Sequence[int]]
-    pictures: Mapping[str, Thumbnail]
+    images: Mapping[str, Thumbnail]
     audio: Mapping[str, str]
 
 
 def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleries:
-    """Make a gallery for each modality; a video that several rows show is read once."""
+    """Make a gallery for each modality; each video is read once."""
     picks = {modality: pick_queries(neighbours, QUERIES, SEED) for modality, neighbours in found.items()}
     rows = [
         [
@@ -65,15 +65,15 @@ def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleri
         for query in queries
     ]
     by_rank = [source for rank in zip_longest(*rows) for source in rank if source is not None]
-    pictures = thumbnails(media.shards, by_rank, int(media.share * PICTURE_BUDGET_BYTES))
-    return Galleries(found, picks, pictures, cut_audio(media, by_rank))
+    images = thumbnails(media.shards, by_rank, int(media.share * IMAGE_BUDGET_BYTES))
+    return Galleries(found, picks, images, cut_audio(media, by_rank))
 
 
 def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
-    """Choose up to `n` queries: half right and half wrong at first place, from as many classes as possible.
+    """Choose up to `n` queries, half with a correct nearest neighbour, from as many classes as possible.
 
-    Queries are shuffled by `seed`; each pick is the first of the wanted outcome whose class was taken least so far.
-    Where one outcome runs out, the other fills up. Right ones come first.
+    Queries are shuffled by `seed`. Each pick is the first with the wanted outcome whose class was picked least so far.
+    If one outcome runs out, the other fills up. Correct ones come first.
     """
     free = np.random.default_rng(seed).permutation(len(found.query_labels)).tolist()
     right, labels = found.hits[:, 0], found.query_labels.tolist()
@@ -87,9 +87,9 @@ def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
 
 
 def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
-    """Cut the audio of each source's first segment: {source: data URI of an MP3}, the first sources that fit the page.
+    """Cut the audio of each source's first segment: {source: data URI of an MP3}, as far as the budget allows.
 
-    A source whose file is missing, or that cannot be cut, is left out: the page then plays it without audio.
+    A source whose file is missing or unreadable is left out; the page then plays it without audio.
     """
     table = read_segments(media.shards)
     table = table[table["source"].isin(list(sources)) & table["has_audio"].astype(bool)].sort_values("segment_id")
@@ -116,7 +116,7 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
 
 
 def find_source(folders: Sequence[Path], source: str) -> Path | None:
-    """Look for a source in data roots; a name that leads out of them is not followed."""
+    """Find the file of a source in the data roots; None for a name that leads out of them."""
     name = PurePosixPath(source)
     if name.is_absolute() or ".." in name.parts:
         return None

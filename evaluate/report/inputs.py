@@ -1,4 +1,4 @@
-"""The embeddings of a run as the page needs them: videos of each model, and neighbours in each split."""
+"""Embeddings of a run for the page: videos of each model, and their neighbours in each split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class Model:
 
 
 def load_models(run: Path, dataset: str) -> dict[str, Model]:
-    """Read the stores of the pretrained and of the untrained encoders, as far as the run has them.
+    """Read those stores of the pretrained and the untrained encoders that the run has.
 
     Raises:
         StoreError: a file is not an embedding store.
@@ -52,7 +52,7 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
 
 
 def search(videos: Videos) -> dict[Modality, tuple[Neighbourhood, ...]]:
-    """Find the neighbours of the test videos of every split, by each modality that the videos have."""
+    """Find the neighbours of the test videos in every split and modality."""
     found = {}
     for modality in MODALITY_ORDER:
         splits = [narrow(videos, take_split(videos, name), modality) for name in split_names(videos)]
@@ -63,7 +63,7 @@ def search(videos: Videos) -> dict[Modality, tuple[Neighbourhood, ...]]:
 
 
 def folds_as_splits(videos: Videos) -> Videos:
-    """Turn folds into splits, where videos have no splits: split k tests on fold k and trains on the others."""
+    """Turn folds into splits if videos have no splits: split k tests on fold k and trains on the others."""
     folds = sorted({splits["fold"] for splits in videos.splits if splits.get("fold", "").isdigit()}, key=int)
     if split_names(videos) or not folds:
         return videos
@@ -75,5 +75,5 @@ def folds_as_splits(videos: Videos) -> Videos:
 
 
 def class_names(videos: Videos) -> dict[int, str]:
-    """Name of each label, by label."""
+    """Return the name of each label, by label."""
     return dict(sorted(zip(videos.labels.tolist(), videos.label_names, strict=True)))

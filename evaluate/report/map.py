@@ -1,4 +1,4 @@
-"""Embeddings laid out in the plane: one point a source, one layout a model and modality."""
+"""Embeddings in the plane: one point a source, one layout a model and modality."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from evaluate.protocols.video_features import Modality, Videos
 from evaluate.report.inputs import Model, class_names
 
 MAX_POINTS = 2000
-"""More would hide each other, and t-SNE takes seconds per thousand."""
+"""More points would overlap, and t-SNE takes seconds per thousand."""
 PCA_DIMENSIONS = 50
 MIN_TSNE_POINTS = 10
 TSNE_STEPS = 500
@@ -29,7 +29,7 @@ def build_map(models: Mapping[str, Model]) -> dict[str, Any]:
         points: the pretrained store's videos, each [class position, role in the first split (0 train, 1 test, 2
             neither), source, recording position].
         classes: names, by position.
-        recordings: what videos were cut from, a class and a group each, by position.
+        recordings: class and group of the videos, or the source, by position.
         method: "t-SNE" or "PCA".
         n_sources: videos in the store.
     """
@@ -68,7 +68,7 @@ def build_map(models: Mapping[str, Model]) -> dict[str, Any]:
 
 
 def project(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, d) to the plane (n, 2): PCA, then t-SNE for at least 10 vectors."""
+    """Project vectors (n, d) to the plane (n, 2): PCA, then t-SNE for at least 10 vectors."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -76,7 +76,7 @@ def project(vectors: np.ndarray) -> np.ndarray:
     n, d = vectors.shape
     if n < 3 or d < 2:
         return np.pad(vectors[:, :2].astype(np.float64), ((0, 0), (0, max(0, 2 - d))))
-    # One thread: some hundred points gain nothing from more, and on a busy machine their barriers cost minutes.
+    # More threads do not speed up some hundred points, and on a busy machine their barriers cost minutes.
     with threadpool_limits(1):
         reduced = PCA(min(PCA_DIMENSIONS, n, d), svd_solver="full", random_state=SEED).fit_transform(vectors)
         if n < MIN_TSNE_POINTS:
@@ -86,9 +86,9 @@ def project(vectors: np.ndarray) -> np.ndarray:
 
 
 def align(layout: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
-    """Turn and mirror a layout (n, 2) onto a reference (orthogonal Procrustes), so that switching moves points little.
+    """Rotate and mirror a layout (n, 2) onto a reference (orthogonal Procrustes), so that switching moves points little.
 
-    Rows that are nan in either do not count.
+    Rows that are nan in either are ignored.
     """
     if reference is None:
         return layout
@@ -98,7 +98,7 @@ def align(layout: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
 
 
 def _layout(videos: Videos, sources: list[str], modality: Modality) -> np.ndarray:
-    """(len(sources), 2) float64, centred; nan where the source lacks the modality."""
+    """Lay out a modality, (len(sources), 2) float64, centred; nan where the source lacks it."""
     part = videos.parts[modality]
     row_of = {source: row for row, source in enumerate(videos.sources) if part.present[row]}
     known = np.array([source in row_of for source in sources])
@@ -110,7 +110,7 @@ def _layout(videos: Videos, sources: list[str], modality: Modality) -> np.ndarra
 
 
 def _whole_numbers(layout: np.ndarray) -> Layout:
-    """Scale a layout so that its longer side fills the square [0, SIDE]; the shorter one stands in the middle."""
+    """Scale a layout so that its longer side fills the square [0, SIDE]; the shorter one is centred."""
     if not np.isfinite(layout).any():
         return [None] * len(layout)
     low, high = np.nanmin(layout, axis=0), np.nanmax(layout, axis=0)

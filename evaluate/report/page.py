@@ -1,7 +1,10 @@
-"""RUN/report/index.html: all tests of a run on one page that needs no network."""
+"""RUN/report/index.html: all tests of a run on one page, which loads nothing from the network."""
 
 import logging
+import platform
+import shlex
 from collections.abc import Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +17,17 @@ from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.compare import compare_runs, load_runs
 from evaluate.report.gallery import SEED, Media
-from evaluate.report.provenance import collect_facts, command
 from evaluate.report.result_tables import best, column_title, modality_title, model_title, test_title
-from evaluate.report.section import build_section
+from evaluate.report.section import Section, build_section
 from evaluate.results.results import RESULTS_NAME, read_results
-from preprocess.shards.manifest import read_dataset
+from preprocess.shards.manifest import DatasetInfo, read_dataset
 from store.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
+PACKAGES = ("torch", "torchvision", "torchaudio", "nvidia-dali-cuda130", "numpy", "scikit-learn", "h5py")
+"""Packages whose versions the page names."""
 
 
 def write_report(
@@ -33,10 +37,9 @@ def write_report(
 
     Args:
         run: folder with results.json, embeddings/, log.jsonl and config.yaml.
-        shards: data set -> the shard set that its embeddings were made from; these come first on the page, then the
-            other tests of the results by name.
-        data: folders that the shards were made from, for audio in the galleries.
-        compare: other runs, whose numbers are put beside this one's.
+        shards: data set -> shard set of its embeddings. These tests come first on the page, the others follow by name.
+        data: folders with the source files of the shards, for audio in the galleries.
+        compare: other runs, for comparison.
 
     Raises:
         EvaluateError: the run has neither results nor embeddings, or they or another run's cannot be read.
@@ -104,3 +107,28 @@ def percent(value: float, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """0.0123 -> '+1.2', with a true minus sign."""
     return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def collect_facts(
+    run: Path, shards: Mapping[str, Path], sets: Mapping[str, DatasetInfo], sections: Sequence[Section]
+) -> list[tuple[str, str]]:
+    """Return title and value of facts about the run, its shard sets, its encoders and this environment."""
+    facts = [("Run", str(run))]
+    for name, info in sets.items():
+        counts = f"{info.n_segments} segments of {info.n_sources} sources, {info.n_failed} failed"
+        facts += [(f"Shards, {name}", f"{shards[name]} ({counts})"), ("Shard set", info.fingerprint)]
+    encoders = dict.fromkeys(pair for section in sections for pair in section.encoders.items())
+    versions = {each.name: each.version for each in distributions() if each.name in PACKAGES}
+    return [
+        *facts,
+        *((f"Encoders, {name}", digest) for name, digest in encoders),
+        ("ffmpeg", ", ".join(dict.fromkeys(info.ffmpeg_version for info in sets.values()))),
+        ("Python", platform.python_version()),
+        ("Packages", ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)),
+    ]
+
+
+def command(name: str, run: Path, options: Mapping[str, Sequence[Path]]) -> str:
+    """Return a command of this stage, without options that have no values."""
+    words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
+    return shlex.join(["python", "-m", "evaluate", name, "--run", str(run), *words])

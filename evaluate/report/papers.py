@@ -1,4 +1,4 @@
-"""Papers' numbers on the same tests, from papers.yaml, below ours: their data and scale are not ours."""
+"""Papers' numbers on the same tests, from papers.yaml. Their data and scale differ from ours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
     "linear": ("linear", (("linear", "top-1"), ("svm", "top-1"))),
     "retrieval": ("R@1", (("retrieval", "R@1"),)),
 }
-"""Name in papers.yaml -> title, and the columns of our own number of this kind; the first that was measured counts."""
+"""Name in papers.yaml -> title, and the columns of our own number; the first that was measured counts."""
 OURS = "pretrained"
-"""Start of the names of our models that are compared with papers."""
+"""Prefix of the models that are compared with papers."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method: values are fractions in the order of `Papers.columns`, None where it gives none; ours lack a source."""
+    """One method: values are fractions in the order of `Papers.columns`, or None; our own rows have no source."""
 
     method: str
     pretraining: str
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Papers:
-    """The table below a test's own; each source of papers' numbers is named once."""
+    """The table of papers; each source is named once."""
 
     columns: tuple[str, ...]
     entries: tuple[Entry, ...]
@@ -41,9 +41,9 @@ class Papers:
 
 
 def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | None:
-    """Papers' rows of a test below our own; None where we have no numbers or know no paper's.
+    """Tabulate papers' numbers below our own; None without numbers of either kind.
 
-    Ours are those of the pretrained models (several if they differ in their training data), by video features where the
+    Ours are those of the pretrained models (several if they differ in their training data), by video features if the
     test has any, else by audio features.
 
     Args:

@@ -10,15 +10,15 @@ from evaluate.results.results import MODALITIES, Result
 
 RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels + log-mel"}
 TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
-"""Tasks that come first, in this order. Any other task follows by name, without a line of code."""
+"""Tasks that come first, in this order. Any other task follows by name."""
 TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50", "fingerprint": "Fingerprinting"}
 
 Column = tuple[str, str]
 """(task, metric)."""
 Cells = Mapping[Column, Result]
-"""The record of each column; a column that was not measured is missing."""
+"""The record of each measured column."""
 Group = Mapping[str, Mapping[int | None, Cells]]
-"""Model -> split -> its records; split None stands for all splits together."""
+"""Model -> split -> its records; split None is the mean over splits."""
 
 
 @dataclass(frozen=True)
@@ -30,28 +30,28 @@ class Table:
 
 
 def test_title(test: str) -> str:
-    """Name of a test for readers."""
+    """Return the name of a test for readers."""
     return TEST_TITLES.get(test, test)
 
 
 def modality_title(modality: str) -> str:
-    """Name of a modality for readers."""
+    """Return the name of a modality for readers."""
     return "video + audio" if modality == "joint" else modality.replace("-", " ")
 
 
 def model_title(model: str, modality: str) -> str:
-    """Name of a model for readers."""
+    """Return the name of a model for readers."""
     return RAW_TITLES.get(modality, model) if model == "raw" else model
 
 
 def column_title(column: Column) -> str:
-    """`R@5`, `linear top-1`."""
+    """Return the title of a column, such as "R@5" or "linear top-1"."""
     task, metric = column
     return metric if task == "retrieval" else f"{task} {metric}"
 
 
 def column_order(column: Column) -> tuple[int, str, int]:
-    """Sort key: known tasks first, others by name; metrics by the number in their name."""
+    """Return a sort key: known tasks first, others by name; metrics by the number in their name."""
     task, metric = column
     number = re.search(r"\d+", metric)
     place = TASK_ORDER.index(task) if task in TASK_ORDER else len(TASK_ORDER)
@@ -59,7 +59,7 @@ def column_order(column: Column) -> tuple[int, str, int]:
 
 
 def means(results: Iterable[Result]) -> list[Result]:
-    """Give one record for all splits together: the stored one, or else the mean of the splits, without an interval."""
+    """Return the means over splits: the stored record, or else one computed from the splits, without an interval."""
     same: dict[tuple[str, ...], list[Result]] = {}
     for r in results:
         same.setdefault((r.test, r.task, r.modality, r.model, r.metric), []).append(r)
@@ -72,11 +72,11 @@ def means(results: Iterable[Result]) -> list[Result]:
 
 
 def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple[Table, ...]:
-    """Make the tables of one test's records: one of video, audio and both, one of searches from one to the other.
+    """Make the tables of one test: one for video, audio and both, one for cross-modal search.
 
     Args:
         results: of one test.
-        models: in the order of their rows; else pretrained ones first, baselines last.
+        models: order of the rows; by default pretrained models first, baselines last.
     """
     order = models or model_order([r.model for r in results])
     tables = []
@@ -98,5 +98,5 @@ def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple
 
 
 def best(group: Group, column: Column) -> float | None:
-    """The largest mean of a column, over all models."""
+    """Return the largest mean of a column over all models."""
     return max((splits[None][column].value for splits in group.values() if column in splits[None]), default=None)

@@ -1,4 +1,4 @@
-"""One test of a run: everything that the page shows of one data set."""
+"""The part of the page about one test."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,21 +18,21 @@ from preprocess.synthetic.sample.classes import CLASS_BY_NAME
 from train.run.checkpoint import LAST_NAME
 
 HEADLINE_COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"), ("svm", "top-1"))
-"""The number at the top: the first of these that a test has, or else its first column."""
+"""Candidates for the number at the top: the first that a test has, or else its first column."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """What is shown of one test; parts whose data the run lacks are None or empty.
+    """Contents of the part about one test; those whose data the run lacks are None or empty.
 
     Attributes:
         name: of the test, as in the results.
         title: the same, for readers.
         slug: the same, for ids in the page.
-        item: what the test is about: a video, or a recording if there is no video stream.
+        item: "video", or "recording" if there is no video stream.
         encoders: checksum of each model's encoder, by model.
-        note: the test videos that pretraining has seen, if any.
-        headline: column of the number at the top, and where it was measured.
+        note: names the test videos that pretraining has seen, if any.
+        headline: column of the number at the top, and its modalities.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Section:
 
 
 def build_section(run: Path, test: str, results: Sequence[Result], media: Media | None) -> Section | None:
-    """Gather all that a run knows of a test; None if it has neither results nor embeddings of it.
+    """Collect the data of a test; None if the run has neither results nor embeddings of it.
 
     Raises:
         EvaluateError, StoreError, PreprocessError, TrainError: a store, the shards or the checkpoint cannot be read.
@@ -86,7 +86,7 @@ def choose_headline(table: Table) -> tuple[Column, Mapping[str, Group]]:
 
 
 def is_sample(model: Model | None) -> bool:
-    """Whether the videos are those of the embedded sample, which has UCF101's layout: papers have no numbers on them."""
+    """Whether the videos are the generated sample, which has UCF101's layout but no numbers in papers."""
     return model is not None and set(model.videos.label_names) <= set(CLASS_BY_NAME)
 
 

@@ -1,4 +1,4 @@
-"""Film strips and log-mels of a few segments, read from the shards and shrunk to data URIs."""
+"""Film strips and log-mels of a few segments as small images in data URIs."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from preprocess.shards.manifest import read_segments
 from preprocess.shards.shard_files import read_samples
 
 AUDIO_RANGE_NEPER = np.log(10**4.5)
-"""A log-mel's picture shows 45 dB below its loudest bin; less is background."""
+"""The image of a log-mel shows the 45 dB below its loudest bin; anything below is background."""
 AUDIO_SIZE_PX = (128, 32)
 AUDIO_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 246, 224]], np.float64)
 """Background to loudest; the same in the light and the dark scheme."""
@@ -24,7 +24,7 @@ AUDIO_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 24
 
 @dataclass(frozen=True)
 class Quality:
-    """How small a film becomes: frames a clip, frame height (a multiple of 16 px), JPEG quality."""
+    """Size of a film strip: frames a clip, frame height (a multiple of 16 px), JPEG quality."""
 
     frames: int
     height_px: int
@@ -32,7 +32,7 @@ class Quality:
 
 
 QUALITIES = (Quality(32, 96, 80), Quality(32, 80, 65), Quality(24, 64, 60), Quality(16, 64, 50), Quality(12, 48, 45))
-"""Tried in this order until all pictures together fit the page."""
+"""Tried in this order until all images together fit the page."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Pictures of one segment as data URIs; `film` or `logmel` is empty if it lacks the modality."""
+    """Images of one segment as data URIs; `film` or `logmel` is empty if it lacks the modality."""
 
     film: str
     n_frames: int
@@ -58,9 +58,9 @@ class Thumbnail:
 
 
 def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[str, Thumbnail]:
-    """Pictures of the sources' first segments, in the best quality whose total, counted by use, fits the budget.
+    """Make images of the sources' first segments, in the best quality whose total fits the budget.
 
-    A source that the shards lack is left out.
+    A source named twice counts twice. A source that the shards lack is left out.
     """
     used = list(sources)
     segments = read_first_segments(shards, set(used))
@@ -106,19 +106,19 @@ def shrink(segment: Segment, quality: Quality) -> Thumbnail:
         chosen = segment.frames[np.arange(n_frames) * len(segment.frames) // n_frames]
         height = min(quality.height_px, chosen.shape[1])
         width = max(1, round(chosen.shape[2] * height / chosen.shape[1]))
-        # Each frame alone, so that none bleeds into the next.
+        # Resize each frame alone, so that none bleeds into the next.
         resized = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in chosen]
         film = _data_uri("jpeg", encode_strip(np.stack([np.asarray(frame) for frame in resized]), quality.jpeg))
     logmel = ""
     if segment.logmel is not None:
         file = io.BytesIO()
-        logmel_picture(segment.logmel).save(file, "PNG", optimize=True)
+        logmel_image(segment.logmel).save(file, "PNG", optimize=True)
         logmel = _data_uri("png", file.getvalue())
     return Thumbnail(film, n_frames, width, height, logmel, segment.seconds)
 
 
-def logmel_picture(logmel: np.ndarray) -> Image.Image:
-    """Log-mel (n_mels, columns) as a small picture, low tones at the bottom."""
+def logmel_image(logmel: np.ndarray) -> Image.Image:
+    """Draw a log-mel (n_mels, columns) as a small image, low frequencies at the bottom."""
     values = logmel[::-1].astype(np.float64)
     level = np.clip((values - values.max()) / AUDIO_RANGE_NEPER + 1, 0, 1)
     grey = Image.fromarray((level * 255).astype(np.uint8)).resize(AUDIO_SIZE_PX, Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Where numbers come from: date, commit of this code, and machine."""
+"""Origin of numbers: date, commit of this code, and machine."""
 
 import os
 import platform
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-"""The checkout that this code is run from."""
+"""The checkout of this code."""
 
 
 def origin() -> dict[str, Any]:
-    """Describe numbers that this code makes now: date, commit, machine."""
+    """Return date, commit and machine of numbers that are computed now."""
     return {"date": datetime.now(UTC).date().isoformat(), "commit": commit(), "machine": machine()}
 
 
 def commit(root: Path = ROOT) -> str:
-    """Name the commit of this code, with "-dirty" where anything but its docs has changed.
+    """Return the commit of this code, with "-dirty" if anything but its docs has changed.
 
-    "unknown" where git is missing, or where the code is not a checkout of its own.
+    The result is "unknown" without git, or if the code is not a checkout of its own.
     """
 
     def git(*words: str) -> str:
@@ -29,7 +29,7 @@ def commit(root: Path = ROOT) -> str:
 
     try:
         if Path(git("rev-parse", "--show-toplevel") or "/") != root.resolve():
-            return "unknown"  # installed below another repository: its commit says nothing of this code
+            return "unknown"  # installed inside another repository, whose commit does not identify this code
         # The program that writes numbers into the docs changes them itself.
         dirty = git("status", "--porcelain", "--untracked-files=no", ":!docs", ":!*.md")
         return (git("describe", "--always") or "unknown") + "-dirty" * bool(dirty)
@@ -51,7 +51,7 @@ def machine() -> str:
 
 
 def _gpus() -> str:
-    """Such as "8 GPUs (NVIDIA H100)": those that torch may use."""
+    """Name the GPUs that torch may use, such as "8 GPUs (NVIDIA H100)"."""
     import torch
 
     n = torch.cuda.device_count()

@@ -3,11 +3,11 @@
     {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
      "metric": "R@1", "value": 0.41, "n": 300, "low": 0.36, "high": 0.46}
 
-Values are fractions, but for metrics that name a unit, such as "queries-per-second". `split` is null for the mean over
-splits, and `n` then counts the queries of all of them. `low` and `high` are a 95 % interval (evaluate.protocols.bootstrap), null
-where there is none; lists made before there were any lack both.
-All fields from `test` to `metric` are a record's identity: a newer record takes the place of an older one.
-A list that is published may begin with one `{"header": {...}}` record (command, date, machine); readers pass it over.
+Values are fractions, except for metrics that name a unit, such as "queries-per-second". `split` is null for the mean
+over splits; `n` then counts the queries of all splits. `low` and `high` are a 95 % interval
+(evaluate.protocols.bootstrap), null where there is none. Old lists lack both fields.
+The fields from `test` to `metric` are a record's identity: a newer record replaces an older one with the same identity.
+A published list may begin with one `{"header": {...}}` record (command, date, machine), which is not a result.
 """
 
 import json
@@ -37,12 +37,12 @@ class Result:
         test: dataset that was tested on, such as "ucf101".
         task: "retrieval", "linear", ...
         split: number of the split; None for the mean over splits.
-        modality: "video", "audio", "joint"; "audio-to-video" and "video-to-audio", which sounds or pictures ask.
+        modality: "video", "audio" or "joint"; for cross-modal search "audio-to-video" or "video-to-audio".
         model: "pretrained", "untrained", "raw", "chance", ...
         metric: "R@1", "top-1", ...
         value: a fraction, 0 to 1, unless the metric names a unit.
         n: queries or test videos behind the value.
-        low, high: ends of the 95 % interval of the value; None, both, where none was computed.
+        low, high: ends of the 95 % interval of the value; both None where none was computed.
 
     Raises:
         ValueError: a field has the wrong type or range.
@@ -94,7 +94,7 @@ _OPTIONAL = {"low", "high"}
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
-    """All records of a results file, in file order; empty where there is no file yet.
+    """Read all records of a results file, in file order; empty if there is no file yet.
 
     Raises:
         ResultsError: the file is not a list of such records.
@@ -125,7 +125,7 @@ def load_results(run: Path | str) -> "pd.DataFrame":
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Where the numbers of a results file come from; empty where it does not say, or is not there.
+    """Read the header, the origin of the numbers; empty without a header or file.
 
     Raises:
         ResultsError: the file is not a list.
@@ -160,7 +160,7 @@ def _parse(path: Path, number: int, record: Any) -> Result:
 
 
 def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:
-    """Old records in their order, replaced where a new one has the same identity; then the others that are new."""
+    """Return old records in order, replaced by new ones with the same identity; then the other new records."""
     merged = {result.identity: result for result in old}
     merged.update({result.identity: result for result in new})
     return tuple(merged.values())
@@ -171,8 +171,8 @@ def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] 
 
     Args:
         path: the file to make or replace.
-        results: its records, (n,) in the order that they shall have.
-        header: for lists that are published: where the numbers come from (command, date, commit, machine).
+        results: its records, in order.
+        header: of a published list: the origin of the numbers (command, date, commit, machine).
 
     Raises:
         StoreError: another process is writing it, or the disk is full or refuses.

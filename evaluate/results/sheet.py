@@ -1,4 +1,4 @@
-"""A table of text, as it is shown in the terminal and in the docs."""
+"""A table of text, for the terminal and for the docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +9,39 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of text: its title, its columns' names, and rows of as many cells."""
+    """A table of text.
+
+    Attributes:
+        title: what the table shows.
+        columns: names.
+        rows: of as many cells; a cell may hold rich's markup for the terminal.
+        n_labels: how many columns, from the left, hold words. The others hold numbers and are aligned right.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    n_labels: int = 1
 
     def shown(self) -> Table:
-        """For the terminal."""
-        table = Table(title=self.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        """Return the table for the terminal. Numbers wrap at spaces where it is narrow."""
+        table = Table(
+            title=self.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False,
+        )  # fmt: skip
         for number, name in enumerate(self.columns):
-            table.add_column(name, justify="right" if number else "left", no_wrap=number == 0)
-        for row in self.rows:
-            table.add_row(*row)
+            is_label = number < self.n_labels
+            table.add_column(name, justify="left" if is_label else "right", no_wrap=is_label)
+        for row, after in zip(self.rows, [*self.rows[1:], None], strict=True):
+            is_last_of_group = self.n_labels > 1 and after is not None and after[0] != row[0]
+            table.add_row(*row, end_section=is_last_of_group)
         return table
 
+    def grid(self) -> str:
+        """Return the table in Markdown, without its title."""
+        n_numbers = len(self.columns) - self.n_labels
+        lines = [f"| {' | '.join(self.columns)} |", f"|{'---|' * self.n_labels}{'---:|' * n_numbers}"]
+        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows)])
+
     def markdown(self) -> str:
-        """For the docs."""
-        lines = [f"| {' | '.join(self.columns)} |", f"|---|{'---:|' * (len(self.columns) - 1)}"]
-        lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        return f"{self.title[0].upper()}{self.title[1:]}:\n\n" + "\n".join(lines)
+        """Return title and table in Markdown."""
+        return f"{self.title[0].upper()}{self.title[1:]}:\n\n{self.grid()}"

@@ -1,4 +1,4 @@
-"""How figures for the docs look; the same numbers are the same bytes."""
+"""Style of figures for the docs; the same numbers give the same bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PX_PER_INCH = 96  # of SVG
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "avtempo",  # the same picture is the same bytes
+    "svg.hashsalt": "avtempo",  # the same figure is the same bytes
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9.0,

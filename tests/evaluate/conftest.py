@@ -1,4 +1,3 @@
-import json
 import subprocess
 
 import numpy as np
@@ -11,6 +10,9 @@ from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.executors.processes import SerialExecutor
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
+from store.format import Provenance, Rows
+from store.reader import EmbeddingStore
+from store.writer import write_part
 from train.config.load import config_from_dict
 from train.model.encoders import build_encoders
 from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
@@ -40,19 +42,23 @@ def build_videos(
     )
 
 
+def write_store(path, sources, vectors, **columns):
+    """A store of clips with these vectors by name; `sources` names each row's video. All other columns have defaults."""
+    n = len(sources)
+    labels = np.asarray(columns.pop("label", [0] * n), np.int64)
+    given = {
+        "key": [f"{i:08d}-00000" for i in range(n)], "source": sources, "label": labels,
+        "label_name": [f"class{label}" for label in labels], "group": [""] * n, "splits": ['{"1": "train"}'] * n,
+        "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
+        "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
+    } | columns  # fmt: skip
+    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", "raw"))
+    return EmbeddingStore(path)
+
+
 @pytest.fixture(scope="session")
 def make_videos():
     return build_videos
-
-
-@pytest.fixture(scope="session")
-def splits_json():
-    """The splits column of group g01..g25: split s tests on groups 7(s-1)+1 .. 7s, as UCF101 does."""
-
-    def text(group_number):
-        return json.dumps({str(s): "test" if 7 * (s - 1) < group_number <= 7 * s else "train" for s in (1, 2, 3)})
-
-    return text
 
 
 CLASSES = ("Blink", "Slide", "Still")
@@ -83,21 +89,8 @@ def _clip_frames(name, group):
 def _write_video(path, name, group):
     frames = _clip_frames(name, group)
     command = [
-        ffmpeg_executable(),
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        "48x32",
-        "-r",
-        "16",
-        "-i",
-        "-",
-    ]
+        ffmpeg_executable(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "48x32", "-r", "16", "-i", "-",
+    ]  # fmt: skip
     if group != 2:  # one recording a class is silent
         frequency = 300 * 2 ** CLASSES.index(name) + 7 * group
         command += ["-f", "lavfi", "-i", f"sine={frequency}:sample_rate=16000:duration=1.5", "-c:a", "aac", "-shortest"]

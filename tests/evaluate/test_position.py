@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.format import Provenance, Rows
-from store.writer import write_part
+from tests.evaluate.conftest import write_store
 
 ROOT = Path(__file__).parents[2]
 N_CLASSES, N_VIDEOS = 40, 160
 
 
-def write_store(path, place_weight):
+def placed_store(path, place_weight):
     """A clip a video at a random place; the features are the class, the place on one axis, and a little noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(N_VIDEOS) % N_CLASSES
@@ -25,14 +24,11 @@ def write_store(path, place_weight):
     features = rng.normal(size=(N_CLASSES, 16))[labels] + 0.05 * rng.normal(size=(N_VIDEOS, 16))
     features += place_weight * (start[:, None] - 5) * axis
     sides = ["train" if number < N_VIDEOS // 2 else "test" for number in range(N_VIDEOS)]
-    rows = Rows(
-        key=[f"{i:08d}" for i in range(N_VIDEOS)], source=[f"{i:03d}.mp4" for i in range(N_VIDEOS)], label=labels,
-        label_name=[f"class{label}" for label in labels], group=[f"g{i}" for i in range(N_VIDEOS)],
+    write_store(
+        path, [f"{i:03d}.mp4" for i in range(N_VIDEOS)], {"video/features": features.astype(np.float32)}, label=labels,
         splits=[json.dumps({"1": side}) for side in sides], start_seconds=start, end_seconds=start + 1,
-        has_video=np.ones(N_VIDEOS, bool), has_audio=np.zeros(N_VIDEOS, bool),
-        vectors={"video/features": features.astype(np.float32)},
+        has_audio=np.zeros(N_VIDEOS, bool),
     )  # fmt: skip
-    write_part(path, rows, Provenance("", {}, "", "small", "pretrained"))
 
 
 def run_script(*arguments):
@@ -42,8 +38,8 @@ def run_script(*arguments):
 
 
 def test_what_the_features_know_of_the_place_is_found_and_taken_out(tmp_path):
-    write_store(tmp_path / "placed.h5", place_weight=2.0)
-    write_store(tmp_path / "free.h5", place_weight=0.0)
+    placed_store(tmp_path / "placed.h5", place_weight=2.0)
+    placed_store(tmp_path / "free.h5", place_weight=0.0)
     done = run_script(tmp_path / "placed.h5", tmp_path / "free.h5")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split("│") for line in done.stdout.splitlines() if "video" in line and "│" in line]

@@ -1,13 +1,13 @@
-"""ESC-50's protocol: five official folds, a linear SVM on frozen features, the ten classes of ESC-10 as well.
+"""ESC-50's protocol: five official folds and a linear SVM on frozen features, also for the ten classes of ESC-10.
 
-Each fold is tested once by an SVM that has seen the other four; the mean over folds is the number that papers give
-(Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015). Features are L2-normalised clips of a
-recording, each a row for training; at test the scores of a recording's clips are averaged (multi-crop). The cost is
-swept over 1e-5 to 1 as in CrissCross (Sarkar and Etemad, AAAI 2023), here on training folds alone: on one of the
-four, by SVMs that have seen the other three. Every recording counts: one without audio has a feature of zeros.
+Each fold is tested by an SVM that was fitted to the other four. Papers give the mean over folds (Piczak, "ESC: Dataset
+for Environmental Sound Classification", ACM Multimedia 2015). For training, every L2-normalised clip of a recording is a
+row. At test, the scores of a recording's clips are averaged. The cost is swept over 1e-5 to 1 as in CrissCross (Sarkar
+and Etemad, AAAI 2023), but on the training folds alone: fitted to three of them, evaluated on the fourth. A recording
+without audio counts, with a feature of zeros.
 
-Mel cepstra are judged as those who use them do: one vector a recording, every number scaled to the training side's
-spread, and a logistic regression whose C is chosen by the training folds.
+Mel cepstra are evaluated in the usual way: one vector a recording, each number scaled by the standard deviation of the
+training side, and a logistic regression whose C is chosen on the training folds.
 """
 
 import json
@@ -54,7 +54,7 @@ class Recordings:
         label_names: (n,) names of the labels.
         folds: (n,) int64, 1 to 5.
         features: (m, d) float32; zeros for clips without audio.
-        owner: (m,) int64, the recording that each clip is of.
+        owner: (m,) int64, the recording of each clip.
     """
 
     labels: np.ndarray
@@ -80,7 +80,7 @@ class Recordings:
 
 
 def load_recordings(store: EmbeddingStore, *, normalised: bool = True) -> Recordings:
-    """Read the clips of every labelled recording that belongs to a fold, L2-normalised unless told otherwise.
+    """Read the clips of every labelled recording that belongs to a fold.
 
     Raises:
         EvaluateError: the store holds no audio, or no recording with a label and a fold.
@@ -110,12 +110,12 @@ def load_recordings(store: EmbeddingStore, *, normalised: bool = True) -> Record
 
 @dataclass(frozen=True)
 class Contestant:
-    """What is judged.
+    """An evaluated model.
 
     Attributes:
-        recordings: with their features.
-        judge: by what.
-        folds: that it may be tested on, none of which its encoder has seen; empty for all.
+        recordings: with its features.
+        judge: classifier.
+        folds: that it may be tested on, because its encoder has not seen them; empty for all.
     """
 
     recordings: Recordings
@@ -129,20 +129,21 @@ def evaluate(
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Result, ...]:
-    """Accuracy of every model on every fold, of all classes and of ESC-10's, then chance and the means over folds.
+    """Compute the accuracy of every model on every fold, for all classes and ESC-10's, then chance and means over folds.
 
     Args:
-        contestants: name in the results, and what is judged; several of one name are tested on folds of their own.
+        contestants: name in the results, and the model; several of one name are tested on different folds.
         test: name of the data set in the results.
-        progress: told what is being worked on.
+        progress: told the model, task and fold at work.
 
     Raises:
         SplitError: fewer than three folds, or a fold's training side has a single class.
     """
     outcomes = []
     for model, contestant in contestants:
-        judge = contestant.judge
-        for task, some in ((judge, contestant.recordings), (f"{judge}-esc10", of_esc10(contestant.recordings))):
+        judge, every = contestant.judge, contestant.recordings
+        ten = every.take(np.isin(np.array(every.label_names, object), list(ESC10)))
+        for task, some in ((judge, every), (f"{judge}-esc10", ten)):
             if not len(some.labels):
                 continue
             for fold in _folds(some):
@@ -153,11 +154,6 @@ def evaluate(
                 hits = _JUDGES[judge](some, fold)
                 outcomes.append(Outcomes(test, task, fold, "audio", model, TOP_1, hits, chance))
     return to_results(outcomes)
-
-
-def of_esc10(recordings: Recordings) -> Recordings:
-    """Select the recordings of ESC-10's classes."""
-    return recordings.take(np.isin(np.array(recordings.label_names, object), list(ESC10)))
 
 
 def _folds(recordings: Recordings) -> tuple[int, ...]:
@@ -171,7 +167,7 @@ def _folds(recordings: Recordings) -> tuple[int, ...]:
 
 
 def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
-    """Tell which recordings of a fold an SVM names rightly that has seen the others, (n,) bool; cost chosen among them."""
+    """Classify a fold by an SVM fitted to the others; return which recordings are correct, (n,) bool."""
     training = recordings.take(recordings.folds != fold)
     model = fit_svm(training, choose_cost(training))
     test = recordings.take(recordings.folds == fold)
@@ -180,9 +176,9 @@ def fold_hits(recordings: Recordings, fold: int) -> np.ndarray:
 
 
 def logistic_hits(recordings: Recordings, fold: int) -> np.ndarray:
-    """Which of a fold's n recordings, (n,) bool, a logistic regression names right that has seen the others.
+    """Classify a fold by a logistic regression fitted to the others; return which recordings are correct, (n,) bool.
 
-    Each feature is scaled by the others' mean and spread.
+    Features are scaled by mean and standard deviation of the other folds.
     """
     features = recordings.mean(recordings.features)
     seen = recordings.folds != fold
@@ -193,10 +189,10 @@ def logistic_hits(recordings: Recordings, fold: int) -> np.ndarray:
 
 
 def choose_cost(training: Recordings) -> float:
-    """Cost of the best accuracy on the training side's first fold after fitting to its others; the smallest of equals."""
+    """Fit to all training folds but the first; return the cost with the best accuracy on that one, the smallest of equals."""
     held = training.folds == training.folds.min()
-    seen, asked = training.take(~held), training.take(held)
-    accuracy = {cost: float(np.mean(svm_labels(fit_svm(seen, cost), asked) == asked.labels)) for cost in COSTS}
+    seen, queries = training.take(~held), training.take(held)
+    accuracy = {cost: float(np.mean(svm_labels(fit_svm(seen, cost), queries) == queries.labels)) for cost in COSTS}
     return max(accuracy, key=lambda cost: (accuracy[cost], -cost))
 
 
@@ -222,11 +218,11 @@ def svm_labels(model: "LinearSVC", recordings: Recordings) -> np.ndarray:
 _JUDGES: dict[str, Callable[[Recordings, int], np.ndarray]] = {SVM: fold_hits, LOGISTIC: logistic_hits}
 
 
-def heard_folds(checkpoint: Path, shards: Path) -> frozenset[str]:
-    """Folds of these shards that a run's pretraining heard, without labels; none where it learnt from other shards.
+def folds_read(checkpoint: Path, shards: Path) -> frozenset[str]:
+    """Return the folds of these shards that pretraining has read, without labels; empty if it read other shards.
 
     Raises:
-        SplitError: it learnt from a part of these shards that is no fold.
+        SplitError: it read a part of these shards that is not a set of folds.
     """
     split = part_read(checkpoint, shards)
     if not split:
@@ -238,23 +234,23 @@ def heard_folds(checkpoint: Path, shards: Path) -> frozenset[str]:
 
 
 def contestants(checkpoint: Path, stores: Mapping[ModelName, Path], shards: Path) -> dict[str, Contestant]:
-    """The models of a run by their names in the results, each with the folds that it may be tested on.
+    """Return the models of a run, by name in the results, with the folds on which each may be tested.
 
-    A run that has heard some of the folds is tested strictly, on the others. One that has heard all of them, without
-    labels, is called transductive: a row of its own, never to be compared as if the test had been unseen.
+    A run whose pretraining has read some folds is tested strictly, on the others. One that has read all of them, without
+    labels, is called transductive. It has a row of its own, since its test data was not unseen.
     """
-    heard = heard_folds(checkpoint, shards)
+    read = folds_read(checkpoint, shards)
     found: dict[str, Contestant] = {}
     for model, path in stores.items():
         with EmbeddingStore(path) as store:
             recordings = load_recordings(store, normalised=model != "mfcc")
         if model == "mfcc":
             found[model] = Contestant(recordings, "logistic")
-        elif model != PRETRAINED or not heard:
+        elif model != PRETRAINED or not read:
             found[model] = Contestant(recordings)
-        elif heard == frozenset(FOLDS):
+        elif read == frozenset(FOLDS):
             found[TRANSDUCTIVE] = Contestant(recordings)
         else:
-            unheard = tuple(int(fold) for fold in FOLDS if fold not in heard)
-            found[STRICT] = Contestant(recordings, folds=unheard)
+            unseen = tuple(int(fold) for fold in FOLDS if fold not in read)
+            found[STRICT] = Contestant(recordings, folds=unseen)
     return found

@@ -1,7 +1,7 @@
 """ESC-50 with labels from the start: the same audio network, trained on four folds and tested on the fifth.
 
-What pretraining must beat. Clips, augmentation, optimiser and batch are those of a pretraining run's settings; of its
-views the labels take speed 1, forwards. Each fold is a training of its own (the loop is train/run/loop.py).
+This is the baseline that pretraining must beat. Clips, augmentation, optimiser and batch come from the settings of a
+pretraining run, but clips play at speed 1, forwards. Each fold is a training of its own (the loop is train/run/loop.py).
 """
 
 from collections.abc import Sequence
@@ -53,9 +53,9 @@ class Supervised(nn.Module):
 
 
 def settings(checkpoint: Path, shards: Path, fold: int, folds: Sequence[int], steps: int) -> Config:
-    """Settings of a pretraining run, for `steps` steps with labels on all folds of these shards but one.
+    """Return the settings for `steps` steps of training with labels on all folds of these shards but one.
 
-    Speed 1, forwards; each view anywhere in the recording.
+    They are those of a pretraining run, at speed 1, forwards, with each view anywhere in the recording.
     """
     config = config_from_dict(read_checkpoint(checkpoint).config, str(checkpoint))
     clip = replace(config.clip, views="anywhere", speeds=(1,), reverse_probability=0.0, eval_speed=1)
@@ -124,12 +124,12 @@ def _segments(config: Config, split: str, clips: Planner, world: World) -> Loade
 
 @torch.inference_mode()
 def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int, world: World) -> tuple[Result, ...]:
-    """Top-1 on a fold, its recordings' clips averaged; for ESC-10's recordings the best of the ten classes counts.
+    """Compute top-1 on a fold, averaging a recording's clips; for ESC-10, recordings and classes are those of the ten.
 
     Args:
         model: trained without the fold; put in eval mode.
-        config: that it was trained by.
-        fold: to test on.
+        config: of its training.
+        fold: of the test.
         n_clips: clips a recording, evenly spaced.
         world: this process, which tests alone.
     """
@@ -146,12 +146,10 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int,
     score, label = np.concatenate(scores), np.concatenate(labels)
     ten = np.array([number for number, name in enumerate(info.label_names) if name in ESC10], np.int64)
     of_ten = np.isin(label, ten)
-    results = [_result(info.dataset, SUPERVISED, fold, score.argmax(1) == label)]
+    hits = {SUPERVISED: score.argmax(1) == label}
     if of_ten.any():
-        chosen = ten[score[of_ten][:, ten].argmax(1)]
-        results.append(_result(info.dataset, SUPERVISED_10, fold, chosen == label[of_ten]))
-    return tuple(results)
-
-
-def _result(test: str, task: str, fold: int, right: np.ndarray) -> Result:
-    return Result(test, task, fold, "audio", SCRATCH, TOP_1, float(right.mean()), len(right), *interval([right]))
+        hits[SUPERVISED_10] = ten[score[of_ten][:, ten].argmax(1)] == label[of_ten]
+    return tuple(
+        Result(info.dataset, task, fold, "audio", SCRATCH, TOP_1, float(own.mean()), len(own), *interval([own]))
+        for task, own in hits.items()
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from evaluate.ablation.ablation_tables import MAIN, ablation_markdown, comparison_lines, make_sheet
+from evaluate.ablation.ablation_tables import MAIN, comparison_lines, make_sheet
 from evaluate.ablation.aggregate import Cell, Comparison, Measured, aggregate, compare, pooled_sd, read_cells
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
@@ -187,15 +187,6 @@ def test_an_ablation_goes_into_the_docs_and_comes_out_the_same(tmp_path):
     assert "old" not in text
     assert text.endswith("\n\ntail\n")
     assert fill_pages(tmp_path, KINDS) == {page: False}
-
-
-def test_pairs_are_named_only_where_there_are_some():
-    title = "Retrieval, linear probe, and R@1 within pairs of classes that are each other reversed (time):\n"
-    assert ablation_markdown(aggregate(measured_runs())).startswith(title)
-    runs = measured_runs(lambda column: not column[0].startswith("pairs"))
-    text = ablation_markdown(aggregate(runs))
-    assert text.startswith("Retrieval, linear probe:\n")
-    assert "pairs" not in text
 
 
 def test_held_out_accuracies_are_those_named_last(tmp_path):

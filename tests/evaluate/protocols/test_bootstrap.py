@@ -36,12 +36,6 @@ def test_is_reproducible_blind_to_order_and_around_the_value(lists):
         assert (low, high) == (1, 1)
 
 
-def test_covers_the_truth_about_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    ends = np.array([interval([generator.random(300) < 0.4]) for _ in range(300)])
-    assert np.mean((ends[:, 0] <= 0.4) & (ends[:, 1] >= 0.4)) == pytest.approx(0.95, abs=0.03)
-
-
 def test_more_queries_narrow_it_and_splits_count_alike_whatever_their_size():
     def width(*hits):
         low, high = interval(list(hits))
@@ -65,6 +59,6 @@ def test_records_of_splits_then_chance_then_means():
     assert (chance.value, chance.n, chance.low, chance.high) == (pytest.approx(0.2), 7, None, None)
 
 
-def test_chance_stands_once_for_models_that_are_asked_the_same():
+def test_chance_has_one_record_for_models_with_the_same_queries():
     records = to_results([outcomes([True], model="raw"), outcomes([False]), outcomes([True], metric="R@5", chance=0.4)])
     assert len({r.identity for r in records}) == len(records) == 2 * (3 + 2)

@@ -10,9 +10,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from evaluate.protocols.cross_modal import counterpart_hits, judge_cross_modal, load_counterparts
 from evaluate.protocols.video_features import l2_normalise, take_split
-from store.format import Provenance, Rows
-from store.reader import EmbeddingStore
-from store.writer import write_part
+from tests.evaluate.conftest import write_store
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,31 +34,27 @@ def test_embeddings_in_one_point_hit_as_often_as_chance():
     assert [counterpart_hits(same, same, k).mean() for k in (1, 5, 10, 30)] == [0.05, 0.25, 0.5, 1.0]
 
 
-def write_store(path, n_videos=6, n_clips=5):
+def clips_store(path, n_videos=6, n_clips=5):
     """Clips out of order in time; video and audio of a clip point the same way; video 1 has no audio, the first
     clips of video 2 neither."""
     rng = np.random.default_rng(0)
-    n = n_videos * n_clips
     video, clip = np.repeat(np.arange(n_videos), n_clips), np.tile(rng.permutation(n_clips), n_videos)
-    vectors = rng.normal(size=(n, 16)).astype(np.float32)
+    vectors = rng.normal(size=(len(video), 16)).astype(np.float32)
     has_audio = (video != 1) & ~((video == 2) & (clip < 2))
-    rows = Rows(
-        key=[f"{v:08d}-00000" for v in video], source=[f"v{v}" for v in video], label=video % 2,
-        label_name=[f"class{v % 2}" for v in video], group=[""] * n,
-        splits=[json.dumps({"1": "train" if v >= 4 else "test"}) for v in video],
-        start_seconds=clip.astype(float), end_seconds=clip + 1.0, has_video=np.ones(n, bool),
-        has_audio=has_audio,
-        vectors={
-            "video/projections": vectors, "audio/projections": 2 * vectors * has_audio[:, None],
-            "video/features": -vectors,
-        },
+    named = {
+        "video/projections": vectors, "audio/projections": 2 * vectors * has_audio[:, None],
+        "video/features": -vectors,
+    }  # fmt: skip
+    splits = [json.dumps({"1": "train" if v >= 4 else "test"}) for v in video]
+    store = write_store(
+        path, [f"v{v}" for v in video], named, label=video % 2, splits=splits, start_seconds=clip.astype(float),
+        end_seconds=clip + 1.0, has_audio=has_audio, key=[f"{v:08d}-00000" for v in video],
     )  # fmt: skip
-    write_part(path, rows, Provenance("x", {}, "y", "tiny", "pretrained"))
-    return EmbeddingStore(path), video, clip, vectors
+    return store, video, clip, vectors
 
 
-def test_each_video_gives_its_middle_clip_with_picture_and_sound(tmp_path):
-    store, video, clip, vectors = write_store(tmp_path / "s.h5")
+def test_each_video_gives_its_middle_clip_with_video_and_audio(tmp_path):
+    store, video, clip, vectors = clips_store(tmp_path / "s.h5")
     with store:
         counterparts = load_counterparts(store)
     assert counterparts.usable("joint").tolist() == [True, False, True, True, True, True]
@@ -71,7 +65,7 @@ def test_each_video_gives_its_middle_clip_with_picture_and_sound(tmp_path):
 
 
 def test_the_test_videos_of_a_split_that_have_both_search_each_other(tmp_path):
-    store, *_ = write_store(tmp_path / "s.h5")
+    store, *_ = clips_store(tmp_path / "s.h5")
     with store:
         counterparts = load_counterparts(store)
     outcomes = judge_cross_modal(counterparts, take_split(counterparts, "1"), model="pretrained", test="tiny")
@@ -79,12 +73,12 @@ def test_the_test_videos_of_a_split_that_have_both_search_each_other(tmp_path):
         (direction, f"R@{k}") for direction in ("audio-to-video", "video-to-audio") for k in (1, 5, 10)
     ]
     for each in outcomes:
-        assert each.hits.tolist() == [True] * 3  # videos 0, 2 and 3: 4 and 5 are training's, 1 is silent
+        assert each.hits.tolist() == [True] * 3  # videos 0, 2 and 3: 4 and 5 are training's, 1 has no audio
         assert each.chance == {"R@1": pytest.approx(1 / 3)}.get(each.metric, 1.0)
 
 
 def test_directions_are_not_each_other(make_videos):
-    """Both sounds are nearest to the first picture; each picture is nearest to its own sound."""
+    """Both audio clips are nearest to the first video; each video is nearest to its own audio."""
     video, audio = [[1, 0], [0, 1], [1, 0], [0, 1]], [[1, 0], [1, 0.9], [1, 0], [1, 0]]
     videos = make_videos([0, 1, 0, 1], sides=["test", "test", "train", "train"], video=video, audio=audio)
     outcomes = judge_cross_modal(videos, take_split(videos, "1"), model="m", test="t")
@@ -92,7 +86,7 @@ def test_directions_are_not_each_other(make_videos):
     assert hits == {"audio-to-video": [True, False], "video-to-audio": [True, True]}
 
 
-def test_nothing_to_ask_gives_nothing(make_videos):
+def test_fewer_than_two_clips_with_both_give_no_outcomes(make_videos):
     for has_audio in ([False] * 4, [True, False, True, True]):
         videos = make_videos(
             [0, 1, 0, 1],

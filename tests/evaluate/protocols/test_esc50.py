@@ -17,7 +17,7 @@ from evaluate.protocols.esc50.folds import (
     fit_svm,
     fold_hits,
 )
-from evaluate.protocols.result_table import folds_table
+from evaluate.protocols.result_table import folds_sheet
 from evaluate.protocols.video_features import l2_normalise
 
 NAMES = ("dog", "rain", "engine", "rooster")
@@ -63,9 +63,9 @@ def test_the_mean_over_folds_chance_and_the_ten_classes():
     assert {r.n for r in results if r.task == SVM and r.split} == {16}
     assert {r.n for r in results if r.task == f"{SVM}-esc10" and r.split} == {12}
     assert len(ESC10) == 10
-    table = folds_table(results, "esc50")
-    assert [column.header for column in table.columns] == ["task", "model", "mean", *"12345"]
-    assert table.row_count == 6
+    table = folds_sheet(results, "esc50")
+    assert table.columns == ["task", "model", "mean", *"12345"]
+    assert len(table.rows) == 6
 
 
 def test_labels_of_the_tested_fold_change_nothing_but_what_is_counted():
@@ -80,7 +80,7 @@ def test_labels_of_the_tested_fold_change_nothing_but_what_is_counted():
     assert fold_hits(other, 3).mean() < fold_hits(some, 3).mean()
 
 
-def test_a_recording_without_sound_counts_and_two_classes_work():
+def test_a_recording_without_audio_counts_and_two_classes_work():
     some = recordings(3.0)
     mute = some.features.copy()
     mute[some.owner == 0] = 0

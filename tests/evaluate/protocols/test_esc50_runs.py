@@ -15,7 +15,7 @@ import torch
 from evaluate.__main__ import main as evaluate_main
 from evaluate.embedding.clip_encoders import N_MFCC, MfccEncoder
 from evaluate.errors import SplitError
-from evaluate.protocols.esc50.folds import STRICT, TRANSDUCTIVE, Contestant, evaluate, heard_folds
+from evaluate.protocols.esc50.folds import STRICT, TRANSDUCTIVE, Contestant, evaluate, folds_read
 from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
 from evaluate.results.results import read_results
 from preprocess.build.pipeline import build
@@ -33,15 +33,9 @@ from train.run.checkpoint import LAST_NAME
 
 ESC = Path(__file__).parents[4] / "shared/data/esc50"
 PARAMS = ShardParams(
-    media="audio",
-    fps=10.0,
-    segment_seconds=5.0,
-    n_fft=512,
-    win_length=400,
-    hop_length=400,
-    n_mels=32,
+    media="audio", fps=10.0, segment_seconds=5.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
     sources_per_shard=7,
-)
+)  # fmt: skip
 CLASSES = ("dog", "rain", "clock_tick", "engine")
 SMALL = [
     "data.batch_size=6", "data.window_frames=50", "clip.n_frames=20", "model.tiny_width=4", "model.projection_dim=8",
@@ -123,8 +117,8 @@ def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_a
 
 
 def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_shards, runs):
-    assert heard_folds(runs / "strict-1" / "checkpoints" / LAST_NAME, esc_shards) == {"2", "3", "4", "5"}
-    assert heard_folds(runs / "checkpoints" / LAST_NAME, esc_shards) == {"1", "2", "3", "4", "5"}
+    assert folds_read(runs / "strict-1" / "checkpoints" / LAST_NAME, esc_shards) == {"2", "3", "4", "5"}
+    assert folds_read(runs / "checkpoints" / LAST_NAME, esc_shards) == {"1", "2", "3", "4", "5"}
     segments = read_segments(esc_shards)
     fold = {row.segment_id: json.loads(row.splits)["fold"] for row in segments.itertuples()}
 
@@ -140,7 +134,7 @@ def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_sh
 
 def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint, tmp_path):
     path = make_checkpoint(tmp_path / "a.pt", params=PARAMS)
-    assert heard_folds(path, esc_shards) == frozenset()  # of other shards: it has heard none of these
+    assert folds_read(path, esc_shards) == frozenset()  # of other shards: it has read none of these
     from train.run.checkpoint import read_checkpoint, save_checkpoint
 
     saved = read_checkpoint(path)
@@ -148,10 +142,10 @@ def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint,
     config = {**saved.config, "data": {**saved.config["data"], "split": "1:train"}}
     save_checkpoint(type(saved)(**{**saved.__dict__, "config": config, "shards_fingerprint": fingerprint}), path)
     with pytest.raises(SplitError, match=r"data\.split=fold"):
-        heard_folds(path, esc_shards)
+        folds_read(path, esc_shards)
 
 
-def test_training_from_scratch_hears_the_other_folds_resumes_and_is_tested_on_its_own(esc_shards, runs, tmp_path):
+def test_training_from_scratch_reads_the_other_folds_resumes_and_is_tested_on_its_own(esc_shards, runs, tmp_path):
     folds, world = (1, 2, 3, 4, 5), join_world("cpu")
 
     def config(fold, steps=6):
@@ -202,7 +196,7 @@ def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, ru
     assert "--folds" in capsys.readouterr().err
 
 
-def test_pictures_are_refused_early_and_named(tmp_path):
+def test_video_terms_on_audio_data_are_refused_early_and_named(tmp_path):
     config = load_config("sample", ["loss.order_video=0"])
     with pytest.raises(ConfigError, match=r"loss\.video_video, loss\.video_audio, loss\.speed_video") as caught:
         refuse_blind(config, "audio")
@@ -211,7 +205,7 @@ def test_pictures_are_refused_early_and_named(tmp_path):
     refuse_blind(load_config("esc50"), "audio")
 
 
-def test_cepstra_are_scipys_and_tell_classes_apart():
+def test_cepstra_are_scipys_and_distinguish_classes():
     logmel = torch.randn(5, 1, 64, 30, generator=torch.Generator().manual_seed(0))
     slow = scipy.fft.dct(logmel[:, 0].double().numpy(), type=2, norm="ortho", axis=1)[:, :N_MFCC]
     wanted = np.concatenate([slow.mean(axis=2), slow.std(axis=2, ddof=1)], axis=1)

@@ -54,22 +54,6 @@ def test_swept_as_a_whole_it_is_within_half_a_point_of_scikit_learn(kind):
     assert np.mean(probe.predict(features[test]) == labels[test]) == pytest.approx(wanted, abs=0.005)
 
 
-def test_features_that_tell_nothing_are_guessed_and_perfect_ones_learnt():
-    rng = np.random.default_rng(0)
-    labels = np.arange(400) % 4
-    noise = l2_normalise(rng.normal(size=(800, 16)))
-    probe = fit_probe(noise[:400], labels, list(range(400)))
-    assert (probe.predict(noise[400:]) == labels).mean() == pytest.approx(0.25, abs=0.08)
-    eye = np.eye(4, dtype=np.float32)[labels]
-    assert (fit_probe(eye, labels, list(range(400))).predict(eye) == labels).all()
-
-
-def test_labels_need_not_count_from_zero():
-    eye = np.eye(3, dtype=np.float32)[np.arange(60) % 3]
-    labels = np.array([7, 40, 99])[np.arange(60) % 3]
-    assert set(fit_probe(eye, labels, list(range(60))).predict(eye)) == {7, 40, 99}
-
-
 def test_crowded_features_are_read_like_spread_ones():
     """Adding the same vector to all features and shrinking them changes neither the choice of C nor a prediction."""
     features, labels, groups = clouds(np.random.default_rng(9), 5, 60, 16, 1.5)
@@ -77,20 +61,6 @@ def test_crowded_features_are_read_like_spread_ones():
     first, second = fit_probe(features, labels, groups), fit_probe(crowded.astype(np.float64), labels, groups)
     assert first.c == second.c
     assert (first.predict(features) == second.predict(crowded)).mean() > 0.99
-
-
-def test_c_and_weights_come_from_the_training_rows_alone():
-    """fit_probe is given no test rows: whatever these are, the fitted probe and each prediction stay the same."""
-    features, labels, groups = clouds(np.random.default_rng(4), 6, 60, 24, 2.0)
-    train = np.arange(300)
-    first = fit_probe(features[train], labels[train], groups[:300])
-    outliers = features[300:].copy() * 1e3
-    predicted = first.predict(features[300:])
-    mixed = first.predict(np.concatenate([features[300:], outliers]))[: len(predicted)]
-    assert np.array_equal(predicted, mixed)
-    again = fit_probe(features[train], labels[train], groups[:300])
-    assert (again.c, again.fold_accuracy) == (first.c, first.fold_accuracy)
-    assert np.array_equal(again.weights, first.weights)
 
 
 def test_folds_keep_groups_whole_and_cover_every_row_once():
@@ -140,5 +110,5 @@ def test_best_c_is_the_smallest_of_equally_good_ones():
 @pytest.mark.parametrize("per_class", [1, 2, 4])
 def test_few_videos_a_class_are_enough(per_class):
     eye = np.repeat(np.eye(5, dtype=np.float32), per_class, axis=0)
-    labels = np.repeat(np.arange(5), per_class)
+    labels = np.repeat([7, 40, 41, 90, 99], per_class)  # labels need not count from zero
     assert (fit_probe(eye, labels, list(range(len(labels)))).predict(eye) == labels).all()

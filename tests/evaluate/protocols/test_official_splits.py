@@ -11,7 +11,6 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.errors import GroupLeakError
-from evaluate.protocols.coverage import coverage
 from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.recognition import splits_of
 from evaluate.protocols.video_features import Part, Videos, take_split
@@ -114,21 +113,6 @@ def test_moving_one_video_of_a_recording_to_the_other_side_is_refused(listed):
     sides[moved]["2"] = "train"
     with pytest.raises(GroupLeakError, match="split 2: 1 groups"):
         splits_of(replace(videos, splits=tuple(sides)))
-
-
-def test_a_subset_is_said_to_be_one(listed):
-    name, splits, videos = listed
-    few = np.arange(0, len(videos), 7)
-    subset = replace(
-        videos, sources=tuple(videos.sources[i] for i in few), labels=videos.labels[few],
-        splits=tuple(videos.splits[i] for i in few), groups=tuple(videos.groups[i] for i in few),
-    )  # fmt: skip
-    rows = coverage(subset, [], OFFICIAL[name].n_classes, OFFICIAL[name])
-    for number, row in zip((1, 2, 3), rows, strict=True):
-        there = set(subset.sources)
-        assert (row.n_train, row.n_test) == tuple(len(splits[number][side] & there) for side in ("train", "test"))
-        assert (row.listed_train, row.listed_test) == OFFICIAL[name].counts[str(number)]
-        assert not row.complete
 
 
 CLASSES = ("brush_hair", "cartwheel", "catch")

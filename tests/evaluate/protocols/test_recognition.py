@@ -1,19 +1,16 @@
 import json
 from dataclasses import replace
-from io import StringIO
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from evaluate.__main__ import main
 from evaluate.errors import SplitError
 from evaluate.protocols.coverage import coverage, pretraining_note
 from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.recognition import evaluate
-from evaluate.protocols.result_table import RECOGNITION_TABLE, model_order, results_table
 from evaluate.results.results import Result, read_results, write_results
-from preprocess.shards.manifest import read_dataset, read_sources
+from preprocess.shards.manifest import read_dataset
 from store.reader import EmbeddingStore
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 
@@ -67,14 +64,6 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
             assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
 
 
-def test_mean_is_that_of_the_splits(make_videos):
-    results = evaluate({"raw": sample(make_videos, np.random.default_rng(1), 1.0)}, probe=False)
-    for mean in (r for r in results if r.split is None):
-        values = [r.value for r in results if r.split is not None and replace(r, split=None).identity == mean.identity]
-        assert len(values) == 3
-        assert mean.value == pytest.approx(np.mean(values))
-
-
 def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
     with pytest.raises(SplitError, match="--splits"):
         evaluate({"raw": make_videos([0, 1], sides=["", ""], video=np.eye(2))})
@@ -83,14 +72,11 @@ def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
 def test_coverage_says_how_many_of_the_listed_videos_are_there(make_videos):
     videos = make_videos([0, 1, 0], sides=["train", "train", "test"], video=np.eye(3))
     listed = [json.dumps({"1": side}) for side in ("train", "train", "test", "test")]
-    (row,) = coverage(videos, listed, 2, OFFICIAL["ucf101"])
-    assert (row.n_train, row.listed_train, row.n_test, row.listed_test) == (2, 2, 1, 2)
-    assert not row.complete
-    assert str(row) == "split 1: 2 of 2 training and 1 of 2 test videos are there"
-    # the official lists are longer than what was preprocessed
-    for name, n_classes, counts in (("ucf101", 101, (9537, 3783)), ("hmdb51", 51, (3570, 1530))):
-        (row,) = coverage(videos, listed, n_classes, OFFICIAL[name])
-        assert (row.listed_train, row.listed_test) == counts
+    for name, n_classes, train, test in (
+        ("ucf101", 2, "2", "2"), ("ucf101", 101, "9,537", "3,783"), ("hmdb51", 51, "3,570", "1,530")
+    ):  # fmt: skip
+        (line,) = coverage(videos, listed, n_classes, OFFICIAL[name])
+        assert line == f"split 1: 2 of {train} training and 1 of {test} test videos are there"
 
 
 def test_what_pretraining_has_seen_is_said(make_videos):
@@ -103,31 +89,6 @@ def test_what_pretraining_has_seen_is_said(make_videos):
     assert "test videos of split 2, 3; held out: split 1" in note
     assert "split 1, 2, 3; held out: none" in pretraining_note(videos, "")
     assert pretraining_note(replace(videos, splits=tuple({"1": s["1"]} for s in sides)), "1:train") == ""
-
-
-def test_table_shows_means_in_per_cent_with_the_best_in_bold():
-    rest = {"test": "t", "task": "retrieval", "metric": "R@1", "n": 5}
-    results = [
-        Result(split=split, modality="video", model=model, value=value, **rest)
-        for split, model, value in [
-            (1, "raw", 0.9),
-            (None, "raw", 0.25),
-            (None, "chance", 0.1),
-        ]
-    ] + [Result(split=None, modality="video", model="pretrained", value=0.5, low=0.412, high=0.588, **rest)]
-    table = results_table(results, "t", RECOGNITION_TABLE)
-    console = Console(width=120, record=True, file=StringIO())
-    console.print(table)
-    text = console.export_text()
-    rows = [line.split() for line in text.splitlines() if "video" in line]
-    assert [row[1:3] for row in rows] == [["pretrained", "50.0"], ["raw", "25.0"], ["chance", "10.0"]]
-    assert "(41–59)" in text
-    assert "90.0" not in text
-
-
-def test_models_stand_in_the_order_of_interest():
-    names = ["chance", "raw", "untrained", "pretrained", "avid"]
-    assert model_order(names) == ["pretrained", "avid", "untrained", "raw", "chance"]
 
 
 def test_from_shards_to_results(run_folder, shards, capsys):
@@ -173,13 +134,6 @@ def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_pat
         assert ("pretraining read 1:train of these shards" in page) == said
 
 
-def test_failed_sources_are_counted_as_listed_but_not_there(shards, make_videos):
-    listed = read_sources(shards)["splits"]
-    videos = make_videos([0, 1, 2], sides=["train", "train", "test"], video=np.eye(3))
-    (row,) = coverage(videos, listed, len(read_dataset(shards).label_names), OFFICIAL["ucf101"])
-    assert (row.listed_train, row.listed_test) == (12, 6)
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -202,12 +156,3 @@ def test_errors_are_explained_on_stderr_with_status_2(run_folder, shards, capsys
     assert words in captured.err
     assert "Traceback" not in captured.err
     assert not (run_folder / "results.json").exists()
-
-
-def test_help_names_the_commands_and_examples(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
-    text = capsys.readouterr().out
-    assert "ucf101" in text
-    assert "examples:" in text

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evaluate.protocols.twin_pairs import ClassPair, judge_pairs, pair_recall, sample_pairs
+from evaluate.protocols.twin_pairs import ClassPair, judge_pairs, sample_pairs
 from evaluate.protocols.video_features import narrow, take_split
 from preprocess.synthetic.sample.classes import CLASSES
 
@@ -40,6 +40,10 @@ def slow_recall(videos, modality, pair):
     return sum(right) / len(right), len(right)
 
 
+def judged(videos, split, pairs, modality="video"):
+    return {(r.task, r.model): r for r in judge_pairs(videos, split, modality, pairs, model="whole", test="t")}
+
+
 @pytest.mark.parametrize("modality", ["video", "audio", "joint"])
 def test_pairs_agree_with_a_slow_version(make_videos, modality):
     rng = np.random.default_rng(3)
@@ -49,47 +53,34 @@ def test_pairs_agree_with_a_slow_version(make_videos, modality):
         labels, video=signal + 2 * rng.normal(size=(84, 5)), audio=signal + 2 * rng.normal(size=(84, 5)),
         has_audio=rng.random(84) < 0.8,
     )  # fmt: skip
-    found = pair_recall(videos, narrow(videos, take_split(videos, "1"), modality), modality, PAIRS)
-    assert list(found) == ["time", "sound"]
+    found = judged(videos, narrow(videos, take_split(videos, "1"), modality), PAIRS, modality)
     slow = [slow_recall(videos, modality, pair) for pair in PAIRS]
-    assert found["time"].recall == pytest.approx((slow[0][0] + slow[2][0]) / 2)  # of the pairs, not of the queries
-    assert found["time"].n == slow[0][1] + slow[2][1]
-    assert found["time"].n_pairs == 2
-    assert found["sound"].recall == pytest.approx(slow[1][0])
-    assert 0 < found["sound"].recall < 1
+    time, sound = found["pairs-time", "whole"], found["pairs-sound", "whole"]
+    assert time.value == pytest.approx((slow[0][0] + slow[2][0]) / 2)  # of the pairs, not of the queries
+    assert time.n == slow[0][1] + slow[2][1]
+    assert sound.value == pytest.approx(slow[1][0])
+    assert 0 < sound.value < 1
+    assert {(r.metric, r.split, r.modality) for r in found.values()} == {("R@1", 1, modality)}
 
 
 def test_only_the_two_classes_of_a_pair_answer(make_videos):
     """The nearest of all is of a third class; within the pair the other class of the two is further away."""
     vectors = np.array([[1, 0], [1, 0.3], [-1, 0], [1, 0.01], [-1, 0.1]], float)
     videos = make_videos([0, 0, 1, 2, 1], sides=["test", "train", "train", "train", "test"], video=vectors)
-    found = pair_recall(videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")])
-    assert (found["time"].recall, found["time"].chance, found["time"].n) == (1.0, 0.5, 2)
+    found = judged(videos, take_split(videos, "1"), PAIRS[:1])
+    assert {model: (r.value, r.n) for (_, model), r in found.items()} == {"whole": (1.0, 2), "chance": (0.5, 2)}
 
 
 def test_chance_follows_the_sizes_of_the_two_classes(make_videos):
     videos = make_videos([0, 1, 0, 0, 0, 1], sides=["test"] * 2 + ["train"] * 4, video=np.eye(6))
-    found = pair_recall(videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")])
-    assert found["time"].chance == pytest.approx((3 / 4 + 1 / 4) / 2)
+    found = judged(videos, take_split(videos, "1"), PAIRS[:1])
+    assert found["pairs-time", "chance"].value == pytest.approx((3 / 4 + 1 / 4) / 2)
 
 
-def test_a_pair_that_is_not_there_gives_no_row(make_videos):
+def test_a_pair_that_is_not_there_gives_no_record(make_videos):
     videos = make_videos([0, 1, 2, 0, 1, 2], sides=["test"] * 3 + ["train"] * 3, video=np.eye(6))
-    split = take_split(videos, "1")
-    assert pair_recall(videos, split, "video", sample_pairs()) == {}
-    assert pair_recall(videos, split, "video", [ClassPair("class2", "class3", "sound")]) == {}
-    assert judge_pairs(videos, split, "video", sample_pairs(), model="whole", test="t") == []
-
-
-def test_records_name_the_difference_and_stand_beside_chance(make_videos):
-    videos = make_videos([0, 1, 0, 1], sides=["test"] * 2 + ["train"] * 2, video=np.array([[1, 0], [0, 1]] * 2))
-    model, chance = judge_pairs(
-        videos, take_split(videos, "1"), "video", [ClassPair("class0", "class1", "time")], model="whole", test="t"
-    )
-    assert (model.task, model.metric, model.split, model.model, model.value, model.n) == (
-        "pairs-time", "R@1", 1, "whole", 1.0, 2,
-    )  # fmt: skip
-    assert (chance.model, chance.value) == ("chance", 0.5)
+    for pairs in (sample_pairs(), PAIRS[1:2]):
+        assert judged(videos, take_split(videos, "1"), pairs) == {}
 
 
 def test_the_sample_world_has_every_class_in_one_pair():

@@ -1,27 +1,9 @@
-import json
-
 import numpy as np
 import pytest
 
 from evaluate.errors import EvaluateError, GroupLeakError, SplitError
-from evaluate.protocols.video_features import load_videos, narrow, split_names, take_split
-from store.format import Provenance, Rows
-from store.reader import EmbeddingStore
-from store.writer import write_part
-
-
-def write_store(path, sources, vectors, **columns):
-    """A store of clips; `sources` names each row's video."""
-    n = len(sources)
-    labels = columns.pop("label", [0] * n)
-    given = {
-        "key": [f"{i:08d}-00000" for i in range(n)], "source": sources, "label": np.array(labels, np.int64),
-        "label_name": [f"class{label}" for label in labels], "group": [""] * n, "splits": ['{"1": "train"}'] * n,
-        "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
-        "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
-    } | columns  # fmt: skip
-    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", "raw"))
-    return EmbeddingStore(path)
+from evaluate.protocols.video_features import load_videos, narrow, take_split
+from tests.evaluate.conftest import write_store
 
 
 def test_clips_are_averaged_per_source_then_normalised(tmp_path):
@@ -78,18 +60,6 @@ def test_space_that_is_not_there_is_named(tmp_path):
         load_videos(store, "projections")
 
 
-def test_splits_are_those_of_the_lists(make_videos, splits_json):
-    groups = [f"g{g:02d}" for g in range(1, 26) for _ in range(2)]
-    videos = make_videos([0, 1] * 25, groups=groups, video=np.eye(50))
-    splits = tuple(json.loads(splits_json(int(group[1:]))) for group in groups)
-    videos = type(videos)(**{**videos.__dict__, "splits": splits})
-    assert split_names(videos) == ("1", "2", "3")
-    for name, first in (("1", 1), ("2", 8), ("3", 15)):
-        split = take_split(videos, name)
-        assert {groups[row] for row in split.test} == {f"g{g:02d}" for g in range(first, first + 7)}
-        assert len(split.train) + len(split.test) == 50
-
-
 def test_a_group_on_both_sides_is_refused_by_name(make_videos):
     groups, sides = ["g01", "g01", "g01", "g02"], ["test", "train", "train", "test"]
     videos = make_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
@@ -119,7 +89,7 @@ def test_empty_sides_and_single_classes_are_refused_with_numbers(make_videos):
         take_split(make_videos([0, 0, 1], sides=["train", "train", "test"], video=np.eye(3)), "1")
 
 
-def test_narrow_keeps_videos_with_sound_on_both_sides(make_videos):
+def test_narrow_keeps_videos_with_audio_on_both_sides(make_videos):
     labels = [0, 0, 0, 1, 1, 0, 1, 1]
     videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
     split = take_split(videos, "1")

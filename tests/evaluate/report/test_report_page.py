@@ -227,7 +227,7 @@ def test_sections_without_data_are_left_out(run, shards, tmp_path):
     assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results", "ucf101-papers"]
 
 
-def test_pictures_shrink_until_they_fit(shards):
+def test_images_shrink_until_they_fit(shards):
     sources = read_segments(shards)["source"].tolist()
     largest, small = (thumbnails(shards, sources, budget) for budget in (10**9, 1))
     assert set(largest) == set(small) == set(sources)

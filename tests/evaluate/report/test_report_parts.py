@@ -11,7 +11,6 @@ import yaml
 from PIL import Image
 
 from evaluate.protocols.retrieval import Neighbourhood
-from evaluate.protocols.video_features import Part, Videos, l2_normalise
 from evaluate.report.classes import Confusion, build_confusions, class_recalls, recall_by_class
 from evaluate.report.compare import compare_runs
 from evaluate.report.gallery import find_source, pick_queries
@@ -20,8 +19,9 @@ from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
 from evaluate.report.result_tables import best, build_tables
 from evaluate.report.section import is_sample
-from evaluate.report.strips import Quality, Segment, logmel_picture, shrink
+from evaluate.report.strips import Quality, Segment, logmel_image, shrink
 from evaluate.results.results import Result
+from tests.evaluate.conftest import build_videos
 
 
 def neighbourhood(queries, nearest):
@@ -42,19 +42,10 @@ def neighbourhood(queries, nearest):
 def videos(n_classes=3, n_each=6, silent=()):
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(n_classes), n_each)
-    vectors = l2_normalise(np.eye(n_classes, 8)[labels] + 0.1 * rng.normal(size=(len(labels), 8)))
+    vectors = np.eye(n_classes, 8)[labels] + 0.1 * rng.normal(size=(len(labels), 8))
     has_audio = ~np.isin(np.arange(len(labels)), silent)
-    return Videos(
-        sources=tuple(f"v{i}.mp4" for i in range(len(labels))),
-        labels=labels,
-        label_names=tuple(f"class {i}" for i in labels),
-        groups=("",) * len(labels),
-        splits=tuple({"1": "test" if i % 3 == 0 else "train"} for i in range(len(labels))),
-        parts={
-            "video": Part(vectors, np.ones(len(labels), bool)),
-            "audio": Part(vectors * has_audio[:, None], has_audio),
-        },
-    )
+    sides = ["test" if i % 3 == 0 else "train" for i in range(len(labels))]
+    return build_videos(labels, sides=sides, video=vectors, audio=vectors, has_audio=has_audio)
 
 
 def test_picks_are_half_right_and_half_wrong_and_of_every_class():
@@ -80,7 +71,7 @@ def test_class_recalls_have_the_best_class_on_top():
     right = Model(videos(), {"video": (neighbourhood([0, 1, 1], [1, 1, 0]),), "audio": (neighbourhood([2], [2]),)})
     wrong = Model(videos(), {"video": (neighbourhood([0, 1, 1], [0, 0, 0]),)})
     found = class_recalls({"pretrained": right, "untrained": wrong})
-    assert list(found.names.items()) == [(1, "class 1"), (0, "class 0"), (2, "class 2")]
+    assert list(found.names.items()) == [(1, "class1"), (0, "class0"), (2, "class2")]
     assert found.pretrained == {"video": {0: (0.0, 1), 1: (0.5, 2)}, "audio": {2: (1.0, 1)}}
     assert found.untrained == {"video": {0: (1.0, 1), 1: (0.0, 2)}}
 
@@ -183,15 +174,15 @@ def test_a_film_is_evenly_chosen_frames_of_which_none_bleeds_into_the_next():
     assert (made.n_frames, made.height_px, made.width_px, made.logmel) == (16, 48, 36, "")
 
 
-def test_low_tones_stand_at_the_bottom():
+def test_low_frequencies_are_at_the_bottom():
     logmel = np.full((64, 128), np.log(1e-8), np.float16)
     logmel[:8, 64:] = 0
-    picture = np.asarray(logmel_picture(logmel).convert("L")).astype(int)
+    picture = np.asarray(logmel_image(logmel).convert("L")).astype(int)
     assert picture[-3:, 70:].min() > picture[-3:, :60].max() + 50
     assert np.ptp(picture[:20]) == 0
 
 
-def test_our_numbers_stand_above_those_of_papers():
+def test_our_numbers_come_above_those_of_papers():
     results = [result("pretrained", 0.7), result("pretrained", 0.9, modality="audio"), result("untrained", 0.8)]
     papers = build_papers(results, "ucf101", "mine")
     assert papers.columns == ("fine-tune", "linear", "R@1")
@@ -228,7 +219,7 @@ def test_names_that_lead_out_of_the_data_folder_are_not_followed(tmp_path):
     assert find_source([], "a.wav") is None
 
 
-def test_the_sample_world_is_told_from_the_data_set_whose_layout_it_has():
+def test_the_sample_world_is_distinguished_from_ucf101():
     def model(*names):
         return SimpleNamespace(videos=SimpleNamespace(label_names=names))
 

@@ -6,7 +6,7 @@ import pytest
 
 from evaluate.errors import ResultsError
 from evaluate.publish import KINDS, fill_pages, publish
-from evaluate.results.origin import commit, machine
+from evaluate.results.origin import commit
 from evaluate.results.results import RESULTS_NAME, Result, read_results, write_results
 
 PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
@@ -50,14 +50,6 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     assert fill_pages(tmp_path, KINDS) == {page: False}
 
 
-def test_the_machine_line_says_what_gpus_there_are(monkeypatch):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert ", no GPU used, " in machine()
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda _number: "Abacus 9")
-    assert ", 2 GPUs (Abacus 9), " in machine()
-
-
 def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "docs" / "results.md"
@@ -99,7 +91,7 @@ def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
 
 
-def test_the_fingerprint_benchmark_is_tables_and_pictures(tmp_path):
+def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     run = tmp_path / "runs" / "archive" / "fingerprint"
     measured = [
         Result("fingerprint", task, None, "joint", model, "micro-AP", value, 9)
