@@ -36,7 +36,7 @@ class Avtempo:
         """Describe the references, and the background, which normalises scores and sets the threshold."""
         described = self._describe(references, self._hop_seconds)
         apart = self._describe(background, self._hop_seconds / DESCRIPTORS_A_HOP)
-        flat_below = 0 if self._is_compressed else FLAT_BELOW_ROWS
+        flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
         self._matcher = Matcher(library, calibrate(library, apart), FALSE_POSITIVE_RATE)
         if self._is_compressed:
