@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +54,8 @@ class Descriptors:
 
     def rows(self, rows: slice) -> "Descriptors":
         """Select descriptors."""
-        columns = [getattr(self, field.name) for field in fields(self)[1:]]
-        return Descriptors(self.source, *(None if each is None else each[rows] for each in columns))
+        columns = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return replace(self, **{name: None if each is None else each[rows] for name, each in columns.items()})
 
     def __repr__(self) -> str:
         shapes = {name: getattr(self, name) for name in ("picture", "sound")}
