@@ -35,7 +35,7 @@ class Index:
 
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
-        self._matchers: dict[float, Matcher] = {}
+        self._library: tuple[Library, Calibration] | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, encoder: Path | str | None = None, device: str = "cpu") -> "Index":
@@ -81,7 +81,7 @@ class Index:
         Raises:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
-        self._matchers.clear()
+        self._library = None
         if self.encoder_path is None and (self.folder / ARCHIVE_FILE).is_file():
             archive, encoder = self.archive, self._encoder()
         else:
@@ -146,11 +146,10 @@ class Index:
             FingerprintError: the index is empty.
             StoreError: a part is damaged.
         """
-        if false_positive_rate not in self._matchers:
+        if self._library is None:
             archives = self._archives()
-            found = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
-            self._matchers[false_positive_rate] = Matcher(*found, false_positive_rate)
-        return self._matchers[false_positive_rate]
+            self._library = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
+        return Matcher(*self._library, false_positive_rate)
 
     def _encoder(self) -> DescriptorEncoder:
         """Load the encoder that made the index, from its path then or from `encoder_path`."""

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Descriptors:
 
     def rows(self, rows: slice) -> "Descriptors":
         """Select descriptors."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
         return replace(self, **{name: None if each is None else each[rows] for name, each in columns.items()})
 
     def __repr__(self) -> str:

@@ -53,11 +53,6 @@ class IndexedSource:
     seconds: float = 0.0
     reason: str = ""
 
-    @property
-    def signature(self) -> tuple[int, int]:
-        """Facts that change with the file's content."""
-        return (self.size_bytes, self.modified_ns)
-
 
 _SOURCES = TypeAdapter(tuple[IndexedSource, ...])
 

@@ -80,8 +80,8 @@ def grow(
         todo = []
         for file in found.values():
             before = known.get(file.name)
-            is_current = before and before.signature == file.signature and not (before.reason and retry_failed)
-            if not is_current and not _fits(file.name, remove):
+            is_changed = before is None or (before.size_bytes, before.modified_ns) != (file.size_bytes, file.modified_ns)
+            if (is_changed or (retry_failed and before and before.reason)) and not _fits(file.name, remove):
                 todo.append(file)
         _add(archive, todo, encoder, options, progress)
         archive.tidy()
