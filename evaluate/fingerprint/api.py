@@ -1,4 +1,4 @@
-"""The tool as one class: an index of an archive's videos, to which folders are added and which files are matched with."""
+"""The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.describe.descriptors import Descriptors
-from evaluate.fingerprint.describe.encoder import NetworkDescriber, Vectors, load_encoder
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
@@ -18,7 +18,7 @@ from evaluate.fingerprint.match.matches import Answer
 from preprocess.executors.processes import Executor, SerialExecutor
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
-"""Trained on generated videos alone; its model card lies in the folder."""
+"""Trained on generated videos only; its model card is in the folder."""
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
@@ -28,14 +28,14 @@ class Index:
     """An index of an archive's descriptors.
 
     Attributes:
-        folder: where it lies.
-        encoder_path: run, checkpoint or export; None for the encoder that made the index, at first the shipped one.
+        folder: of the index.
+        encoder_path: run, checkpoint or export; None for the encoder that made the index, or the shipped one in a new index.
         device: where the encoder runs.
     """
 
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
-        self._matchers: dict[float, Matcher] = {}
+        self._library: tuple[Library, Calibration] | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, encoder: Path | str | None = None, device: str = "cpu") -> "Index":
@@ -64,24 +64,24 @@ class Index:
         retry_failed: bool = False, workers: int = 0, executor: Executor | None = None,
         progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
-        """Make the index of a folder, or bring it up to date; call a killed call again.
+        """Make the index of a folder, or bring it up to date; after a kill, the same call continues.
 
         Args:
             videos: folder of video and audio files; None to remove sources only.
             picture, sound: which vectors of the encoder are compared, in a new index.
-            hop_seconds: from one descriptor to the next, in a new index; background and queries have more.
+            hop_seconds: time between descriptors in a new index; background and queries have more descriptors.
             background: folder of videos that are not in the archive, for normalisation and calibration.
-            remove: patterns of names to take out.
+            remove: patterns of names to remove.
             retry_failed: try unreadable files again.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
-            executor: where files are described, such as a cluster; without one on this machine.
-            progress: told the bytes done, of how many, and a note, after every file.
+            executor: where files are described, such as a cluster; None for this machine.
+            progress: called after every file with bytes done, all bytes, and a note.
 
         Raises:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
-        self._matchers.clear()
+        self._library = None
         if self.encoder_path is None and (self.folder / ARCHIVE_FILE).is_file():
             archive, encoder = self.archive, self._encoder()
         else:
@@ -89,12 +89,12 @@ class Index:
             encoder = load_encoder(path, picture=picture, sound=sound, device=self.device)
             noted = str(path.absolute()) if self.encoder_path else ""
             archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
-        here = None if workers and executor is None else SerialExecutor()  # on a cluster a part is one process's work
+        here = None if workers and executor is None else SerialExecutor()  # on a cluster one process describes a part
         options = ExtractOptions(
             archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor
         )
         if background is not None:
-            dense = replace(options, hop_seconds=archive.hop_seconds / DESCRIPTORS_A_HOP)  # as queries are
+            dense = replace(options, hop_seconds=archive.hop_seconds / DESCRIPTORS_A_HOP)  # like queries
             apart = Archive.open_or_make(
                 self.folder / BACKGROUND_FOLDER, encoder, dense.hop_seconds, archive.encoder_path
             )
@@ -102,11 +102,15 @@ class Index:
         folder = None if videos is None else Path(videos)
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
-            self._make_ready()
+            archives, library = self._archives(), self.folder / LIBRARY_FOLDER
+            with archive.only_writer():
+                key = library_key(archives)
+                if load_library(library, key) is None:
+                    save_library(library, key, *_build(archives))
         return growth
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
-        """Find the sources, and the seconds of them, that a file came from.
+        """Find the sources, and their seconds, that a file came from.
 
         Args:
             query: a video or audio file.
@@ -115,7 +119,7 @@ class Index:
         Raises:
             ArchiveError: there is no index.
             FingerprintError: the index is empty, or there is no such file.
-            ProvenanceError: the encoder is not the one that made the index.
+            ProvenanceError: another encoder made the index.
         """
         if not Path(query).is_file():
             raise FingerprintError(f"{query}: no such file")
@@ -124,7 +128,7 @@ class Index:
     def match_files(
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0
     ) -> Iterator[Answer]:
-        """Match files a few at a time; the answer of a file that cannot be read holds the reason. `workers` as in `add`."""
+        """Match files a few at a time; the answer for an unreadable file holds the reason. `workers` as in `add`."""
         matcher, encoder = self.matcher(false_positive_rate), self._encoder()
         hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
         options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here)
@@ -136,20 +140,19 @@ class Index:
                     yield Answer(each.source, 0.0, (), each.reason)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
-        """Read the index into memory; one that is being added to is made ready in memory.
+        """Read the index into memory; if its library is missing or outdated, build it in memory.
 
         Raises:
-            FingerprintError: there is nothing in it.
+            FingerprintError: the index is empty.
             StoreError: a part is damaged.
         """
-        if false_positive_rate not in self._matchers:
+        if self._library is None:
             archives = self._archives()
-            found = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
-            self._matchers[false_positive_rate] = Matcher(*found, false_positive_rate)
-        return self._matchers[false_positive_rate]
+            self._library = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
+        return Matcher(*self._library, false_positive_rate)
 
-    def _encoder(self) -> NetworkDescriber:
-        """The encoder that made the index, from where it lay then or from `encoder_path`."""
+    def _encoder(self) -> DescriptorEncoder:
+        """Load the encoder that made the index, from its path then or from `encoder_path`."""
         archive = self.archive
         path = self.encoder_path or Path(archive.encoder_path or SHIPPED_ENCODER)
         chosen = {name: archive.settings[name] for name in ("picture", "sound")}
@@ -158,30 +161,21 @@ class Index:
         return encoder
 
     def _archives(self) -> list[Archive]:
-        """The archive, and its background if there is one."""
+        """Open the archive, and its background if there is one."""
         apart = self.folder / BACKGROUND_FOLDER
         return [self.archive, *([Archive.open(apart)] if (apart / ARCHIVE_FILE).is_file() else [])]
 
-    def _make_ready(self) -> None:
-        """Build, calibrate and keep what matching needs, unless it is there."""
-        archives, folder = self._archives(), self.folder / LIBRARY_FOLDER
-        with archives[0].only_writer():
-            key = library_key(archives)
-            if load_library(folder, key) is None:
-                save_library(folder, key, *_build(archives))
-
 
 def _build(archives: Sequence[Archive]) -> tuple[Library, Calibration]:
-    described, *background = (list(archive.descriptors()) for archive in archives)
+    described, apart, *_ = (*(list(archive.descriptors()) for archive in archives), [])
     if not described:
         raise FingerprintError(f"{archives[0].folder}: holds no source that could be read; index a folder first")
-    apart = background[0] if background else []
     library = build_library(described, archives[0].hop_seconds, background=apart)
     return library, calibrate(library, apart)
 
 
 def query_files(queries: Path) -> list[MediaFile]:
-    """A file by its own name, or the files of a folder by their paths below it.
+    """List a file under its own name, or the files of a folder under their paths below it.
 
     Raises:
         FingerprintError: there is no such file or folder.

@@ -21,21 +21,32 @@ _UNITS = (
 
 
 def benchmark_tables(results: Sequence[Result]) -> tuple[Sheet, Sheet, Sheet]:
-    """Overall numbers, micro-AP by distortion and strength, top-1 by query length; a column a method."""
-    models = list(dict.fromkeys(result.model for result in results if result.test == TEST))
-    return _overall(results, models), _distortions(results, models), _lengths(results, models)
+    """Make tables of the overall numbers, micro-AP by distortion and strength, and top-1 by query length.
 
+    Every table has a column for each method.
+    """
+    found = {(r.task, r.model, r.metric): r for r in results if r.test == TEST}
+    models = list(dict.fromkeys(model for _, model, _ in found))
 
-def _overall(results: Sequence[Result], models: Sequence[str]) -> Sheet:
-    found = {(r.task, r.model, r.metric): r.value for r in results if r.test == TEST}
-    rows = []
-    for metric in _SHARES:
-        values = [found.get((OVERALL, model, metric)) for model in models]
-        rows.append((metric, *("-" if value is None else f"{100 * value:.1f}" for value in values)))
-    for task, metric, title in _UNITS:
-        values = [found.get((task, model, metric)) for model in models]
-        rows.append((title, *("-" if value is None else f"{value:,.2f}" for value in values)))
-    return Sheet("all distortions and strengths", ("per cent, or as named", *models), tuple(rows))
+    def row(title: str, task: str, metric: str, factor: float, form: str) -> tuple[str, ...]:
+        """Format one metric of one task for all methods; "-" if it was not measured."""
+        measured = [found.get((task, model, metric)) for model in models]
+        return (title, *("-" if result is None else format(factor * result.value, form) for result in measured))
+
+    overall = [row(metric, OVERALL, metric, 100, ".1f") for metric in _SHARES]
+    overall += [row(title, task, metric, 1, ",.2f") for task, metric, title in _UNITS]
+    lengths = []
+    for task in dict.fromkeys(
+        task for task, _, metric in found if task.startswith(LENGTH_PREFIX) and metric == "top-1"
+    ):
+        n = max(found[task, model, "top-1"].n for model in models if (task, model, "top-1") in found)
+        lengths.append(row(f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", task, "top-1", 100, ".1f"))
+    title = "top-1 in per cent by query length, under a medium distortion drawn"
+    return (
+        Sheet("all distortions and strengths", ("per cent, or as named", *models), tuple(overall)),
+        _distortions(results, models),
+        Sheet(title, ("length", *models), tuple(lengths)),
+    )
 
 
 def _distortions(results: Sequence[Result], models: Sequence[str]) -> Sheet:
@@ -45,15 +56,3 @@ def _distortions(results: Sequence[Result], models: Sequence[str]) -> Sheet:
         if any(cell != "-/-/-" for cell in cells):
             rows.append((name, *cells))
     return Sheet(f"micro-AP in per cent: {' / '.join(STRENGTHS)}", ("distortion", *models), tuple(rows))
-
-
-def _lengths(results: Sequence[Result], models: Sequence[str]) -> Sheet:
-    found = {(r.task, r.model): r for r in results if r.test == TEST and r.metric == "top-1"}
-    rows = []
-    for task in dict.fromkeys(task for task, _ in found if task.startswith(LENGTH_PREFIX)):
-        here = [found.get((task, model)) for model in models]
-        n = max(result.n for result in here if result is not None)
-        title = f"{task.removeprefix(LENGTH_PREFIX)} (n={n})"
-        rows.append((title, *("-" if result is None else f"{100 * result.value:.1f}" for result in here)))
-    title = "top-1 in per cent by query length, under a medium distortion drawn"
-    return Sheet(title, ("length", *models), tuple(rows))

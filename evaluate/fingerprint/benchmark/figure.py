@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 METRIC = "micro-AP"
 TITLE_PX = 9
-"""Of a panel's width, a letter of its title: the layout lets titles run over the edge."""
+"""Width of a letter in a panel's title; without enough room the layout lets titles run over the edge."""
 ROWS = (CLEAN, *NAMES, "pair", OVERALL)
 
 
 def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
-    """Micro-AP of one method, (rows of ROWS, 3 strengths); nan where it was not measured.
+    """Return micro-AP of one method, (rows of ROWS, 3 strengths); nan if it was not measured.
 
-    The undistorted clips have no strength; their value stands in the first column.
+    Undistorted clips have no strength; their value is in the first column.
     """
     found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == METRIC}
     cells = [[found.get(f"{name}/{strength}", np.nan) for strength in STRENGTHS] for name in ROWS]
@@ -33,7 +33,7 @@ def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
 
 
 def write_heat_map(results: Sequence[Result], path: Path) -> None:
-    """Draw micro-AP as SVG: a row a distortion, a panel a method, a column a strength."""
+    """Draw micro-AP as SVG: a row for each distortion, a panel for each method, a column for each strength."""
     overall = {r.model: r.value for r in results if (r.test, r.task, r.metric) == (TEST, OVERALL, METRIC)}
     values = {model: heat_values(results, model) for model in overall}
     shown = [row for row in range(len(ROWS)) if any(np.isfinite(cells[row]).any() for cells in values.values())]
@@ -74,4 +74,5 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
         ax.set_xlabel("share of wrong pairs let through")
         ax.set_ylabel("right pairs found, per cent")
         ax.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-        ax.legend(frameon=False)
+        if found:
+            ax.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""What the benchmark needs of a method, and the base of methods that compare a query with every reference."""
+"""The interface of a method in the benchmark, and the base of methods that compare a query with every reference."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from preprocess.media.probe import probe
 logger = logging.getLogger(__name__)
 
 FALSE_POSITIVE_RATE = 0.01
-"""Unmatched queries that a method's threshold lets through, as far as it can tell; the same for all methods."""
+"""Share of unmatched queries that should pass a method's threshold; the same for all methods."""
 
 
 class MethodMissingError(FingerprintError):
@@ -28,30 +28,30 @@ class Method(Protocol):
 
     Attributes:
         name: in tables and results.
-        modality: "video", "audio" or "joint": the streams that it uses.
+        modality: "video", "audio" or "joint", the streams that the method uses.
     """
 
     name: str
     modality: str
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
-        """Describe and index all references, files by name, once; return the bytes that their descriptors take.
+        """Describe and index all references, files by name; return the bytes of their descriptors.
 
-        The background is files of other sources, for score normalisation.
+        The background holds files of other sources, for score normalisation.
         """
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
-        """Set the threshold behind `Match.decision` from queries that have no match."""
+        """Set the threshold of `Match.decision` with queries that have no match."""
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
-        """Find the references of some queries, any number each; scores are comparable over queries.
+        """Find any number of references of each query; scores are comparable over queries.
 
-        Queries that cannot be read find none.
+        Unreadable queries have no matches.
         """
 
 
 class Aligned(NamedTuple):
-    """Best alignment of a query with a reference, in seconds, half open."""
+    """The best alignment of a query with a reference, in seconds, half open."""
 
     query_start_seconds: float
     query_end_seconds: float
@@ -61,10 +61,10 @@ class Aligned(NamedTuple):
 
 
 class Peer(ABC):
-    """A method without an index structure, which compares a query with every reference.
+    """A method that compares a query with every reference, without an index structure.
 
-    Rows (n, ...) describe a source, one every `hop_seconds`. A row depends on `reach_seconds` of the source, and takes
-    `bytes_per_row` when stored.
+    Rows (n, ...) describe a source, one every `hop_seconds`. A row covers `reach_seconds` of the source and is stored in
+    `bytes_per_row`.
     """
 
     name: str
@@ -79,14 +79,14 @@ class Peer(ABC):
 
     @abstractmethod
     def describe(self, path: Path) -> np.ndarray:
-        """Describe one source that has the modality; no rows where there is nothing to describe.
+        """Describe one source that has the modality; there may be no rows.
 
         Raises:
             MediaError: it cannot be read.
         """
 
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned | None:
-        """Best alignment, by the mean cosine of rows; None where a peer finds nothing in common."""
+        """Find the best alignment, by the mean cosine of rows; None if a peer finds nothing in common."""
         return best_diagonal(query @ reference.T, self.hop_seconds, self.reach_seconds)
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
@@ -95,7 +95,7 @@ class Peer(ABC):
         return self.bytes_per_row * sum(len(rows) for rows in self._references.values())
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
-        """Set the threshold at the quantile of these queries' best scores that lets FALSE_POSITIVE_RATE through."""
+        """Set the threshold at the quantile of these queries' best scores that FALSE_POSITIVE_RATE of them pass."""
         best: dict[str, float] = {}
         for match in self.match(queries):
             best[match.query] = max(match.score, best.get(match.query, -np.inf))
@@ -111,7 +111,7 @@ class Peer(ABC):
         return matches
 
     def _describe_all(self, files: Mapping[str, Path]) -> dict[str, np.ndarray]:
-        """Rows of all files that can be read and have any."""
+        """Describe all files that can be read; files without rows are left out."""
         described = {}
         for name, path in files.items():
             try:
@@ -128,11 +128,11 @@ def best_diagonal(similarity: np.ndarray, hop_seconds: float, reach_seconds: flo
 
     Args:
         similarity: of every row of the query with every row of the reference, (n_query, n_reference).
-        hop_seconds: between two rows.
-        reach_seconds: that one row covers.
+        hop_seconds: time between two rows.
+        reach_seconds: length of a row's span.
 
     Returns:
-        The offset with the highest mean similarity, of those where at least half of the shorter one overlaps.
+        The offset with the highest mean similarity, among those where at least half of the shorter one overlaps.
     """
     n_query, n_reference = similarity.shape
     offset_of = np.arange(n_reference)[None, :] - np.arange(n_query)[:, None] + n_query - 1

@@ -1,7 +1,7 @@
 """How well a ranking finds the right references, and the right seconds of them.
 
-Scores are compared over all queries: a method whose scores mean another thing in each query loses here, as it would
-behind one threshold. Pairs of equal score count as one step, so the order in which they come cannot matter.
+Scores are compared over all queries. A method whose scores are not comparable between queries loses here, as it would
+with one threshold. Pairs of equal score count as one step, so their order does not matter.
 """
 
 from collections import defaultdict
@@ -17,12 +17,12 @@ from evaluate.fingerprint.match.matches import Match
 Pair = tuple[str, str]
 """(query, reference)"""
 Truth = Mapping[Pair, Sequence[Span]]
-"""The right pair of every matched query, with the seconds that are shared; not empty."""
+"""The right pair of every matched query, with the shared seconds; not empty."""
 AXES = ("query", "reference")
 
 
 def best_matches(matches: Sequence[Match]) -> dict[Pair, Match]:
-    """Best match of every pair that was found at all."""
+    """Return the best match of every pair that was found."""
     best: dict[Pair, Match] = {}
     for match in matches:
         pair = (match.query, match.reference)
@@ -32,10 +32,10 @@ def best_matches(matches: Sequence[Match]) -> dict[Pair, Match]:
 
 
 def micro_average_precision(matches: Sequence[Match], truth: Truth) -> float:
-    """Area under precision over recall of one ranking of all pairs, those of unmatched queries among them.
+    """Compute the area under precision over recall of one ranking of all pairs, including those of unmatched queries.
 
-    The descriptor track of VSC2022 (Pizzi et al., 2023, section 4): sum over ranks of precision times the gain of
-    recall. Right pairs that were not found are recall that is never reached.
+    As in the descriptor track of VSC2022 (Pizzi et al., 2023, section 4), it is the sum over ranks of precision times
+    the gain of recall. Right pairs that were not found lower the highest recall.
     """
     ranked = sorted(best_matches(matches).items(), key=lambda item: -item[1].score)
     area, n_right, n_seen = 0.0, 0, 0
@@ -47,13 +47,13 @@ def micro_average_precision(matches: Sequence[Match], truth: Truth) -> float:
 
 
 def segment_average_precision(matches: Sequence[Match], truth: Truth) -> float:
-    """Micro-average precision where seconds are counted instead of pairs.
+    """Compute micro-average precision of seconds instead of pairs.
 
-    The matching track of VSC2022: matches enter by falling score. On each axis, precision is the right length among
-    all that was claimed, recall the right length among all that is there. A true span counts as reached once a match
-    of its pair overlaps it on both axes. Both are the geometric mean over the two axes.
+    As in the matching track of VSC2022, matches enter by falling score. On each axis, precision is the right length
+    divided by the claimed length, and recall the right length divided by the true length. A true span counts as reached
+    once a match of its pair overlaps it on both axes. Both are the geometric mean over the two axes.
     """
-    there = np.sum([_lengths(spans) for spans in truth.values()], axis=0)  # (2,)
+    true = np.sum([_lengths(spans) for spans in truth.values()], axis=0)  # (2,)
     claimed: dict[Pair, list[Match]] = defaultdict(list)
     counted: dict[Pair, np.ndarray] = {}
     right_and_claimed = np.zeros((2, 2))  # rows: right, claimed; columns: query, reference
@@ -69,7 +69,7 @@ def segment_average_precision(matches: Sequence[Match], truth: Truth) -> float:
             right_and_claimed += now - counted.get(pair, 0.0)
             counted[pair] = now
         right, total = right_and_claimed
-        reached = sqrt(max(0.0, float(np.prod(right / there))))
+        reached = sqrt(max(0.0, float(np.prod(right / true))))
         precision = sqrt(max(0.0, float(np.prod(right / np.maximum(total, 1e-12)))))
         area += precision * (reached - recall)
         recall = reached
@@ -77,20 +77,20 @@ def segment_average_precision(matches: Sequence[Match], truth: Truth) -> float:
 
 
 def _right_and_claimed(claimed: Sequence[Match], true: Sequence[Span]) -> np.ndarray:
-    """Right and claimed seconds of one pair, (2, 2) with an axis a column."""
+    """Return right and claimed seconds of one pair, (2, 2); the columns are the axes."""
     reached = [span for span in true if any(_overlap(span, match) for match in claimed)]
     total, both = _lengths(claimed), _lengths([*claimed, *reached])
     return np.stack([total + _lengths(reached) - both, total])  # |A and B| = |A| + |B| - |A or B|
 
 
 def _overlap(span: Span, match: Match) -> bool:
-    """Whether the two share seconds on both axes."""
+    """Tell whether the two share seconds on both axes."""
     pairs = ((_interval(span, axis), _interval(match, axis)) for axis in AXES)
     return all(min(one[1], other[1]) > max(one[0], other[0]) for one, other in pairs)
 
 
 def _lengths(spans: Sequence[Span | Match]) -> np.ndarray:
-    """Seconds that spans cover together on each axis, (2,)."""
+    """Return the seconds that spans cover together on each axis, (2,)."""
     lengths = np.zeros(2)
     for number, axis in enumerate(AXES):
         reached = -inf
@@ -105,9 +105,9 @@ def _interval(span: Span | Match, axis: str) -> tuple[float, float]:
 
 
 def recall_at(matches: Sequence[Match], truth: Truth, k: int) -> float:
-    """Share of the matched queries whose right reference is among the k best of that query.
+    """Return the share of matched queries whose right reference is among the query's k best.
 
-    References of equal score share the worst of their ranks: a method that scores all alike finds nothing.
+    References of equal score share the worst of their ranks: a method with equal scores for all finds nothing.
     """
     best = best_matches(matches)
     wrong: dict[str, list[float]] = defaultdict(list)
@@ -119,10 +119,10 @@ def recall_at(matches: Sequence[Match], truth: Truth, k: int) -> float:
 
 
 def true_positive_rate(matches: Sequence[Match], truth: Truth, n_pairs: int, false_positive_rate: float) -> float:
-    """Share of the right pairs above the threshold that lets at most a stated share of the wrong pairs through.
+    """Return the share of right pairs above the threshold that at most this share of the wrong pairs passes.
 
-    Of `n_pairs`, queries times references, those without a match score lowest. The result is 0 where no wrong pair may
-    pass, and one is on top.
+    Of `n_pairs`, queries times references, those without a match score lowest. The result is 0 if no wrong pair may
+    pass and a wrong pair scores highest.
     """
     best = best_matches(matches)
     wrong = sorted((match.score for pair, match in best.items() if pair not in truth), reverse=True)
@@ -132,10 +132,10 @@ def true_positive_rate(matches: Sequence[Match], truth: Truth, n_pairs: int, fal
 
 
 def localisation_errors_seconds(matches: Sequence[Match], truth: Truth) -> list[float]:
-    """Error of the best match of every right pair that was found.
+    """Return the error of the best match of every right pair that was found.
 
-    At both ends of a match, its second of the reference is compared with the second that the query shows there; the
-    error is the mean of the two distances. Segment average precision says how much of the span was found.
+    At both ends of a match, its second of the reference is compared with the second that the query shows there. The
+    error is the mean of the two distances. How much of the span was found is in `segment_average_precision`.
     """
     errors = []
     for pair, match in best_matches(matches).items():
@@ -150,6 +150,6 @@ def localisation_errors_seconds(matches: Sequence[Match], truth: Truth) -> list[
 
 
 def false_match_rate(matches: Sequence[Match], unmatched: Collection[str]) -> float:
-    """Share of the unmatched queries for which any match was decided to hold."""
+    """Return the share of unmatched queries with a decided match."""
     decided = {match.query for match in matches if match.decision}
     return len(decided.intersection(unmatched)) / len(unmatched)

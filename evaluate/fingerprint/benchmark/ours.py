@@ -13,16 +13,16 @@ from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, calibra
 from evaluate.fingerprint.match.matches import Match
 
 STORED_BYTES = 2
-"""An index keeps descriptors as float16."""
+"""An index stores descriptors as float16."""
 
 
 class Avtempo:
-    """The index and the matching of `make index` and `make match`, with an encoder of its own.
+    """The index and matching of `python -m evaluate index` and `match`.
 
     Args:
         encoder: describes references and queries.
-        hop_seconds: from one descriptor to the next.
-        is_compressed: whether the index holds codes (IVF-PQ), as that of a large archive does, whatever its size.
+        hop_seconds: time between descriptors.
+        is_compressed: whether the index holds codes (IVF-PQ), like that of a large archive.
     """
 
     modality = "joint"
@@ -33,10 +33,10 @@ class Avtempo:
         self._matcher: Matcher
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
-        """Describe the references, and the background, which normalises scores and sets the threshold."""
+        """Describe references and background; the background normalises scores and sets the threshold."""
         described = self._describe(references, self._hop_seconds)
         apart = self._describe(background, self._hop_seconds / DESCRIPTORS_A_HOP)
-        flat_below = 0 if self._is_compressed else FLAT_BELOW_ROWS
+        flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
         self._matcher = Matcher(library, calibrate(library, apart), FALSE_POSITIVE_RATE)
         if self._is_compressed:
@@ -45,10 +45,10 @@ class Avtempo:
         return STORED_BYTES * sum(each.size for each in vectors)
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
-        """Do nothing: the background's own seconds have set the threshold."""
+        """Do nothing: `index` has set the threshold with the background."""
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
-        """Find all spans with any evidence; those above the threshold are decided."""
+        """Find all spans with any evidence; spans above the threshold are decided."""
         described = self._describe(queries, self._hop_seconds / DESCRIPTORS_A_HOP)
         return [match for query in described for match in self._matcher.match(query)]
 

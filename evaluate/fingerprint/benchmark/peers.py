@@ -1,4 +1,4 @@
-"""Known fingerprints that run beside ours, on the same queries and references, and two floors that any must pass."""
+"""Known fingerprints for comparison, on the same queries and references, and two simple lower bounds."""
 
 import subprocess
 import tempfile
@@ -18,9 +18,9 @@ from preprocess.schema import ShardParams
 
 
 class Chromaprint(Peer):
-    """The acoustic fingerprint of AcoustID, through ffmpeg's own muxer: numbers (n,) uint32, eight a second.
+    """The acoustic fingerprint of AcoustID, through ffmpeg's own muxer: numbers (n,) uint32, eight per second.
 
-    The ffmpeg that this project brings is built with the chromaprint library; another one ($AVTEMPO_FFMPEG) may lack it.
+    The bundled ffmpeg is built with the chromaprint library; another one ($AVTEMPO_FFMPEG) may lack it.
     """
 
     name, modality, bytes_per_row = "chromaprint", "audio", 4
@@ -38,23 +38,23 @@ class Chromaprint(Peer):
             )
 
     def describe(self, path: Path) -> np.ndarray:
-        """Fingerprint the audio; no rows where it is shorter than one fingerprint needs."""
+        """Fingerprint the audio; there are no rows if it is too short for one."""
         with open_media(path) as source, tempfile.NamedTemporaryFile() as target:
             audio = source.stream(source.info.audio_stream)
             run_graph(ffmpeg.output(audio, target.name, format="chromaprint", fp_format="raw"), (source,), path)
             return np.fromfile(target.name, "<u4")
 
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned:
-        """Share of equal bits at the best offset."""
+        """Find the offset with the highest share of equal bits."""
         equal_bits = 1 - np.bitwise_count(query[:, None] ^ reference[None, :]) / 32
         return best_diagonal(equal_bits, self.hop_seconds, self.reach_seconds)
 
 
 class Vpdq(Peer):
-    """vPDQ: PDQ hashes of a frame a second: rows (n, 257) float32 of 256 times -1 or 1, and the second.
+    """vPDQ: PDQ hashes of one frame per second: rows (n, 257) float32 of 256 times -1 or 1, and the second.
 
-    PDQ comes from the package pdqhash, which wraps the reference code. The defaults of vPDQ (ThreatExchange) are kept:
-    frames of quality below 50 are passed over, and two frames match at 31 different bits or fewer.
+    PDQ comes from the package pdqhash, which wraps the reference code. As in vPDQ (ThreatExchange), frames of quality
+    below 50 are skipped, and two frames match if at most 31 bits differ.
     """
 
     name, modality, bytes_per_row = "vpdq", "video", 32
@@ -62,7 +62,7 @@ class Vpdq(Peer):
     min_quality, max_distance_bits, hash_bits = 50, 31, 256
 
     def describe(self, path: Path) -> np.ndarray:
-        """Hash a frame a second; no rows without any of enough quality."""
+        """Hash one frame per second; there may be none of enough quality."""
         import pdqhash
 
         frames = np.asarray(decode(path, self.params).frames)
@@ -71,7 +71,7 @@ class Vpdq(Peer):
         return np.array(rows, np.float32)
 
     def compare(self, query: np.ndarray, reference: np.ndarray) -> Aligned | None:
-        """Share of the query's frames that match; equal shares are ordered by how few bits differ."""
+        """Score the share of the query's frames that match; equal shares are ordered by the number of equal bits."""
         distances = (self.hash_bits - query[:, :-1] @ reference[:, :-1].T) / 2  # (n_query, n_reference)
         matching = np.flatnonzero(distances.min(axis=1) <= self.max_distance_bits)
         if not len(matching):
@@ -84,7 +84,7 @@ class Vpdq(Peer):
 
 
 class RawPixels(Peer):
-    """16 x 16 grey pixels, twice a second, mean and contrast taken off: rows (n, 256) float32 of unit length."""
+    """16 x 16 grey pixels, twice per second, without mean and contrast: rows (n, 256) float32 of unit length."""
 
     name, modality, bytes_per_row = "raw-pixels", "video", 16 * 16
     params = ShardParams(fps=2.0, short_side_px=16, hop_length=1000, win_length=1000)
@@ -101,7 +101,7 @@ class RawPixels(Peer):
 
 
 class MeanLogMel(Peer):
-    """The spectrum of each second, twice a second, level taken off: rows (n, n_mels) float32 of unit length."""
+    """The spectrum of each second, twice per second, without level: rows (n, n_mels) float32 of unit length."""
 
     name, modality = "log-mel", "audio"
     params = ShardParams(media="audio", fps=2.0)
@@ -109,7 +109,7 @@ class MeanLogMel(Peer):
     hop_seconds, reach_seconds = 0.5, 1.0
 
     def describe(self, path: Path) -> np.ndarray:
-        """Average over each second; no rows for silence."""
+        """Average over each second; silence has no rows."""
         waveform = decode(path, self.params).waveform
         if waveform is None or rms_dbfs(waveform) <= SILENCE_DBFS:
             return np.empty(0)
@@ -120,7 +120,7 @@ class MeanLogMel(Peer):
 
 
 def _standardised(rows: np.ndarray) -> np.ndarray:
-    """Rows (n, d) with their mean taken off and unit length; flat rows become zeros. float32."""
+    """Subtract the mean of each row (n, d) and scale it to unit length, float32; constant rows become zeros."""
     centred = rows.astype(np.float64) - rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.where(lengths > 1e-6 * rows.shape[1], centred / np.maximum(lengths, 1e-12), 0).astype(np.float32)
@@ -133,13 +133,12 @@ def make_peers(names: Sequence[str]) -> tuple[list[Method], dict[str, str]]:
     """Make peers by name.
 
     Returns:
-        Those that can run, and for the others the reason.
+        The peers that can run, and the reason for each of the others.
 
     Raises:
         FingerprintError: there is no peer of that name.
     """
-    unknown = [name for name in names if name not in PEERS]
-    if unknown:
+    if unknown := [name for name in names if name not in PEERS]:
         raise FingerprintError(f"no such method: {', '.join(unknown)}; there are {', '.join(PEERS)}")
     made: list[Method] = []
     missing = {}

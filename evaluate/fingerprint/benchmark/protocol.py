@@ -1,12 +1,12 @@
 """The plan of a benchmark: which videos are references, which queries are cut from them, and how these are distorted.
 
-Videos of one group show one scene (UCF101's gXX, one YouTube id). A sibling of a query's source may show the very same
-seconds. A method that finds the sibling is right and would be counted wrong. Groups therefore never cross roles:
+Videos of one group show one scene (UCF101's gXX, one YouTube id). Another video of the group of a query's source may
+show the very same seconds. A method that finds it is right and would be counted wrong. So groups never cross roles:
 
-- a group with queries gives one video, the queries' source, to the references; its siblings are left out
-- a group with unmatched queries gives nothing to the references
-- background groups, for score normalisation and calibration, are in neither
-- all other groups are distractors with all of their videos: no query can rightly match any of them
+- a group with matched queries has one video in the references, the source of the queries; its other videos are left out
+- a group with unmatched queries has no video in the references
+- background groups, for score normalisation and calibration, have neither queries nor references
+- all other groups are distractors with all their videos: no query can rightly match any of them
 """
 
 import logging
@@ -38,14 +38,14 @@ LENGTHS_SECONDS = (1.0, 2.0, 3.0, 5.0, 6.0, 10.0)
 DISTRACTORS_A_QUERY = 10
 CLEAN = "none"
 MARGIN_SECONDS = 0.1
-"""Left at the end of a source: containers promise a little more than they hold."""
+"""Left out at the end of a source: its container may state a little more than it holds."""
 _GROUPS = (re.compile(r"v_(?P<group>.+_g\d+)_c\d+"), re.compile(r"(?P<group>.{11})_\d+(_\d+)?"))
 """Names of UCF101's clips, and of excerpts of a YouTube video."""
 
 
 @dataclass(frozen=True)
 class Video:
-    """A source that may take part: its name relative to the folder, and its container's facts."""
+    """A video that may take part: its name relative to the folder, its length, and whether it has audio."""
 
     name: str
     seconds: float
@@ -53,7 +53,7 @@ class Video:
 
     @property
     def group(self) -> str:
-        """The scene it shows, as far as names tell: UCF101's class and group, a YouTube id, else the video itself."""
+        """The scene according to the name: UCF101's class and group, a YouTube id, else the video itself."""
         for pattern in _GROUPS:
             if found := pattern.fullmatch(Path(self.name).stem):
                 return found["group"]
@@ -69,13 +69,12 @@ class Size:
     """How large a plan is.
 
     Attributes:
-        n_queries: matched queries a task.
-        n_unmatched: unmatched queries a task.
-        n_background: groups kept for normalisation and calibration.
-        length_seconds: of the queries under single distortions and pairs.
-        tasks: distortions such as "crop/medium"; all of the catalogue by default.
-        n_distractors: videos at most, drawn; all that there are by default.
-        lengths_seconds: of the queries that vary in length, as far as the sources are long enough.
+        n_queries, n_unmatched: matched and unmatched queries per task.
+        n_background: groups for normalisation and calibration.
+        length_seconds: length of the queries with single distortions and pairs.
+        tasks: distortions such as "crop/medium"; the whole catalogue by default.
+        n_distractors: largest number of distractor videos, drawn; None for all.
+        lengths_seconds: lengths of the queries of "length/..."; sources that are too short are left out.
 
     Raises:
         FingerprintError: a number is too small.
@@ -96,18 +95,18 @@ class Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a benchmark needs besides the videos; equal plans give equal queries.
+    """Everything that a benchmark needs except the videos; equal plans give equal queries.
 
     Attributes:
-        format: of the file that holds a plan.
+        format: version of the file format.
         data: folder of the videos.
-        size, seed: the plan follows from these and the videos.
+        size, seed: with the videos they determine the plan.
         references: names of the indexed videos, distractors among them.
-        background: names of videos that are in no query's or reference's group.
+        background: names of videos whose groups have no queries and no references.
         queries: of all roles.
-        n_distractor_segments: spans of the queries' length in references that match no query.
-        n_query_segments: sources that matched queries are cut from, one query each in every task.
-        reference_seconds: of all references together.
+        n_distractor_segments: number of spans of the queries' length in references that match no query.
+        n_query_segments: number of sources of matched queries; every task has one query of each.
+        reference_seconds: length of all references together.
     """
 
     format: Literal[1]
@@ -122,7 +121,7 @@ class Plan:
     reference_seconds: float
 
     def of_role(self, *roles: Role) -> list[Query]:
-        """Queries of some roles."""
+        """Return the queries of some roles."""
         return [query for query in self.queries if query.role in roles]
 
 
@@ -134,7 +133,7 @@ def prepare(folder: Path, out: Path, size: Size, seed: int) -> Plan:
     """Read the plan in `out` if it was made for the same folder, size and seed; else make and write one.
 
     Raises:
-        FingerprintError: the videos do not suffice, or the file that is there is no plan.
+        FingerprintError: there are too few videos, or the file in `out` is not a plan.
         CatalogueError: there are no videos.
     """
     path, data = out / PLAN_NAME, str(folder.resolve())
@@ -152,10 +151,10 @@ def prepare(folder: Path, out: Path, size: Size, seed: int) -> Plan:
 
 
 def find_videos(folder: Path) -> list[Video]:
-    """Find all videos below a folder, by name; those that cannot be read are named in the log and left out.
+    """Find all videos below a folder, by name; unreadable ones are logged and left out.
 
     Raises:
-        CatalogueError: no such folder, or no videos in it.
+        CatalogueError: there is no such folder, or it has no videos.
     """
     videos = []
     for source in open_folder(folder, None).sources:
@@ -190,7 +189,7 @@ def make_plan(videos: Sequence[Video], size: Size, seed: int, data: str) -> Plan
     chosen = [max(groups[group], key=lambda v: (v.fits(size.length_seconds), v.seconds, v.name)) for group in drawn]
     sources, rest = chosen[: size.n_queries], chosen[size.n_queries :]
     unmatched, background = rest[: size.n_unmatched], rest[size.n_unmatched :]
-    distractors = [video for group, members in groups.items() if group not in set(drawn) for video in members]
+    distractors = [video for group, members in groups.items() if group not in drawn for video in members]
     distractors = [distractors[i] for i in random.permutation(len(distractors))[: size.n_distractors]]
     plan = Plan(
         format=PLAN_FORMAT,
@@ -216,7 +215,7 @@ def _draw_queries(
     sources: Sequence[Video], unmatched: Sequence[Video], background: Sequence[Video], size: Size,
     random: np.random.Generator,
 ) -> tuple[Query, ...]:  # fmt: skip
-    """Draw for every task a query of each source and unmatched video, and of one background video, these in turn."""
+    """Draw for every task a query of each source, of each unmatched video, and of one background video in turn."""
     plain = size.length_seconds
     tasks: list[tuple[str, float, Callable[[np.random.Generator], tuple[str, ...]]]] = [
         (CLEAN, plain, lambda _: ()),

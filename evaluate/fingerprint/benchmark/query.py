@@ -11,7 +11,7 @@ from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
 
 Role = Literal["matched", "unmatched", "background"]
 _STREAMS: dict[Part, int] = {"cut": 0, "speed": 0, "tempo": 0, "video": 1, "waveform": 2, "audio": 3, "encoding": 4}
-"""Numbers of the generators of random numbers, a part of a query each; other numbers would give other queries."""
+"""Seeds of the random generator for each part of a query; other numbers would give other queries."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Query:
         name: unique in the plan.
         task: "none", "crop/medium", "pair/light" or "length/3s".
         wanted: the seconds of a source that the query shows.
-        host: foreign seconds, of a background video, for the distortions that need some.
+        host: foreign seconds of a background video, for the distortions that need them.
         distortions: tasks of the catalogue, in order.
-        seed: of all that is drawn while the query is rendered.
+        seed: of all random choices while the query is rendered.
         role: "matched" (its source is a reference), "unmatched", or "background" (for calibration).
     """
 
@@ -45,13 +45,13 @@ class Query:
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """The pieces that the query is made of, in order; one distortion at most cuts."""
+        """The pieces that the query is made of, in order; at most one distortion cuts."""
         cuts = self.distortions_of("cut")
         return next((cut.apply(self.wanted, self.host, random) for cut, random in cuts), (self.wanted,))
 
     @property
     def rate(self) -> float:
-        """Playing speed, 1.0 as it was; one distortion at most changes it."""
+        """Playing speed, 1.0 if unchanged; at most one distortion changes it."""
         return next((change.apply(random) for change, random in self.distortions_of("speed", "tempo")), 1.0)
 
     @property

@@ -1,10 +1,10 @@
-"""Queries to files: pieces cut and joined, distortions in order, encoded so that one seed gives the same bytes.
+"""Queries to files: pieces are cut and joined, distorted in order, and encoded; one seed gives the same bytes.
 
-Audio first passes as samples (N,), because noise at a stated ratio and reverb need its level. Then one ffmpeg process
-joins the video, filters both, and encodes.
+The audio is decoded to samples (N,) first, because noise at a stated ratio and reverb need its level. Then one ffmpeg
+process joins the video, filters both, and encodes.
 
-Rendered queries of a plan are kept in one folder, and only missing ones are rendered. A file's name carries a digest of
-all that its bytes follow from, so a changed plan, source or ffmpeg never meets an old file.
+Rendered queries of a plan are kept in one folder, and only missing ones are rendered. A file's name contains a digest of
+everything that determines its bytes, so a changed plan, source or ffmpeg gives a new file.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.audio import SAMPLE_RATE_HZ, speed, tempo
-from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene
+from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene, even
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.errors import MediaError
@@ -32,11 +32,11 @@ from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
 from store.atomic_files import replacing
 
 RECIPE_VERSION = 1
-"""Goes up when a distortion is changed, so that older files are rendered anew."""
+"""Increase it with every change of a distortion, so that queries are rendered anew."""
 MAX_SHORT_SIDE_PX = 240
-"""Larger sources are shrunk to it: queries come from small screens, and no method here looks at more."""
+"""Larger sources are shrunk to it: no method here uses more."""
 MAX_BITS_PER_SECOND = 1_500_000
-"""Limit for the video: noise would take ten times as much, which no site for sharing clips allows."""
+"""Limit for the video: noise would take ten times as much, more than sites for sharing clips allow."""
 TIMEOUT_SECONDS = 300.0
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+error", "-y", "-filter_complex_threads", "1")
 _OPTIONS: dict[str, Any] = {
@@ -55,15 +55,15 @@ def render_queries(
     Args:
         queries: of the plan.
         folder: of the sources.
-        cache: folder of the rendered files, made if need be.
-        jobs: ffmpeg processes at a time.
+        cache: folder of the rendered files; it is made if it is missing.
+        jobs: number of parallel ffmpeg processes.
         progress: called with (done, total).
 
     Returns:
-        File of every query, by its name.
+        The file of every query, by name.
 
     Raises:
-        FingerprintError, StoreError: the first failure in the plan's order, once those that run have ended.
+        FingerprintError, StoreError: the first failure in the plan's order, once running processes have ended.
     """
     cache.mkdir(parents=True, exist_ok=True)
     paths = {query.name: query_path(query, folder, cache) for query in queries}
@@ -73,7 +73,7 @@ def render_queries(
     n_done = len(queries) - len(missing)
     progress(n_done, len(queries))
     with ThreadPoolExecutor(jobs) as executor:
-        # Not kept in a variable: an error or Ctrl-C must close `map`, which then drops the queries that wait.
+        # Not kept in a variable: an error or Ctrl-C must close `map`, which then drops the waiting queries.
         for _ in executor.map(lambda query: render(query, folder, paths[query.name]), missing):
             n_done += 1
             progress(n_done, len(queries))
@@ -81,7 +81,7 @@ def render_queries(
 
 
 def query_path(query: Query, folder: Path, cache: Path) -> Path:
-    """Name the file of a query.
+    """Return the path of a query's file.
 
     Raises:
         FingerprintError: a source is missing.
@@ -127,17 +127,17 @@ def render(query: Query, folder: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class OpenMedia:
-    """An open source and its container's facts."""
+    """An open source and its properties."""
 
     file: BinaryIO
     info: MediaInfo
 
     def cut(self, index: int, piece: Piece) -> Any:
-        """Give the node of one stream from the piece's start to its end."""
+        """Return ffmpeg-python's node of one stream from the piece's start to its end."""
         return self.stream(index, ss=f"{piece.start_seconds:.6f}", t=f"{piece.seconds:.6f}")
 
     def stream(self, index: int, **options: Any) -> Any:
-        """Give ffmpeg-python's node of one stream; ffmpeg reads this file and opens nothing else."""
+        """Return ffmpeg-python's node of one stream; ffmpeg reads this file and opens nothing else."""
         path, demuxer = f"file:/dev/fd/{self.file.fileno()}", self.info.format_name.split(",")[0]
         limits = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": "file", "threads": 1}
         return ffmpeg.input(path, f=demuxer, **limits, **options)[str(index)]
@@ -148,7 +148,7 @@ def open_media(path: Path) -> Iterator[OpenMedia]:
     """Open and probe a source.
 
     Raises:
-        MediaError: it cannot be read, or is no plain media file.
+        MediaError: it cannot be read, or is not a plain media file.
     """
     limits = Limits()
     with open_source(path, limits) as file:
@@ -195,12 +195,12 @@ def _video(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> A
 
 
 def _size_px(info: MediaInfo) -> tuple[int, int]:
-    """(width, height) of a query: upright, square pixels, even sides, the short one at most MAX_SHORT_SIDE_PX."""
+    """Return (width, height) of a query: upright, square pixels, even sides, at most MAX_SHORT_SIDE_PX short."""
     width, height = round(info.width_px * info.sample_aspect_ratio), info.height_px
     if info.rotation_degrees in (90, 270):
         width, height = height, width
     shrink = min(1.0, MAX_SHORT_SIDE_PX / min(width, height))
-    return max(2, round(width * shrink / 2) * 2), max(2, round(height * shrink / 2) * 2)
+    return even(width * shrink), even(height * shrink)
 
 
 def _audio(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> Any:
@@ -220,7 +220,7 @@ def _audio(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> A
 
 
 def _samples(source: OpenMedia, piece: Piece, path: Path) -> np.ndarray:
-    """Decode a piece, by way of a file, to (seconds * SAMPLE_RATE_HZ,) float32; silence where its audio ends early."""
+    """Decode a piece through a file to (seconds * SAMPLE_RATE_HZ,) float32; audio that ends early is padded."""
     stream = source.cut(source.info.audio_stream, piece)
     stream = stream.filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0, "rematrix_maxval": 1})
     stream = stream.filter("aformat", sample_fmts="flt", channel_layouts="mono")

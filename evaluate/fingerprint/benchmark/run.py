@@ -31,7 +31,7 @@ def benchmark(
         out: folder of the rendered queries and the matches.
         methods: peers or ours, in the order of the results.
         jobs: ffmpeg processes at a time while rendering.
-        progress: told about every query rendered and matched.
+        progress: called for every query that is rendered, and for every block that is matched.
 
     Raises:
         FingerprintError, StoreError: a query cannot be rendered.

@@ -22,9 +22,9 @@ Number = tuple[str, str, float, int]
 
 
 def tasks_of(plan: Plan) -> dict[str, list[Query]]:
-    """Queries by task in the plan's order, then those of all single distortions and pairs: "all", "all/light", ...
+    """Return queries by task, and the queries of all single distortions and pairs: "all", "all/light", ...
 
-    Queries for calibration are not evaluated. Those that vary the length are not in "all", where lengths are equal.
+    Queries for calibration are not evaluated. Those of "length/..." are not in "all", where lengths are equal.
     """
     tasks: dict[str, list[Query]] = defaultdict(list)
     for query in plan.of_role("matched", "unmatched"):
@@ -38,7 +38,7 @@ def tasks_of(plan: Plan) -> dict[str, list[Query]]:
 
 
 def score(plan: Plan, matches: Sequence[Match]) -> Iterator[Number]:
-    """All qualities of one method, from its matches of all matched and unmatched queries."""
+    """Compute all metrics of one method from its matches of all matched and unmatched queries."""
     by_query: dict[str, list[Match]] = defaultdict(list)
     for match in matches:
         by_query[match.query].append(match)

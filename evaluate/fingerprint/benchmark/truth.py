@@ -13,7 +13,7 @@ class Piece:
     Attributes:
         source: name of the video.
         start_seconds, end_seconds: in the source, half open.
-        is_host: whether this is foreign material, which is no ground truth.
+        is_host: whether this is foreign material, not part of the ground truth.
     """
 
     source: str
@@ -37,15 +37,14 @@ class Span:
     reference_end_seconds: float
 
     def reference_at(self, query_seconds: float) -> float:
-        """Second of the reference that the query shows at a second; beyond the span, as if the span went on."""
-        rate = (self.reference_end_seconds - self.reference_start_seconds) / (
-            self.query_end_seconds - self.query_start_seconds
-        )
+        """Map a second of the query to the reference; outside the span, as if the span continued."""
+        length = self.query_end_seconds - self.query_start_seconds
+        rate = (self.reference_end_seconds - self.reference_start_seconds) / length
         return self.reference_start_seconds + rate * (query_seconds - self.query_start_seconds)
 
 
 def spans_of(pieces: Sequence[Piece], rate: float) -> tuple[Span, ...]:
-    """Ground truth of a query that is made of `pieces` and played `rate` times as fast."""
+    """Return the ground truth of a query that is made of `pieces` and played `rate` times as fast."""
     spans, begin = [], 0.0
     for piece in pieces:
         end = begin + piece.seconds / rate
@@ -61,7 +60,7 @@ def faster_or_slower(random: np.random.Generator, step: float) -> float:
 
 
 def cut_out(wanted: Piece, host: Piece, random: np.random.Generator, share: float) -> tuple[Piece, ...]:
-    """Lose `share` of the query, from its middle third on: two spans of the reference remain."""
+    """Remove `share` of the query near its middle: two spans of the reference remain."""
     lost = share * wanted.seconds
     begin = wanted.start_seconds + float(random.uniform(0.35, 0.65)) * (wanted.seconds - lost)
     return Piece(wanted.source, wanted.start_seconds, begin), Piece(wanted.source, begin + lost, wanted.end_seconds)

@@ -1,9 +1,10 @@
-"""The descriptors of one source, and as rows of an embedding store."""
+"""The descriptors of one source, in memory and as rows of an embedding store."""
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,10 @@ class Descriptors:
 
     Attributes:
         source: name of the video or audio file, as in the index.
-        start_seconds: first instant of each descriptor's clip in the source, float64 (n,).
-        end_seconds: end of it, exclusive, float64 (n,).
-        has_picture: bool (n,).
-        has_sound: bool (n,).
-        picture: float32 (n, d), unit rows, zeros where there is no picture; None for a source of audio only.
-        sound: float32 (n, e), unit rows, zeros where there is no audio; None for a source of video alone.
+        start_seconds, end_seconds: half-open span of each descriptor's clip in the source, float64 (n,).
+        has_picture, has_sound: whether there is video and audio to describe, bool (n,).
+        picture: float32 (n, d), unit rows, zeros without video; None for a source of audio only.
+        sound: float32 (n, e), unit rows, zeros without audio; None for a source of video only.
 
     Raises:
         ValueError: lengths differ, or there is neither video nor audio.
@@ -50,6 +49,15 @@ class Descriptors:
     def __len__(self) -> int:
         return len(self.start_seconds)
 
+    def of(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return which descriptors have "picture" or "sound", bool (n,), and the vectors of all, (n, d)."""
+        return getattr(self, f"has_{modality}"), getattr(self, modality)
+
+    def rows(self, rows: slice) -> "Descriptors":
+        """Select descriptors."""
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return replace(self, **{name: None if each is None else each[rows] for name, each in columns.items()})
+
     def __repr__(self) -> str:
         shapes = {name: getattr(self, name) for name in ("picture", "sound")}
         shown = ", ".join(f"{name} {None if v is None else v.shape}" for name, v in shapes.items())
@@ -62,7 +70,7 @@ class Unreadable:
 
     Attributes:
         source: its name.
-        reason: why, in ffmpeg's own words where it spoke.
+        reason: why, in ffmpeg's words if it gave any.
     """
 
     source: str
@@ -70,11 +78,11 @@ class Unreadable:
 
 
 def make_rows(described: Sequence[Descriptors], picture_dims: int, sound_dims: int) -> Rows:
-    """Rows of a part: the descriptors of each source in order of time.
+    """Make the rows of a part: the descriptors of each source in order of time.
 
     Args:
         described: sources with different names.
-        picture_dims, sound_dims: lengths of the vectors; zeros stand where a source has none.
+        picture_dims, sound_dims: lengths of the vectors; a source without a modality gets zeros.
     """
     source = np.concatenate([np.full(len(each), each.source, object) for each in described])
     n = len(source)
@@ -112,7 +120,4 @@ def read_descriptors(path: Path, sources: Sequence[str]) -> Iterator[Descriptors
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])).tolist()
     for first, last in itertools.pairwise([*starts, len(names)]):
         if names[first] in wanted:
-            here = slice(first, last)
-            start, end, has_picture, has_sound = (column[here] for column in columns)
-            picture, sound = (each[here] for each in vectors)
-            yield Descriptors(str(names[first]), start, end, has_picture, has_sound, picture, sound)
+            yield Descriptors(str(names[first]), *(each[first:last] for each in (*columns, *vectors)))

@@ -1,18 +1,17 @@
-"""Media files to descriptors: passing shards through preprocess' own pipeline, then clips at a fixed hop.
+"""Media files to descriptors: temporary shards from preprocess' own pipeline, then clips at a fixed hop.
 
-Shards are made of a few files at a time and removed once these are described, so the disk holds little whatever the
-archive's size.
+The shards of a few files are removed once these are described. So an archive of any size needs little disk space.
 """
 
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
-from evaluate.fingerprint.describe.encoder import DescriptorEncoder, shard_params_for
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from preprocess.build.pipeline import build
 from preprocess.catalogues.files import AUDIO_EXTENSIONS
 from preprocess.errors import MediaError, ShardError
@@ -23,6 +22,8 @@ from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
 from train.data.loader import LoaderConfig, iterate_once
 
+SOURCES_PER_SHARD = 8
+"""Few, so that several processes find work in one batch of files."""
 SEGMENTS_AT_ONCE = 8
 """Ten-second segments decoded together: at 128 px about 50 MB of frames."""
 
@@ -32,8 +33,8 @@ class MediaFile:
     """A file to describe.
 
     Attributes:
-        name: what it is called in descriptors, always valid UTF-8.
-        path: where it lies.
+        name: its name in descriptors, always valid UTF-8.
+        path: of the file.
     """
 
     name: str
@@ -45,12 +46,12 @@ class ExtractOptions:
     """How files are described.
 
     Attributes:
-        hop_seconds: from one descriptor to the next; rounded to whole frames of the encoder's clock.
+        hop_seconds: time between descriptors, rounded to whole frames of the encoder's clock.
         workers: processes that decode files.
         num_threads: threads that decode shards.
         device: where the encoder runs.
-        executor: where files are decoded instead of `workers` processes.
-        part_executor: where whole parts of an index are made; without one in this process, one after another.
+        executor: decodes files; None starts `workers` processes.
+        part_executor: runs the parts of an index; None makes them in this process, one after another.
     """
 
     hop_seconds: float
@@ -62,18 +63,12 @@ class ExtractOptions:
 
 
 def describe_files(
-    files: Sequence[MediaFile], encoder: DescriptorEncoder, options: ExtractOptions, work: Path | None = None
+    files: Sequence[MediaFile], encoder: DescriptorEncoder, options: ExtractOptions
 ) -> Iterator[Descriptors | Unreadable]:
-    """Describe files, those with pictures first; what cannot be read comes with ffmpeg's words.
-
-    Args:
-        files: with names that differ.
-        encoder: what describes them.
-        options: hop and means.
-        work: folder for passing shards; without it one in the system's temporary folder.
+    """Describe files with different names: first those with video, then those with audio only.
 
     Raises:
-        preprocess.errors.DiskFullError: no space for the shards.
+        preprocess.errors.DiskFullError: the system's temporary folder has no space for the shards.
         train.errors.LoaderError: the shards cannot be read back.
     """
     by_media: dict[Media, list[MediaFile]] = {"video": [], "audio": []}
@@ -81,7 +76,7 @@ def describe_files(
         by_media[_media(file.path)].append(file)
     for media, chosen in by_media.items():
         if chosen:
-            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=work))
+            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-"))
             try:
                 yield from _describe(chosen, media, encoder, options, folder / "shards")
             finally:
@@ -89,7 +84,7 @@ def describe_files(
 
 
 def _media(path: Path) -> Media:
-    """Tell files of audio only; what cannot be probed goes the way of videos and fails there with its reason."""
+    """Tell files of audio only; a file that cannot be probed counts as video, and building shards gives the reason."""
     if path.suffix.lower() in AUDIO_EXTENSIONS:
         return "audio"
     try:
@@ -102,17 +97,24 @@ def _media(path: Path) -> Media:
 def _describe(
     files: Sequence[MediaFile], media: Media, encoder: DescriptorEncoder, options: ExtractOptions, shards: Path
 ) -> Iterator[Descriptors | Unreadable]:
-    params = shard_params_for(encoder, media)
+    params = replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)
     sources = tuple(Source(index, file.path, file.name) for index, file in enumerate(files))
-    catalogue = Catalogue("fingerprint", media, sources)
-    failed = _build(catalogue, shards, encoder, options)
-    yield from failed
+    try:
+        build(
+            Catalogue("fingerprint", media, sources), shards, params, workers=options.workers,
+            executor=options.executor,
+        )  # fmt: skip
+    except ShardError:
+        if not (shards / MANIFEST_FILE).is_file():  # if no source can be read, the manifest is there and says why
+            raise
+    rows = read_rows(shards / MANIFEST_FILE).to_pylist()
+    failed = [row for row in rows if row["kind"] == "source" and row["status"] == "failed"]
+    yield from (Unreadable(row["source"], row["reason"]) for row in failed)
     if len(failed) == len(files):
         return
-    longest = int(read_segments(shards)["n_frames"].max())
     config = LoaderConfig(
-        str(shards), SEGMENTS_AT_ONCE, encoder.clip.frame_px, longest, shuffle=False, seed=0,
-        num_threads=options.num_threads,
+        str(shards), SEGMENTS_AT_ONCE, encoder.clip.frame_px, int(read_segments(shards)["n_frames"].max()),
+        shuffle=False, seed=0, num_threads=options.num_threads,
     )  # fmt: skip
     hop = max(1, round(options.hop_seconds * params.fps))
     track: Track | None = None
@@ -129,18 +131,3 @@ def _describe(
             track.add(frames, columns, has_audio=bool(batch.has_audio[row]))
     if track is not None:
         yield track.finish()
-
-
-def _build(
-    catalogue: Catalogue, shards: Path, encoder: DescriptorEncoder, options: ExtractOptions
-) -> tuple[Unreadable, ...]:
-    """Make the shards; return the sources that could not be read."""
-    params = shard_params_for(encoder, catalogue.media)
-    manifest = shards / MANIFEST_FILE
-    try:
-        build(catalogue, shards, params, workers=options.workers, executor=options.executor)
-    except ShardError:
-        if not manifest.is_file():  # where none of the sources can be read, the table is there and says why
-            raise
-    rows = [row for row in read_rows(manifest).to_pylist() if row["kind"] == "source" and row["status"] == "failed"]
-    return tuple(Unreadable(row["source"], row["reason"]) for row in rows)

@@ -2,10 +2,10 @@
 
     INDEX/archive.json            encoder, settings: written once
     INDEX/parts/part-000001.h5    descriptors of a few sources, an embedding store
-    INDEX/parts/part-000001.json  the sources of it that count, written last: without it the part does not exist
+    INDEX/parts/part-000001.json  its current sources, written last: without it the part does not exist
 
-A source is taken out by writing its part's list anew without it; a part whose list gets empty is removed. Where two
-parts name a source, the later one counts: so a changed file is added before its old descriptors go.
+A source is removed by rewriting its part's list without it; a part with an empty list is removed. If two parts name a
+source, the later one counts, so a changed file can be added before its old descriptors are removed.
 """
 
 import json
@@ -38,11 +38,11 @@ class IndexedSource:
 
     Attributes:
         name: its path below the archive's folder.
-        path: where it lay when it was indexed.
-        size_bytes, modified_ns: tell a changed file.
-        n_descriptors: 0 where it could not be read.
+        path: of the file when it was indexed.
+        size_bytes, modified_ns: differ if the file was changed.
+        n_descriptors: 0 if the file could not be read.
         seconds: end of the last descriptor.
-        reason: why it could not be read, "" where it could.
+        reason: why the file could not be read; "" if it could.
     """
 
     name: str
@@ -52,11 +52,6 @@ class IndexedSource:
     n_descriptors: int = 0
     seconds: float = 0.0
     reason: str = ""
-
-    @property
-    def signature(self) -> tuple[int, int]:
-        """Facts that change with the file's content."""
-        return (self.size_bytes, self.modified_ns)
 
 
 _SOURCES = TypeAdapter(tuple[IndexedSource, ...])
@@ -70,26 +65,28 @@ class Part:
     sources: tuple[IndexedSource, ...]
 
 
+@dataclass(frozen=True)
 class Archive:
     """An index of descriptors on disk.
 
     Attributes:
-        folder: where it lies.
-        encoder_sha256: of the encoder that it was made with.
+        folder: of the index.
+        encoder_sha256: checksum of the encoder that it was made with.
         settings: of the encoder, and the hop.
-        encoder_path: where the encoder lay, so that nobody need give it again; empty for the shipped one.
+        encoder_path: of the encoder when the index was made; "" for the shipped one.
     """
 
-    def __init__(self, folder: Path, encoder_sha256: str, settings: dict[str, Any], encoder_path: str) -> None:
-        self.folder, self.encoder_sha256, self.settings = folder, encoder_sha256, settings
-        self.encoder_path = encoder_path
+    folder: Path
+    encoder_sha256: str
+    settings: dict[str, Any]
+    encoder_path: str
 
     @classmethod
     def open(cls, folder: Path) -> "Archive":
         """Open an index.
 
         Raises:
-            ArchiveError: there is none, or it is damaged or of another version.
+            ArchiveError: the index is missing, damaged or of another version.
         """
         values = _read_json(folder / ARCHIVE_FILE, "make one with `python -m evaluate index VIDEOS --index DIR`")
         if (values.get("format"), values.get("format_version")) != (FORMAT_NAME, FORMAT_VERSION):
@@ -125,7 +122,7 @@ class Archive:
         """Refuse another encoder or other settings.
 
         Raises:
-            ProvenanceError: naming what differs.
+            ProvenanceError: it names the differences.
         """
         remedy = "give the encoder and settings that made the index, or index into another folder"
         path = self.folder / ARCHIVE_FILE
@@ -135,8 +132,8 @@ class Archive:
         names = sorted(settings.keys() | self.settings.keys())
         differ = [name for name in names if settings.get(name) != self.settings.get(name)]
         if differ:
-            said = "; ".join(f"{name} is {self.settings.get(name)}, now {settings.get(name)}" for name in differ)
-            raise ProvenanceError(path, f"made with other settings: {said}", remedy)
+            changes = "; ".join(f"{name} is {self.settings.get(name)}, now {settings.get(name)}" for name in differ)
+            raise ProvenanceError(path, f"made with other settings: {changes}", remedy)
 
     @property
     def hop_seconds(self) -> float:
@@ -165,7 +162,7 @@ class Archive:
         Raises:
             ArchiveError: a list is damaged.
         """
-        parts = [self._read_part(path) for path in sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))]
+        parts = self._written_parts()
         latest = {source.name: part.number for part in parts for source in part.sources}
         return tuple(
             replace(part, sources=tuple(each for each in part.sources if latest[each.name] == part.number))
@@ -173,7 +170,7 @@ class Archive:
         )
 
     def sources(self) -> dict[str, IndexedSource]:
-        """Return every source, also those that could not be read, by name."""
+        """Return every source by name, unreadable ones included."""
         return {source.name: source for part in self.parts() for source in part.sources}
 
     def descriptors(self) -> Iterator[Descriptors]:
@@ -188,7 +185,7 @@ class Archive:
                 yield from read_descriptors(self.part_path(part.number), names)
 
     def part_path(self, number: int) -> Path:
-        """Path of the descriptors of a part."""
+        """Return the path of a part's descriptors."""
         return self.folder / PARTS_FOLDER / f"part-{number:06d}.h5"
 
     def write_list(self, number: int, sources: Sequence[IndexedSource]) -> None:
@@ -202,27 +199,28 @@ class Archive:
 
     def tidy(self) -> None:
         """Remove leftovers of killed processes and outdated descriptors; call it only while holding the lock."""
-        folder = self.folder / PARTS_FOLDER
-        written = {path: self._read_part(path) for path in sorted(folder.glob("part-*.json"))}
-        counting = {part.number: part for part in self.parts()}
-        for part in written.values():
-            if part.sources != counting[part.number].sources:
-                self.write_list(part.number, counting[part.number].sources)
-        for path in folder.glob("part-*.h5"):
+        for written, current in zip(self._written_parts(), self.parts(), strict=True):
+            if written != current:
+                self.write_list(written.number, current.sources)
+        for path in (self.folder / PARTS_FOLDER).glob("part-*.h5"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
 
-    def _read_part(self, path: Path) -> Part:
-        values = _read_json(path, "index anew")
-        try:
-            sources = _SOURCES.validate_python(values["sources"])
-            return Part(int(path.stem.removeprefix("part-")), sources)
-        except ValidationError as error:
-            first = error.errors()[0]
-            said = f"sources.{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise ArchiveError(path, f"is damaged ({said}); remove it and index again") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
+    def _written_parts(self) -> list[Part]:
+        """Read all lists, outdated sources included, by number."""
+        return [_read_part(path) for path in sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))]
+
+
+def _read_part(path: Path) -> Part:
+    values = _read_json(path, "index anew")
+    try:
+        return Part(int(path.stem.removeprefix("part-")), _SOURCES.validate_python(values["sources"]))
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"sources.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise ArchiveError(path, f"is damaged ({problem}); remove it and index again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArchiveError(path, f"is damaged ({error!r}); remove it and index again") from error
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:

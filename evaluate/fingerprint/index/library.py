@@ -1,4 +1,4 @@
-"""All descriptors of an index in memory: searches, and the similarity to expect by chance."""
+"""All descriptors of an index in memory: searches, and the similarity that is expected by chance."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,14 +48,17 @@ class Library:
     def ask(self, query: Descriptors, without_background: int = -1) -> "Question":
         """Find the nearest rows of some of a query's descriptors, and the expected similarity of all.
 
-        What is expected changes little from one descriptor to the next: between those searched it is interpolated. A piece of
-        the background itself is asked about without the source that it is from.
+        The expected similarity changes little from one descriptor to the next, so it is interpolated between those searched.
+
+        Args:
+            query: a query, or a window of one.
+            without_background: number of the background source that does not count, for a query cut from it.
         """
         firsts = first_of_hops(query.start_seconds, self.hop_seconds)
         searched = searched_of_hops(firsts, len(query))
         asked = Question(query, firsts, {}, {}, {})
         for name, search in self.searches.items():
-            has, vectors = asked.given(name)
+            has, vectors = query.of(name)
             if vectors is None or not has.any():
                 continue
             rows = searched[has[searched]]
@@ -69,12 +72,8 @@ class Library:
 
     def _expected(self, modality: str, vectors: np.ndarray, found: Found, without_background: int) -> np.ndarray:
         """Return the expected similarity (q,): the larger one of both backgrounds."""
-        search = self.searches[modality]
-        sources = np.where(found.rows >= 0, search.source[found.rows], -1)
-        expected = [
-            self.common[modality].expected(vectors),
-            expected_of_neighbours(found.similarities, sources),
-        ]
+        sources = np.where(found.rows >= 0, self.searches[modality].source[found.rows], -1)
+        expected = [self.common[modality].expected(vectors), expected_of_neighbours(found.similarities, sources)]
         if modality in self.apart:
             expected.append(self.apart[modality].expected(vectors, without_background))
         return np.max(expected, axis=0)
@@ -85,7 +84,7 @@ class Library:
         for modality, found in question.found.items():
             search = self.searches[modality]
             near = evidence(found.similarities, question.expected[modality][question.searched[modality]])
-            best = np.zeros((len(near), len(self.sources)), np.float32)  # a source counts once a query descriptor
+            best = np.zeros((len(near), len(self.sources)), np.float32)  # each source counts once per query descriptor
             rows, columns = np.nonzero(found.rows >= 0)
             np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
             total += best.sum(axis=0)
@@ -93,34 +92,35 @@ class Library:
         return [int(source) for source in order if total[source] > 0]
 
     def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield for each source the evidence (m, h, r) of each hop's best descriptor, and where both have it, bool."""
+        """Yield for each source the evidence of each hop's best descriptor, and where query and source have the modality.
+
+        Both are (m, h, r), by modality, hop of the query and descriptor of the source; float32 and bool.
+        """
         vectors = {name: self.searches[name].vectors_of(sources) for name in question.expected}
         for source in sources:
-            found = np.zeros((len(MODALITIES), len(question.firsts), int(self.n_columns[source])), np.float32)
+            n_columns = int(self.n_columns[source])
+            found = np.zeros((len(MODALITIES), len(question.firsts), n_columns), np.float32)
             both = np.zeros(found.shape, bool)
             for modality, rows in vectors.items():
-                number, columns = MODALITIES.index(modality), self._columns(modality, source)
+                number, search = MODALITIES.index(modality), self.searches[modality]
+                middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
+                columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, n_columns - 1)
+                has = np.logical_or.reduceat(question.query.of(modality)[0], question.firsts)  # (h,)
                 found[number][:, columns] = question.evidence(modality, next(rows))
-                both[number][:, columns] = question.hops_with(modality)[:, None]
+                both[number][:, columns] = has[:, None]
             yield found, both
-
-    def _columns(self, modality: str, source: int) -> np.ndarray:
-        """Return the column of each row in its source, int64 (r,)."""
-        search = self.searches[modality]
-        middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
-        return np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, int(self.n_columns[source]) - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A query, or a window of one, with the neighbours of its descriptors, by modality.
+    """A query, or a window of one, with the neighbours of its descriptors.
 
     Attributes:
         query: the q descriptors.
-        firsts: the first of each of its h hops, int64 (h,).
-        searched: numbers of those that were searched, int64 (m,).
-        found: the nearest rows of these.
-        expected: what similarity is to be expected of every descriptor, float32 (q,); inf of those without the modality.
+        firsts: the first descriptor of each of its h hops, int64 (h,).
+        searched: by modality, numbers of the descriptors that were searched, int64 (m,).
+        found: by modality, the nearest rows of these descriptors.
+        expected: by modality, the expected similarity of every descriptor, float32 (q,); inf without the modality.
     """
 
     query: Descriptors
@@ -129,19 +129,10 @@ class Question:
     found: dict[str, Found]
     expected: dict[str, np.ndarray]
 
-    def given(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return which descriptors have the modality, bool (q,), and the vectors of all, (q, d)."""
-        return getattr(self.query, f"has_{modality}"), getattr(self.query, modality)
-
-    def hops_with(self, modality: str) -> np.ndarray:
-        """Return in which hops a descriptor has the modality, bool (h,)."""
-        found: np.ndarray = np.logical_or.reduceat(self.given(modality)[0], self.firsts)
-        return found
-
     def evidence(self, modality: str, rows: np.ndarray) -> np.ndarray:
         """Return the evidence (h, r) of a reference's rows (r, d) at each hop, from the hop's best descriptor."""
-        vectors = self.given(modality)[1]
-        assert vectors is not None  # noqa: S101 - what is expected is known of modalities that it has
+        vectors = self.query.of(modality)[1]
+        assert vectors is not None  # noqa: S101 - `expected` holds only modalities of the query
         return best_of_hops(evidence(vectors @ rows.T, self.expected[modality]), self.firsts)
 
 
@@ -153,9 +144,9 @@ def build_library(
 
     Args:
         described: the references.
-        hop_seconds: from one descriptor to the next.
+        hop_seconds: time between descriptors.
         background: sources that hold no match of any reference.
-        flat_below_rows: up to how many rows a modality is searched flat.
+        flat_below_rows: a modality with fewer rows is searched flat.
     """
     built = {each: build_search(described, each, flat_below_rows=flat_below_rows) for each in MODALITIES}
     searches = {name: each for name, each in built.items() if len(each)}
@@ -166,10 +157,6 @@ def build_library(
         first_seconds=np.array([(each.start_seconds[0] + each.end_seconds[0]) / 2 for each in described]),
         n_columns=np.array([len(each) for each in described], np.int64),
         searches=searches,
-        common={name: _sampled(each, TRUE_MATCHES) for name, each in searches.items()},
-        apart={name: _sampled(each, 0) for name, each in apart.items() if len(each)},
+        common={name: sample(each.vectors, each.source, TRUE_MATCHES) for name, each in searches.items()},
+        apart={name: sample(each.vectors, each.source, 0) for name, each in apart.items() if len(each)},
     )
-
-
-def _sampled(search: ModalitySearch, skipped: int) -> Background:
-    return sample(search.vectors, search.source, skipped)

@@ -1,4 +1,4 @@
-"""A library beside the parts of its index, so that matching need not build and calibrate it again.
+"""A library as files beside the parts of its index, so that matching need not build and calibrate it again.
 
 INDEX/library/library.json       key, names, method, calibration
 INDEX/library/library.npz        numbers of sources and rows, backgrounds
@@ -32,13 +32,13 @@ FORMAT_VERSION = 4
 
 
 def library_key(archives: list[Archive]) -> str:
-    """Checksum over what the archives hold: a library with another key is of an older state."""
+    """Return a checksum over the archives' contents; a library with another key is outdated."""
     held = [[each.encoder_sha256, each.settings, [asdict(part) for part in each.parts()]] for each in archives]
     return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode()).hexdigest()
 
 
 def save_library(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
-    """Write a library in the place of the one before; until all of it is there, there is none.
+    """Replace the library in a folder; a half-written one does not load.
 
     Raises:
         ArchiveError: the disk is full or refuses.
@@ -47,7 +47,7 @@ def save_library(folder: Path, key: str, library: Library, calibration: Calibrat
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         _write(folder, key, library, calibration)
-    except (OSError, RuntimeError) as error:  # the latter is how FAISS says it
+    except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError for failed writes
         raise ArchiveError(folder, f"cannot be written ({error}); free some space and index again") from error
 
 
@@ -71,7 +71,7 @@ def _write(folder: Path, key: str, library: Library, calibration: Calibration) -
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }  # fmt: skip
     text = json.dumps({"values": values, "sha256": _values_sha256(values)}, ensure_ascii=False)
-    (folder / LIBRARY_FILE).write_text(text, encoding="utf-8")  # the mark, last
+    (folder / LIBRARY_FILE).write_text(text, encoding="utf-8")  # last: without it there is no library
 
 
 def _sha256(path: Path) -> str:
@@ -84,7 +84,7 @@ def _values_sha256(values: dict[str, Any]) -> str:
 
 
 def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
-    """Read a library of this key; None where there is none, or one of another state, or one of which a byte has changed."""
+    """Read the library with this key; None if it is missing or damaged, or has another key."""
     if not (folder / LIBRARY_FILE).is_file():
         return None
     try:
@@ -100,13 +100,12 @@ def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
 
 
 def _intact(folder: Path) -> dict[str, Any]:
-    """Read what a library says of itself.
+    """Read the values of a library, after verifying the checksums of all its files.
 
-    FAISS believes what it reads: from damaged bytes it makes row numbers that do not exist, and may crash. So nothing is
-    given to it that is not, byte for byte, what was written.
+    FAISS does not validate what it reads: damaged bytes give row numbers that do not exist, and may crash it.
 
     Raises:
-        ValueError: something was changed.
+        ValueError: a file was changed or is missing.
     """
     told = json.loads((folder / LIBRARY_FILE).read_text(encoding="utf-8"))
     values: dict[str, Any] = told["values"]
@@ -119,6 +118,13 @@ def _intact(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Library:
+    import faiss
+
+    def search(name: str) -> ModalitySearch:
+        index = faiss.read_index(str(folder / f"{name}.faiss"))
+        source, middle_seconds = arrays[f"{name}_source"], arrays[f"{name}_middle_seconds"]
+        return ModalitySearch(index, values["methods"][name], source, middle_seconds)
+
     def background(name: str, kind: str, skipped: int) -> Background:
         return Background(arrays[f"{name}_{kind}"].astype(np.float32), arrays[f"{name}_{kind}_source"], skipped)
 
@@ -128,15 +134,7 @@ def _read(folder: Path, values: dict[str, Any], arrays: dict[str, np.ndarray]) -
         hop_seconds=float(values["hop_seconds"]),
         first_seconds=arrays["first_seconds"],
         n_columns=arrays["n_columns"],
-        searches={name: _search(folder, name, values["methods"][name], arrays) for name in names},
+        searches={name: search(name) for name in names},
         common={name: background(name, "common", int(values["skipped"][name])) for name in names},
         apart={name: background(name, "apart", 0) for name in names if f"{name}_apart" in arrays},
     )
-
-
-def _search(folder: Path, name: str, method: str, arrays: dict[str, np.ndarray]) -> ModalitySearch:
-    import faiss
-
-    index = faiss.read_index(str(folder / f"{name}.faiss"))
-    vectors = index.reconstruct_n(0, index.ntotal) if isinstance(index, faiss.IndexFlat) else None
-    return ModalitySearch(index, method, arrays[f"{name}_source"], arrays[f"{name}_middle_seconds"], vectors)

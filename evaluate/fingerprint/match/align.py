@@ -20,7 +20,7 @@ SPEED_GAIN = 1.02
 """A speed must have this many times the votes of a speed nearer to 1 to replace it."""
 MEMBER_SHARE = 0.45
 """A descriptor belongs to a stretch if its evidence is at least this share of the mean over the better half of the line.
-After a cut to another video there is evidence by chance, but less."""
+After a cut to another video, evidence by chance is lower."""
 MAX_MISSES = 4
 """Consecutive descriptors below the share; a longer gap ends the stretch, however strong it was."""
 WINDOW_SECONDS = 24.0
@@ -71,16 +71,16 @@ class Grid:
 
     @cached_property
     def votes(self) -> np.ndarray:
-        """The sum over modalities, float32 (q, r): a modality that is missing or silent takes nothing from the other.
+        """Votes for lines, the sum over modalities, float32 (q, r).
 
-        It decides where a line lies. A still image supports every line; then the audio decides.
+        A missing or silent modality takes nothing from the other. A still image supports every line; then the audio decides.
         """
         total: np.ndarray = self.evidence.sum(axis=0)
         return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)
 
     @cached_property
     def widened(self) -> np.ndarray:
-        """The evidence (m, q, r), raised to half of a neighbouring column's."""
+        """The evidence (m, q, r), raised as in `_widened`."""
         return _widened(self.evidence)
 
 
@@ -96,14 +96,14 @@ def find_spans(grid: Grid) -> list[Span]:
         if not (votes[rows] * inside).any():
             break
         spans.append(_span(grid, rows, columns[rows], votes[rows] * inside))
-        left[rows] = 0  # a query descriptor counts once: equal frames of a still picture do not multiply
+        left[rows] = 0  # a query descriptor counts once, also for the many equal frames of a still image
     return spans
 
 
 def _speeds(steps: float) -> list[float]:
-    """Return speeds, neighbours of which differ by one column over a query of `steps` columns; nearest to 1 first.
+    """Return speeds, nearest to 1 first; neighbours differ by one column over a query of `steps` columns.
 
-    Of equally good lines the first is kept, and that should be the one nearest to normal speed.
+    The order matters: of equally good lines the first is kept.
     """
     n_aside = math.ceil((SPEED_RANGE[1] - 1) * max(steps, 1))
     speeds = np.linspace(*SPEED_RANGE, 2 * n_aside + 1).tolist()
@@ -139,10 +139,10 @@ def _widened(values: np.ndarray) -> np.ndarray:
 
 def _best_stretch(values: np.ndarray) -> tuple[int, int]:
     """Return first and last row of the stretch whose evidence exceeds the least by the most (Kadane's scan)."""
-    borne = np.sort(values[values > 0])
-    if not len(borne):
+    positive = np.sort(values[values > 0])
+    if not len(positive):
         return 0, 0
-    least = MEMBER_SHARE * float(borne[len(borne) // 2 :].mean())
+    least = MEMBER_SHARE * float(positive[len(positive) // 2 :].mean())
     best, best_first, best_last = -np.inf, 0, 0
     total, first, misses = 0.0, 0, 0
     for row, gain in enumerate((values - least).tolist()):
@@ -198,7 +198,7 @@ def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
     joined: list[Span] = []
     for span in sorted(spans, key=lambda each: (each.query_start, each.reference_start)):
         before = joined[-1] if joined else None
-        if before is not None and _goes_on(before, span, near_seconds):
+        if before is not None and _continues(before, span, near_seconds):
             joined[-1] = Span(
                 before.query_start, max(before.query_end, span.query_end),
                 before.reference_start, max(before.reference_end, span.reference_end),
@@ -210,7 +210,7 @@ def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
     return joined
 
 
-def _goes_on(before: Span, span: Span, near_seconds: float) -> bool:
+def _continues(before: Span, span: Span, near_seconds: float) -> bool:
     in_query = span.query_start - before.query_end
     in_reference = span.reference_start - before.reference_end
     return abs(in_query) <= near_seconds and abs(in_reference - in_query) <= near_seconds / 2

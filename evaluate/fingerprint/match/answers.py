@@ -15,10 +15,10 @@ _SPANS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds",
 
 
 def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """One record a match, best first; a query without a decided match has a record whose reference is null.
+    """Make a record for each match, best first; a query without a decided match also gets one whose reference is null.
 
-    Candidates below the threshold follow with decision false. `reason` says why a reference is null: "no match", or
-    why the query could not be read.
+    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", or why the
+    query could not be read.
     """
     found: list[dict[str, Any]] = []
     for answer in answers:
@@ -47,7 +47,7 @@ def write_answers(path: Path, answers: Sequence[Answer]) -> None:
 
 
 def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
-    """One row a decided match; queries without one say so."""
+    """Make a table with a row for each decided match, and one for each query without any."""
     from rich.markup import escape
     from rich.table import Table
 

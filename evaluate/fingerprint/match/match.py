@@ -1,5 +1,6 @@
 """Matching: candidates by video and by audio, spans by alignment, decisions by calibration."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ CANDIDATES = 20
 PRIOR_SECONDS = 1.0
 """A span of this length counts half, because short agreement is more often chance."""
 SHOWN_UNDECIDED = 3
-"""Candidates below the threshold that an answer still names."""
+"""Candidates below the threshold in an answer."""
 CALIBRATION_SECONDS = (2.0, 5.0, 10.0)
 """Lengths of the unmatched queries, in turn."""
 CALIBRATION_QUERIES = 300
@@ -55,7 +56,11 @@ class Matcher:
         for reference, spans in find_spans_of(self.library, query).items():
             for span in spans:
                 score = self.calibration.score(_scores(self.library, span))
-                found.append(_match(query.source, reference, span, score, decision=score >= self.threshold))
+                match = Match(
+                    query.source, reference, max(0.0, span.query_start), span.query_end,
+                    span.reference_start, span.reference_end, score, decision=score >= self.threshold,
+                )  # fmt: skip
+                found.append(match)
         return sorted(found, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
 
     def answer(self, query: Descriptors) -> Answer:
@@ -69,11 +74,11 @@ class Matcher:
 def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibration:
     """Calibrate a library with its background, sources that hold no match of any reference.
 
-    The library's own sources would not do: archives hold many videos of one scene, and their pieces match.
+    The library's own sources cannot be used: archives hold many videos of one scene, and their pieces match.
     """
     scores: dict[str, list[float]] = {modality: [] for modality in MODALITIES}
     for piece, number in _pieces(library, background):
-        best = dict.fromkeys((modality for modality in MODALITIES if getattr(piece, f"has_{modality}").any()), 0.0)
+        best = dict.fromkeys((modality for modality in MODALITIES if piece.of(modality)[0].any()), 0.0)
         for spans in find_spans_of(library, piece, number).values():
             for span in spans:
                 best |= {name: max(best[name], score) for name, score in _scores(library, span).items()}
@@ -84,11 +89,8 @@ def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibratio
 
 def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tuple[Descriptors, int]]:
     """Yield CALIBRATION_QUERIES pieces, spread over the sources, each with the number of its source."""
-    if not background:
-        return
-    for turn in range(CALIBRATION_QUERIES):
-        number = turn % len(background)
-        round_ = turn // len(background)
+    for turn in range(CALIBRATION_QUERIES if background else 0):
+        round_, number = divmod(turn, len(background))
         source, seconds = background[number], CALIBRATION_SECONDS[turn % len(CALIBRATION_SECONDS)]
         hops = [*first_of_hops(source.start_seconds, library.hop_seconds).tolist(), len(source)]
         n = min(max(1, round(seconds / library.hop_seconds)), len(hops) - 1)
@@ -96,16 +98,16 @@ def _pieces(library: Library, background: Sequence[Descriptors]) -> Iterator[tup
         if round_ >= pieces:
             continue
         at = (round_ * 7919) % pieces * n  # a prime: later rounds take other places
-        yield _rows(source, slice(hops[at], hops[at + n])), number
+        yield source.rows(slice(hops[at], hops[at + n])), number
 
 
 def find_spans_of(library: Library, query: Descriptors, without_background: int = -1) -> dict[str, list[Span]]:
-    """Return all spans with any evidence, by reference."""
-    spans: dict[int, list[Span]] = {}
+    """Return all spans with any evidence, by reference; `without_background` as in `Library.ask`."""
+    spans: dict[int, list[Span]] = defaultdict(list)
     with numpy_on_one():
         for window in _windows(query):
             for source, found in _spans_of_window(library, window, without_background):
-                spans.setdefault(source, []).extend(found)
+                spans[source] += found
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
 
@@ -122,7 +124,7 @@ def numpy_on_one() -> AbstractContextManager[Any]:
 
 @cache
 def _libraries() -> Any:
-    """The loaded libraries, FAISS included; looking them up costs 4 ms."""
+    """Look up the loaded libraries, FAISS included; it costs 4 ms."""
     import faiss  # noqa: F401 - so that it is found
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
@@ -135,12 +137,12 @@ def _spans_of_window(
     """Yield the number of each candidate and its spans."""
     question = library.ask(window, without_background)
     firsts = question.firsts
-    clips = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
+    span_seconds = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
     middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
     middles /= np.diff(firsts, append=len(window))
     candidates = library.candidates(question, CANDIDATES)
-    for source, borne in zip(candidates, library.evidence(question, candidates), strict=True):
-        grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *borne, clips)
+    for source, found in zip(candidates, library.evidence(question, candidates), strict=True):
+        grid = Grid(middles, library.first_seconds[source], library.hop_seconds, *found, span_seconds)
         yield source, find_spans(grid)
 
 
@@ -154,24 +156,8 @@ def _scores(library: Library, span: Span) -> dict[str, float]:
     return scores
 
 
-def _match(query: str, reference: str, span: Span, score: float, *, decision: bool) -> Match:
-    return Match(
-        query, reference, max(0.0, span.query_start), span.query_end, span.reference_start, span.reference_end,
-        score, decision,
-    )  # fmt: skip
-
-
 def _windows(query: Descriptors) -> list[Descriptors]:
     """Cut a long query into windows of at most WINDOW_SECONDS."""
     seconds = query.start_seconds[-1] - query.start_seconds[0]
     n_windows = max(1, int(np.ceil(seconds / WINDOW_SECONDS)))
-    return [_rows(query, slice(part[0], part[-1] + 1)) for part in np.array_split(np.arange(len(query)), n_windows)]
-
-
-def _rows(query: Descriptors, rows: slice) -> Descriptors:
-    """Select descriptors of a source."""
-    picture, sound = (None if each is None else each[rows] for each in (query.picture, query.sound))
-    return Descriptors(
-        query.source, query.start_seconds[rows], query.end_seconds[rows], query.has_picture[rows],
-        query.has_sound[rows], picture, sound,
-    )  # fmt: skip
+    return [query.rows(slice(part[0], part[-1] + 1)) for part in np.array_split(np.arange(len(query)), n_windows)]

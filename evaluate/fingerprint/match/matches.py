@@ -8,15 +8,14 @@ from dataclasses import dataclass
 class Match:
     """A span of a query that was found in a reference.
 
-    Spans are half open, in seconds from the start of each file. A reference played backwards or at another speed has a
-    span of its own length; nothing says that the two are equally long.
+    Spans are half open, in seconds from the start of each file. Their lengths differ if the query has another speed.
 
     Attributes:
         query: name of the query.
         reference: name of the reference in the index.
         query_start_seconds, query_end_seconds: the span of the query.
         reference_start_seconds, reference_end_seconds: the span of the reference.
-        score: the higher, the surer; comparable over all queries.
+        score: higher is more certain; comparable over all queries.
         decision: whether the score passes the threshold of the stated false-positive rate.
 
     Raises:
@@ -33,13 +32,11 @@ class Match:
     decision: bool
 
     def __post_init__(self) -> None:
-        spans = (
-            (self.query_start_seconds, self.query_end_seconds),
-            (self.reference_start_seconds, self.reference_end_seconds),
-        )
-        if not all(math.isfinite(value) for value in (*spans[0], *spans[1], self.score)):
+        start, end = self.query_start_seconds, self.query_end_seconds
+        reference_start, reference_end = self.reference_start_seconds, self.reference_end_seconds
+        if not all(map(math.isfinite, (start, end, reference_start, reference_end, self.score))):
             raise ValueError(f"match of {self.query} in {self.reference}: numbers must be finite")
-        if any(end < start for start, end in spans):
+        if end < start or reference_end < reference_start:
             raise ValueError(f"match of {self.query} in {self.reference}: a span ends before it starts")
 
 
@@ -50,8 +47,8 @@ class Answer:
     Attributes:
         query: its name.
         seconds: its length as described.
-        matches: best first, decided ones before candidates that missed the threshold; empty where nothing was near.
-        unreadable: why the query could not be read, "" where it could.
+        matches: best first, decided ones before candidates below the threshold; may be empty.
+        unreadable: why the query could not be read; "" if it could.
     """
 
     query: str

@@ -2,9 +2,9 @@
 
 A raw cosine says little: some clips are similar to everything (a talking head, hiss), others to nothing. So each query
 descriptor is compared with background, as the winners of VSC2022 did (Yokoo et al., arXiv 2304.10305, section on score
-normalisation). There are two backgrounds: videos known not to be in the archive, if there are any, and the archive itself
-without its most similar sources, which may be true matches. The second prevents an intro or a logo that many videos share
-from matching all of them, because it is similar to more sources than a true match is.
+normalisation). There are two backgrounds. One is videos known not to be in the archive, if there are any. The other is
+the archive without its most similar sources, which may be true matches. Because of the second, an intro or a logo that
+many videos share does not match all of them: it is similar to more sources than a true match is.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import numpy as np
 NEAREST = 5
 """Background sources whose mean similarity is the expected similarity."""
 TRUE_MATCHES = 8
-"""Sources of the archive that may hold the query; content of more sources is common content."""
+"""Sources of the archive that may hold the query; content in more sources is common content."""
 ROWS_A_SOURCE = 32
 """Evenly spaced descriptors that represent a source."""
 SOURCES = 1_000
@@ -25,12 +25,12 @@ SEED = 99
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Descriptors of one modality of sources that represent any material.
+    """Descriptors of one modality, of sources that represent any material.
 
     Attributes:
         vectors: float32 (n, d), unit rows.
         source: int64 (n,), sorted: the source of each row.
-        skipped: sources, the most similar first, that do not count.
+        skipped: number of sources, the most similar first, that do not count.
     """
 
     vectors: np.ndarray
@@ -62,7 +62,7 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray) -> np.
 
     Args:
         similarities: float32 (q, k), falling.
-        sources: int64 (q, k), of the rows found; -1 where there were fewer.
+        sources: int64 (q, k), of the rows found; -1 beyond the last neighbour.
 
     Returns:
         float32 (q,); 0 if the neighbours lie in too few sources.
@@ -77,28 +77,27 @@ def expected_of_neighbours(similarities: np.ndarray, sources: np.ndarray) -> np.
     return expected
 
 
-def sample(vectors_of: Callable[[slice], np.ndarray], source: np.ndarray, skipped: int) -> Background:
-    """Take a background from the rows of sources (n,), sorted.
+def sample(vectors_of: Callable[[np.ndarray], np.ndarray], source: np.ndarray, skipped: int) -> Background:
+    """Take a background from the rows of sources.
 
     Args:
-        vectors_of: gives the vectors (m, d) of a slice of rows; asked for a source at a time.
-        source: which source each row is of.
-        skipped: sources, the most similar first, that do not count.
+        vectors_of: returns the vectors (m, d) of rows (m,).
+        source: the source of each row, (n,), sorted.
+        skipped: number of sources, the most similar first, that do not count.
     """
     kinds = np.unique(source)
     if len(kinds) > SOURCES:
         kinds = np.sort(np.random.default_rng(SEED).choice(kinds, SOURCES, replace=False))
-    rows, vectors = [np.zeros(0, np.int64)], [vectors_of(slice(0, 0))]
+    chosen = [np.zeros(0, np.int64)]
     for kind in kinds:
         first, last = np.searchsorted(source, [kind, kind + 1])
         n = min(ROWS_A_SOURCE, last - first)
-        chosen = np.unique(np.linspace(first, last - 1, n).round().astype(np.int64))
-        rows.append(chosen)
-        vectors.append(vectors_of(slice(int(first), int(last)))[chosen - first])
-    return Background(np.concatenate(vectors), source[np.concatenate(rows)], skipped)
+        chosen.append(np.unique(np.linspace(first, last - 1, n).round().astype(np.int64)))
+    rows = np.concatenate(chosen)
+    return Background(vectors_of(rows), source[rows], skipped)
 
 
 def evidence(similarities: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Similarities (q, n) with what is expected of each query (q,): 0 at the expectation or below, 1 for the same."""
+    """Scale similarities (q, n): 0 at the expected similarity (q,) of each query or below, 1 for identical."""
     room = np.maximum(1 - expected, 1e-3)[:, None]
     return np.clip((similarities - expected[:, None]) / room, 0, 1)

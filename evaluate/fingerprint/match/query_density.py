@@ -1,4 +1,4 @@
-"""The hops of a query, each with several descriptors: which are searched, and the best of each hop."""
+"""The hops of a query hold several descriptors each: which are searched, and each hop's best."""
 
 import math
 
@@ -18,11 +18,11 @@ def first_of_hops(start_seconds: np.ndarray, hop_seconds: float) -> np.ndarray:
 def searched_of_hops(firsts: np.ndarray, n: int) -> np.ndarray:
     """Choose which of n descriptors are searched, int64, ascending: equally many per hop, at positions that vary.
 
-    So some of a window's lie near a descriptor of its reference, whatever the query began with.
+    So some lie near a descriptor of the reference, wherever in the reference the query begins.
 
     Args:
         firsts: the first descriptor of each hop.
-        n: descriptors.
+        n: number of descriptors.
     """
     sizes = np.diff(firsts, append=n)
     hop = np.repeat(np.arange(len(firsts)), sizes)
@@ -34,7 +34,7 @@ def best_of_hops(values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
     """Return each hop's maximum of the values (q, r), (h, r); several times as fast as np.maximum.reduceat.
 
     Args:
-        values: a row a descriptor.
+        values: a row for each descriptor.
         firsts: the first descriptor of each hop.
     """
     sizes = np.diff(firsts, append=len(values))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import Matcher
@@ -33,12 +34,11 @@ def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True):
     """Descriptors at a fixed hop of vectors at(t); `sound` likewise, `picture=False` for a black source."""
     start = np.arange(0, max(seconds - CLIP, 0) + 1e-9, HOP)
     shape = (len(start), DIMS)
-    rng = np.random.default_rng(len(name))
-    heard = sound is not None
-    seen = unit(at(start + CLIP / 2) + noise * rng.normal(size=shape) / np.sqrt(DIMS))
+    has_sound, middle = sound is not None, start + CLIP / 2
+    vectors = unit(at(middle) + noise * np.random.default_rng(len(name)).normal(size=shape) / np.sqrt(DIMS))
     return Descriptors(
-        name, start, start + CLIP, np.full(len(start), picture), np.full(len(start), heard),
-        seen if picture else np.zeros(shape, np.float32), sound(start + CLIP / 2) if heard else None,
+        name, start, start + CLIP, np.full(len(start), picture), np.full(len(start), has_sound),
+        vectors if picture else np.zeros(shape, np.float32), sound(middle) if has_sound else None,
     )  # fmt: skip
 
 
@@ -55,9 +55,7 @@ def described():
 @pytest.fixture(scope="session")
 def matcher():
     """30 references of 40 s with video and audio, and no background."""
-    references = [
-        describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)
-    ]  # fmt: skip
+    references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)]
     return Matcher(build_library(references, HOP), Calibration({}))
 
 
@@ -98,6 +96,11 @@ def videos(tmp_path_factory):
         write_video(root / name, seed)
     (root / "broken.mp4").write_bytes(b"no video at all" * 100)
     return root
+
+
+@pytest.fixture
+def encoder(make_checkpoint, tmp_path):
+    return load_encoder(make_checkpoint(tmp_path / "encoder.pt"))
 
 
 @pytest.fixture

@@ -5,22 +5,16 @@ import subprocess
 import pytest
 
 from evaluate.__main__ import main
+from evaluate.fingerprint.api import Index
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.synthetic.collage.archive import generate
 
 
 @pytest.fixture(scope="module")
-def index(videos, tmp_path_factory, checkpoint):
-    from evaluate.fingerprint.api import Index
-
+def index(videos, tmp_path_factory, make_checkpoint):
     folder = tmp_path_factory.mktemp("index")
-    Index.open(folder, encoder=checkpoint).add(videos)
+    Index.open(folder, encoder=make_checkpoint(folder / "encoder" / "last.pt")).add(videos)
     return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory, make_checkpoint):
-    return make_checkpoint(tmp_path_factory.mktemp("encoder") / "last.pt")
 
 
 @pytest.mark.slow
@@ -47,32 +41,24 @@ def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, video, t
 
 
 @pytest.mark.slow
-def test_the_shipped_encoder_finds_mangled_clips_of_videos_it_has_never_seen(tmp_path):
-    generate(tmp_path / "archive", n_videos=16, seconds=10.0, seed=77, workers=2)
-    index = tmp_path / "index"
-    assert main(["index", str(tmp_path / "archive"), "--index", str(index)]) == 0
-    names = sorted(path.name for path in (tmp_path / "archive").glob("*.mp4"))
-    queries = tmp_path / "queries"
+def test_the_shipped_encoder_finds_distorted_clips_of_new_videos(tmp_path):
+    archive, queries, out = tmp_path / "archive", tmp_path / "queries", tmp_path / "matches.json"
+    generate(archive, n_videos=16, seconds=10.0, seed=77, workers=2)
+    assert main(["index", str(archive), "--index", str(tmp_path / "index")]) == 0
+    names = sorted(path.name for path in archive.glob("*.mp4"))[:4]
     queries.mkdir()
-    for number, name in enumerate(names[:4]):
-        mangled = [
-            "-ss",
-            str(number + 1),
-            "-i",
-            str(tmp_path / "archive" / name),
-            "-t",
-            "5",
-            "-vf",
-            "hflip,crop=iw*.8:ih*.8",
-        ]
-        coded = ["-af", "volume=-10dB", "-c:v", "libx264", "-crf", "33", "-c:a", "aac", "-b:a", "48k"]
-        subprocess.run([ffmpeg_executable(), "-v", "error", *mangled, *coded, str(queries / name)], check=True)
-    out = tmp_path / "matches.json"
-    assert main(["match", str(queries), "--index", str(index), "--out", str(out)]) == 0
-    for number, name in enumerate(names[:4]):
+    filters = ["-t", "5", "-vf", "hflip,crop=iw*.8:ih*.8", "-af", "volume=-10dB"]
+    coding = ["-c:v", "libx264", "-crf", "33", "-c:a", "aac", "-b:a", "48k"]
+    for start, name in enumerate(names, 1):
+        source = ["-ss", str(start), "-i", str(archive / name)]
+        subprocess.run(
+            [ffmpeg_executable(), "-v", "error", *source, *filters, *coding, str(queries / name)], check=True
+        )
+    assert main(["match", str(queries), "--index", str(tmp_path / "index"), "--out", str(out)]) == 0
+    for start, name in enumerate(names, 1):
         best = next(each for each in json.loads(out.read_text()) if each["query"] == name)
         assert (best["reference"], best["decision"]) == (name, True)
-        assert best["reference_start_seconds"] == pytest.approx(number + 1, abs=0.6)
+        assert best["reference_start_seconds"] == pytest.approx(start, abs=0.6)
 
 
 @pytest.mark.slow
@@ -82,7 +68,7 @@ def test_another_encoder_is_refused_by_name(index, make_checkpoint, tmp_path, vi
     assert "made with encoder" in capsys.readouterr().err
 
 
-def test_what_is_missing_is_said(tmp_path, capsys):
+def test_a_missing_argument_or_index_is_named(tmp_path, capsys):
     assert main(["index", "--index", str(tmp_path)]) == 2
     assert "give a folder of videos" in capsys.readouterr().err
     assert main(["match", "nowhere.mp4", "--index", str(tmp_path)]) == 2

@@ -1,4 +1,4 @@
-"""Distortions of the audio: on samples (N,) through torchaudio, or as ffmpeg filters that keep the length."""
+"""Distortions of the audio: of samples (N,) with torchaudio, or as ffmpeg filters that keep the length."""
 
 from typing import Any
 
@@ -53,13 +53,13 @@ def synthesise_music(n_samples: int, random: np.random.Generator) -> np.ndarray:
 
 
 def reverb(waveform: np.ndarray, random: np.random.Generator, decay_seconds: float) -> np.ndarray:
-    """Convolve with a room, noise that decays by 60 dB in `decay_seconds`; the peak level stays."""
+    """Convolve with the response of a room, noise that decays by 60 dB in `decay_seconds`; the peak level stays."""
     import torch
     import torchaudio.functional
 
     time = np.arange(int(decay_seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     response = 0.03 * random.standard_normal(len(time)) * 10 ** (-3 * time / decay_seconds)
-    response[0] = 1.0  # the audio that comes straight from its source
+    response[0] = 1.0  # the direct audio
     wet = torchaudio.functional.fftconvolve(
         torch.from_numpy(waveform), torch.from_numpy(response.astype(np.float32))
     ).numpy()[: len(waveform)]
@@ -80,7 +80,7 @@ def band_pass(waveform: np.ndarray, random: np.random.Generator, band_hz: tuple[
 
 
 def volume(waveform: np.ndarray, random: np.random.Generator, gain_db: float) -> np.ndarray:
-    """Make it softer, or louder with samples over full scale clipped."""
+    """Make the audio softer, or louder with samples over full scale clipped."""
     return np.clip(waveform * np.float32(10 ** (gain_db / 20)), -1, 1)
 
 

@@ -28,7 +28,7 @@ class Distortion:
     - "audio": (ffmpeg-python stream, generator, value) -> stream of the same length
     - "encoding": (value) -> ffmpeg's output options
 
-    All that is random is drawn from the generator, so that one seed gives one query.
+    All random choices come from the generator, so one seed gives one query.
     """
 
     name: str
@@ -79,7 +79,7 @@ _TABLE: tuple[tuple[str, Part, Callable[..., Any], tuple[Any, Any, Any]], ...] =
     ("muted", "waveform", audio.mute, (0.3, 0.6, 1.0)),
 )
 _ALONE: tuple[set[Part], ...] = ({"speed", "tempo"}, {"cut"}, {"encoding"})
-"""Parts of which a query has one at most."""
+"""A query has at most one distortion of each of these sets of parts."""
 
 NAMES: tuple[str, ...] = tuple(row[0] for row in _TABLE)
 CATALOGUE: dict[str, Distortion] = {
@@ -87,7 +87,7 @@ CATALOGUE: dict[str, Distortion] = {
     for name, part, function, values in _TABLE
     for strength, value in zip(STRENGTHS, values, strict=True)
 }
-"""By task, such as "crop/medium"; in the order of the table."""
+"""By task, such as "crop/medium", in the order of the table."""
 
 
 def draw_medium(random: np.random.Generator) -> tuple[str]:
@@ -96,7 +96,7 @@ def draw_medium(random: np.random.Generator) -> tuple[str]:
 
 
 def draw_pair(strength: Strength, random: np.random.Generator) -> tuple[str, str]:
-    """Draw two different distortions of one strength that go together, as tasks in the catalogue's order."""
+    """Draw two different distortions of one strength that can be combined, as tasks in the catalogue's order."""
     while True:
         first, second = sorted(random.choice(len(NAMES), 2, replace=False))
         pair = (f"{NAMES[first]}/{strength}", f"{NAMES[second]}/{strength}")
@@ -109,7 +109,7 @@ def choose(words: str) -> tuple[str, ...]:
     """Choose the tasks that words name: a distortion, a strength, or both as in "crop/medium"; no words mean all.
 
     Raises:
-        FingerprintError: a word names nothing.
+        FingerprintError: a word is not a distortion or a strength.
     """
     wanted = {word.strip() for word in words.split(",") if word.strip()}
     named = {task: {task, *task.split("/")} for task in CATALOGUE}

@@ -1,6 +1,6 @@
 """Distortions of the video as ffmpeg filters; sizes are shares of the frame, so that they fit any source.
 
-Images to lay over are drawn with Pillow: not every ffmpeg has drawtext, and fonts differ between machines.
+Overlays are drawn with Pillow: not every ffmpeg has drawtext, and fonts differ between machines.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,14 @@ _INK = [(255, 255, 255), (255, 230, 0), (20, 20, 20), (230, 30, 60), (30, 120, 2
 
 @dataclass(frozen=True)
 class Scene:
-    """Facts that a distortion of the video may use.
+    """The inputs of a video distortion.
 
-    Width and height are of the upright frame before any distortion. `layer` is a file that the distortion may write, an
-    image to lay over. `host` opens foreign video of the same size that never ends.
+    Attributes:
+        width_px, height_px: of the upright frame before any distortion.
+        fps: frame rate of the query.
+        random: generator of all random choices.
+        layer: file for an overlay image.
+        host: opens endless foreign video of the same size.
     """
 
     width_px: int
@@ -32,8 +36,9 @@ class Scene:
     host: Callable[[], Any]
 
 
-def _even(value: float) -> int:
-    return max(2, 2 * round(value / 2))  # yuv420p has half as many colour samples
+def even(value: float) -> int:
+    """Round a side in pixels to an even number: yuv420p has half as many colour samples."""
+    return max(2, 2 * round(value / 2))
 
 
 def _sign(scene: Scene) -> int:
@@ -42,7 +47,7 @@ def _sign(scene: Scene) -> int:
 
 def shrink(stream: Any, scene: Scene, share: float) -> Any:
     """Keep `share` of the pixels of each side."""
-    return stream.filter("scale", _even(scene.width_px * share), _even(scene.height_px * share), flags=SCALING)
+    return stream.filter("scale", even(scene.width_px * share), even(scene.height_px * share), flags=SCALING)
 
 
 def crop(stream: Any, scene: Scene, share: float) -> Any:
@@ -56,7 +61,7 @@ def crop(stream: Any, scene: Scene, share: float) -> Any:
 def pad(stream: Any, scene: Scene, share: float) -> Any:
     """Add black bars of `share` of the frame's own size: beside it, above and below, or all around."""
     wide, high = [(1, 0), (0, 1), (1, 1)][scene.random.integers(3)]
-    width, height = _even(scene.width_px * (1 + wide * share)), _even(scene.height_px * (1 + high * share))
+    width, height = even(scene.width_px * (1 + wide * share)), even(scene.height_px * (1 + high * share))
     return stream.filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", color="black")
 
 
@@ -86,7 +91,7 @@ def noise(stream: Any, scene: Scene, amount: int) -> Any:
 
 
 def brightness(stream: Any, scene: Scene, amount: float) -> Any:
-    """Make it lighter or darker by `amount` of full scale."""
+    """Make the video lighter or darker by `amount` of full scale."""
     return stream.filter("eq", brightness=_sign(scene) * amount)
 
 
@@ -121,7 +126,7 @@ def text(stream: Any, scene: Scene, share: float) -> Any:
 
 
 def logo(stream: Any, scene: Scene, share: float) -> Any:
-    """Lay a mark over one corner, `share` of the short side wide."""
+    """Lay a mark over one corner; it is `share` of the short side wide."""
     from PIL import Image, ImageDraw
 
     width, height, random = scene.width_px, scene.height_px, scene.random
@@ -145,7 +150,7 @@ def _overlay(stream: Any, scene: Scene, image: Any) -> Any:
 
 def picture_in_picture(stream: Any, scene: Scene, share: float) -> Any:
     """Show the query at `share` of its size, within the host's video."""
-    width, height = _even(scene.width_px * share), _even(scene.height_px * share)
+    width, height = even(scene.width_px * share), even(scene.height_px * share)
     x = int(scene.random.integers(0, max(1, scene.width_px - width + 1)))
     y = int(scene.random.integers(0, max(1, scene.height_px - height + 1)))
     return scene.host().overlay(stream.filter("scale", width, height, flags=SCALING), x=x, y=y, shortest=1)
@@ -157,7 +162,7 @@ def frame_rate(stream: Any, scene: Scene, fps: float) -> Any:
 
 
 def drop_frames(stream: Any, scene: Scene, share: float) -> Any:
-    """Lose frames at random; the frame before stays on screen, so the length is kept."""
+    """Drop frames at random; each is replaced by the frame before, so the length is kept."""
     seed = int(scene.random.integers(1, 2**31))
     # random(0) is seeded by the value of variable 0, which is set in the first frame.
     chosen = stream.filter("select", f"if(eq(n,0),st(0,{seed})*0+1,gt(random(0),{share}))")

@@ -4,13 +4,7 @@ import torch
 
 from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Unreadable
-from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
-
-
-@pytest.fixture
-def encoder(make_checkpoint, tmp_path):
-    return load_encoder(make_checkpoint(tmp_path / "encoder.pt"))
 
 
 def described(encoder, here, *paths):

@@ -9,34 +9,31 @@ from evaluate.fingerprint.match.match import Matcher
 CALIBRATION = Calibration({"picture": Tail(0.2, 0.01, 1.0, 30), "sound": Tail(0.3, 0.02, 0.5, 40)})
 
 
-@pytest.mark.parametrize("flat_below_rows", [10_000, 100])
-def test_a_library_read_back_answers_the_same(signal, described, tmp_path, flat_below_rows):
+@pytest.mark.parametrize(("flat_below_rows", "method"), [(10_000, "flat"), (100, "IVF")])
+def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(
+    signal, described, tmp_path, flat_below_rows, method
+):
     references = [described(f"r{i}", signal(i, 60).at, 60) for i in range(12)]
     background = [described(f"u{i}", signal(100 + i, 60).at, 60) for i in range(6)]
     library = build_library(references, 0.5, background=background, flat_below_rows=flat_below_rows)
+    assert method in library.method
     save_library(tmp_path / "library", "key", library, CALIBRATION)
     read, calibration = load_library(tmp_path / "library", "key")
     assert calibration == CALIBRATION
     query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
     once, again = (Matcher(each, CALIBRATION).match(query)[0] for each in (library, read))
-    assert (again.reference, again.decision) == (once.reference, once.decision)
+    assert (again.reference, again.decision) == (once.reference, once.decision) == ("r6", True)
     assert again.score == pytest.approx(once.score, rel=1e-2)
 
 
-def test_a_library_of_another_state_or_a_damaged_one_is_not_used(signal, described, tmp_path):
-    folder = tmp_path / "library"
-    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
-    assert load_library(folder, "other key") is None
-    (folder / "picture.faiss").write_bytes(b"no index")
-    assert load_library(folder, "key") is None
-    assert load_library(tmp_path / "none", "key") is None
-
-
 @pytest.mark.parametrize("name", ["picture.faiss", "library.npz", "library.json"])
-def test_a_library_of_which_a_byte_has_changed_is_not_used(signal, described, tmp_path, name):
-    """FAISS reads most damaged bytes without a word, and finds rows that do not exist."""
+def test_an_outdated_or_a_damaged_library_is_not_used(signal, described, tmp_path, name):
+    """FAISS reads most damaged bytes without an error, and finds rows that do not exist."""
     folder = tmp_path / "library"
+    assert load_library(folder, "key") is None
     save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
+    assert load_library(folder, "key")
+    assert load_library(folder, "other key") is None
     data = bytearray((folder / name).read_bytes())
     data[len(data) * 2 // 3] ^= 1
     (folder / name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""Building a search: the same rows whatever the way, and no copy of all of them where they are many."""
+"""Building a search: flat and compressed hold the same rows, and many rows are never copied at once."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ DIMS, ROWS = 32, 250
 
 @pytest.fixture(scope="module")
 def described():
-    """80 sources of 250 rows; every third row has no picture, and one source no audio at all."""
+    """80 sources of 250 rows; every third row has no video, and one source has no audio."""
     rng = np.random.default_rng(0)
     start = np.arange(ROWS) / 2
     has = np.arange(ROWS) % 3 > 0
@@ -28,7 +28,7 @@ def described():
 def test_rows_stand_in_the_order_of_sources_and_time(described):
     built = build_search(described, "picture")
     expected = np.concatenate([each.picture[each.has_picture] for each in described])
-    assert np.array_equal(built.vectors(slice(0, len(built))), expected)
+    assert np.array_equal(built.vectors(np.arange(len(built))), expected)
     assert np.array_equal(built.source, np.repeat(np.arange(80), 166))
     assert np.array_equal(built.middle_seconds[:3], np.float32([1.0, 1.5, 2.5]))
     assert built.nearest(expected[[0, 200]], 1).rows.tolist() == [[0], [200]]
@@ -38,7 +38,7 @@ def test_rows_stand_in_the_order_of_sources_and_time(described):
 
 def test_codes_are_of_the_rows_that_flat_search_has(described):
     flat, packed = build_search(described, "picture"), build_search(described, "picture", flat_below_rows=100)
-    rows = slice(400, 700)
+    rows = np.arange(400, 700)
     given, coded = flat.vectors(rows), packed.vectors(rows)
     cosine = (given * coded).sum(1) / np.linalg.norm(given, axis=1) / np.linalg.norm(coded, axis=1)
     assert cosine.mean() > 0.9  # of other rows it would be 0
@@ -51,13 +51,13 @@ def test_the_vectors_of_sources_are_those_of_their_rows(described, monkeypatch):
     for built in (build_search(described[:10], "sound"), build_search(described[:10], "sound", flat_below_rows=1)):
         sources = [7, 5, 2, 9, 0, 5]
         for source, vectors in zip(sources, built.vectors_of(sources), strict=True):
-            assert np.array_equal(vectors, built.vectors(built.rows_of(source)))
+            assert np.array_equal(vectors, built.vectors(np.arange(len(built))[built.rows_of(source)]))
         assert list(built.vectors_of([])) == []
         assert [len(each) for each in built.vectors_of([5])] == [0]
 
 
 def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
-    """FAISS' codes lie outside of what is traced; of ours nothing but the training rows and numbers may be there."""
+    """The codes in FAISS are not traced; Python may hold only the training rows and the rows' numbers."""
     monkeypatch.setattr(search, "TRAINING_ROWS", 2000)
     monkeypatch.setattr(search, "ADDED_AT_ONCE", 1000)
     build_search(described[:10], "picture", flat_below_rows=1)  # loads FAISS
@@ -75,7 +75,7 @@ def test_similarities_to_codes_are_cosines():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     start, yes = np.arange(4000) / 2, np.ones(4000, bool)
     packed = build_search([Descriptors("0", start, start + 1, yes, yes, vectors, None)], "picture", flat_below_rows=1)
-    coded = packed.vectors(slice(0, 4000))
+    coded = packed.vectors(np.arange(4000))
     assert np.linalg.norm(coded, axis=1).mean() == pytest.approx(1, abs=0.01)
     found = packed.nearest(vectors[:200], 1)
     cosines = (vectors[:200] * coded[found.rows[:, 0]]).sum(1)

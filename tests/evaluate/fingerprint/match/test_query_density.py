@@ -1,4 +1,4 @@
-"""Hops of a query: which of its descriptors are searched, and what is expected of those between."""
+"""Hops of a query: which of its descriptors are searched, and the expected similarity between them."""
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -30,14 +30,14 @@ def test_a_long_window_is_searched_once_a_hop_at_every_place_in_turn():
     assert np.bincount(searched % 4).tolist() == [5, 5, 5, 5]
 
 
-def test_a_short_window_is_searched_with_all_it_has():
+def test_all_descriptors_of_a_short_window_are_searched():
     for n in (1, 5, SEARCHED):
         firsts = first_of_hops(np.arange(n) * HOP / 4, HOP)
         assert searched_of_hops(firsts, n).tolist() == list(range(n))
     assert searched_of_hops(np.arange(40), 40).tolist() == list(range(40))  # one a hop
 
 
-def test_what_is_expected_between_those_searched_is_near_to_what_a_search_gives(matcher, signal):
+def test_interpolated_expectations_are_near_to_searched_ones(matcher, signal):
     library, query = matcher.library, dense(signal, 10)
     question = library.ask(query)
     for name in MODALITIES:
@@ -56,23 +56,23 @@ def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(
     query = dense(signal, 6, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
     question = matcher.library.ask(query)
     [(found, both)] = matcher.library.evidence(question, [7])
-    rows = matcher.library.searches["sound"].rows_of(7)
+    [vectors] = matcher.library.searches["sound"].vectors_of([7])
     for hop, first in enumerate(question.firsts):
         some = [each for each in range(first, first + 4) if query.has_sound[each]]
         assert both[1, hop].all() == bool(some)
-        cosines = query.sound[some] @ matcher.library.searches["sound"].vectors(rows).T
+        cosines = query.sound[some] @ vectors.T
         expected = question.expected["sound"][some][:, None]
         best = np.clip((cosines - expected) / (1 - expected), 0, 1).max(axis=0, initial=0)
         assert np.allclose(found[1, hop], best, atol=1e-5)
 
 
-def test_a_modality_of_descriptors_that_are_not_searched_is_searched_all_the_same(matcher, signal):
+def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher, signal):
     query = dense(signal, 10, heard=lambda start: np.arange(len(start)) == 1)
     assert 1 not in matcher.library.ask(dense(signal, 10)).searched["picture"]
     assert matcher.library.ask(query).searched["sound"].tolist() == [1]
 
 
-def test_what_neighbours_say_is_the_mean_of_the_sources_after_the_best():
+def test_the_expectation_from_neighbours_is_the_mean_of_the_sources_after_the_best():
     rng = np.random.default_rng(0)
     similarities = -np.sort(-rng.random((40, 64)).astype(np.float32), axis=1)
     sources = rng.integers(-1, rng.integers(2, 60, (40, 1)), (40, 64))
