@@ -55,8 +55,9 @@ class Descriptors:
 
     def rows(self, rows: slice) -> "Descriptors":
         """Select descriptors."""
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
-        return replace(self, **{name: None if each is None else each[rows] for name, each in columns.items()})
+        columns = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        selected: dict[str, Any] = {name: None if each is None else each[rows] for name, each in columns.items()}
+        return replace(self, **selected)
 
     def __repr__(self) -> str:
         shapes = {name: getattr(self, name) for name in ("picture", "sound")}

@@ -80,8 +80,9 @@ def grow(
         todo = []
         for file in found.values():
             before = known.get(file.name)
-            is_changed = before is None or (before.size_bytes, before.modified_ns) != (file.size_bytes, file.modified_ns)
-            if (is_changed or (retry_failed and before and before.reason)) and not _fits(file.name, remove):
+            is_new = before is None or before.size_bytes != file.size_bytes or before.modified_ns != file.modified_ns
+            is_retried = retry_failed and before is not None and before.reason
+            if (is_new or is_retried) and not _fits(file.name, remove):
                 todo.append(file)
         _add(archive, todo, encoder, options, progress)
         archive.tidy()
