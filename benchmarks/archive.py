@@ -17,7 +17,6 @@ from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.library import MODALITIES, build_library
-from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.results.results import Result
 
@@ -67,7 +66,7 @@ def _of_size(pool: Vectors, hours: int, setting: Setting) -> dict[str, float]:
     built = time.perf_counter() - since
     chosen = rng.choice(n_sources, setting.sized(N_QUERIES, 2))
     queries = [(_query(described[number], rng), described[number].source) for number in chosen]
-    matcher, took, n_right = Matcher(library, Calibration({})), [], 0
+    matcher, took, n_right = Matcher(library), [], 0
     matcher.match(queries[0][0])
     for query, source in queries:
         since = time.perf_counter()

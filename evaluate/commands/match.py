@@ -43,10 +43,7 @@ def _match(arguments: argparse.Namespace) -> None:
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
     archive, files, rate = index.archive, query_files(arguments.queries), arguments.false_positive_rate
     matcher = index.matcher(rate)
-    calibration = matcher.calibration
-    n_scores = calibration.n_scores
-    basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
-    say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
+    say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
     found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
     answers = []
     with Progress("queries") as shown:

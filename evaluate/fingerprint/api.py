@@ -12,8 +12,7 @@ from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.index.update import Growth, grow, media_files
-from evaluate.fingerprint.match.calibrate import Calibration
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher, calibrate
+from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
 from preprocess.executors.processes import Executor, SerialExecutor
 
@@ -35,7 +34,7 @@ class Index:
 
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
-        self._library: tuple[Library, Calibration] | None = None
+        self._library: Library | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, encoder: Path | str | None = None, device: str = "cpu") -> "Index":
@@ -70,7 +69,7 @@ class Index:
             videos: folder of video and audio files; None to remove sources only.
             picture, sound: which vectors of the encoder are compared, in a new index.
             hop_seconds: time between descriptors in a new index; background and queries have more descriptors.
-            background: folder of videos that are not in the archive, for normalisation and calibration.
+            background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
@@ -106,7 +105,7 @@ class Index:
             with archive.only_writer():
                 key = library_key(archives)
                 if load_library(library, key) is None:
-                    save_library(library, key, *_build(archives))
+                    save_library(library, key, _build(archives))
         return growth
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
@@ -149,7 +148,7 @@ class Index:
         if self._library is None:
             archives = self._archives()
             self._library = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
-        return Matcher(*self._library, false_positive_rate)
+        return Matcher(self._library, false_positive_rate)
 
     def _encoder(self) -> DescriptorEncoder:
         """Load the encoder that made the index, from its path then or from `encoder_path`."""
@@ -166,12 +165,11 @@ class Index:
         return [self.archive, *([Archive.open(apart)] if (apart / ARCHIVE_FILE).is_file() else [])]
 
 
-def _build(archives: Sequence[Archive]) -> tuple[Library, Calibration]:
+def _build(archives: Sequence[Archive]) -> Library:
     described, apart, *_ = (*(list(archive.descriptors()) for archive in archives), [])
     if not described:
         raise FingerprintError(f"{archives[0].folder}: holds no source that could be read; index a folder first")
-    library = build_library(described, archives[0].hop_seconds, background=apart)
-    return library, calibrate(library, apart)
+    return build_library(described, archives[0].hop_seconds, background=apart)
 
 
 def query_files(queries: Path) -> list[MediaFile]:

@@ -179,12 +179,11 @@ def _make_library(folder: Path) -> None:
     """Save one library that is searched flat, and one that is searched by inverted lists."""
     from evaluate.fingerprint.index.library import build_library
     from evaluate.fingerprint.index.library_file import save_library
-    from evaluate.fingerprint.match.calibrate import Calibration, Tail
 
     references = [_described(f"r{i}", i, 40.0) for i in range(10)]  # FAISS wants 39 rows for each of 16 centroids
     for name, rows in (("flat", 10_000), ("inverted", 100)):
         library = build_library(references, 0.5, background=[_described("u", 50)], flat_below_rows=rows)
-        save_library(folder / name, "key", library, Calibration({"picture": Tail(0.2, 0.01, 1.0, 30)}))
+        save_library(folder / name, "key", library)
 
 
 def _read_library(case: Case) -> None:
@@ -192,8 +191,7 @@ def _read_library(case: Case) -> None:
     from evaluate.fingerprint.index.library_file import load_library
 
     for name in ("flat", "inverted"):
-        if loaded := load_library(case.folder / name, "key"):
-            library = loaded[0]
+        if library := load_library(case.folder / name, "key"):
             question = library.ask(_described("q", 3, 6.0))
             list(library.evidence(question, library.candidates(question, 3)))
 

@@ -9,7 +9,7 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, calibrate
+from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
 
 STORED_BYTES = 2
@@ -33,19 +33,19 @@ class Avtempo:
         self._matcher: Matcher
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
-        """Describe references and background; the background normalises scores and sets the threshold."""
+        """Describe references and background; the background normalises scores."""
         described = self._describe(references, self._hop_seconds)
         apart = self._describe(background, self._hop_seconds / DESCRIPTORS_A_HOP)
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
-        self._matcher = Matcher(library, calibrate(library, apart), FALSE_POSITIVE_RATE)
+        self._matcher = Matcher(library, FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())
         vectors = [each for source in described for each in (source.picture, source.sound) if each is not None]
         return STORED_BYTES * sum(each.size for each in vectors)
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:
-        """Do nothing: `index` has set the threshold with the background."""
+        """Do nothing: scores are rates of chance."""
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
         """Find all spans with any evidence; spans above the threshold are decided."""

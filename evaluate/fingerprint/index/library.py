@@ -1,12 +1,13 @@
 """All descriptors of an index in memory: searches, and the similarity that is expected by chance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
+from evaluate.fingerprint.match.align import Pairs
 from evaluate.fingerprint.match.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops, searched_of_hops
 
@@ -40,19 +41,19 @@ class Library:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def places(self, n_hops: int) -> float:
+        """Return the number of independent places of a query of `n_hops` in all sources; neighbours share their seconds."""
+        return (int(self.n_columns.sum()) + n_hops * len(self)) / 2
+
     @property
     def method(self) -> str:
         """The kind of search of each modality."""
         return "; ".join(f"{name}: {search.method}" for name, search in self.searches.items())
 
-    def ask(self, query: Descriptors, without_background: int = -1) -> "Question":
+    def ask(self, query: Descriptors) -> "Question":
         """Find the nearest rows of some of a query's descriptors, and the expected similarity of all.
 
         The expected similarity changes little from one descriptor to the next, so it is interpolated between those searched.
-
-        Args:
-            query: a query, or a window of one.
-            without_background: number of the background source that does not count, for a query cut from it.
         """
         firsts = first_of_hops(query.start_seconds, self.hop_seconds)
         searched = searched_of_hops(firsts, len(query))
@@ -64,18 +65,18 @@ class Library:
             rows = searched[has[searched]]
             rows = rows if len(rows) else np.flatnonzero(has)
             found = search.nearest(vectors[rows], min(NEIGHBOURS, len(search)))
-            expected = self._expected(name, vectors[rows], found, without_background)
+            expected = self._expected(name, vectors[rows], found)
             between = np.interp(np.arange(len(query)), rows, expected)
             asked.searched[name], asked.found[name] = rows, found
             asked.expected[name] = np.where(has, between, np.inf).astype(np.float32)
         return asked
 
-    def _expected(self, modality: str, vectors: np.ndarray, found: Found, without_background: int) -> np.ndarray:
+    def _expected(self, modality: str, vectors: np.ndarray, found: Found) -> np.ndarray:
         """Return the expected similarity (q,): the larger one of both backgrounds."""
         sources = np.where(found.rows >= 0, self.searches[modality].source[found.rows], -1)
         expected = [self.common[modality].expected(vectors), expected_of_neighbours(found.similarities, sources)]
         if modality in self.apart:
-            expected.append(self.apart[modality].expected(vectors, without_background))
+            expected.append(self.apart[modality].expected(vectors))
         return np.max(expected, axis=0)
 
     def candidates(self, question: "Question", n: int) -> list[int]:
@@ -91,24 +92,26 @@ class Library:
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield for each source the evidence of each hop's best descriptor, and where query and source have the modality.
+    def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Yield for each source the evidence of each hop's best descriptor, and the source's descriptors by modality.
 
-        Both are (m, h, r), by modality, hop of the query and descriptor of the source; float32 and bool.
+        The evidence is float32 (m, h, r), by modality, hop of the query and descriptor of the source. The descriptors are
+        float32 (r, d), zeros where the source lacks the modality.
         """
         vectors = {name: self.searches[name].vectors_of(sources) for name in question.expected}
         for source in sources:
             n_columns = int(self.n_columns[source])
             found = np.zeros((len(MODALITIES), len(question.firsts), n_columns), np.float32)
-            both = np.zeros(found.shape, bool)
+            laid = dict[str, np.ndarray]()
             for modality, rows in vectors.items():
                 number, search = MODALITIES.index(modality), self.searches[modality]
                 middle = search.middle_seconds[search.rows_of(source)] - self.first_seconds[source]
                 columns = np.clip(np.rint(middle / self.hop_seconds).astype(np.int64), 0, n_columns - 1)
-                has = np.logical_or.reduceat(question.query.of(modality)[0], question.firsts)  # (h,)
-                found[number][:, columns] = question.evidence(modality, next(rows))
-                both[number][:, columns] = has[:, None]
-            yield found, both
+                own = next(rows)
+                found[number][:, columns] = question.evidence(modality, own)
+                laid[modality] = np.zeros((n_columns, own.shape[1]), np.float32)
+                laid[modality][columns] = own
+            yield found, laid
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +137,26 @@ class Question:
         vectors = self.query.of(modality)[1]
         assert vectors is not None  # noqa: S101 - `expected` holds only modalities of the query
         return best_of_hops(evidence(vectors @ rows.T, self.expected[modality]), self.firsts)
+
+    def pairs(self, reference: Mapping[str, np.ndarray], hops: np.ndarray, columns: np.ndarray) -> Pairs:
+        """Pair descriptors of hops with a reference's at columns (n,), where both have the modality.
+
+        Args:
+            reference: by modality, (r, d), as from `Library.evidence`.
+            hops, columns: numbers of hops and of the reference's descriptors; a hop's most similar descriptor counts.
+        """
+        paired = {}
+        sizes = np.diff(self.firsts, append=len(self.query))[hops]
+        some = self.firsts[hops][:, None] + np.minimum(np.arange(sizes.max(initial=1)), sizes[:, None] - 1)  # (n, s)
+        for modality, rows in reference.items():
+            has, vectors = self.query.of(modality)
+            assert vectors is not None  # noqa: S101 - `reference` holds only modalities of the query
+            cosines = np.where(has[some], np.einsum("nsd,nd->ns", vectors[some], rows[columns]), -np.inf)
+            best = np.take_along_axis(some, cosines.argmax(axis=1)[:, None], 1)[:, 0]
+            both = has[best] & rows[columns].any(axis=1)
+            if both.any():
+                paired[modality] = vectors[best[both]], rows[columns[both]]
+        return paired
 
 
 def build_library(

@@ -1,6 +1,6 @@
-"""A library as files beside the parts of its index, so that matching need not build and calibrate it again.
+"""A library as files beside the parts of its index, so that matching need not build it again.
 
-INDEX/library/library.json       key, names, method, calibration
+INDEX/library/library.json       key, names, method
 INDEX/library/library.npz        numbers of sources and rows, backgrounds
 INDEX/library/picture.faiss      FAISS' index; sound.faiss likewise
 """
@@ -19,7 +19,6 @@ from evaluate.errors import ArchiveError
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.fingerprint.index.library import MODALITIES, Library
 from evaluate.fingerprint.index.search import ModalitySearch
-from evaluate.fingerprint.match.calibrate import Calibration, Tail
 from evaluate.fingerprint.match.normalise import Background
 from store.format import canonical_json
 
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
 ARRAYS_FILE = "library.npz"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 
 def library_key(archives: list[Archive]) -> str:
@@ -37,7 +36,7 @@ def library_key(archives: list[Archive]) -> str:
     return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode()).hexdigest()
 
 
-def save_library(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
+def save_library(folder: Path, key: str, library: Library) -> None:
     """Replace the library in a folder; a half-written one does not load.
 
     Raises:
@@ -46,12 +45,12 @@ def save_library(folder: Path, key: str, library: Library, calibration: Calibrat
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write(folder, key, library, calibration)
+        _write(folder, key, library)
     except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError for failed writes
         raise ArchiveError(folder, f"cannot be written ({error}); free some space and index again") from error
 
 
-def _write(folder: Path, key: str, library: Library, calibration: Calibration) -> None:
+def _write(folder: Path, key: str, library: Library) -> None:
     import faiss
 
     arrays = {"first_seconds": library.first_seconds, "n_columns": library.n_columns}
@@ -63,9 +62,8 @@ def _write(folder: Path, key: str, library: Library, calibration: Calibration) -
                 given = backgrounds[name]
                 arrays |= {f"{name}_{kind}": given.vectors.astype(np.float16), f"{name}_{kind}_source": given.source}
     np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
-    tails = {modality: asdict(tail) for modality, tail in calibration.tails.items()}
     values = {
-        "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources, "calibration": tails,
+        "key": key, "hop_seconds": library.hop_seconds, "sources": library.sources,
         "methods": {name: search.method for name, search in library.searches.items()},
         "skipped": {name: background.skipped for name, background in library.common.items()},
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
@@ -83,7 +81,7 @@ def _values_sha256(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
+def load_library(folder: Path, key: str) -> Library | None:
     """Read the library with this key; None if it is missing or damaged, or has another key."""
     if not (folder / LIBRARY_FILE).is_file():
         return None
@@ -92,8 +90,7 @@ def load_library(folder: Path, key: str) -> tuple[Library, Calibration] | None:
         if values["key"] != key:
             return None
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-            tails = {modality: Tail(**tail) for modality, tail in values["calibration"].items()}
-            return _read(folder, values, dict(arrays)), Calibration(tails)
+            return _read(folder, values, dict(arrays))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s: cannot be read (%s); it is made again", folder, error)
         return None

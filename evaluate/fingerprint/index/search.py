@@ -99,7 +99,7 @@ class ModalitySearch:
     def _mean_length(self) -> float:
         """Measure the mean length of decoded vectors; each code decodes to a mean of many unit vectors, which is shorter.
 
-        Divided by it, similarities are cosines again, as the calibration of decisions expects.
+        Divided by it, similarities are cosines again, as decisions expect.
         """
         import faiss
 

@@ -1,1 +1,1 @@
-"""Descriptors of a query to matches: normalise, align, calibrate, decide."""
+"""Descriptors of a query to matches: normalise, align, decide by chance."""

@@ -8,8 +8,8 @@ docs/explanation/fingerprints.md.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +18,13 @@ SPEED_RANGE = (0.82, 1.18)
 """A little more than 0.84 to 1.16, the range that must be found."""
 SPEED_GAIN = 1.02
 """A speed must have this many times the votes of a speed nearer to 1 to replace it."""
+PLATEAU_ROWS = 4
+"""The best consecutive descriptors of a line tell how much evidence the same material gives."""
 MEMBER_SHARE = 0.45
-"""A descriptor belongs to a stretch if its evidence is at least this share of the mean over the better half of the line.
-After a cut to another video, evidence by chance is lower."""
+"""A descriptor belongs to a stretch if its evidence is at least this share of the plateau's. After a cut to another video,
+evidence by chance is lower."""
+MOST_SHARE = 0.8
+"""Where other lines have as much evidence, as in a still image, the share rises to this at most."""
 MAX_MISSES = 4
 """Consecutive descriptors below the share; a longer gap ends the stretch, however strong it was."""
 WINDOW_SECONDS = 24.0
@@ -31,22 +35,23 @@ MAX_SPANS = 6
 """Per window and reference."""
 
 
-@dataclass(frozen=True)
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
 class Span:
-    """A stretch where query and reference follow one line, in seconds, from the start of a clip to the end of one.
+    """A stretch where query and reference follow one line, in seconds.
 
     Attributes:
         query_start, query_end, reference_start, reference_end: half open.
-        evidence: by modality, summed over the query descriptors in the span, if query and reference have the modality.
-        n: by modality, the number of these descriptors.
+        pairs: by modality, the descriptors of query and reference that the line pairs, (n, d) each.
     """
 
     query_start: float
     query_end: float
     reference_start: float
     reference_end: float
-    evidence: tuple[float, ...]
-    n: tuple[int, ...]
+    pairs: Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +60,19 @@ class Grid:
 
     Attributes:
         query_seconds: float64 (q,), middles of the query's clips, ascending.
-        reference_first_seconds: middle of the first column's clip.
+        reference_first_seconds: middle of the first column's clip, which starts with the reference.
         reference_hop_seconds: time between columns.
         evidence: float32 (m, q, r) in [0, 1], by modality.
-        has: bool (m, q, r) or broadcastable, where query and reference have the modality.
         clip_seconds: length of a clip.
+        pairs: returns the descriptors of rows and columns (n,) that both have, by modality.
     """
 
     query_seconds: np.ndarray
     reference_first_seconds: float
     reference_hop_seconds: float
     evidence: np.ndarray
-    has: np.ndarray
     clip_seconds: float
+    pairs: Callable[[np.ndarray, np.ndarray], Pairs]
 
     @cached_property
     def votes(self) -> np.ndarray:
@@ -78,24 +83,22 @@ class Grid:
         total: np.ndarray = self.evidence.sum(axis=0)
         return np.where(self.evidence.max(axis=0) >= LEAST_EVIDENCE, total, 0)
 
-    @cached_property
-    def widened(self) -> np.ndarray:
-        """The evidence (m, q, r), raised as in `_widened`."""
-        return _widened(self.evidence)
-
 
 def find_spans(grid: Grid) -> list[Span]:
     """Find the spans of a query, or of a window of it, in one reference."""
     left = grid.votes.copy()  # not yet explained by a span
+    elsewhere = np.median(grid.votes, axis=1)  # evidence of most lines
     spans: list[Span] = []
     while len(spans) < MAX_SPANS and left.any():
         columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
-        first, last = _best_stretch(votes)
+        votes *= (columns >= 0) & (columns < left.shape[1])
+        least = _least(votes, elsewhere)
+        first, last = _best_stretch(votes - least)
         rows = np.arange(first, last + 1)
-        inside = (columns[rows] >= 0) & (columns[rows] < left.shape[1])
-        if not (votes[rows] * inside).any():
+        if not votes[rows].any():
             break
-        spans.append(_span(grid, rows, columns[rows], votes[rows] * inside))
+        ends = _end(grid, columns, votes, least, first, -1), _end(grid, columns, votes, least, last, 1)
+        spans.append(_span(grid, rows, columns[rows], votes[rows], ends))
         left[rows] = 0  # a query descriptor counts once, also for the many equal frames of a still image
     return spans
 
@@ -137,15 +140,23 @@ def _widened(values: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _best_stretch(values: np.ndarray) -> tuple[int, int]:
-    """Return first and last row of the stretch whose evidence exceeds the least by the most (Kadane's scan)."""
-    positive = np.sort(values[values > 0])
-    if not len(positive):
-        return 0, 0
-    least = MEMBER_SHARE * float(positive[len(positive) // 2 :].mean())
+def _least(votes: np.ndarray, elsewhere: np.ndarray) -> float:
+    """Return the evidence from which a row belongs to a stretch of a line with these votes (q,).
+
+    It lies half-way between the best rows of the line and the same rows of most other lines.
+    """
+    n = min(PLATEAU_ROWS, len(votes))
+    means = np.convolve(votes, np.full(n, 1 / n), "valid")
+    best = int(means.argmax())
+    plateau, around = float(means[best]), float(elsewhere[best : best + n].mean())
+    return min(max(MEMBER_SHARE * plateau, (plateau + around) / 2), MOST_SHARE * plateau)
+
+
+def _best_stretch(gains: np.ndarray) -> tuple[int, int]:
+    """Return first and last row of the stretch with the largest sum of gains (Kadane's scan)."""
     best, best_first, best_last = -np.inf, 0, 0
     total, first, misses = 0.0, 0, 0
-    for row, gain in enumerate((values - least).tolist()):
+    for row, gain in enumerate(gains.tolist()):
         misses = 0 if gain > 0 else misses + 1
         if total <= 0 or misses > MAX_MISSES:
             total, first = 0.0, row
@@ -155,8 +166,22 @@ def _best_stretch(values: np.ndarray) -> tuple[int, int]:
     return best_first, best_last
 
 
-def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> Span:
-    """Fit the line again through the votes around it; return its start, end and evidence."""
+def _end(grid: Grid, columns: np.ndarray, votes: np.ndarray, least: float, row: int, step: int) -> float:
+    """Return the second of the query where a stretch ends, whose last row in the direction of `step` is `row`.
+
+    A clip that lies half beyond the end has half the evidence. Without a clip beyond, the file's end is the end.
+    """
+    at, beyond = grid.query_seconds[row], row + step
+    if not 0 <= beyond < len(votes) or not 0 <= columns[beyond] < grid.votes.shape[1]:
+        return float(at + step * grid.clip_seconds / 2)
+    share = (votes[row] - least) / max(votes[row] - votes[beyond], 1e-6)
+    return float(at + min(max(share, 0), 1) * (grid.query_seconds[beyond] - at))
+
+
+def _span(
+    grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray, ends: tuple[float, float]
+) -> Span:  # fmt: skip
+    """Fit the line again through the votes around it; return its span between the ends, and its pairs."""
     query = grid.query_seconds[rows]
     n_columns = grid.votes.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
@@ -164,17 +189,10 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) 
     centre = (weight * around).sum(1) / weight.sum(1)
     reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
     speed, offset = _line(query, reference, np.maximum(votes, 1e-3))
-    half = grid.clip_seconds / 2
-    start, end = query[0] - half, query[-1] + half
-    inside = votes > 0
-    at = (slice(None), rows[inside], columns[inside])
-    has = np.broadcast_to(grid.has, grid.evidence.shape)[at]
-    evidence = grid.widened[at]
-    missed = len(rows) - int(inside.sum())  # without evidence in any modality
-    return Span(
-        float(start), float(end), float(max(0.0, offset + speed * start)), float(max(0.0, offset + speed * end)),
-        tuple((evidence * has).sum(axis=1).tolist()), tuple((has.sum(axis=1) + missed * has.any(axis=1)).tolist()),
-    )  # fmt: skip
+    reference_seconds = 2 * grid.reference_first_seconds + grid.reference_hop_seconds * (n_columns - 1)
+    start, end = np.clip([offset + speed * each for each in ends], 0, reference_seconds).tolist()
+    inside = (columns >= 0) & (columns < n_columns)
+    return Span(*ends, start, end, grid.pairs(rows[inside], columns[inside]))
 
 
 def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -189,7 +207,7 @@ def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple
 
 
 def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
-    """Join spans that continue where the one before ended, in the query and in the reference.
+    """Join spans that continue where the one before ended, in query and reference; cut others where they overlap.
 
     Args:
         spans: of one query and one reference, in any order.
@@ -199,15 +217,37 @@ def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
     for span in sorted(spans, key=lambda each: (each.query_start, each.reference_start)):
         before = joined[-1] if joined else None
         if before is not None and _continues(before, span, near_seconds):
-            joined[-1] = Span(
-                before.query_start, max(before.query_end, span.query_end),
-                before.reference_start, max(before.reference_end, span.reference_end),
-                tuple(map(sum, zip(before.evidence, span.evidence, strict=True))),
-                tuple(map(sum, zip(before.n, span.n, strict=True))),
+            joined[-1] = replace(
+                before, query_end=max(before.query_end, span.query_end),
+                reference_end=max(before.reference_end, span.reference_end), pairs=_both(before.pairs, span.pairs),
             )  # fmt: skip
         else:
             joined.append(span)
-    return joined
+    return _apart(joined)
+
+
+def _both(before: Pairs, after: Pairs) -> Pairs:
+    empty: tuple[()] = ()
+    pairs = {name: [each.get(name, empty) for each in (before, after)] for name in {**before, **after}}
+    return {name: tuple(map(np.concatenate, zip(*filter(len, each), strict=True))) for name, each in pairs.items()}
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    """Cut spans, ascending by start, that overlap in the query at the middle of their overlap."""
+    apart: list[Span] = []
+    for span in spans:
+        if apart and span.query_start < apart[-1].query_end:
+            cut = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
+            apart[-1], span = _cut(apart[-1], end=cut), _cut(span, start=cut)  # noqa: PLW2901
+        apart.append(span)
+    return apart
+
+
+def _cut(span: Span, start: float | None = None, end: float | None = None) -> Span:
+    speed = (span.reference_end - span.reference_start) / max(span.query_end - span.query_start, 1e-6)
+    first, last = span.query_start if start is None else start, span.query_end if end is None else end
+    at = [span.reference_start + speed * (each - span.query_start) for each in (first, last)]
+    return replace(span, query_start=first, query_end=last, reference_start=at[0], reference_end=at[1])
 
 
 def _continues(before: Span, span: Span, near_seconds: float) -> bool:

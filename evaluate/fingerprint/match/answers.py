@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SPANS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
+_SCORES = ("score", "video_score", "audio_score")
 
 
 def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
@@ -32,11 +33,15 @@ def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
     return {
         "query": query,
         "reference": match.reference if match else None,
-        **{name: round(getattr(match, name), 3) if match else None for name in _SPANS},
-        "score": round(match.score, 4) if match else None,
+        **{name: _rounded(match and getattr(match, name)) for name in _SPANS},
+        **{name: _rounded(match and getattr(match, name)) for name in _SCORES},
         "decision": bool(match and match.decision),
         "reason": reason,
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def write_answers(path: Path, answers: Sequence[Answer]) -> None:

@@ -15,8 +15,9 @@ class Match:
         reference: name of the reference in the index.
         query_start_seconds, query_end_seconds: the span of the query.
         reference_start_seconds, reference_end_seconds: the span of the reference.
-        score: higher is more certain; comparable over all queries.
+        score: minus the decimal logarithm of the number of spans like this one that chance gives in the whole index.
         decision: whether the score passes the threshold of the stated false-positive rate.
+        video_score, audio_score: the score by one modality alone; None if query or reference lacks it there.
 
     Raises:
         ValueError: a span ends before it starts, or a number is not finite.
@@ -30,6 +31,8 @@ class Match:
     reference_end_seconds: float
     score: float
     decision: bool
+    video_score: float | None = None
+    audio_score: float | None = None
 
     def __post_init__(self) -> None:
         start, end = self.query_start_seconds, self.query_end_seconds

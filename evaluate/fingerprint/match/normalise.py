@@ -37,18 +37,12 @@ class Background:
     source: np.ndarray
     skipped: int
 
-    def expected(self, queries: np.ndarray, leave_out: int = -1) -> np.ndarray:
-        """Return the expected similarity (q,) of query descriptors (q, d); 0 if there is too little background.
-
-        Args:
-            queries: unit rows.
-            leave_out: a source that does not count.
-        """
+    def expected(self, queries: np.ndarray) -> np.ndarray:
+        """Return the expected similarity (q,) of query descriptors (q, d), unit rows; 0 if there is too little background."""
         if not len(self.vectors) or not len(queries):
             return np.zeros(len(queries), np.float32)
         firsts = np.flatnonzero(np.diff(self.source, prepend=-1))
         best = np.maximum.reduceat(queries @ self.vectors.T, firsts, axis=1)  # (q, sources)
-        best = best[:, self.source[firsts] != leave_out]
         if best.shape[1] <= self.skipped:
             return np.zeros(len(queries), np.float32)
         ranked = -np.sort(-best, axis=1)[:, self.skipped : self.skipped + NEAREST]

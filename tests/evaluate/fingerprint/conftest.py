@@ -6,7 +6,6 @@ import pytest
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import Matcher
 from preprocess.executors.processes import SerialExecutor
 from preprocess.media.ffmpeg import ffmpeg_executable
@@ -56,7 +55,7 @@ def described():
 def matcher():
     """30 references of 40 s with video and audio, and no background."""
     references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)]
-    return Matcher(build_library(references, HOP), Calibration({}))
+    return Matcher(build_library(references, HOP))
 
 
 def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blocks"):

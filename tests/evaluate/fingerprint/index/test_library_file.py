@@ -3,10 +3,7 @@ import pytest
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.library_file import load_library, save_library
-from evaluate.fingerprint.match.calibrate import Calibration, Tail
 from evaluate.fingerprint.match.match import Matcher
-
-CALIBRATION = Calibration({"picture": Tail(0.2, 0.01, 1.0, 30), "sound": Tail(0.3, 0.02, 0.5, 40)})
 
 
 @pytest.mark.parametrize(("flat_below_rows", "method"), [(10_000, "flat"), (100, "IVF")])
@@ -17,11 +14,10 @@ def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(
     background = [described(f"u{i}", signal(100 + i, 60).at, 60) for i in range(6)]
     library = build_library(references, 0.5, background=background, flat_below_rows=flat_below_rows)
     assert method in library.method
-    save_library(tmp_path / "library", "key", library, CALIBRATION)
-    read, calibration = load_library(tmp_path / "library", "key")
-    assert calibration == CALIBRATION
+    save_library(tmp_path / "library", "key", library)
+    read = load_library(tmp_path / "library", "key")
     query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
-    once, again = (Matcher(each, CALIBRATION).match(query)[0] for each in (library, read))
+    once, again = (Matcher(each).match(query)[0] for each in (library, read))
     assert (again.reference, again.decision) == (once.reference, once.decision) == ("r6", True)
     assert again.score == pytest.approx(once.score, rel=1e-2)
 
@@ -31,7 +27,7 @@ def test_an_outdated_or_a_damaged_library_is_not_used(signal, described, tmp_pat
     """FAISS reads most damaged bytes without an error, and finds rows that do not exist."""
     folder = tmp_path / "library"
     assert load_library(folder, "key") is None
-    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5), CALIBRATION)
+    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5))
     assert load_library(folder, "key")
     assert load_library(folder, "other key") is None
     data = bytearray((folder / name).read_bytes())
@@ -44,4 +40,4 @@ def test_a_place_that_cannot_be_written_is_named(signal, described, tmp_path):
     (tmp_path / "file").write_text("in the way")
     library = build_library([described("r", signal(0, 9).at, 9)], 0.5)
     with pytest.raises(ArchiveError, match="free some space"):
-        save_library(tmp_path / "file" / "library", "key", library, CALIBRATION)
+        save_library(tmp_path / "file" / "library", "key", library)

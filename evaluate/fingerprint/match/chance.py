@@ -1,0 +1,79 @@
+"""Chance: how many spans of unrelated videos would agree as well as a found one, in a whole index.
+
+A span pairs descriptors x_1 .. x_n of a query with y_1 .. y_n of a reference. Each modality is judged in two ways.
+
+**Course**: how alike the changes over time are. Let X and Y be (n, d) with their means over time taken off, and
+r = <X, Y> / (|X| |Y|). All other lines of the same pair count against the span, because <X, Y> is the sum along the line
+minus n times the mean over all n x n pairs. So hum, loops, stills and static cameras, which agree along every line,
+have no course to agree on. By chance, r is the cosine of two random directions in D dimensions, which exceeds r with
+a probability of at most (1 - r^2)^((D - 1) / 2) / 2: half the regularised incomplete beta function
+I_(1-r^2)((D - 1) / 2, 1 / 2), which is below its value without the factor of the 1 / 2 (S. Li, "Concise formulas for the
+area and volume of a hyperspherical cap", 2011). D = DIMENSIONS x |X|^2 |Y|^2 / <XX', YY'>. The second factor is the number
+of independent moments (the variance of an inner product of two matrices with these covariances over time): adjacent clips
+share most of their seconds, and a slow change is one event, however long.
+
+**Level**: how alike the means are. Unrelated videos of one kind (rain and rain, two talking heads) have similar means.
+Their mean cosine c exceeds 1 - e with a probability of about (2 e)^3, measured on real recordings. Nearer than LEAST_APART
+counts no more, so a level alone hardly decides.
+
+Fisher's method joins the probabilities of all modalities that both have: minus the sum of their k logarithms has a gamma
+distribution of shape k. A modality that disagrees adds nothing to the sum and raises k, so it lowers the score. The product
+with the number of places in the index where a span could lie bounds the expected number of such spans, as the E-value
+does in sequence search (Karlin and Altschul, PNAS 87, 1990). The same law holds for archives of any size.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluate.errors import FingerprintError
+
+DIMENSIONS = 10.0
+"""Dimensions of a change within a video. Real video and audio have 17 to 28 on average; fades and tones have fewer."""
+LEVEL_APART, LEVEL_POWER = 0.5, 3.0
+LEAST_APART = 0.01
+LEAST_CHANGE = 1e-4
+"""Mean square of a descriptor's change over time; less is rounding."""
+
+
+def surprises(query: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Return -ln of the probabilities that chance gives the course and the level of a span, in one modality.
+
+    Args:
+        query, reference: unit descriptors of the same moments (n, d), n at least 1.
+    """
+    apart = max(1 - float((query * reference).sum(axis=1).mean()), LEAST_APART)
+    level = max(0.0, LEVEL_POWER * math.log(LEVEL_APART / apart))
+    query, reference = query - query.mean(axis=0), reference - reference.mean(axis=0)
+    agreement, changes = float((query * reference).sum()), float((query**2).sum() * (reference**2).sum())
+    if agreement <= 0 or changes <= (LEAST_CHANGE * len(query)) ** 2:
+        return 0.0, level
+    shared = float(((query @ query.T) * (reference @ reference.T)).sum())
+    dimensions = DIMENSIONS * changes / max(shared, 1e-12)
+    unlike = max(1 - agreement**2 / changes, 1e-6)
+    return max(0.0, math.log(2) - (dimensions - 1) / 2 * math.log(unlike)), level
+
+
+def score(surprise: Sequence[float], places: float) -> float:
+    """Return -log10 of the number of spans like this one that chance gives; negative if there are several.
+
+    Args:
+        surprise: -ln of independent probabilities.
+        places: number of places where the span could lie.
+    """
+    total = sum(surprise)
+    terms = (total**k / math.factorial(k) for k in range(len(surprise)))
+    joined = total - math.log(sum(terms)) if surprise else 0.0
+    return (joined - math.log(max(places, 1))) / math.log(10)
+
+
+def threshold(false_positive_rate: float) -> float:
+    """Return the score that one unmatched query in 1 / rate reaches by chance.
+
+    Raises:
+        FingerprintError: the rate is not between 0 and 1.
+    """
+    if not 0 < false_positive_rate < 1:
+        raise FingerprintError(f"a false-positive rate lies between 0 and 1, not at {false_positive_rate}")
+    return -math.log10(false_positive_rate)
