@@ -1,18 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from evaluate.errors import FingerprintError
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.calibrate import GUESS, Calibration, Tail, fit, threshold
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, calibrate
-
-UNKNOWN = Calibration({})
-
-
-def calibrated(library, background):
-    return Matcher(library, calibrate(library, background))
-
+from evaluate.fingerprint.match.answers import records
+from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 
 def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, described):
     source = signal(7, 40)
@@ -70,14 +64,14 @@ def test_one_second_of_a_reference_names_it_first(matcher, signal, described):
     assert answer.matches[0].reference == "r4"  # a second alone decides nothing
 
 
-def test_a_still_image_matches_itself_and_not_other_stills(signal, described):
+def test_a_still_image_names_itself_and_decides_nothing(signal, described):
     def still(number):
         return lambda t: np.repeat(signal(number, 4).knots[:1], len(t), 0)
 
     references = [described(f"r{i}", still(i) if i < 10 else signal(i, 60).at, 60) for i in range(30)]
-    matcher = Matcher(build_library(references, 0.5), UNKNOWN)
+    matcher = Matcher(build_library(references, 0.5))
     answer = matcher.answer(described("q", still(3), 10))
-    assert [match.reference for match in answer.decided] == ["r3"]
+    assert answer.matches[0].reference == "r3"  # one moment, however long: it names, and hardly decides
     assert not matcher.answer(described("other", still(77), 10)).decided
 
 
@@ -90,7 +84,7 @@ def test_an_intro_that_many_videos_share_matches_none_of_them(signal, described)
 
     references = [described(f"r{i}", with_intro(i), 30) for i in range(30)]
     unmatched = [described(f"u{i}", signal(2000 + i, 30).at, 30) for i in range(30)]
-    matcher = calibrated(build_library(references, 0.5, background=unmatched), unmatched)
+    matcher = Matcher(build_library(references, 0.5, background=unmatched))
     assert not matcher.answer(described("intro", intro.at, 6)).decided
     decided = matcher.answer(described("q", with_intro(8), 20)).decided
     assert [match.reference for match in decided] == ["r8"]
@@ -102,43 +96,87 @@ def test_a_three_hour_reference_is_found_at_its_second(signal, described):
         described("long", long.at, 3 * 3600),
         *(described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)),
     ]
-    matcher = Matcher(build_library(references, 0.5), UNKNOWN)
+    matcher = Matcher(build_library(references, 0.5))
     answer = matcher.answer(described("q", lambda t: long.at(t + 9000), 10))
     assert answer.decided[0].reference == "long"
     assert answer.decided[0].reference_start_seconds == pytest.approx(9000, abs=0.5)
 
 
-def test_the_score_of_one_modality_is_the_rate_of_chance_and_tolerates_a_few_copies():
-    rng = np.random.default_rng(0)
-    scores = rng.gumbel(0.2, 0.03, 400)
-    more = rng.gumbel(0.2, 0.03, 100_000)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([(7, 3, 3)] * 3, id="loop"),
+        pytest.param([(7, 2, 5), (8, 9, 5)], id="compilation of two"),
+        pytest.param([(7, 2, 5), (7, 20, 5)], id="compilation of one"),
+        pytest.param([(7, 0, 4), (8, 11, 4), (7, 5, 4)], id="A-B-A"),
+        pytest.param([(7, 0, 4), (5000, 0, 8)], id="intro"),
+        pytest.param([(5000, 0, 3), (7, 0, 40), (5001, 0, 3)], id="whole in a longer one"),
+    ],
+)
+def test_spans_end_where_the_sameness_ends(matcher, signal, described, pieces):
+    """Pieces are (source, its first second, seconds); sources from 5000 on are not in the archive."""
+    starts = np.cumsum([0, *(seconds for _, _, seconds in pieces)])
 
-    def passing(tail):
-        return np.mean([Calibration({"picture": tail}).score({"picture": each}) >= threshold(0.01) for each in more])
+    def at(shift):
+        def cut(t):
+            number = np.clip(np.searchsorted(starts, t, "right") - 1, 0, len(pieces) - 1)
+            made = [signal(shift + source, 40).at(t - starts[i] + first) for i, (source, first, _) in enumerate(pieces)]
+            return np.stack(made)[number, np.arange(len(t))]
 
-    assert passing(fit(scores)) == pytest.approx(0.01, abs=0.006)
-    assert passing(fit(np.where(np.arange(400) % 20 == 0, 0.9, scores))) == pytest.approx(0.01, abs=0.008)
+        return cut
+
+    truth = [
+        (f"r{source}", starts[i], starts[i + 1], first, first + seconds)
+        for i, (source, first, seconds) in enumerate(pieces)
+        if source < 5000
+    ]
+    decided = matcher.answer(described("q", at(0), float(starts[-1]), sound=at(1000))).decided
+    found = sorted((each.query_start_seconds, each) for each in decided)
+    assert [each.reference for _, each in found] == [reference for reference, *_ in truth]
+    for (_, each), (_, *seconds) in zip(found, truth, strict=True):
+        got = (each.query_start_seconds, each.query_end_seconds, each.reference_start_seconds, each.reference_end_seconds)
+        assert got == pytest.approx(seconds, abs=0.5)
+    assert all(before.query_end_seconds <= after.query_start_seconds for (_, before), (_, after) in pairwise(found))
 
 
-def test_two_modalities_keep_the_rate_too_and_agreement_scores_more_than_either():
-    rng = np.random.default_rng(1)
-    tail = Tail(0.2, 0.03, 1.0, 400)
-    both = Calibration({"picture": tail, "sound": tail})
-    pairs = rng.gumbel(0.2, 0.03, (50_000, 2))
-    scores = [both.score({"picture": picture, "sound": sound}) for picture, sound in pairs]
-    assert np.mean(np.array(scores) >= threshold(0.01)) == pytest.approx(0.01, abs=0.002)
-    alone, joined, contradicted = (
-        both.score(each) for each in ({"picture": 0.5}, {"picture": 0.5, "sound": 0.5}, {"picture": 0.5, "sound": 0.0})
-    )
-    assert joined > alone > contradicted > 0.7 * alone
+def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher, signal, described):
+    def best(number):
+        def source(shift):
+            return lambda t: signal(shift, 40).at(t + 5)
+
+        return matcher.match(described("q", source(3), 8, sound=number and source(number)))[0]
+
+    muted, own, other = best(None), best(1003), best(9999)
+    assert own.score > muted.score > other.score > matcher.threshold
+    assert muted.audio_score is None and muted.video_score == pytest.approx(muted.score)
+    assert other.audio_score < 0 < matcher.threshold < other.video_score
+    assert own.audio_score > matcher.threshold
+    [record, *_] = records([matcher.answer(described("q", signal(3, 40).at, 8))])
+    assert record["video_score"] > matcher.threshold and record["audio_score"] is None
 
 
-def test_too_few_scores_give_the_built_in_tail():
-    assert fit([0.1] * 99) == GUESS
-    assert fit([0.1] * 100).n_scores == 100
-    assert Calibration({"sound": GUESS, "picture": Tail(0.2, 0.03, 1.0, 50)}).n_scores == 0
-    with pytest.raises(FingerprintError, match="between 0 and 1"):
-        threshold(0)
+def test_a_hum_matches_no_other_hum_and_no_still_another(signal, described):
+    """Other recordings of a kind are alike throughout: along every line, not along one."""
+    hum = signal(0, 4).knots[0]
+
+    def room(number):
+        own = signal(number, 40)
+        return lambda t: (hum + 0.3 * own.at(t)) / np.linalg.norm(hum + 0.3 * own.at(t), axis=1, keepdims=True)
+
+    for n_references in (1, 4, 12):
+        references = [described(f"r{i}", room(i), 30) for i in range(1, n_references + 1)]
+        matcher = Matcher(build_library(references, 0.5))
+        assert not any(matcher.answer(described("q", room(100 + i), 10)).decided for i in range(10))
+        copy = matcher.answer(described("q", lambda t: room(1)(t + 8), 10))
+        assert [match.reference for match in copy.decided] == ["r1"]
+
+
+@pytest.mark.parametrize("n_references", [1, 2, 5, 20])
+def test_unmatched_queries_keep_the_stated_rate_without_a_background(signal, described, n_references):
+    references = [described(f"r{i}", signal(i, 40).at, 40, sound=signal(1000 + i, 40).at) for i in range(n_references)]
+    matcher = Matcher(build_library(references, 0.5), 0.01)
+    queries = [described("q", signal(5000 + i, 20).at, 3 + i % 9, sound=signal(8000 + i, 20).at) for i in range(100)]
+    assert sum(bool(matcher.answer(query).decided) for query in queries) <= 3
 
 
 def test_descriptors_must_agree_in_length():

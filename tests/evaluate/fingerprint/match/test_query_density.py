@@ -55,15 +55,19 @@ def test_interpolated_expectations_are_near_to_searched_ones(matcher, signal):
 def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(matcher, signal):
     query = dense(signal, 6, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
     question = matcher.library.ask(query)
-    [(found, both)] = matcher.library.evidence(question, [7])
+    [(found, laid)] = matcher.library.evidence(question, [7])
     [vectors] = matcher.library.searches["sound"].vectors_of([7])
     for hop, first in enumerate(question.firsts):
         some = [each for each in range(first, first + 4) if query.has_sound[each]]
-        assert both[1, hop].all() == bool(some)
         cosines = query.sound[some] @ vectors.T
         expected = question.expected["sound"][some][:, None]
         best = np.clip((cosines - expected) / (1 - expected), 0, 1).max(axis=0, initial=0)
         assert np.allclose(found[1, hop], best, atol=1e-5)
+        pairs = question.pairs(laid, np.array([hop]), np.array([20]))
+        assert ("sound" in pairs) == bool(some)
+        if some:
+            assert np.allclose(pairs["sound"][0], query.sound[some[cosines[:, 20].argmax()]])
+            assert np.allclose(pairs["sound"][1], vectors[20])
 
 
 def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher, signal):
