@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
-from evaluate.fingerprint.match.align import Pairs
+from evaluate.fingerprint.match.align import Pair, Pairs
 from evaluate.fingerprint.match.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops, searched_of_hops
 
@@ -155,7 +155,8 @@ class Question:
             best = np.take_along_axis(some, cosines.argmax(axis=1)[:, None], 1)[:, 0]
             both = has[best] & rows[columns].any(axis=1)
             if both.any():
-                paired[modality] = vectors[best[both]], rows[columns[both]]
+                seconds = (self.query.start_seconds[best] + self.query.end_seconds[best]) / 2
+                paired[modality] = Pair(seconds[both], vectors[best[both]], rows[columns[both]])
         return paired
 
 

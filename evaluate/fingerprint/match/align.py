@@ -8,9 +8,10 @@ docs/explanation/fingerprints.md.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,7 +36,20 @@ MAX_SPANS = 6
 """Per window and reference."""
 
 
-Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+class Pair(NamedTuple):
+    """Descriptors of one modality that a line pairs, in order of time.
+
+    Attributes:
+        seconds: float64 (n,), middles of the query's clips.
+        query, reference: float32 (n, d).
+    """
+
+    seconds: np.ndarray
+    query: np.ndarray
+    reference: np.ndarray
+
+
+Pairs = Mapping[str, Pair]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +58,7 @@ class Span:
 
     Attributes:
         query_start, query_end, reference_start, reference_end: half open.
-        pairs: by modality, the descriptors of query and reference that the line pairs, (n, d) each.
+        pairs: by modality, the descriptors of query and reference that the line pairs.
     """
 
     query_start: float
@@ -52,6 +66,13 @@ class Span:
     reference_start: float
     reference_end: float
     pairs: Pairs
+
+    def cut(self, start: float | None = None, end: float | None = None) -> "Span":
+        """Move the ends to other seconds of the query, on the same line; the pairs stay."""
+        speed = (self.reference_end - self.reference_start) / max(self.query_end - self.query_start, 1e-6)
+        first, last = self.query_start if start is None else start, self.query_end if end is None else end
+        at = [self.reference_start + speed * (each - self.query_start) for each in (first, last)]
+        return replace(self, query_start=first, query_end=last, reference_start=at[0], reference_end=at[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +118,7 @@ def find_spans(grid: Grid) -> list[Span]:
         rows = np.arange(first, last + 1)
         if not votes[rows].any():
             break
-        ends = _end(grid, columns, votes, least, first, -1), _end(grid, columns, votes, least, last, 1)
-        spans.append(_span(grid, rows, columns[rows], votes[rows], ends))
+        spans.append(_span(grid, rows, columns[rows], votes[rows]))
         left[rows] = 0  # a query descriptor counts once, also for the many equal frames of a still image
     return spans
 
@@ -166,22 +186,8 @@ def _best_stretch(gains: np.ndarray) -> tuple[int, int]:
     return best_first, best_last
 
 
-def _end(grid: Grid, columns: np.ndarray, votes: np.ndarray, least: float, row: int, step: int) -> float:
-    """Return the second of the query where a stretch ends, whose last row in the direction of `step` is `row`.
-
-    A clip that lies half beyond the end has half the evidence. Without a clip beyond, the file's end is the end.
-    """
-    at, beyond = grid.query_seconds[row], row + step
-    if not 0 <= beyond < len(votes) or not 0 <= columns[beyond] < grid.votes.shape[1]:
-        return float(at + step * grid.clip_seconds / 2)
-    share = (votes[row] - least) / max(votes[row] - votes[beyond], 1e-6)
-    return float(at + min(max(share, 0), 1) * (grid.query_seconds[beyond] - at))
-
-
-def _span(
-    grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray, ends: tuple[float, float]
-) -> Span:  # fmt: skip
-    """Fit the line again through the votes around it; return its span between the ends, and its pairs."""
+def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> Span:
+    """Fit the line again through the votes around it; return its span, from its first clip's start, and its pairs."""
     query = grid.query_seconds[rows]
     n_columns = grid.votes.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
@@ -190,6 +196,7 @@ def _span(
     reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
     speed, offset = _line(query, reference, np.maximum(votes, 1e-3))
     reference_seconds = 2 * grid.reference_first_seconds + grid.reference_hop_seconds * (n_columns - 1)
+    ends = [float(query[0]) - grid.clip_seconds / 2, float(query[-1]) + grid.clip_seconds / 2]
     start, end = np.clip([offset + speed * each for each in ends], 0, reference_seconds).tolist()
     inside = (columns >= 0) & (columns < n_columns)
     return Span(*ends, start, end, grid.pairs(rows[inside], columns[inside]))
@@ -207,7 +214,7 @@ def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple
 
 
 def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
-    """Join spans that continue where the one before ended, in query and reference; cut others where they overlap.
+    """Join spans that continue where the one before ended, in the query and in the reference.
 
     Args:
         spans: of one query and one reference, in any order.
@@ -223,31 +230,23 @@ def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
             )  # fmt: skip
         else:
             joined.append(span)
-    return _apart(joined)
+    return joined
 
 
 def _both(before: Pairs, after: Pairs) -> Pairs:
-    empty: tuple[()] = ()
-    pairs = {name: [each.get(name, empty) for each in (before, after)] for name in {**before, **after}}
-    return {name: tuple(map(np.concatenate, zip(*filter(len, each), strict=True))) for name, each in pairs.items()}
+    pairs = {name: [each[name] for each in (before, after) if name in each] for name in {**before, **after}}
+    return {name: Pair(*map(np.concatenate, zip(*each, strict=True))) for name, each in pairs.items()}
 
 
-def _apart(spans: Sequence[Span]) -> list[Span]:
-    """Cut spans, ascending by start, that overlap in the query at the middle of their overlap."""
+def apart_spans(spans: Iterable[Span]) -> list[Span]:
+    """Cut spans that overlap in the query at the middle of their overlap."""
     apart: list[Span] = []
-    for span in spans:
+    for span in sorted(spans, key=lambda each: (each.query_start, each.query_end)):
         if apart and span.query_start < apart[-1].query_end:
             cut = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
-            apart[-1], span = _cut(apart[-1], end=cut), _cut(span, start=cut)  # noqa: PLW2901
+            apart[-1], span = apart[-1].cut(end=cut), span.cut(start=cut)  # noqa: PLW2901
         apart.append(span)
     return apart
-
-
-def _cut(span: Span, start: float | None = None, end: float | None = None) -> Span:
-    speed = (span.reference_end - span.reference_start) / max(span.query_end - span.query_start, 1e-6)
-    first, last = span.query_start if start is None else start, span.query_end if end is None else end
-    at = [span.reference_start + speed * (each - span.query_start) for each in (first, last)]
-    return replace(span, query_start=first, query_end=last, reference_start=at[0], reference_end=at[1])
 
 
 def _continues(before: Span, span: Span, near_seconds: float) -> bool:
