@@ -30,7 +30,12 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder for the numbers, such as runs/sample")
     parser.add_argument("--queries", type=int, default=20, help="matched queries a task (default: %(default)s)")
     parser.add_argument("--unmatched", type=int, default=10, help="unmatched queries a task (default: %(default)s)")
-    parser.add_argument("--background", type=int, default=10, help="groups for calibration of peers, and normalisation (default: %(default)s)")
+    parser.add_argument(
+        "--background",
+        type=int,
+        default=10,
+        help="groups for calibration of peers, and normalisation (default: %(default)s)",
+    )
     parser.add_argument("--distractors", type=int, help="distractor videos at most (default: all)")
     parser.add_argument("--length", type=float, default=5.0, help="of the queries in seconds (default: %(default)s)")
     parser.add_argument(

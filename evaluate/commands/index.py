@@ -30,7 +30,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--sound", default="within", help="within, projections or features (default: %(default)s)")
     parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
-    parser.add_argument("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
+    parser.add_argument(
+        "--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation"
+    )
     parser.add_argument(
         "--remove", action="append", default=[], metavar="PATTERN", help="remove these sources, such as 'news/*'"
     )

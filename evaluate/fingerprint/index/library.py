@@ -92,7 +92,9 @@ class Library:
         order = np.argsort(-total, kind="stable")[:n]
         return [int(source) for source in order if total[source] > 0]
 
-    def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def evidence(
+        self, question: "Question", sources: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Yield for each source the evidence of each hop's best descriptor, and the source's descriptors by modality.
 
         The evidence is float32 (m, h, r), by modality, hop of the query and descriptor of the source. The descriptors are

@@ -118,7 +118,8 @@ def find_spans(grid: Grid) -> list[Span]:
         rows = np.arange(first, last + 1)
         if not votes[rows].any():
             break
-        spans.append(_span(grid, rows, columns[rows], votes[rows]))
+        ends = _end(grid, columns, first, -1), _end(grid, columns, last, 1)
+        spans.append(_span(grid, rows, columns[rows], votes[rows], ends))
         left[rows] = 0  # a query descriptor counts once, also for the many equal frames of a still image
     return spans
 
@@ -186,8 +187,21 @@ def _best_stretch(gains: np.ndarray) -> tuple[int, int]:
     return best_first, best_last
 
 
-def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) -> Span:
-    """Fit the line again through the votes around it; return its span, from its first clip's start, and its pairs."""
+def _end(grid: Grid, columns: np.ndarray, row: int, step: int) -> float:
+    """Return the second of the query where a stretch ends whose outermost row in the direction of `step` is `row`.
+
+    Within a file, sameness ends up to a hop beyond the last clip that agrees; half a hop is right on average.
+    """
+    beyond = row + step
+    is_inside = 0 <= beyond < len(columns) and 0 <= columns[beyond] < grid.votes.shape[1]
+    reach = (grid.clip_seconds + grid.reference_hop_seconds * is_inside) / 2
+    return float(grid.query_seconds[row] + step * reach)
+
+
+def _span(
+    grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray, ends: tuple[float, float]
+) -> Span:  # fmt: skip
+    """Fit the line again through the votes around it; return its span between the ends, and its pairs."""
     query = grid.query_seconds[rows]
     n_columns = grid.votes.shape[1]
     around = np.clip(columns[:, None] + np.arange(-1, 2), 0, n_columns - 1)
@@ -196,7 +210,6 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) 
     reference = grid.reference_first_seconds + grid.reference_hop_seconds * centre
     speed, offset = _line(query, reference, np.maximum(votes, 1e-3))
     reference_seconds = 2 * grid.reference_first_seconds + grid.reference_hop_seconds * (n_columns - 1)
-    ends = [float(query[0]) - grid.clip_seconds / 2, float(query[-1]) + grid.clip_seconds / 2]
     start, end = np.clip([offset + speed * each for each in ends], 0, reference_seconds).tolist()
     inside = (columns >= 0) & (columns < n_columns)
     return Span(*ends, start, end, grid.pairs(rows[inside], columns[inside]))

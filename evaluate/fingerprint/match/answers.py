@@ -33,8 +33,7 @@ def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
     return {
         "query": query,
         "reference": match.reference if match else None,
-        **{name: _rounded(match and getattr(match, name)) for name in _SPANS},
-        **{name: _rounded(match and getattr(match, name)) for name in _SCORES},
+        **{name: _rounded(getattr(match, name, None)) for name in (*_SPANS, *_SCORES)},
         "decision": bool(match and match.decision),
         "reason": reason,
     }

@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
-from evaluate.fingerprint.index.library import MODALITIES, Library
+from evaluate.fingerprint.index.library import Library
 from evaluate.fingerprint.match.align import (
-    WINDOW_SECONDS, Grid, Pair, Pairs, Span, apart_spans, find_spans, join_spans,
+    WINDOW_SECONDS,
+    Grid,
+    Pair,
+    Pairs,
+    Span,
+    apart_spans,
+    find_spans,
+    join_spans,
 )  # fmt: skip
 from evaluate.fingerprint.match.chance import score, surprises, threshold
 from evaluate.fingerprint.match.matches import Answer, Match
@@ -25,6 +32,8 @@ CANDIDATES = 20
 """Sources that a window of a query is aligned with."""
 TRIMMED = 96
 """Moments at each end of a span where it may be cut."""
+LEAST_TRIMMED = 1.0
+"""Score at one place from which a span is cut: the others stay far below any threshold, and cutting them takes time."""
 SHOWN_UNDECIDED = 3
 """Candidates below the threshold in an answer."""
 DEFAULT_FALSE_POSITIVE_RATE = 0.001
@@ -51,7 +60,7 @@ class Matcher:
         """Return all spans with any evidence, best first."""
         hops = len(first_of_hops(query.start_seconds, self.library.hop_seconds))
         places, found = self.library.places(hops), []
-        reach = float(query.end_seconds[0] - query.start_seconds[0]) / 2
+        reach = (float(query.end_seconds[0] - query.start_seconds[0]) + self.library.hop_seconds) / 2
         for reference, spans in find_spans_of(self.library, query).items():
             for span in apart_spans(trimmed(each, reach) for each in spans):
                 alone = {name: _score({name: pair}, places) for name, pair in span.pairs.items()}
@@ -83,8 +92,10 @@ def trimmed(span: Span, reach_seconds: float) -> Span:
 
     Args:
         span: from the alignment.
-        reach_seconds: half of a clip, from the middle of an outer clip to the end of the span.
+        reach_seconds: from the middle of an outer clip to the end of a span that is cut.
     """
+    if _score(span.pairs, 1) < LEAST_TRIMMED:
+        return span
     for is_end in (False, True):
         seconds = np.unique(np.concatenate([np.zeros(0), *(pair.seconds for pair in span.pairs.values())]))
         near = (seconds[::-1] if is_end else seconds)[:TRIMMED]  # from the outermost inwards

@@ -4,20 +4,20 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.fingerprint.match.align import Grid, Span, find_spans, join_spans
+from evaluate.fingerprint.match.align import Grid, Pair, Span, apart_spans, find_spans, join_spans
 
 HOP, CLIP = 0.5, 1.8
 
 
 def grid(seconds, *evidence):
     def numbers(rows, columns):
-        return {"numbers": (rows, columns)}
+        return {"picture": Pair(seconds[rows], rows, columns)}
 
     return Grid(seconds, CLIP / 2, HOP, np.array(evidence, np.float32), CLIP, numbers)
 
 
 def n_pairs(span):
-    return len(span.pairs["numbers"][0])
+    return len(span.pairs["picture"].query)
 
 
 def plant(n_rows, n_columns, offset, speed, *, rows=None, noise=0.0, seed=0):
@@ -71,18 +71,18 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_not():
 
 
 def test_windows_are_joined_where_one_goes_on_after_the_other():
-    ones, twos = np.ones((3, 2)), np.full((2, 2), 2.0)
-    first, on = Span(0, 10, 50, 60, {"picture": (ones, ones)}), Span(9.5, 20, 59.5, 70, {"picture": (twos, twos)})
+    three, two = (Pair(np.zeros(n), np.ones((n, 4)), np.ones((n, 4))) for n in (3, 2))
+    first, on = Span(0, 10, 50, 60, {"picture": three}), Span(9.5, 20, 59.5, 70, {"picture": two})
     [joined] = join_spans([on, first], 2.5)
     assert (joined.query_start, joined.query_end, joined.reference_start, joined.reference_end) == (0, 20, 50, 70)
-    assert [len(each) for each in joined.pairs["picture"]] == [5, 5]
-    [joined] = join_spans([first, replace(on, pairs={"sound": (twos, twos)})], 2.5)
-    assert {name: len(query) for name, (query, _) in joined.pairs.items()} == {"picture": 3, "sound": 2}
+    assert [len(each) for each in joined.pairs["picture"]] == [5, 5, 5]
+    [joined] = join_spans([first, replace(on, pairs={"sound": two})], 2.5)
+    assert {name: len(pair.query) for name, pair in joined.pairs.items()} == {"picture": 3, "sound": 2}
 
 
 def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
     first, second = Span(0, 6, 10, 16, {}), Span(5, 9, 40, 48, {})
-    apart = join_spans([second, first], 2.5)
+    apart = apart_spans([second, first])
     assert [(each.query_start, each.query_end) for each in apart] == [(0, 5.5), (5.5, 9)]
     assert [(each.reference_start, each.reference_end) for each in apart] == [(10, 15.5), (41, 48)]
 

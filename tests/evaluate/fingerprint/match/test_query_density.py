@@ -66,8 +66,8 @@ def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(
         pairs = question.pairs(laid, np.array([hop]), np.array([20]))
         assert ("sound" in pairs) == bool(some)
         if some:
-            assert np.allclose(pairs["sound"][0], query.sound[some[cosines[:, 20].argmax()]])
-            assert np.allclose(pairs["sound"][1], vectors[20])
+            assert np.allclose(pairs["sound"].query, query.sound[some[cosines[:, 20].argmax()]])
+            assert np.allclose(pairs["sound"].reference, vectors[20])
 
 
 def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher, signal):
