@@ -7,9 +7,9 @@ import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS, Found, ModalitySearch, build_search
-from evaluate.fingerprint.match.align import Pair, Pairs
 from evaluate.fingerprint.match.normalise import TRUE_MATCHES, Background, evidence, expected_of_neighbours, sample
 from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops, searched_of_hops
+from evaluate.fingerprint.match.spans import Pair, Pairs
 
 MODALITIES = ("picture", "sound")
 NEIGHBOURS = 128

@@ -8,12 +8,13 @@ docs/explanation/fingerprints.md.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
+
+from evaluate.fingerprint.match.spans import Pairs, Span
 
 SPEED_RANGE = (0.82, 1.18)
 """A little more than 0.84 to 1.16, the range that must be found."""
@@ -34,45 +35,6 @@ LEAST_EVIDENCE = 0.25
 """Evidence of a pair; less is noise."""
 MAX_SPANS = 6
 """Per window and reference."""
-
-
-class Pair(NamedTuple):
-    """Descriptors of one modality that a line pairs, in order of time.
-
-    Attributes:
-        seconds: float64 (n,), middles of the query's clips.
-        query, reference: float32 (n, d).
-    """
-
-    seconds: np.ndarray
-    query: np.ndarray
-    reference: np.ndarray
-
-
-Pairs = Mapping[str, Pair]
-
-
-@dataclass(frozen=True, eq=False)
-class Span:
-    """A stretch where query and reference follow one line, in seconds.
-
-    Attributes:
-        query_start, query_end, reference_start, reference_end: half open.
-        pairs: by modality, the descriptors of query and reference that the line pairs.
-    """
-
-    query_start: float
-    query_end: float
-    reference_start: float
-    reference_end: float
-    pairs: Pairs
-
-    def cut(self, start: float | None = None, end: float | None = None) -> "Span":
-        """Move the ends to other seconds of the query, on the same line; the pairs stay."""
-        speed = (self.reference_end - self.reference_start) / max(self.query_end - self.query_start, 1e-6)
-        first, last = self.query_start if start is None else start, self.query_end if end is None else end
-        at = [self.reference_start + speed * (each - self.query_start) for each in (first, last)]
-        return replace(self, query_start=first, query_end=last, reference_start=at[0], reference_end=at[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,45 +186,3 @@ def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple
     speed = (float((weight * apart * (reference - mean_reference)).sum()) + prior) / (spread + prior)
     speed = min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1])
     return speed, float(mean_reference - speed * mean_query)
-
-
-def join_spans(spans: Sequence[Span], near_seconds: float) -> list[Span]:
-    """Join spans that continue where the one before ended, in the query and in the reference.
-
-    Args:
-        spans: of one query and one reference, in any order.
-        near_seconds: largest gap or overlap between an end and the next start.
-    """
-    joined: list[Span] = []
-    for span in sorted(spans, key=lambda each: (each.query_start, each.reference_start)):
-        before = joined[-1] if joined else None
-        if before is not None and _continues(before, span, near_seconds):
-            joined[-1] = replace(
-                before, query_end=max(before.query_end, span.query_end),
-                reference_end=max(before.reference_end, span.reference_end), pairs=_both(before.pairs, span.pairs),
-            )  # fmt: skip
-        else:
-            joined.append(span)
-    return joined
-
-
-def _both(before: Pairs, after: Pairs) -> Pairs:
-    pairs = {name: [each[name] for each in (before, after) if name in each] for name in {**before, **after}}
-    return {name: Pair(*map(np.concatenate, zip(*each, strict=True))) for name, each in pairs.items()}
-
-
-def apart_spans(spans: Iterable[Span]) -> list[Span]:
-    """Cut spans that overlap in the query at the middle of their overlap."""
-    apart: list[Span] = []
-    for span in sorted(spans, key=lambda each: (each.query_start, each.query_end)):
-        if apart and span.query_start < apart[-1].query_end:
-            cut = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
-            apart[-1], span = apart[-1].cut(end=cut), span.cut(start=cut)  # noqa: PLW2901
-        apart.append(span)
-    return apart
-
-
-def _continues(before: Span, span: Span, near_seconds: float) -> bool:
-    in_query = span.query_start - before.query_end
-    in_reference = span.reference_start - before.reference_end
-    return abs(in_query) <= near_seconds and abs(in_reference - in_query) <= near_seconds / 2

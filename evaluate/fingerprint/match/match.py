@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -11,29 +11,17 @@ import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import Library
-from evaluate.fingerprint.match.align import (
-    WINDOW_SECONDS,
-    Grid,
-    Pair,
-    Pairs,
-    Span,
-    apart_spans,
-    find_spans,
-    join_spans,
-)  # fmt: skip
-from evaluate.fingerprint.match.chance import score, surprises, threshold
+from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
+from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.query_density import first_of_hops
+from evaluate.fingerprint.match.spans import Span, apart_spans, join_spans, score_of, trimmed
 
 DESCRIPTORS_A_HOP = 4
 """Density of descriptors in queries and background. A query begins anywhere between two descriptors of its reference; with
 four per hop, one of each four lies within an eighth of a hop of a reference descriptor."""
 CANDIDATES = 20
 """Sources that a window of a query is aligned with."""
-TRIMMED = 96
-"""Moments at each end of a span where it may be cut."""
-LEAST_TRIMMED = 1.0
-"""Score at one place from which a span is cut: the others stay far below any threshold, and cutting them takes time."""
 SHOWN_UNDECIDED = 3
 """Candidates below the threshold in an answer."""
 DEFAULT_FALSE_POSITIVE_RATE = 0.001
@@ -63,8 +51,8 @@ class Matcher:
         reach = (float(query.end_seconds[0] - query.start_seconds[0]) + self.library.hop_seconds) / 2
         for reference, spans in find_spans_of(self.library, query).items():
             for span in apart_spans(trimmed(each, reach) for each in spans):
-                alone = {name: _score({name: pair}, places) for name, pair in span.pairs.items()}
-                joint = _score(span.pairs, places)
+                alone = {name: score_of({name: pair}, places) for name, pair in span.pairs.items()}
+                joint = score_of(span.pairs, places)
                 start, end = max(0.0, span.query_start), min(span.query_end, float(query.end_seconds[-1]))
                 match = Match(
                     query.source, reference, start, end, span.reference_start, span.reference_end, joint, joint >= self.threshold,
@@ -79,41 +67,6 @@ class Matcher:
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
         return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
-
-
-def _score(pairs: Pairs, places: float) -> float:
-    return score([each for pair in pairs.values() for each in surprises(pair.query, pair.reference)], places)
-
-
-def trimmed(span: Span, reach_seconds: float) -> Span:
-    """Cut a span's ends so that chance explains the rest least.
-
-    Unrelated seconds may be similar enough to lie in a stretch, but they do not change alike.
-
-    Args:
-        span: from the alignment.
-        reach_seconds: from the middle of an outer clip to the end of a span that is cut.
-    """
-    if _score(span.pairs, 1) < LEAST_TRIMMED:
-        return span
-    for is_end in (False, True):
-        seconds = np.unique(np.concatenate([np.zeros(0), *(pair.seconds for pair in span.pairs.values())]))
-        near = (seconds[::-1] if is_end else seconds)[:TRIMMED]  # from the outermost inwards
-        inner = near[-1:].sum()
-        scores = [_score(_within(span.pairs, second, inner), 1) for second in near]
-        at = int(np.argmax(scores)) if scores else 0
-        if at:
-            pairs = _within(span.pairs, near[at], seconds[0] if is_end else seconds[-1])
-            cut = {"end": near[at] + reach_seconds} if is_end else {"start": near[at] - reach_seconds}
-            span = replace(span.cut(**cut), pairs=pairs)
-    return span
-
-
-def _within(pairs: Pairs, one: float, other: float) -> Pairs:
-    """Keep the pairs between two seconds of the query, in either order, inclusive."""
-    first, last = sorted((one, other))
-    kept = {name: (pair.seconds >= first) & (pair.seconds <= last) for name, pair in pairs.items()}
-    return {name: Pair(*(each[kept[name]] for each in pair)) for name, pair in pairs.items() if kept[name].any()}
 
 
 def find_spans_of(library: Library, query: Descriptors) -> dict[str, list[Span]]:

@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.fingerprint.match.align import Grid, Pair, Span, apart_spans, find_spans, join_spans
+from evaluate.fingerprint.match.align import Grid, find_spans
+from evaluate.fingerprint.match.spans import Pair
 
 HOP, CLIP = 0.5, 1.8
 
@@ -68,23 +67,6 @@ def test_equal_frames_of_a_still_picture_count_once_a_query_descriptor():
 def test_a_short_gap_is_bridged_and_a_long_one_is_not():
     assert len(find_spans(plant(12, 60, 3, 1, rows=[*range(5), *range(6, 12)]))) == 1
     assert len(find_spans(plant(24, 60, 3, 1, rows=[*range(6), *range(18, 24)]))) == 2
-
-
-def test_windows_are_joined_where_one_goes_on_after_the_other():
-    three, two = (Pair(np.zeros(n), np.ones((n, 4)), np.ones((n, 4))) for n in (3, 2))
-    first, on = Span(0, 10, 50, 60, {"picture": three}), Span(9.5, 20, 59.5, 70, {"picture": two})
-    [joined] = join_spans([on, first], 2.5)
-    assert (joined.query_start, joined.query_end, joined.reference_start, joined.reference_end) == (0, 20, 50, 70)
-    assert [len(each) for each in joined.pairs["picture"]] == [5, 5, 5]
-    [joined] = join_spans([first, replace(on, pairs={"sound": two})], 2.5)
-    assert {name: len(pair.query) for name, pair in joined.pairs.items()} == {"picture": 3, "sound": 2}
-
-
-def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
-    first, second = Span(0, 6, 10, 16, {}), Span(5, 9, 40, 48, {})
-    apart = apart_spans([second, first])
-    assert [(each.query_start, each.query_end) for each in apart] == [(0, 5.5), (5.5, 9)]
-    assert [(each.reference_start, each.reference_end) for each in apart] == [(10, 15.5), (41, 48)]
 
 
 def test_the_sound_of_a_still_picture_tells_where_it_lies():

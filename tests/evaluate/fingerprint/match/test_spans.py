@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import numpy as np
+
+from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, trimmed
+
+
+def test_windows_are_joined_where_one_goes_on_after_the_other():
+    three, two = (Pair(np.zeros(n), np.ones((n, 4)), np.ones((n, 4))) for n in (3, 2))
+    first, on = Span(0, 10, 50, 60, {"picture": three}), Span(9.5, 20, 59.5, 70, {"picture": two})
+    [joined] = join_spans([on, first], 2.5)
+    assert (joined.query_start, joined.query_end, joined.reference_start, joined.reference_end) == (0, 20, 50, 70)
+    assert [len(each) for each in joined.pairs["picture"]] == [5, 5, 5]
+    [joined] = join_spans([first, replace(on, pairs={"sound": two})], 2.5)
+    assert {name: len(pair.query) for name, pair in joined.pairs.items()} == {"picture": 3, "sound": 2}
+
+
+def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
+    first, second = Span(0, 6, 10, 16, {}), Span(5, 9, 40, 48, {})
+    apart = apart_spans([second, first])
+    assert [(each.query_start, each.query_end) for each in apart] == [(0, 5.5), (5.5, 9)]
+    assert [(each.reference_start, each.reference_end) for each in apart] == [(10, 15.5), (41, 48)]
+
+
+def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
+    """Six clips are copies; before and after them, query and reference share a level and nothing else."""
+    rng = np.random.default_rng(0)
+    level, copied = rng.normal(size=24), np.arange(16) // 6 == 1
+
+    def unit(own):
+        vectors = level + 1.2 * own
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    own = rng.normal(size=(16, 24))
+    query, reference = unit(own), unit(np.where(copied[:, None], own, rng.normal(size=own.shape)))
+    seconds = 1 + 0.5 * np.arange(16)
+    span = trimmed(Span(0, 9.5, 20, 29.5, {"sound": Pair(seconds, query, reference)}), 1.25)
+    assert (span.query_start, span.query_end) == (seconds[6] - 1.25, seconds[11] + 1.25)
+    assert (span.reference_start, span.reference_end) == (20 + span.query_start, 20 + span.query_end)
+    assert span.pairs["sound"].seconds.tolist() == seconds[copied].tolist()
+    whole = Span(0, 9.5, 20, 29.5, {"sound": Pair(seconds, query, query)})
+    assert trimmed(whole, 1.25) == whole
+    assert trimmed(empty := Span(0, 1, 0, 1, {}), 1.25) == empty
