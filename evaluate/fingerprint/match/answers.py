@@ -18,13 +18,13 @@ _SCORES = ("score", "video_score", "audio_score")
 def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """Make a record for each match, best first; a query without a decided match also gets one whose reference is null.
 
-    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", or why the
-    query could not be read.
+    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", that the query
+    carries too little evidence to decide, or why it could not be read.
     """
     found: list[dict[str, Any]] = []
     for answer in answers:
         if not answer.decided:
-            found.append(_record(answer.query, None, answer.unreadable or "no match"))
+            found.append(_record(answer.query, None, answer.reason))
         found += [_record(answer.query, match, "") for match in answer.matches]
     return found
 
@@ -71,5 +71,5 @@ def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
             table.add_row(escape(answer.query), f"[red]cannot be read: {escape(answer.unreadable)}[/red]", "", "", "")
         elif not answer.decided:
             best = f"{answer.matches[0].score:.3f}" if answer.matches else ""
-            table.add_row(escape(answer.query), "[dim]no match[/dim]", "", "", f"[dim]{best}[/dim]")
+            table.add_row(escape(answer.query), f"[dim]{answer.reason}[/dim]", "", "", f"[dim]{best}[/dim]")
     return table

@@ -15,7 +15,7 @@ from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.query_density import first_of_hops
-from evaluate.fingerprint.match.spans import Span, apart_spans, join_spans, score_of, trimmed
+from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, score_of, trimmed
 
 DESCRIPTORS_A_HOP = 4
 """Density of descriptors in queries and background. A query begins anywhere between two descriptors of its reference; with
@@ -66,7 +66,19 @@ class Matcher:
         found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
-        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
+        is_decidable = bool(decided) or any(map(self._is_decidable, _windows(query)))
+        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided), is_decidable=is_decidable)
+
+    def _is_decidable(self, window: Descriptors) -> bool:
+        """Whether an exact copy would be decided."""
+        rows = first_of_hops(window.start_seconds, self.library.hop_seconds)
+        pairs = {}
+        for name in self.library.searches:
+            has, vectors = window.of(name)
+            if vectors is not None and has[rows].any():
+                own = vectors[rows[has[rows]]]
+                pairs[name] = Pair(window.start_seconds[rows[has[rows]]], own, own)
+        return score_of(pairs, self.library.places(len(rows))) >= self.threshold
 
 
 def find_spans_of(library: Library, query: Descriptors) -> dict[str, list[Span]]:

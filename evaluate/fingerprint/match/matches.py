@@ -52,12 +52,21 @@ class Answer:
         seconds: its length as described.
         matches: best first, decided ones before candidates below the threshold; may be empty.
         unreadable: why the query could not be read; "" if it could.
+        is_decidable: whether an exact copy of the query would be decided; not if it is short, or too little changes in it.
     """
 
     query: str
     seconds: float
     matches: tuple[Match, ...]
     unreadable: str = ""
+    is_decidable: bool = True
+
+    @property
+    def reason(self) -> str:
+        """Why there is no decided match."""
+        return self.unreadable or (
+            "no match" if self.is_decidable else "undecided: too short, or too little changes in it"
+        )
 
     @property
     def decided(self) -> tuple[Match, ...]:

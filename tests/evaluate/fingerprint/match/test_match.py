@@ -34,8 +34,10 @@ def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference
 
 
 def test_an_unmatched_query_gets_no_match(matcher, signal, described):
-    decided = [matcher.answer(described("q", signal(5000 + n, 20).at, 2 + n % 9)).decided for n in range(60)]
-    assert not any(decided)
+    answers = [matcher.answer(described("q", signal(5000 + n, 20).at, 2 + n % 9)) for n in range(60)]
+    assert not any(answer.decided for answer in answers)
+    assert answers[-1].reason == "no match"
+    assert matcher.answer(described("short", signal(5000, 20).at, 2)).reason.startswith("undecided")
 
 
 def test_a_muted_and_a_black_query_are_found_by_the_other_modality(matcher, signal, described):
@@ -73,6 +75,7 @@ def test_a_still_image_names_itself_and_decides_nothing(signal, described):
     matcher = Matcher(build_library(references, 0.5))
     answer = matcher.answer(described("q", still(3), 10))
     assert answer.matches[0].reference == "r3"  # one moment, however long: it names, and hardly decides
+    assert answer.reason.startswith("undecided") and not answer.decided
     assert not matcher.answer(described("other", still(77), 10)).decided
 
 
