@@ -37,20 +37,29 @@ LEAST_CHANGE = 1e-4
 """Mean square of a descriptor's change over time; less is rounding."""
 
 
-def surprises(query: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+def dimensions_of(query: np.ndarray, reference: np.ndarray) -> float:
+    """Return the dimensions D of two courses, (n, d) each; 0 without change."""
+    query, reference = query - query.mean(axis=0), reference - reference.mean(axis=0)
+    changes = float((query**2).sum() * (reference**2).sum())
+    if changes <= (LEAST_CHANGE * len(query)) ** 2:
+        return 0.0
+    return DIMENSIONS * changes / max(float(((query @ query.T) * (reference @ reference.T)).sum()), 1e-12)
+
+
+def surprises(query: np.ndarray, reference: np.ndarray, most_dimensions: float = math.inf) -> tuple[float, float]:
     """Return -ln of the probabilities that chance gives the course and the level of a span, in one modality.
 
     Args:
         query, reference: unit descriptors of the same moments (n, d), n at least 1.
+        most_dimensions: D is at most this.
     """
     apart = max(1 - float((query * reference).sum(axis=1).mean()), LEAST_APART)
     level = max(0.0, LEVEL_POWER * math.log(LEVEL_APART / apart))
+    dimensions = min(dimensions_of(query, reference), most_dimensions)
     query, reference = query - query.mean(axis=0), reference - reference.mean(axis=0)
     agreement, changes = float((query * reference).sum()), float((query**2).sum() * (reference**2).sum())
-    if agreement <= 0 or changes <= (LEAST_CHANGE * len(query)) ** 2:
+    if agreement <= 0 or not dimensions:
         return 0.0, level
-    shared = float(((query @ query.T) * (reference @ reference.T)).sum())
-    dimensions = DIMENSIONS * changes / max(shared, 1e-12)
     unlike = max(1 - agreement**2 / changes, 1e-6)
     return max(0.0, math.log(2) - (dimensions - 1) / 2 * math.log(unlike)), level
 

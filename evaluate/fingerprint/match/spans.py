@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.fingerprint.match.chance import score, surprises
+from evaluate.fingerprint.match.chance import dimensions_of, score, surprises
 
 TRIMMED = 96
 """Moments at each end of a span where it may be cut."""
@@ -95,9 +95,10 @@ def _continues(before: Span, span: Span, near_seconds: float) -> bool:
     return abs(in_query) <= near_seconds and abs(in_reference - in_query) <= near_seconds / 2
 
 
-def score_of(pairs: Pairs, places: float) -> float:
-    """Return the score of all modalities of a span together, as `score` does."""
-    return score([each for pair in pairs.values() for each in surprises(pair.query, pair.reference)], places)
+def score_of(pairs: Pairs, places: float, most: Mapping[str, float] | None = None) -> float:
+    """Return the score of all modalities of a span together, as `score` does; `most` limits their dimensions."""
+    told = [surprises(pair.query, pair.reference, (most or {}).get(name, np.inf)) for name, pair in pairs.items()]
+    return score([each for both in told for each in both], places)
 
 
 def trimmed(span: Span, reach_seconds: float) -> Span:
@@ -109,14 +110,15 @@ def trimmed(span: Span, reach_seconds: float) -> Span:
         span: from the alignment.
         reach_seconds: from the middle of an outer clip to the end of a span that is cut.
     """
-    if score_of(span.pairs, 1) < LEAST_TRIMMED:
+    if score_of(span.pairs, 1) < LEAST_TRIMMED:  # also without pairs
         return span
     for is_end in (False, True):
-        seconds = np.unique(np.concatenate([np.zeros(0), *(pair.seconds for pair in span.pairs.values())]))
+        seconds = np.unique(np.concatenate([pair.seconds for pair in span.pairs.values()]))
         near = (seconds[::-1] if is_end else seconds)[:TRIMMED]  # from the outermost inwards
-        inner = near[-1:].sum()
-        scores = [score_of(_within(span.pairs, second, inner), 1) for second in near]
-        at = int(np.argmax(scores)) if scores else 0
+        # A part may have more dimensions than a whole with one great change; it does not agree better for that.
+        whole = _within(span.pairs, near[0], near[-1])
+        most = {name: dimensions_of(pair.query, pair.reference) for name, pair in whole.items()}
+        at = int(np.argmax([score_of(_within(whole, second, near[-1]), 1, most) for second in near]))
         if at:
             pairs = _within(span.pairs, near[at], seconds[0] if is_end else seconds[-1])
             cut = {"end": near[at] + reach_seconds} if is_end else {"start": near[at] - reach_seconds}

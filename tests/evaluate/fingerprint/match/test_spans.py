@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, trimmed
 
@@ -38,6 +39,13 @@ def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
     assert (span.query_start, span.query_end) == (seconds[6] - 1.25, seconds[11] + 1.25)
     assert (span.reference_start, span.reference_end) == (20 + span.query_start, 20 + span.query_end)
     assert span.pairs["sound"].seconds.tolist() == seconds[copied].tolist()
-    whole = Span(0, 9.5, 20, 29.5, {"sound": Pair(seconds, query, query)})
+
+
+@pytest.mark.parametrize("great", [1.0, 10.0])
+def test_a_copy_is_not_cut_not_even_after_its_one_great_change(great):
+    own = np.random.default_rng(0).normal(size=(16, 24))
+    own[:3] += great
+    query = own / np.linalg.norm(own, axis=1, keepdims=True)
+    whole = Span(0, 9.5, 20, 29.5, {"sound": Pair(1 + 0.5 * np.arange(16), query, query)})
     assert trimmed(whole, 1.25) == whole
     assert trimmed(empty := Span(0, 1, 0, 1, {}), 1.25) == empty
