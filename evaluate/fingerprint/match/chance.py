@@ -33,8 +33,8 @@ DIMENSIONS = 10.0
 """Dimensions of a change within a video. Real video and audio have 17 to 28 on average; fades and tones have fewer."""
 LEVEL_APART, LEVEL_POWER = 0.5, 3.0
 LEAST_APART = 0.01
-LEAST_CHANGE = 1e-4
-"""Mean square of a descriptor's change over time; less is rounding."""
+LEAST_CHANGE = 0.002
+"""Mean square of a descriptor's change over time; less is rounding and the noise of encoding again."""
 
 
 def dimensions_of(query: np.ndarray, reference: np.ndarray) -> float:

@@ -36,7 +36,7 @@ def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, video, t
     assert best["reference_end_seconds"] == pytest.approx(3, abs=0.6)
     assert [(each["reference"], each["decision"]) for each in by_query["black.mp4"]] == [(None, False)]
     text = page.read_text()
-    assert "No match" in text and "Cannot be read" in text and "data:image/jpeg" in text
+    assert "Undecided" in text and "Cannot be read" in text and "data:image/jpeg" in text
     assert "http" not in text
 
 
