@@ -59,6 +59,20 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
+# A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 ablation bench soak
+AT = $(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first: numbers carry its commit))\
+runs/at-$(shell git describe --always)
+UCF ?=
+ESC ?=
+CLIPS ?=
+publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:result-%=%) --made-by '$(strip $(2))'
+six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
+real := --queries 15 --unmatched 11 --background 10
+seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
+    --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods ""
+
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
 
@@ -140,6 +154,40 @@ index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: wha
 match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: OUT and a page beside it
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
+
+results: $(READY) $(addprefix result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
+
+.PHONY: $(addprefix result-,$(ONLY))
+result-demo: | $(READY)
+	$(MAKE) eval-ucf RUN=$(AT)/sample SHARDS=$(AT)/shards/sample
+	$(call publish,$(AT)/sample,make demo)
+
+result-ucf-six: | $(READY)
+	$(if $(UCF),,$(error give UCF=folder of UCF101))
+	$(MAKE) eval-ucf finetune RUN=$(AT)/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six) SET="--threads 1"
+	$(call publish,$(AT)/ucf-six,make eval-ucf finetune DATA=UCF-101 RUN=runs/ucf-six CLASSES=$(six) SET="--threads 1")
+
+result-esc50: | $(READY)
+	$(if $(ESC),,$(error give ESC=folder of ESC-50))
+	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
+	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
+
+result-fingerprint: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) eval-fingerprint RUN=$(AT) DATA="$(CLIPS)" FINGERPRINT='$(real)'
+	$(call publish,$(AT)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(real)")
+
+result-fingerprint-seed7: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
+	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(seed7))")
+
+result-ablation: | $(READY)
+	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
+	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
+
+result-bench result-soak: result-%: | $(READY)
+	$(MAKE) $*
 
 docs: $(READY) ## Build the documentation in docs/_build; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
