@@ -62,8 +62,7 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
 # Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 ablation bench soak
-AT = $(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first: numbers carry its commit))\
-runs/at-$(shell git describe --always)
+AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
 CLIPS ?=

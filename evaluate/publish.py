@@ -90,7 +90,9 @@ class Marker:
         header = read_header(self.path) if header is None else header
         before, now = header.get("code"), code()
         changed = [] if before is None else [name for name in decided_by if before.get(name) != now.get(name)]
-        age = ", older than today's code" if before is None else f"; changed since: {', '.join(changed)}" * bool(changed)
+        age = (
+            ", older than today's code" if before is None else f"; changed since: {', '.join(changed)}" * bool(changed)
+        )
         trained = ""
         if training := header.get("training"):
             trained = f", {training['steps']} steps in {training['seconds']:.0f} s"
