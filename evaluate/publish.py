@@ -6,6 +6,7 @@ Every table lies between two markers and is generated from its file:
     <!-- end table -->                                  models=, metrics= and modalities= keep some rows and columns
     <!-- ablation: NAME --> ... <!-- end ablation -->   with docs/figures/NAME.svg
     <!-- fingerprint: NAME --> ... <!-- end fingerprint -->   with NAME-distortions.svg and NAME-roc.svg
+    <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
 
 The benchmarks and the soak test add kinds of their own (`fill_pages`).
 """
@@ -216,4 +217,9 @@ def fingerprint(marker: Marker) -> str:
     return "\n\n".join([*shown, marker.source(decided_by=MATCHING)])
 
 
-KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint}
+def plan(marker: Marker) -> str:
+    """Return the counts of a fingerprint benchmark."""
+    return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
+
+
+KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan}

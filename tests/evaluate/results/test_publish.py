@@ -131,11 +131,13 @@ def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     write_results(run / RESULTS_NAME, measured, HEADER | {"plan": "7 references"})
     publish(run, "found", "make eval-fingerprint", tmp_path)
     page = tmp_path / "docs" / "fingerprint.md"
-    page.write_text("<!-- fingerprint: found -->\nstale\n<!-- end fingerprint -->\n")
+    page.write_text(
+        "<!-- fingerprint: found -->\nstale\n<!-- end fingerprint -->\n<!-- plan: found -->\n<!-- end plan -->\n"
+    )
     assert fill_pages(tmp_path, KINDS) == {page: True}
     text = page.read_text()
     assert "stale" not in text
-    assert "7 references." in text
+    assert "7 references." in text and "7 references: `make eval-fingerprint`" in text
     assert "| micro-AP | 99.1 | 45.0 |" in text
     assert "| crop | 99/-/99 | 45/-/45 |" in text
     assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc, older than today's code" in text
