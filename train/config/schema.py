@@ -119,14 +119,14 @@ class BankConfig:
 
     size: PositiveInt = 16_384
     positives: Literal["none", "nearest", "consensus"] = "nearest"
-    negatives: Literal["none", "ranked"] = "ranked"
+    negatives: Literal["none", "ranked", "random"] = "ranked"
     n_positives: NonNegativeInt = 2
     positive_ranks: NonNegativeInt = 5
     """Positives are drawn from ranks [0, positive_ranks)."""
     n_negatives: NonNegativeInt = 256
     negative_rank_low: NonNegativeInt = 64
     negative_rank_high: PositiveInt = 2048
-    """Negatives are drawn from ranks [negative_rank_low, negative_rank_high)."""
+    """Ranked negatives are drawn from ranks [negative_rank_low, negative_rank_high), random ones from the whole bank."""
     warmup_steps: NonNegativeInt = 1000
     """Steps before the bank is drawn from."""
 

@@ -64,14 +64,17 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("objective", objective_names())
-def test_an_objective_only_switches_terms_and_draws_off(objective):
+def test_an_objective_changes_terms_and_draws_alone_and_reads_as_many_negatives(objective):
     whole, other = load_config("sample").flat(), load_config("sample", objective=objective).flat()
     changes = {name: value for name, value in other.items() if whole[name] != value}
     assert changes.pop("objective", "whole") == objective
     assert bool(changes) == (objective != "whole")
+    assert changes.pop("bank.positive_ranks", 32) == 32
     for name, value in changes.items():
         assert (name.startswith("loss.") and value == 0) or name in ("bank.positives", "bank.negatives"), name
-    assert changes.get("bank.negatives", "none") == "none"
+    is_rival = objective in ("video-only", "avid", "avid-cma")
+    has_fewer = objective in ("without-negatives", "temporal", "temporal-without-order")
+    assert other["bank.negatives"] == ("random" if is_rival else "none" if has_fewer else "ranked")
     assert changes.get("bank.positives", "none") == ("consensus" if objective == "avid-cma" else "none")
 
 

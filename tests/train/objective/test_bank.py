@@ -85,6 +85,19 @@ def test_what_the_consensus_makes_a_positive_is_no_negative():
     assert 0 < n_masked < 100  # some were drawn as both
 
 
+def test_random_negatives_come_from_the_whole_bank_but_not_from_the_own_source_or_the_positives():
+    bank = filled(BankConfig(**{**CONFIG.__dict__, "negatives": "random", "n_negatives": 16}))
+    drawn_entries = set()
+    for seed in range(20):
+        _, _, drawn = draw(bank, seed=seed)
+        for i in range(6):
+            negatives = {tuple(row.tolist()) for row in drawn.negatives[i][drawn.negative_mask[i]]}
+            assert not negatives & {tuple(row.tolist()) for row in drawn.positives[i]}
+            assert not negatives & {tuple(row.tolist()) for row in bank.video[bank.source == i]}
+            drawn_entries |= negatives
+    assert len(drawn_entries) == 32
+
+
 def test_silent_entries_are_never_drawn_as_sound():
     has_audio = torch.arange(32) % 2 == 0
     bank = filled(has_audio=has_audio)
