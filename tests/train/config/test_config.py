@@ -73,7 +73,7 @@ def test_an_objective_changes_terms_and_draws_alone_and_reads_as_many_negatives(
     for name, value in changes.items():
         assert (name.startswith("loss.") and value == 0) or name in ("bank.positives", "bank.negatives"), name
     is_rival = objective in ("video-only", "avid", "avid-cma")
-    has_fewer = objective in ("without-negatives", "temporal", "temporal-without-order")
+    has_fewer = objective == "without-negatives"
     assert other["bank.negatives"] == ("random" if is_rival else "none" if has_fewer else "ranked")
     assert changes.get("bank.positives", "none") == ("consensus" if objective == "avid-cma" else "none")
 
