@@ -47,7 +47,8 @@ examples:
 After Ctrl-C, a full disk or a power cut, the same command continues. Failed sources are tried again only with
 --retry-failed; OUT/manifest.parquet holds the reasons.
 
-exit status: 0 success; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
+exit status: 0 success; 1 more than --max-failed sources failed, or a folder cannot be read; 2 an error, or no source
+could be read; 130 stopped.
 """
 
 _VERIFY_EPILOG = """\

@@ -8,10 +8,10 @@ from preprocess.schema import Media
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL, and its size when it was listed."""
+    """A file behind a URL, and its size when it was listed, if the server said it."""
 
     url: str
-    n_bytes: int
+    n_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Catalogue:
     """The sources of a data set, sorted by name: `sources[i].index == i`.
 
     `missing` are names that the lists give but the disk does not hold. `extra` are files that no list gives; they are
-    sources without a split. Both are counted and reported, and neither stops a run.
+    sources without a split. `unreadable` are folders whose files are unknown, with the reason. All are reported, and none
+    stops a run.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Catalogue:
     label_names: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(source.index != position for position, source in enumerate(self.sources)):

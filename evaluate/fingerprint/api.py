@@ -11,10 +11,11 @@ from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, des
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
-from evaluate.fingerprint.index.update import Growth, grow, media_files
+from evaluate.fingerprint.index.update import Growth, grow
 from evaluate.fingerprint.match.calibrate import Calibration
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher, calibrate
 from evaluate.fingerprint.match.matches import Answer
+from preprocess.catalogues.scan import scan
 from preprocess.executors.processes import Executor, SerialExecutor
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
@@ -123,7 +124,7 @@ class Index:
         """
         if not Path(query).is_file():
             raise FingerprintError(f"{query}: no such file")
-        return next(self.match_files(query_files(Path(query)), false_positive_rate=false_positive_rate))
+        return next(self.match_files(query_files(Path(query))[0], false_positive_rate=false_positive_rate))
 
     def match_files(
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0
@@ -174,15 +175,16 @@ def _build(archives: Sequence[Archive]) -> tuple[Library, Calibration]:
     return library, calibrate(library, apart)
 
 
-def query_files(queries: Path) -> list[MediaFile]:
-    """List a file under its own name, or the files of a folder under their paths below it.
+def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
+    """List a file under its own name, or the files of a folder under their paths below it; and its unreadable folders.
 
     Raises:
         FingerprintError: there is no such file or folder.
         CatalogueError: the folder holds nothing to match.
     """
     if queries.is_dir():
-        return media_files(queries)
+        listing = scan(queries, "video", "audio")
+        return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
     if not queries.exists():
         raise FingerprintError(f"{queries}: no such file or folder")
-    return [MediaFile(queries.name.encode("utf-8", "backslashreplace").decode(), queries)]
+    return [MediaFile(queries.name.encode("utf-8", "backslashreplace").decode(), queries)], ()

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from preprocess.catalogues.files import Entry, FoundFile, combine, find_first, match_key, read_lines
+from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
+from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 

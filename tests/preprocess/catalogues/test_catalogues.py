@@ -1,6 +1,5 @@
 """Catalogues of small data sets laid out on disk; the files are empty, for a catalogue opens none."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -193,37 +192,6 @@ def test_folder_with_a_csv(tmp_path):
         (-1, "", {}),
     ]
     assert (catalogue.missing, catalogue.extra) == (("gone.mp4",), ("y/same.mp4", "z.mp4"))
-
-
-def test_names_that_are_not_utf8_are_escaped(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
-    (source,) = open_catalogue("folder", tmp_path).sources
-    assert source.name == "caf\\xe9.mp4"
-    assert source.path.is_file()
-    source.name.encode("utf-8")
-
-
-def test_links_to_folders_are_followed_once(tmp_path):
-    touch(tmp_path / "elsewhere", "a.mp4")
-    root = touch(tmp_path / "root", "sub/b.mp4")
-    (root / "elsewhere").symlink_to(tmp_path / "elsewhere")
-    (root / "sub/loop").symlink_to(root)
-    (root / "dangling.mp4").symlink_to(tmp_path / "nowhere")
-    names = [source.name for source in open_catalogue("folder", root).sources]
-    assert names == ["dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
-
-
-def test_unreadable_folder_is_named(tmp_path, nobody):
-    root = touch(tmp_path / "root", "a.mp4", "closed/b.mp4")
-    for folder in [root, *root.parents]:
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(0o755)  # pytest's own folders keep others out
-    (root / "closed").chmod(0)
-    with nobody():
-        catalogue = open_catalogue("folder", root)
-    (root / "closed").chmod(0o755)
-    assert [source.name for source in catalogue.sources] == ["a.mp4"]
-    assert catalogue.missing == ("closed/ (Permission denied)",)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
