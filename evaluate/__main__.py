@@ -19,6 +19,7 @@ from evaluate.commands import (
     report,
 )  # fmt: skip
 from evaluate.exit_status import exit_status
+from preprocess.progress import escape_on_terminal
 
 COMMANDS = (embed, recognition, finetune, esc50, fingerprint, report, index, match, ablate, export, publish)
 """In the order of the help."""
@@ -42,6 +43,7 @@ python -m evaluate COMMAND --help lists the options of a command, and more examp
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
     arguments = _parser().parse_args(argv)
+    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which processor it found
     return exit_status(partial(arguments.command, arguments))

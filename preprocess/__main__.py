@@ -14,6 +14,7 @@ from rich.console import Console
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, n_processors
+from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
@@ -193,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     from preprocess import commands
 
     arguments = _parser().parse_args(argv)
+    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP

@@ -1,9 +1,26 @@
 """The files of a data set: one `Source` each, together a `Catalogue`."""
 
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.schema import Media
+
+
+def escaped_name(name: str) -> str:
+    r"""Give the name of a file or folder as valid UTF-8; other bytes become `\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def path_of(root: Path, name: str) -> Path:
+    r"""Give the path of a source below its root; `\xNN` in the name is a byte unless a file is called so."""
+    path = root / name
+    if "\\x" not in name or path.exists():
+        return path
+    return root / os.fsdecode(
+        re.sub(rb"\\x([89a-f][0-9a-f])", lambda byte: bytes.fromhex(byte[1].decode()), name.encode())
+    )
 
 
 @dataclass(frozen=True)

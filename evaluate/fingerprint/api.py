@@ -17,6 +17,7 @@ from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRI
 from evaluate.fingerprint.match.matches import Answer
 from preprocess.catalogues.scan import scan
 from preprocess.executors.processes import Executor, SerialExecutor
+from preprocess.sources import escaped_name
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
@@ -187,4 +188,4 @@ def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
         return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
     if not queries.exists():
         raise FingerprintError(f"{queries}: no such file or folder")
-    return [MediaFile(queries.name.encode("utf-8", "backslashreplace").decode(), queries)], ()
+    return [MediaFile(escaped_name(queries.name), queries)], ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from preprocess.errors import CatalogueError, RemoteError
 from preprocess.remote import list_files
 from preprocess.schema import Media
-from preprocess.sources import RemoteFile
+from preprocess.sources import RemoteFile, escaped_name
 
 _VIDEO = (
     ".mp4 .m4v .f4v .mov .qt .3gp .3gpp .3g2 .mkv .webm .avi .divx .mpg .mpeg .mpe .m1v .m2v .m2p .mod .tod .vob .ts .mts "
@@ -160,4 +160,4 @@ def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
 
 
 def _relative_name(path: Path, root: Path) -> str:
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    return escaped_name(path.relative_to(root).as_posix())

@@ -38,7 +38,7 @@ def test_less_common_containers_are_found_and_read(name, tmp_path):
 
 
 def test_files_that_may_be_media_are_counted_and_named_but_not_what_lies_beside_them(tmp_path, caplog):
-    beside = ("a.srt", "a.nfo", "cover.JPG", "a.info.json", ".DS_Store", ".cache/b.part")
+    beside = ("lost+found/f.mp4.part", "a.srt", "a.nfo", "cover.JPG", "a.info.json", ".DS_Store", ".cache/b.part")
     touch(tmp_path, "a.mp4", "b.mp4.part", "c", "d.wav", *(f"e{number}.xyz" for number in range(9)), *beside)
     scan(tmp_path, "video")
     named = "b.mp4.part, c, d.wav, e0.xyz, e1.xyz, ..."
