@@ -2,14 +2,18 @@
 
 import csv
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from preprocess.catalogues.scan import FoundFile, scan
 from preprocess.errors import CatalogueError
 from preprocess.schema import Media
 from preprocess.sources import Catalogue, Source
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ def combine(
     dataset: str,
     root: Path | str,
     label_names: Sequence[str],
-    entries: Mapping[str, Entry],
-    key_of: Callable[[FoundFile], str],
+    entries: Mapping[Key, Entry],
+    key_of: Callable[[FoundFile], Key | None],
     *,
     unlisted: Callable[[FoundFile], Entry] = lambda file: Entry(file.name),
     media: Media = "video",
@@ -58,7 +62,7 @@ def combine(
     sources, extra, used = [], [], set()
     for index, file in enumerate(listing.files):
         key = key_of(file)
-        entry = entries.get(key)
+        entry = None if key is None else entries.get(key)
         if entry is None:
             extra.append(file.name)
             entry = unlisted(file)
@@ -80,22 +84,45 @@ Row = tuple[str, str, str, str]
 
 
 def combine_rows(
-    dataset: str, root: Path | str, rows: Sequence[Row], key: Callable[[str], str], name_of: Callable[[FoundFile], str]
+    dataset: str,
+    root: Path | str,
+    csv: Path,
+    rows: Sequence[Row],
+    key: Callable[[str], str],
+    name_of: Callable[[FoundFile], str],
 ) -> Catalogue:
     """Match the files below `root` with a list of one row a file; labels count from 0 in alphabetical order.
 
-    Two names are the same if `key` is the same; `name_of` a file on disk is compared with the list.
+    Two names are the same if `key` is the same; `name_of` a file on disk is compared with the list. Of several rows with
+    its name, a file takes that with exactly its name, else that of the class that its folder is named after.
 
     Raises:
-        CatalogueError, RemoteError: as `scan`.
+        CatalogueError: rows of `csv` contradict each other about a file; or as `scan`.
+        RemoteError: as `scan`.
     """
     label_names = sorted({label for _, label, _, _ in rows if label})
     labels = {name: label for label, name in enumerate(label_names)}
-    entries = {
-        key(name): Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
-        for name, label, group, part in rows
-    }
-    return combine(dataset, root, label_names, entries, lambda file: key(name_of(file)))
+    same = defaultdict[str, list[Row]](list)
+    entries = dict[Row, Entry]()
+    for row in dict.fromkeys(rows):
+        name, label, group, part = row
+        same[key(name)].append(row)
+        entries[row] = Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
+
+    def row_of(file: FoundFile) -> Row | None:
+        found = same.get(key(name_of(file)), [])
+        if len(found) > 1:
+            exact = [row for row in found if row[0] == name_of(file)]
+            own = [row for row in found if match_key(row[1]) == match_key(file.folder)]
+            chosen = exact if len(exact) == 1 else own
+            if len(chosen) != 1:
+                two = " and ".join(",".join(row) for row in found[:2])
+                reason = f"contradicts itself about {file.name}: {two}; keep one row, or move the file into its class's folder"
+                raise CatalogueError(csv, reason)
+            return chosen[0]
+        return found[0] if found else None
+
+    return combine(dataset, root, label_names, entries, row_of)
 
 
 def find_first(candidates: Iterable[Path], root: Path, what: str, option: str) -> Path:
