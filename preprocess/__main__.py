@@ -66,8 +66,9 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. Archives are verified against
-their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
+Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. All files are verified
+against checksums. https:// is only read. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs
+(docs/explanation/scale.md).
 """
 
 _SAMPLE_EPILOG = """\
