@@ -66,4 +66,4 @@ def _index(arguments: argparse.Namespace) -> None:
         say(f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove removes them")
     if growth.unreadable_folders:
         names = ", ".join(growth.unreadable_folders)
-        raise FingerprintError(f"{arguments.videos}: folders that could not be read: {names}; all others are indexed")
+        raise FingerprintError(f"folders that could not be read: {names}; all others are indexed")

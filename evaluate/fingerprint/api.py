@@ -1,5 +1,6 @@
 """The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -95,12 +96,13 @@ class Index:
         options = ExtractOptions(
             archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor
         )
+        unreadable_folders: tuple[str, ...] = ()
         if background is not None:
             dense = replace(options, hop_seconds=archive.hop_seconds / DESCRIPTORS_A_HOP)  # like queries
             apart = Archive.open_or_make(
                 self.folder / BACKGROUND_FOLDER, encoder, dense.hop_seconds, archive.encoder_path
             )
-            grow(apart, Path(background), encoder, dense, progress=progress)
+            unreadable_folders = grow(apart, Path(background), encoder, dense, progress=progress).unreadable_folders
         folder = None if videos is None else Path(videos)
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
@@ -109,7 +111,7 @@ class Index:
                 key = library_key(archives)
                 if load_library(library, key) is None:
                     save_library(library, key, *_build(archives))
-        return growth
+        return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
         """Find the sources, and their seconds, that a file came from.
@@ -183,9 +185,11 @@ def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
         FingerprintError: there is no such file or folder.
         CatalogueError: the folder holds nothing to match.
     """
-    if queries.is_dir():
+    try:
+        is_folder = stat.S_ISDIR(queries.stat().st_mode)
+    except OSError as error:
+        raise FingerprintError(f"{queries}: {error.strerror}; give a file or folder that can be read") from error
+    if is_folder:
         listing = scan(queries, "video", "audio")
         return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
-    if not queries.exists():
-        raise FingerprintError(f"{queries}: no such file or folder")
     return [MediaFile(escaped_name(queries.name), queries)], ()

@@ -88,7 +88,7 @@ class Listing:
             kept.append(file)
         if links:
             _log.warning("%d names are links of files that count already: %s", len(links), first_names(links))
-        return tuple(kept)
+        return tuple(sorted(kept, key=lambda each: each.name))
 
 
 def scan(root: Path | str, *media: Media) -> Listing:

@@ -30,7 +30,7 @@ class Growth:
         added, changed, removed: names of sources.
         unreadable: sources recorded as unreadable, by this update or an earlier one.
         gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
-        unreadable_folders: below the folder; their sources are not gone.
+        unreadable_folders: below the folder (of `Index.add` also of the background); their sources are not gone.
         n_sources, n_descriptors, media_seconds: size of the index after the update.
     """
 

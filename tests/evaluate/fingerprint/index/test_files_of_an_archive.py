@@ -76,3 +76,5 @@ def test_sources_in_a_folder_that_cannot_be_read_are_not_gone_and_the_command_fa
     assert "folders that could not be read: news/xxx" in " ".join(capsys.readouterr().err.split())
     assert main(["match", str(copied), "--index", str(index.folder)]) == 2
     assert "x/ (File name too long)" in " ".join(capsys.readouterr().err.split())
+    assert main(["match", "x" * 300, "--index", str(index.folder)]) == 2
+    assert "File name too long; give a file" in " ".join(capsys.readouterr().err.split())
