@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.report.gallery import find_source
 from preprocess.__main__ import main
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
 from preprocess.media.decode import decode
 from preprocess.shards.manifest import read_dataset
+from preprocess.sources import path_of
 from tests.preprocess.catalogues.test_catalogues import touch, write
 from tests.preprocess.made_media import SMALL, counter_frames, run_ffmpeg, tone, write_clip
 
@@ -53,7 +55,10 @@ def test_names_that_are_not_utf8_are_escaped(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
     (found,) = scan(tmp_path, "video").files
     assert found.name == "caf\\xe9.mp4"
-    assert found.path.is_file()
+    assert find_source([tmp_path], found.name) == found.path
+    assert path_of(tmp_path / "elsewhere", found.name).name == found.path.name
+    (tmp_path / "caf\\xe9.mp4").touch()  # a file that is called so
+    assert path_of(tmp_path, found.name) == tmp_path / "caf\\xe9.mp4"
 
 
 def test_links_to_folders_are_followed_once(tmp_path):
@@ -74,6 +79,7 @@ def test_unreadable_folder_is_named(tmp_path, nobody):
             folder.chmod(0o755)  # pytest's own folders keep others out
     (root / "closed").chmod(0)
     csv = write(root / "list.csv", "path", "closed/b.mp4", "gone.mp4")
+    open_catalogue("folder", root, csv=csv)  # loads modules, which nobody may not be allowed to read
     with nobody():
         catalogue = open_catalogue("folder", root, csv=csv)
         with pytest.raises(CatalogueError, match=r"no video files below it .*; 1 folders cannot be read: \./ \(Perm"):
