@@ -14,6 +14,7 @@ from rich.console import Console
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, n_processors
+from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
@@ -47,7 +48,8 @@ examples:
 After Ctrl-C, a full disk or a power cut, the same command continues. Failed sources are tried again only with
 --retry-failed; OUT/manifest.parquet holds the reasons.
 
-exit status: 0 success; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
+exit status: 0 success; 1 more than --max-failed sources failed, or a folder cannot be read; 2 an error, or no source
+could be read; 130 stopped.
 """
 
 _VERIFY_EPILOG = """\
@@ -64,8 +66,9 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. Archives are verified against
-their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
+Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. All files are verified
+against checksums. https:// is only read. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs
+(docs/explanation/scale.md).
 """
 
 _SAMPLE_EPILOG = """\
@@ -192,6 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     from preprocess import commands
 
     arguments = _parser().parse_args(argv)
+    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP

@@ -13,7 +13,7 @@ from preprocess.executors.processes import SerialExecutor
 from preprocess.media.probe import probe
 from preprocess.schema import Media, ShardParams
 from preprocess.shards.manifest import read_segments
-from preprocess.sources import Catalogue, Source
+from preprocess.sources import Catalogue, Source, escaped_name
 from train.data.loader import LoaderConfig, iterate_once
 from train.export.export import WEIGHTS_NAME, load_exported
 from train.plans.clip_planners import EvenClips
@@ -72,9 +72,7 @@ class FileEncoder:
         params = replace(self.loaded.shard_params, media=media)
         with tempfile.TemporaryDirectory(prefix="avtempo-embed-") as folder:
             shards = Path(folder) / "shards"
-            catalogue = Catalogue(
-                "file", params.media, (Source(0, path, path.name.encode("utf-8", "replace").decode()),)
-            )
+            catalogue = Catalogue("file", params.media, (Source(0, path, escaped_name(path.name)),))
             build(catalogue, shards, params, executor=SerialExecutor())
             return self._embed_shards(shards, params, n_clips)
 

@@ -16,7 +16,7 @@ examples:
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 
-Ctrl-C or a kill loses at most 16 files of work; the same command continues.
+Ctrl-C or a kill loses at most 16 files of work; the same command continues. Exit status 2 if a folder could not be read.
 """
 
 
@@ -64,3 +64,6 @@ def _index(arguments: argparse.Namespace) -> None:
     if growth.gone:
         names = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
         say(f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove removes them")
+    if growth.unreadable_folders:
+        names = ", ".join(growth.unreadable_folders)
+        raise FingerprintError(f"folders that could not be read: {names}; all others are indexed")

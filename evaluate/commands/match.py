@@ -11,7 +11,7 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
 
-Exit status 2 if a query could not be read; all others are matched.
+Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
 
 
@@ -41,7 +41,8 @@ def _match(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.page import write_page
 
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
-    archive, files, rate = index.archive, query_files(arguments.queries), arguments.false_positive_rate
+    archive, rate = index.archive, arguments.false_positive_rate
+    files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     calibration = matcher.calibration
     n_scores = calibration.n_scores
@@ -64,5 +65,6 @@ def _match(arguments: argparse.Namespace) -> None:
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
+    unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:
-        raise QueryError(f"{len(unread)} of {len(answers)} queries could not be read:{''.join(unread)}")
+        raise QueryError(f"{len(unread)} queries or folders could not be read, {len(answers)} done:{''.join(unread)}")

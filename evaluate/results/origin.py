@@ -38,10 +38,12 @@ def commit(root: Path = ROOT) -> str:
 
     The result is "unknown" without git, or if the code is not a checkout of its own.
     """
+    # A hook of another repository sets GIT_DIR and more, which would count instead of the folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
+        done = subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, check=False)
+        return os.fsdecode(done.stdout).strip()
 
     try:
         if Path(git("rev-parse", "--show-toplevel") or "/") != root.resolve():

@@ -21,7 +21,8 @@ from preprocess.media.ffmpeg import clean_words
 from preprocess.media.media_info import Limits, MediaInfo
 
 ALLOWED_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,wav,w64,flac,mp3,aac,aiff,caf,au"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,swf,asf,rm,ogg,mxf,dv,gif,wav,w64,flac,mp3,aac,ac3,"
+    "eac3,amr,aiff,caf,au"
 )
 """Demuxers that read one file and nothing else."""
 

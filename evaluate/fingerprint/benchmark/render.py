@@ -29,6 +29,7 @@ from preprocess.errors import MediaError
 from preprocess.media.ffmpeg import ffmpeg_executable, ffmpeg_version, run_ffmpeg
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
+from preprocess.sources import path_of
 from store.atomic_files import replacing
 
 RECIPE_VERSION = 1
@@ -89,7 +90,7 @@ def query_path(query: Query, folder: Path, cache: Path) -> Path:
     digest = hashlib.sha256(f"{RECIPE_VERSION} {ffmpeg_version()} {query}".encode())
     for piece in (query.wanted, query.host):
         try:
-            status = (folder / piece.source).stat()
+            status = path_of(folder, piece.source).stat()
         except OSError as error:
             raise FingerprintError(f"{folder / piece.source}: {error.strerror}; the plan needs it") from error
         digest.update(f" {status.st_size} {status.st_mtime_ns}".encode())
@@ -113,8 +114,8 @@ def render(query: Query, folder: Path, target: Path) -> None:
         options |= distortion.apply()
     try:
         with (
-            open_media(folder / query.wanted.source) as wanted,
-            open_media(folder / query.host.source) as host,
+            open_media(path_of(folder, query.wanted.source)) as wanted,
+            open_media(path_of(folder, query.host.source)) as host,
             tempfile.TemporaryDirectory() as scratch,
             replacing(target) as temporary,
         ):

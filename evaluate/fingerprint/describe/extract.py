@@ -13,7 +13,7 @@ from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from preprocess.build.pipeline import build
-from preprocess.catalogues.files import AUDIO_EXTENSIONS
+from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor
 from preprocess.media.probe import probe
@@ -85,7 +85,7 @@ def describe_files(
 
 def _media(path: Path) -> Media:
     """Tell files of audio only; a file that cannot be probed counts as video, and building shards gives the reason."""
-    if path.suffix.lower() in AUDIO_EXTENSIONS:
+    if path.suffix.lower() in EXTENSIONS["audio"]:
         return "audio"
     try:
         info = probe(path)

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from preprocess.sources import escaped_name
 from store.atomic_files import folder_lock, replacing
 from store.errors import ProvenanceError
 from store.format import Provenance, canonical_json
@@ -108,7 +109,12 @@ class Archive:
 
         Raises:
             ProvenanceError: it was made with another encoder or other settings.
+            ArchiveError: FAISS cannot write there.
         """
+        if escaped_name(str(folder)) != str(folder):
+            raise ArchiveError(
+                folder, "has a path that is not UTF-8, which FAISS cannot open; index into another folder"
+            )
         settings = json.loads(canonical_json({**encoder.settings(), "hop_seconds": hop_seconds}))
         if (folder / ARCHIVE_FILE).is_file():
             archive = cls.open(folder)
@@ -236,5 +242,8 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + os.linesep, encoding="utf-8")
+    text = json.dumps(values, indent=1, ensure_ascii=False) + os.linesep
+    with replacing(
+        path
+    ) as temporary:  # bytes of a path that are not UTF-8 become JSON's own escapes, which are read back
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -12,10 +12,8 @@ from evaluate.fingerprint.describe.descriptors import Descriptors, make_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource, Part
-from preprocess.catalogues.files import scan
-from preprocess.errors import CatalogueError
+from preprocess.catalogues.scan import FoundFile, Listing, scan
 from preprocess.executors.processes import SerialExecutor
-from preprocess.schema import Media
 from store.format import Provenance
 from store.writer import write_part
 
@@ -32,6 +30,7 @@ class Growth:
         added, changed, removed: names of sources.
         unreadable: sources recorded as unreadable, by this update or an earlier one.
         gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
+        unreadable_folders: below the folder (of `Index.add` also of the background); their sources are not gone.
         n_sources, n_descriptors, media_seconds: size of the index after the update.
     """
 
@@ -40,6 +39,7 @@ class Growth:
     removed: tuple[str, ...]
     unreadable: tuple[IndexedSource, ...]
     gone: tuple[str, ...]
+    unreadable_folders: tuple[str, ...]
     n_sources: int
     n_descriptors: int
     media_seconds: float
@@ -74,7 +74,8 @@ def grow(
     with archive.only_writer():
         (archive.folder / PARTS_FOLDER).mkdir(exist_ok=True)
         archive.tidy()
-        found = {} if videos is None else {file.name: _indexed(file) for file in media_files(videos)}
+        listing = Listing(()) if videos is None else scan(videos, "video", "audio")
+        found = {file.name: _indexed(file) for file in listing.without_links(archive.sources())}
         removed = _remove(archive, remove, found)
         known = archive.sources()
         todo = []
@@ -92,25 +93,14 @@ def grow(
         changed=tuple(file.name for file in todo if file.name in known),
         removed=removed,
         unreadable=tuple(source for source in now.values() if source.reason),
-        gone=tuple(name for name in now if videos is not None and name not in found),
+        gone=tuple(
+            name for name in now if videos is not None and name not in found and not listing.is_below_unreadable(name)
+        ),
+        unreadable_folders=listing.unreadable,
         n_sources=sum(not source.reason for source in now.values()),
         n_descriptors=sum(source.n_descriptors for source in now.values()),
         media_seconds=sum(source.seconds for source in now.values()),
     )
-
-
-def media_files(folder: Path) -> list[MediaFile]:
-    """List the videos and the audio files below the folder."""
-    found, refusals = [], []
-    media: Media
-    for media in ("video", "audio"):
-        try:
-            found += [MediaFile(file.name, file.path) for file in scan(folder, media)[0]]
-        except CatalogueError as error:
-            refusals.append(error)
-    if not found:
-        raise refusals[0]
-    return sorted(found, key=lambda file: file.name)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:
@@ -130,7 +120,7 @@ def _remove(archive: Archive, patterns: Sequence[str], found: Iterable[str]) -> 
     return tuple(removed)
 
 
-def _indexed(file: MediaFile) -> IndexedSource:
+def _indexed(file: FoundFile) -> IndexedSource:
     """Make the index's record of a file before it is read; one that vanished fails later with its reason."""
     path = str(file.path.absolute())
     try:

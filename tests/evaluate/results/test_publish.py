@@ -1,6 +1,8 @@
 """Published numbers: copied with their origin, and the docs' tables follow the files."""
 
+import contextlib
 import json
+import subprocess
 
 import pytest
 
@@ -77,7 +79,15 @@ def test_a_marker_chooses_models_metrics_and_modalities(run, tmp_path):
 
 
 def test_the_commit_is_that_of_this_code_or_unknown(tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
     assert commit(tmp_path) == "unknown"  # no repository
+    here = commit()
+    with contextlib.suppress(FileNotFoundError):
+        subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert commit(tmp_path / "docs") == "unknown"  # a folder of another repository
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.chdir(tmp_path)
+    assert commit() == here
     monkeypatch.setenv("PATH", "")
     assert commit() == "unknown"  # no git
 
