@@ -16,6 +16,7 @@ from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, n_processors
 from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
+from store.closed_pipe import outlive_readers
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
 
@@ -211,4 +212,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

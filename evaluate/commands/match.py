@@ -55,7 +55,6 @@ def _match(arguments: argparse.Namespace) -> None:
             answers.append(answer)
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
-    console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)
         say(f"{arguments.out}: written")
@@ -64,6 +63,7 @@ def _match(arguments: argparse.Namespace) -> None:
         references = {name: (Path(each.path), each.seconds) for name, each in archive.sources().items()}
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
+    console.print(answers_table(answers, matcher.threshold))
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:

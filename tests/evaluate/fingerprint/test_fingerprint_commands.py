@@ -8,6 +8,7 @@ from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.synthetic.collage.archive import generate
+from tests.store.test_closed_pipe import run_without_reader
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,16 @@ def test_the_shipped_encoder_finds_distorted_clips_of_new_videos(tmp_path):
         best = next(each for each in json.loads(out.read_text()) if each["query"] == name)
         assert (best["reference"], best["decision"]) == (name, True)
         assert best["reference_start_seconds"] == pytest.approx(start, abs=0.6)
+
+
+@pytest.mark.slow
+def test_matches_are_written_though_nobody_reads_the_table(index, videos, tmp_path):
+    out, page = tmp_path / "matches.json", tmp_path / "matches.html"
+    words = ("match", str(videos / "a.mp4"), "--index", str(index), "--out", str(out), "--page", str(page))
+    status, errors = run_without_reader("evaluate", *words)
+    assert (status, "Traceback" in errors) == (0, False)
+    assert json.loads(out.read_text())[0]["reference"] == "a.mp4"
+    assert page.exists()
 
 
 @pytest.mark.slow
