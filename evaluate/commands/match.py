@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
+from preprocess.executors.options import add_max_hours
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -31,6 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
+    add_max_hours(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
 
 
@@ -48,7 +50,7 @@ def _match(arguments: argparse.Namespace) -> None:
     n_scores = calibration.n_scores
     basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
-    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
+    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours)
     answers = []
     with Progress("queries") as shown:
         for answer in found:

@@ -3,7 +3,7 @@
 import fnmatch
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class Growth:
     """The result of an update.
 
     Attributes:
-        added, changed, removed: names of sources.
+        added, changed: names of sources that were read.
+        removed: names of sources.
         unreadable: sources recorded as unreadable, by this update or an earlier one.
         gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
         unreadable_folders: below the folder; their sources are not gone.
@@ -62,12 +63,12 @@ def grow(
         videos: folder of video and audio files; None to remove sources only.
         encoder: the one that the index was made with.
         options: how files are described.
-        remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
+        remove: names, or patterns of names such as "news/*"; files in the folder that fit one are not added.
         retry_failed: try unreadable files again.
         progress: called after every file with bytes done, all bytes, and a note.
 
     Raises:
-        FingerprintError: a pattern fits nothing.
+        FingerprintError: a pattern fits nothing, or the index is of another folder.
         BusyError: another process is adding to this index.
         CatalogueError: there is no such folder, or it has no media files.
     """
@@ -76,22 +77,26 @@ def grow(
         archive.tidy()
         listing = Listing(()) if videos is None else scan(videos, "video", "audio")
         found = {file.name: _indexed(file) for file in listing.without_links(archive.sources())}
-        removed = _remove(archive, remove, found)
         known = archive.sources()
+        if videos is not None:
+            _refuse_other_root(archive, known, found, videos)
+        unwanted = _chosen(archive, remove, known.keys() | found.keys())
+        _revise(archive, unwanted, found)
         todo = []
         for file in found.values():
             before = known.get(file.name)
             is_new = before is None or before.size_bytes != file.size_bytes or before.modified_ns != file.modified_ns
             is_retried = retry_failed and before is not None and before.reason
-            if (is_new or is_retried) and not _fits(file.name, remove):
+            if (is_new or is_retried) and file.name not in unwanted:
                 todo.append(file)
         _add(archive, todo, encoder, options, progress)
         archive.tidy()
     now = archive.sources()
+    read = [file.name for file in todo if not now[file.name].reason]
     return Growth(
-        added=tuple(file.name for file in todo if file.name not in known),
-        changed=tuple(file.name for file in todo if file.name in known),
-        removed=removed,
+        added=tuple(name for name in read if name not in known),
+        changed=tuple(name for name in read if name in known),
+        removed=tuple(name for name in known if name in unwanted),
         unreadable=tuple(source for source in now.values() if source.reason),
         gone=tuple(
             name for name in now if videos is not None and name not in found and not listing.is_below_unreadable(name)
@@ -103,21 +108,55 @@ def grow(
     )
 
 
-def _fits(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+def _refuse_other_root(
+    archive: Archive, known: Mapping[str, IndexedSource], found: Mapping[str, IndexedSource], videos: Path
+) -> None:
+    """Refuse a second folder: names are paths below the folder, so its files would replace others of the same name.
+
+    An archive that has moved holds most of the indexed files, with the same names and sizes. Whether the old folder is
+    still there says nothing: it may be a copy, or a disk that is not mounted now.
+
+    Raises:
+        FingerprintError: the index is of another folder.
+    """
+    roots = {source.root for source in known.values()}
+    others = [root for root in roots if not (Path(root) == videos.absolute() or _is_same(Path(root), videos))]
+    n_here = sum(name in found and found[name].size_bytes == source.size_bytes for name, source in known.items())
+    if others and 2 * n_here < len(known):
+        raise FingerprintError(
+            f"{archive.folder}: is of {min(others)}, and {videos} has {n_here} of its {len(known)} files; an index is of "
+            "one folder: index this one into another index, or a folder above both into a new one"
+        )
 
 
-def _remove(archive: Archive, patterns: Sequence[str], found: Iterable[str]) -> tuple[str, ...]:
-    removed = []
-    for part in archive.parts():
-        kept = [source for source in part.sources if not _fits(source.name, patterns)]
-        if len(kept) < len(part.sources):
-            removed += [source.name for source in part.sources if source not in kept]
-            archive.write_list(part.number, kept)
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # it is no longer there
+        return False
+
+
+def _chosen(archive: Archive, patterns: Sequence[str], names: Set[str]) -> set[str]:
+    """Return the names that fit; a pattern that is a name, such as "Fire [abc].mp4", means this name only."""
+    chosen = set[str]()
     for pattern in patterns:
-        if not any(_fits(name, [pattern]) for name in (*removed, *found)):
+        fit = {pattern} if pattern in names else {name for name in names if fnmatch.fnmatchcase(name, pattern)}
+        if not fit:
             raise FingerprintError(f"{archive.folder}: no source fits {pattern!r}; names are paths below the folder")
-    return tuple(removed)
+        chosen |= fit
+    return chosen
+
+
+def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSource]) -> None:
+    """Take sources out, and record where the others are now."""
+    for part in archive.parts():
+        kept = tuple(
+            replace(source, path=found.get(source.name, source).path)
+            for source in part.sources
+            if source.name not in unwanted
+        )
+        if kept != part.sources:
+            archive.write_list(part.number, kept)
 
 
 def _indexed(file: FoundFile) -> IndexedSource:
@@ -209,14 +248,14 @@ def _add(
     first = max((part.number for part in archive.parts()), default=0) + 1
     tasks = (
         PartTask(
-            Part(number, tuple(batch)), archive.part_path(number), archive.provenance, encoder,
+            Part(number, tuple(batch)), archive.new_part_path(number), archive.provenance, encoder,
             replace(options, part_executor=None),
         )
         for number, batch in enumerate(_batches(files), first)
     )  # fmt: skip
     executor = options.part_executor or SerialExecutor()
     for ready in executor.run(describe_part, tasks, show, after_death):
-        archive.write_list(ready.number, ready.sources)  # from here on the part exists
+        archive.add_part(ready)
 
 
 def _batches(files: Sequence[IndexedSource]) -> list[list[IndexedSource]]:
