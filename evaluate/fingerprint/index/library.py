@@ -80,16 +80,18 @@ class Library:
 
     def candidates(self, question: "Question", n: int) -> list[int]:
         """Return the sources with the most evidence, video and audio together, best first."""
-        total = np.zeros(len(self.sources))
+        sources, values = [np.zeros(0, np.int64)], [np.zeros(0)]
         for modality, found in question.found.items():
-            search = self.searches[modality]
             near = evidence(found.similarities, question.expected[modality][question.searched[modality]])
-            best = np.zeros((len(near), len(self.sources)), np.float32)  # each source counts once per query descriptor
-            rows, columns = np.nonzero(found.rows >= 0)
-            np.maximum.at(best, (rows, search.source[found.rows[rows, columns]]), near[rows, columns])
-            total += best.sum(axis=0)
-        order = np.argsort(-total, kind="stable")[:n]
-        return [int(source) for source in order if total[source] > 0]
+            rows, columns = np.nonzero((found.rows >= 0) & (near > 0))
+            source, value = self.searches[modality].source[found.rows[rows, columns]], near[rows, columns]
+            order = np.lexsort((-value, source, rows))  # each source counts once per query descriptor, with its best
+            is_best = np.diff(rows[order], prepend=-1).astype(bool) | np.diff(source[order], prepend=-1).astype(bool)
+            sources.append(source[order][is_best])
+            values.append(value[order][is_best].astype(np.float64))
+        found_sources, place = np.unique(np.concatenate(sources), return_inverse=True)
+        total = np.bincount(place, np.concatenate(values), len(found_sources))
+        return [int(source) for source in found_sources[np.argsort(-total, kind="stable")[:n]]]
 
     def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield for each source the evidence of each hop's best descriptor, and where query and source have the modality.
