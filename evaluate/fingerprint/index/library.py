@@ -13,6 +13,9 @@ from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops
 MODALITIES = ("picture", "sound")
 NEIGHBOURS = 128
 """Neighbours per query descriptor; a still image may fill many places with equal frames."""
+ALIKE_WITHIN, ALIKE_FROM = 0.05, 0.75
+"""Sources resemble a descriptor equally if their cosines are this close to the best, and the best is at least the second.
+In six queries of real clips copies differed by 0.01, a match and the ninth source by 0.2; chance stayed below 0.75."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,20 @@ class Library:
         found_sources, place = np.unique(np.concatenate(sources), return_inverse=True)
         total = np.bincount(place, np.concatenate(values), len(found_sources))
         return [int(source) for source in found_sources[np.argsort(-total, kind="stable")[:n]]]
+
+    def n_alike(self, query: Descriptors) -> int:
+        """Count the sources that resemble most of a query equally; 0 if so few that each may be a match."""
+        counts = [0]
+        for name, search in self.searches.items():
+            has, vectors = query.of(name)
+            firsts = first_of_hops(query.start_seconds, self.hop_seconds)
+            rows = firsts[has[firsts]]
+            if vectors is not None and len(rows):
+                found = search.nearest(vectors[rows], min(NEIGHBOURS, len(search)))
+                near = found.similarities >= np.maximum(found.similarities[:, :1] - ALIKE_WITHIN, ALIKE_FROM)
+                pairs = zip(found.rows, near, strict=True)
+                counts.append(int(np.median([len(np.unique(search.source[row[here]])) for row, here in pairs])))
+        return max(counts) if max(counts) > TRUE_MATCHES else 0
 
     def evidence(self, question: "Question", sources: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield for each source the evidence of each hop's best descriptor, and where query and source have the modality.
