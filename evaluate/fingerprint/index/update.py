@@ -1,6 +1,5 @@
 """Updates of an index: new files are added, changed ones indexed again, others removed on demand."""
 
-import fnmatch
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -12,6 +11,7 @@ from evaluate.fingerprint.describe.descriptors import Descriptors, make_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource, Part
+from evaluate.fingerprint.index.selection import chosen_names, refuse_other_root
 from preprocess.catalogues.scan import FoundFile, Listing, scan
 from preprocess.executors.processes import SerialExecutor
 from store.format import Provenance
@@ -79,8 +79,8 @@ def grow(
         found = {file.name: _indexed(file) for file in listing.without_links(archive.sources())}
         known = archive.sources()
         if videos is not None:
-            _refuse_other_root(archive, known, found, videos)
-        unwanted = _chosen(archive, remove, known.keys() | found.keys())
+            refuse_other_root(archive, known, found, videos)
+        unwanted = chosen_names(archive, remove, known.keys() | found.keys())
         _revise(archive, unwanted, found)
         todo = []
         for file in found.values():
@@ -106,45 +106,6 @@ def grow(
         n_descriptors=sum(source.n_descriptors for source in now.values()),
         media_seconds=sum(source.seconds for source in now.values()),
     )
-
-
-def _refuse_other_root(
-    archive: Archive, known: Mapping[str, IndexedSource], found: Mapping[str, IndexedSource], videos: Path
-) -> None:
-    """Refuse a second folder: names are paths below the folder, so its files would replace others of the same name.
-
-    An archive that has moved holds most of the indexed files, with the same names and sizes. Whether the old folder is
-    still there says nothing: it may be a copy, or a disk that is not mounted now.
-
-    Raises:
-        FingerprintError: the index is of another folder.
-    """
-    roots = {source.root for source in known.values()}
-    others = [root for root in roots if not (Path(root) == videos.absolute() or _is_same(Path(root), videos))]
-    n_here = sum(name in found and found[name].size_bytes == source.size_bytes for name, source in known.items())
-    if others and 2 * n_here < len(known):
-        raise FingerprintError(
-            f"{archive.folder}: is of {min(others)}, and {videos} has {n_here} of its {len(known)} files; an index is of "
-            "one folder: index this one into another index, or a folder above both into a new one"
-        )
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # it is no longer there
-        return False
-
-
-def _chosen(archive: Archive, patterns: Sequence[str], names: Set[str]) -> set[str]:
-    """Return the names that fit; a pattern that is a name, such as "Fire [abc].mp4", means this name only."""
-    chosen = set[str]()
-    for pattern in patterns:
-        fit = {pattern} if pattern in names else {name for name in names if fnmatch.fnmatchcase(name, pattern)}
-        if not fit:
-            raise FingerprintError(f"{archive.folder}: no source fits {pattern!r}; names are paths below the folder")
-        chosen |= fit
-    return chosen
 
 
 def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSource]) -> None:

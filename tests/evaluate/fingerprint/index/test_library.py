@@ -67,6 +67,6 @@ def test_an_answer_says_that_many_sources_hold_a_clip(signal, described, tmp_pat
     assert (answer.n_alike, bool(answer.decided)) == (n_alike, not n_alike)
     reason = "no match: 14 sources resemble it equally, as copies and common content do" if n_alike else ""
     assert records([answer])[0]["reason"] == reason
-    assert (reason or "copy 0") in list(answers_table([answer], 3.0).columns[1].cells)[0]
+    assert (reason or "copy 0") in next(iter(answers_table([answer], 3.0).columns[1].cells))
     write_page(tmp_path / "page.html", [answer], {"q": tmp_path / "q"}, {}, 3.0)
     assert reason[1:] in (tmp_path / "page.html").read_text()
