@@ -22,6 +22,7 @@ from evaluate.commands import (
 from evaluate.errors import EvaluateError
 from evaluate.exit_status import exit_status
 from preprocess.progress import escape_on_terminal
+from store.closed_pipe import outlive_readers
 
 COMMANDS = (embed, recognition, finetune, esc50, fingerprint, report, index, match, ablate, export, publish)
 """In the order of the help."""
@@ -74,4 +75,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executors.options import add_executor_options, n_processors
+from preprocess.executors.options import add_executor_options, add_max_hours, n_processors
 from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
+from store.closed_pipe import outlive_readers
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
 
@@ -144,7 +145,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
     add_executor_options(parser)
     add("--max-failed", "failed sources that are not an error (default: 0)", type=_at_least(0), default=0, metavar="N")
     add("--retry-failed", "try failed sources of an earlier run again", action="store_true")
-    add("--max-hours", "longest source that is read (default: %(default)g)", type=float, default=6.0, metavar="H")
+    add_max_hours(parser)
 
 
 def _add_rendering(parser: argparse.ArgumentParser, *, seed: int) -> None:
@@ -212,4 +213,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from store.closed_pipe import outlive_readers
 from store.errors import AvtempoError
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
 from train.config.schema import Config
@@ -86,4 +87,5 @@ def _pretrain(args: argparse.Namespace, config: Config) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
+from preprocess.executors.options import add_max_hours
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -31,6 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
+    add_max_hours(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
 
 
@@ -48,14 +50,13 @@ def _match(arguments: argparse.Namespace) -> None:
     n_scores = calibration.n_scores
     basis = f"calibrated on {n_scores} unmatched queries" if n_scores else "by the built-in distribution of chance"
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}, {basis}")
-    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
+    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours)
     answers = []
     with Progress("queries") as shown:
         for answer in found:
             answers.append(answer)
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
-    console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)
         say(f"{arguments.out}: written")
@@ -64,6 +65,7 @@ def _match(arguments: argparse.Namespace) -> None:
         references = {name: (Path(each.path), each.seconds) for name, each in archive.sources().items()}
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
+    console.print(answers_table(answers, matcher.threshold))
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:

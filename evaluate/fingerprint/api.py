@@ -18,6 +18,7 @@ from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRI
 from evaluate.fingerprint.match.matches import Answer
 from preprocess.catalogues.scan import scan
 from preprocess.executors.processes import Executor, SerialExecutor
+from preprocess.media.media_info import Limits
 from preprocess.sources import escaped_name
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
@@ -25,6 +26,7 @@ SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
+DEFAULT_MAX_HOURS = Limits.max_duration_seconds / 3600
 
 
 class Index:
@@ -64,7 +66,7 @@ class Index:
     def add(
         self, videos: Path | str | None, *, picture: Vectors = "within", sound: Vectors = "within",
         hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
-        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None,
+        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None, max_hours: float = DEFAULT_MAX_HOURS,
         progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
         """Make the index of a folder, or bring it up to date; after a kill, the same call continues.
@@ -79,6 +81,7 @@ class Index:
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; None for this machine.
+            max_hours: longest file that is read.
             progress: called after every file with bytes done, all bytes, and a note.
 
         Raises:
@@ -94,8 +97,9 @@ class Index:
             archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
         here = None if workers and executor is None else SerialExecutor()  # on a cluster one process describes a part
         options = ExtractOptions(
-            archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor
-        )
+            archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor,
+            limits=Limits(max_duration_seconds=3600 * max_hours),
+        )  # fmt: skip
         unreadable_folders: tuple[str, ...] = ()
         if background is not None:
             dense = replace(options, hop_seconds=archive.hop_seconds / DESCRIPTORS_A_HOP)  # like queries
@@ -130,12 +134,14 @@ class Index:
         return next(self.match_files(query_files(Path(query))[0], false_positive_rate=false_positive_rate))
 
     def match_files(
-        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0
-    ) -> Iterator[Answer]:
-        """Match files a few at a time; the answer for an unreadable file holds the reason. `workers` as in `add`."""
+        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
+        max_hours: float = DEFAULT_MAX_HOURS,
+    ) -> Iterator[Answer]:  # fmt: skip
+        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`."""
         matcher, encoder = self.matcher(false_positive_rate), self._encoder()
         hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
-        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here)
+        limits = Limits(max_duration_seconds=3600 * max_hours)
+        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here, limits=limits)
         for start in range(0, len(files), QUERIES_AT_ONCE):
             for each in describe_files(files[start : start + QUERIES_AT_ONCE], encoder, options):
                 if isinstance(each, Descriptors):

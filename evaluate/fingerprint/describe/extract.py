@@ -6,7 +6,7 @@ The shards of a few files are removed once these are described. So an archive of
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evaluate.fingerprint.describe.clip_stream import Track
@@ -16,6 +16,7 @@ from preprocess.build.pipeline import build
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor
+from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
@@ -51,6 +52,7 @@ class ExtractOptions:
         num_threads: threads that decode shards.
         device: where the encoder runs.
         executor: decodes files; None starts `workers` processes.
+        limits: on one file.
         part_executor: runs the parts of an index; None makes them in this process, one after another.
     """
 
@@ -59,6 +61,7 @@ class ExtractOptions:
     num_threads: int = 2
     device: str = "cpu"
     executor: Executor | None = None
+    limits: Limits = field(default_factory=Limits)
     part_executor: Executor | None = None
 
 
@@ -102,7 +105,7 @@ def _describe(
     try:
         build(
             Catalogue("fingerprint", media, sources), shards, params, workers=options.workers,
-            executor=options.executor,
+            executor=options.executor, limits=options.limits,
         )  # fmt: skip
     except ShardError:
         if not (shards / MANIFEST_FILE).is_file():  # if no source can be read, the manifest is there and says why

@@ -17,13 +17,13 @@ _SPANS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds",
 def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """Make a record for each match, best first; a query without a decided match also gets one whose reference is null.
 
-    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", or why the
-    query could not be read.
+    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", also because
+    many sources are alike, or why the query could not be read.
     """
     found: list[dict[str, Any]] = []
     for answer in answers:
         if not answer.decided:
-            found.append(_record(answer.query, None, answer.unreadable or "no match"))
+            found.append(_record(answer.query, None, answer.reason))
         found += [_record(answer.query, match, "") for match in answer.matches]
     return found
 
@@ -67,5 +67,5 @@ def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
             table.add_row(escape(answer.query), f"[red]cannot be read: {escape(answer.unreadable)}[/red]", "", "", "")
         elif not answer.decided:
             best = f"{answer.matches[0].score:.3f}" if answer.matches else ""
-            table.add_row(escape(answer.query), "[dim]no match[/dim]", "", "", f"[dim]{best}[/dim]")
+            table.add_row(escape(answer.query), f"[dim]{escape(answer.reason)}[/dim]", "", "", f"[dim]{best}[/dim]")
     return table

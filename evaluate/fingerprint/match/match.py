@@ -68,7 +68,8 @@ class Matcher:
         found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
-        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
+        n_alike = 0 if decided else self.library.n_alike(query)
+        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided), n_alike=n_alike)
 
 
 def calibrate(library: Library, background: Sequence[Descriptors]) -> Calibration:

@@ -49,14 +49,24 @@ class Answer:
         seconds: its length as described.
         matches: best first, decided ones before candidates below the threshold; may be empty.
         unreadable: why the query could not be read; "" if it could.
+        n_alike: number of sources that resemble a query without a match equally; 0 if they are few.
     """
 
     query: str
     seconds: float
     matches: tuple[Match, ...]
     unreadable: str = ""
+    n_alike: int = 0
 
     @property
     def decided(self) -> tuple[Match, ...]:
         """The matches at or above the threshold."""
         return tuple(match for match in self.matches if match.decision)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was decided; "" if something was."""
+        if self.decided:
+            return ""
+        alike = f": {self.n_alike} sources resemble it equally, as copies and common content do" if self.n_alike else ""
+        return self.unreadable or f"no match{alike}"
