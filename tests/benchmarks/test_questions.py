@@ -1,9 +1,9 @@
-"""Every question on a tiny input, end to end; peers too where they are installed."""
+"""Every question on a tiny input, end to end, without peers."""
 
 import pytest
 
 from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing, training_step
-from benchmarks.peer import NOT_INSTALLED, peer_python, peers
+from benchmarks.peer import peers
 from benchmarks.question import BenchmarkError, Setting
 from benchmarks.race import OURS
 from benchmarks.tables import cases_of, table, values_of
@@ -88,14 +88,6 @@ def test_parts_that_do_not_add_up_are_an_error():
     assert training_step.summary("sample", [lap], [0.75])
     with pytest.raises(BenchmarkError, match=r"parts take 0\.700 s, .* 0\.095 s"):
         training_step.summary("sample", [lap], [0.095])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(peer_python() is None, reason=NOT_INSTALLED)
-def test_peers_do_the_same_job(setting, monkeypatch):
-    monkeypatch.delenv("AVTEMPO_PEERS")
-    results = [*ingest.measure(setting), *loading.measure(setting)]
-    assert {result.model for result in results} >= {ingest.VIDEO2DATASET, *loading.PEERS.values()}
 
 
 @pytest.mark.parametrize(

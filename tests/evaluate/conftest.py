@@ -1,18 +1,19 @@
-import subprocess
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
+from evaluate.protocols.esc50.folds import ESC10
 from evaluate.protocols.video_features import Part, Videos, l2_normalise
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.executors.processes import SerialExecutor
-from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
 from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 from store.writer import write_part
+from tests.preprocess.made_media import tone, write_clip
 from train.config.load import config_from_dict
 from train.model.encoders import build_encoders
 from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
@@ -87,15 +88,8 @@ def _clip_frames(name, group):
 
 
 def _write_video(path, name, group):
-    frames = _clip_frames(name, group)
-    command = [
-        ffmpeg_executable(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "48x32", "-r", "16", "-i", "-",
-    ]  # fmt: skip
-    if group != 2:  # one recording a class is silent
-        frequency = 300 * 2 ** CLASSES.index(name) + 7 * group
-        command += ["-f", "lavfi", "-i", f"sine={frequency}:sample_rate=16000:duration=1.5", "-c:a", "aac", "-shortest"]
-    command += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)]
-    subprocess.run(command, input=frames.tobytes(), check=True)
+    sound = None if group == 2 else tone(1.5, 300 * 2 ** CLASSES.index(name) + 7 * group)  # one a class is silent
+    write_clip(path, _clip_frames(name, group), 16, sound)
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +118,27 @@ def shards(ucf_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("shards") / "tiny"
     build(open_catalogue("ucf101", ucf_folder), out, PARAMS, executor=SerialExecutor())
     return out
+
+
+AUDIO = ShardParams(
+    media="audio", fps=10.0, segment_seconds=5.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
+    sources_per_shard=7,
+)  # fmt: skip
+
+
+def build_esc50(root, names, n_folds, params=AUDIO):
+    """A tone in noise for each class and fold, in ESC-50's layout, and their shards in root/shards."""
+    (root / "audio").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for fold, (target, name) in itertools.product(range(1, n_folds + 1), enumerate(names)):
+        file = f"{fold}-{fold}{target}-A-{target}.wav"
+        lines.append(f"{file},{fold},{target},{name},{name in ESC10},{fold}{target},A")
+        sound = tone(params.segment_seconds, 200 * 2**target + 10 * fold)
+        sound += np.random.default_rng(fold).normal(0, 0.01, sound.shape)
+        write_clip(root / "audio" / file, sound=sound, audio_codec="pcm_s16le")
+    (root / "esc50.csv").write_text("\n".join(lines) + "\n")
+    build(open_catalogue("esc50", root), root / "shards", params, executor=SerialExecutor())
+    return root
 
 
 def save_tiny(path, seed=5, params=PARAMS, **changes):

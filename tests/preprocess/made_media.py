@@ -50,6 +50,8 @@ def write_clip(
         coding += ["-map", f"{0 if frames is None else 1}:a", "-c:a", audio_codec]
         coding += ["-b:a", "128k"] if audio_codec == "aac" else []
     run_ffmpeg(*inputs, *coding, *output, f"file:{path}")
+    for raw in ("frames.raw", "sound.raw"):
+        (path.parent / raw).unlink(missing_ok=True)
     return path
 
 

@@ -23,7 +23,6 @@ from store.reader import EmbeddingStore
 from tests.evaluate.conftest import PARAMS
 from train.run.checkpoint import LAST_NAME
 
-pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 << 20}
