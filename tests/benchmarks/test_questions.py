@@ -70,24 +70,11 @@ def test_growth_of_a_command(stage, setting, monkeypatch):
     )
 
 
-def test_a_command_that_fails_is_named(setting):
-    videos = sources.collage(setting.data, 4, 1.0)
-    with pytest.raises(BenchmarkError, match=r"store verify: .*absent\.h5"):
-        growth.run(lambda folder, *_: ["store", "verify", folder / "absent.h5"], 1, videos)
-
-
 def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):
     (values,) = values_of(training_step.measure(setting, *SMALL)).values()
     parts = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
     assert min(parts.values()) > 0
     assert sum(parts.values()) == pytest.approx(values["step, seconds"], rel=0.1)
-
-
-def test_parts_that_do_not_add_up_are_an_error():
-    lap = dict.fromkeys(training_step.FUNCTIONS, 0.1)
-    assert training_step.summary("sample", [lap], [0.75])
-    with pytest.raises(BenchmarkError, match=r"parts take 0\.700 s, .* 0\.095 s"):
-        training_step.summary("sample", [lap], [0.095])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
+
 POLL_SECONDS = 0.02
 VICTIM_SECONDS = 20.0
 """How long to wait for a victim of the kind that is due."""

@@ -151,7 +151,7 @@ def _train_job(plan: Plan, name: str) -> Job:
     def steps_logged() -> int:
         return log.read_bytes().count(b"\n") if log.exists() else 0
 
-    return Job(command, steps_logged, plan.steps, (KILL, KILL, TERM), plan.out / f"{name}.log", STOPPED)
+    return Job(command, steps_logged, plan.steps, (KILL, TERM, KILL), plan.out / f"{name}.log", STOPPED)
 
 
 def embed(plan: Plan, show: Show) -> Found:

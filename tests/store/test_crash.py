@@ -1,11 +1,8 @@
-"""Killed, out of disk, or without locks: a store is whole or it is not there."""
+"""Killed or out of disk: a store is whole or it is not there."""
 
-import errno
 import fcntl
-import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -17,8 +14,7 @@ from store.errors import BusyError
 from store.reader import EmbeddingStore
 from store.verify import verify
 from store.writer import append, join_parts, part_is_complete, write_part
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import start
 
 PRELUDE = """
 import os, resource, signal, sys
@@ -43,10 +39,7 @@ def rows(start, stop, n_dims=16):
 
 
 def _start(folder: Path, body: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(body), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+    return start("-c", PRELUDE + textwrap.dedent(body), folder)
 
 
 def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
@@ -127,13 +120,3 @@ def test_a_second_writer_is_refused_and_readers_take_no_lock(tmp_path, make_rows
         temporary.write_bytes(path.read_bytes())
     append(path, make_rows(5, 9), provenance)
     assert EmbeddingStore(path).n_rows == 9
-
-
-def test_without_locks_on_the_file_system_writing_still_works(tmp_path, make_rows, provenance, monkeypatch, caplog):
-    def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    write_part(tmp_path / "a.h5", make_rows(0, 5), provenance)
-    assert "has no locks" in caplog.text
-    assert EmbeddingStore(tmp_path / "a.h5").n_rows == 5

@@ -3,11 +3,8 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +19,7 @@ from preprocess.shards.manifest import read_dataset, read_segments, read_sources
 from preprocess.verify.shard_set import verify
 from tests.preprocess.made_media import counter_frames, read_counter, tone, write_clip
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.processes import run
 
 
 def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
@@ -158,6 +154,5 @@ def test_memory_does_not_grow_with_the_number_of_sources(tmp_path):
             "preprocess.build_shards(sys.argv[1], sys.argv[2], short_side_px=32, sources_per_shard=8)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )
-        command = [sys.executable, "-c", code, str(data), str(tmp_path / f"out{n_sources}")]
-        peaks.append(int(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout))
+        peaks.append(int(run("-c", code, data, tmp_path / f"out{n_sources}").stdout))
     assert peaks[1] - peaks[0] < 20_000  # KiB; decoded frames of all 400 would be 92 MB, their shards' rows more

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import ROOT
 from tests.train.conftest import write_shards
-from tests.train.small_runs import ROOT, assert_same_end, command, losses, records, saved, train, wait_for_step
+from tests.train.small_runs import assert_same_end, command, losses, records, saved, train, wait_for_step
 from train.errors import RunError
 
 pytestmark = pytest.mark.slow
