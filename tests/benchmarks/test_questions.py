@@ -2,18 +2,12 @@
 
 import pytest
 
-from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing, training_step
-from benchmarks.peer import peers
-from benchmarks.question import BenchmarkError, Setting
+from benchmarks import archive, embedding, ingest, loading, searching, sources, storing, training_step
+from benchmarks.question import Setting
 from benchmarks.race import OURS
 from benchmarks.tables import cases_of, table, values_of
 from tests.train.conftest import write_shards
-
-SMALL = (
-    "data.batch_size=8", "data.frame_px=32", "data.window_frames=8", "data.split=''", "clip.n_frames=4",
-    "clip.crop_px=24", "clip.speeds=[1,2]", "model.tiny_width=4", "bank.size=64", "bank.n_negatives=8",
-    "bank.negative_rank_low=8", "bank.negative_rank_high=32",
-)  # fmt: skip
+from tests.train.small_runs import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -60,39 +54,8 @@ def test_archives(setting, monkeypatch):
     assert small[archive.MILLISECONDS] > 0
 
 
-@pytest.mark.parametrize("stage", ["store", "search", pytest.param("shards", marks=pytest.mark.slow)])
-def test_growth_of_a_command(stage, setting, monkeypatch):
-    monkeypatch.setattr(growth, "STAGES", {stage: growth.STAGES[stage]})
-    found = cases_of(growth.measure(setting))
-    assert list(found) == ["1x", "10x"]
-    assert all(
-        values[stage][growth.SECONDS] > 0.1 and values[stage][growth.MEBIBYTES] > 20 for values in found.values()
-    )
-
-
 def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):
-    (values,) = values_of(training_step.measure(setting, *SMALL)).values()
+    (values,) = values_of(training_step.measure(setting, *SETTINGS)).values()
     parts = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
     assert min(parts.values()) > 0
     assert sum(parts.values()) == pytest.approx(values["step, seconds"], rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [("echo 'Error: no such codec' >&2\nexit 3", "not run: tool: Error: no such codec (exit status 3)"),
-     ("read line; echo '{\"clips\": 1}'", "tool did another job: {'clips': 1}, not {'clips': 2}")],
-)  # fmt: skip
-def test_peers_that_fail_are_left_out_and_those_that_do_another_job_refused(
-    script, said, monkeypatch, tmp_path, caplog
-):
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
-    python.chmod(0o755)
-    monkeypatch.setenv("AVTEMPO_PEERS", str(python))
-    try:
-        with peers("any.py", {"tool": {}}, {"clips": 2}, goal=1.0) as ways:
-            assert ways == []
-    except BenchmarkError as error:
-        assert str(error) == said
-    else:
-        assert said in caplog.text

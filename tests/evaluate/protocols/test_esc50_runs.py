@@ -1,9 +1,7 @@
 """ESC-50 from recordings: pretraining that keeps folds apart, embedding, folds, cepstra, training from scratch."""
 
 import json
-import os
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, s
 from evaluate.results.results import read_results
 from preprocess.shards.manifest import read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50
+from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
 from train.config.load import load_config
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
@@ -128,15 +127,7 @@ def test_training_from_scratch_reads_the_other_folds_resumes_and_is_tested_on_it
     whole = ScratchTrainer(config(1), tmp_path / "whole", world)
     assert whole.train()
     part = ScratchTrainer(config(1), tmp_path / "part", world)
-    step, steps = part._train_step, []
-
-    def stop_after_four():
-        steps.append(1)
-        if len(steps) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step()
-
-    part._train_step = stop_after_four
+    stop_in_step(part, 4)
     assert part.train() is False
     resumed = ScratchTrainer(config(1), tmp_path / "part", world)
     assert resumed.train()

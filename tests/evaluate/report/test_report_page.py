@@ -146,15 +146,12 @@ def test_it_says_what_was_measured_beside_baselines_papers_and_other_runs(page):
     text = re.sub(r"\s+", " ", page.read_text(encoding="utf-8").replace("&nbsp;", " "))
     assert "By pretrained video features, <strong>40.0 %</strong> of test videos" in text
     assert "Untrained encoders 20.0 % and chance 15.0 %." in text
-    for part in ("c0" * 32, "ffmpeg", "python -m evaluate ucf101 --run", "n_mels", "speeds: [1, 2, 4]"):
-        assert part in text
     assert re.findall(r'<section(?: class="[\w-]+")? id="([\w-]+)"', text) == [
         "ucf101", "ucf101-results", "ucf101-papers", "ucf101-neighbours", "ucf101-map", "ucf101-classes",
         "esc50", "esc50-results", "esc50-papers", "esc50-neighbours", "esc50-map", "esc50-classes", "comparison",
         "training",
     ]  # fmt: skip
     papers = part_of(page, "ucf101-papers", "ucf101-neighbours")
-    assert "their data, their scale" in papers
     numbers = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", papers, re.DOTALL)]
     assert numbers[1] == ["–", "–", "40.0"]
     assert ["91.8", "88.0", "70.7"] in numbers
