@@ -1,10 +1,7 @@
-import itertools
-
 import numpy as np
 import pytest
 import torch
 
-from evaluate.protocols.esc50.folds import ESC10
 from evaluate.protocols.video_features import Part, Videos, l2_normalise
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
@@ -13,7 +10,7 @@ from preprocess.schema import ShardParams
 from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 from store.writer import write_part
-from tests.preprocess.made_media import tone, write_clip
+from tests.preprocess.made_media import tone, write_clip, write_esc50
 from train.config.load import config_from_dict
 from train.model.encoders import build_encoders
 from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
@@ -127,16 +124,8 @@ AUDIO = ShardParams(
 
 
 def build_esc50(root, names, n_folds, params=AUDIO):
-    """A tone in noise for each class and fold, in ESC-50's layout, and their shards in root/shards."""
-    (root / "audio").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    for fold, (target, name) in itertools.product(range(1, n_folds + 1), enumerate(names)):
-        file = f"{fold}-{fold}{target}-A-{target}.wav"
-        lines.append(f"{file},{fold},{target},{name},{name in ESC10},{fold}{target},A")
-        sound = tone(params.segment_seconds, 200 * 2**target + 10 * fold)
-        sound += np.random.default_rng(fold).normal(0, 0.01, sound.shape)
-        write_clip(root / "audio" / file, sound=sound, audio_codec="pcm_s16le")
-    (root / "esc50.csv").write_text("\n".join(lines) + "\n")
+    """A recording of each class in each fold, and their shards in root/shards."""
+    write_esc50(root, names, n_folds, params.segment_seconds)
     build(open_catalogue("esc50", root), root / "shards", params, executor=SerialExecutor())
     return root
 

@@ -178,13 +178,3 @@ def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, 
     assert (sources["status"] == "failed").sum() == 1
     assert read_dataset(tmp_path / "shards").n_segments == 30
     assert main(["verify", str(tmp_path / "shards")]) == 0
-
-
-@pytest.mark.slow
-def test_sample_then_shards_as_the_readme_has_it(tmp_path):
-    small = ["--groups", "3", "--clips", "1", "--classes", "Kindling", "Fading"]
-    assert main(["sample", "--out", str(tmp_path / "data"), *small]) == 0
-    arguments = ["--dataset", "ucf101", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "shards")]
-    assert main(["shards", *arguments, "--preset", "sample"]) == 0
-    info = read_dataset(tmp_path / "shards")
-    assert (info.n_sources, info.n_segments, len(info.label_names)) == (6, 6, 2)

@@ -17,7 +17,7 @@ from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_segments, read_sources
 from preprocess.verify.shard_set import verify
-from tests.preprocess.made_media import counter_frames, read_counter, tone, write_clip
+from tests.preprocess.made_media import counter_frames, read_counter, write_clip, write_esc50
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import run
 
@@ -120,15 +120,8 @@ def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips, monkeypatch):
 
 
 def test_audio_data_sets_have_no_frames(tmp_path):
-    data = tmp_path / "data"
-    (data / "audio").mkdir(parents=True)
-    (data / "meta").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    for number in range(3):
-        write_clip(data / "audio" / f"{number}.wav", sound=tone(1.0, 300 * (number + 1)), audio_codec="pcm_s16le")
-        lines.append(f"{number}.wav,{number + 1},{number},class{number},False,{number},A")
-    (data / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
-    catalogue = open_catalogue("esc50", data)
+    write_esc50(tmp_path / "data", ["dog"], 3, 1.0)
+    catalogue = open_catalogue("esc50", tmp_path / "data")
     with pytest.raises(ShardError, match="esc50 is audio, the preset for video"):
         build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
     summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"), executor=SerialExecutor())
