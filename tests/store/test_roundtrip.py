@@ -111,6 +111,8 @@ def test_a_damaged_store_is_neither_joined_nor_appended_to(tmp_path, make_rows, 
     with pytest.raises(DamagedStoreError, match="does not match its checksum"):
         append(tmp_path / "a.h5", make_rows(80, 81), provenance)
     assert not (tmp_path / "out.h5").exists()
+    (tmp_path / "b.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:2000])
+    assert not part_is_complete(tmp_path / "b.h5", provenance)
 
 
 def test_the_same_clip_twice_is_refused(tmp_path, make_rows, provenance):
