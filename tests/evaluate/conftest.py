@@ -40,7 +40,7 @@ def build_videos(
     )
 
 
-def write_store(path, sources, vectors, **columns):
+def write_store(path, sources, vectors, model="raw", **columns):
     """A store of clips with these vectors by name; `sources` names each row's video. All other columns have defaults."""
     n = len(sources)
     labels = np.asarray(columns.pop("label", [0] * n), np.int64)
@@ -50,7 +50,7 @@ def write_store(path, sources, vectors, **columns):
         "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
         "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
     } | columns  # fmt: skip
-    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", "raw"))
+    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", model))
     return EmbeddingStore(path)
 
 

@@ -18,9 +18,7 @@ from evaluate.report.strips import thumbnails
 from evaluate.results.results import Result, read_results, write_results
 from preprocess.media.probe import probe
 from preprocess.shards.manifest import read_segments
-from store.format import Provenance, Rows
-from store.writer import write_part
-from tests.evaluate.conftest import AUDIO, build_esc50
+from tests.evaluate.conftest import AUDIO, build_esc50, write_store
 
 HOSTILE = """</script><script>fail()</script><img src=x onerror="fail()">{{ 7 * 7 }} & '
 \u2028ü.mp4"""
@@ -42,14 +40,15 @@ def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=Fals
         for m, present in has.items()
         if present.any()
     }
-    columns = {name: rows[name].to_numpy() for name in ("key", "source", "label", "label_name", "group", "splits")}
+    columns = {name: rows[name].to_numpy() for name in ("key", "label", "label_name", "group", "splits")}
     start = np.tile([0.0, 0.5], n // 2)
-    clips = Rows(
-        **columns, start_seconds=start, end_seconds=start + 0.75, has_video=has["video"], has_audio=has["audio"],
-        vectors=vectors,
-    )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_part(path, clips, Provenance("c0" * 32, {}, "f1" * 32, "ucf101", model))
+    columns |= {
+        "start_seconds": start,
+        "end_seconds": start + 0.75,
+        "has_video": has["video"],
+        "has_audio": has["audio"],
+    }
+    write_store(path, rows["source"].to_numpy(), vectors, model=model, **columns)
 
 
 @pytest.fixture(scope="module")
