@@ -83,7 +83,8 @@ SEED ?= 0
 # Tests at a time; each may take 3 GB of memory and a core. Every process takes its share of the files in one piece, so
 # that a fixture is made in one of them, and who is through early takes from the end of another's.
 TEST_JOBS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal
+# A test may be skipped for the reasons in tests/conftest.py alone.
+PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal --no-skips
 # More threads than cores wait for each other by spinning: small tensors take several times the CPU.
 test test-slow: export OMP_NUM_THREADS := 1
 

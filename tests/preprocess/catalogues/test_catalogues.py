@@ -7,8 +7,6 @@ import pytest
 from preprocess.catalogues.open_catalogue import DATASETS, open_catalogue
 from preprocess.errors import CatalogueError
 
-SHARED = Path(__file__).parents[4] / "shared/data"
-
 
 def touch(root: Path, *names: str) -> Path:
     for name in names:
@@ -255,14 +253,3 @@ def test_nothing_there(dataset, tmp_path):
 def test_no_such_data_set(tmp_path):
     with pytest.raises(CatalogueError, match="there are ucf101, hmdb51"):
         open_catalogue("ucf", tmp_path)
-
-
-@pytest.mark.skipif(not (SHARED / "ucf101").is_dir(), reason="real clips are not here")
-def test_real_ucf101_clips():
-    catalogue = open_catalogue("ucf101", SHARED / "ucf101")
-    assert len(catalogue.sources) == 575
-    assert len(catalogue.missing) == 13_320 - 575
-    assert len(catalogue.label_names) == 101
-    assert not catalogue.extra
-    assert all(set(source.splits) == {"1", "2", "3"} for source in catalogue.sources)
-    assert all(source.name.split("/")[0] == source.label_name for source in catalogue.sources)

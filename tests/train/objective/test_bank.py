@@ -2,6 +2,7 @@
 
 import torch
 
+from tests.train.objective.unit import unit
 from train.config.schema import BankConfig
 from train.model.spaces import SPACES, Embeddings
 from train.objective.bank import Bank
@@ -9,11 +10,6 @@ from train.objective.bank import Bank
 CONFIG = BankConfig(
     size=32, n_positives=2, positive_ranks=3, n_negatives=4, negative_rank_low=5, negative_rank_high=15, warmup_steps=0
 )
-
-
-def unit(*shape, seed):
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def embeddings(within, video, audio):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from tests.train.objective.unit import unit
 from train.config.load import load_config
 from train.config.schema import LossConfig
 from train.model.heads import Model, Outputs
@@ -29,11 +30,6 @@ PLAN = Plan(
     order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]),
     timed=torch.tensor([True, True, True, False]),
 )
-
-
-def unit(*shape, seed=0):
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def segments(has_audio=(True,) * N, source=range(N)):

@@ -1,9 +1,6 @@
 """Whole small trainings on real shards: resume is exact, signals save, one run per directory."""
 
-import errno
-import fcntl
 import json
-import signal
 
 import pytest
 import torch
@@ -16,11 +13,9 @@ from tests.train.small_runs import (
     losses,
     records,
     saved,
-    start,
     stop_in_step,
     train,
     trainer,
-    wait_for_step,
 )
 from train.__main__ import main
 from train.config.load import load_config
@@ -65,15 +60,6 @@ def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
 def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
     with folder_lock(tmp_path), pytest.raises(RunError, match="another process"):
         train(tmp_path, small_shards, "steps=2")
-
-
-def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(small_shards, tmp_path, monkeypatch, caplog):
-    def refuse(descriptor, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert train(tmp_path, small_shards, "steps=1")
-    assert "has no locks" in caplog.text
 
 
 def test_terms_of_weight_zero_are_neither_computed_nor_logged(small_shards, tmp_path):
@@ -179,19 +165,3 @@ def test_torch_leaves_cores_to_the_decoder_and_takes_them_back_whatever_happens(
             assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.slow
-def test_killed_and_terminated_from_outside_it_goes_on_to_the_same_end(small_shards, tmp_path):
-    # The same process settings for both: another number of threads adds in another order, and 40 steps amplify that.
-    settings = ("steps=40", "checkpoint_every=4")
-    whole = start(tmp_path / "whole", small_shards, *settings)
-    assert whole.wait(120) == 0, whole.stderr.read()
-    run = tmp_path / "killed"
-    for number, step, status in ((signal.SIGKILL, 6, -9), (signal.SIGTERM, 14, 3), (None, 0, 0)):
-        process = start(run, small_shards, *settings)
-        if number:
-            wait_for_step(run, step)
-            process.send_signal(number)
-        assert process.wait(120) == status, process.stderr.read()
-    assert_same_end(run, tmp_path / "whole")

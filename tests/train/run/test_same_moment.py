@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
 from tests.train.small_runs import records
+from tests.train.views.views import generator
 from train.config.clip_config import ClipConfig
 from train.config.load import load_config
 from train.data.batch import SegmentBatch
@@ -27,10 +28,6 @@ CLIP = ClipConfig(
 PARAMS = ShardParams(
     fps=8.0, short_side_px=32, segment_seconds=3.0, hop_length=400, win_length=600, n_mels=16, sources_per_shard=4
 )
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def clock(n_frames, plan, columns_per_frame=5):
