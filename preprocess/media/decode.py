@@ -19,7 +19,7 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import LOG_LEVEL, cause, ffmpeg_executable, is_out_of_space, run_ffmpeg
 from preprocess.media.media_info import Decoded, Limits, MediaInfo
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
@@ -124,9 +124,7 @@ def _command(job: _Job) -> list[str]:
         outputs.append(_frames(media[str(job.info.video_stream)], job))
     if job.info.has_audio:
         outputs.append(_samples(media[str(job.info.audio_stream)], job))
-    merged = ffmpeg.merge_outputs(*outputs).global_args(
-        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+warning", "-filter_threads", "1"
-    )
+    merged = ffmpeg.merge_outputs(*outputs).global_args(*LOG_LEVEL, "-filter_threads", "1")
     return list(ffmpeg.compile(merged, cmd=ffmpeg_executable()))
 
 
@@ -194,8 +192,8 @@ def _run(job: _Job) -> str:
     if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(Path(tempfile.gettempdir()), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
-        words = f"ffmpeg was killed by signal {-status}; {words}"
-    raise MediaError(job.path, words or f"ffmpeg left with status {status}")
+        raise MediaError(job.path, f"ffmpeg was killed by signal {-status}")
+    raise MediaError(job.path, cause(words) or f"ffmpeg left with status {status}")
 
 
 def _collect(job: _Job, words: str) -> Decoded:
@@ -207,7 +205,7 @@ def _collect(job: _Job, words: str) -> Decoded:
     else:
         n_frames = int(n_samples / job.params.samples_per_frame + 0.5) or int(n_samples > 0)
     if n_frames == 0:
-        raise MediaError(job.path, words or "nothing could be decoded")
+        raise MediaError(job.path, cause(words) or "nothing could be decoded")
     if n_frames >= int(job.longest_seconds * job.params.fps):
         reason = f"goes on for more than {job.longest_seconds:.0f} s: over the limit, its header or the space in TMPDIR"
         raise MediaLimitError(job.path, reason)

@@ -7,7 +7,7 @@ from pathlib import Path
 import ffmpeg
 
 from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
+from preprocess.media.ffmpeg import LOG_LEVEL, cause, ffmpeg_executable, run_ffmpeg
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import media_input, open_source, probe_file
 
@@ -37,9 +37,7 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
             f"pipe:{out.fileno()}", format="mp3", ac=1, ar=SAMPLE_RATE_HZ, audio_bitrate=BITS_PER_SECOND, write_xing=0,
             id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
         )  # fmt: skip
-        command = ffmpeg.compile(
-            stream.global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"), cmd=ffmpeg_executable()
-        )
+        command = ffmpeg.compile(stream.global_args(*LOG_LEVEL), cmd=ffmpeg_executable())
         try:
             status, words = run_ffmpeg(
                 command, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
@@ -49,5 +47,5 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
         out.seek(0)
         mp3 = out.read()
     if status != 0 or not mp3:
-        raise MediaError(path, words or f"no audio from {start_seconds:.1f} s on")
+        raise MediaError(path, cause(words) or f"no audio from {start_seconds:.1f} s on")
     return mp3

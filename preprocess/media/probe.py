@@ -8,6 +8,7 @@ so that it does not guess again.
 
 import codecs
 import itertools
+import logging
 import math
 import os
 import stat
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from preprocess.errors import MediaError, MediaLimitError, MediaRefusedError
-from preprocess.media.ffmpeg import clean_words
+from preprocess.media.ffmpeg import cause, clean_words
 from preprocess.media.media_info import Limits, MediaInfo
+
+logger = logging.getLogger(__name__)
 
 ALLOWED_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,wav,w64,flac,mp3,aac,aiff,caf,au"
@@ -126,7 +129,8 @@ def _media_error(error: Exception, log: list[tuple[str, str]], path: Path) -> Me
         if "not on whitelist" in message:
             return MediaRefusedError(path, f"not plain media but {name}: refused")
     words = clean_words("\n".join(f"{name}: {message}" if name else message for name, message in log))
-    return MediaError(path, f"{words}; {reason}" if words else reason)
+    logger.info("%s cannot be probed: %s", path, words)
+    return MediaError(path, f"{cause(words)}; {reason}" if words else reason)
 
 
 def _describe(container: Any) -> MediaInfo:
