@@ -131,7 +131,8 @@ def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
             name = re.sub(r" @ 0x[0-9a-f]+", "", found["part"])
             is_late, stage = errors_first and found["level"] not in ("panic", "fatal", "error"), _stage(name)
             # Codecs by address: the demuxer's parser and the decoder share a name, but not a thread.
-            lines = parts.setdefault((is_late, stage, found["part"] if stage == _CODEC else name), [])
+            owner = found["part"] if stage == _CODEC else name.partition("]")[0]
+            lines = parts.setdefault((is_late, stage, owner), [])
             lines.append(name + found["text"].replace("; ", ", "))
     ordered = sorted((is_late, stage, lines) for (is_late, stage, _), lines in parts.items())
     line = "; ".join(dict.fromkeys(line for *_, lines in ordered for line in lines))
