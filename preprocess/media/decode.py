@@ -19,7 +19,7 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import LOG_LEVEL, cause, ffmpeg_executable, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import cause, is_out_of_space, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import Decoded, Limits, MediaInfo
 from preprocess.media.probe import media_input, open_source, probe_file
@@ -112,16 +112,15 @@ def _spool(stack: contextlib.ExitStack) -> BinaryIO:
         raise DiskFullError(Path(tempfile.gettempdir()), f"no temporary file ({error.strerror}); set TMPDIR") from error
 
 
-def _command(job: _Job) -> list[str]:
-    """Compose ffmpeg's arguments: one input, explicit maps, both outputs cut at the same second."""
+def _command(job: _Job) -> Any:
+    """Compose ffmpeg's outputs: one input, explicit maps, both outputs cut at the same second."""
     media = media_input(job.source, job.info, max_pixels=job.limits.max_pixels)
     outputs = []
     if job.params.media == "video":
         outputs.append(_frames(media[str(job.info.video_stream)], job))
     if job.info.has_audio:
         outputs.append(_samples(media[str(job.info.audio_stream)], job))
-    merged = ffmpeg.merge_outputs(*outputs).global_args(*LOG_LEVEL, "-filter_threads", "1")
-    return list(ffmpeg.compile(merged, cmd=ffmpeg_executable()))
+    return ffmpeg.merge_outputs(*outputs).global_args("-filter_threads", "1")
 
 
 def _frames(stream: Any, job: _Job) -> Any:

@@ -4,10 +4,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import ffmpeg
-
 from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.ffmpeg import LOG_LEVEL, cause, ffmpeg_executable, run_ffmpeg
+from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import media_input, open_source, probe_file
 
@@ -37,10 +35,9 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
             f"pipe:{out.fileno()}", format="mp3", ac=1, ar=SAMPLE_RATE_HZ, audio_bitrate=BITS_PER_SECOND, write_xing=0,
             id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
         )  # fmt: skip
-        command = ffmpeg.compile(stream.global_args(*LOG_LEVEL), cmd=ffmpeg_executable())
         try:
             status, words = run_ffmpeg(
-                command, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
+                stream, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
             )
         except subprocess.TimeoutExpired as error:
             raise MediaLimitError(path, f"cutting its audio took more than {TIMEOUT_SECONDS:.0f} s") from error

@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from preprocess.errors import FfmpegMissingError
 
@@ -20,8 +21,7 @@ WORDS_KEPT = 1000
 """Characters of ffmpeg's messages that warnings and manifests keep."""
 CAUSE_KEPT = 200
 """Characters of the first message, which errors quote."""
-LOG_LEVEL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning")
-"""Arguments with which ffmpeg writes what `clean_words` reads."""
+_QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning")
 _STAGES = (r"\[(in#|AVIOContext|file)", r"\[(?![av]ist#|[av]f#|out#|[av]ost#|Parsed_)", r"\[[av]ist#", r"\[", "")
 """Parts of ffmpeg: demuxer, codecs (_CODEC), what feeds these, filters and outputs, and none."""
 _CODEC = 1
@@ -66,18 +66,21 @@ def ffmpeg_version() -> str:
     return found.group(1)
 
 
-def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
-    """Run ffmpeg, which inherits open file descriptors; return its exit status and its messages on one line.
+def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
+    """Run ffmpeg on an output node of ffmpeg-python; return its exit status and its messages on one line.
 
-    Its arguments contain LOG_LEVEL. What a failed run said is logged in full: errors quote the `cause` alone.
+    It inherits open file descriptors. What a failed run said is logged in full: errors quote the `cause` alone.
 
     Raises:
         subprocess.TimeoutExpired: it took too long and was killed.
         FfmpegMissingError: it could not be started.
     """
+    import ffmpeg
+
+    arguments = ffmpeg.compile(output.global_args(*_QUIET), cmd=ffmpeg_executable())
     try:
         process = subprocess.Popen(
-            list(arguments),
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

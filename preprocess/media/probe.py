@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from preprocess.errors import MediaError, MediaLimitError, MediaRefusedError
 from preprocess.media.ffmpeg import cause, clean_words
 from preprocess.media.media_info import Limits, MediaInfo
-from preprocess.media.streams import Chosen, ContainerNotes, choose_streams, read_notes
+from preprocess.media.streams import ContainerNotes, choose_streams, read_notes
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     av.logging.set_level(av.logging.ERROR)  # without it ffmpeg's reason is lost
     with av.logging.Capture() as log:
         try:
-            with av.open(file, options=options, io_open=refuse_to_open, metadata_errors="replace") as container:
+            with av.open(file, options=options, io_open=_refuse_to_open, metadata_errors="replace") as container:
                 info = _describe(container)
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
             raise _media_error(error, [(name, message) for _, name, message in log], path) from error
@@ -120,7 +120,7 @@ def media_input(file: BinaryIO, info: MediaInfo, **options: object) -> Any:
     )
 
 
-def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
     """Answer a container that wants to open another file."""
     raise PermissionError(f"refused to open {url!r}")
 
@@ -140,7 +140,7 @@ def _describe(container: Any) -> MediaInfo:
     notes = read_notes(container)
     chosen = choose_streams(container, notes)
     video, audio = chosen.video, chosen.audio
-    picture = _describe_video(container, chosen, notes) if video else {}
+    picture = _describe_video(container, video, chosen.packets, notes) if video else {}
     return MediaInfo(
         duration_seconds=_duration_seconds(container),
         has_video=video is not None,
@@ -163,14 +163,13 @@ def _duration_seconds(container: Any) -> float | None:
     return max((s for s in seconds if s > 0), default=None)
 
 
-def _describe_video(container: Any, chosen: Chosen, notes: ContainerNotes) -> dict[str, Any]:
+def _describe_video(container: Any, stream: Any, packets: list[Any], notes: ContainerNotes) -> dict[str, Any]:
     """Fields of MediaInfo; the first decoded frame counts before the stream's header."""
     from av.video.reformatter import ColorTrc
 
-    stream = chosen.video
     codec = stream.codec_context
     codec.thread_count = 1
-    frame = _first_frame(itertools.chain(chosen.packets, container.demux(stream)), stream.index)
+    frame = _first_frame(itertools.chain(packets, container.demux(stream)), stream.index)
     first = frame or codec
     left, right, top, bottom = notes.cropping_px.get(stream.index, (0, 0, 0, 0))
     ratio = float(stream.sample_aspect_ratio or 1)

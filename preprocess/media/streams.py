@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ class Chosen:
 
     video: Any | None
     audio: Any | None
-    packets: Sequence[Any]
+    packets: list[Any]
 
 
 def choose_streams(container: Any, notes: "ContainerNotes") -> Chosen:

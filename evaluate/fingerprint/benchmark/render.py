@@ -26,7 +26,7 @@ from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene, even
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.errors import MediaError
-from preprocess.media.ffmpeg import LOG_LEVEL, cause, ffmpeg_executable, ffmpeg_version, run_ffmpeg
+from preprocess.media.ffmpeg import cause, ffmpeg_version, run_ffmpeg
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import media_input, open_source, probe_file
 from store.atomic_files import replacing
@@ -38,7 +38,7 @@ MAX_SHORT_SIDE_PX = 240
 MAX_BITS_PER_SECOND = 1_500_000
 """Limit for the video: noise would take ten times as much, more than sites for sharing clips allow."""
 TIMEOUT_SECONDS = 300.0
-_GLOBAL = (*LOG_LEVEL, "-y", "-filter_complex_threads", "1")
+_GLOBAL = ("-y", "-filter_complex_threads", "1")
 _OPTIONS: dict[str, Any] = {
     "map_metadata": "-1", "fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
     "c:v": "libx264", "preset": "superfast", "crf": 20, "pix_fmt": "yuv420p",
@@ -159,10 +159,9 @@ def run_graph(output: Any, sources: Sequence[OpenMedia], path: Path) -> None:
     Raises:
         MediaError: ffmpeg failed, or took longer than TIMEOUT_SECONDS.
     """
-    arguments = ffmpeg.compile(output.global_args(*_GLOBAL), cmd=ffmpeg_executable())
     descriptors = [source.file.fileno() for source in sources]
     try:
-        status, words = run_ffmpeg(arguments, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
+        status, words = run_ffmpeg(output.global_args(*_GLOBAL), pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise MediaError(path, f"ffmpeg took more than {TIMEOUT_SECONDS:.0f} s") from error
     if status != 0:
