@@ -123,8 +123,8 @@ def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
     """Join ffmpeg's messages with "; " to one line of printable text without repetitions and memory addresses.
 
     ffmpeg's demuxer, decoders and filters are threads, so the order of all messages varies, and a manifest must be the
-    same in every run. The messages of one part keep their order; the parts follow the data, from the input on. So a cause
-    comes before its consequences. `errors_first` puts warnings last.
+    same in every run. The messages of one part keep their order, and the parts follow the data from the input on. A cause
+    so comes before its consequences. `errors_first` puts warnings last.
     """
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     text = re.sub(r"/dev/fd/\d+|pipe:\d+", "the file", text)
@@ -143,7 +143,7 @@ def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
 
 
 def _stage(name: str) -> int:
-    """Place of a part of ffmpeg in the flow of data; messages of no part are summaries, such as "Conversion failed!"."""
+    """Place of a part of ffmpeg in the flow of data; messages of no part sum up, such as "Conversion failed!"."""
     return next(number for number, pattern in enumerate(_STAGES) if re.match(pattern, name))
 
 

@@ -8,7 +8,7 @@ from preprocess.media.media_info import MediaInfo
 SAME_SHAPE = 0.02
 """Relative difference of two aspect ratios that is left to scaling: that of sizes rounded to whole blocks of pixels."""
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
-"""ffmpeg's scaler converts every source to the planes of preprocess/media/planes.py; 128/256 is the middle of four pixels."""
+"""The scaler converts every source to the planes of preprocess/media/planes.py; 128/256 is the middle of four pixels."""
 _TONE_MAP = (
     # Streams of PQ and HLG that lack the other two tags are of BT.2020 too (BT.2100); zscale would fail without them.
     "setparams=color_primaries=bt2020:colorspace=bt2020nc",

@@ -1,4 +1,4 @@
-"""Circles stay round and colours keep their contrast, whatever container, rotation, or change of shape is in between."""
+"""Circles stay round and colours keep their contrast, whatever container, rotation or change lies between."""
 
 from pathlib import Path
 
