@@ -19,7 +19,8 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import cause, is_out_of_space, run_ffmpeg
+from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import Decoded, Limits, MediaInfo
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
@@ -30,8 +31,6 @@ ASSUMED_BYTES_PER_SECOND = 50_000
 """Assumed if the header gives no duration, for the time limit: 0.4 Mbit/s."""
 SHORTFALL_SECONDS = 0.5
 """Missing at the end before it is worth a warning; streams of one file often differ by less."""
-_JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
-"""ffmpeg's scaler converts every source to the planes of preprocess/media/planes.py; 128/256 is the middle of four pixels."""
 _AUDIO_RESTARTED = "[f32le] Application provided invalid, non monotonically increasing dts"
 """ffmpeg's line after it rebuilt the audio's filters, which then fill up with silence from second 0 again."""
 SPACE_SHARE = 0.8
@@ -43,10 +42,7 @@ def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
 
     Rotation and non-square samples are applied first. Frames longer than MAX_ASPECT_RATIO are squeezed to it.
     """
-    width, height = info.width_px * info.sample_aspect_ratio, float(info.height_px)
-    if info.rotation_degrees in (90, 270):
-        width, height = height, width
-    aspect = min(max(width / height, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)
+    aspect = min(max(info.aspect_ratio, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)
     short = params.short_side_px
     if aspect >= 1:
         return 2 * round(short * aspect / 2), short
@@ -116,22 +112,19 @@ def _spool(stack: contextlib.ExitStack) -> BinaryIO:
         raise DiskFullError(Path(tempfile.gettempdir()), f"no temporary file ({error.strerror}); set TMPDIR") from error
 
 
-def _command(job: _Job) -> list[str]:
-    """Compose ffmpeg's arguments: one input, explicit maps, both outputs cut at the same second."""
+def _command(job: _Job) -> Any:
+    """Compose ffmpeg's outputs: one input, explicit maps, both outputs cut at the same second."""
     media = media_input(job.source, job.info, max_pixels=job.limits.max_pixels)
     outputs = []
     if job.params.media == "video":
         outputs.append(_frames(media[str(job.info.video_stream)], job))
     if job.info.has_audio:
         outputs.append(_samples(media[str(job.info.audio_stream)], job))
-    merged = ffmpeg.merge_outputs(*outputs).global_args(
-        "-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+warning", "-filter_threads", "1"
-    )
-    return list(ffmpeg.compile(merged, cmd=ffmpeg_executable()))
+    return ffmpeg.merge_outputs(*outputs).global_args("-filter_threads", "1")
 
 
 def _frames(stream: Any, job: _Job) -> Any:
-    """Video branch; ffmpeg turns rotated images upright before the first filter.
+    """Video branch.
 
     ffmpeg rebuilds the filters when the size or pixel format changes, so no filter may count from the start. The output's
     constant rate keeps the clock and fills it up to the first image.
@@ -141,11 +134,11 @@ def _frames(stream: Any, job: _Job) -> Any:
     is_short = job.info.duration_seconds is not None and job.info.duration_seconds * job.params.fps < 2
     rate = str(Fraction(job.params.fps).limit_denominator(100_000))
     filters = [
+        *deinterlaced(job.info),
         # The constant rate would repeat the last image of the first frame's time, not the first of all.
-        _filter("setpts", expr=f"'if(eq(N,0)*gte(T,0)*lt(T,{2 / job.params.fps:.6f}),0,PTS)'"),
-        _filter("fps", fps=rate, round="near", eof_action="pass" if is_short else "round"),
-        _filter("scale", w=job.size_px[0], h=job.size_px[1], flags="area+accurate_rnd", **_JPEG_COLOUR),
-        "format=yuv420p",
+        filter_text("setpts", expr=f"'if(eq(N,0)*gte(T,0)*lt(T,{2 / job.params.fps:.6f}),0,PTS)'"),
+        filter_text("fps", fps=rate, round="near", eof_action="pass" if is_short else "round"),
+        *fitted(job.info, *job.size_px),
         "trim=start_pts=0",  # an image before second 0 would count as the first, and delay all others
     ]
     return stream.output(
@@ -163,7 +156,7 @@ def _frames(stream: Any, job: _Job) -> Any:
 def _samples(stream: Any, job: _Job) -> Any:
     """Audio branch; rematrix_maxval=1: a stereo tone makes a mono tone as loud, not one 3 dB louder."""
     resampling = {"async": 1, "first_pts": 0, "min_hard_comp": HARD_COMPENSATION_SECONDS, "rematrix_maxval": 1}
-    filters = [_filter("aresample", sample_rate=job.params.sample_rate_hz, **resampling)]
+    filters = [filter_text("aresample", sample_rate=job.params.sample_rate_hz, **resampling)]
     filters.append("aformat=sample_fmts=flt:channel_layouts=mono")
     return stream.output(
         f"pipe:{job.samples.fileno()}",
@@ -172,11 +165,6 @@ def _samples(stream: Any, job: _Job) -> Any:
         t=f"{job.longest_seconds:.3f}",
         flush_packets=0,
     )
-
-
-def _filter(name: str, **options: object) -> str:
-    """A filter of a stream's own graph: in a common graph, a change of the audio would restart the video too."""
-    return f"{name}=" + ":".join(f"{option}={value}" for option, value in options.items())
 
 
 def _run(job: _Job) -> str:
@@ -194,8 +182,8 @@ def _run(job: _Job) -> str:
     if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(Path(tempfile.gettempdir()), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
-        words = f"ffmpeg was killed by signal {-status}; {words}"
-    raise MediaError(job.path, words or f"ffmpeg left with status {status}")
+        raise MediaError(job.path, f"ffmpeg was killed by signal {-status}")
+    raise MediaError(job.path, cause(words) or f"ffmpeg left with status {status}")
 
 
 def _collect(job: _Job, words: str) -> Decoded:
@@ -207,7 +195,7 @@ def _collect(job: _Job, words: str) -> Decoded:
     else:
         n_frames = int(n_samples / job.params.samples_per_frame + 0.5) or int(n_samples > 0)
     if n_frames == 0:
-        raise MediaError(job.path, words or "nothing could be decoded")
+        raise MediaError(job.path, cause(words) or "nothing could be decoded")
     if n_frames >= int(job.longest_seconds * job.params.fps):
         reason = f"goes on for more than {job.longest_seconds:.0f} s: over the limit, its header or the space in TMPDIR"
         raise MediaLimitError(job.path, reason)

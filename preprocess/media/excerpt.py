@@ -4,10 +4,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import ffmpeg
-
 from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
+from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import media_input, open_source, probe_file
 
@@ -37,17 +35,14 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
             f"pipe:{out.fileno()}", format="mp3", ac=1, ar=SAMPLE_RATE_HZ, audio_bitrate=BITS_PER_SECOND, write_xing=0,
             id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
         )  # fmt: skip
-        command = ffmpeg.compile(
-            stream.global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"), cmd=ffmpeg_executable()
-        )
         try:
             status, words = run_ffmpeg(
-                command, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
+                stream, pass_fds=[source.fileno(), out.fileno()], timeout_seconds=TIMEOUT_SECONDS
             )
         except subprocess.TimeoutExpired as error:
             raise MediaLimitError(path, f"cutting its audio took more than {TIMEOUT_SECONDS:.0f} s") from error
         out.seek(0)
         mp3 = out.read()
     if status != 0 or not mp3:
-        raise MediaError(path, words or f"no audio from {start_seconds:.1f} s on")
+        raise MediaError(path, cause(words) or f"no audio from {start_seconds:.1f} s on")
     return mp3
