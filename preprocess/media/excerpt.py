@@ -10,6 +10,7 @@ from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import media_input, open_source, probe_file
+from preprocess.temporary_folder import temporary_folder
 
 SAMPLE_RATE_HZ = 16_000
 BITS_PER_SECOND = 24_000
@@ -25,9 +26,10 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
 
     Raises:
         MediaError: the source has no audio, has none at this time, or cannot be decoded; the subclasses say more.
+        DiskFullError: no temporary file can be written.
     """
     limits = limits or Limits()
-    with open_source(path, limits) as source, tempfile.TemporaryFile() as out:
+    with open_source(path, limits) as source, tempfile.TemporaryFile(dir=temporary_folder()) as out:
         info = probe_file(source, path, limits)
         if not info.has_audio:
             raise MediaError(path, "no audio stream that can be decoded")
