@@ -242,8 +242,9 @@ def _run(job: _Job) -> str:
     """Run ffmpeg; return its warnings."""
     written = (job.frames, job.samples, job.first)
     for file in written:
-        file.seek(0)
-        file.truncate()
+        if file.seek(0, 2):  # a run before
+            file.seek(0)
+            file.truncate()
     descriptors = [job.source.fileno(), *(file.fileno() for file in written)]
     try:
         status, words = run_ffmpeg(_command(job), pass_fds=descriptors, timeout_seconds=job.timeout_seconds)

@@ -9,6 +9,7 @@ import ffmpeg
 from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.ffmpeg import ffmpeg_executable, run_ffmpeg
 from preprocess.media.media_info import Limits
+from preprocess.media.mono import mix_filters
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.temporary_folder import temporary_folder
 
@@ -35,9 +36,10 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
             raise MediaError(path, "no audio stream that can be decoded")
         seconds = min(length_seconds, MAX_SECONDS)
         media = media_input(source, info, ss=f"{start_seconds:.3f}", t=f"{seconds:.3f}")
+        mixing = [*mix_filters(info), "anull"]
         stream = media[str(info.audio_stream)].output(
-            f"pipe:{out.fileno()}", format="mp3", ac=1, ar=SAMPLE_RATE_HZ, audio_bitrate=BITS_PER_SECOND, write_xing=0,
-            id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
+            f"pipe:{out.fileno()}", format="mp3", af=",".join(mixing), ac=1, ar=SAMPLE_RATE_HZ,
+            audio_bitrate=BITS_PER_SECOND, write_xing=0, id3v2_version=0, map_metadata=-1, fs=MAX_BYTES,
         )  # fmt: skip
         command = ffmpeg.compile(
             stream.global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"), cmd=ffmpeg_executable()

@@ -76,6 +76,7 @@ CONTAINERS = {
     "mp4 that starts at 7.3 s": ("mp4", "aac", ("-output_ts_offset", 7.3)),
     "mpegts, starts at 1.4 s": ("ts", "aac", ()),
     "mpegts that starts at 5 s": ("ts", "mp2", ("-output_ts_offset", 5)),
+    "mpegts whose clock wraps in mid-file": ("ts", "mp2", ("-output_ts_offset", 2**33 / 90_000 - 1.4 - 1)),
     "mkv, Opus pre-skip": ("mkv", "libopus", ()),
     "avi, MP3": ("avi", "libmp3lame", ()),
     "mov, PCM": ("mov", "pcm_s16le", ()),
