@@ -7,6 +7,7 @@ need not be known in advance, no pipe can block, and a three-hour source takes d
 import contextlib
 import dataclasses
 import functools
+import logging
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import ffmpeg_executable, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import ffmpeg_executable, first_cause, is_out_of_space, run_ffmpeg
 from preprocess.media.media_info import Decoded, Limits, MediaInfo
 from preprocess.media.mono import FIRST_CHANNEL, mix_filters, replace_cancelled
 from preprocess.media.probe import media_input, open_source, probe_file
@@ -38,6 +39,7 @@ _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos":
 """ffmpeg's scaler converts every source to the planes of preprocess/media/planes.py; 128/256 is the middle of four pixels."""
 _AUDIO_RESTARTED = "[f32le] Application provided invalid, non monotonically increasing dts"
 """ffmpeg's line after it rebuilt the audio's filters, which then fill up with silence from second 0 again."""
+_log = logging.getLogger(__name__)
 SPACE_SHARE = 0.8
 """Share of the free temporary space that one source may fill."""
 
@@ -258,8 +260,9 @@ def _run(job: _Job) -> str:
     if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(temporary_folder(), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
-        words = f"ffmpeg was killed by signal {-status}; {words}"
-    raise MediaError(job.path, words or f"ffmpeg left with status {status}")
+        words = f"ffmpeg was killed by signal {-status}"
+    _log.info("%s: %s", job.path, words)
+    raise MediaError(job.path, first_cause(words) or f"ffmpeg left with status {status}")
 
 
 def _collect(job: _Job, words: str) -> Decoded:
@@ -273,8 +276,8 @@ def _collect(job: _Job, words: str) -> Decoded:
     if n_frames >= int(job.longest_seconds * job.params.fps):
         raise _too_long(job)
     if n_frames == 0:
-        reason = "nothing in it can be decoded"
-        raise MediaError(job.path, f"{reason} ({words.partition('; ')[0]})" if words else reason)
+        cause, reason = first_cause(words), "nothing in it can be decoded"
+        raise MediaError(job.path, f"{reason} ({cause})" if cause else reason)
     planes = waveform = None
     if job.params.media == "video":
         planes = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height * 3 // 2, width))

@@ -16,6 +16,13 @@ STDERR_READ_BYTES = 1 << 18
 WORDS_KEPT = 1000
 """Characters of ffmpeg's messages that errors, warnings and manifests keep."""
 
+_CONSEQUENCES = (
+    "Consider increasing", "Could not find codec", "Could not open encoder", "Decode error rate", "Error opening input",
+    "Error reinitializing", "Error sending", "Failed to configure", "No filtered frames", "Nothing was written",
+    "Output file is empty", "Task finished", "Terminating thread",
+)  # fmt: skip
+"""Of ffmpeg's messages, those that follow from another."""
+
 
 @functools.cache
 def ffmpeg_executable() -> str:
@@ -119,3 +126,9 @@ def clean_words(words: bytes | str, *, ordered: bool = False) -> str:
 def is_out_of_space(words: str) -> bool:
     """Whether ffmpeg failed because the disk is full."""
     return "No space left on device" in words or "Disk quota exceeded" in words
+
+
+def first_cause(words: str) -> str:
+    """Choose one of the messages that `clean_words` joined: a line for a person, who need not read what follows from it."""
+    messages = words.split("; ")
+    return next((each for each in messages if not any(part in each for part in _CONSEQUENCES)), messages[0])
