@@ -31,8 +31,8 @@ HARD_COMPENSATION_SECONDS = 0.04
 """Gaps and overlaps of audio beyond this are filled or dropped; ffmpeg's 0.1 s would be more than a frame."""
 ASSUMED_BYTES_PER_SECOND = 50_000
 """Assumed for the time limit, unless the header states a longer duration: 0.4 Mbit/s."""
-LEAST_BYTES_PER_SECOND = 125
-"""Of a source whose header states too short a duration: 1 kbit/s, less than silence in any common codec."""
+LEAST_BYTES_PER_SECOND = 2_000
+"""Of a source whose header may state too short a duration: 16 kbit/s, little for speech alone."""
 SHORTFALL_SECONDS = 0.5
 """Missing at the end of the source or of its video before it matters; streams of one file often differ by less."""
 _JPEG_COLOUR = {"out_range": "pc", "out_color_matrix": "bt601", "out_h_chr_pos": 128, "out_v_chr_pos": 128}
