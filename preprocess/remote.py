@@ -19,6 +19,7 @@ from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
 from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
+from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import atomic_file
 
 PIECE_BYTES = 1 << 22
@@ -60,7 +61,7 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
     if source.remote is None:
         yield source.path
         return
-    with tempfile.NamedTemporaryFile(suffix=source.path.suffix) as copy:
+    with tempfile.NamedTemporaryFile(suffix=source.path.suffix, dir=temporary_folder()) as copy:
         try:
             with _file_system(source.remote.url) as (fs, path):
                 for piece in _pieces(fs, path):
@@ -115,7 +116,7 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _file_system(url) as (fs, root):
-        with tempfile.TemporaryDirectory() as passing:
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as passing:
             (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
             info = read_dataset(Path(passing))
         if odd := [shard.name for shard in info.shards if not _SHARD.fullmatch(shard.name)]:

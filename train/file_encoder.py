@@ -14,6 +14,7 @@ from preprocess.media.probe import probe
 from preprocess.schema import Media, ShardParams
 from preprocess.shards.manifest import read_segments
 from preprocess.sources import Catalogue, Source, escaped_name
+from preprocess.temporary_folder import temporary_folder
 from train.data.loader import LoaderConfig, iterate_once
 from train.export.export import WEIGHTS_NAME, load_exported
 from train.plans.clip_planners import EvenClips
@@ -70,7 +71,7 @@ class FileEncoder:
         info = probe(path)
         media: Media = "audio" if info.has_audio and not info.has_video else "video"
         params = replace(self.loaded.shard_params, media=media)
-        with tempfile.TemporaryDirectory(prefix="avtempo-embed-") as folder:
+        with tempfile.TemporaryDirectory(prefix="avtempo-embed-", dir=temporary_folder()) as folder:
             shards = Path(folder) / "shards"
             catalogue = Catalogue("file", params.media, (Source(0, path, escaped_name(path.name)),))
             build(catalogue, shards, params, executor=SerialExecutor())

@@ -15,6 +15,7 @@ class MediaInfo:
     `width_px` and `height_px` are those of the first image, less the container's cropping. The image to show is
     `sample_aspect_ratio` times as wide, then turned clockwise by `rotation_degrees` (0, 90, 180 or 270).
     `duration_seconds` is None where the container has none. `is_hdr`: brightness is coded as PQ or HLG.
+    `audio_layout` is ffmpeg's name of the channels' places, such as "stereo" or "9 channels".
     """
 
     duration_seconds: float | None
@@ -30,6 +31,8 @@ class MediaInfo:
     sample_aspect_ratio: float = 1.0
     video_stream: int = -1
     audio_stream: int = -1
+    audio_channels: int = 0
+    audio_layout: str = ""
     is_interlaced: bool = False
     is_hdr: bool = False
 

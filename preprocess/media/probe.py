@@ -44,7 +44,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
     Raises:
         MediaRefusedError: it is no regular file (a FIFO would block for ever).
         MediaLimitError: it is too large.
-        MediaError: it is empty, or cannot be opened.
+        MediaError: it is empty, cannot be opened, or was changed before the block ended.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -62,6 +62,9 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
             raise MediaLimitError(path, f"{status.st_size} bytes, the limit is {limits.max_file_bytes}")
         _refuse_scripts(file, path)
         yield file
+        now = os.fstat(descriptor)
+        if (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise MediaError(path, "was changed while it was read, perhaps it is still being written: try it later")
 
 
 def _refuse_scripts(file: BinaryIO, path: Path) -> None:
@@ -95,6 +98,7 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
         try:
             with av.open(file, options=options, io_open=_refuse_to_open, metadata_errors="replace") as container:
                 info = _describe(container)
+                is_too_long = _goes_beyond(limits.max_duration_seconds, container, info)
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
             raise _media_error(error, [(name, message) for _, name, message in log], path) from error
         finally:
@@ -102,9 +106,29 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     if info.width_px * info.height_px > limits.max_pixels:
         size = f"{info.width_px}x{info.height_px} px"
         raise MediaLimitError(path, f"frames of {size}, the limit is {limits.max_pixels} pixels")
-    if (info.duration_seconds or 0.0) > limits.max_duration_seconds:
+    if is_too_long:
         raise MediaLimitError(path, f"{info.duration_seconds:.0f} s, the limit is {limits.max_duration_seconds:.0f} s")
     return info
+
+
+def _goes_beyond(second: float, container: Any, info: MediaInfo) -> bool:
+    """Whether the header's duration is longer, and video or audio is there: a stray subtitle may make a header long."""
+    import av
+
+    if (info.duration_seconds or 0.0) <= second:
+        return False
+    for number in (info.video_stream, info.audio_stream):
+        stream = container.streams[number] if number >= 0 else None
+        if stream is None or not stream.time_base:
+            continue
+        at = int(second / stream.time_base) + (stream.start_time or 0)
+        try:
+            container.seek(at, stream=stream)
+            if any(packet.pts is not None and packet.pts >= at for packet in container.demux(stream)):
+                return True
+        except (av.error.FFmpegError, OverflowError):
+            continue  # the limit on what is decoded holds
+    return False
 
 
 def media_input(file: BinaryIO, info: MediaInfo, **options: object) -> Any:
@@ -150,6 +174,8 @@ def _describe(container: Any) -> MediaInfo:
         format_name=container.format.name,
         video_stream=video.index if video else -1,
         audio_stream=audio.index if audio else -1,
+        audio_channels=audio.codec_context.channels if audio else 0,
+        audio_layout=audio.codec_context.layout.name if audio else "",
         **picture,
     )
 
@@ -193,7 +219,7 @@ def _first_frame(packets: Iterable[Any], index: int) -> Any | None:
     for packet in itertools.islice(of_stream, MAX_PACKETS_TO_FIRST_FRAME):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue  # damaged or cut before the first key frame: the next packets may do
         if frames:
             return frames[0]

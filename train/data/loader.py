@@ -24,6 +24,7 @@ import torch
 from nvidia.dali import Pipeline
 
 from preprocess.schema import META_FIELDS
+from preprocess.temporary_folder import temporary_folder
 from train.data.batch import SegmentBatch
 from train.data.dali_graph import Graph, build_pipeline
 from train.data.frame_selection import Selection
@@ -187,7 +188,7 @@ class _Source:
         self.name = f"{shards} (split {config.split})" if config.split else str(shards)
         self.fingerprint = info.fingerprint
         self._shards, self._device = shards, device
-        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-")
+        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-", dir=temporary_folder())
         subset = select(shards, info, config.split, config.only_shards, Path(self._index_folder.name))
         self.subset = _shuffled(subset, config.seed) if config.shuffle else subset
         device_id = None

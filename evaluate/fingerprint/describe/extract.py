@@ -21,6 +21,7 @@ from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
+from preprocess.temporary_folder import temporary_folder
 from train.data.loader import LoaderConfig, iterate_once
 
 SOURCES_PER_SHARD = 8
@@ -79,7 +80,7 @@ def describe_files(
         by_media[_media(file.path)].append(file)
     for media, chosen in by_media.items():
         if chosen:
-            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-"))
+            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))
             try:
                 yield from _describe(chosen, media, encoder, options, folder / "shards")
             finally:

@@ -55,7 +55,7 @@ class Grid:
 
     Attributes:
         query_seconds: float64 (q,), middles of the query's clips, ascending.
-        reference_first_seconds: middle of the first column's clip.
+        reference_first_seconds: middle of the first column's clip, which starts with the reference.
         reference_hop_seconds: time between columns.
         evidence: float32 (m, q, r) in [0, 1], by modality.
         has: bool (m, q, r) or broadcastable, where query and reference have the modality.
@@ -166,13 +166,15 @@ def _span(grid: Grid, rows: np.ndarray, columns: np.ndarray, votes: np.ndarray) 
     speed, offset = _line(query, reference, np.maximum(votes, 1e-3))
     half = grid.clip_seconds / 2
     start, end = query[0] - half, query[-1] + half
+    reference_seconds = 2 * grid.reference_first_seconds + grid.reference_hop_seconds * (n_columns - 1)
+    reference_start, reference_end = np.clip([offset + speed * start, offset + speed * end], 0, reference_seconds)
     inside = votes > 0
     at = (slice(None), rows[inside], columns[inside])
     has = np.broadcast_to(grid.has, grid.evidence.shape)[at]
     evidence = grid.widened[at]
     missed = len(rows) - int(inside.sum())  # without evidence in any modality
     return Span(
-        float(start), float(end), float(max(0.0, offset + speed * start)), float(max(0.0, offset + speed * end)),
+        float(start), float(end), float(reference_start), float(reference_end),
         tuple((evidence * has).sum(axis=1).tolist()), tuple((has.sum(axis=1) + missed * has.any(axis=1)).tolist()),
     )  # fmt: skip
 

@@ -56,8 +56,9 @@ class Matcher:
         for reference, spans in find_spans_of(self.library, query).items():
             for span in spans:
                 score = self.calibration.score(_scores(self.library, span))
+                query_end = min(span.query_end, float(query.end_seconds[-1]))  # a hop's last clip may be missing
                 match = Match(
-                    query.source, reference, max(0.0, span.query_start), span.query_end,
+                    query.source, reference, max(0.0, span.query_start), query_end,
                     span.reference_start, span.reference_end, score, decision=score >= self.threshold,
                 )  # fmt: skip
                 found.append(match)
