@@ -1,10 +1,10 @@
 """The configuration of a run: one frozen dataclass per concern, unknown keys refused. `train.config.load` reads it."""
 
 from dataclasses import field, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from train.config import STRICT
@@ -14,6 +14,10 @@ from train.config.distort_config import DistortConfig
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
+BatchSize = Annotated[int, Field(ge=2)]
+"""Batch norm over one row fails, and one segment has no other to be told from."""
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""What torch's generators take."""
 
 
 class SegmentsConfig:
@@ -61,8 +65,8 @@ class DataConfig(SegmentsConfig):
     shards: str = "shards/sample"
     split: str = ""
     """`"1:train"` keeps the training part of official split 1, `"fold:2,3,4,5"` four folds; empty keeps everything."""
-    batch_size: PositiveInt = 32
-    """Segments per rank and step."""
+    batch_size: BatchSize = 32
+    """Segments per rank and step; two at least, for batch norm and for contrast."""
     frame_px: PositiveInt = 128
     """Side of the square frames that the loader gives, before the random crop."""
     window_frames: PositiveInt = 125
@@ -102,6 +106,10 @@ class LossConfig:
     order_video: NonNegativeFloat = 1.0
     order_audio: NonNegativeFloat = 1.0
     order_video_audio: NonNegativeFloat = 1.0
+
+    def terms_of(self, modality: Literal["video", "audio"]) -> list[str]:
+        """Name the terms with a weight above 0 that read the modality's encoder."""
+        return [term for term in TERMS if modality in term and getattr(self, term) > 0]
 
 
 TERMS = tuple(each.name for each in fields(LossConfig) if each.name != "temperature")
@@ -164,7 +172,7 @@ class Config(RunConfig):
     name: str = "unnamed"
     objective: str = "whole"
     """Name of the objective laid over the preset: which terms count, and how the bank is used."""
-    seed: int = 0
+    seed: Seed = 0
     steps: PositiveInt = 100_000
     log_every: PositiveInt = 50
     checkpoint_every: PositiveInt = 1000
@@ -192,6 +200,19 @@ class Config(RunConfig):
 
     def _check_temporal_terms(self) -> None:
         temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name)]
+        longest = (self.clip.n_frames - 1) * self.clip.base_stride * self.clip.speeds[-1] + 1
+        if any("speed" in name for name in temporal) and (
+            len(self.clip.speeds) < 2 or longest > self.data.window_frames
+        ):
+            raise ValueError(
+                f"loss.speed_* tells clip.speeds apart: name two at least, and give data.window_frames the {longest} frames "
+                "of the fastest; or set loss.speed_video and loss.speed_audio to 0"
+            )
+        if any("order" in name for name in temporal) and 2 * self.clip.clock_frames > self.data.window_frames:
+            raise ValueError(
+                f"loss.order_* needs two clips one after the other: {2 * self.clip.clock_frames} frames do not fit in "
+                "data.window_frames; raise it, lower clip.n_frames, or set loss.order_* to 0"
+            )
         if self.clip.views == "same_moment" and temporal:
             raise ValueError(
                 "clip.views: two views of the same moment have no speed, direction or order to predict; set to 0: "
