@@ -89,6 +89,17 @@ class ModelConfig:
     projection_dim: PositiveInt = 128
     head_hidden: PositiveInt = 512
 
+    def refuse_small(self, n_frames: int, crop_px: int) -> None:
+        """Refuse clips of which nothing is left for the last pooling of s3d; the other encoders take any.
+
+        Raises:
+            ValueError: it names the settings.
+        """
+        if self.video == "s3d" and (n_frames < 5 or crop_px < 17):
+            raise ValueError(
+                "model.video s3d needs clip.n_frames of 5 and clip.crop_px of 17 at least, or choose another"
+            )
+
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
@@ -193,6 +204,8 @@ class Config(RunConfig):
             raise ValueError(f"data.window_frames must hold a clip, {self.clip.shortest_window_frames} frames")
         if self.data.frame_px < self.clip.crop_px:
             raise ValueError("clip.crop_px is cut out of data.frame_px: it must not be larger")
+        if self.loss.terms_of("video"):
+            self.model.refuse_small(self.clip.n_frames, self.clip.crop_px)
         if self.distort.enabled and self.data.frame_px != self.clip.crop_px:
             raise ValueError("distort.enabled takes whole frames: data.frame_px and clip.crop_px must be equal")
         self._check_temporal_terms()

@@ -94,6 +94,11 @@ class FinetuneConfig(RunConfig):
     head: HeadConfig = field(default_factory=HeadConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 
+    def __post_init__(self) -> None:
+        self.model.refuse_small(self.clip.n_frames, self.clip.crop_px)
+        if self.data.frame_px < self.clip.crop_px:
+            raise ValueError("clip.crop_px is cut out of data.frame_px: it must not be larger")
+
 
 def finetune_config(
     run: LoadedEncoders, shards: Path, split: str, init: Init, preset: str = "", overrides: Sequence[str] = ()

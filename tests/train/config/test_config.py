@@ -1,9 +1,14 @@
 """Configurations: presets load, survive a round trip, and refuse unknown or impossible settings by name."""
 
+from contextlib import nullcontext
+
 import pytest
+import torch
 
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
+from train.config.schema import ModelConfig
 from train.errors import ConfigError
+from train.model.encoders import build_encoders
 
 
 @pytest.mark.parametrize("name", preset_names(PRESETS_DIR))
@@ -61,6 +66,18 @@ def test_presets_survive_a_round_trip(name, tmp_path):
 def test_wrong_settings_are_refused_by_name(override, named):
     with pytest.raises(ConfigError, match=named):
         load_config("sample", [override])
+
+
+@pytest.mark.parametrize(("n_frames", "crop_px", "is_enough"), [(5, 17, True), (4, 17, False), (5, 16, False)])
+def test_the_smallest_clip_of_s3d_is_what_it_can_compute(n_frames, crop_px, is_enough):
+    with torch.device("meta"):
+        video = build_encoders(ModelConfig(video="s3d", audio="tiny")).video_net
+        clips = torch.zeros(2, 3, n_frames, crop_px, crop_px)
+    settings = ["model.video=s3d", f"clip.n_frames={n_frames}", f"clip.crop_px={crop_px}"]
+    with nullcontext() if is_enough else pytest.raises(RuntimeError, match="Output size"):
+        video(clips)
+    with nullcontext() if is_enough else pytest.raises(ConfigError, match=r"clip\.n_frames of 5"):
+        load_config("sample", settings)
 
 
 def test_order_needs_a_window_for_two_clips():
