@@ -5,6 +5,7 @@ import fcntl
 import json
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,6 +29,7 @@ from train.__main__ import main
 from train.config.load import load_config
 from train.config.schema import TERMS
 from train.errors import CheckpointError, RunError, TrainError
+from train.file_encoder import FileEncoder
 from train.run.checkpoint import LAST_NAME, load_encoders, untrained_encoders
 from train.run.pretraining import reserve_cores_for_loader
 
@@ -106,6 +108,8 @@ def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_p
     clips, logmel = torch.zeros(2, 3, 4, 24, 24), torch.zeros(2, 1, 16, 33)
     found = [{"video": e.encode_video(clips), "audio": e.encode_audio(logmel)} for e in (pretrained, untrained)]
     assert [bool(each[unread]) for each in found] == [False, True]
+    of_file = FileEncoder(load_encoders(path))._encode(clips, logmel, np.arange(2))
+    assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}
 
 
 def test_channels_last_gives_about_the_same_first_loss(small_shards, tmp_path):
