@@ -213,13 +213,11 @@ class Config(RunConfig):
 
     def _check_temporal_terms(self) -> None:
         temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name)]
-        longest = (self.clip.n_frames - 1) * self.clip.base_stride * self.clip.speeds[-1] + 1
-        if any("speed" in name for name in temporal) and (
-            len(self.clip.speeds) < 2 or longest > self.data.window_frames
-        ):
+        least = (self.clip.n_frames - 1) * self.clip.base_stride * self.clip.speeds[:2][-1] + 1
+        if any("speed" in name for name in temporal) and (len(self.clip.speeds) < 2 or least > self.data.window_frames):
             raise ValueError(
-                f"loss.speed_* tells clip.speeds apart: name two at least, and give data.window_frames the {longest} frames "
-                "of the fastest; or set loss.speed_video and loss.speed_audio to 0"
+                f"loss.speed_* tells clip.speeds apart: name two at least, and give data.window_frames the {least} frames "
+                "of the second slowest; or set loss.speed_video and loss.speed_audio to 0"
             )
         if any("order" in name for name in temporal) and 2 * self.clip.clock_frames > self.data.window_frames:
             raise ValueError(
