@@ -213,6 +213,11 @@ class Config(RunConfig):
 
     def _check_temporal_terms(self) -> None:
         temporal = [f"loss.{name}" for name in TEMPORAL_TERMS if getattr(self.loss, name)]
+        if self.clip.views == "same_moment" and temporal:
+            raise ValueError(
+                "clip.views: two views of the same moment have no speed, direction or order to predict; set to 0: "
+                + ", ".join(temporal)
+            )
         least = (self.clip.n_frames - 1) * self.clip.base_stride * self.clip.speeds[:2][-1] + 1
         if any("speed" in name for name in temporal) and (len(self.clip.speeds) < 2 or least > self.data.window_frames):
             raise ValueError(
@@ -223,11 +228,6 @@ class Config(RunConfig):
             raise ValueError(
                 f"loss.order_* needs two clips one after the other: {2 * self.clip.clock_frames} frames do not fit in "
                 "data.window_frames; raise it, lower clip.n_frames, or set loss.order_* to 0"
-            )
-        if self.clip.views == "same_moment" and temporal:
-            raise ValueError(
-                "clip.views: two views of the same moment have no speed, direction or order to predict; set to 0: "
-                + ", ".join(temporal)
             )
         if not self.clip.balanced_order and any(name.startswith("loss.order") for name in temporal):
             raise ValueError("clip.balanced_order must be true where a loss.order_* term has a weight above 0")
