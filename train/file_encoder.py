@@ -30,7 +30,7 @@ class FileEmbedding:
     Attributes:
         start_seconds, end_seconds: (n,) float64, the part of the file that each clip shows.
         vectors: "video/features" (n, d), "video/projections" (n, p), and the same for "audio", float32. A modality that
-            the file lacks has no entry.
+            the file lacks, or that no term of the objective reads, has no entry.
     """
 
     start_seconds: np.ndarray
@@ -102,12 +102,12 @@ class FileEncoder:
 
     def _encode(self, video: Tensor | None, audio: Tensor | None, kept: np.ndarray) -> dict[str, Tensor]:
         """Clips video (n, 3, T, H, W) and audio (n, 1, n_mels, C), of which some rows are kept, to vectors by name."""
-        encoders, found = self.loaded.encoders, dict[str, Tensor]()
+        encoders, loss, found = self.loaded.encoders, self.loaded.config.loss, dict[str, Tensor]()
         with torch.inference_mode():
-            if video is not None:
+            if video is not None and loss.terms_of("video"):
                 found["video/features"] = features = encoders.video(video[kept])
                 found["video/projections"] = encoders.project_video(features)
-            if audio is not None:
+            if audio is not None and loss.terms_of("audio"):
                 found["audio/features"] = features = encoders.audio(audio[kept])
                 found["audio/projections"] = encoders.project_audio(features)
         return found

@@ -11,7 +11,8 @@ from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 from store.writer import write_part
 from tests.preprocess.made_media import tone, write_clip, write_esc50
-from train.config.load import config_from_dict
+from train.config.load import check
+from train.config.schema import Config
 from train.model.encoders import build_encoders
 from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
 
@@ -132,7 +133,7 @@ def build_esc50(root, names, n_folds, params=AUDIO):
 
 def save_tiny(path, seed=5, params=PARAMS, **changes):
     """A checkpoint of random encoders; not those that `untrained_encoders` makes from the same file."""
-    config = config_from_dict({**TINY, **changes}, "test")
+    config = check(Config, {**TINY, **changes}, "test")
     torch.manual_seed(seed)
     weights = {f"encoders.{k}": v for k, v in build_encoders(config.model).state_dict().items()}
     checkpoint = Checkpoint(

@@ -31,6 +31,7 @@ from train.data.frame_selection import Selection
 from train.data.subset import Subset, parse_split, read_info, select
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.plans.clip_planners import Planner, WholeWindow
+from train.seeds import stream_seed
 
 Square = Literal["first", "middle", "last"]
 SQUARES: tuple[Square, ...] = ("first", "middle", "last")
@@ -240,7 +241,8 @@ class _Source:
 
 def _shuffled(subset: Subset, seed: int) -> Subset:
     """Shuffle the shards for the first epoch; DALI itself shuffles them only after each epoch."""
-    order = torch.randperm(len(subset.tars), generator=torch.Generator().manual_seed(seed)).tolist()
+    generator = torch.Generator().manual_seed(stream_seed("first shards", seed))
+    order = torch.randperm(len(subset.tars), generator=generator).tolist()
     return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
 
 

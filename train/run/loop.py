@@ -1,7 +1,7 @@
 """The training loop that pretraining and fine-tuning share: steps, log, checkpoints, exact resume.
 
 A subclass makes model, optimiser and loader, and gives the loss of a batch. All randomness of a step is a function of
-(seed, rank, step), and the checkpoint holds the loader's state: a resumed run computes what an uninterrupted one would.
+(seed, rank, step, part), and the checkpoint holds the loader's state: a resumed run computes what an uninterrupted one would.
 """
 
 import json
@@ -30,6 +30,7 @@ from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
+from train.seeds import stream_seed
 
 logger = logging.getLogger("train")
 
@@ -197,9 +198,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         self.optimizer.zero_grad(set_to_none=True)
         n_parts, forward = config.optim.accumulate, self.forward
         for part in range(n_parts):
-            # A stream of its own for each (seed, rank, step, part): torch's streams of neighbouring seeds are independent.
-            counter = (self.step * n_parts + part) * self.world.size + self.world.rank
-            seed = (config.seed * 1_000_003 + counter) % (1 << 63)
+            seed = stream_seed("step", config.seed, self.world.rank, self.step, part)
             generator = torch.Generator(self.world.device).manual_seed(seed)
             is_last = part + 1 == n_parts  # only its backward pass averages the gradients over the ranks
             with forward.no_sync() if isinstance(forward, DistributedDataParallel) and not is_last else nullcontext():

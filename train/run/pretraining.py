@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 
 import torch
 
+from preprocess.schema import Media
 from preprocess.shards.manifest import read_dataset
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
 from train.data.loader import LoaderConfig, SegmentLoader
+from train.errors import ConfigError
 from train.model.heads import Model
 from train.objective.bank import Bank
 from train.objective.losses import Objective
 from train.objective.objective import Segments, compute_objective
-from train.objective.requirements import refuse_blind
 from train.plans.clip_planners import TwoViews
 from train.ranks.distributed import World, gather, join_world, leave_world, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
@@ -101,6 +102,20 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
 
     def _load_own_state(self, saved: Checkpoint) -> None:
         self.bank.load_state_dict(saved.bank)
+
+
+def refuse_blind(config: Config, media: Media) -> None:
+    """Refuse terms that read video if the shards hold audio only.
+
+    Raises:
+        ConfigError: a term that reads video has a weight above 0; every such setting is named.
+    """
+    asked = [f"loss.{name}" for name in config.loss.terms_of("video")]
+    if media == "audio" and asked:
+        raise ConfigError(
+            f"{config.data.shards} holds audio only, but these terms read video: {', '.join(asked)}. Set them to 0, "
+            "or take a preset for audio, such as esc50"
+        )
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from train.__main__ import main as train_main
 from train.config.load import load_config
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.errors import CheckpointError, ConfigError, RunError
-from train.objective.requirements import refuse_blind
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME
+from train.run.pretraining import refuse_blind
 
 CLASSES = ("dog", "rain", "clock_tick", "engine")
 SMALL = [

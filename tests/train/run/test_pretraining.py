@@ -1,14 +1,19 @@
 """Whole small trainings on real shards: resume is exact, signals save, one run per directory."""
 
+import errno
+import fcntl
 import json
 
+import numpy as np
 import pytest
 import torch
 
+from evaluate.embedding.clip_encoders import load_run
 from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
 from tests.train.small_runs import (
     assert_same_end,
+    command,
     config,
     losses,
     records,
@@ -19,7 +24,9 @@ from tests.train.small_runs import (
 )
 from train.__main__ import main
 from train.config.load import load_config
+from train.config.schema import TERMS
 from train.errors import CheckpointError, RunError, TrainError
+from train.file_encoder import FileEncoder
 from train.run.checkpoint import LAST_NAME, load_encoders, untrained_encoders
 from train.run.pretraining import reserve_cores_for_loader
 
@@ -62,12 +69,44 @@ def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, 
         train(tmp_path, small_shards, "steps=2")
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(
+    small_shards, tmp_path, monkeypatch, caplog, number
+):
+    def refuse(descriptor, operation):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert main(command(tmp_path, small_shards, "steps=1")) == 0
+    assert "has no locks" in caplog.text
+
+
 def test_terms_of_weight_zero_are_neither_computed_nor_logged(small_shards, tmp_path):
     off = [f"loss.{name}=0" for name in ("order_video", "order_audio", "order_video_audio", "video_audio")]
     train(tmp_path, small_shards, "steps=1", *off)
     record = records(tmp_path)[1]
     assert set(record["terms"]) == {"video_video", "speed_video", "speed_audio", "direction_video", "direction_audio"}
     assert record["loss"] == pytest.approx(sum(record["terms"].values()), abs=1e-4)
+
+
+@pytest.mark.parametrize("unread", ["audio", "video"])
+def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_pretrained(
+    small_shards, tmp_path, unread
+):
+    kept = "direction_video" if unread == "audio" else "direction_audio"
+    off = [f"loss.{name}=0" for name in TERMS if name != kept]
+    train(tmp_path, small_shards, "steps=2", *off)
+    path = tmp_path / "checkpoints" / LAST_NAME
+    before, after = (load(path).encoders.state_dict() for load in (untrained_encoders, load_encoders))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"audio_net", "video_net"} - {f"{unread}_net"}
+
+    pretrained, untrained = load_run(path, ["pretrained", "untrained"]).encoders
+    clips, logmel = torch.zeros(2, 3, 4, 24, 24), torch.zeros(2, 1, 16, 33)
+    found = [{"video": e.encode_video(clips), "audio": e.encode_audio(logmel)} for e in (pretrained, untrained)]
+    assert [bool(each[unread]) for each in found] == [False, True]
+    of_file = FileEncoder(load_encoders(path))._encode(clips, logmel, np.arange(2))
+    assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}
 
 
 def test_channels_last_gives_about_the_same_first_loss(small_shards, tmp_path):
