@@ -55,7 +55,7 @@ class SegmentBatch:
 
         def send(tensor: Tensor) -> Tensor:
             is_far = kind == "cuda" and tensor.device.type == "cpu"
-            return (tensor.pin_memory() if is_far else tensor).to(device, non_blocking=True)
+            return tensor.pin_memory().to(device, non_blocking=True) if is_far else tensor.to(device)
 
         return self._map(send)
 
