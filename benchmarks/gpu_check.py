@@ -28,6 +28,7 @@ from evaluate.embedding.clip_encoders import load_run
 from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.results.origin import origin
+from evaluate.results.sheet import Sheet
 from preprocess.shards.manifest import read_dataset
 from store.errors import AvtempoError
 from train.config.load import load_config
@@ -84,19 +85,8 @@ class Check:
 
     def tests(self, until: float) -> list[str]:
         """Run the tests that compare the GPU with the CPU."""
-        words = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-m",
-            "gpu",
-            "-q",
-            "--tb=short",
-            "-rsP",
-            "-p",
-            "no:cacheprovider",
-            *TESTS,
-        ]
+        options = "-m gpu -q --tb=short -rsP -p no:cacheprovider".split()
+        words = [sys.executable, "-m", "pytest", *options, *TESTS]
         try:
             done = subprocess.run(
                 words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -124,28 +114,27 @@ class Check:
             while n == 0 or time.monotonic() < end:
                 n += len(next(loader))
             rows.append([decoding, f"{n / (clock() - since):.0f}"])
-        return table(
-            ["decoding", f"segments/s, batch {config.data.batch_size}, {config.data.num_threads} threads"], rows
-        )
+        job = f"batches of {config.data.batch_size}, {config.data.num_threads} threads"
+        return [Sheet("", ["decoding", f"segments/s, {job}"], rows).grid()]
 
     def training_steps(self, until: float) -> list[str]:
         """Measure the training step, case by case, as far as the time goes."""
-        rows, took = [], 0.0
+        rows, notes, took = [], [], 0.0
         for case in gpu_step.cases(self.arguments.batches):
             since = time.monotonic()
             if since + max(took, COMPILE_SECONDS * case.compiled) > until:
-                rows.append([str(case), "left out: no time"])
+                notes.append(f"- left out, no time: {case}")
                 continue
             try:
                 self.steps.append(gpu_step.measure(case, self.load, self.device, self.arguments.steps))
                 rows.append(self.steps[-1].row())
             except FAILURES as error:
-                rows.append([str(case), f"failed: {gist(error)}"])
+                notes.append(f"- **failed**: {case}: {type(error).__name__}: {error}")
             gc.collect()  # the trainer and its loader
             torch.cuda.empty_cache()
             took = time.monotonic() - since
-            print(" ".join(rows[-1]), flush=True)
-        return table(gpu_step.HEAD, rows)
+            print(case, f"after {took:.0f} s", flush=True)
+        return [Sheet("", gpu_step.HEAD, rows).grid(), "", *notes]
 
     def training(self, until: float) -> list[str]:
         """Train the preset for the time that is left to this part; leave its log and its encoders."""
@@ -230,17 +219,6 @@ def split(path: Path) -> None:
         for number, piece in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
             path.with_name(f"{path.name}.{number:02}").write_bytes(piece)
     path.unlink()
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lay out a Markdown table; a short row says why it is short."""
-    filled = [row + [""] * (len(head) - len(row)) for row in rows]
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *filled)]
-
-
-def gist(error: Exception) -> str:
-    """Give an error's type and first line."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:150]}".replace("|", "/")
 
 
 def _parser() -> argparse.ArgumentParser:

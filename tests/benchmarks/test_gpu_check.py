@@ -52,7 +52,7 @@ def test_the_whole_check_on_a_cpu_without_ffmpeg_faiss_and_scikit_learn(tmp_path
     assert "failed" not in report
     assert "mixed | left out: no GPU" in report
     assert "bf16, channels last, batch 4 | " in report
-    assert "batch 4, compiled | left out: no time" in report
+    assert "left out, no time: bf16, channels last, batch 4, compiled" in report
     assert train.load_encoders(tmp_path / "out").loaded.step > 0
     assert len(store.open(tmp_path / "out" / "embeddings.h5")) == 12 * 4 * 2  # videos, segments, different clips
     assert (tmp_path / "out" / "log.jsonl").read_text()
