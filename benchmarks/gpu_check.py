@@ -85,7 +85,7 @@ class Check:
 
     def tests(self, until: float) -> list[str]:
         """Run the tests that compare the GPU with the CPU."""
-        options = "-m gpu -q --tb=short -rsP -p no:cacheprovider".split()
+        options = ["-m", "gpu", "-q", "--tb=short", "-rsP", "-p", "no:cacheprovider"]
         words = [sys.executable, "-m", "pytest", *options, *TESTS]
         try:
             done = subprocess.run(
