@@ -75,6 +75,11 @@ seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
 
+# The check on a GPU, with the Python at hand where .venv cannot be made (docs/explanation/gpu.md); without a GPU:
+# make gpu-check GPU_SET="--device cpu --preset sample --batches 4 --steps 2 --seconds 120"
+GPU_OUT ?= runs/gpu-check
+GPU_SET ?=
+
 # What lasts: make soak SOAK="--sources 300 --kills 4 --steps 200 --out runs/soak-small"; make fuzz SECONDS=3600 SEED=7
 SOAK ?= --sources 3000 --bad-share 0.05 --kills 10 --steps 2000 --segments 100000 --seed 0
 SECONDS ?= 600
@@ -99,7 +104,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -228,6 +233,9 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET) $(if $(BENCH),--only $(BENCH))
 
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
+
+gpu-check: ## On a GPU, in 8 minutes: tests, speed by part, a short training and its store: make gpu-check SHARDS=shards/ucf-six
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu_check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
 
 soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
 	$(BIN)/python -m tests.soak $(SOAK) --publish

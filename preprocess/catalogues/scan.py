@@ -124,7 +124,7 @@ def scan(root: Path | str, *media: Media) -> Listing:
         reason = "; ".join([f"no {kinds} files below it (looked for {' '.join(sorted(extensions))})", *notes])
         raise RemoteError(root, reason) if isinstance(root, str) else CatalogueError(root, reason)
     for note in notes:
-        _log.warning("%s: %s", root, note)
+        _log.warning("%s: %s", escaped_name(str(root)), note)
     return listing
 
 

@@ -70,14 +70,14 @@ class Model(nn.Module):
         if "audio" in self.modalities:
             inputs["audio"], heard = self._audio(clips)
             vectors |= heard
-        return Outputs(Embeddings(vectors), self._logits(clips.has_audio, **inputs))
+        return Outputs(Embeddings(vectors), self._logits(clips, **inputs))
 
     def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
         """Features and embeddings (2B, ...) with zeros where there is no audio.
 
         Rows without audio do not pass the network: they would distort its batch statistics.
         """
-        rows = _heard_rows(clips.has_audio)
+        rows = _heard_rows(clips, len(clips.has_audio))
         features = self.encoders.audio(clips.audio[rows])
 
         def spread(x: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Model(nn.Module):
         vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_audio(s)}
         return spread(features), vectors
 
-    def _logits(self, has_audio: Tensor, **features: Tensor) -> dict[str, Tensor]:
+    def _logits(self, clips: TrainClips, **features: Tensor) -> dict[str, Tensor]:
         """Compute the logits of every head; heads that read audio get only the rows that have audio."""
         inputs: dict[str, Tensor] = {}
         for name, rows in features.items():
@@ -97,25 +97,29 @@ class Model(nn.Module):
             # (v0, a1) and (v1, a0): the picture stands first in both.
             inputs["order_video_audio"] = torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)])
         return {
-            name: self._of_heard(head, inputs[name], has_audio) if "audio" in name else head(inputs[name])
+            name: self._of_heard(head, inputs[name], clips) if "audio" in name else head(inputs[name])
             for name, head in self.heads.items()
         }
 
     @staticmethod
-    def _of_heard(head: nn.Module, inputs: Tensor, has_audio: Tensor) -> Tensor:
-        """Logits (N, K) of inputs (N, D), zeros where there is no audio; rows as in has_audio (2B,), or one a segment."""
-        rows = _heard_rows(has_audio[: len(inputs)])
+    def _of_heard(head: nn.Module, inputs: Tensor, clips: TrainClips) -> Tensor:
+        """Logits (N, K) of inputs (N, D), zeros where there is no audio; a row a clip (2B), or a segment."""
+        rows = _heard_rows(clips, len(inputs))
         logits = head(inputs[rows])
         return logits.new_zeros(len(inputs), logits.shape[1]).index_copy(0, rows, logits)
 
 
-def _heard_rows(has_audio: Tensor) -> Tensor:
-    """Indices of the rows with audio, or of all rows if fewer than two have audio.
+def _heard_rows(clips: TrainClips, n: int) -> Tensor:
+    """Indices of those of the first n rows that have audio, or of all n if fewer than two have audio.
 
     Batch norm needs two rows. Rows without audio have no loss; they keep the graph the same on every rank.
     """
-    rows = has_audio.nonzero()[:, 0]
-    return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)
+    has_audio = clips.has_audio[:n]
+    n_heard = clips.n_heard * n // (len(clips.has_audio) // 2)
+    if n_heard < 2:
+        return torch.arange(n, device=has_audio.device)
+    # Not nonzero: its number of rows lies on the device, and a GPU would make the host wait for it.
+    return (~has_audio).byte().argsort(stable=True)[:n_heard]
 
 
 def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:

@@ -45,14 +45,8 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         if config.optim.channels_last:
             model.encoders.channels_last()
         model = with_joint_norms(model, world)
-        data = config.data
-        segments = LoaderConfig(
-            shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-            shuffle=True, seed=config.seed, num_threads=data.num_threads, split=data.split, rank=world.rank,
-            world_size=world.size, clips=TwoViews(config.clip),
-        )  # fmt: skip
         with naming_lost_peers(), fail_on_all_ranks():
-            loader = SegmentLoader(segments, device=world.device)
+            loader = SegmentLoader(loader_config(config, world), device=world.device)
             self.heldout = Heldout(config, world.device) if config.heldout.split and len(model.heads) else None
         self.scores: dict[str, Score] = {}
         self._train_model(model, build_optimizer(model, config.optim), loader)
@@ -116,6 +110,16 @@ def refuse_blind(config: Config, media: Media) -> None:
             f"{config.data.shards} holds audio only, but these terms read video: {', '.join(asked)}. Set them to 0, "
             "or take a preset for audio, such as esc50"
         )
+
+
+def loader_config(config: Config, world: World) -> LoaderConfig:
+    """Say what this rank's loader gives in training."""
+    data = config.data
+    return LoaderConfig(
+        shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
+        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=data.split, rank=world.rank,
+        world_size=world.size, clips=TwoViews(config.clip),
+    )  # fmt: skip
 
 
 @contextmanager

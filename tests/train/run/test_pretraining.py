@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +81,23 @@ def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(
     monkeypatch.setattr(fcntl, "flock", refuse)
     assert main(command(tmp_path, small_shards, "steps=1")) == 0
     assert "has no locks" in caplog.text
+
+
+@pytest.mark.parametrize("often", ["log_every=4", "checkpoint_every=4"])
+def test_a_gradient_that_is_not_finite_ends_the_run_before_its_step_is_logged_or_saved(small_shards, tmp_path, often):
+    training = trainer(tmp_path, small_shards, "steps=8", "log_every=100", "checkpoint_every=2", often)
+    real = training._objective
+
+    def objective(*given):
+        found = real(*given)
+        return replace(found, total=found.total * (math.nan if training.step == 2 else 1.0))
+
+    training._objective = objective
+    with pytest.raises(RunError, match="not finite at step 2; the last checkpoint is whole"):
+        training.train()
+    assert losses(tmp_path) == {}
+    if (tmp_path / "checkpoints" / LAST_NAME).exists():
+        assert saved(tmp_path).step == 2
 
 
 def test_terms_of_weight_zero_are_neither_computed_nor_logged(small_shards, tmp_path):

@@ -38,7 +38,7 @@ def clock(n_frames, plan, columns_per_frame=5):
     number = torch.zeros(n, dtype=torch.long)
     lengths = torch.tensor(n_frames)
     shown = plan.frames(lengths, 4)
-    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, number, number)
+    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, n, number, number)
 
 
 @settings(max_examples=60, deadline=None)
