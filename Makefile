@@ -59,8 +59,26 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
+# A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 ablation bench soak
+AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
+UCF ?=
+ESC ?=
+CLIPS ?=
+publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:result-%=%) --made-by '$(strip $(2))'
+six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
+real := --queries 15 --unmatched 11 --background 10
+seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
+    --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods ""
+
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
+
+# The check on a GPU, with the Python at hand where .venv cannot be made (docs/explanation/gpu.md); without a GPU:
+# make gpu-check GPU_SET="--device cpu --preset sample --batches 4 --steps 2 --seconds 120"
+GPU_OUT ?= runs/gpu-check
+GPU_SET ?=
 
 # What lasts: make soak SOAK="--sources 300 --kills 4 --steps 200 --out runs/soak-small"; make fuzz SECONDS=3600 SEED=7
 SOAK ?= --sources 3000 --bad-share 0.05 --kills 10 --steps 2000 --segments 100000 --seed 0
@@ -70,7 +88,8 @@ SEED ?= 0
 # Tests at a time; each may take 3 GB of memory and a core. Every process takes its share of the files in one piece, so
 # that a fixture is made in one of them, and who is through early takes from the end of another's.
 TEST_JOBS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal
+# A test may be skipped for the reasons in tests/conftest.py alone.
+PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal --no-skips
 # More threads than cores wait for each other by spinning: small tensors take several times the CPU.
 test test-slow: export OMP_NUM_THREADS := 1
 
@@ -85,7 +104,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,6 +160,40 @@ match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: 
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
 
+results: $(READY) $(addprefix result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
+
+.PHONY: $(addprefix result-,$(ONLY))
+result-demo: | $(READY)
+	$(MAKE) eval-ucf RUN=$(AT)/sample SHARDS=$(AT)/shards/sample
+	$(call publish,$(AT)/sample,make demo)
+
+result-ucf-six: | $(READY)
+	$(if $(UCF),,$(error give UCF=folder of UCF101))
+	$(MAKE) eval-ucf finetune RUN=$(AT)/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six) SET="--threads 1"
+	$(call publish,$(AT)/ucf-six,make eval-ucf finetune DATA=UCF-101 RUN=runs/ucf-six CLASSES=$(six) SET="--threads 1")
+
+result-esc50: | $(READY)
+	$(if $(ESC),,$(error give ESC=folder of ESC-50))
+	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
+	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
+
+result-fingerprint: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) eval-fingerprint RUN=$(AT) DATA="$(CLIPS)" FINGERPRINT='$(real)'
+	$(call publish,$(AT)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(real)")
+
+result-fingerprint-seed7: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
+	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(seed7))")
+
+result-ablation: | $(READY)
+	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
+	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
+
+result-bench result-soak: result-%: | $(READY)
+	$(MAKE) $*
+
 docs: $(READY) ## Build the documentation in docs/_build; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
@@ -180,6 +233,9 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 	$(BIN)/python -m benchmarks --shards $(SHARDS) --preset $(PRESET) $(if $(BENCH),--only $(BENCH))
 
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
+
+gpu-check: ## On a GPU, in 8 minutes: tests, speed by part, a short training and its store: make gpu-check SHARDS=shards/ucf-six
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu_check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
 
 soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
 	$(BIN)/python -m tests.soak $(SOAK) --publish

@@ -63,7 +63,7 @@ def measure(setting: Setting, *overrides: str) -> list[Result]:
     unmeasured = config.bank.size // config.data.batch_size + 1 + WARM_UP
     n_steps = unmeasured + setting.sized(STEPS)
     logger.info("%s: %d steps", TASK, n_steps)
-    with tempfile.TemporaryDirectory(prefix="avtempo-bench-") as run, _laps() as laps:
+    with tempfile.TemporaryDirectory(prefix="avtempo-bench-") as run, step_laps() as laps:
         pretraining.pretrain(load_config(setting.preset, [*options, f"steps={n_steps}"]), run, device="cpu")
         lines = (Path(run) / LOG_NAME).read_text(encoding="utf-8").splitlines()
     clock = [0.0, *(json.loads(line)["seconds"] for line in lines)]
@@ -71,8 +71,15 @@ def measure(setting: Setting, *overrides: str) -> list[Result]:
     return summary(setting.preset, laps[unmeasured:], steps[unmeasured:])
 
 
+def clock() -> float:
+    """Seconds of a clock, read when the GPU, if there is one, has done all that was queued."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 @contextmanager
-def _laps() -> Iterator[list[dict[str, float]]]:
+def step_laps() -> Iterator[list[dict[str, float]]]:
     """While held, collect the seconds of each part, one dict per step of the trainer."""
     laps: list[dict[str, float]] = []
     whole = pretraining.Trainer._train_step
@@ -83,9 +90,9 @@ def _laps() -> Iterator[list[dict[str, float]]]:
 
     def clocked(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            since = time.perf_counter()
+            since = clock()
             result = function(*args, **kwargs)
-            laps[-1][part] += time.perf_counter() - since
+            laps[-1][part] += clock() - since
             return result
 
         return call

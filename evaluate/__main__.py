@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from functools import partial
 
@@ -18,7 +19,10 @@ from evaluate.commands import (
     recognition,
     report,
 )  # fmt: skip
+from evaluate.errors import EvaluateError
 from evaluate.exit_status import exit_status
+from preprocess.progress import escape_on_terminal
+from store.closed_pipe import outlive_readers
 
 COMMANDS = (embed, recognition, finetune, esc50, fingerprint, report, index, match, ablate, export, publish)
 """In the order of the help."""
@@ -42,9 +46,19 @@ python -m evaluate COMMAND --help lists the options of a command, and more examp
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
     arguments = _parser().parse_args(argv)
+    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which processor it found
-    return exit_status(partial(arguments.command, arguments))
+    return exit_status(partial(_run, arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    """Run the command, unless torchrun started it several times over and all would write the same files."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not arguments.on_ranks:
+        raise EvaluateError(
+            "torchrun started this several times (WORLD_SIZE): only finetune and esc50-scratch use ranks"
+        )
+    arguments.command(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,4 +75,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -6,6 +6,7 @@ Every table lies between two markers and is generated from its file:
     <!-- end table -->                                  models=, metrics= and modalities= keep some rows and columns
     <!-- ablation: NAME --> ... <!-- end ablation -->   with docs/figures/NAME.svg
     <!-- fingerprint: NAME --> ... <!-- end fingerprint -->   with NAME-distortions.svg and NAME-roc.svg
+    <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
 
 The benchmarks and the soak test add kinds of their own (`fill_pages`).
 """
@@ -13,7 +14,7 @@ The benchmarks and the soak test add kinds of their own (`fill_pages`).
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,19 @@ from evaluate.protocols.result_table import (
     RECOGNITION_TABLE,
     layout_sheet,
 )
-from evaluate.results.origin import origin
+from evaluate.results.origin import code, origin
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
 from store.atomic_files import write_text
 
 RESULTS_DIR, FIGURES_DIR = Path("docs/results"), Path("docs/figures")
 LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": ESC50_TABLE, "finetune": FINETUNE_TABLE}
 """Tables by the marker's task."""
+_CLIPS = ("preprocess/media", "preprocess/features", "preprocess/shards", "train/views", "train/model")
+LEARNING = (
+    *_CLIPS, "train/plans", "train/data", "train/objective", "train/run", "evaluate/embedding", "evaluate/protocols",
+)  # fmt: skip
+MATCHING = (*_CLIPS, "evaluate/fingerprint")
+"""Folders whose code decides what the encoders learn and score, and which clips are found."""
 _MARKER = re.compile(
     r"(?P<begin><!-- (?P<kind>[a-z]+): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)",
     re.DOTALL,
@@ -74,9 +81,19 @@ class Marker:
         """Return a path below the root relative to the page."""
         return os.path.relpath(self.root / path, self.page.parent)
 
-    def source(self, header: Mapping[str, Any] | None = None) -> str:
-        """Return the line below a table: command, machine, date, commit, and a link to the data."""
+    def source(self, header: Mapping[str, Any] | None = None, decided_by: Sequence[str] = ()) -> str:
+        """Return the line below a table: command, machine, date, commit, its age, and a link to the data.
+
+        Args:
+            header: of the numbers; by default that of the file.
+            decided_by: folders whose code decides the numbers; the line names those that have changed since.
+        """
         header = read_header(self.path) if header is None else header
+        before, now = header.get("code"), code()
+        changed = [] if before is None else [name for name in decided_by if before.get(name) != now.get(name)]
+        age = (
+            ", older than today's code" if before is None else f"; changed since: {', '.join(changed)}" * bool(changed)
+        )
         trained = ""
         if training := header.get("training"):
             trained = f", {training['steps']} steps in {training['seconds']:.0f} s"
@@ -85,7 +102,7 @@ class Marker:
             trained = f", {header['steps']} steps, seeds {seeds}, ± the sample sd over seeds"
         data = self.link(RESULTS_DIR / self.path.name)
         return (
-            f"`{header['command']}`{trained}; {header['machine']}; {header['date']}, commit {header['commit']} "
+            f"`{header['command']}`{trained}; {header['machine']}; {header['date']}, commit {header['commit']}{age} "
             f"([data]({data}))."
         )
 
@@ -105,16 +122,17 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
         facts: more for the header.
 
     Raises:
-        ResultsError: the run has no results.
+        ResultsError: the run has no results, or code that is not committed made them.
         AblationError: runs of the ablation failed.
     """
     results = read_results(run / RESULTS_NAME)
     if not results:
         raise ResultsError(run / RESULTS_NAME, "does not exist or is empty; evaluate the run first")
-    training = run / "training.json"
-    known = read_header(run / RESULTS_NAME) or origin() | {
-        "training": json.loads(training.read_text(encoding="utf-8")) if training.exists() else None
-    }
+    known = read_header(run / RESULTS_NAME) or origin()
+    if (training := run / "training.json").exists():
+        known["training"] = json.loads(training.read_text(encoding="utf-8"))
+    if str(known.get("commit")).endswith("-dirty"):
+        raise ResultsError(run / RESULTS_NAME, "was made by code that is not committed; commit, then measure again")
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
     path, figures = root / RESULTS_DIR / f"{name}.json", root / FIGURES_DIR
@@ -179,14 +197,14 @@ def table(marker: Marker) -> str:
     if not rows:
         raise ResultsError(marker.path, f"has nothing for {wanted} (named in {marker.page})")
     sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
-    return f"{sheet.grid()}\n\n{marker.source()}"
+    return f"{sheet.grid()}\n\n{marker.source(decided_by=LEARNING)}"
 
 
 def ablation(marker: Marker) -> str:
     """Return the tables of an ablation and a link to its figure."""
     figure = marker.link(FIGURES_DIR / f"{marker.name}.svg")
     shown = f"![{marker.name}: a dot a seed, a bar at the mean of each objective]({figure})"
-    return f"{ablation_markdown(marker.results)}\n\n{shown}\n\n{marker.source()}"
+    return f"{ablation_markdown(marker.results)}\n\n{shown}\n\n{marker.source(decided_by=LEARNING)}"
 
 
 def fingerprint(marker: Marker) -> str:
@@ -196,7 +214,12 @@ def fingerprint(marker: Marker) -> str:
     for which, words in (("distortions", "micro-AP by distortion and strength"), ("roc", "right pairs by rate")):
         figure = marker.link(FIGURES_DIR / f"{marker.name}-{which}.svg")
         shown.append(f"![{words}, a panel or line a method]({figure})")
-    return "\n\n".join([*shown, marker.source()])
+    return "\n\n".join([*shown, marker.source(decided_by=MATCHING)])
 
 
-KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint}
+def plan(marker: Marker) -> str:
+    """Return the counts of a fingerprint benchmark."""
+    return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
+
+
+KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan}

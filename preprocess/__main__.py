@@ -13,8 +13,10 @@ from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
-from preprocess.executors.options import add_executor_options, n_processors
+from preprocess.executors.options import add_executor_options, add_max_hours, n_processors
+from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
+from store.closed_pipe import outlive_readers
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
 
@@ -47,7 +49,8 @@ examples:
 After Ctrl-C, a full disk or a power cut, the same command continues. Failed sources are tried again only with
 --retry-failed; OUT/manifest.parquet holds the reasons.
 
-exit status: 0 success; 1 more than --max-failed sources failed; 2 an error, or no source could be read; 130 stopped.
+exit status: 0 success; 1 more than --max-failed sources failed, or a folder cannot be read; 2 an error, or no source
+could be read; 130 stopped.
 """
 
 _VERIFY_EPILOG = """\
@@ -64,8 +67,9 @@ examples:
   python -m preprocess push shards/archive s3://bucket/shards/archive
   python -m preprocess fetch shards/archive s3://bucket/shards/archive
 
-Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. Archives are verified against
-their checksums. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs (docs/explanation/scale.md).
+Training and evaluation read a local folder: fetch fills it, and continues where it was stopped. All files are verified
+against checksums. https:// is only read. URLs are those of fsspec; for s3:// install s3fs, for gs:// gcsfs
+(docs/explanation/scale.md).
 """
 
 _SAMPLE_EPILOG = """\
@@ -141,7 +145,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
     add_executor_options(parser)
     add("--max-failed", "failed sources that are not an error (default: 0)", type=_at_least(0), default=0, metavar="N")
     add("--retry-failed", "try failed sources of an earlier run again", action="store_true")
-    add("--max-hours", "longest source that is read (default: %(default)g)", type=float, default=6.0, metavar="H")
+    add_max_hours(parser)
 
 
 def _add_rendering(parser: argparse.ArgumentParser, *, seed: int) -> None:
@@ -192,6 +196,7 @@ def main(argv: list[str] | None = None) -> int:
     from preprocess import commands
 
     arguments = _parser().parse_args(argv)
+    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
@@ -208,4 +213,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from preprocess.build.pipeline import Summary
     from preprocess.sources import Catalogue
 
-MAX_NAMES = 5
-"""Missing or extra files that are named; the others are counted."""
 REASON_WIDTH = 110
 
 _STYLES = {"ok": "", "note": "yellow", "broken": "bold red"}
@@ -46,17 +44,18 @@ def shards(arguments: argparse.Namespace) -> int:
             limits=Limits(max_duration_seconds=3600 * args.max_hours), progress=shown.show,
         )  # fmt: skip
     _show_summary(summary, time.monotonic() - started)
-    return 1 if summary.too_many_failed else 0
+    return 1 if summary.too_many_failed or catalogue.unreadable else 0
 
 
 def _show_catalogue(catalogue: "Catalogue") -> None:
     """Say what was found, and name the files that do not fit the lists."""
+    from preprocess.catalogues.scan import first_names
+
     labels = f", {len(catalogue.label_names)} classes" if catalogue.label_names else ""
     _say(f"{catalogue.dataset}: {len(catalogue.sources)} sources{labels}")
     for names, state in ((catalogue.missing, "listed but missing"), (catalogue.extra, "there but not listed")):
         if names:
-            shown = ", ".join(names[:MAX_NAMES]) + (" ..." if len(names) > MAX_NAMES else "")
-            _say(f"{len(names)} {state}: {shown}", "yellow")
+            _say(f"{len(names)} {state}: {first_names(names)}", "yellow")
 
 
 def _show_summary(summary: "Summary", seconds: float) -> None:

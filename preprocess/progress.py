@@ -1,5 +1,6 @@
-"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere."""
+"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere; odd bytes escaped."""
 
+import io
 import logging
 import sys
 import time
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
 LINE_EVERY_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
+
+
+def escape_on_terminal() -> None:
+    """Make standard output and error escape the bytes of paths that are not UTF-8, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Progress:

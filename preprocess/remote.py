@@ -1,4 +1,4 @@
-"""Files behind URLs (s3://, gs://, https://, memory:// ...): the only module that uses fsspec.
+"""Files behind URLs (s3://, gs://, https://, memory:// ...), through fsspec.
 
 The stages read and write local files: ffmpeg gets an open descriptor and no network, and DALI maps archives into memory.
 So a source is fetched to a temporary file while it is decoded, and a shard set is pushed or fetched whole.
@@ -9,17 +9,23 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
 from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
+from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import atomic_file
 
 PIECE_BYTES = 1 << 22
+HTTP = ("http://", "https://")
+SUMS_FILE = "SHA256SUMS"
+"""Beside a set behind a URL: the checksum of every other file, as `sha256sum --check` reads them."""
 _SHARD = re.compile(r"shard-\d{6,}\.tar")
 """Names that a set behind a URL may use: it must not choose where files are written here."""
 
@@ -38,8 +44,9 @@ def list_files(url: str) -> dict[str, RemoteFile]:
     files = {}
     for path in sorted(found):
         name = path.removeprefix(root).lstrip("/")
+        name = unquote(name, errors="backslashreplace") if root.startswith(HTTP) else name
         if not any(part.startswith(".") for part in name.split("/")):
-            files[name] = RemoteFile(fs.unstrip_protocol(path), int(found[path].get("size") or 0))
+            files[name] = RemoteFile(fs.unstrip_protocol(path), found[path].get("size"))
     return files
 
 
@@ -54,7 +61,7 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
     if source.remote is None:
         yield source.path
         return
-    with tempfile.NamedTemporaryFile(suffix=source.path.suffix) as copy:
+    with tempfile.NamedTemporaryFile(suffix=source.path.suffix, dir=temporary_folder()) as copy:
         try:
             with _file_system(source.remote.url) as (fs, path):
                 for piece in _pieces(fs, path):
@@ -63,7 +70,7 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
                         raise MediaLimitError(source.path, f"more than {limits.max_file_bytes} bytes, the limit")
         except RemoteError as error:
             raise MediaError(source.path, f"cannot be fetched: {error}") from error
-        if copy.tell() != source.remote.n_bytes:
+        if source.remote.n_bytes is not None and copy.tell() != source.remote.n_bytes:
             raise MediaError(source.path, f"{copy.tell()} bytes came, {source.remote.n_bytes} were listed")
         copy.flush()
         yield Path(copy.name)
@@ -81,12 +88,17 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
     # Resuming needs the marks of shards without an archive too; readers do not.
     marks = (part_path(folder, shard) for shard in range(info.n_shards))
     names = [path.name for path in marks if path.exists() and path.name not in names] + names
+    known = _known_sha256(info)
+    sums = "".join(f"{known.get(name) or file_sha256(folder / name)}  {name}\n" for name in names).encode()
     with _file_system(url) as (fs, root):
         there = {name: file.n_bytes for name, file in list_files(url).items()} if fs.exists(root) else {}
         mark = (folder / DATASET_FILE).read_bytes()
         if DATASET_FILE in there and fs.cat_file(f"{root}/{DATASET_FILE}") != mark:
             raise RemoteError(url, "holds another shard set, or another state of this one: choose another URL")
         fs.makedirs(root, exist_ok=True)
+        if SUMS_FILE not in there or fs.cat_file(f"{root}/{SUMS_FILE}") != sums:
+            there = {}  # files of another state may have the same sizes
+            fs.pipe_file(f"{root}/{SUMS_FILE}", sums)
         for done, name in enumerate(names, 1):
             if there.get(name) != (folder / name).stat().st_size:
                 fs.put_file(str(folder / name), f"{root}/{name}")
@@ -96,7 +108,7 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
 def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> DatasetInfo:
     """Copy a shard set to a folder for training and evaluation; a second call continues where the first was stopped.
 
-    Archives are verified against their checksums, and the mark that the set is finished comes last.
+    All files are verified against their checksums, and the mark that the set is finished comes last.
 
     Raises:
         RemoteError: there is no finished set, or a file does not match the description of the set.
@@ -104,16 +116,17 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _file_system(url) as (fs, root):
-        with tempfile.TemporaryDirectory() as passing:
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as passing:
             (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
             info = read_dataset(Path(passing))
         if odd := [shard.name for shard in info.shards if not _SHARD.fullmatch(shard.name)]:
             raise RemoteError(url, f"names {odd[0]!r}, which is not a shard: nothing was fetched")
-        checksums = {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
+        sums = [line.split("  ", 1) for line in fs.cat_file(f"{root}/{SUMS_FILE}").decode().splitlines()]
+        checksums = {name: sha256 for sha256, name in sums} | _known_sha256(info)
         names = _file_names(info)
         for done, name in enumerate(names, 1):
             path, checksum = folder / name, checksums.get(name, "")
-            if not path.is_file() or file_sha256(path) != checksum:  # small files have none, and are fetched again
+            if not path.is_file() or file_sha256(path) != checksum:
                 with atomic_file(path, disk_errors) as file:
                     _fetch(fs, f"{root}/{name}", file, checksum)
             show(done, len(names))
@@ -127,13 +140,18 @@ def _file_names(info: DatasetInfo) -> list[str]:
     return [*names, MANIFEST_FILE, DATASET_FILE]
 
 
+def _known_sha256(info: DatasetInfo) -> dict[str, str]:
+    """Checksums that the description of the set gives."""
+    return {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
+
+
 def _fetch(fs: Any, remote: str, file: BinaryIO, sha256: str) -> None:
     digest = hashlib.sha256()
     for piece in _pieces(fs, remote):
         digest.update(piece)
         file.write(piece)
-    if sha256 and digest.hexdigest() != sha256:
-        raise RemoteError(remote, "does not match the description of its set: push the set again")
+    if digest.hexdigest() != sha256:
+        raise RemoteError(remote, "does not match the description of its set: remove it there and push the set again")
 
 
 def _pieces(fs: Any, path: str) -> Iterator[bytes]:
@@ -151,8 +169,10 @@ def _file_system(url: str) -> Iterator[tuple[Any, str]]:
     """
     import fsspec
 
+    from preprocess.http_files import HttpFiles
+
     try:
-        fs, path = fsspec.url_to_fs(url)
+        fs, path = (HttpFiles(), url) if url.startswith(HTTP) else fsspec.url_to_fs(url)
         yield fs, path.rstrip("/")
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, NotImplementedError, HTTPException) as error:
         raise RemoteError(url, f"{type(error).__name__}: {error}") from error

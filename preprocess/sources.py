@@ -1,17 +1,34 @@
 """The files of a data set: one `Source` each, together a `Catalogue`."""
 
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.schema import Media
 
 
+def escaped_name(name: str) -> str:
+    r"""Give the name of a file or folder as valid UTF-8; other bytes become `\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def path_of(root: Path, name: str) -> Path:
+    r"""Give the path of a source below its root; `\xNN` in the name is a byte unless a file is called so."""
+    path = root / name
+    if "\\x" not in name or path.exists():
+        return path
+    return root / os.fsdecode(
+        re.sub(rb"\\x([89a-f][0-9a-f])", lambda byte: bytes.fromhex(byte[1].decode()), name.encode())
+    )
+
+
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL, and its size when it was listed."""
+    """A file behind a URL, and its size when it was listed, if the server said it."""
 
     url: str
-    n_bytes: int
+    n_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,8 @@ class Catalogue:
     """The sources of a data set, sorted by name: `sources[i].index == i`.
 
     `missing` are names that the lists give but the disk does not hold. `extra` are files that no list gives; they are
-    sources without a split. Both are counted and reported, and neither stops a run.
+    sources without a split. `unreadable` are folders whose files are unknown, with the reason. All are reported, and none
+    stops a run.
     """
 
     dataset: str
@@ -63,6 +81,7 @@ class Catalogue:
     label_names: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(source.index != position for position, source in enumerate(self.sources)):

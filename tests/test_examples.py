@@ -2,9 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -12,9 +9,9 @@ from nbclient import NotebookClient
 
 from evaluate.__main__ import main as evaluate
 from preprocess.__main__ import main as preprocess
+from tests.processes import ROOT, run
 from train.__main__ import main as train
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs/tutorials").glob("*.md")))
 SNIPPETS = [
@@ -64,7 +61,6 @@ def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
 @pytest.mark.parametrize("code", SNIPPETS)
 def test_a_snippet_of_the_docs_runs(code, workplace):
     (workplace / "snippet.py").write_text(code, encoding="utf-8")
-    command = [sys.executable, "snippet.py"]
-    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False, timeout=300)
+    done = run("snippet.py", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -1,31 +1,21 @@
 """Help answers at once, and on machines that lack what only the work itself needs."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.processes import run
+
 HEAVY = ("PIL", "av", "faiss", "h5py", "matplotlib", "numpy", "nvidia", "pandas", "pyarrow", "ray", "sklearn", "torch")
 STAGES = ("preprocess", "train", "store", "evaluate")
-
-
-def run(script, **environment):
-    command = [sys.executable, "-c", script]
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_is_quick_to_load(stage):
     said = run(
+        "-c",
         "import atexit, sys\n"
         f"from {stage}.__main__ import main\n"
         f"atexit.register(lambda: print('loaded', [name for name in {HEAVY} if name in sys.modules]))\n"
-        "main(['--help'])\n"
+        "main(['--help'])\n",
     )
     assert f"usage: python -m {stage}" in said.stdout
     assert said.stdout.endswith("loaded []\n")
@@ -35,6 +25,7 @@ def test_help_is_quick_to_load(stage):
 def test_every_command_has_help_without_dali_git_or_affinity(stage):
     """As on macOS and in slim images: DALI does not import, nothing lies on the PATH, os.sched_getaffinity is missing."""
     said = run(
+        "-c",
         "import contextlib, io, os, re, sys\n"
         "sys.modules['nvidia'] = sys.modules['nvidia.dali'] = None\n"
         "del os.sched_getaffinity\n"

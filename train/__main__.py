@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from store.closed_pipe import outlive_readers
 from store.errors import AvtempoError
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
 from train.config.schema import Config
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--run", type=Path, required=True, help="directory of the run")
             command.add_argument("--shards", help="shard directory, short for --set data.shards=...")
             command.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-            command.add_argument("--threads", type=int, help="CPU threads of torch (default: torch decides)")
+            command.add_argument("--threads", type=_threads, help="CPU threads of torch (default: torch decides)")
             command.add_argument(
                 "--stop-with-stdin", action="store_true",
                 help="save and stop when standard input ends, as a pipe does when its writer is gone",
@@ -72,6 +73,12 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _threads(text: str) -> int:
+    if (n_threads := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least one thread is needed")
+    return n_threads
+
+
 def _pretrain(args: argparse.Namespace, config: Config) -> int:
     import torch
 
@@ -86,4 +93,5 @@ def _pretrain(args: argparse.Namespace, config: Config) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

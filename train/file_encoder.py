@@ -13,7 +13,8 @@ from preprocess.executors.processes import SerialExecutor
 from preprocess.media.probe import probe
 from preprocess.schema import Media, ShardParams
 from preprocess.shards.manifest import read_segments
-from preprocess.sources import Catalogue, Source
+from preprocess.sources import Catalogue, Source, escaped_name
+from preprocess.temporary_folder import temporary_folder
 from train.data.loader import LoaderConfig, iterate_once
 from train.export.export import WEIGHTS_NAME, load_exported
 from train.plans.clip_planners import EvenClips
@@ -29,7 +30,7 @@ class FileEmbedding:
     Attributes:
         start_seconds, end_seconds: (n,) float64, the part of the file that each clip shows.
         vectors: "video/features" (n, d), "video/projections" (n, p), and the same for "audio", float32. A modality that
-            the file lacks has no entry.
+            the file lacks, or that no term of the objective reads, has no entry.
     """
 
     start_seconds: np.ndarray
@@ -70,11 +71,9 @@ class FileEncoder:
         info = probe(path)
         media: Media = "audio" if info.has_audio and not info.has_video else "video"
         params = replace(self.loaded.shard_params, media=media)
-        with tempfile.TemporaryDirectory(prefix="avtempo-embed-") as folder:
+        with tempfile.TemporaryDirectory(prefix="avtempo-embed-", dir=temporary_folder()) as folder:
             shards = Path(folder) / "shards"
-            catalogue = Catalogue(
-                "file", params.media, (Source(0, path, path.name.encode("utf-8", "replace").decode()),)
-            )
+            catalogue = Catalogue("file", params.media, (Source(0, path, escaped_name(path.name)),))
             build(catalogue, shards, params, executor=SerialExecutor())
             return self._embed_shards(shards, params, n_clips)
 
@@ -103,12 +102,12 @@ class FileEncoder:
 
     def _encode(self, video: Tensor | None, audio: Tensor | None, kept: np.ndarray) -> dict[str, Tensor]:
         """Clips video (n, 3, T, H, W) and audio (n, 1, n_mels, C), of which some rows are kept, to vectors by name."""
-        encoders, found = self.loaded.encoders, dict[str, Tensor]()
+        encoders, loss, found = self.loaded.encoders, self.loaded.config.loss, dict[str, Tensor]()
         with torch.inference_mode():
-            if video is not None:
+            if video is not None and loss.terms_of("video"):
                 found["video/features"] = features = encoders.video(video[kept])
                 found["video/projections"] = encoders.project_video(features)
-            if audio is not None:
+            if audio is not None and loss.terms_of("audio"):
                 found["audio/features"] = features = encoders.audio(audio[kept])
                 found["audio/projections"] = encoders.project_audio(features)
         return found

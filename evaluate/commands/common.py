@@ -24,11 +24,13 @@ def add_parser(
     summary: str,
     run: Callable[[argparse.Namespace], object],
     epilog: str = "",
+    *,
+    on_ranks: bool = False,
 ) -> argparse.ArgumentParser:
-    """Put a command on the command line; `run` gets the parsed arguments."""
+    """Put a command on the command line; `run` gets the parsed arguments, `on_ranks` if torchrun may start it."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(name, help=summary, description=summary, epilog=epilog, formatter_class=raw)
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, on_ranks=on_ranks)
     return parser
 
 

@@ -28,7 +28,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )  # fmt: skip
     add_embedding_options(parser, "pretrained,untrained,raw,mfcc")
     summary = "train the audio network of a run on ESC-50 with labels"
-    parser = add_parser(commands, "esc50-scratch", summary, _scratch, SCRATCH_EPILOG)
+    parser = add_parser(commands, "esc50-scratch", summary, _scratch, SCRATCH_EPILOG, on_ranks=True)
     add_run_options(parser)
     parser.add_argument("--folds", default="1,2,3,4,5", help="folds to test (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=1500, help="of each fold's training (default: %(default)s)")
@@ -63,7 +63,8 @@ def _scratch(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
     from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results
-    from train.ranks.distributed import join_world
+    from train.ranks.distributed import join_world, leave_world
+    from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
     from train.run.checkpoint import LAST_NAME
 
     tested, every = arguments.folds.split(","), tuple(int(fold) for fold in FOLDS)
@@ -72,13 +73,19 @@ def _scratch(arguments: argparse.Namespace) -> None:
     checkpoint, path = arguments.run / "checkpoints" / LAST_NAME, arguments.run / RESULTS_NAME
     world = join_world(arguments.device)
     rows: list[Result] = []
-    for fold in map(int, tested):
-        config = settings(checkpoint, arguments.shards, fold, every, arguments.steps)
-        trainer = ScratchTrainer(config, arguments.run / "scratch" / f"fold-{fold}", world)
-        if not trainer.train():
-            raise KeyboardInterrupt
-        rows += accuracy_on_fold(trainer.model, config, fold, arguments.clips, world)
-        update_results(path, rows)
-    own = [row for row in read_results(path) if (row.test, row.model) == (rows[0].test, SCRATCH)]
-    results = update_results(path, mean_over_splits(own))  # over the folds of earlier calls, too
-    console.print(folds_sheet(results, rows[0].test).shown())
+    try:
+        for fold in map(int, tested):
+            config = settings(checkpoint, arguments.shards, fold, every, arguments.steps)
+            trainer = ScratchTrainer(config, arguments.run / "scratch" / f"fold-{fold}", world)
+            if not trainer.train():
+                raise KeyboardInterrupt
+            with naming_lost_peers(), fail_on_all_ranks():
+                if world.is_main:
+                    rows += accuracy_on_fold(trainer.model, config, fold, arguments.clips, world)
+                    update_results(path, rows)
+    finally:
+        leave_world()
+    if world.is_main:
+        own = [row for row in read_results(path) if (row.test, row.model) == (rows[0].test, SCRATCH)]
+        results = update_results(path, mean_over_splits(own))  # over the folds of earlier calls, too
+        console.print(folds_sheet(results, rows[0].test).shown())

@@ -38,7 +38,7 @@ examples:
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "train the whole video encoder with labels, from the run and from scratch"
-    parser = add_parser(commands, "finetune", summary, _finetune, EPILOG)
+    parser = add_parser(commands, "finetune", summary, _finetune, EPILOG, on_ranks=True)
     add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
     parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, say
-from preprocess.executors.options import add_executor_options, chosen_executor
+from preprocess.executors.options import add_executor_options, add_max_hours, chosen_executor
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -16,7 +16,8 @@ examples:
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 
-Ctrl-C or a kill loses at most 16 files of work; the same command continues.
+Ctrl-C or a kill loses at most 16 files of work; the same command continues. Exit status 2 if a file or a folder
+could not be read, now or earlier; all others are indexed. Unreadable files are tried again with --retry-failed.
 """
 
 
@@ -34,10 +35,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation"
     )
     parser.add_argument(
-        "--remove", action="append", default=[], metavar="PATTERN", help="remove these sources, such as 'news/*'"
+        "--remove", action="append", default=[], metavar="PATTERN", help="remove sources by name, or such as 'news/*'"
     )
     parser.add_argument("--retry-failed", action="store_true", help="try unreadable files again")
     add_workers(parser)
+    add_max_hours(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)
 
@@ -53,7 +55,7 @@ def _index(arguments: argparse.Namespace) -> None:
         growth = index.add(
             arguments.videos, picture=arguments.picture, sound=arguments.sound, hop_seconds=arguments.hop,
             background=arguments.background, remove=arguments.remove, retry_failed=arguments.retry_failed,
-            workers=arguments.workers, progress=shown.show,
+            workers=arguments.workers, max_hours=arguments.max_hours, progress=shown.show,
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
     say(
@@ -61,8 +63,19 @@ def _index(arguments: argparse.Namespace) -> None:
         f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
         f"{len(growth.removed)} removed"
     )
+    for name in growth.removed:
+        say(f"removed: {name}")
     for source in growth.unreadable:
         say(f"cannot be read: {source.name}: {source.reason}")
     if growth.gone:
         names = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
         say(f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove removes them")
+    problems = []
+    if growth.unreadable_folders:
+        problems.append(f"folders that could not be read: {', '.join(growth.unreadable_folders)}")
+    if growth.unreadable and arguments.videos:
+        problems.append(
+            f"{len(growth.unreadable)} files could not be read: mend them, or give a longer --max-hours, and --retry-failed"
+        )
+    if problems:
+        raise FingerprintError(f"{arguments.videos}: {'; '.join(problems)}; all others are indexed")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
+from preprocess.executors.options import add_max_hours
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -11,7 +12,7 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
 
-Exit status 2 if a query could not be read; all others are matched.
+Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
 
 
@@ -31,6 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
+    add_max_hours(parser)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
 
 
@@ -41,17 +43,17 @@ def _match(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.page import write_page
 
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
-    archive, files, rate = index.archive, query_files(arguments.queries), arguments.false_positive_rate
+    archive, rate = index.archive, arguments.false_positive_rate
+    files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
-    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers)
+    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours)
     answers = []
     with Progress("queries") as shown:
         for answer in found:
             answers.append(answer)
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
-    console.print(answers_table(answers, matcher.threshold))
     if arguments.out:
         write_answers(arguments.out, answers)
         say(f"{arguments.out}: written")
@@ -60,6 +62,8 @@ def _match(arguments: argparse.Namespace) -> None:
         references = {name: (Path(each.path), each.seconds) for name, each in archive.sources().items()}
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
+    console.print(answers_table(answers, matcher.threshold))
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
+    unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:
-        raise QueryError(f"{len(unread)} of {len(answers)} queries could not be read:{''.join(unread)}")
+        raise QueryError(f"{len(unread)} queries or folders could not be read, {len(answers)} done:{''.join(unread)}")

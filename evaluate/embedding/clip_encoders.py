@@ -20,6 +20,7 @@ from evaluate.embedding.clip_rows import Clips
 from evaluate.errors import EmbedError
 from preprocess.schema import ShardParams
 from train.config.schema import Config
+from train.model.spaces import MODALITIES
 from train.run.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
 
 ModelName = Literal["pretrained", "untrained", "raw", "mfcc"]
@@ -54,23 +55,30 @@ class NetworkEncoder:
     """Both encoders of a checkpoint with their projections, in eval mode.
 
     Batch normalisation uses its stored statistics. In an untrained network these are mean 0 and variance 1, so its
-    activations are scaled differently than in training.
+    activations are scaled differently than in training. A pretrained network gives no vectors of a modality that no term
+    of its objective reads: that encoder has not learnt anything.
     """
 
     def __init__(self, loaded: LoadedEncoders, name: ModelName) -> None:
         self.name = name
         self.sha256 = loaded.sha256
         self.description: str | dict[str, Any] = loaded.config.as_dict()["model"]
+        loss = loaded.config.loss
+        self._modalities = [each for each in MODALITIES if name == "untrained" or loss.terms_of(each)]
         self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
     def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
         """(B, 3, T, h, w) to features (B, video_dim) and projections (B, P)."""
+        if "video" not in self._modalities:
+            return {}
         with torch.inference_mode():
             features = self._encoders.video(clips)
             return {"features": features, "projections": self._encoders.project_video(features)}
 
     def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
         """(B, 1, n_mels, C) to features (B, audio_dim) and projections (B, P)."""
+        if "audio" not in self._modalities:
+            return {}
         with torch.inference_mode():
             features = self._encoders.audio(logmel)
             return {"features": features, "projections": self._encoders.project_audio(features)}

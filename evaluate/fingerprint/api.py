@@ -1,5 +1,6 @@
 """The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,20 @@ from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, des
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
-from evaluate.fingerprint.index.update import Growth, grow, media_files
+from evaluate.fingerprint.index.update import Growth, grow
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
+from preprocess.catalogues.scan import scan
 from preprocess.executors.processes import Executor, SerialExecutor
+from preprocess.media.media_info import Limits
+from preprocess.sources import escaped_name
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
+DEFAULT_MAX_HOURS = Limits.max_duration_seconds / 3600
 
 
 class Index:
@@ -60,7 +65,7 @@ class Index:
     def add(
         self, videos: Path | str | None, *, picture: Vectors = "within", sound: Vectors = "within",
         hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
-        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None,
+        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None, max_hours: float = DEFAULT_MAX_HOURS,
         progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
         """Make the index of a folder, or bring it up to date; after a kill, the same call continues.
@@ -75,6 +80,7 @@ class Index:
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; None for this machine.
+            max_hours: longest file that is read.
             progress: called after every file with bytes done, all bytes, and a note.
 
         Raises:
@@ -90,14 +96,16 @@ class Index:
             archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
         here = None if workers and executor is None else SerialExecutor()  # on a cluster one process describes a part
         options = ExtractOptions(
-            archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor
-        )
+            archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor,
+            limits=Limits(max_duration_seconds=3600 * max_hours),
+        )  # fmt: skip
+        unreadable_folders: tuple[str, ...] = ()
         if background is not None:
             dense = replace(options, hop_seconds=archive.hop_seconds / DESCRIPTORS_A_HOP)  # like queries
             apart = Archive.open_or_make(
                 self.folder / BACKGROUND_FOLDER, encoder, dense.hop_seconds, archive.encoder_path
             )
-            grow(apart, Path(background), encoder, dense, progress=progress)
+            unreadable_folders = grow(apart, Path(background), encoder, dense, progress=progress).unreadable_folders
         folder = None if videos is None else Path(videos)
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
@@ -106,7 +114,7 @@ class Index:
                 key = library_key(archives)
                 if load_library(library, key) is None:
                     save_library(library, key, _build(archives))
-        return growth
+        return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
         """Find the sources, and their seconds, that a file came from.
@@ -122,15 +130,17 @@ class Index:
         """
         if not Path(query).is_file():
             raise FingerprintError(f"{query}: no such file")
-        return next(self.match_files(query_files(Path(query)), false_positive_rate=false_positive_rate))
+        return next(self.match_files(query_files(Path(query))[0], false_positive_rate=false_positive_rate))
 
     def match_files(
-        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0
-    ) -> Iterator[Answer]:
-        """Match files a few at a time; the answer for an unreadable file holds the reason. `workers` as in `add`."""
+        self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
+        max_hours: float = DEFAULT_MAX_HOURS,
+    ) -> Iterator[Answer]:  # fmt: skip
+        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`."""
         matcher, encoder = self.matcher(false_positive_rate), self._encoder()
         hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
-        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here)
+        limits = Limits(max_duration_seconds=3600 * max_hours)
+        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here, limits=limits)
         for start in range(0, len(files), QUERIES_AT_ONCE):
             for each in describe_files(files[start : start + QUERIES_AT_ONCE], encoder, options):
                 if isinstance(each, Descriptors):
@@ -172,15 +182,18 @@ def _build(archives: Sequence[Archive]) -> Library:
     return build_library(described, archives[0].hop_seconds, background=apart)
 
 
-def query_files(queries: Path) -> list[MediaFile]:
-    """List a file under its own name, or the files of a folder under their paths below it.
+def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
+    """List a file under its own name, or the files of a folder under their paths below it; and its unreadable folders.
 
     Raises:
         FingerprintError: there is no such file or folder.
         CatalogueError: the folder holds nothing to match.
     """
-    if queries.is_dir():
-        return media_files(queries)
-    if not queries.exists():
-        raise FingerprintError(f"{queries}: no such file or folder")
-    return [MediaFile(queries.name.encode("utf-8", "backslashreplace").decode(), queries)]
+    try:
+        is_folder = stat.S_ISDIR(queries.stat().st_mode)
+    except OSError as error:
+        raise FingerprintError(f"{queries}: {error.strerror}; give a file or folder that can be read") from error
+    if is_folder:
+        listing = scan(queries, "video", "audio")
+        return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
+    return [MediaFile(escaped_name(queries.name), queries)], ()

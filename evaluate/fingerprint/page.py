@@ -1,24 +1,26 @@
 """One page with all answers that needs no network: each match as two strips, aligned on a time line."""
 
 import base64
-import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from evaluate.fingerprint.match.matches import Answer, Match
 from preprocess.errors import MediaError
-from preprocess.media.media_info import Limits
-from preprocess.media.probe import ALLOWED_FORMATS, open_source, refuse_to_open
+from preprocess.features.strip import encode_planes
+from preprocess.media.stills import stills
+from preprocess.schema import ShardParams
 from store.atomic_files import replacing
+
+logger = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 STILLS = 8
 """Stills per strip; each still of the query is above its aligned moment of the reference."""
-STILL_HEIGHT_PX, STILL_WIDTH_PX = 56, 100
+STILL = ShardParams(short_side_px=64)
 JPEG_QUALITY = 60
 MOST_STRIPS = 200
 """Matches that are shown with frames: about 30 KB each."""
@@ -79,35 +81,10 @@ def _side(name: str, path: Path, start: float, end: float, file_seconds: float, 
 
 def still_uris(path: Path, seconds: Sequence[float]) -> list[str]:
     """Encode the frames at these seconds as JPEG data URIs; "" if there is no frame, or the file is gone."""
-    import av
-
-    options = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": "file"}
     try:
-        with (
-            open_source(path, Limits()) as file,
-            av.open(file, options=options, io_open=refuse_to_open, metadata_errors="replace") as container,
-        ):
-            return [_still_uri(container, second) for second in seconds]
-    except (MediaError, av.error.FFmpegError, OSError, ValueError):
+        frames = stills(path, seconds, STILL) if seconds else []
+    except (MediaError, OSError) as error:
+        logger.info("no frames on the page: %s", error)
         return [""] * len(seconds)
-
-
-def _still_uri(container: Any, second: float) -> str:
-    """Encode the first frame at or after a second, else the last one before it."""
-    import av
-
-    if not container.streams.video:
-        return ""
-    stream = container.streams.video[0]
-    start = float((stream.start_time or 0) * stream.time_base)
-    container.seek(int(max(0.0, start + second) * av.time_base))
-    frame = None
-    for frame in container.decode(stream):
-        if frame.time is None or frame.time >= start + second - 0.02:
-            break
-    if frame is None:
-        return ""
-    still, data = frame.to_image(), io.BytesIO()
-    still.thumbnail((STILL_WIDTH_PX, STILL_HEIGHT_PX))
-    still.convert("RGB").save(data, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    jpegs = [b"" if frame is None else encode_planes(frame[None], JPEG_QUALITY) for frame in frames]
+    return ["data:image/jpeg;base64," + base64.b64encode(jpeg).decode() if jpeg else "" for jpeg in jpegs]

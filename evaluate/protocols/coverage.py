@@ -9,7 +9,8 @@ import numpy as np
 from evaluate.protocols.official_lists import OfficialLists
 from evaluate.protocols.video_features import Videos, split_names, take_split
 from preprocess.shards.manifest import read_dataset
-from train.config.load import config_from_dict
+from train.config.load import check
+from train.config.schema import Config
 from train.run.checkpoint import read_checkpoint
 
 
@@ -47,7 +48,7 @@ def part_read(checkpoint: Path, shards: Path) -> str | None:
     saved = read_checkpoint(checkpoint)
     if saved.shards_fingerprint != read_dataset(shards).fingerprint:
         return None
-    return config_from_dict(saved.config, str(checkpoint)).data.split
+    return check(Config, saved.config, str(checkpoint)).data.split
 
 
 def pretraining_note(videos: Videos, trained_on: str) -> str:

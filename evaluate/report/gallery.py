@@ -15,6 +15,7 @@ from evaluate.report.strips import Thumbnail, thumbnails
 from preprocess.errors import MediaError
 from preprocess.media.excerpt import sound_excerpt
 from preprocess.shards.manifest import read_segments
+from preprocess.sources import path_of
 
 logger = logging.getLogger(__name__)
 
@@ -120,4 +121,4 @@ def find_source(folders: Sequence[Path], source: str) -> Path | None:
     name = PurePosixPath(source)
     if name.is_absolute() or ".." in name.parts:
         return None
-    return next((path for folder in folders if (path := folder / name).is_file()), None)
+    return next((path for folder in folders if (path := path_of(folder, source)).is_file()), None)

@@ -1,5 +1,6 @@
-"""Origin of numbers: date, commit of this code, and machine."""
+"""Origin of numbers: date, commit and checksums of this code, and machine."""
 
+import hashlib
 import os
 import platform
 import re
@@ -13,8 +14,23 @@ ROOT = Path(__file__).parents[2]
 
 
 def origin() -> dict[str, Any]:
-    """Return date, commit and machine of numbers that are computed now."""
-    return {"date": datetime.now(UTC).date().isoformat(), "commit": commit(), "machine": machine()}
+    """Return date, commit, code and machine of numbers that are computed now."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(), "commit": commit(), "code": code(), "machine": machine(),
+    }  # fmt: skip
+
+
+def code(root: Path = ROOT) -> dict[str, str]:
+    """Return a checksum of the Python files of each folder that numbers may depend on: "train/views" -> 12 hex digits.
+
+    A commit does not say which code changed after it, and a clone may lack the history. These do not need git.
+    """
+    folders: dict[str, Any] = {}
+    for package in ("store", "preprocess", "train", "evaluate"):
+        for path in sorted((root / package).rglob("*.py")):
+            folder = "/".join(path.relative_to(root).parts[:-1][:2])
+            folders.setdefault(folder, hashlib.sha256()).update(path.read_bytes())
+    return {folder: checksum.hexdigest()[:12] for folder, checksum in folders.items()}
 
 
 def commit(root: Path = ROOT) -> str:
@@ -22,10 +38,12 @@ def commit(root: Path = ROOT) -> str:
 
     The result is "unknown" without git, or if the code is not a checkout of its own.
     """
+    # A hook of another repository sets GIT_DIR and more, which would count instead of the folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
+        done = subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, check=False)
+        return os.fsdecode(done.stdout).strip()
 
     try:
         if Path(git("rev-parse", "--show-toplevel") or "/") != root.resolve():

@@ -22,7 +22,7 @@ from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import shard_name
-from preprocess.sources import Catalogue
+from preprocess.sources import Catalogue, escaped_name
 from store.atomic_files import folder_lock, remove_temporaries
 
 _PYARROW = ("pyarrow.pandas_compat", "pyarrow.vendored.version")
@@ -95,6 +95,8 @@ def build(
     if catalogue.media != params.media:
         reason = f"{catalogue.dataset} is {catalogue.media}, the preset for {params.media}"
         raise ShardError(out, f"cannot be made: {reason}")
+    if escaped_name(str(out)) != str(out):
+        raise ShardError(out, "has a path that is not UTF-8, which readers of shards cannot open: choose another")
     recipe = Recipe.of(catalogue, params, ffmpeg_version())
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)

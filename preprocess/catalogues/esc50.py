@@ -26,6 +26,8 @@ def open_esc50(root: Path, csv: Path | None) -> Catalogue:
         if names.setdefault(label, row["category"]) != row["category"]:
             raise CatalogueError(path, f"target {label} is both {names[label]} and {row['category']}")
         recording = row.get("src_file") or stem.split("-")[min(1, stem.count("-"))]
-        entries[match_key(stem)] = Entry(row["filename"], label, recording, {"fold": row["fold"]})
+        entry = Entry(row["filename"], label, recording, {"fold": row["fold"]})
+        if (other := entries.setdefault(match_key(stem), entry)) != entry:
+            raise CatalogueError(path, f"contradicts itself: {other} and {entry}; keep one row")
     label_names = [names.get(label, "") for label in range(max(names, default=-1) + 1)]
     return combine("esc50", root, label_names, entries, lambda file: match_key(file.stem), media="audio")

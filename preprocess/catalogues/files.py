@@ -1,42 +1,19 @@
-"""Files on disk, entries of the official lists, and matching one with the other."""
+"""Entries of the official lists, and matching them with the files on disk."""
 
 import csv
-import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from preprocess.errors import CatalogueError, RemoteError
-from preprocess.remote import list_files
+from preprocess.catalogues.scan import FoundFile, scan
+from preprocess.errors import CatalogueError
 from preprocess.schema import Media
-from preprocess.sources import Catalogue, RemoteFile, Source
+from preprocess.sources import Catalogue, Source
 
-VIDEO_EXTENSIONS = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts", ".flv")
-) | {".wmv", ".asf", ".ogv", ".3gp", ".3g2", ".mxf"}
-AUDIO_EXTENSIONS = frozenset(
-    (".wav", ".w64", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff", ".caf", ".au")
-)
-
-
-@dataclass(frozen=True)
-class FoundFile:
-    """A file below the data root; `name` is its posix path relative to the root, always valid UTF-8."""
-
-    path: Path
-    name: str
-    remote: RemoteFile | None = None
-
-    @property
-    def folder(self) -> str:
-        """Name of the folder that holds it, "" directly below the root."""
-        return self.name.split("/")[-2] if "/" in self.name else ""
-
-    @property
-    def stem(self) -> str:
-        """File name without its last extension."""
-        return Path(self.name).stem
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -47,50 +24,6 @@ class Entry:
     label: int = -1
     group: str = ""
     splits: dict[str, str] = field(default_factory=dict)
-
-
-def scan(root: Path | str, media: Media) -> tuple[list[FoundFile], list[str]]:
-    """All files below a folder or a URL with an extension of `media`, sorted by name, and the unreadable folders.
-
-    In a folder, links to folders are followed, each folder once, and hidden files and folders are skipped. Dangling
-    links and FIFOs are returned too: they fail later with a reason, instead of vanishing here.
-
-    Raises:
-        CatalogueError: there is no such folder, or no such file in it.
-        RemoteError: the URL cannot be listed, or there is no such file.
-    """
-    unreadable: list[str] = []
-    if isinstance(root, str):
-        files = [FoundFile(Path(name), name, remote) for name, remote in list_files(root).items()]
-    elif root.is_dir():
-        files = [FoundFile(path, _relative_name(path, root)) for path in _walk(root, unreadable)]
-    else:
-        raise CatalogueError(root, "no such folder; give the data set's folder with --data")
-    extensions = VIDEO_EXTENSIONS if media == "video" else AUDIO_EXTENSIONS
-    found = [file for file in files if file.path.suffix.lower() in extensions]
-    if not found:
-        reason = f"no {media} files below it (looked for {' '.join(sorted(extensions))})"
-        raise RemoteError(root, reason) if isinstance(root, str) else CatalogueError(root, reason)
-    return sorted(found, key=lambda file: file.name), sorted(unreadable)
-
-
-def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
-    def note(error: OSError) -> None:
-        unreadable.append(f"{_relative_name(Path(error.filename), root)}/ ({error.strerror})")
-
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-
-def _relative_name(path: Path, root: Path) -> str:
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def match_key(text: str) -> str:
@@ -105,8 +38,8 @@ def combine(
     dataset: str,
     root: Path | str,
     label_names: Sequence[str],
-    entries: Mapping[str, Entry],
-    key_of: Callable[[FoundFile], str],
+    entries: Mapping[Key, Entry],
+    key_of: Callable[[FoundFile], Key | None],
     *,
     unlisted: Callable[[FoundFile], Entry] = lambda file: Entry(file.name),
     media: Media = "video",
@@ -125,11 +58,11 @@ def combine(
     Raises:
         CatalogueError, RemoteError: as `scan`.
     """
-    files, unreadable = scan(root, media)
+    listing = scan(root, media)
     sources, extra, used = [], [], set()
-    for index, file in enumerate(files):
+    for index, file in enumerate(listing.files):
         key = key_of(file)
-        entry = entries.get(key)
+        entry = None if key is None else entries.get(key)
         if entry is None:
             extra.append(file.name)
             entry = unlisted(file)
@@ -139,8 +72,11 @@ def combine(
         sources.append(
             Source(index, file.path, file.name, entry.label, label_name, entry.group, splits, remote=file.remote)
         )
-    missing = sorted(entry.name for key, entry in entries.items() if key not in used)
-    return Catalogue(dataset, media, tuple(sources), tuple(label_names), (*missing, *unreadable), tuple(extra))
+    missing = sorted(
+        entry.name for key, entry in entries.items() if key not in used and not listing.is_below_unreadable(entry.name)
+    )
+    found = tuple(sources), tuple(label_names), tuple(missing), tuple(extra)
+    return Catalogue(dataset, media, *found, listing.unreadable)
 
 
 Row = tuple[str, str, str, str]
@@ -148,22 +84,45 @@ Row = tuple[str, str, str, str]
 
 
 def combine_rows(
-    dataset: str, root: Path | str, rows: Sequence[Row], key: Callable[[str], str], name_of: Callable[[FoundFile], str]
+    dataset: str,
+    root: Path | str,
+    csv: Path,
+    rows: Sequence[Row],
+    key: Callable[[str], str],
+    name_of: Callable[[FoundFile], str],
 ) -> Catalogue:
     """Match the files below `root` with a list of one row a file; labels count from 0 in alphabetical order.
 
-    Two names are the same if `key` is the same; `name_of` a file on disk is compared with the list.
+    Two names are the same if `key` is the same; `name_of` a file on disk is compared with the list. Of several rows with
+    its name, a file takes that with exactly its name, else that of the class that its folder is named after.
 
     Raises:
-        CatalogueError, RemoteError: as `scan`.
+        CatalogueError: rows of `csv` contradict each other about a file; or as `scan`.
+        RemoteError: as `scan`.
     """
     label_names = sorted({label for _, label, _, _ in rows if label})
     labels = {name: label for label, name in enumerate(label_names)}
-    entries = {
-        key(name): Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
-        for name, label, group, part in rows
-    }
-    return combine(dataset, root, label_names, entries, lambda file: key(name_of(file)))
+    same = defaultdict[str, list[Row]](list)
+    entries = dict[Row, Entry]()
+    for row in dict.fromkeys(rows):
+        name, label, group, part = row
+        same[key(name)].append(row)
+        entries[row] = Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
+
+    def row_of(file: FoundFile) -> Row | None:
+        found = same.get(key(name_of(file)), [])
+        if len(found) > 1:
+            exact = [row for row in found if row[0] == name_of(file)]
+            own = [row for row in found if match_key(row[1]) == match_key(file.folder)]
+            chosen = exact if len(exact) == 1 else own
+            if len(chosen) != 1:
+                two = " and ".join(",".join(row) for row in found[:2])
+                reason = f"contradicts itself about {file.name}: {two}; keep one row, or move the file into its class's folder"
+                raise CatalogueError(csv, reason)
+            return chosen[0]
+        return found[0] if found else None
+
+    return combine(dataset, root, label_names, entries, row_of)
 
 
 def find_first(candidates: Iterable[Path], root: Path, what: str, option: str) -> Path:

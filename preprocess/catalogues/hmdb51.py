@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from preprocess.catalogues.files import Entry, FoundFile, combine, find_first, match_key, read_lines
+from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
+from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -56,8 +57,8 @@ def _read_split(path: Path, label_name: str, split: str, labels: dict[str, int],
         stem = Path(name).stem
         full = f"{label_name}/{name}"
         entry = entries.setdefault(match_key(f"{label_name}/{stem}"), _entry(label_name, stem, full, labels))
-        if mark in PARTS:
-            entry.splits[split] = PARTS[mark]
+        if mark in PARTS and entry.splits.setdefault(split, PARTS[mark]) != PARTS[mark]:
+            raise CatalogueError(path, f"{name} is in both the training and the test list of split {split}")
 
 
 def _entry(label_name: str, stem: str, name: str, labels: dict[str, int]) -> Entry:

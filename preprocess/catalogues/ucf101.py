@@ -55,7 +55,10 @@ def _read_split(path: Path, split: str, part: str, labels: dict[str, int], entri
     for line in read_lines(path):
         name = re.sub(r"\s+\d+$", "", line)
         key = match_key(PurePosixPath(name).stem)
-        entry = entries.setdefault(key, _entry(name, labels))
+        own = _entry(name, labels)
+        entry = entries.setdefault(key, own)
+        if entry.label != own.label:
+            raise CatalogueError(path, f"{name} and {entry.name} are one name in two classes; keep one of the lines")
         if entry.splits.setdefault(split, part) != part:
             raise CatalogueError(path, f"{name} is in both the training and the test list of split {split}")
 

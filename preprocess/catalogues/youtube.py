@@ -24,7 +24,7 @@ def open_vggsound(root: Path, csv: Path | None) -> Catalogue:
     path = find_first(places, root, "vggsound.csv", "--csv")
     rows = [_vggsound_row(cells, path) for cells in read_rows(path)]
     # YouTube ids differ in case alone: no match_key.
-    return combine_rows("vggsound", root, rows, str, lambda file: file.stem)
+    return combine_rows("vggsound", root, path, rows, str, lambda file: file.stem)
 
 
 def _vggsound_row(cells: list[str], path: Path) -> Row:
@@ -48,7 +48,7 @@ def open_kinetics(root: Path, csv: Path | None) -> Catalogue:
     places = [csv] if csv else [parent / name for parent in parents for name in names]
     path = find_first(places, root, "the Kinetics csv", "--csv")
     rows = [_kinetics_row(row, path) for row in read_table(path, KINETICS_COLUMNS)]
-    return combine_rows("kinetics", root, rows, str, lambda file: file.stem)
+    return combine_rows("kinetics", root, path, rows, str, lambda file: file.stem)
 
 
 def _kinetics_row(row: dict[str, str], path: Path) -> Row:

@@ -19,9 +19,10 @@ PYTHON_RANGE = ((3, 11), (3, 14))
 LEAST_FREE_BYTES = 5 << 30
 LEAST_SHM_BYTES = 256 << 20
 """A container gets 64 MiB by default; processes that exchange frames need some hundreds."""
-CODECS = {
+FFMPEG_PARTS = {
     "-decoders": ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus"),
     "-encoders": ("libx264", "aac"),
+    "-filters": ("bwdif", "tonemap", "zscale"),
 }
 PACKAGES = {
     "webdataset": "webdataset",
@@ -57,10 +58,10 @@ def _python() -> Check:
 
 
 def _ffmpeg() -> Check:
-    """Check that ffmpeg runs and has the codecs of common videos."""
+    """Check that ffmpeg runs and has the codecs and filters that common videos need."""
     try:
         executable, version = ffmpeg_executable(), ffmpeg_version()
-        missing = [name for option, names in CODECS.items() for name in _missing_codecs(executable, option, names)]
+        missing = [name for option, names in FFMPEG_PARTS.items() for name in _missing_parts(executable, option, names)]
     except (FfmpegMissingError, OSError, subprocess.SubprocessError) as error:
         return Check("ffmpeg", "broken", str(error), f"{SET_UP}, or set {ENVIRONMENT_VARIABLE}")
     found = f"{version} at {executable}"
@@ -70,8 +71,8 @@ def _ffmpeg() -> Check:
     return Check("ffmpeg", "ok", found)
 
 
-def _missing_codecs(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
-    """Codecs that an ffmpeg build lacks; it may list one under several names (libdav1d for av1)."""
+def _missing_parts(executable: str, option: str, names: tuple[str, ...]) -> list[str]:
+    """Codecs or filters that an ffmpeg build lacks; it may list one under several names (libdav1d for av1)."""
     command = [executable, "-hide_banner", option]
     listing = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     words = set(listing.replace("(", " ").replace(")", " ").split())

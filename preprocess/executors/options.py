@@ -1,4 +1,4 @@
-"""Options of every command whose work can be spread: processes of this machine, or of a Ray cluster."""
+"""Options of several commands: the longest file; processes of this machine, or of a Ray cluster."""
 
 import argparse
 import os
@@ -11,6 +11,19 @@ def n_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def add_max_hours(parser: argparse.ArgumentParser) -> None:
+    """Length of the longest file that is read."""
+    parser.add_argument(
+        "--max-hours", type=_above_0, default=6.0, metavar="H", help="longest file that is read (default: %(default)g)"
+    )
+
+
+def _above_0(text: str) -> float:
+    if not float(text) > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return float(text)
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ report, and leaked memory ends with its task. A fork server that has loaded the 
 
 import os
 import signal
-import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -15,10 +14,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
-from pathlib import Path
 from typing import Any, TypeVar
 
 from preprocess.errors import PathError, PreprocessError
+from preprocess.temporary_folder import temporary_folder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -161,7 +160,7 @@ class ProcessExecutor(ConcurrentExecutor):
             ) from error
         except OSError as error:  # the fork server's socket is a temporary file; its path is limited to 100 characters
             remedy = "set TMPDIR to a short path with space"
-            raise PathError(Path(tempfile.gettempdir()), f"no process can be started ({error}); {remedy}") from error
+            raise PathError(temporary_folder(), f"no process can be started ({error}); {remedy}") from error
         theirs.close()  # now the pipe ends when the process does
         return _Child(process, ours)
 

@@ -1,20 +1,31 @@
 """Finds ffmpeg and runs it: no shell, no stdin, bounded in time, stderr kept and cleaned."""
 
 import functools
+import logging
 import os
 import re
 import selectors
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from preprocess.errors import FfmpegMissingError
+
+logger = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "AVTEMPO_FFMPEG"
 _REMEDY = f"set {ENVIRONMENT_VARIABLE} to one that runs, or unset it to use the bundled one"
 STDERR_READ_BYTES = 1 << 18
 WORDS_KEPT = 1000
-"""Characters of ffmpeg's messages that errors, warnings and manifests keep."""
+"""Characters of ffmpeg's messages that warnings and manifests keep."""
+CAUSE_KEPT = 200
+"""Characters of the first message, which errors quote."""
+_QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning")
+_STAGES = (r"\[(in#|AVIOContext|file)", r"\[(?![av]ist#|[av]f#|out#|[av]ost#|Parsed_)", r"\[[av]ist#", r"\[", "")
+"""Parts of ffmpeg: demuxer, codecs (_CODEC), what feeds these, filters and outputs, and none."""
+_CODEC = 1
+_LINE = re.compile(r"(?P<part>(?:\[[^]]* @ 0x[0-9a-f]+\] )*)(?:\[(?P<level>panic|fatal|error|warning)\] )?(?P<text>.*)")
 
 
 @functools.cache
@@ -55,16 +66,21 @@ def ffmpeg_version() -> str:
     return found.group(1)
 
 
-def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
-    """Run ffmpeg, which inherits open file descriptors; return its exit status and its messages on one line.
+def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
+    """Run ffmpeg on an output node of ffmpeg-python; return its exit status and its messages on one line.
+
+    It inherits open file descriptors. What a failed run said is logged in full: errors quote the `cause` alone.
 
     Raises:
         subprocess.TimeoutExpired: it took too long and was killed.
         FfmpegMissingError: it could not be started.
     """
+    import ffmpeg
+
+    arguments = ffmpeg.compile(output.global_args(*_QUIET), cmd=ffmpeg_executable())
     try:
         process = subprocess.Popen(
-            list(arguments),
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -74,7 +90,10 @@ def run_ffmpeg(arguments: Sequence[str], *, pass_fds: Sequence[int], timeout_sec
         raise FfmpegMissingError(f"{arguments[0]} does not start: {error}; {_REMEDY}") from error
     try:
         words = _read_stderr(process, timeout_seconds)
-        return process.wait(timeout=timeout_seconds), clean_words(words, ordered=True)
+        status = process.wait(timeout=timeout_seconds)
+        if status != 0:
+            logger.info("ffmpeg left with status %d: %s", status, words.decode("utf-8", "replace"))
+        return status, clean_words(words, errors_first=status != 0)
     finally:
         if process.poll() is None:
             process.kill()
@@ -100,19 +119,42 @@ def _read_stderr(process: "subprocess.Popen[bytes]", timeout_seconds: float) -> 
             words += piece[: STDERR_READ_BYTES - len(words)]
 
 
-def clean_words(words: bytes | str, *, ordered: bool = False) -> str:
-    """Join ffmpeg's messages to one line of printable text without repetitions and memory addresses.
+def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
+    """Join ffmpeg's messages with "; " to one line of printable text without repetitions and memory addresses.
 
-    `ordered` sorts them. ffmpeg's demuxer, decoders and filters are threads, so the order of their messages varies, and
-    a manifest must be the same in every run.
+    ffmpeg's demuxer, decoders and filters are threads, so the order of all messages varies, and a manifest must be the
+    same in every run. The messages of one part keep their order, and the parts follow the data from the input on. A cause
+    so comes before its consequences. `errors_first` puts warnings last.
     """
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    text = re.sub(r" @ 0x[0-9a-f]+", "", text)
     text = re.sub(r"/dev/fd/\d+|pipe:\d+", "the file", text)
-    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    line = "; ".join(sorted(lines) if ordered else lines)
-    if len(line) > WORDS_KEPT:
-        line = line[:WORDS_KEPT] + " ..."
+    parts: dict[tuple[bool, int, str], list[str]] = {}
+    for line in (line.strip() for line in text.splitlines()):
+        if line and (found := _LINE.fullmatch(line)):
+            name = re.sub(r" @ 0x[0-9a-f]+", "", found["part"])
+            is_late, stage = errors_first and found["level"] not in ("panic", "fatal", "error"), _stage(name)
+            # Codecs by address: the demuxer's parser and the decoder share a name, but not a thread.
+            owner = found["part"] if stage == _CODEC else name.partition("]")[0]
+            lines = parts.setdefault((is_late, stage, owner), [])
+            lines.append(name + found["text"].replace("; ", ", "))
+    ordered = sorted((is_late, stage, lines) for (is_late, stage, _), lines in parts.items())
+    line = "; ".join(dict.fromkeys(line for *_, lines in ordered for line in lines))
+    return _printable(line, WORDS_KEPT)
+
+
+def _stage(name: str) -> int:
+    """Place of a part of ffmpeg in the flow of data; messages of no part sum up, such as "Conversion failed!"."""
+    return next(number for number, pattern in enumerate(_STAGES) if re.match(pattern, name))
+
+
+def cause(words: str) -> str:
+    """First of ffmpeg's messages, shortened; "" if there are none."""
+    return _printable(words.partition("; ")[0], CAUSE_KEPT)
+
+
+def _printable(line: str, kept: int) -> str:
+    """Cut a line, and write out control characters."""
+    line = line if len(line) <= kept else line[:kept] + " ..."
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
 
 

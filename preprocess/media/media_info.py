@@ -12,8 +12,10 @@ from preprocess.media.planes import to_rgb
 class MediaInfo:
     """Properties of a source, as its container states them. `fps` is 0.0 and the sizes are 0 without video.
 
-    `width_px` and `height_px` are as coded; the image to show is `sample_aspect_ratio` times as wide, then turned
-    clockwise by `rotation_degrees` (0, 90, 180 or 270). `duration_seconds` is None where the container has none.
+    `width_px` and `height_px` are those of the first image, less the container's cropping. The image to show is
+    `sample_aspect_ratio` times as wide, then turned clockwise by `rotation_degrees` (0, 90, 180 or 270).
+    `duration_seconds` is None where the container has none. `is_hdr`: brightness is coded as PQ or HLG.
+    `audio_layout` is ffmpeg's name of the channels' places, such as "stereo" or "9 channels".
     """
 
     duration_seconds: float | None
@@ -29,6 +31,16 @@ class MediaInfo:
     sample_aspect_ratio: float = 1.0
     video_stream: int = -1
     audio_stream: int = -1
+    audio_channels: int = 0
+    audio_layout: str = ""
+    is_interlaced: bool = False
+    is_hdr: bool = False
+
+    @property
+    def aspect_ratio(self) -> float:
+        """Width by height of the image to show."""
+        ratio = self.width_px * self.sample_aspect_ratio / self.height_px
+        return 1 / ratio if self.rotation_degrees in (90, 270) else ratio
 
 
 @dataclass(frozen=True)

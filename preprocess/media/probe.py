@@ -8,26 +8,33 @@ so that it does not guess again.
 
 import codecs
 import itertools
+import logging
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from preprocess.errors import MediaError, MediaLimitError, MediaRefusedError
-from preprocess.media.ffmpeg import clean_words
+from preprocess.media.ffmpeg import cause, clean_words
 from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.streams import ContainerNotes, choose_streams, read_notes
+
+logger = logging.getLogger(__name__)
 
 ALLOWED_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,wav,w64,flac,mp3,aac,aiff,caf,au"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,swf,asf,rm,ogg,mxf,dv,gif,wav,w64,flac,mp3,aac,ac3,"
+    "eac3,amr,aiff,caf,au"
 )
 """Demuxers that read one file and nothing else."""
 
 SCRIPT_SIGNATURES = (b"#extm3u", b"ffconcat", b"v=0", b"[playlist]", b"[reference]", b"<asx", b"<smil")
 
 MAX_PACKETS_TO_FIRST_FRAME = 200
+PROGRESSIVE = 1
+"""ffmpeg's number for a field order without fields; 0 means unknown, higher numbers which field is first."""
 
 
 @contextmanager
@@ -37,7 +44,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
     Raises:
         MediaRefusedError: it is no regular file (a FIFO would block for ever).
         MediaLimitError: it is too large.
-        MediaError: it is empty, or cannot be opened.
+        MediaError: it is empty, cannot be opened, or was changed before the block ended.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -55,6 +62,9 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
             raise MediaLimitError(path, f"{status.st_size} bytes, the limit is {limits.max_file_bytes}")
         _refuse_scripts(file, path)
         yield file
+        now = os.fstat(descriptor)
+        if (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise MediaError(path, "was changed while it was read, perhaps it is still being written: try it later")
 
 
 def _refuse_scripts(file: BinaryIO, path: Path) -> None:
@@ -86,8 +96,9 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     av.logging.set_level(av.logging.ERROR)  # without it ffmpeg's reason is lost
     with av.logging.Capture() as log:
         try:
-            with av.open(file, options=options, io_open=refuse_to_open, metadata_errors="replace") as container:
+            with av.open(file, options=options, io_open=_refuse_to_open, metadata_errors="replace") as container:
                 info = _describe(container)
+                is_too_long = _goes_beyond(limits.max_duration_seconds, container, info)
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
             raise _media_error(error, [(name, message) for _, name, message in log], path) from error
         finally:
@@ -95,9 +106,29 @@ def probe_file(file: BinaryIO, path: Path, limits: Limits) -> MediaInfo:
     if info.width_px * info.height_px > limits.max_pixels:
         size = f"{info.width_px}x{info.height_px} px"
         raise MediaLimitError(path, f"frames of {size}, the limit is {limits.max_pixels} pixels")
-    if (info.duration_seconds or 0.0) > limits.max_duration_seconds:
+    if is_too_long:
         raise MediaLimitError(path, f"{info.duration_seconds:.0f} s, the limit is {limits.max_duration_seconds:.0f} s")
     return info
+
+
+def _goes_beyond(second: float, container: Any, info: MediaInfo) -> bool:
+    """Whether the header's duration is longer, and video or audio is there: a stray subtitle may make a header long."""
+    import av
+
+    if (info.duration_seconds or 0.0) <= second:
+        return False
+    for number in (info.video_stream, info.audio_stream):
+        stream = container.streams[number] if number >= 0 else None
+        if stream is None or not stream.time_base:
+            continue
+        at = int(second / stream.time_base) + (stream.start_time or 0)
+        try:
+            container.seek(at, stream=stream)
+            if any(packet.pts is not None and packet.pts >= at for packet in container.demux(stream)):
+                return True
+        except (av.error.FFmpegError, OverflowError):
+            continue  # the limit on what is decoded holds
+    return False
 
 
 def media_input(file: BinaryIO, info: MediaInfo, **options: object) -> Any:
@@ -114,7 +145,7 @@ def media_input(file: BinaryIO, info: MediaInfo, **options: object) -> Any:
     )
 
 
-def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
     """Answer a container that wants to open another file."""
     raise PermissionError(f"refused to open {url!r}")
 
@@ -126,32 +157,26 @@ def _media_error(error: Exception, log: list[tuple[str, str]], path: Path) -> Me
         if "not on whitelist" in message:
             return MediaRefusedError(path, f"not plain media but {name}: refused")
     words = clean_words("\n".join(f"{name}: {message}" if name else message for name, message in log))
-    return MediaError(path, f"{words}; {reason}" if words else reason)
+    logger.info("%s cannot be probed: %s", path, words)
+    return MediaError(path, f"{cause(words)}; {reason}" if words else reason)
 
 
 def _describe(container: Any) -> MediaInfo:
-    """Describe the first video and audio stream that have a decoder; cover art is not a video stream."""
-    from av.stream import Disposition
-
-    videos = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    video = next((s for s in videos if s.codec_context is not None), None)
-    audio = next((s for s in container.streams.audio if s.codec_context is not None), None)
-    rotation, aspect = _frame_geometry(container, video) if video else (0, 1.0)
-    rate = (video.average_rate or video.guessed_rate or video.base_rate or 0) if video else 0
+    notes = read_notes(container)
+    chosen = choose_streams(container, notes)
+    video, audio = chosen.video, chosen.audio
+    picture = _describe_video(container, video, chosen.packets, notes) if video else {}
     return MediaInfo(
         duration_seconds=_duration_seconds(container),
-        width_px=video.codec_context.width if video else 0,
-        height_px=video.codec_context.height if video else 0,
-        fps=float(rate),
-        rotation_degrees=rotation,
         has_video=video is not None,
         has_audio=audio is not None,
-        video_codec=video.codec_context.codec.canonical_name if video else "",
         audio_codec=audio.codec_context.codec.canonical_name if audio else "",
         format_name=container.format.name,
-        sample_aspect_ratio=aspect,
         video_stream=video.index if video else -1,
         audio_stream=audio.index if audio else -1,
+        audio_channels=audio.codec_context.channels if audio else 0,
+        audio_layout=audio.codec_context.layout.name if audio else "",
+        **picture,
     )
 
 
@@ -165,22 +190,36 @@ def _duration_seconds(container: Any) -> float | None:
     return max((s for s in seconds if s > 0), default=None)
 
 
-def _frame_geometry(container: Any, stream: Any) -> tuple[int, float]:
-    """Clockwise rotation in degrees and sample aspect ratio; the rotation comes with the first decoded frame."""
-    stream.codec_context.thread_count = 1
-    frame = _first_frame(container, stream)
+def _describe_video(container: Any, stream: Any, packets: list[Any], notes: ContainerNotes) -> dict[str, Any]:
+    """Fields of MediaInfo; the first decoded frame counts before the stream's header."""
+    from av.video.reformatter import ColorTrc
+
+    codec = stream.codec_context
+    codec.thread_count = 1
+    frame = _first_frame(itertools.chain(packets, container.demux(stream)), stream.index)
+    first = frame or codec
+    left, right, top, bottom = notes.cropping_px.get(stream.index, (0, 0, 0, 0))
     ratio = float(stream.sample_aspect_ratio or 1)
-    counter_clockwise = frame.rotation if frame is not None else 0
-    return round(-counter_clockwise / 90) * 90 % 360, ratio if math.isfinite(ratio) and ratio > 0 else 1.0
+    return {
+        "width_px": max(0, first.width - left - right),
+        "height_px": max(0, first.height - top - bottom),
+        "fps": float(stream.average_rate or stream.guessed_rate or stream.base_rate or 0),
+        "rotation_degrees": round(-frame.rotation / 90) * 90 % 360 if frame else 0,  # PyAV counts counter-clockwise
+        "video_codec": codec.codec.canonical_name,
+        "sample_aspect_ratio": ratio if math.isfinite(ratio) and ratio > 0 else 1.0,
+        "is_interlaced": codec.field_order > PROGRESSIVE or bool(frame and frame.interlaced_frame),
+        "is_hdr": first.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67),
+    }
 
 
-def _first_frame(container: Any, stream: Any) -> Any | None:
+def _first_frame(packets: Iterable[Any], index: int) -> Any | None:
     import av
 
-    for packet in itertools.islice(container.demux(stream), MAX_PACKETS_TO_FIRST_FRAME):
+    of_stream = (packet for packet in packets if packet.stream_index == index)
+    for packet in itertools.islice(of_stream, MAX_PACKETS_TO_FIRST_FRAME):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue  # damaged or cut before the first key frame: the next packets may do
         if frames:
             return frames[0]

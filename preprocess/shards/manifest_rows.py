@@ -19,7 +19,8 @@ class Row:
     """One row of the manifest; fields that its kind of row does not have are None (null).
 
     `reason` says why a source failed; `warnings` holds what ffmpeg complained about in a source that was read.
-    `width_px` and `height_px` are as coded in the file for a source, and those of the frames in the strip for a segment.
+    `width_px` and `height_px` of a source are those of its first image, less the container's cropping, before rotation;
+    those of a segment are of the frames in the strip.
     """
 
     kind: str

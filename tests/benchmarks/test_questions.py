@@ -1,19 +1,13 @@
-"""Every question on a tiny input, end to end; peers too where they are installed."""
+"""Every question on a tiny input, end to end, without peers."""
 
 import pytest
 
-from benchmarks import archive, embedding, growth, ingest, loading, searching, sources, storing, training_step
-from benchmarks.peer import NOT_INSTALLED, peer_python, peers
-from benchmarks.question import BenchmarkError, Setting
+from benchmarks import archive, embedding, ingest, loading, searching, sources, storing, training_step
+from benchmarks.question import Setting
 from benchmarks.race import OURS
 from benchmarks.tables import cases_of, table, values_of
 from tests.train.conftest import write_shards
-
-SMALL = (
-    "data.batch_size=8", "data.frame_px=32", "data.window_frames=8", "data.split=''", "clip.n_frames=4",
-    "clip.crop_px=24", "clip.speeds=[1,2]", "model.tiny_width=4", "bank.size=64", "bank.n_negatives=8",
-    "bank.negative_rank_low=8", "bank.negative_rank_high=32",
-)  # fmt: skip
+from tests.train.small_runs import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -60,60 +54,8 @@ def test_archives(setting, monkeypatch):
     assert small[archive.MILLISECONDS] > 0
 
 
-@pytest.mark.parametrize("stage", ["store", "search", pytest.param("shards", marks=pytest.mark.slow)])
-def test_growth_of_a_command(stage, setting, monkeypatch):
-    monkeypatch.setattr(growth, "STAGES", {stage: growth.STAGES[stage]})
-    found = cases_of(growth.measure(setting))
-    assert list(found) == ["1x", "10x"]
-    assert all(
-        values[stage][growth.SECONDS] > 0.1 and values[stage][growth.MEBIBYTES] > 20 for values in found.values()
-    )
-
-
-def test_a_command_that_fails_is_named(setting):
-    videos = sources.collage(setting.data, 4, 1.0)
-    with pytest.raises(BenchmarkError, match=r"store verify: .*absent\.h5"):
-        growth.run(lambda folder, *_: ["store", "verify", folder / "absent.h5"], 1, videos)
-
-
 def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):
-    (values,) = values_of(training_step.measure(setting, *SMALL)).values()
+    (values,) = values_of(training_step.measure(setting, *SETTINGS)).values()
     parts = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
     assert min(parts.values()) > 0
     assert sum(parts.values()) == pytest.approx(values["step, seconds"], rel=0.1)
-
-
-def test_parts_that_do_not_add_up_are_an_error():
-    lap = dict.fromkeys(training_step.FUNCTIONS, 0.1)
-    assert training_step.summary("sample", [lap], [0.75])
-    with pytest.raises(BenchmarkError, match=r"parts take 0\.700 s, .* 0\.095 s"):
-        training_step.summary("sample", [lap], [0.095])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(peer_python() is None, reason=NOT_INSTALLED)
-def test_peers_do_the_same_job(setting, monkeypatch):
-    monkeypatch.delenv("AVTEMPO_PEERS")
-    results = [*ingest.measure(setting), *loading.measure(setting)]
-    assert {result.model for result in results} >= {ingest.VIDEO2DATASET, *loading.PEERS.values()}
-
-
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [("echo 'Error: no such codec' >&2\nexit 3", "not run: tool: Error: no such codec (exit status 3)"),
-     ("read line; echo '{\"clips\": 1}'", "tool did another job: {'clips': 1}, not {'clips': 2}")],
-)  # fmt: skip
-def test_peers_that_fail_are_left_out_and_those_that_do_another_job_refused(
-    script, said, monkeypatch, tmp_path, caplog
-):
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{script}\n")
-    python.chmod(0o755)
-    monkeypatch.setenv("AVTEMPO_PEERS", str(python))
-    try:
-        with peers("any.py", {"tool": {}}, {"clips": 2}, goal=1.0) as ways:
-            assert ways == []
-    except BenchmarkError as error:
-        assert str(error) == said
-    else:
-        assert said in caplog.text

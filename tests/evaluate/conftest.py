@@ -1,5 +1,3 @@
-import subprocess
-
 import numpy as np
 import pytest
 import torch
@@ -8,12 +6,13 @@ from evaluate.protocols.video_features import Part, Videos, l2_normalise
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.executors.processes import SerialExecutor
-from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
 from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 from store.writer import write_part
-from train.config.load import config_from_dict
+from tests.preprocess.made_media import tone, write_clip, write_esc50
+from train.config.load import check
+from train.config.schema import Config
 from train.model.encoders import build_encoders
 from train.run.checkpoint import LAST_NAME, Checkpoint, save_checkpoint
 
@@ -42,7 +41,7 @@ def build_videos(
     )
 
 
-def write_store(path, sources, vectors, **columns):
+def write_store(path, sources, vectors, model="raw", **columns):
     """A store of clips with these vectors by name; `sources` names each row's video. All other columns have defaults."""
     n = len(sources)
     labels = np.asarray(columns.pop("label", [0] * n), np.int64)
@@ -52,7 +51,7 @@ def write_store(path, sources, vectors, **columns):
         "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
         "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
     } | columns  # fmt: skip
-    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", "raw"))
+    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", model))
     return EmbeddingStore(path)
 
 
@@ -87,15 +86,8 @@ def _clip_frames(name, group):
 
 
 def _write_video(path, name, group):
-    frames = _clip_frames(name, group)
-    command = [
-        ffmpeg_executable(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "48x32", "-r", "16", "-i", "-",
-    ]  # fmt: skip
-    if group != 2:  # one recording a class is silent
-        frequency = 300 * 2 ** CLASSES.index(name) + 7 * group
-        command += ["-f", "lavfi", "-i", f"sine={frequency}:sample_rate=16000:duration=1.5", "-c:a", "aac", "-shortest"]
-    command += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)]
-    subprocess.run(command, input=frames.tobytes(), check=True)
+    sound = None if group == 2 else tone(1.5, 300 * 2 ** CLASSES.index(name) + 7 * group)  # one a class is silent
+    write_clip(path, _clip_frames(name, group), 16, sound)
 
 
 @pytest.fixture(scope="session")
@@ -126,9 +118,22 @@ def shards(ucf_folder, tmp_path_factory):
     return out
 
 
+AUDIO = ShardParams(
+    media="audio", fps=10.0, segment_seconds=5.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
+    sources_per_shard=7,
+)  # fmt: skip
+
+
+def build_esc50(root, names, n_folds, params=AUDIO):
+    """A recording of each class in each fold, and their shards in root/shards."""
+    write_esc50(root, names, n_folds, params.segment_seconds)
+    build(open_catalogue("esc50", root), root / "shards", params, executor=SerialExecutor())
+    return root
+
+
 def save_tiny(path, seed=5, params=PARAMS, **changes):
     """A checkpoint of random encoders; not those that `untrained_encoders` makes from the same file."""
-    config = config_from_dict({**TINY, **changes}, "test")
+    config = check(Config, {**TINY, **changes}, "test")
     torch.manual_seed(seed)
     weights = {f"encoders.{k}": v for k, v in build_encoders(config.model).state_dict().items()}
     checkpoint = Checkpoint(

@@ -1,17 +1,13 @@
 """docs/position.py as a reader runs it: a place that stands in the way of retrieval, and features that know of none."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.evaluate.conftest import write_store
+from tests.processes import run
 
-ROOT = Path(__file__).parents[2]
 N_CLASSES, N_VIDEOS = 40, 160
 
 
@@ -31,16 +27,10 @@ def placed_store(path, place_weight):
     )  # fmt: skip
 
 
-def run_script(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    command = [sys.executable, ROOT / "docs" / "position.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-
 def test_what_the_features_know_of_the_place_is_found_and_taken_out(tmp_path):
     placed_store(tmp_path / "placed.h5", place_weight=2.0)
     placed_store(tmp_path / "free.h5", place_weight=0.0)
-    done = run_script(tmp_path / "placed.h5", tmp_path / "free.h5")
+    done = run("docs/position.py", tmp_path / "placed.h5", tmp_path / "free.h5", COLUMNS="200")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split("│") for line in done.stdout.splitlines() if "video" in line and "│" in line]
     (placed, before, after), (free, free_before, _) = ([float(cell) for cell in row[3:6]] for row in rows)
@@ -49,10 +39,3 @@ def test_what_the_features_know_of_the_place_is_found_and_taken_out(tmp_path):
     assert after > 75
     assert free < 10
     assert free_before == pytest.approx(100)
-
-
-def test_what_is_no_store_is_named(tmp_path):
-    (tmp_path / "no.h5").write_text("no store")
-    done = run_script(tmp_path / "no.h5")
-    assert done.returncode == 2
-    assert "no.h5" in done.stderr

@@ -67,14 +67,6 @@ class Target:
     crafts: tuple[Craft, ...] = ()
 
 
-_TINY = (
-    "model.tiny_width=4", "model.head_hidden=8", "model.projection_hidden=8", "model.projection_dim=8", "clip.n_frames=4",
-    "clip.crop_px=24", "data.frame_px=32", "data.window_frames=8", "data.split=''", "heldout.split=''",
-    "data.batch_size=4", "data.num_threads=1", "clip.speeds=[1, 2]", "log_every=1",
-    "bank.size=16", "bank.n_negatives=4", "bank.negative_rank_low=4", "bank.negative_rank_high=8",
-)  # fmt: skip
-
-
 def _make_shards(folder: Path) -> None:
     """Write three shards of two sources; one source in three has no audio."""
     write_shards(folder / "shards", 6, replace(SMALL, sources_per_shard=2))
@@ -197,11 +189,9 @@ def _read_library(case: Case) -> None:
 
 
 def _train(run: Path, shards: Path, steps: int) -> None:
-    from train.config.load import load_config
-    from train.ranks.distributed import join_world
-    from train.run.pretraining import Trainer
+    from tests.train.small_runs import train
 
-    Trainer(load_config("sample", (*_TINY, f"data.shards={shards}", f"steps={steps}")), run, join_world("cpu")).train()
+    train(run, shards, f"steps={steps}", "data.batch_size=4", "data.num_threads=1")
 
 
 def _make_run(folder: Path) -> None:

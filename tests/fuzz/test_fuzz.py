@@ -3,13 +3,11 @@
 import ctypes
 import time
 
-import numpy as np
 import pytest
 
 from preprocess.errors import PreprocessError
 from tests.fuzz import hunt as hunting
 from tests.fuzz.hunt import hunt
-from tests.fuzz.mutate import mutate, mutate_values, odd_values
 from tests.fuzz.targets import TARGETS, Target
 
 FAST = {"shards": 40, "store": 60, "index": 40}
@@ -28,18 +26,6 @@ def test_readers_read_or_refuse(name, seed, n_cases, tmp_path):
     seen = hunt(TARGETS[name], tmp_path, seed, 0, n_cases)
     assert [said for said in seen if said.startswith("FOUND")] == []
     assert len(seen) == n_cases
-
-
-def test_mutations_follow_from_the_generator_and_change_something():
-    data = bytes(range(256)) * 8
-    once, again = ([mutate(data, np.random.default_rng(number)) for number in range(50)] for _ in range(2))
-    assert once == again
-    assert data not in once
-    assert len(set(once)) > 45
-    values = {"a": [1, {"b": "x"}], "c": None}
-    odd = [mutate_values(values, np.random.default_rng(number), odd_values("canary")) for number in range(50)]
-    assert len({repr(each) for each in odd}) > 20
-    assert values == {"a": [1, {"b": "x"}], "c": None}
 
 
 def _make(folder):

@@ -1,6 +1,8 @@
 """Real media made on the spot with the bundled ffmpeg."""
 
+import itertools
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,8 @@ def write_clip(
         coding += ["-map", f"{0 if frames is None else 1}:a", "-c:a", audio_codec]
         coding += ["-b:a", "128k"] if audio_codec == "aac" else []
     run_ffmpeg(*inputs, *coding, *output, f"file:{path}")
+    for raw in ("frames.raw", "sound.raw"):
+        (path.parent / raw).unlink(missing_ok=True)
     return path
 
 
@@ -72,3 +76,16 @@ def read_counter(frame: np.ndarray) -> int:
 def tone(seconds: float, hz: float = 1000.0, amplitude: float = 0.1) -> np.ndarray:
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     return (amplitude * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def write_esc50(root: Path, names: Sequence[str], n_folds: int, seconds: float) -> None:
+    """Write a tone in noise for each class and fold, in ESC-50's layout."""
+    (root / "audio").mkdir(parents=True)
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for fold, (target, name) in itertools.product(range(1, n_folds + 1), enumerate(names)):
+        file = f"{fold}-{fold}{target}-A-{target}.wav"
+        lines.append(f"{file},{fold},{target},{name},False,{fold}{target},A")
+        sound = tone(seconds, 200 * 2**target + 10 * fold)
+        sound += np.random.default_rng(fold).normal(0, 0.01, sound.shape)
+        write_clip(root / "audio" / file, sound=sound, audio_codec="pcm_s16le")
+    (root / "esc50.csv").write_text("\n".join(lines) + "\n")

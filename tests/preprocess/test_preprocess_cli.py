@@ -1,7 +1,6 @@
 """The command line as users and service managers treat it: exit statuses, Ctrl-C, kill, two at once, dying decoders."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -20,8 +19,8 @@ from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.shards.manifest import read_dataset, read_sources
 from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import bytes_of
+from tests.processes import start
 
-REPOSITORY = Path(__file__).parents[2]
 SETTINGS = ("short_side_px=32", "segment_seconds=0.8", "sources_per_shard=2", "n_mels=32")
 PARAMS = changed_params("default", SETTINGS)
 
@@ -43,21 +42,13 @@ def reference(clips, tmp_path_factory) -> dict[str, bytes]:
     return bytes_of(out)
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("*") if path.name != ".lock"}
-
-
 def _arguments(clips: Path, out: Path, *options: str) -> list[str]:
     return ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(out), *options]
 
 
 def _start(clips: Path, out: Path, *options: str, **environment: str) -> "subprocess.Popen[str]":
     settings = [text for setting in SETTINGS for text in ("--set", setting)]
-    command = [sys.executable, "-m", "preprocess", *_arguments(clips, out, "--workers", "2", *settings, *options)]
-    return subprocess.Popen(
-        command, cwd=REPOSITORY, env=os.environ | environment, start_new_session=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    return start("-m", "preprocess", *_arguments(clips, out, "--workers", "2", *settings, *options), **environment)
 
 
 def _run(*arguments, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -146,30 +137,6 @@ def test_exit_status_follows_max_failed(clips, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whom", ["group", "first process"])
-def test_killed_at_random_points_it_ends_with_the_same_bytes(clips, reference, tmp_path, whom):
-    out = tmp_path / "shards"
-    rng = random.Random(whom)
-    n_killed, before = 0, set()
-    for _ in range(4):
-        process = _start(clips, out)
-        _wait_for(lambda: process.poll() is not None or _names(out) - before)  # noqa: B023 - called in this round only
-        time.sleep(rng.uniform(0, 0.3))
-        if process.poll() is None:
-            n_killed += 1
-            os.killpg(process.pid, signal.SIGKILL) if whom == "group" else process.kill()
-        process.communicate()
-        assert _wait_for(lambda: _is_group_gone(process.pid), 10), "a process has outlived the run"  # noqa: B023
-        if process.returncode == 0:
-            break
-        before = _names(out)
-    assert n_killed >= 2
-    done = _run(clips, out)
-    assert done.returncode == 0, done.stderr
-    assert bytes_of(out) == reference
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
     """The signal goes to the whole group, as from a terminal or a service manager: ffmpeg must not act on it."""
@@ -211,13 +178,3 @@ def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, 
     assert (sources["status"] == "failed").sum() == 1
     assert read_dataset(tmp_path / "shards").n_segments == 30
     assert main(["verify", str(tmp_path / "shards")]) == 0
-
-
-@pytest.mark.slow
-def test_sample_then_shards_as_the_readme_has_it(tmp_path):
-    small = ["--groups", "3", "--clips", "1", "--classes", "Kindling", "Fading"]
-    assert main(["sample", "--out", str(tmp_path / "data"), *small]) == 0
-    arguments = ["--dataset", "ucf101", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "shards")]
-    assert main(["shards", *arguments, "--preset", "sample"]) == 0
-    info = read_dataset(tmp_path / "shards")
-    assert (info.n_sources, info.n_segments, len(info.label_names)) == (6, 6, 2)

@@ -1,6 +1,7 @@
 """Videos and shard sets behind URLs: the same shards, nothing half, and what goes wrong is named."""
 
 import shutil
+import subprocess
 
 import fsspec
 import pytest
@@ -82,14 +83,33 @@ def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference,
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
 
 
-def test_damage_on_the_way_is_found_and_nothing_is_left(bucket, reference, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["shard-000001.tar", "shard-000001.idx", "shard-000001.parquet", "manifest.parquet", "dataset.json"]
+)
+def test_damage_on_the_way_is_found_and_nothing_is_left(name, bucket, reference, tmp_path):
     push_set(reference, f"{URL}/set")
-    archive = bytearray(bucket.cat_file("/bucket/set/shard-000001.tar"))
-    archive[1000] ^= 1
-    bucket.pipe_file("/bucket/set/shard-000001.tar", bytes(archive))
-    with pytest.raises(RemoteError, match=r"shard-000001.tar: does not match the description of its set"):
+    whole = bucket.cat_file(f"/bucket/set/{name}")
+    damaged = whole.replace(b'"n_missing": 0', b'"n_missing": 9')
+    bucket.pipe_file(f"/bucket/set/{name}", damaged if damaged != whole else whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RemoteError, match=f"{name}: does not match the description of its set"):
         fetch_set(f"{URL}/set", tmp_path / "cache")
-    assert not (tmp_path / "cache" / "shard-000001.tar").exists()
+    assert not (tmp_path / "cache" / name).exists()
+    bucket.rm_file(f"/bucket/set/{name}")
+    push_set(reference, f"{URL}/set")
+    fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert bytes_of(tmp_path / "cache") == bytes_of(reference)
+
+
+def test_the_checksums_are_those_of_sha256sum_and_a_stopped_push_of_another_state_leaves_nothing(
+    bucket, reference, tmp_path
+):
+    index = (reference / "shard-000000.idx").read_bytes()
+    bucket.pipe_file("/bucket/set/shard-000000.idx", index[::-1])  # as long as the file of this state
+    push_set(reference, f"{URL}/set")
+    bucket.get("/bucket/set", str(tmp_path / "copy"), recursive=True)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path / "copy", check=True)
+    listed = {line.split()[1] for line in (tmp_path / "copy" / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {path.name for path in reference.iterdir()}
 
 
 def test_a_set_cannot_name_files_outside_of_its_folder(bucket, reference, tmp_path):

@@ -16,7 +16,8 @@ from rich.markup import escape
 from evaluate.publish import RESULTS_DIR, fill_pages
 from evaluate.results.origin import origin
 from evaluate.results.results import Result, write_results
-from tests.soak.disturb import ROOT, SoakError
+from tests.processes import ROOT
+from tests.soak.disturb import SoakError
 from tests.soak.stages import STAGES, Found, Plan
 from train.errors import TrainError
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 
 from preprocess.shards.manifest import read_segments, read_sources
 from store.reader import EmbeddingStore
-from tests.soak.disturb import ROOT, python
+from tests import processes
 from tests.soak.sources import MadeSource
 
 MAX_LINES = 5
@@ -22,9 +21,7 @@ ROUNDING = 1e-4
 
 def commands_clean(*arguments: object) -> list[str]:
     """Run a command of the project; breaches are its output if it does not end with 0."""
-    done = subprocess.run(
-        python(*arguments), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = processes.run("-m", *arguments)
     words = (done.stdout + done.stderr).strip().splitlines()[:MAX_LINES]
     return [] if done.returncode == 0 else [f"{' '.join(map(str, arguments))}: status {done.returncode}", *words]
 

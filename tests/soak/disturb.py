@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import psutil
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
+
 POLL_SECONDS = 0.02
 VICTIM_SECONDS = 20.0
 """How long to wait for a victim of the kind that is due."""
@@ -117,37 +118,32 @@ def _await_end(job: Job, process: "subprocess.Popen[bytes]", expected: set[int])
         words = job.log.read_text("utf-8", "replace")[-2000:]
         raise SoakError(f"{' '.join(job.command)} ended with status {status}, expected {sorted(expected)}:\n{words}")
     deadline = time.monotonic() + GRACE_SECONDS
-    while left := [each for each in running() if each.session == process.pid]:
+    while left := running(process.pid):
         if time.monotonic() > deadline:
             raise SoakError(f"still running {GRACE_SECONDS:.0f} s after the first process ended: {left}")
         time.sleep(POLL_SECONDS)
 
 
-class Running(NamedTuple):
-    """A process: its number, its parent's, its session's, and its command line."""
-
-    pid: int
-    parent: int
-    session: int
-    command: str
-
-
-def running() -> list[Running]:
-    """Return every visible process that is not a zombie, read from /proc."""
+def running(session: int) -> list[psutil.Process]:
+    """Return the processes of a session that are not zombies."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
-            state, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            if state != "Z":
-                found.append(Running(int(folder.name), int(parent), int(session), command))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it ended meanwhile
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
 
 
 def victims(main: int) -> dict[str, list[int]]:
     """Return the processes below a command by kind; ingest alone has others than the first."""
-    everyone = running()
-    servers = [each.pid for each in everyone if each.parent == main and "forkserver" in each.command]
-    workers = [each.pid for each in everyone if each.parent in servers]
-    decoders = [each.pid for each in everyone if each.parent in workers]
-    return {"main": [main], "fork server": servers, "worker": workers, "ffmpeg": decoders}
+
+    def below(parents: list[psutil.Process]) -> list[psutil.Process]:
+        return [child for each in parents for child in each.children() if child.status() != psutil.STATUS_ZOMBIE]
+
+    servers, workers, decoders = list[psutil.Process](), list[psutil.Process](), list[psutil.Process]()
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+        servers = [each for each in below([psutil.Process(main)]) if "forkserver" in " ".join(each.cmdline())]
+        workers = below(servers)
+        decoders = below(workers)
+    kinds = {"fork server": servers, "worker": workers, "ffmpeg": decoders}
+    return {"main": [main]} | {kind: [each.pid for each in found] for kind, found in kinds.items()}

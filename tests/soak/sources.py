@@ -4,7 +4,6 @@ Source i follows from the seed and i alone. Every file's kind is known, and with
 """
 
 import struct
-import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from preprocess.media.ffmpeg import ffmpeg_executable
+from tests.preprocess.made_media import run_ffmpeg
 
 FILES_A_FOLDER = 500
 _HUGE_PX = 60_000
@@ -43,30 +42,11 @@ def write_clip(
     path: Path, seed: int, *, size: str = "64x48", fps: int = 15, seconds: float = 1.0, before: str = "",
     video: str = _H264, video_filter: str = "", audio: str = _AAC, audio_filter: str = "",
 ) -> None:  # fmt: skip
-    """Write a moving test card with a beeping tone; the same arguments give the same bytes.
-
-    Args:
-        path: of the clip; its extension chooses the container.
-        seed: chooses the colours and the tone.
-        size: WIDTHxHEIGHT in pixels.
-        fps: frames per second.
-        seconds: length.
-        before: ffmpeg's options for the input video.
-        video: ffmpeg's options for the output video.
-        video_filter: more filters for the video, each after a comma.
-        audio: ffmpeg's options for the output audio.
-        audio_filter: more filters for the audio, each after a comma.
-
-    """
+    """Write a moving test card with a beeping tone, by ffmpeg's options; the same arguments give the same bytes."""
     card = f"testsrc2=size={size}:rate={fps}:duration={seconds},format=yuv444p,hue=h={seed * 47 % 360}{video_filter}"
     tone = f"sine={200 + seed * 61 % 3800}:beep_factor=3:sample_rate=16000:duration={seconds}{audio_filter}"
-    subprocess.run(
-        [
-            ffmpeg_executable(), "-v", "error", "-y", *before.split(), "-f", "lavfi", "-i", card, "-f", "lavfi", "-i", tone,
-            *video.split(), *audio.split(), "-threads", "1", "-bitexact", str(path),
-        ],
-        check=True,
-    )  # fmt: skip
+    inputs = [*before.split(), "-f", "lavfi", "-i", card, "-f", "lavfi", "-i", tone]
+    run_ffmpeg(*inputs, *video.split(), *audio.split(), "-threads", 1, "-bitexact", path)
 
 
 def _truncated(path: Path, rng: np.random.Generator) -> None:

@@ -14,17 +14,12 @@ import numpy as np
 from tests.soak import checks
 from tests.soak.disturb import Job, disturb, python
 from tests.soak.sources import MadeSource, plan_sources, write_source
+from tests.train.small_runs import SETTINGS
 
 Show = Callable[[str], None]
 
 SHARDS = {"short_side_px": 32, "segment_seconds": 1.0, "n_mels": 16, "fps": 8, "hop_length": 500, "win_length": 750}
-TRAINING = (
-    "data.split=''", "heldout.split=''", "data.batch_size=8", "data.frame_px=32", "data.window_frames=8",
-    "data.num_threads=1", "clip.n_frames=4", "clip.crop_px=24", "clip.speeds=[1, 2]", "clip.eval_speed=1",
-    "model.tiny_width=4", "model.head_hidden=16", "model.projection_hidden=16", "model.projection_dim=8", "bank.size=128",
-    "bank.negative_rank_low=8", "bank.negative_rank_high=64", "bank.n_negatives=8", "bank.warmup_steps=10", "log_every=1",
-    "optim.warmup_steps=5", "optim.lr=0.001",
-)  # fmt: skip
+TRAINING = (*SETTINGS, "data.num_threads=1", "data.batch_size=8", "bank.size=128", "clip.eval_speed=1")
 STOPPED = 3
 """Exit status of a training run that a signal has stopped and that has saved."""
 SAMPLES = 50
@@ -151,7 +146,7 @@ def _train_job(plan: Plan, name: str) -> Job:
     def steps_logged() -> int:
         return log.read_bytes().count(b"\n") if log.exists() else 0
 
-    return Job(command, steps_logged, plan.steps, (KILL, KILL, TERM), plan.out / f"{name}.log", STOPPED)
+    return Job(command, steps_logged, plan.steps, (KILL, TERM, KILL), plan.out / f"{name}.log", STOPPED)
 
 
 def embed(plan: Plan, show: Show) -> Found:

@@ -12,22 +12,10 @@ from store.format import Provenance
 from store.writer import write_part
 from tests.soak.__main__ import main
 from tests.soak.checks import same_files, same_stores, segments_accounted_for, sources_accounted_for
-from tests.soak.sources import BAD, GOOD, plan_sources, write_source
+from tests.soak.sources import plan_sources
 from tests.soak.stages import FLAT_MIB, growth_mib
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
-
-
-def test_sources_follow_from_the_seed_and_hold_every_kind(tmp_path):
-    planned = plan_sources(60, 0.2, 3)
-    assert planned == plan_sources(60, 0.2, 3) != plan_sources(60, 0.2, 4)
-    assert {source.kind for source in planned} == {*GOOD, *BAD}
-    assert sum(not source.is_good for source in planned) == 12
-    assert [source.name for source in planned] == sorted(source.name for source in planned)
-    for name in ("once", "again"):
-        for index, source in enumerate(planned[:6]):
-            write_source(tmp_path / name, source, index, 3)
-    assert same_files(tmp_path / "once", tmp_path / "again") == []
 
 
 def test_what_is_lost_doubled_or_changed_is_noticed(tmp_path):

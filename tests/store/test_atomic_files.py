@@ -4,11 +4,8 @@ import errno
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -26,8 +23,6 @@ from store.atomic_files import (
 )
 from store.errors import BusyError, WriteError
 from train.errors import ExportError, RunError, exporting, writing
-
-ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -207,10 +202,3 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog,
             write(way, tmp_path / way.__name__, "text")
     assert caplog.text.count("has no locks") == 1, "once a folder"
     assert names(tmp_path) == ["folder_to_fill", "path_to_write"]
-
-
-def test_importing_it_needs_the_standard_library_alone():
-    script = "import sys; import store.atomic_files; print({'numpy', 'h5py', 'pandas', 'rich'} & set(sys.modules))"
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

@@ -1,9 +1,6 @@
 """The commands as a user types them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,8 +10,7 @@ import pytest
 from store.__main__ import main
 from store.format import Provenance
 from store.writer import write_part
-
-ROOT = Path(__file__).parents[2]
+from tests import processes
 
 
 @pytest.fixture
@@ -143,15 +139,11 @@ main(["--help"])
 
 
 def test_reading_needs_neither_the_pipelines_packages_nor_linux(path):
-    command = [sys.executable, "-c", READ_WITH_FOUR_PACKAGES, str(path)]
-    done = subprocess.run(command, cwd=ROOT, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+    done = processes.run("-c", READ_WITH_FOUR_PACKAGES, path, PATH="/nowhere")
     assert (done.returncode, done.stderr) == (0, "")
     assert "examples:" in done.stdout
 
 
-def test_a_missing_file_is_an_error_not_a_traceback():
-    command = [sys.executable, "-m", "store", "info", "nowhere.h5"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+def test_a_missing_file_is_an_error_not_a_traceback(run):
     remedy = "give the path of an embedding store, such as NAME.h5"
-    assert done.stderr == f"error: nowhere.h5: there is no such file; {remedy}\n"
+    assert run("info", "nowhere.h5") == (2, "", f"error: nowhere.h5: there is no such file; {remedy}\n")

@@ -1,11 +1,8 @@
-"""Killed, out of disk, or without locks: a store is whole or it is not there."""
+"""Killed or out of disk: a store is whole or it is not there."""
 
-import errno
 import fcntl
-import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -16,9 +13,8 @@ from store.atomic_files import replacing
 from store.errors import BusyError
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import append, join_parts, part_is_complete, write_part
-
-ROOT = Path(__file__).parents[2]
+from store.writer import append, part_is_complete, write_part
+from tests.processes import start
 
 PRELUDE = """
 import os, resource, signal, sys
@@ -43,10 +39,7 @@ def rows(start, stop, n_dims=16):
 
 
 def _start(folder: Path, body: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(body), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+    return start("-c", PRELUDE + textwrap.dedent(body), folder)
 
 
 def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
@@ -57,12 +50,13 @@ def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
     process.communicate()
 
 
-def test_killed_while_writing_leaves_whole_parts_and_whole_appends(tmp_path, make_rows, provenance):
+def test_killed_while_writing_leaves_whole_parts_joins_and_appends(tmp_path, make_rows, provenance):
     body = """
     part = rows(0, 3000, 256)
     print("ready", flush=True)
     for number in range(10_000):
         write_part(FOLDER / "part.h5", part, PROVENANCE)
+        join_parts([FOLDER / "part.h5"], FOLDER / "joined.h5")
         append(FOLDER / "appended.h5", rows(500 * number, 500 * number + 500, 64), PROVENANCE)
     """
     for seconds in (0.05, 0.3, 0.5):
@@ -73,26 +67,10 @@ def test_killed_while_writing_leaves_whole_parts_and_whole_appends(tmp_path, mak
         for path in tmp_path.glob("*.h5"):
             path.unlink()
     # The leftovers of the killed writers are no obstacle, and they go.
-    for name in ("appended.h5", "part.h5"):
+    for name in ("appended.h5", "joined.h5", "part.h5"):
         write_part(tmp_path / name, make_rows(0, 5), provenance)
         assert part_is_complete(tmp_path / name, provenance)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["appended.h5", "part.h5"]
-
-
-def test_killed_inside_a_join_leaves_the_old_master(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "part.h5", make_rows(0, 100), provenance)
-    join_parts([tmp_path / "part.h5"], tmp_path / "master.h5")
-    before = (tmp_path / "master.h5").read_bytes()
-    body = """
-    store.layout.Digest.hexdigest = lambda digest: os.kill(os.getpid(), signal.SIGKILL)
-    join_parts([FOLDER / "part.h5"], FOLDER / "master.h5")
-    """
-    process = _start(tmp_path, body)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    (left,) = (each for each in tmp_path.iterdir() if each.suffix == ".tmp")
-    assert not part_is_complete(left, provenance)
-    assert (tmp_path / "master.h5").read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["appended.h5", "joined.h5", "part.h5"]
 
 
 @pytest.mark.parametrize("limit_kib", [1, 40, 300, 1000])
@@ -127,13 +105,3 @@ def test_a_second_writer_is_refused_and_readers_take_no_lock(tmp_path, make_rows
         temporary.write_bytes(path.read_bytes())
     append(path, make_rows(5, 9), provenance)
     assert EmbeddingStore(path).n_rows == 9
-
-
-def test_without_locks_on_the_file_system_writing_still_works(tmp_path, make_rows, provenance, monkeypatch, caplog):
-    def refuse(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    write_part(tmp_path / "a.h5", make_rows(0, 5), provenance)
-    assert "has no locks" in caplog.text
-    assert EmbeddingStore(tmp_path / "a.h5").n_rows == 5

@@ -1,13 +1,8 @@
 """Memory does not grow with the store."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import run
 
 MAKE = """
 import sys
@@ -48,14 +43,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-def _run(script: str, *arguments: object) -> str:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
-
-
 @pytest.mark.slow
 def test_join_verify_export_and_search_need_the_same_memory_for_four_times_the_data(tmp_path):
-    _run(MAKE, tmp_path, 8)  # 20 MB of vectors each
-    few, many = (int(_run(USE, tmp_path, n_parts)) for n_parts in (2, 8))
+    assert run("-c", MAKE, tmp_path, 8).returncode == 0  # 20 MB of vectors each
+    few, many = (int(run("-c", USE, tmp_path, n_parts).stdout) for n_parts in (2, 8))
     assert many - few < 60, f"{few} MiB for 40 MB of vectors, {many} MiB for 160 MB"

@@ -79,6 +79,7 @@ def batch_of(case: Case) -> Batch:
         torch.randn(2 * N, 3, 8, 16, 16, generator=generator),
         torch.where(present, torch.randn(2 * N, 1, 16, 29, generator=generator), -2.0),
         has_audio.repeat(2),
+        int(has_audio.sum()),
     )
     speed = torch.randint(4, (N, 2), generator=generator)
     plan = Plan(
@@ -99,11 +100,14 @@ def rows(value: Any, first: int, last: int) -> Any:
     def cut(x: Tensor) -> Tensor:
         return x[first:last] if len(x) == N else torch.cat([half[first:last] for half in x.chunk(2)])
 
-    return replace(value, **{f.name: cut(getattr(value, f.name)) for f in fields(value)})
+    tensors = {f.name: getattr(value, f.name) for f in fields(value) if f.name != "n_heard"}
+    return replace(value, **{name: cut(tensor) for name, tensor in tensors.items()})
 
 
 def part_of(batch: Batch, first: int, last: int) -> Batch:
-    return Batch(rows(batch.clips, first, last), rows(batch.plan, first, last), rows(batch.segments, first, last))
+    segments = rows(batch.segments, first, last)
+    clips = replace(rows(batch.clips, first, last), n_heard=int(segments.has_audio.sum()))
+    return Batch(clips, rows(batch.plan, first, last), segments)
 
 
 def model_of(config: Config) -> Model:

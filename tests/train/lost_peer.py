@@ -22,7 +22,7 @@ def fail(world: World) -> None:
 def main(fate: str) -> None:
     """What befalls rank 1: dies, hangs, or fails."""
     world = join_world("cpu", timedelta(seconds=60 if fate != "hangs" else PATIENCE_SECONDS))
-    any_rank(flag=False, device=world.device)
+    any_rank(flag=False)
     if world.rank == 1 and fate == "dies":
         os._exit(9)
     if world.rank == 1 and fate == "hangs":

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from train.run.checkpoint import LAST_NAME, Checkpoint, read_checkpoint
 from train.run.loop import TrainingLoop
 from train.run.pretraining import Trainer
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = (
     "data.split=''", "data.batch_size=6", "data.frame_px=32", "data.window_frames=8", "clip.n_frames=4", "clip.crop_px=24",
     "clip.speeds=[1, 2]", "clip.eval_speed=2", "model.tiny_width=4", "model.head_hidden=16", "model.projection_hidden=16",
@@ -80,11 +77,6 @@ def command(run: Path, shards: Path, *overrides: str) -> list[str]:
     """The words after the name of the program."""
     words = ["pretrain", "--run", run, "--shards", shards, "--device", "cpu", "--threads", "1"]
     return [*map(str, words), *(word for setting in (*SETTINGS, *overrides) for word in ("--set", setting))]
-
-
-def start(run: Path, shards: Path, *overrides: str) -> subprocess.Popen:
-    words = [sys.executable, "-m", "train", *command(run, shards, *overrides)]
-    return subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_step(run: Path, step: int, seconds: float = 90) -> None:

@@ -1,19 +1,19 @@
 """Settings of a clip, and of where the two views of a segment lie."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from train.config import STRICT
+from train.config import STRICT, Probability
 
 
 @dataclass(frozen=True, config=STRICT)
 class ClipConfig:
     """A clip: the frames and log-mel columns that an encoder takes at once."""
 
-    n_frames: PositiveInt = 16
+    n_frames: Annotated[int, Field(ge=2)] = 16
     crop_px: PositiveInt = 112
     speeds: tuple[int, ...] = (1, 2, 4, 8)
     """Playback speeds: a clip at speed s takes every (s * base_stride)-th frame and every s-th log-mel column."""
@@ -29,7 +29,7 @@ class ClipConfig:
     shared_direction: bool = True
     """Both views of a segment run forwards, or both backwards. With independent directions, a contrastive term between
     the views would reward features that do not distinguish an event from its reversal."""
-    reverse_probability: float = 0.5
+    reverse_probability: Probability = 0.5
     balanced_order: bool = True
     """Place the two views so that the three orders are equally likely. Without order terms, false draws each view
     independently, anywhere in the segment."""

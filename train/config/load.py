@@ -36,12 +36,7 @@ def load_config(preset_or_path: str | Path, overrides: Sequence[str] = (), objec
         if not path.is_file():
             raise ConfigError(f"no objective {objective!r}; there are: {', '.join(objective_names())}")
         layers += [path, {"objective": objective}]
-    return config_from_dict(merge_settings(*layers, *overrides), str(preset_or_path))
-
-
-def config_from_dict(values: dict[str, Any], origin: str) -> Config:
-    """Check plain values and build the Config; see `check`."""
-    return check(Config, values, origin)
+    return check(Config, merge_settings(*layers, *overrides), str(preset_or_path))
 
 
 def objective_names() -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """The configuration of a run: one frozen dataclass per concern, unknown keys refused. `train.config.load` reads it."""
 
 from dataclasses import field, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from train.config import STRICT
@@ -14,6 +14,10 @@ from train.config.distort_config import DistortConfig
 
 VideoEncoder = Literal["tiny", "r2plus1d_18", "r3d_18", "s3d"]
 AudioEncoder = Literal["tiny", "resnet18"]
+BatchSize = Annotated[int, Field(ge=2)]
+"""Batch norm over one row fails, and one segment has no other to be told from."""
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""What torch's generators take."""
 
 
 class SegmentsConfig:
@@ -61,8 +65,8 @@ class DataConfig(SegmentsConfig):
     shards: str = "shards/sample"
     split: str = ""
     """`"1:train"` keeps the training part of official split 1, `"fold:2,3,4,5"` four folds; empty keeps everything."""
-    batch_size: PositiveInt = 32
-    """Segments per rank and step."""
+    batch_size: BatchSize = 32
+    """Segments per rank and step; two at least, for batch norm and for contrast."""
     frame_px: PositiveInt = 128
     """Side of the square frames that the loader gives, before the random crop."""
     window_frames: PositiveInt = 125
@@ -85,6 +89,17 @@ class ModelConfig:
     projection_dim: PositiveInt = 128
     head_hidden: PositiveInt = 512
 
+    def refuse_small(self, n_frames: int, crop_px: int) -> None:
+        """Refuse clips of which nothing is left for the last pooling of s3d; the other encoders take any.
+
+        Raises:
+            ValueError: it names the settings.
+        """
+        if self.video == "s3d" and (n_frames < 5 or crop_px < 17):
+            raise ValueError(
+                "model.video s3d needs clip.n_frames of 5 and clip.crop_px of 17 at least, or choose another"
+            )
+
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
@@ -103,6 +118,10 @@ class LossConfig:
     order_audio: NonNegativeFloat = 1.0
     order_video_audio: NonNegativeFloat = 1.0
 
+    def terms_of(self, modality: Literal["video", "audio"]) -> list[str]:
+        """Name the terms with a weight above 0 that read the modality's encoder."""
+        return [term for term in TERMS if modality in term and getattr(self, term) > 0]
+
 
 TERMS = tuple(each.name for each in fields(LossConfig) if each.name != "temperature")
 """All terms of the objective."""
@@ -119,14 +138,14 @@ class BankConfig:
 
     size: PositiveInt = 16_384
     positives: Literal["none", "nearest", "consensus"] = "nearest"
-    negatives: Literal["none", "ranked"] = "ranked"
+    negatives: Literal["none", "ranked", "random"] = "ranked"
     n_positives: NonNegativeInt = 2
     positive_ranks: NonNegativeInt = 5
     """Positives are drawn from ranks [0, positive_ranks)."""
     n_negatives: NonNegativeInt = 256
     negative_rank_low: NonNegativeInt = 64
     negative_rank_high: PositiveInt = 2048
-    """Negatives are drawn from ranks [negative_rank_low, negative_rank_high)."""
+    """Ranked negatives are drawn from ranks [negative_rank_low, negative_rank_high), random ones from the whole bank."""
     warmup_steps: NonNegativeInt = 1000
     """Steps before the bank is drawn from."""
 
@@ -164,7 +183,7 @@ class Config(RunConfig):
     name: str = "unnamed"
     objective: str = "whole"
     """Name of the objective laid over the preset: which terms count, and how the bank is used."""
-    seed: int = 0
+    seed: Seed = 0
     steps: PositiveInt = 100_000
     log_every: PositiveInt = 50
     checkpoint_every: PositiveInt = 1000
@@ -185,6 +204,8 @@ class Config(RunConfig):
             raise ValueError(f"data.window_frames must hold a clip, {self.clip.shortest_window_frames} frames")
         if self.data.frame_px < self.clip.crop_px:
             raise ValueError("clip.crop_px is cut out of data.frame_px: it must not be larger")
+        if self.loss.terms_of("video"):
+            self.model.refuse_small(self.clip.n_frames, self.clip.crop_px)
         if self.distort.enabled and self.data.frame_px != self.clip.crop_px:
             raise ValueError("distort.enabled takes whole frames: data.frame_px and clip.crop_px must be equal")
         self._check_temporal_terms()
@@ -196,6 +217,17 @@ class Config(RunConfig):
             raise ValueError(
                 "clip.views: two views of the same moment have no speed, direction or order to predict; set to 0: "
                 + ", ".join(temporal)
+            )
+        least = (self.clip.n_frames - 1) * self.clip.base_stride * self.clip.speeds[:2][-1] + 1
+        if any("speed" in name for name in temporal) and (len(self.clip.speeds) < 2 or least > self.data.window_frames):
+            raise ValueError(
+                f"loss.speed_* tells clip.speeds apart: name two at least, and give data.window_frames the {least} frames "
+                "of the second slowest; or set loss.speed_video and loss.speed_audio to 0"
+            )
+        if any("order" in name for name in temporal) and 2 * self.clip.clock_frames > self.data.window_frames:
+            raise ValueError(
+                f"loss.order_* needs two clips one after the other: {2 * self.clip.clock_frames} frames do not fit in "
+                "data.window_frames; raise it, lower clip.n_frames, or set loss.order_* to 0"
             )
         if not self.clip.balanced_order and any(name.startswith("loss.order") for name in temporal):
             raise ValueError("clip.balanced_order must be true where a loss.order_* term has a weight above 0")

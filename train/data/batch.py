@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class SegmentBatch:
         n_frames: (B,) int64, frames that the segment has in the window.
         window_start_frame: (B,) int64, the window's first frame, counted from the segment's start.
         has_audio: (B,) bool.
+        n_heard: segments with audio, counted on the host: counting them on a GPU would make the host wait for it.
         label: (B,) int64, -1 where there is none.
         segment_id: (B,) int64.
     """
@@ -34,6 +36,7 @@ class SegmentBatch:
     n_frames: Tensor
     window_start_frame: Tensor
     has_audio: Tensor
+    n_heard: int
     label: Tensor
     segment_id: Tensor
 
@@ -47,14 +50,20 @@ class SegmentBatch:
         return f"SegmentBatch({', '.join(f'{name}={shape}' for name, shape in shapes.items())})"
 
     def to(self, device: torch.device | str) -> "SegmentBatch":
-        """Copy the batch to a device, unless it is there."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        """Copy the batch to a device, unless it is there; from pinned memory to a GPU, so that the host does not wait."""
+        kind = torch.device(device).type
+
+        def send(tensor: Tensor) -> Tensor:
+            is_far = kind == "cuda" and tensor.device.type == "cpu"
+            return tensor.pin_memory().to(device, non_blocking=True) if is_far else tensor.to(device)
+
+        return self._map(send)
 
     def first(self, n: int) -> "SegmentBatch":
         """Take the first n segments."""
-        return self._map(lambda tensor: tensor[:n])
+        return replace(self._map(lambda tensor: tensor[:n]), n_heard=int(self.has_audio[:n].sum()))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "SegmentBatch":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {n: change(value) for n, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **changed, plan=self.plan.map(change))

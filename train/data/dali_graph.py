@@ -15,6 +15,7 @@ from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, MET
 from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector
 from train.data.subset import Subset
 from train.plans.clip_planners import Planner
+from train.seeds import stream_seed
 
 fn: Any = dali.fn
 types: Any = dali.types
@@ -27,6 +28,9 @@ segment costs an entry (measured: 2 KB, and 0.1 ms at the start), not its bytes.
 
 _FILE_BYTES = 16
 """Initial size of the reader's buffers. Mapped archives need none, and DALI's default of 1 MiB would be allocated for each."""
+
+_DALI_SHIFT = 32
+"""Bits that are cut off a seed for DALI, which takes 31."""
 
 Node = Any
 """A DALI DataNode: a batch of tensors that do not exist yet."""
@@ -75,7 +79,7 @@ def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None
         num_threads=graph.num_threads,
         device_id=graph.device_id,
         # Windows differ between ranks, the order of the shards must not.
-        seed=(graph.seed * 1_000_003 + graph.rank) % (1 << 31),
+        seed=stream_seed("windows", graph.seed, graph.rank) >> _DALI_SHIFT,
         prefetch_queue_depth=2,
         enable_checkpointing=True,
         checkpoint=checkpoint,
@@ -116,7 +120,7 @@ def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
             "random_shuffle": True,
             "initial_fill": min(subset.n_segments, SHUFFLE_SEGMENTS),
             "shuffle_after_epoch": True,
-            "shuffle_after_epoch_seed": graph.seed % (1 << 31),
+            "shuffle_after_epoch_seed": stream_seed("shards", graph.seed) >> _DALI_SHIFT,
         }
     return tuple(
         fn.readers.webdataset(

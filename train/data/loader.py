@@ -24,12 +24,14 @@ import torch
 from nvidia.dali import Pipeline
 
 from preprocess.schema import META_FIELDS
+from preprocess.temporary_folder import temporary_folder
 from train.data.batch import SegmentBatch
 from train.data.dali_graph import Graph, build_pipeline
 from train.data.frame_selection import Selection
 from train.data.subset import Subset, parse_split, read_info, select
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.plans.clip_planners import Planner, WholeWindow
+from train.seeds import stream_seed
 
 Square = Literal["first", "middle", "last"]
 SQUARES: tuple[Square, ...] = ("first", "middle", "last")
@@ -121,6 +123,7 @@ class SegmentLoader:
         return self
 
     def __next__(self) -> SegmentBatch:
+        self._source.settle()
         since = time.perf_counter()
         if self._pipeline is None:
             self._pipeline = self._source.build(self._checkpoint or None)
@@ -172,6 +175,7 @@ def iterate_once(config: LoaderConfig, device: torch.device | str = "cpu") -> It
     left = total * (rank + 1) // world - total * rank // world
     pipeline = source.build(None) if left else None
     while pipeline is not None and left:
+        source.settle()
         batch = source.draw(pipeline)
         batch = batch if len(batch) <= left else batch.first(left)
         left -= len(batch)
@@ -187,7 +191,7 @@ class _Source:
         self.name = f"{shards} (split {config.split})" if config.split else str(shards)
         self.fingerprint = info.fingerprint
         self._shards, self._device = shards, device
-        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-")
+        self._index_folder = tempfile.TemporaryDirectory(prefix="avtempo-index-", dir=temporary_folder())
         subset = select(shards, info, config.split, config.only_shards, Path(self._index_folder.name))
         self.subset = _shuffled(subset, config.seed) if config.shuffle else subset
         device_id = None
@@ -200,6 +204,17 @@ class _Source:
             world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
             square=SQUARES.index(config.square),
         )  # fmt: skip
+        self._lent: list[tuple[Any, torch.cuda.Event]] = []
+
+    def settle(self) -> None:
+        """Wait until a GPU has read the batch before the last one, and give its memory back to DALI.
+
+        DALI may fill the memory again as soon as no tensor uses it, whatever torch's stream has yet to read from it.
+        """
+        if len(self._lent) > 1:
+            self._lent.pop(0)[1].synchronize()
+        if self._lent:
+            self._lent[-1][1].record()  # behind all that reads the last batch
 
     def build(self, checkpoint: bytes | None) -> Pipeline:
         try:
@@ -220,26 +235,31 @@ class _Source:
             remedy = "run `python -m preprocess verify` on the folder, which names the damaged segment"
             raise ShardSetError(self._shards, f"a segment cannot be decoded ({_gist(error)}): {remedy}") from error
         # DALI gives each batch memory of its own, which lives as long as the tensors: no copy is needed.
-        tensors = [torch.from_dlpack(output.as_tensor()).to(self._device) for output in outputs]
-        *frames, logmel, numbers, paces = tensors
+        *frames, logmel, numbers, paces = (torch.from_dlpack(output.as_tensor()) for output in outputs)
+        if self._device.type == "cuda":
+            self._lent.append((frames, torch.cuda.Event()))
         chosen = Selection.unpacked(numbers, paces, self._graph.planner.n_frames)
         meta = dict(zip(META_FIELDS, chosen.numbers.unbind(1), strict=True))
-        return SegmentBatch(
+        has_audio = meta["has_audio"] != 0
+        batch = SegmentBatch(
             frames=frames[0] if frames else None,
             clip_frames=chosen.clip_frames if frames else None,
             plan=chosen.plan,
             logmel=logmel,
             n_frames=meta["n_frames"].clamp(max=self._graph.window_frames),
             window_start_frame=chosen.start,
-            has_audio=meta["has_audio"] != 0,
+            has_audio=has_audio,
+            n_heard=int(has_audio.sum()),
             label=meta["label"],
             segment_id=meta["segment_id"],
         )
+        return batch.to(self._device)
 
 
 def _shuffled(subset: Subset, seed: int) -> Subset:
     """Shuffle the shards for the first epoch; DALI itself shuffles them only after each epoch."""
-    order = torch.randperm(len(subset.tars), generator=torch.Generator().manual_seed(seed)).tolist()
+    generator = torch.Generator().manual_seed(stream_seed("first shards", seed))
+    order = torch.randperm(len(subset.tars), generator=generator).tolist()
     return replace(subset, tars=tuple(subset.tars[i] for i in order), indexes=tuple(subset.indexes[i] for i in order))
 
 

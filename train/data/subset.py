@@ -8,6 +8,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from preprocess.errors import PreprocessError
 from preprocess.shards.manifest import DatasetInfo, read_dataset
 from preprocess.shards.manifest_rows import read_rows
@@ -132,12 +135,14 @@ def _key(line: str) -> str:
 def _thin_out(lines: list[str], part: Path, name: str, values: frozenset[str]) -> list[str]:
     """Keep the index lines of segments whose split `name` is one of `values`, as the shard's own manifest part has it."""
     try:
-        table = read_rows(part).select(["kind", "key", "splits"])
+        table = read_rows(part)
     except PreprocessError as error:
         raise ShardSetError(part, f"cannot be read ({error}): {_REMEDY}") from error
-    segments = [row for row in table.to_pylist() if row["kind"] == "segment"]
-    kept = {row["key"] for row in segments if json.loads(row["splits"] or "{}").get(name) in values}
-    if {_key(line) for line in lines} != {row["key"] for row in segments}:
+    segments = table.filter(pc.equal(table["kind"], "segment"))
+    texts = pc.unique(segments["splits"]).to_pylist()  # a few: whole sources share one
+    listed = pa.array([text for text in texts if json.loads(text).get(name) in values], pa.string())
+    kept = set(segments["key"].filter(pc.is_in(segments["splits"], listed)).to_pylist())
+    if {_key(line) for line in lines} != set(segments["key"].to_pylist()):
         raise ShardSetError(part, f"does not name the segments of its shard's index: {_REMEDY}")
     return [line for line in lines if _key(line) in kept]
 

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from train.config import STRICT
 from train.config.augment_config import VideoAugmentConfig
 from train.config.clip_config import ClipConfig
 from train.config.load import check, merge_settings, preset_path
-from train.config.schema import ModelConfig, OptimConfig, RunConfig, SegmentsConfig
+from train.config.schema import BatchSize, ModelConfig, OptimConfig, RunConfig, Seed, SegmentsConfig
 from train.run.checkpoint import LoadedEncoders
 
 PRESETS_DIR = Path(__file__).parent / "presets"
@@ -28,7 +28,7 @@ class FinetuneData(SegmentsConfig):
     shards: str = "shards/sample"
     split: str = "1:train"
     """The part to train on."""
-    batch_size: PositiveInt = 32
+    batch_size: BatchSize = 32
     """Segments per rank and step; one clip each."""
     frame_px: PositiveInt = 128
     """Side of the square frames that the loader gives, before the random crop."""
@@ -39,14 +39,10 @@ class FinetuneData(SegmentsConfig):
 class FinetuneClip:
     """A clip, played forwards."""
 
-    n_frames: int = 32
+    n_frames: Annotated[int, Field(ge=2)] = 32
     crop_px: PositiveInt = 112
     speed: PositiveInt = 1
     """A clip takes every `speed`-th frame; a segment too short for that gives a clip of a lower speed."""
-
-    def __post_init__(self) -> None:
-        if self.n_frames < 2:
-            raise ValueError("clip.n_frames must be 2 or more")
 
     @property
     def span_frames(self) -> int:
@@ -70,11 +66,11 @@ def _mild() -> VideoAugmentConfig:
 class HeadConfig:
     """The linear classifier, and the regularisation against overfitting of a large network on a small training part."""
 
-    dropout: float = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Dropout on the features; UCF101 and HMDB51 have about 95 and 70 training videos per class."""
-    label_smoothing: float = 0.1
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the target that is spread over all classes: the loss does not reward growing certainty about seen clips."""
-    encoder_lr_fraction: float = 0.1
+    encoder_lr_fraction: NonNegativeFloat = 0.1
     """Learning rate of a pretrained encoder relative to the classifier's: the encoder starts near its end, the classifier
     at random. From scratch both start at random, and both take the whole rate."""
 
@@ -87,7 +83,7 @@ class FinetuneConfig(RunConfig):
     init: Init = "pretrained"
     encoder_sha256: str = ""
     """Of the pretrained encoders; empty from scratch."""
-    seed: int = 0
+    seed: Seed = 0
     steps: PositiveInt = 12_000
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 500
@@ -97,6 +93,11 @@ class FinetuneConfig(RunConfig):
     model: ModelConfig = field(default_factory=ModelConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        self.model.refuse_small(self.clip.n_frames, self.clip.crop_px)
+        if self.data.frame_px < self.clip.crop_px:
+            raise ValueError("clip.crop_px is cut out of data.frame_px: it must not be larger")
 
 
 def finetune_config(

@@ -21,6 +21,7 @@ from train.ranks.distributed import World, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.loop import TrainingLoop
 from train.run.optim import LR_FRACTION, adamw, parameter_groups
+from train.seeds import stream_seed
 from train.views.augment_video import augment_video
 from train.views.views import gather_frames
 
@@ -92,7 +93,7 @@ class Finetuner(TrainingLoop[FinetuneConfig, FinetuneCheckpoint, Classifier]):
         config, device = self.config, self.world.device
         batch = batch.to(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(generator.initial_seed())  # of dropout, which takes no generator
+            torch.manual_seed(stream_seed("dropout", generator.initial_seed()))  # dropout takes no generator
             clips = training_clips(batch, config, generator)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
                 logits = self.forward(clips)

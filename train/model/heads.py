@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from train.config.schema import Config
 from train.model.encoders import build_encoders
-from train.model.spaces import SPACES, Embeddings, Space, is_audio, used_spaces
+from train.model.spaces import MODALITIES, SPACES, Embeddings, Space, is_audio, used_spaces
 from train.views.training_clips import TrainClips
 
 
@@ -28,8 +28,8 @@ class Model(nn.Module):
     """Encoders, projections and heads behind one forward, as DDP needs it.
 
     Unitary heads read one clip's features (speed, direction), pairwise heads the concatenated features of two (order).
-    A head whose term has weight 0 is not built. Parameters that no term reads are frozen, because DDP waits for the
-    gradient of every other one.
+    A head whose term has weight 0 is not built. An encoder that no term reads is not computed: the statistics of its
+    batch norms would drift. Parameters that no term reads are frozen, because DDP waits for the gradient of every other one.
     """
 
     def __init__(self, config: Config) -> None:
@@ -50,32 +50,34 @@ class Model(nn.Module):
         )
         self.channels_last = config.optim.channels_last
         self.spaces = used_spaces(config.loss)
+        self.modalities = [name for name in MODALITIES if config.loss.terms_of(name)]
         self._freeze_unread()
 
     def _freeze_unread(self) -> None:
         for space in SPACES:
             self.encoders.get_submodule(f"{space}_projection").requires_grad_(space in self.spaces)
-        for modality in ("video", "audio"):
-            is_read = any(modality in name for name in (*self.heads, *self.spaces))
-            self.encoders.get_submodule(f"{modality}_net").requires_grad_(is_read)
+        for modality in MODALITIES:
+            self.encoders.get_submodule(f"{modality}_net").requires_grad_(modality in self.modalities)
 
     def forward(self, clips: TrainClips) -> Outputs:
         """Features, projections and logits of both views."""
         vectors: dict[Space, Tensor] = {}
         inputs: dict[str, Tensor] = {}
-        if clips.video is not None:
+        if clips.video is not None and "video" in self.modalities:
             layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
             features = inputs["video"] = self.encoders.video(clips.video.contiguous(memory_format=layout))
             vectors |= {s: self.encoders.project(s, features) for s in self.spaces if not is_audio(s)}
-        inputs["audio"], heard = self._audio(clips)
-        return Outputs(Embeddings(vectors | heard), self._logits(clips.has_audio, **inputs))
+        if "audio" in self.modalities:
+            inputs["audio"], heard = self._audio(clips)
+            vectors |= heard
+        return Outputs(Embeddings(vectors), self._logits(clips, **inputs))
 
     def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
         """Features and embeddings (2B, ...) with zeros where there is no audio.
 
         Rows without audio do not pass the network: they would distort its batch statistics.
         """
-        rows = _heard_rows(clips.has_audio)
+        rows = _heard_rows(clips, len(clips.has_audio))
         features = self.encoders.audio(clips.audio[rows])
 
         def spread(x: Tensor) -> Tensor:
@@ -85,39 +87,39 @@ class Model(nn.Module):
         vectors = {s: spread(self.encoders.project(s, features)) for s in self.spaces if is_audio(s)}
         return spread(features), vectors
 
-    def _logits(self, has_audio: Tensor, audio: Tensor, video: Tensor | None = None) -> dict[str, Tensor]:
+    def _logits(self, clips: TrainClips, **features: Tensor) -> dict[str, Tensor]:
         """Compute the logits of every head; heads that read audio get only the rows that have audio."""
-        a0, a1 = audio.chunk(2)
-        inputs = {"speed_audio": audio, "direction_audio": audio, "order_audio": torch.cat([a0, a1], 1)}
-        if video is not None:
-            v0, v1 = video.chunk(2)
-            inputs |= {
-                "speed_video": video,
-                "direction_video": video,
-                "order_video": torch.cat([v0, v1], 1),
-                # (v0, a1) and (v1, a0): the picture stands first in both.
-                "order_video_audio": torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)]),
-            }
+        inputs: dict[str, Tensor] = {}
+        for name, rows in features.items():
+            inputs |= {f"speed_{name}": rows, f"direction_{name}": rows, f"order_{name}": torch.cat(rows.chunk(2), 1)}
+        if len(features) == 2:
+            (v0, v1), (a0, a1) = (features[name].chunk(2) for name in MODALITIES)
+            # (v0, a1) and (v1, a0): the picture stands first in both.
+            inputs["order_video_audio"] = torch.cat([torch.cat([v0, a1], 1), torch.cat([v1, a0], 1)])
         return {
-            name: self._of_heard(head, inputs[name], has_audio) if "audio" in name else head(inputs[name])
+            name: self._of_heard(head, inputs[name], clips) if "audio" in name else head(inputs[name])
             for name, head in self.heads.items()
         }
 
     @staticmethod
-    def _of_heard(head: nn.Module, inputs: Tensor, has_audio: Tensor) -> Tensor:
-        """Logits (N, K) of inputs (N, D), zeros where there is no audio; rows as in has_audio (2B,), or one a segment."""
-        rows = _heard_rows(has_audio[: len(inputs)])
+    def _of_heard(head: nn.Module, inputs: Tensor, clips: TrainClips) -> Tensor:
+        """Logits (N, K) of inputs (N, D), zeros where there is no audio; a row a clip (2B), or a segment."""
+        rows = _heard_rows(clips, len(inputs))
         logits = head(inputs[rows])
         return logits.new_zeros(len(inputs), logits.shape[1]).index_copy(0, rows, logits)
 
 
-def _heard_rows(has_audio: Tensor) -> Tensor:
-    """Indices of the rows with audio, or of all rows if fewer than two have audio.
+def _heard_rows(clips: TrainClips, n: int) -> Tensor:
+    """Indices of those of the first n rows that have audio, or of all n if fewer than two have audio.
 
     Batch norm needs two rows. Rows without audio have no loss; they keep the graph the same on every rank.
     """
-    rows = has_audio.nonzero()[:, 0]
-    return rows if len(rows) > 1 else torch.arange(len(has_audio), device=has_audio.device)
+    has_audio = clips.has_audio[:n]
+    n_heard = clips.n_heard * n // (len(clips.has_audio) // 2)
+    if n_heard < 2:
+        return torch.arange(n, device=has_audio.device)
+    # Not nonzero: its number of rows lies on the device, and a GPU would make the host wait for it.
+    return (~has_audio).byte().argsort(stable=True)[:n_heard]
 
 
 def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:

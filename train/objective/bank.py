@@ -77,7 +77,8 @@ class Bank(nn.Module):
 
         The bank is ranked by similarity to the true positive ("nearest"), or by the smaller of video and audio
         similarity ("consensus": Morgado et al., "Audio-Visual Instance Discrimination with Cross-Modal Agreement",
-        CVPR 2021, section 4). The anchor's own source is never drawn.
+        CVPR 2021, section 4). Negatives come from a range of ranks, or from all entries (as in AVID, section 3 of the
+        same). The anchor's own source is never drawn, and no entry is both.
 
         Args:
             target: space of the entries to draw.
@@ -101,9 +102,13 @@ class Bank(nn.Module):
         positive_index, positive_mask = _pick(nearest.values, nearest.indices, n_pos, generator)
 
         n_neg = config.n_negatives if config.negatives != "none" else 0
-        ranked = _ranks(ranking, config.negative_rank_low if n_neg else 0, config.negative_rank_high if n_neg else 0)
-        negative_index, negative_mask = _pick(*ranked, n_neg, generator)
-        if config.positives == "consensus":  # ranked otherwise than negatives are, but none is both
+        if config.negatives == "random":
+            candidates = ranking, torch.arange(config.size, device=ranking.device).expand_as(ranking)
+        else:
+            ranks = (config.negative_rank_low, config.negative_rank_high) if n_neg else (0, 0)
+            candidates = _ranks(ranking, *ranks)
+        negative_index, negative_mask = _pick(*candidates, n_neg, generator)
+        if config.positives == "consensus" or config.negatives == "random":  # the ranges of ranks may overlap
             negative_mask &= (negative_index[:, :, None] != positive_index[:, None]).all(2)
 
         known = positive_mask & (self.label[positive_index] >= 0) & (label[:, None] >= 0)

@@ -56,7 +56,9 @@ def join_world(device: str = "auto", patience: timedelta = PATIENCE) -> World:
         torch.cuda.set_device(chosen)
     if size > 1 and not dist.is_initialized():
         try:
-            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=patience)
+            # Flags and objects of the CPU go through gloo: nccl would make the host wait for the GPU in every step.
+            backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=patience)
         except dist.DistError as error:
             raise RunError(f"rank {os.environ.get('RANK')} of {size} cannot join the others: {gist(error)}") from error
     return World(dist.get_rank() if size > 1 else 0, size, chosen)
@@ -129,11 +131,11 @@ def gather_objects(value: Any) -> list[Any]:
     return gathered
 
 
-def any_rank(*, flag: bool, device: torch.device) -> bool:
+def any_rank(*, flag: bool) -> bool:
     """Tell whether any rank raised its flag."""
     if not dist.is_initialized():
         return flag
-    raised = torch.tensor(int(flag), device=device)
+    raised = torch.tensor(int(flag))
     dist.all_reduce(raised, dist.ReduceOp.MAX)
     return bool(raised.item())
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from preprocess.schema import ShardParams
 from store.atomic_files import atomic_file
-from train.config.load import check, config_from_dict
+from train.config.load import check
 from train.config.schema import Config
 from train.errors import CheckpointError, writing
 from train.model.encoders import Encoders, build_encoders
@@ -149,7 +149,7 @@ def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncod
 def untrained_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:
     """Give the same architecture with the random weights that the run of this checkpoint started from."""
     saved = read_checkpoint(path)
-    config = config_from_dict(saved.config, str(path))
+    config = check(Config, saved.config, str(path))
     torch.manual_seed(config.seed)
     weights = build_encoders(config.model).state_dict()
     return filled_encoders(saved.config, weights, saved.shard_params, 0, path, device)
@@ -173,7 +173,7 @@ def filled_encoders(
         CheckpointError: the weights do not fit the configuration.
         ConfigError: a setting or parameter is unknown, of a wrong type or out of range.
     """
-    checked, params = config_from_dict(config, str(path)), check(ShardParams, shard_params, str(path))
+    checked, params = check(Config, config, str(path)), check(ShardParams, shard_params, str(path))
     try:
         with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
             encoders = build_encoders(checked.model)

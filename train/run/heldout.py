@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from preprocess.temporary_folder import temporary_folder
 from train.config.schema import Config
 from train.data.loader import LoaderConfig, SegmentLoader
 from train.data.subset import parse_split, read_info, select
@@ -66,7 +67,7 @@ class Heldout:
                 f"heldout.split {split!r} is not held out from data.split {data.split!r}: name two parts of one split, or "
                 "set heldout.split to '' to do without"
             )
-        with tempfile.TemporaryDirectory(prefix="avtempo-heldout-") as folder:
+        with tempfile.TemporaryDirectory(prefix="avtempo-heldout-", dir=temporary_folder()) as folder:
             n_segments = select(Path(data.shards), info, split, (), Path(folder)).n_segments
         if not n_segments:
             raise ConfigError(

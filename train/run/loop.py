@@ -1,11 +1,12 @@
 """The training loop that pretraining and fine-tuning share: steps, log, checkpoints, exact resume.
 
 A subclass makes model, optimiser and loader, and gives the loss of a batch. All randomness of a step is a function of
-(seed, rank, step), and the checkpoint holds the loader's state: a resumed run computes what an uninterrupted one would.
+(seed, rank, step, part), and the checkpoint holds the loader's state: a resumed run computes what an uninterrupted one would.
 """
 
 import json
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, nullcontext
@@ -30,6 +31,7 @@ from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
+from train.seeds import stream_seed
 
 logger = logging.getLogger("train")
 
@@ -68,6 +70,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         self.checkpoint_path, self._summary_path = run_dir / "checkpoints" / LAST_NAME, run_dir / "training.json"
         self.step, self.seconds, self._since = 0, 0.0, 0.0
         self._stop = StopFlag()
+        self._norms: list[torch.Tensor] = []  # of the gradient, a scalar each, on the device
 
     def _train_model(self, model: AnyModel, optimizer: torch.optim.Optimizer, loader: SegmentLoader) -> None:
         """Set the model, its optimiser and its loader; `forward` is the model, synchronised over the ranks."""
@@ -172,6 +175,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             clips += clips_a_step
             evaluating = self._heldout_due()
             if self.step % config.log_every == 0 or self.step == config.steps or evaluating:
+                extra["gradient_norm"] = self._check_norms()
                 passed = time.monotonic() - self._since
                 self.seconds += passed
                 if evaluating:
@@ -180,7 +184,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
                 if log:
                     log.write(record)
                 clips, waited, self._since = 0, self.loader.wait_seconds, time.monotonic()
-            stopping = any_rank(flag=self._stop.raised, device=self.world.device)
+            stopping = any_rank(flag=self._stop.raised)
             if stopping or self.step % config.checkpoint_every == 0 or self.step == config.steps:
                 self._save()
             if stopping:
@@ -197,23 +201,33 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         self.optimizer.zero_grad(set_to_none=True)
         n_parts, forward = config.optim.accumulate, self.forward
         for part in range(n_parts):
-            # A stream of its own for each (seed, rank, step, part): torch's streams of neighbouring seeds are independent.
-            counter = (self.step * n_parts + part) * self.world.size + self.world.rank
-            seed = (config.seed * 1_000_003 + counter) % (1 << 63)
+            seed = stream_seed("step", config.seed, self.world.rank, self.step, part)
             generator = torch.Generator(self.world.device).manual_seed(seed)
             is_last = part + 1 == n_parts  # only its backward pass averages the gradients over the ranks
             with forward.no_sync() if isinstance(forward, DistributedDataParallel) and not is_last else nullcontext():
                 objective = self._objective(next(self.loader), generator)
                 (objective.total / n_parts).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optim.clip_grad_norm)
-        if not torch.isfinite(norm):
-            raise RunError(
-                f"{self.run_dir}: the gradient is not finite at step {self.step}; the last checkpoint is whole: "
-                "lower optim.lr, or train in fp32"
-            )
+        self._norms.append(norm)
         self.optimizer.step()
         self.step += 1
-        return objective, {"lr": rate, "gradient_norm": float(norm)}
+        return objective, {"lr": rate}
+
+    def _check_norms(self) -> float:
+        """Give the last step's gradient norm. Steps are checked when they are logged or saved: the host waits for a GPU.
+
+        Raises:
+            RunError: a step since the last check had a gradient that is not finite.
+        """
+        norms = torch.stack(self._norms).tolist()
+        self._norms = self._norms[-1:]
+        for step, norm in enumerate(norms, self.step - len(norms)):
+            if not math.isfinite(norm):
+                raise RunError(
+                    f"{self.run_dir}: the gradient is not finite at step {step}; the last checkpoint is whole: "
+                    "lower optim.lr, or train in fp32"
+                )
+        return norms[-1]
 
     def _record(self, objective: Objective, extra: dict[str, float], rate: float, waiting: float) -> Record:
         terms = average({k: float(v.detach()) for k, v in objective.terms.items()})
@@ -221,6 +235,7 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
         return Record(self.step, self._loss(terms), terms, measures | extra, self.seconds, rate, waiting)
 
     def _save(self) -> None:
+        self._check_norms()
         loaders = gather_objects(self.loader.state_dict())
         with fail_on_all_ranks():  # a rank that left earlier would have torchrun end this one while it writes
             if not self.world.is_main:

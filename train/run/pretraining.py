@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 
 import torch
 
+from preprocess.schema import Media
 from preprocess.shards.manifest import read_dataset
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
 from train.data.loader import LoaderConfig, SegmentLoader
+from train.errors import ConfigError
 from train.model.heads import Model
 from train.objective.bank import Bank
 from train.objective.losses import Objective
 from train.objective.objective import Segments, compute_objective
-from train.objective.requirements import refuse_blind
 from train.plans.clip_planners import TwoViews
 from train.ranks.distributed import World, gather, join_world, leave_world, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
@@ -44,14 +45,8 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
         if config.optim.channels_last:
             model.encoders.channels_last()
         model = with_joint_norms(model, world)
-        data = config.data
-        segments = LoaderConfig(
-            shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-            shuffle=True, seed=config.seed, num_threads=data.num_threads, split=data.split, rank=world.rank,
-            world_size=world.size, clips=TwoViews(config.clip),
-        )  # fmt: skip
         with naming_lost_peers(), fail_on_all_ranks():
-            loader = SegmentLoader(segments, device=world.device)
+            loader = SegmentLoader(loader_config(config, world), device=world.device)
             self.heldout = Heldout(config, world.device) if config.heldout.split and len(model.heads) else None
         self.scores: dict[str, Score] = {}
         self._train_model(model, build_optimizer(model, config.optim), loader)
@@ -101,6 +96,30 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
 
     def _load_own_state(self, saved: Checkpoint) -> None:
         self.bank.load_state_dict(saved.bank)
+
+
+def refuse_blind(config: Config, media: Media) -> None:
+    """Refuse terms that read video if the shards hold audio only.
+
+    Raises:
+        ConfigError: a term that reads video has a weight above 0; every such setting is named.
+    """
+    asked = [f"loss.{name}" for name in config.loss.terms_of("video")]
+    if media == "audio" and asked:
+        raise ConfigError(
+            f"{config.data.shards} holds audio only, but these terms read video: {', '.join(asked)}. Set them to 0, "
+            "or take a preset for audio, such as esc50"
+        )
+
+
+def loader_config(config: Config, world: World) -> LoaderConfig:
+    """Say what this rank's loader gives in training."""
+    data = config.data
+    return LoaderConfig(
+        shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
+        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=data.split, rank=world.rank,
+        world_size=world.size, clips=TwoViews(config.clip),
+    )  # fmt: skip
 
 
 @contextmanager

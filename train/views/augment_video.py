@@ -1,6 +1,7 @@
 """Spatial and colour augmentation on the device: drawn once per clip, the same for all its frames."""
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -9,14 +10,12 @@ from torch import Tensor
 from train.config.augment_config import VideoAugmentConfig
 from train.views.augment_audio import uniform
 
-_LUMA = torch.tensor([0.299, 0.587, 0.114])
-# RGB to YIQ and back: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries).
+# RGB to YIQ: hue is a rotation of the I-Q plane (ITU-R BT.601 primaries). The first row gives the luma.
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-_FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 _HALF_RANGE = 255 / 4
 """Grey levels per unit of the normalised range [-2, 2]."""
 _CLIPS_AT_ONCE = 4
-"""Clips recoloured together: few enough to stay in the processor's cache between the passes."""
+"""Clips recoloured together on a CPU: few enough to stay in its cache between the passes."""
 
 
 def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
@@ -39,22 +38,46 @@ def augment_video(clips: Tensor, config: VideoAugmentConfig, crop_px: int, gener
 def _crop(clips: Tensor, config: VideoAugmentConfig, crop_px: int, generator: torch.Generator) -> Tensor:
     """(N, T, H, W, 3) uint8 to (N, T, crop_px, crop_px, 3) uint8: one box of whole pixels per clip, some mirrored."""
     n, t, h, w, _ = clips.shape
+    boxes = _crop_boxes(n, h, w, config, clips.device, generator)
+    if clips.device.type != "cpu":
+        return _crop_together(clips, boxes, crop_px)
+    # On CPUs torch resizes uint8 with channels last several times faster than floats.
     crops = clips.new_empty(n, t, crop_px, crop_px, 3)
-    boxes = _crop_boxes(n, h, w, config, clips.device, generator).tolist()
-    for i, (top, left, height, width, flipped) in enumerate(boxes):
+    for i, (top, left, height, width, flipped) in enumerate(boxes.tolist()):
         box = clips[i, :, top : top + height, left : left + width].permute(0, 3, 1, 2)  # (T, 3, height, width)
-        # On CPUs torch resizes uint8 with channels last several times faster than floats; elsewhere it takes floats only.
-        box = box if box.device.type == "cpu" else box.float()
         box = F.interpolate(box, (crop_px, crop_px), mode="bilinear", antialias=True)
-        box = box if box.dtype == torch.uint8 else box.round_()
         crops[i] = (box.flip(-1) if flipped else box).permute(0, 2, 3, 1)
     return crops
+
+
+def _crop_together(clips: Tensor, boxes: Tensor, crop_px: int) -> Tensor:
+    """Do for a GPU what `_crop` does clip by clip, in a few calls that do not make the host wait for the boxes."""
+    top, left, height, width, flipped = boxes.unbind(1)
+    rows = _weights(top, height, clips.shape[2], crop_px)  # (N, crop_px, H)
+    columns = _weights(left, width, clips.shape[3], crop_px)  # (N, crop_px, W)
+    columns = torch.where(flipped[:, None, None] > 0, columns.flip(1), columns)
+    shrunk = torch.einsum("nxw,nthwc->nthxc", columns, clips.float()).round_()
+    return torch.einsum("nyh,nthxc->ntyxc", rows, shrunk).round_().byte().contiguous()
+
+
+def _weights(first: Tensor, length: Tensor, size: int, n_out: int) -> Tensor:
+    """Weights (N, n_out, size) that resize pixels first .. first + length of a line, (N,) each, to n_out.
+
+    Those of a triangle filter as wide as the reduction, as antialiased bilinear resizing has them in torch and Pillow.
+    """
+    scale = (length / n_out)[:, None, None]
+    centre = first[:, None, None] + scale * (torch.arange(n_out, device=first.device)[None, :, None] + 0.5)
+    place = torch.arange(size, device=first.device)[None, None]
+    weights = (1 - (place + 0.5 - centre).abs() / scale.clamp(min=1)).clamp(min=0)
+    inside = (place >= first[:, None, None]) & (place < (first + length)[:, None, None])
+    weights = weights * inside
+    return weights / weights.sum(2, keepdim=True)
 
 
 def _mean_grey(crops: Tensor) -> Tensor:
     """Mean luma (N,) in 0..255 of (N, T, h, w, 3) uint8, over every fourth row."""
     rows = crops[:, :, ::4].reshape(len(crops), -1, 3)
-    luma = _LUMA.to(crops.device).repeat(rows.shape[1])
+    luma = _yiq(crops.device)[0][0].repeat(rows.shape[1])
     return rows.flatten(1).float() @ luma / rows.shape[1]
 
 
@@ -67,8 +90,9 @@ def _recolour(crops: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     blocks = (eye[:, None, :, None] * matrix.mT[:, None, :, None, :]).reshape(n, 3 * group, 3 * group)
     pixels = crops.view(n, -1, 3 * group)
     result = torch.empty(pixels.shape, device=crops.device)
-    for first in range(0, n, _CLIPS_AT_ONCE):
-        part = slice(first, first + _CLIPS_AT_ONCE)
+    at_once = _CLIPS_AT_ONCE if crops.device.type == "cpu" else n
+    for first in range(0, n, at_once):
+        part = slice(first, first + at_once)
         torch.bmm(pixels[part].float(), blocks[part], out=result[part])
         result[part].add_(offset[part, None, None]).clamp_(-2.0, 2.0)
     return result.view(crops.shape)
@@ -110,4 +134,11 @@ def turn_colours(angle: Tensor, saturation: Tensor) -> Tensor:
     turn = torch.stack(
         [one, zero, zero, zero, cos * saturation, -sin * saturation, zero, sin * saturation, cos * saturation], 1
     )
-    return _FROM_YIQ.to(angle.device) @ turn.view(len(angle), 3, 3) @ _TO_YIQ.to(angle.device)
+    to_yiq, from_yiq = _yiq(angle.device)
+    return from_yiq @ turn.view(len(angle), 3, 3) @ to_yiq
+
+
+@cache
+def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
+    """RGB to YIQ and back, (3, 3) each, copied to a device once: the host waits for every such copy."""
+    return _TO_YIQ.to(device), torch.linalg.inv(_TO_YIQ).to(device)

@@ -39,7 +39,7 @@ def distort_audio(
     power = _reverb(power, config, generator)
     loudness = power.mean((1, 2), keepdim=True)
     power = _mix(power, logmel.exp()[another(n, device, generator)], loudness, config, generator)
-    power = _noise(power, loudness, config, generator) * _filter(n, logmel.shape[1], config, generator)[:, :, None]
+    power = _noise(power, loudness, config, generator) * _filter(logmel, config, generator)[:, :, None]
     gain = uniform(*config.gain_db, n, device, generator) * NEPERS_PER_DB
     return normalise_logmel(power.clamp(min=MEL_POWER_FLOOR).log() + gain[:, None, None]).clamp_(min=-2.0)[:, None]
 
@@ -94,9 +94,9 @@ def _noise(power: Tensor, loudness: Tensor, config: AudioDistortConfig, generato
     return power + there * noise * loudness * _ratio(config.noise_db, n, device, generator)
 
 
-def _filter(n: int, n_mels: int, config: AudioDistortConfig, generator: torch.Generator) -> Tensor:
-    """Power response (N, n_mels) of an equaliser and, for some clips, a band-pass."""
-    device = generator.device
+def _filter(like: Tensor, config: AudioDistortConfig, generator: torch.Generator) -> Tensor:
+    """Power response (N, n_mels) of an equaliser and, for some clips, a band-pass; for clips `like` (N, n_mels, C)."""
+    (n, n_mels, _), device = like.shape, like.device
     points = torch.rand(n, 1, config.equaliser_points, generator=generator, device=device) * 2 - 1
     equaliser = F.interpolate(points * config.equaliser_db * NEPERS_PER_DB, n_mels, mode="linear")[:, 0].exp()
     there = chance(config.band_probability, n, device, generator)[:, None]

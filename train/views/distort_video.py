@@ -4,6 +4,7 @@ Drawn once per clip, the same for all its frames; only noise is drawn per pixel.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -56,9 +57,12 @@ def _place(frames: Tensor, other: Tensor, config: VideoDistortConfig, px: int, g
     inset = chance(config.inset_probability, n, device, generator)
     matrix, side = _geometry(inset, config, generator)
     grid = F.affine_grid(matrix, [n, 1, px, px], align_corners=False)
-    small = (side > _SMALL).nonzero()[:, 0]
-    soft = F.interpolate(F.avg_pool2d(frames[small], 2), frames.shape[2:], mode="bilinear")
-    shown = F.grid_sample(frames.index_copy(0, small, soft), grid, padding_mode="border", align_corners=False)
+
+    def soften(clips: Tensor) -> Tensor:
+        return F.interpolate(F.avg_pool2d(clips, 2), frames.shape[2:], mode="bilinear")
+
+    soft = _changed(frames, side > _SMALL, soften)
+    shown = F.grid_sample(soft, grid, padding_mode="border", align_corners=False)
     inside = F.grid_sample(frames.new_ones(n, 1, *frames.shape[2:]), grid, align_corners=False)
     kind = torch.rand(n, generator=generator, device=device)
     is_other = (inset | (kind < config.border_other))[:, None, None, None]
@@ -134,15 +138,33 @@ def _blur(frames: Tensor, config: VideoDistortConfig, generator: torch.Generator
     blurred = chance(config.blur_probability, n, device, generator)
     which = (torch.rand(n, generator=generator, device=device) * len(config.blur_sides)).long()
     for k, side in enumerate(config.blur_sides):
-        rows = (blurred & (which == k)).nonzero()[:, 0]
-        down = F.interpolate(frames[rows], (max(1, round(side * px)),) * 2, mode="bilinear", antialias=True)
-        frames = frames.index_copy(0, rows, F.interpolate(down, (px, px), mode="bilinear"))
+
+        def blur(clips: Tensor, small_px: int = max(1, round(side * px))) -> Tensor:
+            down = F.interpolate(clips, (small_px, small_px), mode="bilinear", antialias=True)
+            return F.interpolate(down, (px, px), mode="bilinear")
+
+        frames = _changed(frames, blurred & (which == k), blur)
     return frames
 
 
 def _noise(frames: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
     n, device = len(frames), frames.device
     strength = uniform(0.0, config.noise, n, device, generator)
-    rows = chance(config.noise_probability, n, device, generator).nonzero()[:, 0]
-    white = torch.randn(len(rows), *frames.shape[1:], generator=generator, device=device)
-    return frames.index_add(0, rows, white * strength[rows, None, None, None])
+
+    def add(clips: Tensor, strength: Tensor) -> Tensor:
+        white = torch.randn(clips.shape, generator=generator, device=device)
+        return clips + white * strength[:, None, None, None]
+
+    return _changed(frames, chance(config.noise_probability, n, device, generator), add, strength)
+
+
+def _changed(frames: Tensor, mask: Tensor, change: Callable[..., Tensor], *drawn: Tensor) -> Tensor:
+    """Change the clips (N, 3T, H, W) of a mask (N,), given the values drawn for them, each (N,).
+
+    A CPU computes these clips alone. A GPU computes all and keeps some: the number of rows of a mask lies on the device,
+    and the host would wait for it.
+    """
+    if frames.device.type == "cpu":
+        rows = mask.nonzero()[:, 0]
+        return frames.index_copy(0, rows, change(frames[rows], *(values[rows] for values in drawn)))
+    return torch.where(mask[:, None, None, None], change(frames, *drawn), frames)

@@ -24,11 +24,13 @@ class TrainClips:
         video: (2B, 3, T, h, w) float32 normalised, or None for audio-only segments.
         audio: (2B, 1, n_mels, C) float32 normalised; rows without audio hold silence.
         has_audio: (2B,) bool.
+        n_heard: segments with audio, counted on the host.
     """
 
     video: Tensor | None
     audio: Tensor
     has_audio: Tensor
+    n_heard: int
 
 
 def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generator: torch.Generator) -> TrainClips:
@@ -38,16 +40,17 @@ def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generat
         pace = batch.plan.stride.T.flatten() / config.clip.base_stride
         audio = distort_audio(logmel, pace, config.distort.audio, params.sample_rate_hz, generator)
         video = None if frames is None else distort_video(frames, config.distort.video, config.clip.crop_px, generator)
-        return TrainClips(video, audio, batch.has_audio.repeat(2))
+        return TrainClips(video, audio, batch.has_audio.repeat(2), batch.n_heard)
     video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
-    return TrainClips(video, augment_audio(logmel, config.augment, generator), batch.has_audio.repeat(2))
+    audio = augment_audio(logmel, config.augment, generator)
+    return TrainClips(video, audio, batch.has_audio.repeat(2), batch.n_heard)
 
 
 def plain_clips(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> TrainClips:
     """Gather the planned views unchanged: the middle square, no augmentation."""
     frames, logmel = gather_views(batch, clip, columns_per_frame)
     video = None if frames is None else plain_video(frames, clip.crop_px)
-    return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2))
+    return TrainClips(video, normalise_logmel(logmel)[:, None], batch.has_audio.repeat(2), batch.n_heard)
 
 
 def gather_views(batch: SegmentBatch, clip: ClipConfig, columns_per_frame: int) -> tuple[Tensor | None, Tensor]:

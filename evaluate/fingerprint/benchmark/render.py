@@ -26,9 +26,10 @@ from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene, even
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.errors import MediaError
-from preprocess.media.ffmpeg import ffmpeg_executable, ffmpeg_version, run_ffmpeg
+from preprocess.media.ffmpeg import cause, ffmpeg_version, run_ffmpeg
 from preprocess.media.media_info import Limits, MediaInfo
-from preprocess.media.probe import ALLOWED_FORMATS, open_source, probe_file
+from preprocess.media.probe import media_input, open_source, probe_file
+from preprocess.sources import path_of
 from store.atomic_files import replacing
 
 RECIPE_VERSION = 1
@@ -38,7 +39,7 @@ MAX_SHORT_SIDE_PX = 240
 MAX_BITS_PER_SECOND = 1_500_000
 """Limit for the video: noise would take ten times as much, more than sites for sharing clips allow."""
 TIMEOUT_SECONDS = 300.0
-_GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+error", "-y", "-filter_complex_threads", "1")
+_GLOBAL = ("-y", "-filter_complex_threads", "1")
 _OPTIONS: dict[str, Any] = {
     "map_metadata": "-1", "fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
     "c:v": "libx264", "preset": "superfast", "crf": 20, "pix_fmt": "yuv420p",
@@ -89,7 +90,7 @@ def query_path(query: Query, folder: Path, cache: Path) -> Path:
     digest = hashlib.sha256(f"{RECIPE_VERSION} {ffmpeg_version()} {query}".encode())
     for piece in (query.wanted, query.host):
         try:
-            status = (folder / piece.source).stat()
+            status = path_of(folder, piece.source).stat()
         except OSError as error:
             raise FingerprintError(f"{folder / piece.source}: {error.strerror}; the plan needs it") from error
         digest.update(f" {status.st_size} {status.st_mtime_ns}".encode())
@@ -113,8 +114,8 @@ def render(query: Query, folder: Path, target: Path) -> None:
         options |= distortion.apply()
     try:
         with (
-            open_media(folder / query.wanted.source) as wanted,
-            open_media(folder / query.host.source) as host,
+            open_media(path_of(folder, query.wanted.source)) as wanted,
+            open_media(path_of(folder, query.host.source)) as host,
             tempfile.TemporaryDirectory() as scratch,
             replacing(target) as temporary,
         ):
@@ -138,9 +139,7 @@ class OpenMedia:
 
     def stream(self, index: int, **options: Any) -> Any:
         """Return ffmpeg-python's node of one stream; ffmpeg reads this file and opens nothing else."""
-        path, demuxer = f"file:/dev/fd/{self.file.fileno()}", self.info.format_name.split(",")[0]
-        limits = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": "file", "threads": 1}
-        return ffmpeg.input(path, f=demuxer, **limits, **options)[str(index)]
+        return media_input(self.file, self.info, max_pixels=Limits().max_pixels, **options)[str(index)]
 
 
 @contextlib.contextmanager
@@ -161,14 +160,13 @@ def run_graph(output: Any, sources: Sequence[OpenMedia], path: Path) -> None:
     Raises:
         MediaError: ffmpeg failed, or took longer than TIMEOUT_SECONDS.
     """
-    arguments = ffmpeg.compile(output.global_args(*_GLOBAL), cmd=ffmpeg_executable())
     descriptors = [source.file.fileno() for source in sources]
     try:
-        status, words = run_ffmpeg(arguments, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
+        status, words = run_ffmpeg(output.global_args(*_GLOBAL), pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise MediaError(path, f"ffmpeg took more than {TIMEOUT_SECONDS:.0f} s") from error
     if status != 0:
-        raise MediaError(path, f"ffmpeg failed: {words or status}")
+        raise MediaError(path, f"ffmpeg failed: {cause(words) or status}")
 
 
 def _video(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> Any:

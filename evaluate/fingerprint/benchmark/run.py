@@ -13,6 +13,7 @@ from evaluate.fingerprint.benchmark.render import render_queries
 from evaluate.fingerprint.benchmark.scoring import COST, TEST, Number, score
 from evaluate.fingerprint.match.matches import Match
 from evaluate.results.results import Result
+from preprocess.sources import path_of
 from store.atomic_files import write_text
 
 Progress = Callable[[str, int, int], None]
@@ -55,7 +56,8 @@ def _measure(
     progress(f"{method.name}: indexing", 0, n_references)
     begin = time.perf_counter()
     n_bytes = method.index(
-        {name: videos / name for name in plan.references}, {name: videos / name for name in plan.background}
+        {name: path_of(videos, name) for name in plan.references},
+        {name: path_of(videos, name) for name in plan.background},
     )
     index_seconds = time.perf_counter() - begin
     progress(f"{method.name}: indexing", n_references, n_references)

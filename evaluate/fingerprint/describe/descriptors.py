@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from store.format import Rows
+from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 
 PICTURE_NAME = "video/fingerprint"
@@ -107,14 +107,15 @@ def _or_zeros(vectors: np.ndarray | None, n: int, n_dims: int) -> np.ndarray:
     return (np.zeros((n, n_dims)) if vectors is None else vectors).astype(np.float16)
 
 
-def read_descriptors(path: Path, sources: Sequence[str]) -> Iterator[Descriptors]:
+def read_descriptors(path: Path, sources: Sequence[str], provenance: Provenance) -> Iterator[Descriptors]:
     """Read the descriptors of these sources from a part, in the part's order.
 
     Raises:
-        store.errors.StoreError: the part is missing or damaged.
+        store.errors.StoreError: the part is missing or damaged, or has another provenance.
     """
     wanted = set(sources)
     with EmbeddingStore(path) as store:
+        store.expect(**provenance.__dict__)
         names = store.column("source")
         columns = [store.column(name) for name in ("start_seconds", "end_seconds", "has_video", "has_audio")]
         vectors = [store.vectors(name).astype(np.float32) for name in (PICTURE_NAME, SOUND_NAME)]

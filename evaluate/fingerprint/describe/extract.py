@@ -6,20 +6,22 @@ The shards of a few files are removed once these are described. So an archive of
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from preprocess.build.pipeline import build
-from preprocess.catalogues.files import AUDIO_EXTENSIONS
+from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor
+from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
+from preprocess.temporary_folder import temporary_folder
 from train.data.loader import LoaderConfig, iterate_once
 
 SOURCES_PER_SHARD = 8
@@ -51,6 +53,7 @@ class ExtractOptions:
         num_threads: threads that decode shards.
         device: where the encoder runs.
         executor: decodes files; None starts `workers` processes.
+        limits: on one file.
         part_executor: runs the parts of an index; None makes them in this process, one after another.
     """
 
@@ -59,6 +62,7 @@ class ExtractOptions:
     num_threads: int = 2
     device: str = "cpu"
     executor: Executor | None = None
+    limits: Limits = field(default_factory=Limits)
     part_executor: Executor | None = None
 
 
@@ -76,7 +80,7 @@ def describe_files(
         by_media[_media(file.path)].append(file)
     for media, chosen in by_media.items():
         if chosen:
-            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-"))
+            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))
             try:
                 yield from _describe(chosen, media, encoder, options, folder / "shards")
             finally:
@@ -85,7 +89,7 @@ def describe_files(
 
 def _media(path: Path) -> Media:
     """Tell files of audio only; a file that cannot be probed counts as video, and building shards gives the reason."""
-    if path.suffix.lower() in AUDIO_EXTENSIONS:
+    if path.suffix.lower() in EXTENSIONS["audio"]:
         return "audio"
     try:
         info = probe(path)
@@ -102,7 +106,7 @@ def _describe(
     try:
         build(
             Catalogue("fingerprint", media, sources), shards, params, workers=options.workers,
-            executor=options.executor,
+            executor=options.executor, limits=options.limits,
         )  # fmt: skip
     except ShardError:
         if not (shards / MANIFEST_FILE).is_file():  # if no source can be read, the manifest is there and says why

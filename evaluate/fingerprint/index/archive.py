@@ -3,6 +3,7 @@
     INDEX/archive.json            encoder, settings: written once
     INDEX/parts/part-000001.h5    descriptors of a few sources, an embedding store
     INDEX/parts/part-000001.json  its current sources, written last: without it the part does not exist
+    INDEX/parts/new/              parts that are being made
 
 A source is removed by rewriting its part's list without it; a part with an empty list is removed. If two parts name a
 source, the later one counts, so a changed file can be added before its old descriptors are removed.
@@ -11,6 +12,7 @@ source, the later one counts, so a changed file can be added before its old desc
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +21,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from evaluate.errors import ArchiveError
+from evaluate.errors import ArchiveError, FingerprintError
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from store.atomic_files import folder_lock, replacing
+from preprocess.sources import escaped_name
+from store.atomic_files import atomic_file, folder_lock, remove_temporaries
 from store.errors import ProvenanceError
 from store.format import Provenance, canonical_json
 
@@ -30,6 +33,8 @@ FORMAT_NAME = "avtempo-fingerprints"
 FORMAT_VERSION = 1
 ARCHIVE_FILE = "archive.json"
 PARTS_FOLDER = "parts"
+NEW_FOLDER = "new"
+"""Below the parts: writing a part lists its folder for leftovers, and this one stays small."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class IndexedSource:
     n_descriptors: int = 0
     seconds: float = 0.0
     reason: str = ""
+
+    @property
+    def root(self) -> str:
+        """The archive's folder when the file was indexed."""
+        return self.path.rsplit("/", self.name.count("/") + 1)[0]
 
 
 _SOURCES = TypeAdapter(tuple[IndexedSource, ...])
@@ -108,15 +118,27 @@ class Archive:
 
         Raises:
             ProvenanceError: it was made with another encoder or other settings.
+            ArchiveError: FAISS cannot write there.
+            FingerprintError: the hop is not above 0.
+            BusyError: another process starts this index.
         """
+        if escaped_name(str(folder)) != str(folder):
+            raise ArchiveError(
+                folder, "has a path that is not UTF-8, which FAISS cannot open; index into another folder"
+            )
+        if not 0 < hop_seconds < math.inf:
+            raise FingerprintError(f"the hop must be above 0 s, not {hop_seconds}")
         settings = json.loads(canonical_json({**encoder.settings(), "hop_seconds": hop_seconds}))
-        if (folder / ARCHIVE_FILE).is_file():
-            archive = cls.open(folder)
-            archive.check(encoder.sha256, settings)
-            return archive
-        values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": encoder.sha256}
-        _write_json(folder / ARCHIVE_FILE, {**values, "encoder_path": encoder_path, "settings": settings})
-        return cls(folder, encoder.sha256, settings, encoder_path)
+        made = cls(folder, encoder.sha256, settings, encoder_path)
+        if not (folder / ARCHIVE_FILE).is_file():
+            with made.only_writer():
+                if not (folder / ARCHIVE_FILE).is_file():  # still: two first runs may have come here
+                    values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": encoder.sha256}
+                    _write_json(folder / ARCHIVE_FILE, {**values, "encoder_path": encoder_path, "settings": settings})
+                    return made
+        archive = cls.open(folder)
+        archive.check(encoder.sha256, settings)
+        return archive
 
     def check(self, encoder_sha256: str, settings: dict[str, Any]) -> None:
         """Refuse another encoder or other settings.
@@ -177,16 +199,26 @@ class Archive:
         """Read all current descriptors, one part at a time.
 
         Raises:
-            store.errors.StoreError: a part is damaged.
+            store.errors.StoreError: a part is damaged, or made by another encoder.
         """
         for part in self.parts():
             names = [source.name for source in part.sources if source.n_descriptors]
             if names:
-                yield from read_descriptors(self.part_path(part.number), names)
+                yield from read_descriptors(self.part_path(part.number), names, self.provenance)
 
     def part_path(self, number: int) -> Path:
         """Return the path of a part's descriptors."""
         return self.folder / PARTS_FOLDER / f"part-{number:06d}.h5"
+
+    def new_part_path(self, number: int) -> Path:
+        """Return the path at which a part is made."""
+        return self.folder / PARTS_FOLDER / NEW_FOLDER / self.part_path(number).name
+
+    def add_part(self, part: Part) -> None:
+        """Take over a part that was made; a part whose files could not be read has a list only."""
+        if self.new_part_path(part.number).exists():
+            self.new_part_path(part.number).rename(self.part_path(part.number))
+        self.write_list(part.number, part.sources)  # from here on the part exists
 
     def write_list(self, number: int, sources: Sequence[IndexedSource]) -> None:
         """Record the current sources of a part; a part without any is removed."""
@@ -202,6 +234,8 @@ class Archive:
         for written, current in zip(self._written_parts(), self.parts(), strict=True):
             if written != current:
                 self.write_list(written.number, current.sources)
+        remove_temporaries(self.folder / PARTS_FOLDER)
+        shutil.rmtree(self.folder / PARTS_FOLDER / NEW_FOLDER, ignore_errors=True)
         for path in (self.folder / PARTS_FOLDER).glob("part-*.h5"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
@@ -236,5 +270,7 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + os.linesep, encoding="utf-8")
+    """Write a file; only for the holder of the index's lock."""
+    text = json.dumps(values, indent=1, ensure_ascii=False) + os.linesep
+    with atomic_file(path) as file:  # bytes of a path that are not UTF-8 become JSON's own escapes, which are read back
+        file.write(text.encode("utf-8", "backslashreplace"))

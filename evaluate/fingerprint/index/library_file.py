@@ -33,7 +33,7 @@ FORMAT_VERSION = 5
 def library_key(archives: list[Archive]) -> str:
     """Return a checksum over the archives' contents; a library with another key is outdated."""
     held = [[each.encoder_sha256, each.settings, [asdict(part) for part in each.parts()]] for each in archives]
-    return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode()).hexdigest()
+    return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def save_library(folder: Path, key: str, library: Library) -> None:

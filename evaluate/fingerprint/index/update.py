@@ -1,9 +1,8 @@
 """Updates of an index: new files are added, changed ones indexed again, others removed on demand."""
 
-import fnmatch
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from evaluate.fingerprint.describe.descriptors import Descriptors, make_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource, Part
-from preprocess.catalogues.files import scan
-from preprocess.errors import CatalogueError
+from evaluate.fingerprint.index.selection import chosen_names, refuse_other_root
+from preprocess.catalogues.scan import FoundFile, Listing, scan
 from preprocess.executors.processes import SerialExecutor
-from preprocess.schema import Media
 from store.format import Provenance
 from store.writer import write_part
 
@@ -29,9 +27,11 @@ class Growth:
     """The result of an update.
 
     Attributes:
-        added, changed, removed: names of sources.
+        added, changed: names of sources that were read.
+        removed: names of sources.
         unreadable: sources recorded as unreadable, by this update or an earlier one.
         gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
+        unreadable_folders: below the folder (of `Index.add` also of the background); their sources are not gone.
         n_sources, n_descriptors, media_seconds: size of the index after the update.
     """
 
@@ -40,6 +40,7 @@ class Growth:
     removed: tuple[str, ...]
     unreadable: tuple[IndexedSource, ...]
     gone: tuple[str, ...]
+    unreadable_folders: tuple[str, ...]
     n_sources: int
     n_descriptors: int
     media_seconds: float
@@ -62,75 +63,64 @@ def grow(
         videos: folder of video and audio files; None to remove sources only.
         encoder: the one that the index was made with.
         options: how files are described.
-        remove: patterns of names such as "news/*"; files in the folder that fit one are not added.
+        remove: names, or patterns of names such as "news/*"; files in the folder that fit one are not added.
         retry_failed: try unreadable files again.
         progress: called after every file with bytes done, all bytes, and a note.
 
     Raises:
-        FingerprintError: a pattern fits nothing.
+        FingerprintError: a pattern fits nothing, or the index is of another folder.
         BusyError: another process is adding to this index.
         CatalogueError: there is no such folder, or it has no media files.
     """
     with archive.only_writer():
         (archive.folder / PARTS_FOLDER).mkdir(exist_ok=True)
         archive.tidy()
-        found = {} if videos is None else {file.name: _indexed(file) for file in media_files(videos)}
-        removed = _remove(archive, remove, found)
+        listing = Listing(()) if videos is None else scan(videos, "video", "audio")
+        found = {file.name: _indexed(file) for file in listing.without_links(archive.sources())}
         known = archive.sources()
+        if videos is not None:
+            refuse_other_root(archive, known, found, videos)
+        unwanted = chosen_names(archive, remove, known.keys() | found.keys())
+        _revise(archive, unwanted, found)
         todo = []
         for file in found.values():
             before = known.get(file.name)
             is_new = before is None or before.size_bytes != file.size_bytes or before.modified_ns != file.modified_ns
             is_retried = retry_failed and before is not None and before.reason
-            if (is_new or is_retried) and not _fits(file.name, remove):
+            if (is_new or is_retried) and file.name not in unwanted:
                 todo.append(file)
         _add(archive, todo, encoder, options, progress)
         archive.tidy()
     now = archive.sources()
+    read = [file.name for file in todo if not now[file.name].reason]
     return Growth(
-        added=tuple(file.name for file in todo if file.name not in known),
-        changed=tuple(file.name for file in todo if file.name in known),
-        removed=removed,
+        added=tuple(name for name in read if name not in known),
+        changed=tuple(name for name in read if name in known),
+        removed=tuple(name for name in known if name in unwanted),
         unreadable=tuple(source for source in now.values() if source.reason),
-        gone=tuple(name for name in now if videos is not None and name not in found),
+        gone=tuple(
+            name for name in now if videos is not None and name not in found and not listing.is_below_unreadable(name)
+        ),
+        unreadable_folders=listing.unreadable,
         n_sources=sum(not source.reason for source in now.values()),
         n_descriptors=sum(source.n_descriptors for source in now.values()),
         media_seconds=sum(source.seconds for source in now.values()),
     )
 
 
-def media_files(folder: Path) -> list[MediaFile]:
-    """List the videos and the audio files below the folder."""
-    found, refusals = [], []
-    media: Media
-    for media in ("video", "audio"):
-        try:
-            found += [MediaFile(file.name, file.path) for file in scan(folder, media)[0]]
-        except CatalogueError as error:
-            refusals.append(error)
-    if not found:
-        raise refusals[0]
-    return sorted(found, key=lambda file: file.name)
-
-
-def _fits(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _remove(archive: Archive, patterns: Sequence[str], found: Iterable[str]) -> tuple[str, ...]:
-    removed = []
+def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSource]) -> None:
+    """Take sources out, and record where the others are now."""
     for part in archive.parts():
-        kept = [source for source in part.sources if not _fits(source.name, patterns)]
-        if len(kept) < len(part.sources):
-            removed += [source.name for source in part.sources if source not in kept]
+        kept = tuple(
+            replace(source, path=found.get(source.name, source).path)
+            for source in part.sources
+            if source.name not in unwanted
+        )
+        if kept != part.sources:
             archive.write_list(part.number, kept)
-    for pattern in patterns:
-        if not any(_fits(name, [pattern]) for name in (*removed, *found)):
-            raise FingerprintError(f"{archive.folder}: no source fits {pattern!r}; names are paths below the folder")
-    return tuple(removed)
 
 
-def _indexed(file: MediaFile) -> IndexedSource:
+def _indexed(file: FoundFile) -> IndexedSource:
     """Make the index's record of a file before it is read; one that vanished fails later with its reason."""
     path = str(file.path.absolute())
     try:
@@ -219,14 +209,14 @@ def _add(
     first = max((part.number for part in archive.parts()), default=0) + 1
     tasks = (
         PartTask(
-            Part(number, tuple(batch)), archive.part_path(number), archive.provenance, encoder,
+            Part(number, tuple(batch)), archive.new_part_path(number), archive.provenance, encoder,
             replace(options, part_executor=None),
         )
         for number, batch in enumerate(_batches(files), first)
     )  # fmt: skip
     executor = options.part_executor or SerialExecutor()
     for ready in executor.run(describe_part, tasks, show, after_death):
-        archive.write_list(ready.number, ready.sources)  # from here on the part exists
+        archive.add_part(ready)
 
 
 def _batches(files: Sequence[IndexedSource]) -> list[list[IndexedSource]]:

@@ -18,8 +18,8 @@ _SCORES = ("score", "video_score", "audio_score")
 def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """Make a record for each match, best first; a query without a decided match also gets one whose reference is null.
 
-    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", that the query
-    carries too little evidence to decide, or why it could not be read.
+    Candidates below the threshold have decision false. `reason` says why a reference is null: "no match", also because
+    many sources are alike, that the query carries too little evidence to decide, or why it could not be read.
     """
     found: list[dict[str, Any]] = []
     for answer in answers:
@@ -71,5 +71,5 @@ def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
             table.add_row(escape(answer.query), f"[red]cannot be read: {escape(answer.unreadable)}[/red]", "", "", "")
         elif not answer.decided:
             best = f"{answer.matches[0].score:.3f}" if answer.matches else ""
-            table.add_row(escape(answer.query), f"[dim]{answer.reason}[/dim]", "", "", f"[dim]{best}[/dim]")
+            table.add_row(escape(answer.query), f"[dim]{escape(answer.reason)}[/dim]", "", "", f"[dim]{best}[/dim]")
     return table

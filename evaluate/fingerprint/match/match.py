@@ -66,8 +66,12 @@ class Matcher:
         found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
-        is_decidable = bool(decided) or any(map(self._is_decidable, _windows(query)))
-        return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided), is_decidable=is_decidable)
+        if decided:
+            return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
+        return Answer(
+            query.source, float(query.end_seconds[-1]), tuple(undecided), n_alike=self.library.n_alike(query),
+            is_decidable=any(map(self._is_decidable, _windows(query))),
+        )  # fmt: skip
 
     def _is_decidable(self, window: Descriptors) -> bool:
         """Whether an exact copy would be decided."""

@@ -52,6 +52,7 @@ class Answer:
         seconds: its length as described.
         matches: best first, decided ones before candidates below the threshold; may be empty.
         unreadable: why the query could not be read; "" if it could.
+        n_alike: number of sources that resemble a query without a match equally; 0 if they are few.
         is_decidable: whether an exact copy of the query would be decided; not if it is short, or too little changes in it.
     """
 
@@ -59,16 +60,21 @@ class Answer:
     seconds: float
     matches: tuple[Match, ...]
     unreadable: str = ""
+    n_alike: int = 0
     is_decidable: bool = True
-
-    @property
-    def reason(self) -> str:
-        """Why there is no decided match."""
-        return self.unreadable or (
-            "no match" if self.is_decidable else "undecided: too short, or too little changes in it"
-        )
 
     @property
     def decided(self) -> tuple[Match, ...]:
         """The matches at or above the threshold."""
         return tuple(match for match in self.matches if match.decision)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was decided; "" if something was."""
+        if self.decided:
+            return ""
+        if self.unreadable:
+            return self.unreadable
+        if self.n_alike:
+            return f"no match: {self.n_alike} sources resemble it equally, as copies and common content do"
+        return "no match" if self.is_decidable else "undecided: too short, or too little changes in it"

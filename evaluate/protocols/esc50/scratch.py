@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from evaluate.protocols.bootstrap import TOP_1, interval
 from evaluate.protocols.esc50.folds import ESC10
 from evaluate.results.results import Result
-from train.config.load import config_from_dict
+from train.config.load import check
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
@@ -57,7 +57,7 @@ def settings(checkpoint: Path, shards: Path, fold: int, folds: Sequence[int], st
 
     They are those of a pretraining run, at speed 1, forwards, with each view anywhere in the recording.
     """
-    config = config_from_dict(read_checkpoint(checkpoint).config, str(checkpoint))
+    config = check(Config, read_checkpoint(checkpoint).config, str(checkpoint))
     clip = replace(config.clip, views="anywhere", speeds=(1,), reverse_probability=0.0, eval_speed=1)
     others = ",".join(str(other) for other in folds if other != fold)
     data = replace(config.data, shards=str(shards), split=f"fold:{others}")

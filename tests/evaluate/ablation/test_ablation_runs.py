@@ -1,12 +1,10 @@
 """Whole small ablations on real shards: trained once, measured once, failures named, signals obeyed."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,15 +13,15 @@ from evaluate.__main__ import main
 from evaluate.ablation.aggregate import read_cells
 from evaluate.ablation.measuring import RUN_RESULTS_NAME, models_of
 from evaluate.ablation.plan import Options, make_plan
-from evaluate.ablation.training import OUTPUT_NAME, command, is_complete, last_step
+from evaluate.ablation.training import OUTPUT_NAME, command, last_step
 from evaluate.errors import AblationError
 from evaluate.protocols.stores import EMBEDDINGS_FOLDER
 from evaluate.results.results import read_header, read_results
 from store.atomic_files import folder_lock
+from tests.processes import ROOT
 from train.config.load import objective_names
 from train.run.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
 
-ROOT = Path(__file__).parents[3]
 PRESET = {
     "name": "tiny", "steps": 3, "log_every": 1, "checkpoint_every": 100,
     "data": {"split": "1:train", "batch_size": 4, "frame_px": 32, "window_frames": 24, "num_threads": 1},
@@ -242,21 +240,3 @@ def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_a
             assert read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step == step
     assert f"at step {begun}" in (first / OUTPUT_NAME).read_text()
     assert "failed" not in (tmp_path / "again.txt").read_text()
-
-
-@pytest.mark.slow
-def test_an_interrupted_ablation_has_saved_and_goes_on(tmp_path, shards, preset):
-    folder = tmp_path / "ablation"
-    process = start(tmp_path, shards, preset, 150, tmp_path / "output.txt")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(300) == 130
-    assert "continues from here" in (tmp_path / "output.txt").read_text()
-    begun = {name: read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step for name in steps_of(folder)}
-    assert set(begun) == {"whole-0", "whole-1"}
-    assert all(2 < step < 150 for step in begun.values())
-    time.sleep(1)
-    assert steps_of(folder) == begun  # nobody trains on behind our back
-    assert main(arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", "150", objectives="whole")) == 0
-    plan = plan_of(tmp_path, shards, preset, objectives=("whole",), overrides=["steps=150"])
-    assert all(is_complete(run, plan.fingerprint) for run in plan.runs)
-    assert f"at step {begun['whole-0']}" in (folder / "whole-0" / OUTPUT_NAME).read_text()

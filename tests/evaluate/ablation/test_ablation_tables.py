@@ -1,14 +1,12 @@
 """Aggregation against slow numpy, what a difference means, the tables, the figure, and the way into the docs."""
 
 import json
-from io import StringIO
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from evaluate.ablation.ablation_tables import MAIN, comparison_lines, make_sheet
+from evaluate.ablation.ablation_tables import comparison_lines
 from evaluate.ablation.aggregate import Cell, Comparison, Measured, aggregate, compare, pooled_sd, read_cells
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
@@ -119,20 +117,6 @@ def test_whole_is_compared_with_every_objective_in_both_columns():
     assert compare({model: row for model, row in cells.items() if model != "whole"}) == ()
     line = comparison_lines([Comparison("avid", joint, 0.0512, 0.013)])[0]
     assert line == "whole - avid, joint R@1: +5.1 (spread 1.3): better by more than the spread"
-
-
-def test_a_table_shows_mean_and_spread_of_what_was_measured():
-    column = ("retrieval", "video", "R@1")
-    runs = [Measured("whole", s, (record(column, "pretrained", v),)) for s, v in ((0, 0.4), (1, 0.5))]
-    avid = (record(column, "pretrained", 0.25), record(column, "chance", 0.1), record(COLUMNS[5], "chance", 0.5))
-    sheet = make_sheet("ablation", MAIN, read_cells(aggregate([*runs, Measured("avid", 0, avid)])))
-    assert (sheet.columns, sheet.rows) == (
-        ["objective", "video R@1"],
-        [["whole", "45.0 ± 7.1"], ["avid", "25.0"], ["chance", "10.0"]],
-    )
-    console = Console(width=120, record=True, file=StringIO())
-    console.print(sheet.shown())
-    assert "45.0 ± 7.1" in console.export_text()
 
 
 def texts_of(path):

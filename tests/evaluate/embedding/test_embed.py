@@ -1,10 +1,5 @@
 import dataclasses
 import pickle
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +17,6 @@ from train.data.loader import LoaderConfig, iterate_once
 from train.plans.clip_planners import EvenClips
 from train.run.checkpoint import LAST_NAME, load_encoders
 
-ROOT = Path(__file__).parents[3]
 MODELS = ("pretrained", "untrained", "raw")
 
 
@@ -120,16 +114,6 @@ def test_encoders_are_forced_into_eval_mode(run_folder, shards):
         assert torch.equal(before[name], value), name
 
 
-def test_untrained_is_the_same_architecture_with_other_weights(run, shards):
-    pretrained, untrained, _ = run.encoders
-    assert pretrained.description == untrained.description
-    assert pretrained.sha256 != untrained.sha256
-    clips = cut(shards, run)
-    one, other = (encode_clips(encoder, clips)["video/features"] for encoder in (pretrained, untrained))
-    assert one.shape == other.shape
-    assert not np.allclose(one, other)
-
-
 def test_raw_is_pooled_pixels_and_the_mean_log_mel(run, shards):
     clips = cut(shards, run)
     vectors = encode_clips(RawEncoder(), clips)
@@ -193,30 +177,6 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_p
     for model, path in outputs.items():
         with EmbeddingStore(path) as store:
             assert np.allclose(store.vectors("video/features"), vectors[model], atol=1e-5)
-
-
-@pytest.mark.slow
-def test_killed_at_any_time_it_resumes_to_the_same_store(run_folder, shards):
-    whole = run_embed(run_folder, shards, ("raw",), batch_size=4)[1]["raw"]
-    with EmbeddingStore(whole) as store:
-        expected = store.vectors("video/features"), store.column("start_seconds")
-    whole.unlink()
-    command = [
-        sys.executable, "-m", "evaluate", "embed", "--run", str(run_folder), "--shards", str(shards), "--models", "raw",
-        "--dataset", "tiny", "--batch-size", "4", "--threads", "1",
-    ]  # fmt: skip
-    for delay in (0.1, 0.3, 0.6):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        since = time.monotonic()
-        while process.poll() is None and not list(run_folder.rglob("*.h5")) and time.monotonic() - since < 60:
-            time.sleep(0.01)
-        time.sleep(delay * 0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    with EmbeddingStore(whole) as store:
-        assert np.allclose(store.vectors("video/features"), expected[0])
-        assert np.array_equal(store.column("start_seconds"), expected[1])
 
 
 def test_shards_on_another_clock_are_refused_by_name(run_folder, shards, make_checkpoint):

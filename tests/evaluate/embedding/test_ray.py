@@ -4,9 +4,10 @@ import logging
 import os
 import threading
 import time
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 
 from evaluate.embedding.clip_encoders import load_run
@@ -21,9 +22,9 @@ from preprocess.shards.manifest import read_segments
 from preprocess.verify.shard_set import verify
 from store.reader import EmbeddingStore
 from tests.evaluate.conftest import PARAMS
+from tests.preprocess.whole_run import bytes_of
 from train.run.checkpoint import LAST_NAME
 
-pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.slow
 
 NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 << 20}
@@ -61,21 +62,13 @@ def second_node(cluster):
         cluster.remove_node(node, allow_graceful=False)
 
 
-def bytes_of(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
 def at_work(folder, node):
     """Shards that a process of this node is writing now; the temporary names end in its number."""
     raylet = node.all_processes["raylet"][0].process.pid
     for path in folder.glob(".shard-*.tar.*.tmp"):
-        pid = path.name.split(".")[-2]
-        try:
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-        except FileNotFoundError:
-            continue
-        if parent == raylet:
-            yield path
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(int(path.name.split(".")[-2])).ppid() == raylet:
+                yield path
 
 
 def test_a_node_killed_in_mid_run_costs_what_it_was_at_and_nothing_else(

@@ -2,11 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,11 +18,10 @@ from tests.train.data.test_loader import slow_reader
 from train.config.load import check
 from train.errors import ConfigError
 from train.finetune.config import FinetuneConfig, finetune_config
-from train.finetune.model import Classifier, FinetuneCheckpoint, Finetuned
+from train.finetune.model import Classifier, Finetuned
 from train.ranks.distributed import join_world
-from train.run.checkpoint import LAST_NAME, load_encoders, read_state
+from train.run.checkpoint import LAST_NAME, load_encoders
 
-ROOT = Path(__file__).parents[3]
 SET = ("steps=4", "log_every=1", "checkpoint_every=2", "data.batch_size=4", "clip.n_frames=4", "data.num_threads=1")
 
 
@@ -164,35 +158,3 @@ def test_errors_are_explained_with_status_2(run_folder, shards, capsys, change, 
     assert words in said
     assert "Traceback" not in said
     assert not (run_folder / "results.json").exists()
-
-
-@pytest.mark.slow
-def test_killed_from_outside_the_command_goes_on_to_the_same_end(run_folder, shards, make_checkpoint, tmp_path):
-    settings = (*SET[1:], "steps=40")
-    make_checkpoint(tmp_path / "whole" / "checkpoints" / LAST_NAME)
-
-    def start(run):
-        words = command(run, shards, "--split", "1", "--init", "pretrained", settings=settings)
-        return subprocess.Popen([sys.executable, "-m", "evaluate", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-
-    whole = start(tmp_path / "whole")
-    assert whole.wait(300) == 0, whole.stderr.read()
-    log = run_folder / "finetune" / "ucf101-1-pretrained" / "log.jsonl"
-    for number, step, status in ((signal.SIGKILL, 5, -9), (signal.SIGINT, 12, 130)):
-        process = start(run_folder)
-        deadline = time.monotonic() + 200
-        while not (log.exists() and log.read_text().count("\n") >= step):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(number)
-        assert process.wait(100) == status, process.stderr.read()
-    last = start(run_folder)
-    assert last.wait(300) == 0, last.stderr.read()
-    ends = [
-        read_state(FinetuneCheckpoint, run / "finetune" / "ucf101-1-pretrained" / "checkpoints" / LAST_NAME)
-        for run in (run_folder, tmp_path / "whole")
-    ]
-    assert ends[0].step == ends[1].step == 40
-    for name, value in ends[0].model.items():
-        assert torch.equal(value, ends[1].model[name]), name
-    assert read_results(run_folder / "results.json") == read_results(tmp_path / "whole" / "results.json")

@@ -8,6 +8,7 @@ from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.synthetic.collage.archive import generate
+from tests.store.test_closed_pipe import run_without_reader
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,16 @@ def test_the_shipped_encoder_finds_distorted_clips_of_new_videos(tmp_path):
 
 
 @pytest.mark.slow
+def test_matches_are_written_though_nobody_reads_the_table(index, videos, tmp_path):
+    out, page = tmp_path / "matches.json", tmp_path / "matches.html"
+    words = ("match", str(videos / "a.mp4"), "--index", str(index), "--out", str(out), "--page", str(page))
+    status, errors = run_without_reader("evaluate", *words)
+    assert (status, "Traceback" in errors) == (0, False)
+    assert json.loads(out.read_text())[0]["reference"] == "a.mp4"
+    assert page.exists()
+
+
+@pytest.mark.slow
 def test_another_encoder_is_refused_by_name(index, make_checkpoint, tmp_path, videos, capsys):
     other = make_checkpoint(tmp_path / "other.pt", seed=9)
     assert main(["match", str(videos / "a.mp4"), "--index", str(index), "--encoder", str(other)]) == 2
@@ -73,3 +84,28 @@ def test_a_missing_argument_or_index_is_named(tmp_path, capsys):
     assert "give a folder of videos" in capsys.readouterr().err
     assert main(["match", "nowhere.mp4", "--index", str(tmp_path)]) == 2
     assert "make one with" in capsys.readouterr().err
+
+
+def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_checkpoint, video, tmp_path, capsys):
+    archive, checkpoint = tmp_path / "archive", make_checkpoint(tmp_path / "encoder.pt")
+    archive.mkdir()
+    video(archive / "long.mp4", 1, 3.0)
+    video(archive / "short.mp4", 2, 1.0)
+    words = ["index", str(archive), "--index", str(tmp_path / "index"), "--encoder", str(checkpoint), "--workers", "1"]
+    limit = ["--max-hours", str(2 / 3600)]
+    for added in ("1 added", "0 added"):
+        assert main([*words, *limit]) == 2
+        said = capsys.readouterr()
+        assert added in said.out and "cannot be read: long.mp4: 3 s, the limit is 2 s" in said.out
+        assert "1 files could not be read" in said.err
+    assert main([*words, "--retry-failed"]) == 0
+    assert "2 sources" in capsys.readouterr().out
+    assert main(["match", str(archive), "--index", str(tmp_path / "index"), *limit]) == 2
+    assert "long.mp4: 3 s, the limit is 2 s" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*words, "--max-hours", "0"])
+
+
+def test_names_taken_out_are_listed(index, capsys):
+    assert main(["index", "--index", str(index), "--remove", "news/*"]) == 0
+    assert "removed: news/c.mp4" in capsys.readouterr().out

@@ -1,11 +1,7 @@
-"""ESC-50 on real recordings: pretraining that keeps folds apart, embedding, folds, cepstra, training from scratch."""
+"""ESC-50 from recordings: pretraining that keeps folds apart, embedding, folds, cepstra, training from scratch."""
 
-import csv
 import json
-import os
 import shutil
-import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,24 +14,17 @@ from evaluate.errors import SplitError
 from evaluate.protocols.esc50.folds import STRICT, TRANSDUCTIVE, Contestant, evaluate, folds_read
 from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
 from evaluate.results.results import read_results
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.executors.processes import SerialExecutor
-from preprocess.schema import ShardParams
 from preprocess.shards.manifest import read_segments
+from tests.evaluate.conftest import AUDIO, build_esc50
+from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
 from train.config.load import load_config
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.errors import CheckpointError, ConfigError, RunError
-from train.objective.requirements import refuse_blind
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME
+from train.run.pretraining import refuse_blind
 
-ESC = Path(__file__).parents[4] / "shared/data/esc50"
-PARAMS = ShardParams(
-    media="audio", fps=10.0, segment_seconds=5.0, n_fft=512, win_length=400, hop_length=400, n_mels=32,
-    sources_per_shard=7,
-)  # fmt: skip
 CLASSES = ("dog", "rain", "clock_tick", "engine")
 SMALL = [
     "data.batch_size=6", "data.window_frames=50", "clip.n_frames=20", "model.tiny_width=4", "model.projection_dim=8",
@@ -46,27 +35,8 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def esc_shards(tmp_path_factory):
-    """One real recording of four classes in every fold."""
-    if not (ESC / "esc50.csv").is_file():
-        pytest.skip(f"{ESC} is not there: the ESC-50 recordings are needed")
-    root = tmp_path_factory.mktemp("esc50")
-    (root / "audio").mkdir()
-    with (ESC / "esc50.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    chosen = [
-        next(row for row in rows if (row["category"], row["fold"]) == (name, str(fold)))
-        for name in CLASSES
-        for fold in range(1, 6)
-    ]
-    for row in chosen:
-        name = f"{Path(row['filename']).stem}.flac"
-        shutil.copy(ESC / "audio" / name, root / "audio" / name)
-    with (root / "esc50.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(chosen)
-    build(open_catalogue("esc50", root), root / "shards", PARAMS, executor=SerialExecutor())
-    return root / "shards"
+    """One recording of four classes in every fold."""
+    return build_esc50(tmp_path_factory.mktemp("esc50"), CLASSES, 5) / "shards"
 
 
 def pretrain(run, shards, *settings):
@@ -133,7 +103,7 @@ def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_sh
 
 
 def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint, tmp_path):
-    path = make_checkpoint(tmp_path / "a.pt", params=PARAMS)
+    path = make_checkpoint(tmp_path / "a.pt", params=AUDIO)
     assert folds_read(path, esc_shards) == frozenset()  # of other shards: it has read none of these
     from train.run.checkpoint import read_checkpoint, save_checkpoint
 
@@ -157,15 +127,7 @@ def test_training_from_scratch_reads_the_other_folds_resumes_and_is_tested_on_it
     whole = ScratchTrainer(config(1), tmp_path / "whole", world)
     assert whole.train()
     part = ScratchTrainer(config(1), tmp_path / "part", world)
-    step, steps = part._train_step, []
-
-    def stop_after_four():
-        steps.append(1)
-        if len(steps) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step()
-
-    part._train_step = stop_after_four
+    stop_in_step(part, 4)
     assert part.train() is False
     resumed = ScratchTrainer(config(1), tmp_path / "part", world)
     assert resumed.train()

@@ -13,27 +13,20 @@ def printed(sheet):
     return capture.get()
 
 
-def test_every_number_of_a_recognition_test_is_there_at_80_columns():
+def test_nothing_is_cut_off_at_80_columns():
     results = [
         Result("ucf101", task, None, "joint", model, metric, 0.987, 11_213, 0.98, 1.0)
         for model in ("pretrained", "untrained", "raw")
         for task, metric in RECOGNITION_TABLE.columns
     ]
-    text = printed(means_sheet(results, "ucf101", RECOGNITION_TABLE))
-    assert text.count("11213") == 3
-    assert text.count("98.7") == 3 * len(RECOGNITION_TABLE.columns)
-    assert text.count("(98–100)") == 3 * len(RECOGNITION_TABLE.with_interval)
-    assert "…" not in text
-
-
-def test_every_fold_is_there_at_80_columns():
-    results = [
+    folds = [
         Result("esc50", "logistic-esc10", fold, "audio", "pretrained-transductive", "top-1", 0.987, 400, 0.98, 1.0)
         for fold in (None, 1, 2, 3, 4, 5)
     ]
-    text = printed(folds_sheet(results, "esc50"))
-    assert text.count("98.7") == 6
-    assert "…" not in text
+    sheets = means_sheet(results, "ucf101", RECOGNITION_TABLE), folds_sheet(folds, "esc50")
+    for sheet, n_values in zip(sheets, (3 * len(RECOGNITION_TABLE.columns), 6), strict=True):
+        assert printed(sheet).count("98.7") == n_values
+        assert "…" not in printed(sheet)
 
 
 def test_means_stand_in_the_order_of_interest_with_the_best_of_each_modality_in_bold():

@@ -16,7 +16,7 @@ from evaluate.report.compare import compare_runs
 from evaluate.report.gallery import find_source, pick_queries
 from evaluate.report.inputs import Model, folds_as_splits, search
 from evaluate.report.map import align, build_map, project
-from evaluate.report.papers import KINDS, PAPERS_FILE, build_papers
+from evaluate.report.papers import KINDS, PAPERS_FILE
 from evaluate.report.result_tables import best, build_tables
 from evaluate.report.section import is_sample
 from evaluate.report.strips import Quality, Segment, logmel_image, shrink
@@ -106,22 +106,6 @@ def test_a_stored_mean_goes_before_the_mean_of_splits():
     assert best(table.groups["video"], column) == pytest.approx(0.3)
 
 
-def test_order_of_columns_modalities_and_models_and_cross_modal_search_apart():
-    results = [
-        result("chance", 0.1, metric="R@50"), result("zeta", 0.1), result("pretrained", 0.1, modality="joint"),
-        result("pretrained", 0.1, metric="R@5", modality="audio"), result("pretrained", 0.1),
-        result("pretrained", 0.1, task="dreaming"), result("pretrained", 0.1, task="linear", metric="top-1"),
-        result("pretrained", 0.3, task="cross-modal", modality="audio-to-video"),
-    ]  # fmt: skip
-    first, second = build_tables(results)
-    assert first.columns == (
-        ("retrieval", "R@1"), ("retrieval", "R@5"), ("retrieval", "R@50"), ("linear", "top-1"), ("dreaming", "R@1"),
-    )  # fmt: skip
-    assert list(first.groups) == ["video", "audio", "joint"]
-    assert list(first.groups["video"]) == ["pretrained", "zeta", "chance"]
-    assert (second.columns, list(second.groups)) == ((("cross-modal", "R@1"),), ["audio-to-video"])
-
-
 def test_runs_are_compared_in_the_tests_that_two_have():
     runs = {
         "b": [result("pretrained", 0.5), result("untrained", 0.9), result("pretrained", 0.1, test="esc50")],
@@ -180,16 +164,6 @@ def test_low_frequencies_are_at_the_bottom():
     picture = np.asarray(logmel_image(logmel).convert("L")).astype(int)
     assert picture[-3:, 70:].min() > picture[-3:, :60].max() + 50
     assert np.ptp(picture[:20]) == 0
-
-
-def test_our_numbers_come_above_those_of_papers():
-    results = [result("pretrained", 0.7), result("pretrained", 0.9, modality="audio"), result("untrained", 0.8)]
-    papers = build_papers(results, "ucf101", "mine")
-    assert papers.columns == ("fine-tune", "linear", "R@1")
-    assert papers.entries[0].values == (None, None, 0.7)
-    assert [entry.source == "" for entry in papers.entries] == [True] + [False] * (len(papers.entries) - 1)
-    assert build_papers(results, "unheard of", "mine") is None
-    assert build_papers([], "hmdb51", "mine") is None
 
 
 def test_every_number_of_a_paper_says_where_it_was_read():

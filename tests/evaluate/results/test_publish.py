@@ -1,15 +1,18 @@
 """Published numbers: copied with their origin, and the docs' tables follow the files."""
 
+import contextlib
 import json
+import subprocess
 
 import pytest
 
 from evaluate.errors import ResultsError
 from evaluate.publish import KINDS, fill_pages, publish
-from evaluate.results.origin import commit
+from evaluate.results.origin import code, commit
 from evaluate.results.results import RESULTS_NAME, Result, read_results, write_results
 
-PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nold\n<!-- end table -->\n\ntail\n"
+HEADER = {"date": "2020-01-02", "commit": "abc", "machine": "an abacus"}
+PAGE = "# Results\n\n<!-- table: demo test=ucf101 split=1 -->\nstale\n<!-- end table -->\n\ntail\n"
 
 
 def results():
@@ -25,7 +28,7 @@ def results():
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "runs" / "demo"
-    write_results(folder / RESULTS_NAME, results())
+    write_results(folder / RESULTS_NAME, results(), HEADER)
     (folder / "training.json").write_text(json.dumps({"steps": 7, "seconds": 3.4}))
     return folder
 
@@ -44,49 +47,81 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     assert text.index("pretrained") < text.index("raw")
     assert "`make demo`, 7 steps in 3 s" in text
     assert "(results/demo.json)" in text
-    assert "old" not in text
+    assert "stale" not in text
     assert text.endswith("\n\ntail\n")
     assert "90.0" not in text  # the mean is another table
     assert fill_pages(tmp_path, KINDS) == {page: False}
 
 
-def test_cross_modal_retrieval_is_a_table_of_its_own(run, tmp_path):
-    publish(run, "demo", "make demo", tmp_path)
-    page = tmp_path / "docs" / "results.md"
-    page.write_text(PAGE.replace("split=1", "split=1 task=cross-modal"))
-    assert fill_pages(tmp_path, KINDS) == {page: True}
-    assert "| audio-to-video | pretrained | 30.0 | 8 |" in page.read_text()
-    assert "| video |" not in page.read_text()
-    page.write_text(PAGE.replace("split=1", "split=1 task=guessed"))
-    with pytest.raises(ResultsError, match="no such table"):
-        fill_pages(tmp_path, KINDS)
-
-
-def test_a_marker_chooses_models_metrics_and_modalities(run, tmp_path):
+@pytest.mark.parametrize(
+    ("wanted", "rows"),
+    [
+        ("split=1 task=cross-modal", ["| audio-to-video | pretrained | 30.0 | 8 |"]),
+        ("split=1 models=raw metrics=R@1", ["| video | raw | 10.0 (0–20) | 20 |"]),
+    ],
+)
+def test_a_marker_chooses_the_task_models_and_metrics(run, tmp_path, wanted, rows):
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "README.md"
-    page.write_text(PAGE.replace("split=1", "split=1 models=raw metrics=R@1"))
+    page.write_text(PAGE.replace("split=1", wanted))
     fill_pages(tmp_path, KINDS)
-    assert "| modality | model | R@1 | videos evaluated |" in page.read_text()
-    assert "pretrained" not in page.read_text()
-    stale = page.read_text().replace("10.0", "90.0")
+    assert [line for line in page.read_text().splitlines() if line.startswith("| ")][1:] == rows
+    stale = page.read_text().replace("0.0", "9.0")
     page.write_text(stale)
     assert fill_pages(tmp_path, KINDS, write=False) == {page: True}
     assert page.read_text() == stale
 
 
 def test_the_commit_is_that_of_this_code_or_unknown(tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
     assert commit(tmp_path) == "unknown"  # no repository
+    here = commit()
+    with contextlib.suppress(FileNotFoundError):
+        subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert commit(tmp_path / "docs") == "unknown"  # a folder of another repository
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.chdir(tmp_path)
+    assert commit() == here
     monkeypatch.setenv("PATH", "")
     assert commit() == "unknown"  # no git
+
+
+def test_a_table_names_the_code_that_changed_after_its_numbers_were_measured(run, tmp_path):
+    page = tmp_path / "README.md"
+    for changed, line in (
+        ({}, "commit abc ([data]"),
+        ({"train/views": "0", "evaluate/report": "0"}, "commit abc; changed since: train/views ([data]"),
+    ):
+        write_results(run / RESULTS_NAME, results(), HEADER | {"code": code() | changed})
+        publish(run, "demo", "make demo", tmp_path)
+        page.write_text(PAGE)
+        fill_pages(tmp_path, KINDS)
+        assert line in page.read_text()
+
+
+def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
+    (tmp_path / "train" / "views").mkdir(parents=True)
+    (tmp_path / "train" / "views" / "views.py").write_text("1")
+    before = code(tmp_path)
+    (tmp_path / "train" / "run.py").write_text("2")
+    assert code(tmp_path) == before | {"train": code(tmp_path)["train"]}
+    (tmp_path / "train" / "views" / "views.py").write_text("3")
+    assert list(before) == ["train/views"] and code(tmp_path)["train/views"] != before["train/views"]
+
+
+def test_numbers_of_code_that_is_not_committed_are_refused(run, tmp_path):
+    write_results(run / RESULTS_NAME, results(), HEADER | {"commit": "abc-dirty"})
+    with pytest.raises(ResultsError, match="not committed"):
+        publish(run, "demo", "make demo", tmp_path)
 
 
 def test_a_marker_without_numbers_and_a_run_without_results_are_errors(run, tmp_path):
     publish(run, "demo", "make demo", tmp_path)
     page = tmp_path / "docs" / "results.md"
-    page.write_text(PAGE.replace("split=1", "split=3"))
-    with pytest.raises(ResultsError, match="split=3"):
-        fill_pages(tmp_path, KINDS)
+    for marker, words in (("split=3", "split=3"), ("split=1 task=guessed", "no such table")):
+        page.write_text(PAGE.replace("split=1", marker))
+        with pytest.raises(ResultsError, match=words):
+            fill_pages(tmp_path, KINDS)
     with pytest.raises(ResultsError, match="evaluate the run first"):
         publish(tmp_path / "nothing", "demo", "make demo", tmp_path)
 
@@ -98,18 +133,19 @@ def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
         for model, value in (("avtempo", 0.991), ("vpdq", 0.45))
         for task in ("all", "crop/light", "crop/strong")
     ]
-    header = {"date": "2020-01-02", "commit": "abc", "machine": "an abacus", "plan": "7 references"}
-    write_results(run / RESULTS_NAME, measured, header)
+    write_results(run / RESULTS_NAME, measured, HEADER | {"plan": "7 references"})
     publish(run, "found", "make eval-fingerprint", tmp_path)
     page = tmp_path / "docs" / "fingerprint.md"
-    page.write_text("<!-- fingerprint: found -->\nold\n<!-- end fingerprint -->\n")
+    page.write_text(
+        "<!-- fingerprint: found -->\nstale\n<!-- end fingerprint -->\n<!-- plan: found -->\n<!-- end plan -->\n"
+    )
     assert fill_pages(tmp_path, KINDS) == {page: True}
     text = page.read_text()
-    assert "old" not in text
-    assert "7 references." in text
+    assert "stale" not in text
+    assert "7 references." in text and "7 references: `make eval-fingerprint`" in text
     assert "| micro-AP | 99.1 | 45.0 |" in text
     assert "| crop | 99/-/99 | 45/-/45 |" in text
-    assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc" in text
+    assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc, older than today's code" in text
     for figure in ("found-distortions.svg", "found-roc.svg"):
         assert f"](figures/{figure})" in text
         assert (tmp_path / "docs" / "figures" / figure).exists()

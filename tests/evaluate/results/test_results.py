@@ -1,14 +1,10 @@
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 from evaluate.errors import ResultsError
 from evaluate.results.results import Result, merge_results, read_results, update_results, write_results
-from store.errors import StoreError
-
-ROOT = Path(__file__).parents[3]
+from tests.processes import ROOT
 
 
 def make(split=1, model="pretrained", metric="R@1", value=0.5, n=10, **others):
@@ -93,17 +89,3 @@ def test_damaged_file_is_refused_by_name_and_left_alone(tmp_path, text, words):
 def test_value_must_be_a_number(value):
     with pytest.raises(ValueError, match="finite"):
         make(value=value)
-
-
-def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
-    path = tmp_path / "results.json"
-    write_results(path, [make(1)])
-
-    def full_disk(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(StoreError, match="No space"):
-        write_results(path, [make(2)])
-    assert read_results(path) == (make(1),)
-    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]

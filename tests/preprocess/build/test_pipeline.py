@@ -3,11 +3,8 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +17,9 @@ from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_segments, read_sources
 from preprocess.verify.shard_set import verify
-from tests.preprocess.made_media import counter_frames, read_counter, tone, write_clip
+from tests.preprocess.made_media import counter_frames, read_counter, write_clip, write_esc50
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.processes import run
 
 
 def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
@@ -124,15 +120,8 @@ def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips, monkeypatch):
 
 
 def test_audio_data_sets_have_no_frames(tmp_path):
-    data = tmp_path / "data"
-    (data / "audio").mkdir(parents=True)
-    (data / "meta").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    for number in range(3):
-        write_clip(data / "audio" / f"{number}.wav", sound=tone(1.0, 300 * (number + 1)), audio_codec="pcm_s16le")
-        lines.append(f"{number}.wav,{number + 1},{number},class{number},False,{number},A")
-    (data / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
-    catalogue = open_catalogue("esc50", data)
+    write_esc50(tmp_path / "data", ["dog"], 3, 1.0)
+    catalogue = open_catalogue("esc50", tmp_path / "data")
     with pytest.raises(ShardError, match="esc50 is audio, the preset for video"):
         build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
     summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"), executor=SerialExecutor())
@@ -158,6 +147,5 @@ def test_memory_does_not_grow_with_the_number_of_sources(tmp_path):
             "preprocess.build_shards(sys.argv[1], sys.argv[2], short_side_px=32, sources_per_shard=8)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )
-        command = [sys.executable, "-c", code, str(data), str(tmp_path / f"out{n_sources}")]
-        peaks.append(int(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout))
+        peaks.append(int(run("-c", code, data, tmp_path / f"out{n_sources}").stdout))
     assert peaks[1] - peaks[0] < 20_000  # KiB; decoded frames of all 400 would be 92 MB, their shards' rows more

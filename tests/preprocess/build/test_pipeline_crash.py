@@ -4,8 +4,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from preprocess.errors import DiskFullError, ShardError
 from preprocess.executors.processes import SerialExecutor
 from preprocess.verify.shard_set import verify
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+from tests.processes import ROOT, run
 
 
 @pytest.mark.parametrize("name", ["shard-000001.tar", "shard-000000.idx", "shard-000002.parquet", "manifest.parquet"])
@@ -129,11 +128,6 @@ def test_a_fork_server_that_ends_is_named(tmp_path):
         "try:\n    list(ProcessExecutor(1, ('breaks',)).run(build_shard, [0], print, print))\n"
         "except PreprocessError as error:\n    print(f'named: {error}')\n"
     )
-    root = Path(__file__).parents[3]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{root}:{tmp_path}"}
-    command = [sys.executable, "run.py"]
-    ended = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = run("run.py", cwd=tmp_path, PYTHONPATH=f"{ROOT}:{tmp_path}")
     assert "named: the server that starts processes ended" in ended.stdout, ended.stderr
     assert "cannot be loaded here" in ended.stderr

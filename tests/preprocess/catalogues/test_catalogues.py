@@ -1,14 +1,11 @@
 """Catalogues of small data sets laid out on disk; the files are empty, for a catalogue opens none."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from preprocess.catalogues.open_catalogue import DATASETS, open_catalogue
 from preprocess.errors import CatalogueError
-
-SHARED = Path(__file__).parents[4] / "shared/data"
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -131,6 +128,9 @@ def test_esc50(tmp_path):
     assert (catalogue.missing, catalogue.extra) == (("3-1-A-1.wav",), ("audio/9-9-A-9.wav",))
     with pytest.raises(CatalogueError, match="fold and target must be whole numbers"):
         open_catalogue("esc50", root, csv=write(tmp_path / "bad.csv", header, "a.wav,one,0,dog,True,1,A"))
+    twice = ["1-A.wav,1,0,dog,True,1,A", "1-A.wav,2,0,dog,True,1,A"]
+    with pytest.raises(CatalogueError, match=r"contradicts itself: .*'1'.* and .*'2'"):
+        open_catalogue("esc50", root, csv=write(tmp_path / "twice.csv", header, *twice))
 
 
 def test_vggsound_ids_differ_in_case_alone(tmp_path):
@@ -195,35 +195,51 @@ def test_folder_with_a_csv(tmp_path):
     assert (catalogue.missing, catalogue.extra) == (("gone.mp4",), ("y/same.mp4", "z.mp4"))
 
 
-def test_names_that_are_not_utf8_are_escaped(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).touch()
-    (source,) = open_catalogue("folder", tmp_path).sources
-    assert source.name == "caf\\xe9.mp4"
-    assert source.path.is_file()
-    source.name.encode("utf-8")
+def test_of_two_rows_a_file_takes_that_of_its_own_folder(tmp_path):
+    root = touch(tmp_path / "k400", "Weaving/id_000000_000010.mp4", "spinning yarn/id_000000_000010.mp4")
+    header = "label,youtube_id,time_start,time_end,split"
+    rows = ["weaving,id,0,10,val", "spinning yarn,id,0.0,10.0,val", "spinning yarn,id,0,10,val", "knitting,id,0,10,val"]
+    csv = write(tmp_path / "k400.csv", header, *rows)
+    catalogue = open_catalogue("kinetics", root, csv=csv)
+    assert [source.label_name for source in catalogue.sources] == ["weaving", "spinning yarn"]
+    assert catalogue.missing == ("id_000000_000010",)  # that of knitting
+    (root / "Weaving").rename(root / "elsewhere")
+    two = "id_000000_000010,weaving,id,val and id_000000_000010,spinning yarn,id,val"
+    with pytest.raises(
+        CatalogueError, match=f"contradicts itself about elsewhere/id_000000_000010.mp4: {two}; keep one"
+    ):
+        open_catalogue("kinetics", root, csv=csv)
 
 
-def test_links_to_folders_are_followed_once(tmp_path):
-    touch(tmp_path / "elsewhere", "a.mp4")
-    root = touch(tmp_path / "root", "sub/b.mp4")
-    (root / "elsewhere").symlink_to(tmp_path / "elsewhere")
-    (root / "sub/loop").symlink_to(root)
-    (root / "dangling.mp4").symlink_to(tmp_path / "nowhere")
-    names = [source.name for source in open_catalogue("folder", root).sources]
-    assert names == ["dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
+def test_rows_of_a_folder_that_contradict_each_other_are_named(tmp_path):
+    root = touch(tmp_path / "archive", "a.mp4", "A.mp4", "d.mp4")
+    head = ("path,label,split", "a.mp4,cat,train", "A.mp4,dog,train", "./d.mp4,cat,train")
+    sources = open_catalogue("folder", root, csv=write(tmp_path / "list.csv", *head)).sources
+    assert {source.name: source.label_name for source in sources} == {"A.mp4": "dog", "a.mp4": "cat", "d.mp4": "cat"}
+    with pytest.raises(
+        CatalogueError, match=r"list\.csv: contradicts .* d\.mp4: d\.mp4,cat,,train and d\.mp4,cat,,test;"
+    ):
+        open_catalogue("folder", root, csv=write(tmp_path / "list.csv", *head, "d.mp4,cat,test"))
 
 
-def test_unreadable_folder_is_named(tmp_path, nobody):
-    root = touch(tmp_path / "root", "a.mp4", "closed/b.mp4")
-    for folder in [root, *root.parents]:
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(0o755)  # pytest's own folders keep others out
-    (root / "closed").chmod(0)
-    with nobody():
-        catalogue = open_catalogue("folder", root)
-    (root / "closed").chmod(0o755)
-    assert [source.name for source in catalogue.sources] == ["a.mp4"]
-    assert catalogue.missing == ("closed/ (Permission denied)",)
+@pytest.mark.parametrize(
+    ("dataset", "file", "lines", "words"),
+    [
+        ("hmdb51", "wave_test_split1.txt", ["a.avi 1", "a.avi 2"], "both the training and the test list of split 1"),
+        (
+            "ucf101",
+            "trainlist01.txt",
+            ["wave/a.avi 1", "clap/a.avi 2"],
+            "clap/a.avi and wave/a.avi are one name in two",
+        ),
+    ],
+)
+def test_official_lists_that_contradict_themselves_are_named(dataset, file, lines, words, tmp_path):
+    root = touch(tmp_path / "videos", "wave/a.avi")
+    lists = {"hmdb51": tmp_path / "testTrainMulti_7030_splits", "ucf101": tmp_path / "ucfTrainTestlist"}[dataset]
+    write(lists / "classInd.txt", "1 wave", "2 clap")
+    with pytest.raises(CatalogueError, match=words):
+        open_catalogue(dataset, root, splits_dir=write(lists / file, *lines).parent)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -237,14 +253,3 @@ def test_nothing_there(dataset, tmp_path):
 def test_no_such_data_set(tmp_path):
     with pytest.raises(CatalogueError, match="there are ucf101, hmdb51"):
         open_catalogue("ucf", tmp_path)
-
-
-@pytest.mark.skipif(not (SHARED / "ucf101").is_dir(), reason="real clips are not here")
-def test_real_ucf101_clips():
-    catalogue = open_catalogue("ucf101", SHARED / "ucf101")
-    assert len(catalogue.sources) == 575
-    assert len(catalogue.missing) == 13_320 - 575
-    assert len(catalogue.label_names) == 101
-    assert not catalogue.extra
-    assert all(set(source.splits) == {"1", "2", "3"} for source in catalogue.sources)
-    assert all(source.name.split("/")[0] == source.label_name for source in catalogue.sources)

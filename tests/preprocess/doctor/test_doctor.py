@@ -1,11 +1,7 @@
 """The doctor finds this machine healthy and names what is missing or broken."""
 
-from pathlib import Path
-
 from preprocess.doctor import machine, packages
 from preprocess.doctor.packages import package, torch_family
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 def test_this_machine_is_ready():

@@ -76,6 +76,7 @@ CONTAINERS = {
     "mp4 that starts at 7.3 s": ("mp4", "aac", ("-output_ts_offset", 7.3)),
     "mpegts, starts at 1.4 s": ("ts", "aac", ()),
     "mpegts that starts at 5 s": ("ts", "mp2", ("-output_ts_offset", 5)),
+    "mpegts whose clock wraps in mid-file": ("ts", "mp2", ("-output_ts_offset", 2**33 / 90_000 - 1.4 - 1)),
     "mkv, Opus pre-skip": ("mkv", "libopus", ()),
     "avi, MP3": ("avi", "libmp3lame", ()),
     "mov, PCM": ("mov", "pcm_s16le", ()),
@@ -135,10 +136,37 @@ def test_gap_in_the_sound_becomes_silence(tmp_path):
     assert abs(beep_frame(decoded, params_at(12.5)) - 30) <= 1
 
 
-@pytest.mark.parametrize(("sound_seconds", "expected_dbfs"), [(1.0, -120.0), (3.0, -20.0)])
-def test_sound_is_padded_or_cut_to_the_frames(sound_seconds, expected_dbfs, tmp_path):
+@pytest.mark.parametrize(("sound_seconds", "n_frames", "last_dbfs"), [(1.0, 25, -120), (2.4, 25, -20), (3.0, 38, -20)])
+def test_audio_is_padded_or_cut_to_the_frames_unless_it_is_much_longer(sound_seconds, n_frames, last_dbfs, tmp_path):
     clip = write_clip(tmp_path / "c.mkv", counter_frames(50), 25, tone(sound_seconds), audio_codec="pcm_f32le")
     decoded = decode(clip, params_at(12.5))
-    assert decoded.waveform.shape == (25 * 1280,)
-    assert rms_dbfs(decoded.waveform[-RATE_HZ // 2 :]) == pytest.approx(expected_dbfs, abs=0.1)
+    assert decoded.waveform.shape == (n_frames * 1280,)
+    assert rms_dbfs(decoded.waveform[-RATE_HZ // 2 : -1000]) == pytest.approx(last_dbfs, abs=0.1)
     assert rms_dbfs(decoded.waveform[: RATE_HZ // 2]) == pytest.approx(-20, abs=0.1)
+    assert [read_counter(frame) for frame in decoded.frames[24:]] == [48] + [49] * (n_frames - 25)
+
+
+SLIDES = {
+    "one image": [0.0],
+    "slides": [0.0, 2.0, 4.0],
+    "a recording of changes": [0.0, 1.0, 4.2, 5.08],
+    "an image in the last half frame": [0.0, 5.0],
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "mov"])
+@pytest.mark.parametrize("slides", SLIDES)
+def test_the_last_image_is_held_while_the_audio_goes_on(slides, suffix, tmp_path):
+    seconds = SLIDES[slides]
+    whole = write_clip(tmp_path / "whole.mkv", counter_frames(len(seconds)), 1, tone(8.0), audio_codec="flac")
+    times = "+".join(f"eq(N\\,{number})*{second}" for number, second in enumerate(seconds))
+    clip = tmp_path / f"clip.{suffix}"
+    coding = ("-c:v", "libx264", "-bf", 0, "-crf", 12, "-c:a", "aac", "-fps_mode", "passthrough")
+    run_ffmpeg("-i", whole, "-vf", f"setpts=({times})/TB", *coding, clip)
+    decoded = decode(clip, params_at(12.5))
+    assert decoded.n_frames in {100, 101}
+    numbers = [read_counter(frame) for frame in decoded.frames]
+    expected = expected_numbers([Fraction(second).limit_denominator(100) for second in seconds], 100, 12.5)
+    assert sum(found != wanted for found, wanted in zip(numbers, expected, strict=False)) <= len(seconds)
+    assert numbers[-1] == len(seconds) - 1
+    assert rms_dbfs(decoded.waveform[-RATE_HZ : -RATE_HZ // 4]) == pytest.approx(-20, abs=0.5)

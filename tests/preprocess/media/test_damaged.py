@@ -9,7 +9,7 @@ import pytest
 
 from preprocess.errors import MediaError, MediaRefusedError
 from preprocess.media.decode import decode
-from preprocess.media.ffmpeg import clean_words
+from preprocess.media.ffmpeg import cause, clean_words
 from preprocess.media.probe import probe
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, tone, write_clip
 
@@ -109,3 +109,31 @@ def test_errors_survive_pickling():
 def test_words_are_one_printable_line():
     words = clean_words(b"[mov @ 0x55aa] bad\n\x1b[31mred\nfile:/dev/fd/7: x\n[mov @ 0x66bb] bad\n\xff")
     assert words == "[mov] bad; \\x1b[31mred; file:the file: x; \ufffd"
+
+
+LINES = [
+    "[in#0/mov @ 0x1] [warning] Packet corrupt",
+    "[h264 @ 0x2] [error] missing picture; bad",
+    "[h264 @ 0x2] [error] concealing",
+    "[vist#0:0/h264 @ 0x3] [dec:h264 @ 0x4] [error] Error submitting packet",
+    "[Parsed_aresample_0 @ 0x5] [SWR @ 0x6] [error] Rematrix is needed",
+    "[Parsed_aresample_0 @ 0x5] [error] Failed to configure",
+    "[af#0:1 @ 0x7] [error] Error reinitializing filters!",
+    "[out#0/rawvideo @ 0x8] [error] Nothing was written",
+    "[fatal] Conversion failed!",
+]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_cause_comes_before_its_consequences_however_threads_mix(seed):
+    order = random.Random(seed)
+    threads = [LINES[:1], LINES[1:4], LINES[4:7], LINES[7:8]]
+    mixed = []
+    while any(threads):
+        mixed.append(order.choice([thread for thread in threads if thread]).pop(0))
+    text = "\n".join([*mixed, LINES[8]])
+    words = clean_words(text)
+    assert words.startswith("[in#0/mov] Packet corrupt; [h264] missing picture, bad; [h264] concealing; [vist")
+    assert words.index("[SWR]") < words.index("Failed") < words.index("reinit") < words.index("Nothing")
+    assert words.endswith("Conversion failed!")
+    assert cause(clean_words(text, errors_first=True)) == "[h264] missing picture, bad"

@@ -146,6 +146,19 @@ def test_full_disk_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
         decode(ordinary_clip, SMALL)
 
 
+def test_too_little_space_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
+    monkeypatch.setattr(media_module, "SPACE_SHARE", 1e-12)
+    with pytest.raises(DiskFullError, match=r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"):
+        decode(ordinary_clip, SMALL)
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_named(ordinary_clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    with pytest.raises(DiskFullError, match="none: TMPDIR cannot be written, or is full"):
+        decode(ordinary_clip, SMALL)
+
+
 def test_wild_timestamps_do_not_fill_the_disk(tmp_path):
     plain = write_clip(tmp_path / "plain.mp4", counter_frames(3), 25)
     wild = tmp_path / "wild.mkv"

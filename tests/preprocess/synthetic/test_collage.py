@@ -1,10 +1,7 @@
 """The collage: real files from a seed, resumable, with content that the camera and the voices promise."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import av
@@ -21,8 +18,8 @@ from preprocess.synthetic.collage.audio import PLAYERS, SAMPLE_RATE_HZ
 from preprocess.synthetic.collage.camera import CameraPath, take_frames
 from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
 from tests.preprocess.whole_run import bytes_of
+from tests.processes import run
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 SIZES = {"seed": 7, "n_videos": 3, "seconds": 1.0, "workers": 1}
 
 
@@ -71,8 +68,7 @@ def test_a_half_made_folder_goes_on_and_what_is_there_is_not_rendered_again(smal
         f"archive.generate(Path({str(out)!r}), **{SIZES!r}, "
         "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 2 else None)"
     )
-    status = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False, timeout=120).returncode
-    assert status == -signal.SIGKILL
+    assert run("-c", code).returncode == -signal.SIGKILL
     there = {path: path.stat().st_mtime_ns for path in out.glob("*.mp4")}
     assert len(there) == 2
     assert not (out / archive.COLLAGE_FILE).exists()
@@ -162,15 +158,9 @@ def test_the_version_is_raised_when_the_videos_change() -> None:
 
 
 def test_the_command_renders_and_says_how_far_it_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "preprocess", "collage", "--out", str(tmp_path / "c")]
-    done = subprocess.run(
-        [*command, "--videos", "1", "--seconds", "1", "--workers", "1"],
-        cwd=REPOSITORY,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["-m", "preprocess", "collage", "--out", tmp_path / "c"]
+    done = run(*command, "--videos", 1, "--seconds", 1, "--workers", 1, COLUMNS="200")
+    assert done.returncode == 0
     assert "videos 1/1" in done.stderr
     assert "left" in done.stderr
     assert "1 generated videos, 1 s of video and audio" in done.stdout

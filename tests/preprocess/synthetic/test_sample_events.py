@@ -11,7 +11,6 @@ from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.synthetic.sample.events import build_motion
 from preprocess.synthetic.sample.look import N_PLACES, SHAPES, TYPICAL_SHARE, draw_look
 from preprocess.synthetic.sample.motion import CLIP_SECONDS, FPS, N_FRAMES, Strikes
-from preprocess.synthetic.sample.plan import ClipTask
 from preprocess.synthetic.sample.render import render_frames
 
 REVERSED = [(entry.name, entry.twin) for entry in CLASSES if entry.difference == "time" and entry.variant == 0]
@@ -199,41 +198,3 @@ def test_groups_of_a_place_look_alike_but_for_the_form_of_what_moves() -> None:
     assert len({(look.backdrop.tobytes(), voice) for look, voice in zip(looks, voices, strict=True)}) > 8
     typical = [world._draw_group(3, 0, group)[0].shape for group in range(1, 100)].count(SHAPES[0])
     assert abs(typical / 99 - TYPICAL_SHARE) < 0.15
-
-
-def mean_picture(name: str, group: int) -> np.ndarray:
-    frames, _ = world.clip_arrays(ClipTask(11, CLASSES.index(CLASS_BY_NAME[name]), group, 1))
-    return frames.mean(axis=0).reshape(12, 8, 16, 8, 3).mean(axis=(1, 3)).ravel()
-
-
-def mean_spectrum(name: str, group: int) -> np.ndarray:
-    voice = draw_voice(np.random.default_rng([11, group, 2]))
-    motion_rng, sound_rng = np.random.default_rng([11, group, CLASSES.index(CLASS_BY_NAME[name])]).spawn(2)
-    waveform = render_audio(build_motion(CLASS_BY_NAME[name], motion_rng).strikes, voice, sound_rng)
-    spectrum = np.abs(np.fft.rfft(waveform.reshape(-1, 1000) * np.hanning(1000), axis=1)) ** 2
-    return np.log(spectrum.mean(axis=0) + 1e-6)
-
-
-def told_apart(reading, one: str, other: str, n_groups: int) -> float:
-    """How far above chance the two clips of a group are distinguished by the mean difference of the other groups.
-
-    In standard deviations. One decision a group: within a group the look is shared, so which of the two is which is one
-    question and not two.
-    """
-    apart = np.array([reading(one, group) - reading(other, group) for group in range(1, n_groups + 1)])
-    right = sum(float(row @ (apart.sum(axis=0) - row)) > 0 for row in apart)
-    return (right - n_groups / 2) / (np.sqrt(n_groups) / 2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("one", "other"), REVERSED)
-def test_reversed_twins_are_alike_in_their_mean_pictures_and_not_in_their_mean_spectra(one: str, other: str) -> None:
-    # Three standard deviations: one false alarm in a hundred over the four comparisons.
-    assert abs(told_apart(mean_picture, one, other, 40)) < 3.0
-    assert told_apart(mean_spectrum, one, other, 60) > 3.3  # every sound glides with the event
-
-
-@pytest.mark.slow
-def test_that_comparison_sees_a_difference_where_there_is_one() -> None:
-    assert told_apart(mean_spectrum, "SwingChirp", "TapEven", 120) > 3.3
-    assert told_apart(mean_picture, "TapEven", "SwingChirp", 40) > 3.3

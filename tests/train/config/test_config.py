@@ -1,9 +1,14 @@
 """Configurations: presets load, survive a round trip, and refuse unknown or impossible settings by name."""
 
+from contextlib import nullcontext
+
 import pytest
+import torch
 
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
+from train.config.schema import ModelConfig
 from train.errors import ConfigError
+from train.model.encoders import build_encoders
 
 
 @pytest.mark.parametrize("name", preset_names(PRESETS_DIR))
@@ -39,11 +44,45 @@ def test_presets_survive_a_round_trip(name, tmp_path):
         ("augment.crop_columns=[0.5, 1]", "crop_columns"),
         ("bank.n_negatives=385", "n_negatives"),  # of ranks 128 to 512
         ("bank.positive_ranks=129", "positive_ranks"),
+        ("data.batch_size=1", "data.batch_size"),
+        ("seed=-1", "seed"),
+        (f"seed={1 << 63}", "seed"),
+        ("optim.lr=.inf", "optim.lr"),
+        ("clip.n_frames=1", "clip.n_frames"),
+        ("clip.speeds=[1]", "loss.speed_"),
+        ("clip.speeds=[1, 10]", "give data.window_frames the 71 frames of the second slowest"),
+        ("clip.n_frames=33", "loss.speed_.* 65 frames"),
+        ("clip.reverse_probability=1.5", "clip.reverse_probability"),
+        ("augment.mask_mels=-1", "augment.mask_mels"),
+        ("augment.gain_db=-1", "augment.gain_db"),
+        ("augment.crop_bands=[1, 0.5]", "augment.crop_bands"),
+        ("distort.video.rectangles=-1", "distort.video.rectangles"),
+        ("distort.video.blur_sides=[]", "distort.video.blur_sides"),
+        ("distort.video.gamma_max=0.5", "distort.video.gamma_max"),
+        ("distort.audio.mix_db=[3, 1]", "distort.audio.mix_db.*lowest value first"),
+        ("distort.audio.noise_probability=2", "distort.audio.noise_probability"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(override, named):
     with pytest.raises(ConfigError, match=named):
         load_config("sample", [override])
+
+
+@pytest.mark.parametrize(("n_frames", "crop_px", "is_enough"), [(5, 17, True), (4, 17, False), (5, 16, False)])
+def test_the_smallest_clip_of_s3d_is_what_it_can_compute(n_frames, crop_px, is_enough):
+    with torch.device("meta"):
+        video = build_encoders(ModelConfig(video="s3d", audio="tiny")).video_net
+        clips = torch.zeros(2, 3, n_frames, crop_px, crop_px)
+    settings = ["model.video=s3d", f"clip.n_frames={n_frames}", f"clip.crop_px={crop_px}"]
+    with nullcontext() if is_enough else pytest.raises(RuntimeError, match="Output size"):
+        video(clips)
+    with nullcontext() if is_enough else pytest.raises(ConfigError, match=r"clip\.n_frames of 5"):
+        load_config("sample", settings)
+
+
+def test_order_needs_a_window_for_two_clips():
+    with pytest.raises(ConfigError, match=r"loss\.order_.* 66 frames"):
+        load_config("sample", ["clip.n_frames=33", "loss.speed_video=0", "loss.speed_audio=0"])
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00steps", b"- steps", b"3", b"steps: [", b"!!python/object:os.x {}"])
@@ -64,14 +103,17 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("objective", objective_names())
-def test_an_objective_only_switches_terms_and_draws_off(objective):
+def test_an_objective_changes_terms_and_draws_alone_and_reads_as_many_negatives(objective):
     whole, other = load_config("sample").flat(), load_config("sample", objective=objective).flat()
     changes = {name: value for name, value in other.items() if whole[name] != value}
     assert changes.pop("objective", "whole") == objective
     assert bool(changes) == (objective != "whole")
+    assert changes.pop("bank.positive_ranks", 32) == 32
     for name, value in changes.items():
         assert (name.startswith("loss.") and value == 0) or name in ("bank.positives", "bank.negatives"), name
-    assert changes.get("bank.negatives", "none") == "none"
+    is_rival = objective in ("video-only", "avid", "avid-cma")
+    has_fewer = objective == "without-negatives"
+    assert other["bank.negatives"] == ("random" if is_rival else "none" if has_fewer else "ranked")
     assert changes.get("bank.positives", "none") == ("consensus" if objective == "avid-cma" else "none")
 
 

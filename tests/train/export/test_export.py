@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tests.processes import ROOT, run
 from tests.train.small_runs import config
 from train.config.schema import ModelConfig
 from train.errors import CheckpointError, ExportError
@@ -26,7 +25,6 @@ from train.run.checkpoint import LAST_NAME, load_encoders
 from train.run.pretraining import Trainer
 from train.views.views import normalise_frames, normalise_logmel
 
-ROOT = Path(__file__).parents[3]
 SHAPES = {"video": (3, 4, 24, 24), "audio": (1, 16, 7)}
 """One clip of the tiny run: 4 frames of 24 px; 16 bands, 3 frames of two columns and one more."""
 
@@ -83,9 +81,7 @@ def test_loading_needs_no_run_no_trainer_no_dali_and_no_pickle(plain):
         "'onnxruntime', 'jinja2', 'pyarrow')\n"
         "print([name for name in bad if name in sys.modules])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, timeout=400
-    )
+    done = run("-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [load_exported(plain).sha256, "[]"]
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from tests.train.objective.unit import unit
 from train.config.schema import BankConfig
 from train.model.spaces import SPACES, Embeddings
 from train.objective.bank import Bank
@@ -9,11 +10,6 @@ from train.objective.bank import Bank
 CONFIG = BankConfig(
     size=32, n_positives=2, positive_ranks=3, n_negatives=4, negative_rank_low=5, negative_rank_high=15, warmup_steps=0
 )
-
-
-def unit(*shape, seed):
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def embeddings(within, video, audio):
@@ -83,6 +79,19 @@ def test_what_the_consensus_makes_a_positive_is_no_negative():
             assert not positives & negatives
             n_masked += int((~drawn.negative_mask[i]).sum())
     assert 0 < n_masked < 100  # some were drawn as both
+
+
+def test_random_negatives_come_from_the_whole_bank_but_not_from_the_own_source_or_the_positives():
+    bank = filled(BankConfig(**{**CONFIG.__dict__, "negatives": "random", "n_negatives": 16}))
+    drawn_entries = set()
+    for seed in range(20):
+        _, _, drawn = draw(bank, seed=seed)
+        for i in range(6):
+            negatives = {tuple(row.tolist()) for row in drawn.negatives[i][drawn.negative_mask[i]]}
+            assert not negatives & {tuple(row.tolist()) for row in drawn.positives[i]}
+            assert not negatives & {tuple(row.tolist()) for row in bank.video[bank.source == i]}
+            drawn_entries |= negatives
+    assert len(drawn_entries) == 32
 
 
 def test_silent_entries_are_never_drawn_as_sound():

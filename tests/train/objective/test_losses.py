@@ -1,16 +1,15 @@
 """Each term against an independent slow version, and the laws it must obey."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from tests.train.objective import unit as single
 from train.objective.losses import contrastive, masked_cross_entropy
 
-
-def unit(*shape, seed=0):
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return torch.nn.functional.normalize(x, dim=-1)
+unit = partial(single.unit, dtype=torch.float64)
 
 
 def slow(anchor, positive, candidates, mask, tau, extra_pos, pos_mask, extra_neg, neg_mask):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from tests.train.objective.unit import unit
 from train.config.load import load_config
 from train.config.schema import LossConfig
 from train.model.heads import Model, Outputs
@@ -29,11 +30,6 @@ PLAN = Plan(
     order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]),
     timed=torch.tensor([True, True, True, False]),
 )
-
-
-def unit(*shape, seed=0):
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def segments(has_audio=(True,) * N, source=range(N)):
@@ -128,7 +124,9 @@ def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
 def test_a_batch_without_any_sound_has_finite_gradients_everywhere():
     torch.manual_seed(0)
     model = Model(CONFIG)
-    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.full((8, 1, 64, 29), -2.0), torch.zeros(8, dtype=torch.bool))
+    clips = TrainClips(
+        torch.randn(8, 3, 8, 16, 16), torch.full((8, 1, 64, 29), -2.0), torch.zeros(8, dtype=torch.bool), 0
+    )
     result = compute(model(clips), segments((False,) * N))
     result.total.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -145,7 +143,7 @@ def test_silent_rows_do_not_enter_the_audio_networks_statistics():
         torch.manual_seed(1)
         model = Model(CONFIG)
         filled = torch.where(has_audio[:, None, None, None], clips, fill)
-        model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio))
+        model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio, 3))
         means.append(model.encoders.audio_net.stem[1].running_mean.clone())
     assert torch.equal(*means)
 
@@ -158,7 +156,7 @@ def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were
     for rows in (torch.arange(8), has_audio.nonzero()[:, 0]):
         torch.manual_seed(1)
         model = Model(CONFIG)
-        logits = model(TrainClips(video[rows], audio[rows], has_audio[rows])).logits
+        logits = model(TrainClips(video[rows], audio[rows], has_audio[rows], 3)).logits
         found.append((model.heads, logits))
     (with_silence, all_logits), (without, logits) = found
     for name in ("speed_audio", "direction_audio", "order_audio"):
@@ -168,7 +166,7 @@ def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were
 
 def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
     torch.manual_seed(0)
-    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29), torch.ones(8, dtype=torch.bool))
+    clips = TrainClips(torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29), torch.ones(8, dtype=torch.bool), N)
     taught = {}
     config = replace(CONFIG, loss=replace(CONFIG.loss, audio_audio=1.0))
     for term in ("video_video", "video_audio", "audio_audio"):
@@ -226,7 +224,7 @@ def test_the_term_between_sounds_is_a_slow_ones(has_audio, source):
 def test_sound_alone_trains_the_audio_network_and_touches_nothing_of_the_picture():
     torch.manual_seed(0)
     model = Model(SOUND)
-    clips = TrainClips(None, torch.randn(2 * N, 1, 64, 29), torch.ones(2 * N, dtype=torch.bool))
+    clips = TrainClips(None, torch.randn(2 * N, 1, 64, 29), torch.ones(2 * N, dtype=torch.bool), N)
     result = compute(model(clips), segments(), config=SOUND)
     assert set(result.terms) == {"speed_audio", "direction_audio", "order_audio", "audio_audio"}
     result.total.backward()

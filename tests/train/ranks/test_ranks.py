@@ -1,17 +1,12 @@
 """Two real processes against one: the same gradient, terms and bank as with the joint batch."""
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.processes import start
 from tests.train.joint_batch import CASES, bank_of, batch_of, model_of, same_gradients, step
-
-ROOT = Path(__file__).parents[3]
 
 
 def free_port() -> int:
@@ -23,12 +18,7 @@ def free_port() -> int:
 def run_pair(program, *arguments):
     """Two ranks of a program, without torchrun, which would take seconds more to start."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
-    pair = [
-        subprocess.Popen(
-            [sys.executable, "-m", program, *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-        ) for rank in (0, 1)
-    ]  # fmt: skip
+    pair = [start("-m", program, *arguments, **shared, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in (0, 1)]
     said = [process.communicate(timeout=600)[1] for process in pair]
     return [process.returncode for process in pair], said
 

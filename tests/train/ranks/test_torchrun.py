@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.processes import ROOT
 from tests.train.conftest import write_shards
-from tests.train.small_runs import ROOT, assert_same_end, command, losses, records, saved, train, wait_for_step
+from tests.train.small_runs import assert_same_end, command, losses, records, saved, train, wait_for_step
 from train.errors import RunError
 
 pytestmark = pytest.mark.slow
@@ -33,11 +35,8 @@ class Pair:
 
     def rank(self, number):
         """Process id of a rank."""
-        children = Path(f"/proc/{self.torchrun.pid}/task/{self.torchrun.pid}/children").read_text().split()
-        for child in children:
-            if f"\0RANK={number}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes():
-                return int(child)
-        raise AssertionError(f"no rank {number} among {children}")
+        ranks = {child.environ().get("RANK"): child.pid for child in psutil.Process(self.torchrun.pid).children()}
+        return ranks[str(number)]
 
     def end(self):
         """Exit status of torchrun, seconds until it ended, and all that was said; nobody is left behind."""
@@ -74,7 +73,7 @@ def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_en
     status, seconds, said = pair.end()
     assert status == 1
     assert seconds < 60, said
-    assert not Path(f"/proc/{other}").exists()
+    assert not psutil.pid_exists(other)
     assert saved(run).step < 24
     assert saved(run).step % 4 == 0
     with pytest.raises(RunError, match="trained on 2 ranks, not 1: start as many"):

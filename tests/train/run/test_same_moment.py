@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
 from tests.train.small_runs import records
+from tests.train.views.views import generator
 from train.config.clip_config import ClipConfig
 from train.config.load import load_config
 from train.data.batch import SegmentBatch
@@ -29,10 +30,6 @@ PARAMS = ShardParams(
 )
 
 
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def clock(n_frames, plan, columns_per_frame=5):
     """Segments whose pixels and log-mels say which frame and column they are, clips of 4 frames planned in them."""
     n, longest = len(n_frames), max(n_frames)
@@ -41,7 +38,7 @@ def clock(n_frames, plan, columns_per_frame=5):
     number = torch.zeros(n, dtype=torch.long)
     lengths = torch.tensor(n_frames)
     shown = plan.frames(lengths, 4)
-    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, number, number)
+    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, n, number, number)
 
 
 @settings(max_examples=60, deadline=None)

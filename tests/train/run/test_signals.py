@@ -3,17 +3,14 @@ parent that dies does as well."""
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from store.atomic_files import folder_lock
 from store.errors import BusyError
+from tests.processes import start
 from train.run.signals import StopFlag
 
-ROOT = Path(__file__).parents[3]
 CHILD = """
 import sys, time
 from pathlib import Path
@@ -51,9 +48,7 @@ def test_children_of_a_parent_that_is_killed_stop_as_if_they_were_asked_to(tmp_p
     folders = [tmp_path / "a", tmp_path / "b"]  # the second child must not hold the pipe of the first
     for folder in folders:
         folder.mkdir()
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, CHILD, *map(str, folders)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    parent = start("-c", PARENT, CHILD, *folders)
     try:
         assert [parent.stdout.readline() for _ in folders] == ["ready\n", "ready\n"]
         for folder in folders:

@@ -1,24 +1,18 @@
 """Augmentation of audio: off it draws nothing, mixing keeps the own sound the louder, crops and masks lie where they may."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.train.views.views import NOTHING, generator
 from train.config.augment_config import AugmentConfig
 from train.config.load import load_config
 from train.errors import ConfigError
 from train.views.augment_audio import augment_audio, mix
 from train.views.views import normalise_logmel
-
-QUIET = {
-    "scale_min": 1.0, "aspect_max": 1.0, "flip_probability": 0.0, "grey_probability": 0.0, "brightness": 0.0,
-    "contrast": 0.0, "saturation": 0.0, "hue_turns": 0.0, "gain_db": 0.0, "tilt_db": 0.0, "mask_mels": 0,
-}  # fmt: skip
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def sounds(n=8, mels=12, columns=30, seed=5):
@@ -39,9 +33,9 @@ def test_each_switch_alone_does_something():
         "mix_max": 0.4, "crop_bands": (0.5, 0.9), "crop_columns": (0.5, 0.9), "noise": 0.2, "mask_columns": 9,
     }  # fmt: skip
     untouched = normalise_logmel(sounds()).clamp(min=-2)
-    assert torch.allclose(augment_audio(sounds(), AugmentConfig(**QUIET), generator())[:, 0], untouched)
+    assert torch.allclose(augment_audio(sounds(), NOTHING, generator())[:, 0], untouched)
     for name, value in alone.items():
-        changed = augment_audio(sounds(), AugmentConfig(**QUIET, **{name: value}), generator())[:, 0]
+        changed = augment_audio(sounds(), replace(NOTHING, **{name: value}), generator())[:, 0]
         assert changed.shape == untouched.shape
         assert not torch.allclose(changed, untouched), name
 
@@ -71,28 +65,28 @@ def test_a_batch_of_one_segment_has_nobody_to_be_mixed_with():
 
 
 def test_crops_of_everything_are_the_identity_and_of_bands_leave_time_alone():
-    whole = AugmentConfig(**QUIET, crop_bands=(1.0, 1.5))  # wider than all bands is all of them
+    whole = replace(NOTHING, crop_bands=(1.0, 1.5))  # wider than all bands is all of them
     assert torch.allclose(
         augment_audio(sounds(), whole, generator())[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4
     )
     clicks = torch.full((6, 12, 30), -18.4)
     clicks[:, :, 7] = -4.0
-    shown = augment_audio(clicks, AugmentConfig(**QUIET, crop_bands=(0.4, 0.8)), generator())[:, 0]
+    shown = augment_audio(clicks, replace(NOTHING, crop_bands=(0.4, 0.8)), generator())[:, 0]
     assert (shown.argmax(2) == 7).all()
     tones = torch.full((6, 12, 30), -18.4)
     tones[:, 6] = -4.0
-    shown = augment_audio(tones, AugmentConfig(**QUIET, crop_columns=(0.4, 0.8)), generator())[:, 0]
+    shown = augment_audio(tones, replace(NOTHING, crop_columns=(0.4, 0.8)), generator())[:, 0]
     assert (shown.argmax(1) == 6).all()
 
 
 def test_a_crop_is_a_slow_bilinear_reading_of_its_box():
     ramp = torch.arange(30.0).expand(4, 12, 30) / 8 - 12  # a straight line stays one: its ends tell the box
-    shown = augment_audio(ramp, AugmentConfig(**QUIET, crop_columns=(0.5, 0.5)), generator())[:, 0]
+    shown = augment_audio(ramp, replace(NOTHING, crop_columns=(0.5, 0.5)), generator())[:, 0]
     step = (normalise_logmel(ramp)[0, 0, 1] - normalise_logmel(ramp)[0, 0, 0]) / 2
     inner = shown[:, :, 2:-2].diff(dim=2)
     assert torch.allclose(inner, step.expand_as(inner), atol=1e-4)
     assert shown[:, 0, 0].unique().numel() == 4  # every clip its own place
-    wide = augment_audio(torch.full((64, 12, 30), -6.0), AugmentConfig(**QUIET, crop_columns=(1.5, 1.5)), generator())
+    wide = augment_audio(torch.full((64, 12, 30), -6.0), replace(NOTHING, crop_columns=(1.5, 1.5)), generator())
     kept = (wide[:, 0, 0] != 0).sum(1)
     assert kept.min() >= 19
     assert kept.max() <= 21  # 30 columns of 45, shrunk into 30
@@ -100,7 +94,7 @@ def test_a_crop_is_a_slow_bilinear_reading_of_its_box():
 
 
 def test_a_run_of_columns_is_blanked_through_all_bands_and_no_wider_than_asked():
-    shown = augment_audio(torch.full((300, 6, 20), -18.0), AugmentConfig(**QUIET, mask_columns=4), generator())[:, 0]
+    shown = augment_audio(torch.full((300, 6, 20), -18.0), replace(NOTHING, mask_columns=4), generator())[:, 0]
     blank = shown == 0
     assert (blank == blank[:, :1]).all()
     assert set(blank[:, 0].sum(1).tolist()) == {0, 1, 2, 3, 4}
@@ -108,7 +102,7 @@ def test_a_run_of_columns_is_blanked_through_all_bands_and_no_wider_than_asked()
 
 
 def test_noise_has_one_strength_a_clip_up_to_the_asked():
-    shown = augment_audio(torch.full((100, 40, 50), -9.0), AugmentConfig(**QUIET, noise=0.3), generator())[:, 0]
+    shown = augment_audio(torch.full((100, 40, 50), -9.0), replace(NOTHING, noise=0.3), generator())[:, 0]
     spread = shown.flatten(1).std(1)
     assert 0.25 < spread.max() < 0.32
     assert spread.min() < 0.05
@@ -128,3 +122,20 @@ def test_noise_has_one_strength_a_clip_up_to_the_asked():
 def test_settings_that_break_a_law_are_refused(setting):
     with pytest.raises(ConfigError, match=setting.split("=")[0]):
         load_config("sample", [setting])
+
+
+def test_audio_gain_and_tilt_are_constant_over_time_and_within_range():
+    config = replace(NOTHING, gain_db=6.0, tilt_db=6.0)
+    logmel = torch.full((200, 8, 10), -9.0)
+    change = (augment_audio(logmel, config, generator())[:, 0] - normalise_logmel(logmel)) * 4.6051702
+    assert torch.allclose(change, change[:, :, :1].expand_as(change), atol=1e-5)
+    decibels = change[:, :, 0] * 10 / torch.tensor(10.0).log()
+    assert decibels.abs().max() <= 9.001  # gain 6 and half the tilt
+    assert decibels.abs().max() > 6
+
+
+def test_mel_mask_is_at_most_so_wide():
+    config = replace(NOTHING, mask_mels=3)
+    result = augment_audio(torch.full((300, 10, 4), -18.0), config, generator())
+    width = (result[:, 0, :, 0] == 0).sum(1)
+    assert set(width.tolist()) == {0, 1, 2, 3}

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from preprocess.schema import MEL_POWER_FLOOR
+from tests.train.views.views import generator
 from train.config.distort_config import AudioDistortConfig, VideoDistortConfig
 from train.views.distort_audio import distort_audio, shift_pitch
 from train.views.distort_video import distort_video
@@ -22,10 +23,6 @@ QUIET = AudioDistortConfig(
     pitch_max=1, reverb_probability=0, mix_probability=0, noise_probability=0, equaliser_db=0, band_probability=0,
     gain_db=(0, 0),
 )  # fmt: skip
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def clips(n=8, t=3, side=16):

@@ -103,7 +103,7 @@ def test_eval_clips_are_spread_evenly_and_fit_short_segments():
     batch = SegmentBatch(
         frames=frames, clip_frames=plan.frames(n_frames, 8), plan=plan, logmel=logmel, n_frames=n_frames,
         window_start_frame=torch.zeros(2, dtype=torch.long), has_audio=torch.ones(2, dtype=torch.bool),
-        label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
+        n_heard=2, label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
     )  # fmt: skip
     clips = eval_clips(batch, CLIP, columns_per_frame=2)
     assert clips.video.shape == (6, 3, 8, 8, 8)

@@ -1,7 +1,10 @@
 import json
 import multiprocessing
 import os
+import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +34,7 @@ def copied(videos, tmp_path):
 def test_an_index_follows_its_folder(archive, encoder, copied, video, here):
     options = ExtractOptions(0.5, num_threads=1, executor=here)
     first = grow(archive, copied, encoder, options)
-    assert first.added == ("a.mp4", "broken.mp4", "news/c.mp4")
+    assert first.added == ("a.mp4", "news/c.mp4")
     assert [(each.name, bool(each.reason)) for each in first.unreadable] == [("broken.mp4", True)]
     assert [(each.source, each.picture.shape[1]) for each in archive.descriptors()] == [("a.mp4", 6), ("news/c.mp4", 6)]
 
@@ -68,7 +71,8 @@ def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, encoder, videos
     assert 0 < len(kept) < 4
     archive.part_path(7).write_bytes(b"half a part")  # as a kill between the part and its list leaves it
     grown = grow(archive, videos, encoder, options)
-    assert set(grown.added) == {"a.mp4", "b.mp4", "broken.mp4", "news/c.mp4"} - kept
+    assert set(grown.added) == {"a.mp4", "b.mp4", "news/c.mp4"} - kept
+    assert set(archive.sources()) == {"a.mp4", "b.mp4", "broken.mp4", "news/c.mp4"}
     assert not archive.part_path(7).exists()
     assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "b.mp4", "news/c.mp4"]
 
@@ -82,6 +86,92 @@ def test_another_checkpoint_or_hop_is_refused(archive, make_checkpoint, encoder,
     features = load_encoder(tmp_path / "encoder.pt", picture="features")
     with pytest.raises(ProvenanceError, match="picture is within, now features"):
         Archive.open_or_make(archive.folder, features, 0.5)
+
+
+def _first_run(folder, encoder, barrier):
+    barrier.wait(30)
+    with suppress(BusyError, ProvenanceError):
+        Archive.open_or_make(folder, encoder, 0.5)
+        (folder / encoder.sha256).touch()
+
+
+def test_of_two_first_runs_with_two_encoders_one_makes_the_index(make_checkpoint, encoder, tmp_path):
+    encoders = [encoder, load_encoder(make_checkpoint(tmp_path / "other.pt", seed=6))]
+    context = multiprocessing.get_context("fork")
+    for turn in range(20):
+        folder, barrier = tmp_path / f"index {turn}", context.Barrier(2)
+        folder.mkdir()
+        runs = [context.Process(target=_first_run, args=(folder, each, barrier)) for each in encoders]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+        assert [run.exitcode for run in runs] == [0, 0]
+        went_on = [each.sha256 for each in encoders if (folder / each.sha256).exists()]
+        assert went_on == [Archive.open(folder).encoder_sha256]
+
+
+def test_a_part_of_another_encoder_is_refused(archive, encoder, videos, here):
+    grow(archive, videos, encoder, ExtractOptions(0.5, num_threads=1, executor=here))
+    with pytest.raises(ProvenanceError, match=r"part-000001\.h5: attribute /encoder_sha256"):
+        list(replace(archive, encoder_sha256="0" * 64).descriptors())
+
+
+@pytest.mark.parametrize("hop_seconds", [0.0, float("nan"), float("inf")])
+def test_a_hop_that_cannot_work_makes_no_index(encoder, tmp_path, hop_seconds):
+    with pytest.raises(FingerprintError, match="the hop must be above 0 s"):
+        Archive.open_or_make(tmp_path / "index", encoder, hop_seconds)
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, encoder, copied, video, here, tmp_path):
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    grow(archive, copied, encoder, options)
+    before, second = archive.sources(), tmp_path / "second"
+    second.mkdir()
+    video(second / "a.mp4", 9, 2.0)
+    with pytest.raises(FingerprintError, match=r"is of .*videos, and .*second has 0 of its 3 files; .*another index"):
+        grow(archive, second, encoder, options)
+    assert archive.sources() == before
+    moved = copied.rename(tmp_path / "moved")
+    grown = grow(archive, moved, encoder, options)
+    assert (grown.added, grown.changed, grown.gone) == ((), (), ())
+    assert {source.root for source in archive.sources().values()} == {str(moved)}
+    for name in ("a.mp4", "broken.mp4", "news/c.mp4"):
+        (moved / name).unlink()
+    video(moved / "d.mp4", 10, 2.0)
+    (tmp_path / "link").symlink_to(moved)  # all of its files are new, and it is the same folder
+    assert grow(archive, tmp_path / "link", encoder, options).added == ("d.mp4",)
+
+
+def test_a_name_that_looks_like_a_pattern_means_itself_first(archive, encoder, copied, here):
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    for old, new in (("a.mp4", "Fire [abc].mp4"), ("news/c.mp4", "Fire b.mp4")):
+        (copied / old).rename(copied / new)
+    grow(archive, copied, encoder, options)
+    with pytest.raises(FingerprintError, match="no source fits 'films"):
+        grow(archive, None, encoder, options, remove=["Fire b.mp4", "films/*"])
+    assert grow(archive, copied, encoder, options, remove=["Fire [abc].mp4"]).removed == ("Fire [abc].mp4",)
+    assert sorted(archive.sources()) == ["Fire b.mp4", "broken.mp4"]
+    assert grow(archive, None, encoder, options, remove=["Fire [abc].mp4"]).removed == ("Fire b.mp4",)
+
+
+scanned: list[str] = []
+
+
+def test_the_folder_of_the_parts_is_not_listed_for_every_part(archive, encoder, copied, here, monkeypatch):
+    monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
+    sys.addaudithook(
+        lambda event, args: scanned.append(str(args[0])) if event in ("os.scandir", "os.listdir") else None
+    )
+    counts = []
+    for names in (["0"], ["1", "2", "3"]):
+        for name in names:
+            (copied / f"{name}.mp4").write_bytes(b"no video")
+        scanned.clear()
+        grow(archive, copied, encoder, ExtractOptions(0.5, num_threads=1, executor=here))
+        counts.append(scanned.count(str(archive.folder / "parts")))
+    assert counts[0] == counts[1] > 0
 
 
 def _hold(folder, ready):

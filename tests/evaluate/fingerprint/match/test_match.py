@@ -33,6 +33,16 @@ def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference
     assert dense.reference_end_seconds - dense.query_end_seconds == pytest.approx(12.27, abs=0.1)
 
 
+@pytest.mark.parametrize("n_clips", [21, 22, 24, 29])
+def test_spans_end_with_their_files(n_clips, matcher, signal):
+    start = np.arange(n_clips) * 0.125
+    yes = np.ones(n_clips, bool)
+    vectors = signal(7, 40).at(40 - 1.16 * (start[-1] + 1.8) + 1.16 * (start + 0.9))  # faster, to the reference's end
+    for match in matcher.match(Descriptors("q", start, start + 1.8, yes, ~yes, vectors, None)):
+        assert match.query_end_seconds <= start[-1] + 1.8
+        assert match.reference_end_seconds <= 40
+
+
 def test_an_unmatched_query_gets_no_match(matcher, signal, described):
     answers = [matcher.answer(described("q", signal(5000 + n, 20).at, 2 + n % 9)) for n in range(60)]
     assert not any(answer.decided for answer in answers)

@@ -1,0 +1,58 @@
+"""The check for a GPU, tried without one: each part runs, says what it leaves out, and leaves what can be read elsewhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import store
+import train
+from benchmarks import gpu_check
+from benchmarks.sources import collage, shards_of
+from tests.train.conftest import SMALL
+from tests.train.small_runs import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+MISSING = ("faiss", "sklearn", "av", "imageio_ffmpeg")
+"""Packages that a GPU machine without a registry lacks; it has no ffmpeg either."""
+
+
+def test_without_a_gpu_it_names_the_way_to_try_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(gpu_check.torch.cuda, "is_available", lambda: False)
+    assert gpu_check.main(["--shards", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "--device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_large_files_are_left_in_pieces_that_join_to_the_same_bytes(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu_check, "PART_BYTES", 10)
+    for name, size in (("small", 10), ("large", 25)):
+        (tmp_path / name).write_bytes(bytes(range(size)))
+        gpu_check.split(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.00", "large.01", "large.02", "small"]
+    assert b"".join(path.read_bytes() for path in sorted(tmp_path.glob("large.??"))) == bytes(range(25))
+
+
+@pytest.mark.slow
+def test_the_whole_check_on_a_cpu_without_ffmpeg_faiss_and_scikit_learn(tmp_path):
+    shards = shards_of(collage(tmp_path / "videos", 12, 2.0), tmp_path / "shards", SMALL)
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({MISSING}))\n")
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    words = ["--preset", "sample", *settings, "--batches", "4", "--steps", "1", "--seconds", "120", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu_check", "--shards", shards, "--out", tmp_path / "out", *words],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nowhere"}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (tmp_path / "out" / "gpu-check.md").read_text()
+    assert [line.split(" (")[0][3:] for line in report.splitlines() if line.startswith("## ")] == list(gpu_check.SHARES)
+    assert "failed" not in report
+    assert "mixed | left out: no GPU" in report
+    assert "bf16, channels last, batch 4 | " in report
+    assert "left out, no time: bf16, channels last, batch 4, compiled" in report
+    assert train.load_encoders(tmp_path / "out").loaded.step > 0
+    assert len(store.open(tmp_path / "out" / "embeddings.h5")) == 12 * 4 * 2  # videos, segments, different clips
+    assert (tmp_path / "out" / "log.jsonl").read_text()

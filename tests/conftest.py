@@ -1,0 +1,35 @@
+"""Skipped tests fail under `--no-skips`, as CI runs them, unless the machine lacks what the list below names."""
+
+from collections.abc import Iterator
+
+import pytest
+
+MACHINE_LACKS = ("needs Chromium",)
+"""Reasons that a skip may give, by their first words."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips", action="store_true", help="fail tests that are skipped, but for what a machine lacks"
+    )
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest.Config) -> None:
+    if report.skipped and config.option.no_skips and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr[-1]).removeprefix("Skipped: ")
+        if not reason.startswith(MACHINE_LACKS):
+            report.outcome, report.longrepr = "failed", f"skipped for a reason that CI does not accept: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    _refuse_skip(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    _refuse_skip(report, collector.config)
+    return report

@@ -1,0 +1,71 @@
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluate.fingerprint.index.library import build_library
+from evaluate.fingerprint.match.answers import answers_table, records
+from evaluate.fingerprint.match.match import Matcher
+from evaluate.fingerprint.match.normalise import evidence
+from evaluate.fingerprint.page import write_page
+
+HOP = 0.5
+
+
+def dense_candidates(library, question, n):
+    """The same from a table of all query descriptors and all sources."""
+    total = np.zeros(len(library))
+    for modality, found in question.found.items():
+        source = library.searches[modality].source
+        near = evidence(found.similarities, question.expected[modality][question.searched[modality]])
+        best = np.zeros((len(near), len(library)))
+        for (row, column), neighbour in np.ndenumerate(found.rows):
+            if neighbour >= 0:
+                best[row, source[neighbour]] = max(best[row, source[neighbour]], near[row, column])
+        total += best.sum(axis=0)
+    return [source for source in np.argsort(-total, kind="stable")[:n].tolist() if total[source] > 0]
+
+
+def test_candidates_are_those_of_the_dense_table(signal, described):
+    """Noise keeps most pairs apart; two sources are equal, and their order is that of their numbers."""
+    seeds = [*range(20), 7]
+    references = [
+        described(f"r{i:02d}", signal(s, 20).at, 20, sound=signal(99 + s, 20).at) for i, s in enumerate(seeds)
+    ]
+    library = build_library(references, HOP)
+    found = []
+    for seed in (3, 7, 50):
+        query = described("q", signal(seed, 20).at, 8, noise=1.5, sound=signal(99 + seed, 20).at)
+        question = library.ask(query)
+        for n in (3, 20):
+            found.append(library.candidates(question, n))
+            assert found[-1] == dense_candidates(library, question, n)
+    assert found[0][0] == 3 and found[2][:2] == [7, 20] and len(found[1]) > 5
+    assert library.candidates(library.ask(described("q", signal(1, 9).at, 3, picture=False)), 5) == []
+
+
+def test_memory_for_candidates_does_not_grow_with_the_sources(signal, described):
+    library = build_library([described("r", signal(0, 20).at, 20)], HOP)
+    question = library.ask(described("q", signal(0, 20).at, 8))
+    tracemalloc.start()
+    assert replace(library, sources=("r",) * 2_000_000).candidates(question, 5) == [0]
+    peak_bytes = tracemalloc.get_traced_memory()[1] - 2_000_000 * 8
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
+
+
+@pytest.mark.parametrize(("n_copies", "n_alike"), [(14, 14), (3, 0)])
+def test_an_answer_says_that_many_sources_hold_a_clip(signal, described, tmp_path, n_copies, n_alike):
+    references = [described(f"copy {i}", signal(0, 20).at, 20) for i in range(n_copies)]
+    references += [described(f"r{i}", signal(1 + i, 20).at, 20) for i in range(15)]
+    matcher = Matcher(build_library(references, HOP))
+    other = matcher.answer(described("other", signal(99, 20).at, 8))
+    assert (other.n_alike, other.reason) == (0, "no match")
+    answer = matcher.answer(described("q", signal(0, 20).at, 8, noise=0.3))
+    assert (answer.n_alike, bool(answer.decided)) == (n_alike, not n_alike)
+    reason = "no match: 14 sources resemble it equally, as copies and common content do" if n_alike else ""
+    assert records([answer])[0]["reason"] == reason
+    assert (reason or "copy 0") in next(iter(answers_table([answer], 3.0).columns[1].cells))
+    write_page(tmp_path / "page.html", [answer], {"q": tmp_path / "q"}, {}, 3.0)
+    assert reason[1:] in (tmp_path / "page.html").read_text()

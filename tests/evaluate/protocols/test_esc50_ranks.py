@@ -1,0 +1,57 @@
+"""ESC-50 from scratch on two ranks: they share the training, and one of them tests, writes and prints."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluate.__main__ import main
+from evaluate.results.results import read_results
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
+from tests.evaluate.protocols.test_esc50_runs import PARAMS, pretrain
+from tests.preprocess.made_media import tone, write_clip
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.slow
+def test_two_ranks_train_and_one_tests_and_writes(tmp_path):
+    rows = ["filename,fold,target,category"]
+    (tmp_path / "audio").mkdir()
+    for fold in range(1, 6):
+        for number in range(4):
+            name = f"{fold}-{number}-A-{number % 2}.wav"
+            write_clip(tmp_path / "audio" / name, sound=tone(5.0, 300 * (1 + number)), audio_codec="pcm_s16le")
+            rows.append(f"{name},{fold},{number % 2},{('low', 'high')[number % 2]}")
+    (tmp_path / "esc50.csv").write_text("\n".join(rows))
+    shards, run = tmp_path / "shards", tmp_path / "run"
+    build(open_catalogue("esc50", tmp_path), shards, PARAMS, executor=SerialExecutor())
+    pretrain(run, shards, "steps=1")
+    command = ["esc50-scratch", "--run", str(run), "--shards", str(shards), "--folds", "1,2", "--steps", "2"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "--",
+        "evaluate",
+    ]
+    done = subprocess.run(
+        [*launch, *command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("scratch") == 1, done.stdout
+    rows = {row.split: row.n for row in read_results(run / "results.json") if row.model == "scratch"}
+    assert rows == {1: 4, 2: 4, None: 8}
+
+
+def test_a_command_that_does_not_use_ranks_refuses_several(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["match", "clip.mp4", "--index", str(tmp_path)]) == 2
+    assert "torchrun started this several times" in capsys.readouterr().err
