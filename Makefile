@@ -66,7 +66,7 @@ AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error com
 UCF ?=
 ESC ?=
 CLIPS ?=
-publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:result-%=%) --made-by '$(strip $(2))'
+publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:_result-%=%) --made-by '$(strip $(2))'
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
 real := --queries 15 --unmatched 11 --background 10
 seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
@@ -104,7 +104,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -160,38 +160,37 @@ match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: 
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
 
-results: $(READY) $(addprefix result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
+results: $(READY) $(addprefix _result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
 
-.PHONY: $(addprefix result-,$(ONLY))
-result-demo: | $(READY)
+_result-demo: | $(READY)
 	$(MAKE) eval-ucf RUN=$(AT)/sample SHARDS=$(AT)/shards/sample
 	$(call publish,$(AT)/sample,make demo)
 
-result-ucf-six: | $(READY)
+_result-ucf-six: | $(READY)
 	$(if $(UCF),,$(error give UCF=folder of UCF101))
 	$(MAKE) eval-ucf finetune RUN=$(AT)/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six) SET="--threads 1"
 	$(call publish,$(AT)/ucf-six,make eval-ucf finetune DATA=UCF-101 RUN=runs/ucf-six CLASSES=$(six) SET="--threads 1")
 
-result-esc50: | $(READY)
+_result-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
 	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
 	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
 
-result-fingerprint: | $(READY)
+_result-fingerprint: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT) DATA="$(CLIPS)" FINGERPRINT='$(real)'
 	$(call publish,$(AT)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(real)")
 
-result-fingerprint-seed7: | $(READY)
+_result-fingerprint-seed7: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
 	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(seed7))")
 
-result-ablation: | $(READY)
+_result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
 	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
 
-result-bench result-soak: result-%: | $(READY)
+_result-bench _result-soak: _result-%: | $(READY)
 	$(MAKE) $*
 
 docs: $(READY) ## Build the documentation in docs/_build; a warning is an error

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-MACHINE_LACKS = ("needs Chromium",)
+MACHINE_LACKS = ("needs Chromium", "torch finds no GPU")
 """Reasons that a skip may give, by their first words."""
 
 

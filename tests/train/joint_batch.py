@@ -54,8 +54,8 @@ CASES = {
     "positives consensus, one clip with audio on the first rank": Case(positives="consensus", has_audio="01001111"),
     "no extra positives, the first rank without audio": Case(positives="none", has_audio="00001011", order="---10212"),
     "temporal terms alone": Case(objective="temporal"),
-    "video and audio alone": Case(objective="avid", has_audio="10010111"),
-    "video alone": Case(objective="video-only"),
+    "video and audio alone": Case(objective="avid", has_audio="10010111", settings=("bank.n_negatives=48",)),
+    "video alone": Case(objective="video-only", settings=("bank.n_negatives=48",)),
     "audio clips among each other too": Case(has_audio="01001101", settings=("loss.audio_audio=1.0",)),
 }
 

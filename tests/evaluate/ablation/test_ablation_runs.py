@@ -30,7 +30,7 @@ PRESET = {
         "video": "tiny", "audio": "tiny", "tiny_width": 4, "head_hidden": 8, "projection_hidden": 8, "projection_dim": 6,
     },
     "bank": {
-        "size": 16, "n_positives": 1, "positive_ranks": 2, "n_negatives": 4, "negative_rank_low": 2,
+        "size": 64, "n_positives": 1, "positive_ranks": 2, "n_negatives": 4, "negative_rank_low": 2,
         "negative_rank_high": 8, "warmup_steps": 1,
     },
     "optim": {"warmup_steps": 1, "lr": 0.01},

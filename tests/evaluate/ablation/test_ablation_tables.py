@@ -167,8 +167,8 @@ def test_an_ablation_goes_into_the_docs_and_comes_out_the_same(tmp_path):
     (row,) = [line for line in text.splitlines() if line.startswith("| avid |") and line.count("±") == 5]
     assert row.split(" | ")[1] == f"{100 * first.mean:.1f} ± {100 * first.sd:.1f}"
     assert "`make ablate`, 30 steps, seeds 0, 1, 4" in text
-    assert "a machine; 2020-02-02, commit abc1234 ([data](results/small.json))" in text
-    assert "old" not in text
+    assert "a machine; 2020-02-02, commit abc1234, older than today's code ([data](results/small.json))" in text
+    assert "\nold\n" not in text
     assert text.endswith("\n\ntail\n")
     assert fill_pages(tmp_path, KINDS) == {page: False}
 

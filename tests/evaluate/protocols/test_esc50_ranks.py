@@ -8,27 +8,15 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.results.results import read_results
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.executors.processes import SerialExecutor
-from tests.evaluate.protocols.test_esc50_runs import PARAMS, pretrain
-from tests.preprocess.made_media import tone, write_clip
+from tests.evaluate.conftest import build_esc50
+from tests.evaluate.protocols.test_esc50_runs import CLASSES, pretrain
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
 def test_two_ranks_train_and_one_tests_and_writes(tmp_path):
-    rows = ["filename,fold,target,category"]
-    (tmp_path / "audio").mkdir()
-    for fold in range(1, 6):
-        for number in range(4):
-            name = f"{fold}-{number}-A-{number % 2}.wav"
-            write_clip(tmp_path / "audio" / name, sound=tone(5.0, 300 * (1 + number)), audio_codec="pcm_s16le")
-            rows.append(f"{name},{fold},{number % 2},{('low', 'high')[number % 2]}")
-    (tmp_path / "esc50.csv").write_text("\n".join(rows))
-    shards, run = tmp_path / "shards", tmp_path / "run"
-    build(open_catalogue("esc50", tmp_path), shards, PARAMS, executor=SerialExecutor())
+    shards, run = build_esc50(tmp_path / "esc50", CLASSES, 5) / "shards", tmp_path / "run"
     pretrain(run, shards, "steps=1")
     command = ["esc50-scratch", "--run", str(run), "--shards", str(shards), "--folds", "1,2", "--steps", "2"]
     launch = [
