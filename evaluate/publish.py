@@ -6,6 +6,7 @@ Every table lies between two markers and is generated from its file:
     <!-- end table -->                                  models=, metrics= and modalities= keep some rows and columns
     <!-- ablation: NAME --> ... <!-- end ablation -->   with docs/figures/NAME.svg
     <!-- fingerprint: NAME --> ... <!-- end fingerprint -->   with NAME-distortions.svg and NAME-roc.svg
+    <!-- heldout: NAME --> ... <!-- end heldout -->   the temporal tasks of a training
     <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
 
 The benchmarks and the soak test add kinds of their own (`fill_pages`).
@@ -222,4 +223,13 @@ def plan(marker: Marker) -> str:
     return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
 
 
-KINDS: dict[str, Kind] = {"table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan}
+def heldout(marker: Marker) -> str:
+    """Return the accuracies of a run's temporal heads on held-out videos."""
+    found = read_header(marker.path)["training"]["heldout"]
+    rows = (f"| `{name}` | {100 * accuracy:.1f} |" for name, accuracy in found.items())
+    return "\n".join(["| task | accuracy, per cent |", "|---|---:|", *rows, "", marker.source(decided_by=LEARNING)])
+
+
+KINDS: dict[str, Kind] = {
+    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "heldout": heldout,
+}  # fmt: skip

@@ -109,6 +109,15 @@ def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
     assert list(before) == ["train/views"] and code(tmp_path)["train/views"] != before["train/views"]
 
 
+def test_the_temporal_tasks_of_a_training_are_a_table(run, tmp_path):
+    (run / "training.json").write_text(json.dumps({"steps": 7, "seconds": 3.4, "heldout": {"speed_video": 0.8442}}))
+    publish(run, "demo", "make demo", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text("<!-- heldout: demo -->\n<!-- end heldout -->\n")
+    fill_pages(tmp_path, KINDS)
+    assert "| `speed_video` | 84.4 |\n\n`make demo`, 7 steps" in page.read_text()
+
+
 def test_numbers_of_code_that_is_not_committed_are_refused(run, tmp_path):
     write_results(run / RESULTS_NAME, results(), HEADER | {"commit": "abc-dirty"})
     with pytest.raises(ResultsError, match="not committed"):
