@@ -234,7 +234,7 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
 
 gpu-check: ## On a GPU, in 8 minutes: tests, speed by part, a short training and its store: make gpu-check SHARDS=shards/ucf-six
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu_check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu.check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
 
 soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
 	$(BIN)/python -m tests.soak $(SOAK) --publish

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import gpu_step
+from benchmarks.gpu import step
 from benchmarks.training_step import clock
 from evaluate.embedding.clip_encoders import load_run
 from evaluate.embedding.embed import embed
@@ -40,7 +40,7 @@ from train.run.checkpoint import LAST_NAME, load_encoders
 from train.run.pretraining import loader_config, pretrain
 from train.run.run_log import LOG_NAME
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TESTS = ("tests/train/data/test_mixed_decoding.py", "tests/train/run/test_gpu_steps.py")
 WHOLE_SECONDS = 480.0
 COMPILE_SECONDS = 60.0
@@ -62,7 +62,7 @@ class Check:
     arguments: argparse.Namespace
     device: str
     run: Path
-    steps: list[gpu_step.Step] = field(default_factory=list)
+    steps: list[step.Step] = field(default_factory=list)
 
     def load(self, *overrides: str) -> Config:
         """Give the preset under the settings of the command line, and further ones."""
@@ -120,13 +120,13 @@ class Check:
     def training_steps(self, until: float) -> list[str]:
         """Measure the training step, case by case, as far as the time goes."""
         rows, notes, took = [], [], 0.0
-        for case in gpu_step.cases(self.arguments.batches):
+        for case in step.cases(self.arguments.batches):
             since = time.monotonic()
             if since + max(took, COMPILE_SECONDS * case.compiled) > until:
                 notes.append(f"- left out, no time: {case}")
                 continue
             try:
-                self.steps.append(gpu_step.measure(case, self.load, self.device, self.arguments.steps))
+                self.steps.append(step.measure(case, self.load, self.device, self.arguments.steps))
                 rows.append(self.steps[-1].row())
             except FAILURES as error:
                 notes.append(f"- **failed**: {case}: {type(error).__name__}: {error}")
@@ -134,13 +134,13 @@ class Check:
             torch.cuda.empty_cache()
             took = time.monotonic() - since
             print(case, f"after {took:.0f} s", flush=True)
-        return [Sheet("", gpu_step.HEAD, rows).grid(), "", *notes]
+        return [Sheet("", step.HEAD, rows).grid(), "", *notes]
 
     def training(self, until: float) -> list[str]:
         """Train the preset for the time that is left to this part; leave its log and its encoders."""
         plain, seconds = self.load(), until - time.monotonic()
-        own = gpu_step.Case(plain.data.batch_size, plain.optim.precision, plain.optim.channels_last, compiled=False)
-        rates = [1 / step.seconds for step in self.steps if step.case == own]
+        own = step.Case(plain.data.batch_size, plain.optim.precision, plain.optim.channels_last, compiled=False)
+        rates = [1 / each.seconds for each in self.steps if each.case == own]
         n = max(10, int(0.85 * seconds * rates[0])) if rates else plain.steps
         config = self.load(
             f"steps={n}", f"checkpoint_every={n}", "log_every=10", f"optim.warmup_steps={n // 20}",
@@ -222,7 +222,7 @@ def split(path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.check", description=__doc__)
     add = parser.add_argument
     add("--shards", type=Path, required=True, help="of videos, with the parts of the preset's split")
     add("--out", type=Path, default=Path("runs/gpu-check"), help="what is left behind (default: %(default)s)")

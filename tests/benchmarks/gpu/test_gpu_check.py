@@ -9,28 +9,28 @@ import pytest
 
 import store
 import train
-from benchmarks import gpu_check
+from benchmarks.gpu import check
 from benchmarks.sources import collage, shards_of
 from tests.train.conftest import SMALL
 from tests.train.small_runs import SETTINGS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MISSING = ("faiss", "sklearn", "av", "imageio_ffmpeg")
 """Packages that a GPU machine without a registry lacks; it has no ffmpeg either."""
 
 
 def test_without_a_gpu_it_names_the_way_to_try_it(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(gpu_check.torch.cuda, "is_available", lambda: False)
-    assert gpu_check.main(["--shards", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    monkeypatch.setattr(check.torch.cuda, "is_available", lambda: False)
+    assert check.main(["--shards", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "--device cpu" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_large_files_are_left_in_pieces_that_join_to_the_same_bytes(monkeypatch, tmp_path):
-    monkeypatch.setattr(gpu_check, "PART_BYTES", 10)
+    monkeypatch.setattr(check, "PART_BYTES", 10)
     for name, size in (("small", 10), ("large", 25)):
         (tmp_path / name).write_bytes(bytes(range(size)))
-        gpu_check.split(tmp_path / name)
+        check.split(tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.00", "large.01", "large.02", "small"]
     assert b"".join(path.read_bytes() for path in sorted(tmp_path.glob("large.??"))) == bytes(range(25))
 
@@ -42,13 +42,13 @@ def test_the_whole_check_on_a_cpu_without_ffmpeg_faiss_and_scikit_learn(tmp_path
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     words = ["--preset", "sample", *settings, "--batches", "4", "--steps", "1", "--seconds", "120", "--device", "cpu"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu_check", "--shards", shards, "--out", tmp_path / "out", *words],
+        [sys.executable, "-m", "benchmarks.gpu.check", "--shards", shards, "--out", tmp_path / "out", *words],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nowhere"}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     report = (tmp_path / "out" / "gpu-check.md").read_text()
-    assert [line.split(" (")[0][3:] for line in report.splitlines() if line.startswith("## ")] == list(gpu_check.SHARES)
+    assert [line.split(" (")[0][3:] for line in report.splitlines() if line.startswith("## ")] == list(check.SHARES)
     assert "failed" not in report
     assert "mixed | left out: no GPU" in report
     assert "bf16, channels last, batch 4 | " in report
