@@ -34,8 +34,8 @@ def test_two_ranks_train_and_one_tests_and_writes(tmp_path):
         [*launch, *command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("scratch") == 1, done.stdout
-    rows = {row.split: row.n for row in read_results(run / "results.json") if row.model == "scratch"}
+    assert done.stdout.count("esc50: top-1") == 1, done.stdout
+    rows = {row.split: row.n for row in read_results(run / "results.json") if row.task == "supervised"}
     assert rows == {1: 4, 2: 4, None: 8}
 
 
