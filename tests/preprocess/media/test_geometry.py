@@ -30,14 +30,18 @@ def assert_round(frame: np.ndarray) -> None:
     assert abs(width - height) <= 2
 
 
-def cropped(folder: Path, top: int, bottom: int) -> Path:
-    """A Matroska file of WIDE px whose header cuts rows off: its fields for the display's shape become those."""
+ROWS, COLUMNS = b"\xbb\xaa", b"\xcc\xdd"
+"""Ends of the names of Matroska's fields PixelCropTop and Bottom, Left and Right."""
+
+
+def cropped(folder: Path, first: int, last: int, side: bytes = ROWS) -> Path:
+    """A Matroska file of WIDE px whose header cuts rows or columns off: its fields for the display's shape become those."""
     anamorphic = ("-vf", "setsar=2", "-g", 5)
     path = write_clip(folder / "plain.mkv", circle(*WIDE), 25, output=anamorphic)
     data = path.read_bytes()
     at = data.index(b"\x54\xb0\x81")  # DisplayWidth, DisplayHeight, DisplayUnit, a byte each
     assert (data[at + 4 : at + 7], data[at + 8 : at + 11]) == (b"\x54\xba\x81", b"\x54\xb2\x81")
-    fields = b"\x54\xbb\x81" + bytes([top]) + b"\x54\xaa\x81" + bytes([bottom]) + b"\x54\xb2\x81\0"
+    fields = bytes([0x54, side[0], 0x81, first, 0x54, side[1], 0x81, last]) + b"\x54\xb2\x81\0"
     path = folder / "cropped.mkv"
     path.write_bytes(data[:at] + fields + data[at + len(fields) :])
     return path
@@ -54,6 +58,12 @@ def test_the_containers_cropping_is_part_of_the_geometry(suffix, turn, tmp_path)
     assert decoded.frames.shape[1:3] == ((288, 128) if turn else (128, 290))
     assert_round(decoded.frames[5])
     assert decoded.frames[5].min() > 40  # no borders
+
+
+def test_columns_are_cropped_too(tmp_path):
+    decoded = decode(cropped(tmp_path, 32, 48, COLUMNS), PARAMS)
+    assert (decoded.info.width_px, decoded.info.height_px) == (320, 240)
+    assert decoded.frames[5].min() > 40
 
 
 def joined(folder: Path, suffix: str, *parts: tuple[np.ndarray, tuple]) -> Path:
