@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Vectors, load_encoder
-from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.index.update import Growth, grow
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
+from evaluate.fingerprint.match.viewed import ViewMatcher
 from preprocess.catalogues.scan import scan
 from preprocess.executors.processes import Executor, SerialExecutor
 from preprocess.media.media_info import Limits
@@ -137,16 +138,16 @@ class Index:
         max_hours: float = DEFAULT_MAX_HOURS,
     ) -> Iterator[Answer]:  # fmt: skip
         """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`."""
-        matcher, encoder = self.matcher(false_positive_rate), self._encoder()
-        hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
-        limits = Limits(max_duration_seconds=3600 * max_hours)
-        options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here, limits=limits)
+        encoder = self._encoder()
+        matcher = ViewMatcher(self.matcher(false_positive_rate), encoder)
+        limits, here = Limits(max_duration_seconds=3600 * max_hours), None if workers else SerialExecutor()
+        options = ExtractOptions(self.archive.hop_seconds, workers, device=self.device, executor=here, limits=limits)
         for start in range(0, len(files), QUERIES_AT_ONCE):
-            for each in describe_files(files[start : start + QUERIES_AT_ONCE], encoder, options):
-                if isinstance(each, Descriptors):
-                    yield matcher.answer(each)
-                else:
+            for each in read_footage(files[start : start + QUERIES_AT_ONCE], encoder, options):
+                if isinstance(each, Unreadable):
                     yield Answer(each.source, 0.0, (), each.reason)
+                else:
+                    yield matcher.answer(each)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
         """Read the index into memory; if its library is missing or outdated, build it in memory.

@@ -22,6 +22,9 @@ class ClipConfig:
     views: Literal["anywhere", "same_moment"] = "anywhere"
     """Where the two views of a segment lie. "anywhere": each at a place and a speed of its own. "same_moment": both at one
     moment, forwards, at paces near 1; for fingerprints, without temporal terms."""
+    moments: PositiveInt = 1
+    """At one moment: moments per segment, each with two views of its own. The others of a segment are negatives, so that
+    features also tell the moments of one video apart."""
     jitter_frames: NonNegativeFloat = 2.0
     """At one moment: the largest distance of a view's start from it, before or after."""
     pace_max: float = 1.19
@@ -40,6 +43,8 @@ class ClipConfig:
             raise ValueError("clip.speeds must be whole numbers of 1 or more, in rising order")
         if self.pace_max < 1:
             raise ValueError("clip.pace_max must be at least 1")
+        if self.moments > 1 and self.views != "same_moment":
+            raise ValueError("clip.moments above 1 needs clip.views: same_moment")
 
     @property
     def clock_frames(self) -> int:

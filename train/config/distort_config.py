@@ -27,6 +27,10 @@ class VideoDistortConfig:
     flip_probability: Probability = 0.5
     upside_down_probability: Probability = 0.15
     """Probability of a vertical flip; with a horizontal one it is a rotation by 180 degrees."""
+    blend_probability: Probability = 0.0
+    """Probability that another clip shines through."""
+    blend: Range = (0.2, 0.5)
+    """Share of the other clip where it shines through."""
     border_other: Probability = 0.3
     """Share of clips whose border shows another clip."""
     border_black: Probability = 0.4

@@ -59,6 +59,20 @@ class SegmentBatch:
 
         return self._map(send)
 
+    def by_moment(self, moments: int) -> "SegmentBatch":
+        """Make a segment of two clips of each moment of a segment of 2 * moments clips: (B, ...) to (B * moments, ...)."""
+        if moments == 1:
+            return self
+        spread = self._map(lambda tensor: tensor.repeat_interleave(moments, 0))
+        number = torch.arange(len(spread), device=self.segment_id.device) % moments
+        return replace(
+            spread, n_heard=moments * self.n_heard, segment_id=spread.segment_id * moments + number,
+            clip_frames=None if self.clip_frames is None else self.clip_frames.unflatten(1, (moments, 2)).flatten(0, 1),
+            plan=replace(
+                spread.plan, **{name: getattr(self.plan, name).reshape(-1, 2) for name in ("start", "speed", "stride", "reverse")}
+            ),
+        )  # fmt: skip
+
     def first(self, n: int) -> "SegmentBatch":
         """Take the first n segments."""
         return replace(self._map(lambda tensor: tensor[:n]), n_heard=int(self.has_audio[:n].sum()))

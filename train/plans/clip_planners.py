@@ -31,10 +31,14 @@ class Planner(Protocol):
 
 @dataclass(frozen=True)
 class TwoViews:
-    """The two views of pretraining."""
+    """The two views of pretraining, of each moment."""
 
     clip: ClipConfig
-    n_clips: int = 2
+
+    @property
+    def n_clips(self) -> int:
+        """Two for each moment of a segment."""
+        return 2 * self.clip.moments
 
     @property
     def n_frames(self) -> int:
@@ -42,7 +46,7 @@ class TwoViews:
         return self.clip.n_frames
 
     def __call__(self, n_frames: Tensor, generator: torch.Generator) -> Plan:
-        """Draw both views."""
+        """Draw all views."""
         return draw_plan(n_frames, self.clip, generator)
 
 

@@ -23,7 +23,7 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Plan:
-    """V clips of each of B segments; two, the views, in pretraining.
+    """V clips of each of B segments; in pretraining the two views of each moment, moment after moment.
 
     Attributes:
         start: (B, V) int64, first frame in the window (of the span on the source's time line, also when reversed); float
@@ -100,13 +100,18 @@ def draw_plan(n_frames: Tensor, clip: ClipConfig, generator: torch.Generator) ->
 
 
 def _at_one_moment(n_frames: Tensor, clip: ClipConfig, uniform: Callable[..., Tensor]) -> Plan:
-    """Both views start within the jitter of one moment, each at a pace of its own; no temporal label holds."""
-    batch = len(n_frames)
-    stride = clip.base_stride * clip.pace_max ** (2 * uniform(batch, 2) - 1)
-    room = (n_frames[:, None] - 1 - (clip.n_frames - 1) * stride).clamp(min=0)  # (B, 2)
-    moment = room.amin(1, keepdim=True) * uniform(batch, 1)
-    start = torch.minimum((moment + clip.jitter_frames * (2 * uniform(batch, 2) - 1)).clamp(min=0), room)
-    return Plan.untimed(start, stride)
+    """Both views of a moment start within the jitter of it, each at a pace of its own; no temporal label holds.
+
+    Each of M moments lies in a part of the segment of its own, a quarter of a part at least before the next.
+    """
+    batch, moments = len(n_frames), clip.moments
+    stride = clip.base_stride * clip.pace_max ** (2 * uniform(batch, moments, 2) - 1)
+    room = (n_frames[:, None, None] - 1 - (clip.n_frames - 1) * stride).clamp(min=0)  # (B, M, 2)
+    part = torch.arange(moments, device=n_frames.device)[:, None]
+    place = (part + uniform(batch, moments, 1) * (1.0 if moments == 1 else 0.75)) / moments
+    moment = room.amin(2, keepdim=True) * place
+    start = torch.minimum((moment + clip.jitter_frames * (2 * uniform(batch, moments, 2) - 1)).clamp(min=0), room)
+    return Plan.untimed(start.flatten(1), stride.flatten(1))
 
 
 def _ordered_starts(

@@ -53,7 +53,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
 
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
-        batch = batch.to(device)
+        batch = batch.to(device).by_moment(config.clip.moments)
         with reserve_cores_for_loader(config.data.num_threads, device):
             clips = make_clips(batch, config, self.dataset.params, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):

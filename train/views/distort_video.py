@@ -35,7 +35,7 @@ def distort_video(clips: Tensor, config: VideoDistortConfig, px: int, generator:
     whole = frames if (h, w) == (px, px) else F.interpolate(frames, (px, px), mode="bilinear", antialias=True)
     other = whole[another(n, clips.device, generator)]
     placed = _place(frames, other, config, px, generator)
-    covered = _cover(placed, other, config, generator)
+    covered = _cover(_blend(placed, other, config, generator), other, config, generator)
     coloured = _colour(covered.view(n, t, 3, px, px), config, generator)
     noisy = _noise(_blur(coloured.flatten(1, 2), config, generator), config, generator)
     return (noisy.clamp_(0, 255).view(n, t, 3, px, px) / 63.75 - 2.0).transpose(1, 2).clamp_(-2.0, 2.0)
@@ -95,6 +95,13 @@ def _flat(like: Tensor, generator: torch.Generator) -> Tensor:
     """One colour per clip, (N, 3T, 1, 1) in 0..255."""
     colour = 255 * torch.rand(len(like), 3, generator=generator, device=like.device)
     return colour.repeat(1, like.shape[1] // 3)[:, :, None, None]
+
+
+def _blend(frames: Tensor, other: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:
+    """Let another clip shine through some clips: (N, 3T, px, px) to the same."""
+    there = chance(config.blend_probability, len(frames), frames.device, generator)
+    share = uniform(*config.blend, len(frames), frames.device, generator) * there
+    return torch.lerp(frames, other, share[:, None, None, None])
 
 
 def _cover(frames: Tensor, other: Tensor, config: VideoDistortConfig, generator: torch.Generator) -> Tensor:

@@ -6,11 +6,13 @@ from pathlib import Path
 from evaluate.fingerprint.benchmark.method import FALSE_POSITIVE_RATE
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
-from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
+from evaluate.fingerprint.describe.footage import FootageFile
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
+from evaluate.fingerprint.match.viewed import ViewMatcher
 
 STORED_BYTES = 2
 """An index stores descriptors as float16."""
@@ -49,11 +51,15 @@ class Avtempo:
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
         """Find all spans with any evidence; spans above the threshold are decided."""
-        described = self._describe(queries, self._hop_seconds / DESCRIPTORS_A_HOP)
-        return [match for query in described for match in self._matcher.match(query)]
+        matcher = ViewMatcher(self._matcher, self._encoder)
+        read = read_footage(_files(queries), self._encoder, ExtractOptions(self._hop_seconds))
+        return [match for each in read if isinstance(each, FootageFile) for match in matcher.match(each)]
 
     def _describe(self, files: Mapping[str, Path], hop_seconds: float) -> list[Descriptors]:
         """Describe the files that can be read."""
-        named = [MediaFile(name, path) for name, path in files.items()]
-        described = describe_files(named, self._encoder, ExtractOptions(hop_seconds))
+        described = describe_files(_files(files), self._encoder, ExtractOptions(hop_seconds))
         return [each for each in described if isinstance(each, Descriptors)]
+
+
+def _files(files: Mapping[str, Path]) -> list[MediaFile]:
+    return [MediaFile(name, path) for name, path in files.items()]

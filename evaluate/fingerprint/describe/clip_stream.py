@@ -72,33 +72,68 @@ class Track:
         )  # fmt: skip
 
     def _describe(self, starts: list[int]) -> None:
-        for at in range(0, len(starts), CLIPS_AT_ONCE):
-            some = torch.tensor(starts[at : at + CLIPS_AT_ONCE]) - self._first
-            self._describe_picture(some)
-            self._describe_sound(some)
-        self._starts += starts
-
-    def _describe_picture(self, starts: Tensor) -> None:
+        if not starts:
+            return
+        at = torch.tensor(starts) - self._first
         if self._frames is None:
             self._has_picture.append(np.zeros(len(starts), bool))
-            return
-        clip = self._encoder.clip
-        index = starts[:, None] + clip.stride * torch.arange(clip.n_frames)
-        frames = self._frames[index % len(self._frames)]  # (B, n_frames, H, W, 3)
-        spread = frames.float().mean(4).std(dim=(2, 3)).mean(1)
-        self._has_picture.append((spread >= FLAT_LEVELS).cpu().numpy())
-        self._picture.append(_masked(self._encoder.describe_picture(frames), self._has_picture[-1]))
+        else:
+            has, vectors = describe_pictures(self._encoder, self._frames, at)
+            self._has_picture.append(has)
+            self._picture.append(vectors)
+        has, vectors = describe_sounds(self._encoder, self._logmel, self._has_audio, at)
+        self._has_sound.append(has)
+        self._sound.append(vectors)
+        self._starts += starts
 
-    def _describe_sound(self, starts: Tensor) -> None:
-        clip, per_frame = self._encoder.clip, self._params.columns_per_frame
-        ramp = torch.arange(0, (clip.span_frames - 1) * per_frame + 1, clip.column_stride)
-        index = (starts[:, None] * per_frame + ramp) % self._logmel.shape[1]
-        columns = self._logmel[:, index].transpose(0, 1)  # (B, n_mels, columns)
+
+def describe_pictures(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Describe the video of clips.
+
+    Args:
+        encoder: what describes them.
+        frames: (T, frame_px, frame_px, 3) uint8; looped if shorter than a clip.
+        starts: (n,) int64, first frame of each clip.
+
+    Returns:
+        which clips show anything, bool (n,), and their vectors (n, d) float32, zeros where nothing is shown.
+    """
+    clip, has, vectors = encoder.clip, [np.zeros(0, bool)], [np.zeros((0, encoder.picture_dims), np.float32)]
+    for some in starts.split(CLIPS_AT_ONCE):
+        index = some[:, None] + clip.stride * torch.arange(clip.n_frames)
+        clips = frames[index % len(frames)]  # (B, n_frames, H, W, 3)
+        spread = clips.float().mean(4).std(dim=(2, 3)).mean(1)
+        has.append((spread >= FLAT_LEVELS).cpu().numpy())
+        vectors.append(_masked(encoder.describe_picture(clips), has[-1]))
+    return np.concatenate(has), np.concatenate(vectors)
+
+
+def describe_sounds(
+    encoder: DescriptorEncoder, logmel: Tensor, has_audio: Tensor, starts: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Describe the audio of clips.
+
+    Args:
+        encoder: what describes them.
+        logmel: (n_mels, T * columns_per_frame) float32; looped if shorter than a clip.
+        has_audio: (T,) bool.
+        starts: (n,) int64, first frame of each clip.
+
+    Returns:
+        which clips sound, bool (n,), and their vectors (n, e) float32, zeros where there is silence.
+    """
+    clip, has, vectors = encoder.clip, [np.zeros(0, bool)], [np.zeros((0, encoder.sound_dims), np.float32)]
+    per_frame = encoder.shard_params.columns_per_frame
+    ramp = torch.arange(0, (clip.span_frames - 1) * per_frame + 1, clip.column_stride)
+    for some in starts.split(CLIPS_AT_ONCE):
+        index = (some[:, None] * per_frame + ramp) % logmel.shape[1]
+        columns = logmel[:, index].transpose(0, 1)  # (B, n_mels, columns)
         loudest = columns.exp().amax(1).mean(1).cpu()
-        middle = torch.minimum(starts + clip.span_frames // 2, torch.tensor(len(self._has_audio) - 1))
-        has_sound = self._has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
-        self._has_sound.append(has_sound.numpy())
-        self._sound.append(_masked(self._encoder.describe_sound(columns), self._has_sound[-1]))
+        middle = torch.minimum(some + clip.span_frames // 2, torch.tensor(len(has_audio) - 1))
+        has_sound = has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
+        has.append(has_sound.numpy())
+        vectors.append(_masked(encoder.describe_sound(columns), has[-1]))
+    return np.concatenate(has), np.concatenate(vectors)
 
 
 def _masked(vectors: Tensor, has: np.ndarray) -> np.ndarray:

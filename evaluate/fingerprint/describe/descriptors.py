@@ -65,6 +65,16 @@ class Descriptors:
         return f"Descriptors({self.source!r}, n={len(self)}, {shown})"
 
 
+def join_rows(parts: Sequence[Descriptors]) -> Descriptors:
+    """Join parts of one source, in order of time."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [field.name for field in fields(parts[0])[1:]]
+    columns = {name: [getattr(part, name) for part in parts] for name in names}
+    joined: dict[str, Any] = {name: None if each[0] is None else np.concatenate(each) for name, each in columns.items()}
+    return replace(parts[0], **joined)
+
+
 @dataclass(frozen=True)
 class Unreadable:
     """A file that could not be described.

@@ -12,13 +12,14 @@ from pathlib import Path
 from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.footage import FootageFile, footage_files
 from preprocess.build.pipeline import build
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
-from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media
+from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media, ShardParams
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
 from preprocess.temporary_folder import temporary_folder
@@ -26,6 +27,8 @@ from train.data.loader import LoaderConfig, iterate_once
 
 SOURCES_PER_SHARD = 8
 """Few, so that several processes find work in one batch of files."""
+QUERY_SIDE_PX = 160
+"""Short side of the frames of a query: a quarter of the frame has more pixels than an encoder takes."""
 SEGMENTS_AT_ONCE = 8
 """Ten-second segments decoded together: at 128 px about 50 MB of frames."""
 
@@ -75,16 +78,8 @@ def describe_files(
         preprocess.errors.DiskFullError: the system's temporary folder has no space for the shards.
         train.errors.LoaderError: the shards cannot be read back.
     """
-    by_media: dict[Media, list[MediaFile]] = {"video": [], "audio": []}
-    for file in sorted(files, key=lambda each: each.name):
-        by_media[_media(file.path)].append(file)
-    for media, chosen in by_media.items():
-        if chosen:
-            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))
-            try:
-                yield from _describe(chosen, media, encoder, options, folder / "shards")
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+    for media, chosen, shards in _by_media(files):
+        yield from _describe(chosen, media, encoder, options, shards)
 
 
 def _media(path: Path) -> Media:
@@ -98,14 +93,44 @@ def _media(path: Path) -> Media:
     return "audio" if info.has_audio and not info.has_video else "video"
 
 
-def _describe(
-    files: Sequence[MediaFile], media: Media, encoder: DescriptorEncoder, options: ExtractOptions, shards: Path
-) -> Iterator[Descriptors | Unreadable]:
-    params = replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)
+def read_footage(
+    files: Sequence[MediaFile], encoder: DescriptorEncoder, options: ExtractOptions
+) -> Iterator[FootageFile | Unreadable]:
+    """Read files with different names to be described in views; a file is of use until the next one is asked for.
+
+    Raises:
+        preprocess.errors.DiskFullError: the system's temporary folder has no space for the shards.
+    """
+    for media, chosen, shards in _by_media(files):
+        params = replace(
+            encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD, short_side_px=QUERY_SIDE_PX
+        )
+        failed = _build(chosen, params, options, shards)
+        yield from failed
+        if len(failed) < len(chosen):
+            yield from footage_files(shards, params, {index: file.name for index, file in enumerate(chosen)})
+
+
+def _by_media(files: Sequence[MediaFile]) -> Iterator[tuple[Media, list[MediaFile], Path]]:
+    """Give the files with video, then those with audio only, and a folder for the shards of each; it is removed afterwards."""
+    by_media: dict[Media, list[MediaFile]] = {"video": [], "audio": []}
+    for file in sorted(files, key=lambda each: each.name):
+        by_media[_media(file.path)].append(file)
+    for media, chosen in by_media.items():
+        if chosen:
+            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))
+            try:
+                yield media, chosen, folder / "shards"
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(files: Sequence[MediaFile], params: ShardParams, options: ExtractOptions, shards: Path) -> list[Unreadable]:
+    """Make the shards of files; return those that cannot be read."""
     sources = tuple(Source(index, file.path, file.name) for index, file in enumerate(files))
     try:
         build(
-            Catalogue("fingerprint", media, sources), shards, params, workers=options.workers,
+            Catalogue("fingerprint", params.media, sources), shards, params, workers=options.workers,
             executor=options.executor, limits=options.limits,
         )  # fmt: skip
     except ShardError:
@@ -113,7 +138,15 @@ def _describe(
             raise
     rows = read_rows(shards / MANIFEST_FILE).to_pylist()
     failed = [row for row in rows if row["kind"] == "source" and row["status"] == "failed"]
-    yield from (Unreadable(row["source"], row["reason"]) for row in failed)
+    return [Unreadable(row["source"], row["reason"]) for row in failed]
+
+
+def _describe(
+    files: Sequence[MediaFile], media: Media, encoder: DescriptorEncoder, options: ExtractOptions, shards: Path
+) -> Iterator[Descriptors | Unreadable]:
+    params = replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)
+    failed = _build(files, params, options, shards)
+    yield from failed
     if len(failed) == len(files):
         return
     config = LoaderConfig(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SPANS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
+_EDITS = ("matched_by", "mirrored", "turned_degrees", "speed", "region")
 _SCORES = ("score", "video_score", "audio_score")
 
 
@@ -34,9 +35,18 @@ def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
         "query": query,
         "reference": match.reference if match else None,
         **{name: _rounded(getattr(match, name, None)) for name in (*_SPANS, *_SCORES)},
+        **(_edits(match) if match else dict.fromkeys(_EDITS)),
         "decision": bool(match and match.decision),
         "reason": reason,
     }
+
+
+def _edits(match: Match) -> dict[str, Any]:
+    region = match.view.region
+    return dict(zip(_EDITS, (
+        match.matched_by, match.view.is_mirrored, match.view.turned_degrees, _rounded(match.speed),
+        [_rounded(side) for side in (region.left, region.top, region.right, region.bottom)],
+    ), strict=True))  # fmt: skip
 
 
 def _rounded(value: float | None) -> float | None:

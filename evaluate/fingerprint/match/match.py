@@ -1,7 +1,7 @@
 """Matching: candidates by video and by audio, spans by alignment, decisions by the chance of spans."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import Library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
@@ -22,6 +23,8 @@ DESCRIPTORS_A_HOP = 4
 four per hop, one of each four lies within an eighth of a hop of a reference descriptor."""
 CANDIDATES = 20
 """Sources that a window of a query is aligned with."""
+LOOKED_AT = 3
+"""Sources that a window is aligned with when it is only looked at."""
 SHOWN_UNDECIDED = 3
 """Candidates below the threshold in an answer."""
 DEFAULT_FALSE_POSITIVE_RATE = 0.001
@@ -44,10 +47,18 @@ class Matcher:
         """Least score of a match."""
         return threshold(self.false_positive_rate)
 
-    def match(self, query: Descriptors) -> list[Match]:
-        """Return all spans with any evidence, best first."""
-        hops = len(first_of_hops(query.start_seconds, self.library.hop_seconds))
-        places, found = self.library.places(hops), []
+    def match(self, query: Descriptors, view: View = PLAIN, n_views: float = 1) -> list[Match]:
+        """Return all spans with any evidence, best first.
+
+        Args:
+            query: its descriptors in the view, in the view's seconds.
+            view: edits that were undone.
+            n_views: number of views that may be taken; each is another chance to match.
+        """
+        places, found = (
+            self.library.places(len(first_of_hops(query.start_seconds, self.library.hop_seconds))) * n_views,
+            [],
+        )
         reach = (float(query.end_seconds[0] - query.start_seconds[0]) + self.library.hop_seconds) / 2
         for reference, spans in find_spans_of(self.library, query).items():
             for span in apart_spans(trimmed(each, reach) for each in spans):
@@ -55,23 +66,33 @@ class Matcher:
                 joint = score_of(span.pairs, places)
                 start, end = max(0.0, span.query_start), min(span.query_end, float(query.end_seconds[-1]))
                 match = Match(
-                    query.source, reference, start, end, span.reference_start, span.reference_end, joint, joint >= self.threshold,
-                    alone.get("picture"), alone.get("sound"),
+                    query.source, reference, start / view.speed, end / view.speed, span.reference_start, span.reference_end,
+                    joint, joint >= self.threshold, alone.get("picture"), alone.get("sound"), view,
                 )  # fmt: skip
                 found.append(match)
-        return sorted(found, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
+        return best_first(found)
 
-    def answer(self, query: Descriptors) -> Answer:
-        """Match one query with all references; keep also the best few spans below the threshold."""
-        found = self.match(query)
-        decided = [each for each in found if each.decision]
-        undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
+    def promise(self, window: Descriptors) -> float:
+        """Return how little chance explains the best span of a window, as a score at one place; a look, not a decision."""
+        with numpy_on_one():
+            found = [each for _, spans in _spans_of_window(self.library, window, LOOKED_AT) for each in spans]
+        return max((score_of(each.pairs, 1) for each in found), default=0.0)
+
+    def answer(self, query: Descriptors, found: Sequence[Match] | None = None) -> Answer:
+        """Keep the decided spans of a query, and the best few below the threshold.
+
+        Args:
+            query: its descriptors as it is.
+            found: its spans, best first; None to match the descriptors.
+        """
+        found = self.match(query) if found is None else found
+        decided = tuple(each for each in found if each.decision)
+        undecided = tuple(each for each in found if not each.decision)[:SHOWN_UNDECIDED]
+        seconds = float(query.end_seconds[-1])
         if decided:
-            return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
-        return Answer(
-            query.source, float(query.end_seconds[-1]), tuple(undecided), n_alike=self.library.n_alike(query),
-            is_decidable=any(map(self._is_decidable, _windows(query))),
-        )  # fmt: skip
+            return Answer(query.source, seconds, (*decided, *undecided))
+        is_decidable = any(map(self._is_decidable, _windows(query)))
+        return Answer(query.source, seconds, undecided, n_alike=self.library.n_alike(query), is_decidable=is_decidable)
 
     def _is_decidable(self, window: Descriptors) -> bool:
         """Whether an exact copy would be decided."""
@@ -85,12 +106,17 @@ class Matcher:
         return score_of(pairs, self.library.places(len(rows))) >= self.threshold
 
 
+def best_first(matches: Iterable[Match]) -> list[Match]:
+    """Sort matches by falling score."""
+    return sorted(matches, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
+
+
 def find_spans_of(library: Library, query: Descriptors) -> dict[str, list[Span]]:
     """Return all spans with any evidence, by reference."""
     spans: dict[int, list[Span]] = defaultdict(list)
     with numpy_on_one():
         for window in _windows(query):
-            for source, found in _spans_of_window(library, window):
+            for source, found in _spans_of_window(library, window, CANDIDATES):
                 spans[source] += found
     near = float(query.end_seconds[0] - query.start_seconds[0]) + 2 * library.hop_seconds
     return {library.sources[source]: join_spans(found, near) for source, found in spans.items()}
@@ -115,14 +141,14 @@ def _libraries() -> Any:
     return ThreadpoolController()
 
 
-def _spans_of_window(library: Library, window: Descriptors) -> Iterator[tuple[int, list[Span]]]:
+def _spans_of_window(library: Library, window: Descriptors, n_candidates: int) -> Iterator[tuple[int, list[Span]]]:
     """Yield the number of each candidate and its spans."""
     question = library.ask(window)
     firsts = question.firsts
     span_seconds = float(window.end_seconds[[*firsts[1:], len(window)][0] - 1] - window.start_seconds[0])  # of a hop
     middles = np.add.reduceat((window.start_seconds + window.end_seconds) / 2, firsts)
     middles /= np.diff(firsts, append=len(window))
-    candidates = library.candidates(question, CANDIDATES)
+    candidates = library.candidates(question, n_candidates)
     for source, (found, vectors) in zip(candidates, library.evidence(question, candidates), strict=True):
         first, pairs = library.first_seconds[source], partial(question.pairs, vectors)
         grid = Grid(middles, first, library.hop_seconds, found, span_seconds, pairs)
@@ -130,7 +156,12 @@ def _spans_of_window(library: Library, window: Descriptors) -> Iterator[tuple[in
 
 
 def _windows(query: Descriptors) -> list[Descriptors]:
-    """Cut a long query into windows of at most WINDOW_SECONDS."""
-    seconds = query.start_seconds[-1] - query.start_seconds[0]
-    n_windows = max(1, int(np.ceil(seconds / WINDOW_SECONDS)))
-    return [query.rows(slice(part[0], part[-1] + 1)) for part in np.array_split(np.arange(len(query)), n_windows)]
+    """Cut a query at its gaps, and then into windows of at most WINDOW_SECONDS."""
+    hops = np.diff(query.start_seconds)
+    gaps = np.flatnonzero(hops > 2 * hops[:1].sum()) + 1
+    windows = []
+    for rows in np.split(np.arange(len(query)), gaps):
+        seconds = query.start_seconds[rows[-1]] - query.start_seconds[rows[0]]
+        n_windows = max(1, int(np.ceil(seconds / WINDOW_SECONDS)))
+        windows += [query.rows(slice(part[0], part[-1] + 1)) for part in np.array_split(rows, n_windows)]
+    return windows

@@ -2,6 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
+
+from evaluate.fingerprint.describe.view import PLAIN, WHOLE, View
+
+NOTED_SPEED = 0.03
+"""Least change of speed that is told: the ends of spans are not exact."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class Match:
         score: minus the decimal logarithm of the number of spans like this one that chance gives in the whole index.
         decision: whether the score passes the threshold of the stated false-positive rate.
         video_score, audio_score: the score by one modality alone; None if query or reference lacks it there.
+        view: the edits that were undone to find it; the speed is a rough one.
 
     Raises:
         ValueError: a span ends before it starts, or a number is not finite.
@@ -33,6 +40,34 @@ class Match:
     decision: bool
     video_score: float | None = None
     audio_score: float | None = None
+    view: View = PLAIN
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as the reference the query plays."""
+        seconds = self.query_end_seconds - self.query_start_seconds
+        return (self.reference_end_seconds - self.reference_start_seconds) / seconds if seconds > 0 else self.view.speed
+
+    @property
+    def matched_by(self) -> Literal["video", "audio", "both"]:
+        """The modalities that alone make the match likelier than chance in the whole index; both if neither does."""
+        video, audio = ((each or 0) > 0 for each in (self.video_score, self.audio_score))
+        return "both" if video == audio else "video" if video else "audio"
+
+    @property
+    def edits(self) -> str:
+        """What was done to the query, in words; "" if nothing was found."""
+        view, parts = self.view, []
+        if view.region != WHOLE:
+            sides = (view.region.left, view.region.right, view.region.top, view.region.bottom)
+            parts.append("shown in {:.0%} to {:.0%} of the width, {:.0%} to {:.0%} of the height".format(*sides))
+        if view.is_mirrored:
+            parts.append("mirrored")
+        if view.turned_degrees:
+            parts.append(f"turned by {view.turned_degrees} degrees")
+        if abs(self.speed - 1) >= NOTED_SPEED:
+            parts.append(f"at {self.speed:.2f} times the speed")
+        return ", ".join(parts)
 
     def __post_init__(self) -> None:
         start, end = self.query_start_seconds, self.query_end_seconds

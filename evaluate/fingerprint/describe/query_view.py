@@ -1,0 +1,115 @@
+"""Views of a query: what edits are undone before it is compared with the references.
+
+People mirror and turn videos, lay them into a corner of another one, between bars or into a grid, and play them faster or
+slower. The references are described once, as they are. A query is described in several ways: as it is, and after each of
+these edits was undone.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluate.fingerprint.describe.clip_stream import describe_pictures, describe_sounds
+from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.footage import Footage
+from evaluate.fingerprint.describe.regions import found_regions
+from evaluate.fingerprint.describe.view import WHOLE, Region, View
+from train.views.distort_audio import shift_pitch
+
+_TWELFTHS = (
+    *((0, 0, 6, 12), (6, 0, 12, 12), (0, 0, 12, 6), (0, 6, 12, 12)),  # halves
+    *((0, 0, 6, 6), (6, 0, 12, 6), (0, 6, 6, 12), (6, 6, 12, 12)),  # quarters
+    *((0, 0, 4, 12), (4, 0, 8, 12), (8, 0, 12, 12), (0, 0, 12, 4), (0, 4, 12, 8), (0, 8, 12, 12)),  # thirds
+    (3, 3, 9, 9),
+)
+FIXED_REGIONS = tuple(Region(*(side / 12 for side in sides)) for sides in _TWELFTHS)
+SPEEDS = (0.53, 0.7, 1.42, 1.85)
+"""Speeds that are undone. Alignment finds 0.82 to 1.18 times each, so with 1 they cover 0.43 to 2.18."""
+PITCHES = (0.77, 1.3)
+"""Pitches that are undone at unchanged speed. The encoder bears 0.84 to 1.19 times each."""
+
+
+def views_of(footage: Footage) -> list[View]:
+    """Return the views of a query but the plain one."""
+    speeds = [View(speed=speed, pitch=pitch) for speed in SPEEDS for pitch in (1.0, speed)]
+    speeds += [View(pitch=pitch) for pitch in PITCHES]
+    if footage.frames is None:
+        return speeds
+    found = found_regions(footage.frames)
+    turned = [View(region, turned_degrees=angle) for region in (WHOLE, *found[:1]) for angle in (90, 180, 270)]
+    upright = [
+        View(region, is_mirrored=mirrored) for region in (WHOLE, *found, *FIXED_REGIONS) for mirrored in (False, True)
+    ]
+    flipped = [View(is_mirrored=True, turned_degrees=angle) for angle in (90, 180, 270)]
+    return list(dict.fromkeys([*upright[1:], *turned, *flipped, *speeds]))
+
+
+class ViewedFootage:
+    """Footage that is described in views; what several views share is described once.
+
+    Args:
+        source: name of the query.
+        footage: its frames and log-mels.
+        encoder: what describes clips.
+    """
+
+    def __init__(self, source: str, footage: Footage, encoder: DescriptorEncoder) -> None:
+        self.source, self.footage, self._encoder = source, footage, encoder
+        self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def describe(self, view: View, hop_seconds: float) -> Descriptors:
+        """Describe a view at a hop; its seconds are those of the footage at the reference's speed, so divide by the speed."""
+        fps, clip = self._encoder.shard_params.fps, self._encoder.clip
+        hop = max(1, round(hop_seconds * fps))
+        n_frames = max(1, round(len(self.footage) * view.speed))
+        last = max(0, n_frames - clip.span_frames)
+        starts = torch.arange(0, last + 1, hop)
+        has_picture, picture = np.zeros(len(starts), bool), None
+        if self.footage.frames is not None:
+            has_picture, picture = describe_pictures(self._encoder, self._frames(view, n_frames), starts)
+        has_sound, sound = self._sound(view, n_frames, starts, hop)
+        first = self.footage.first_frame * view.speed
+        begin = (first + starts.numpy().astype(np.float64)) / fps
+        span = min(clip.span_frames, n_frames) / fps
+        return Descriptors(self.source, begin, begin + span, has_picture, has_sound, picture, sound)
+
+    def _sound(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
+        key = (view.speed, view.pitch, hop)
+        if key not in self._sounds:
+            params, logmel = self._encoder.shard_params, self.footage.logmel
+            per_frame = params.columns_per_frame
+            if view.speed != 1.0:
+                logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]
+            if view.pitch != 1.0:
+                logmel = shift_pitch(logmel[None], torch.tensor([1 / view.pitch]), params.sample_rate_hz)[0]
+            has_audio = self.footage.has_audio[_steps(n_frames, len(self.footage), view.speed)]
+            self._sounds[key] = describe_sounds(self._encoder, logmel, has_audio, starts)
+        return self._sounds[key]
+
+    def _frames(self, view: View, n_frames: int) -> Tensor:
+        """Return the frames of a view, (n_frames, frame_px, frame_px, 3) uint8."""
+        frames = self.footage.frames
+        assert frames is not None  # noqa: S101 - the caller looked
+        height, width = frames.shape[1:3]
+        shown = frames[:, *view.region.pixels(height, width)]
+        if view.speed != 1.0:
+            shown = shown[_steps(n_frames, len(frames), view.speed)]
+        shown = torch.rot90(shown, view.turned_degrees // 90, (1, 2))
+        return middle_squares(shown.flip(2) if view.is_mirrored else shown, self._encoder.clip.frame_px)
+
+
+def _steps(n: int, limit: int, speed: float) -> Tensor:
+    """Return the n indices, int64, that play `limit` frames or columns slower by `speed`."""
+    return (torch.arange(n) / speed).round().long().clamp(max=limit - 1)
+
+
+def middle_squares(frames: Tensor, px: int) -> Tensor:
+    """Reduce the middle squares of frames (T, H, W, 3) uint8 to (T, px, px, 3) uint8."""
+    side = min(frames.shape[1:3])
+    top, left = (frames.shape[1] - side) // 2, (frames.shape[2] - side) // 2
+    square = frames[:, top : top + side, left : left + side].permute(0, 3, 1, 2)
+    if side != px:
+        square = F.interpolate(square, (px, px), mode="bilinear", antialias=True)  # uint8: rounded
+    return square.permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,104 @@
+"""Matching of edited queries: as they are, and where that leaves a doubt after each of many edits was undone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from evaluate.fingerprint.describe.descriptors import Descriptors, join_rows
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.footage import Footage, FootageFile
+from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
+from evaluate.fingerprint.describe.view import PLAIN, View
+from evaluate.fingerprint.match.align import WINDOW_SECONDS
+from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, best_first
+from evaluate.fingerprint.match.matches import Answer, Match
+
+EXPLAINED_SHARE = 0.8
+"""Share of a window that matches by video must cover; else views are looked at."""
+SEARCHED_VIEWS = 4
+"""Views of a window that are searched in full, the most promising ones."""
+PLAIN_SHARE = 0.5
+"""Half of the accepted false matches is the share of the plain view; all others have the rest in equal parts."""
+SAME_SHARE = 0.3
+"""A span that overlaps a better one of its reference by more than this share of its own seconds is the same match."""
+
+
+@dataclass(frozen=True)
+class ViewMatcher:
+    """Answers queries from a library although they were edited.
+
+    Attributes:
+        matcher: finds the references of one view.
+        encoder: of the library's descriptors.
+    """
+
+    matcher: Matcher
+    encoder: DescriptorEncoder
+
+    def answer(self, file: FootageFile) -> Answer:
+        """Match one query with all references; keep also the best few spans below the threshold.
+
+        Raises:
+            ShardError: the query's shards are damaged.
+        """
+        plain, found = self._match(file)
+        return self.matcher.answer(plain, found)
+
+    def match(self, file: FootageFile) -> list[Match]:
+        """Return all spans with any evidence, best first.
+
+        Raises:
+            ShardError: the query's shards are damaged.
+        """
+        return self._match(file)[1]
+
+    def _match(self, file: FootageFile) -> tuple[Descriptors, list[Match]]:
+        hop_seconds = self.matcher.library.hop_seconds
+        dense = hop_seconds / DESCRIPTORS_A_HOP
+        plain = join_rows([each.describe(PLAIN, dense) for each in self._windows(file)])
+        found = self.matcher.match(plain, n_views=1 / PLAIN_SHARE)
+        described: dict[View, list[Descriptors]] = {}
+        n_views = 1
+        for window in self._windows(file):
+            if self._is_explained(window.footage, found):
+                continue
+            views = views_of(window.footage)
+            n_views = max(n_views, len(views))
+            promise = {view: self.matcher.promise(window.describe(view, hop_seconds)) for view in views}
+            for view in sorted(views, key=lambda each: -promise[each])[:SEARCHED_VIEWS]:
+                if promise[view]:
+                    described.setdefault(view, []).append(window.describe(view, dense))
+        for view, parts in described.items():
+            found += self.matcher.match(join_rows(parts), view, n_views / (1 - PLAIN_SHARE))
+        return plain, apart(found)
+
+    def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
+        overlap = self.encoder.clip.span_frames - 1
+        return (ViewedFootage(file.source, each, self.encoder) for each in file.windows(WINDOW_SECONDS, overlap))
+
+    def _is_explained(self, footage: Footage, found: Sequence[Match]) -> bool:
+        """Whether decided matches by video cover most of a window; where there is none, those by audio."""
+        fps = self.encoder.shard_params.fps
+        first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
+        threshold = self.matcher.threshold
+        covered = 0.0
+        for match in found:
+            shown = match.audio_score if footage.frames is None else match.video_score
+            if match.decision and (shown or 0.0) >= threshold:
+                covered += max(0.0, min(last, match.query_end_seconds) - max(first, match.query_start_seconds))
+        return covered >= EXPLAINED_SHARE * (last - first)
+
+
+def apart(matches: Sequence[Match]) -> list[Match]:
+    """Of matches of one query that overlap in it with the same reference keep the best; best first."""
+    kept: list[Match] = []
+    for match in best_first(matches):
+        seconds = match.query_end_seconds - match.query_start_seconds
+        overlaps = (
+            min(match.query_end_seconds, each.query_end_seconds)
+            - max(match.query_start_seconds, each.query_start_seconds)
+            for each in kept
+            if each.reference == match.reference
+        )
+        if all(overlap <= SAME_SHARE * seconds for overlap in overlaps):
+            kept.append(match)
+    return kept
