@@ -41,6 +41,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)"
     )
+    parser.add_argument(
+        "--streams", choices=("both", "video", "audio"), default="both", help="of the queries (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
     parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     parser.add_argument("--picture", default="within", help="its vectors: within, projections or features")
@@ -71,7 +74,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     methods = [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True), *peers]
     size = Size(
         arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
-        arguments.distractors,
+        arguments.distractors, streams=arguments.streams,
     )  # fmt: skip
     plan = prepare(arguments.videos, out, size, arguments.seed)
     say(_summary(plan))

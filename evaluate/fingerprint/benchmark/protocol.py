@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, STRENGTHS, draw_medium, draw_pair
-from evaluate.fingerprint.benchmark.query import Query, Role
+from evaluate.fingerprint.benchmark.query import Query, Role, Streams
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.catalogues.folder import open_folder
 from preprocess.errors import MediaError
@@ -74,6 +74,7 @@ class Size:
         length_seconds: length of the queries with single distortions and pairs.
         tasks: distortions such as "crop/medium"; the whole catalogue by default.
         n_distractors: largest number of distractor videos, drawn; None for all.
+        streams: which streams queries have.
         lengths_seconds: lengths of the queries of "length/..."; sources that are too short are left out.
 
     Raises:
@@ -87,6 +88,7 @@ class Size:
     tasks: tuple[str, ...] = tuple(CATALOGUE)
     n_distractors: int | None = None
     lengths_seconds: tuple[float, ...] = LENGTHS_SECONDS
+    streams: Streams = "both"
 
     def __post_init__(self) -> None:
         if min(self.n_queries, self.n_unmatched) < 1 or self.n_background < 2:
@@ -242,6 +244,7 @@ def _draw_queries(
                 distortions=draw_distortions(random),
                 seed=int(random.integers(2**31)),
                 role=role,
+                streams=size.streams,
             )
             queries.append(query)
     return tuple(queries)

@@ -9,6 +9,7 @@ import numpy as np
 from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, Distortion, Part
 from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
 
+Streams = Literal["both", "video", "audio"]
 Role = Literal["matched", "unmatched", "background"]
 _STREAMS: dict[Part, int] = {"cut": 0, "speed": 0, "tempo": 0, "video": 1, "waveform": 2, "audio": 3, "encoding": 4}
 """Seeds of the random generator for each part of a query; other numbers would give other queries."""
@@ -25,6 +26,7 @@ class Query:
         host: foreign seconds of a background video, for the distortions that need them.
         distortions: tasks of the catalogue, in order.
         seed: of all random choices while the query is rendered.
+        streams: which streams it has.
         role: "matched" (its source is a reference), "unmatched", or "background" (for calibration).
     """
 
@@ -35,6 +37,7 @@ class Query:
     distortions: tuple[str, ...]
     seed: int
     role: Role
+    streams: Streams = "both"
 
     def distortions_of(self, *parts: Part) -> Iterator[tuple[Distortion, np.random.Generator]]:
         """Give the distortions that change these parts, in order, each with its own random generator."""

@@ -119,7 +119,9 @@ def render(query: Query, folder: Path, target: Path) -> None:
             tempfile.TemporaryDirectory() as scratch,
             replacing(target) as temporary,
         ):
-            streams = (_video(query, wanted, host, Path(scratch)), _audio(query, wanted, host, Path(scratch)))
+            makers = {"video": _video, "audio": _audio}
+            wanted_streams = makers if query.streams == "both" else (query.streams,)
+            streams = [makers[name](query, wanted, host, Path(scratch)) for name in wanted_streams]
             output = ffmpeg.output(*streams, str(temporary), format="mp4", threads=1, **options)
             run_graph(output, (wanted, host), target)
     except MediaError as error:

@@ -59,6 +59,11 @@ def faster_or_slower(random: np.random.Generator, step: float) -> float:
     return 1 + step if random.random() < 0.5 else 1 - step
 
 
+def times(random: np.random.Generator, factor: float) -> float:
+    """Draw a speed, `factor` or its inverse."""
+    return factor if random.random() < 0.5 else 1 / factor
+
+
 def cut_out(wanted: Piece, host: Piece, random: np.random.Generator, share: float) -> tuple[Piece, ...]:
     """Remove `share` of the query near its middle: two spans of the reference remain."""
     lost = share * wanted.seconds

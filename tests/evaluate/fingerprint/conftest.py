@@ -3,6 +3,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.api import SHIPPED_ENCODER
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.index.library import build_library
@@ -100,6 +101,11 @@ def videos(tmp_path_factory):
 @pytest.fixture
 def encoder(make_checkpoint, tmp_path):
     return load_encoder(make_checkpoint(tmp_path / "encoder.pt"))
+
+
+@pytest.fixture(scope="session")
+def shipped_encoder():
+    return load_encoder(SHIPPED_ENCODER)
 
 
 @pytest.fixture

@@ -62,6 +62,54 @@ def test_the_shipped_encoder_finds_distorted_clips_of_new_videos(tmp_path):
         assert best["reference_start_seconds"] == pytest.approx(start, abs=0.6)
 
 
+EDITS = {
+    "mirrored": ("[0:v]hflip", {"mirrored": True, "turned_degrees": 0}),
+    "turned": ("[0:v]transpose=clock", {"mirrored": False, "turned_degrees": 90}),
+    "corner": ("[0:v]scale=iw*.45:ih*.45[c];[1:v][c]overlay=W-w-4:H-h-4", {}),
+    "upright": ("[0:v]pad=iw:iw*16/9:0:(oh-ih)/2", {"mirrored": False}),
+    "fast": ("[0:v]setpts=PTS/2", {"mirrored": False, "turned_degrees": 0}),
+}
+
+
+@pytest.mark.slow
+def test_edits_without_audio_are_undone_and_told(tmp_path):
+    archive, queries, out = tmp_path / "archive", tmp_path / "queries", tmp_path / "matches.json"
+    generate(archive, n_videos=12, seconds=10.0, seed=78, workers=2)
+    names = sorted(path.name for path in archive.glob("*.mp4"))
+    host = archive / names.pop()
+    kept = host.rename(tmp_path / host.name)
+    assert main(["index", str(archive), "--index", str(tmp_path / "index")]) == 0
+    queries.mkdir()
+    for name, (edit, (filters, _)) in zip(names, EDITS.items(), strict=False):
+        inputs = ["-ss", "1", "-t", "8", "-i", str(archive / name), "-t", "8", "-i", str(kept)]
+        words = [
+            *inputs,
+            "-filter_complex",
+            f"{filters}[v]",
+            "-map",
+            "[v]",
+            "-an",
+            "-t",
+            "8",
+            str(queries / f"{edit}.mp4"),
+        ]
+        subprocess.run([ffmpeg_executable(), "-v", "error", *words], check=True)
+    page = tmp_path / "matches.html"
+    words = ["match", str(queries), "--index", str(tmp_path / "index"), "--out", str(out), "--page", str(page)]
+    assert main(words) == 0
+    records = json.loads(out.read_text())
+    for name, (edit, (_, wanted)) in zip(names, EDITS.items(), strict=False):
+        decided = [each for each in records if each["query"] == f"{edit}.mp4" and each["decision"]]
+        assert decided and {each["reference"] for each in decided} == {name}, edit
+        assert {key: decided[0][key] for key in wanted} == wanted, edit
+        assert decided[0]["matched_by"] == "video"
+        assert decided[0]["speed"] == pytest.approx(2.0 if edit == "fast" else 1.0, abs=0.1), edit
+    left, top, right, bottom = next(each for each in records if each["query"] == "corner.mp4")["region"]
+    assert (left, top) == pytest.approx((0.52, 0.51), abs=0.06)
+    assert right > 0.9 and bottom > 0.9
+    assert "mirrored" in page.read_text() and "of the width" in page.read_text()
+
+
 @pytest.mark.slow
 def test_matches_are_written_though_nobody_reads_the_table(index, videos, tmp_path):
     out, page = tmp_path / "matches.json", tmp_path / "matches.html"

@@ -156,6 +156,43 @@ def picture_in_picture(stream: Any, scene: Scene, share: float) -> Any:
     return scene.host().overlay(stream.filter("scale", width, height, flags=SCALING), x=x, y=y, shortest=1)
 
 
+def grid(stream: Any, scene: Scene, side: int) -> Any:
+    """Show the query in one field of a grid of side x side fields; the host fills the others."""
+    width, height = even(scene.width_px / side), even(scene.height_px / side)
+    tiled = scene.host().filter("scale", width, height, flags=SCALING).filter_multi_output("split")
+    at = int(scene.random.integers(side * side))
+    fields = [tiled[number] for number in range(side * side - 1)]
+    fields.insert(at, stream.filter("scale", width, height, flags=SCALING))
+    places = "|".join(f"{width * (n % side)}_{height * (n // side)}" for n in range(side * side))
+    return ffmpeg.filter(fields, "xstack", inputs=side * side, layout=places, shortest=1)
+
+
+def upright(stream: Any, scene: Scene, filling: str) -> Any:
+    """Show the query across an upright frame of 9:16: between black bars, or over a blurred copy of itself."""
+    width = min(scene.width_px, even(scene.height_px * 9 / 16) * 2)
+    height = even(width * 16 / 9)
+    if filling == "black":
+        return stream.filter("scale", width, -2, flags=SCALING).filter("pad", width, height, "0", "(oh-ih)/2")
+    copies = stream.filter_multi_output("split")
+    grown = copies[0].filter("scale", width, height, force_original_aspect_ratio="increase", flags=SCALING)
+    behind = grown.filter("crop", width, height).filter("gblur", sigma=round(0.04 * width, 3))
+    return behind.overlay(copies[1].filter("scale", width, -2, flags=SCALING), x=0, y="(H-h)/2")
+
+
+def blend(stream: Any, scene: Scene, share: float) -> Any:
+    """Let the host shine through."""
+    same = {"pix_fmts": "yuv420p"}
+    layers = [scene.host().filter("format", **same), stream.filter("format", **same)]
+    return ffmpeg.filter(layers, "blend", all_mode="normal", all_opacity=share, shortest=1)
+
+
+def take_out_frames(stream: Any, scene: Scene, share: float) -> Any:
+    """Take frames out at random and close the gaps: the video gets shorter."""
+    seed = int(scene.random.integers(1, 2**31))
+    kept = stream.filter("select", f"if(eq(n,0),st(0,{seed})*0+1,gt(random(0),{share}))")
+    return kept.filter("setpts", f"N/{scene.fps}/TB")
+
+
 def frame_rate(stream: Any, scene: Scene, fps: float) -> Any:
     """Show fewer frames a second."""
     return stream.filter("fps", fps=min(fps, scene.fps), round="near")
