@@ -50,6 +50,7 @@ ABLATE_JOBS ?= 1
 VIDEOS ?=
 INDEX ?=
 ENCODER ?=
+ENCODER_OUT ?= runs/fingerprint/export
 BACKGROUND ?=
 QUERY ?=
 OUT ?= matches.json
@@ -104,7 +105,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks results collage shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,6 +122,11 @@ demo: ## The main job on the embedded sample, down to a page to look at
 sample: $(SAMPLE) ## Render the sample videos to data/sample
 
 collage: data/collage/collage.json ## Render made-up videos to data/collage, to train fingerprint encoders on; resumes
+
+fingerprint-encoder: data/collage/collage.json ## The encoder of make index anew, from the collage, in ENCODER_OUT
+	$(MAKE) pretrain RUN=runs/fingerprint DATA=data/collage DATASET=folder PRESET=fingerprint \
+	    SHARDS=shards/fingerprint SHARD_PRESET=fingerprint
+	$(BIN)/python -m evaluate export runs/fingerprint "$(ENCODER_OUT)" --no-onnx --force
 
 shards: $(SHARDS)/dataset.json ## Videos in DATA to shards in SHARDS
 

@@ -33,6 +33,8 @@ ASSUMED_BYTES_PER_SECOND = 50_000
 """Assumed for the time limit, unless the header states a longer duration: 0.4 Mbit/s."""
 LEAST_BYTES_PER_SECOND = 2_000
 """Of a source whose header may state too short a duration: 16 kbit/s, little for speech alone."""
+COARSE_FRAMES = 2.9
+"""Frames of the source per frame of the clock, from which some may be left out: of three, two are often not referred to."""
 SHORTFALL_SECONDS = 0.5
 """Missing at the end of the source or of its video before it matters; streams of one file often differ by less."""
 _AUDIO_RESTARTED = "[f32le] Application provided invalid, non monotonically increasing dts"
@@ -138,9 +140,17 @@ def _spool(stack: contextlib.ExitStack) -> BinaryIO:
         raise DiskFullError(folder, f"no temporary file ({error.strerror}); set TMPDIR") from error
 
 
+def _coarse(job: _Job) -> dict[str, str]:
+    """Return options of the decoder that save what a coarse decoding does not need."""
+    if not job.limits.is_coarse or job.params.media == "audio":
+        return {}
+    skipped = {"skip_loop_filter": "all"}
+    return skipped | ({"skip_frame": "noref"} if job.info.fps >= COARSE_FRAMES * job.params.fps else {})
+
+
 def _command(job: _Job) -> Any:
     """Compose ffmpeg's outputs: one input, explicit maps, all outputs cut at the same second."""
-    media = media_input(job.source, job.info, max_pixels=job.limits.max_pixels)
+    media = media_input(job.source, job.info, max_pixels=job.limits.max_pixels, **_coarse(job))
     outputs = []
     if job.params.media == "video":
         outputs.append(_frames(media[str(job.info.video_stream)], job))

@@ -145,6 +145,7 @@ def _describe(
     files: Sequence[MediaFile], media: Media, encoder: DescriptorEncoder, options: ExtractOptions, shards: Path
 ) -> Iterator[Descriptors | Unreadable]:
     params = replace(encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD)
+    options = replace(options, limits=replace(options.limits, is_coarse=True))
     failed = _build(files, params, options, shards)
     yield from failed
     if len(failed) == len(files):

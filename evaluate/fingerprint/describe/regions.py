@@ -60,7 +60,7 @@ def _within_bars(grey: np.ndarray) -> Region:
     for axis in (1, 2):
         lines = np.moveaxis(grey, axis, 0).reshape(grey.shape[axis], -1)
         shows = np.flatnonzero(lines.std(axis=1) >= BORDER_LEVELS)
-        first, last = (shows[0], shows[-1] + 1) if len(shows) else (0, len(lines))
+        first, last = (int(shows[0]), int(shows[-1]) + 1) if len(shows) else (0, len(lines))
         sides.append((first / len(lines), last / len(lines)))
     return Region(sides[1][0], sides[0][0], sides[1][1], sides[0][1])
 

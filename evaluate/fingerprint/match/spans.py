@@ -83,9 +83,10 @@ def apart_spans(spans: Iterable[Span]) -> list[Span]:
     apart: list[Span] = []
     for span in sorted(spans, key=lambda each: (each.query_start, each.query_end)):
         if apart and span.query_start < apart[-1].query_end:
-            cut = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
+            middle = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
+            cut = max(middle, apart[-1].query_start)  # which may have been cut itself
             apart[-1], span = apart[-1].cut(end=cut), span.cut(start=cut)  # noqa: PLW2901
-        apart.append(span)
+        apart = [each for each in (*apart, span) if each.query_start < each.query_end]
     return apart
 
 

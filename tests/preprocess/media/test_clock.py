@@ -7,6 +7,7 @@ import pytest
 
 from preprocess.features.logmel import rms_dbfs
 from preprocess.media.decode import decode
+from preprocess.media.media_info import Limits
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import RATE_HZ, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
@@ -30,6 +31,18 @@ def test_frame_counter_shows_the_right_frames_at_the_right_seconds(fps, suffix, 
     assert decoded.n_frames == round(100 / 25 * fps)
     numbers = [read_counter(frame) for frame in decoded.frames]
     assert numbers == expected_numbers([Fraction(k, 25) for k in range(100)], decoded.n_frames, fps)
+
+
+@pytest.mark.parametrize(("fps", "most_off"), [(24, 1), (10, 0)])
+def test_a_coarse_decoding_leaves_out_frames_that_no_other_needs(fps, most_off, tmp_path):
+    clip = write_clip(tmp_path / "counter.mp4", counter_frames(96), fps, video_codec="libx264", output=("-bf", 2))
+    exact, coarse = (
+        decode(clip, ShardParams(fps=8.0, short_side_px=64, hop_length=400, win_length=640), Limits(is_coarse=each))
+        for each in (False, True)
+    )
+    assert coarse.n_frames == exact.n_frames
+    off = [abs(read_counter(a) - read_counter(b)) for a, b in zip(exact.frames, coarse.frames, strict=True)]
+    assert max(off) == most_off
 
 
 def test_low_frame_rate_repeats_frames(tmp_path):

@@ -1,7 +1,10 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, trimmed
 
@@ -21,6 +24,16 @@ def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
     apart = apart_spans([second, first])
     assert [(each.query_start, each.query_end) for each in apart] == [(0, 5.5), (5.5, 9)]
     assert [(each.reference_start, each.reference_end) for each in apart] == [(10, 15.5), (41, 48)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=6))
+def test_spans_kept_apart_do_not_overlap_and_lie_within_their_own_seconds(drawn):
+    spans = [Span(start, start + length, start + 50, start + length + 50, {}) for start, length in drawn]
+    apart = apart_spans(spans)
+    assert apart
+    assert all(each.query_start < each.query_end for each in apart)
+    assert all(one.query_end <= other.query_start for one, other in itertools.pairwise(apart))
+    assert all(each.reference_start == pytest.approx(each.query_start + 50) for each in apart)
 
 
 def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
