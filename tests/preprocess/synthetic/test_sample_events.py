@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocess.synthetic.sample import world
-from preprocess.synthetic.sample.audio import N_SAMPLES, N_VOICES, SAMPLE_RATE_HZ, draw_voice, render_audio
+from preprocess.synthetic.sample.audio import N_VOICES, draw_voice, render_audio
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.synthetic.sample.events import build_motion
 from preprocess.synthetic.sample.look import N_PLACES, SHAPES, TYPICAL_SHARE, draw_look
@@ -93,26 +93,6 @@ def test_sound_starts_within_a_frame_of_the_contact(name: str) -> None:
             assert motion.y[near].max() > motion.ground_y - 0.09
 
 
-def onset_seconds(waveform: np.ndarray) -> float:
-    envelope = np.abs(waveform).reshape(-1, 16).max(axis=1)
-    return float(np.argmax(envelope > 0.25 * envelope.max())) * 16 / SAMPLE_RATE_HZ
-
-
-@pytest.mark.parametrize("group", range(6))
-def test_sounds_attack_at_once_and_decay(group: int) -> None:
-    voice = draw_voice(np.random.default_rng([1, group]))
-    quiet = replace(voice, other_per_second=0.0, noise_level=1e-6)
-    waveform = render_audio(strikes_of_one(2.0), quiet, np.random.default_rng(0))
-    assert waveform.shape == (N_SAMPLES,)
-    assert abs(onset_seconds(waveform) - 2.0) < 0.01
-    power = waveform.astype(np.float64) ** 2
-    start = 2 * SAMPLE_RATE_HZ
-    before, after = power[start - 4000 : start].sum(), power[start : start + 4000].sum()
-    assert after > 1000 * before
-    first, later = power[start : start + 2400].sum(), power[start + 4800 : start + 7200].sum()
-    assert first > 4 * later
-
-
 def test_reversed_playback_is_told_by_the_envelope() -> None:
     def skew(waveform: np.ndarray) -> float:
         """Third moment of the steps of the log envelope: sharp rises and slow falls make it positive."""
@@ -178,7 +158,9 @@ def test_a_dark_core_grows_in_the_object_and_its_sound_turns_from_tone_to_hiss()
 
     def flatness(wear: float) -> float:
         """Geometric over arithmetic mean of the power spectrum: 1 for white noise, near 0 for a tone."""
-        sound = render_audio(strikes_of_one(1.0, wear), quiet, np.random.default_rng(0))[16_000:17_600]
+        sound = render_audio(strikes_of_one(1.0, wear), quiet, np.random.default_rng(0))
+        assert np.argmax(np.abs(sound) > 0.25 * np.abs(sound).max()) == pytest.approx(16_000, abs=160)  # at once
+        sound = sound[16_000:17_600]
         power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2 + 1e-12
         return float(np.exp(np.log(power).mean()) / power.mean())
 
