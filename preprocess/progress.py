@@ -1,6 +1,5 @@
-"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere; odd bytes escaped."""
+"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere."""
 
-import io
 import logging
 import sys
 import time
@@ -13,13 +12,6 @@ if TYPE_CHECKING:
 LINE_EVERY_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-def escape_on_terminal() -> None:
-    """Make standard output and error escape the bytes of paths that are not UTF-8, instead of raising."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 class Progress:

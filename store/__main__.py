@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from store.closed_pipe import outlive_readers
 from store.errors import StoreError
+from store.standard_streams import ESCAPING, guard_standard_streams
 
 EXAMPLES = """\
 examples:
@@ -98,7 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _say(text: object, out: TextIO | None = None) -> None:
     """Write a line that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
-    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))
+    escaped = str(text).encode("utf-8", ESCAPING).decode()
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in escaped)
     (out or sys.stdout).write(plain + "\n")
 
 
@@ -183,6 +184,7 @@ def _search(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    guard_standard_streams()
     arguments = build_parser().parse_args(argv)
     commands = {"info": _info, "verify": _verify, "merge": _merge, "export": _export, "search": _search}
     try:
@@ -195,5 +197,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(main())
