@@ -10,7 +10,7 @@ from preprocess.schema import ShardParams
 PARAMS = ShardParams(short_side_px=32, segment_seconds=0.8, sources_per_shard=2, n_mels=32)
 
 
-def build_folder(clips: Path, out: Path, params: ShardParams = PARAMS, **options):
+def build_folder(clips: Path | str, out: Path, params: ShardParams = PARAMS, **options):
     return build(open_catalogue("folder", clips), out, params, executor=SerialExecutor(), **options)
 
 

@@ -37,6 +37,11 @@ def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, refere
         i * SEGMENTS_PER_SOURCE_LIMIT + n for i, n in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 0), (3, 1), (4, 0))
     ]
     assert list(segments["has_audio"]) == [True, True, False, False, True, True, True]
+    for column in ("segment_id", "source_index", "n_frames", "label"):
+        assert segments[column].dtype == np.int64
+    assert segments["end_seconds"].dtype == np.float64
+    assert set(segments["splits"]) == {"{}"}
+    assert "key" not in sources
     assert info.n_segments == len(segments) == sum(shard.n_segments for shard in info.shards)
 
 
@@ -62,14 +67,9 @@ def test_no_file_holds_a_time_or_a_place(clips, reference, tmp_path):
     assert bytes_of(tmp_path / "deep" / "shards") == bytes_of(reference)
 
 
-def test_a_second_run_has_nothing_to_do(clips, reference, tmp_path):
-    out = shutil.copytree(reference, tmp_path / "shards")
-    assert build_folder(clips, out).n_shards_built == 0
-    assert bytes_of(out) == bytes_of(reference)
-
-
 def test_failed_sources_are_tried_again_on_request_only(clips, reference, tmp_path):
     out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
+    assert build_folder(data, out).n_shards_built == 0
     assert build_folder(data, out, retry_failed=True).n_failed == 1  # fails again: the shard stays
     assert bytes_of(out) == bytes_of(reference)
     shutil.copy(data / "e.mp4", data / "c.mp4")

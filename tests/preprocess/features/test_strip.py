@@ -16,13 +16,6 @@ def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarra
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def test_round_trip():
-    frames = smooth_frames(10)
-    back = decode_strip(encode_strip(frames, 95), 10)
-    assert back.shape == frames.shape
-    assert np.abs(back.astype(int) - frames.astype(int)).mean() < 2
-
-
 def test_slices_of_a_memory_map_and_of_steps(tmp_path):
     frames = smooth_frames(8)
     (tmp_path / "frames").write_bytes(frames.tobytes())

@@ -5,7 +5,6 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -21,7 +20,6 @@ from preprocess.shards.manifest import (
     part_path,
     read_part,
     read_segments,
-    read_sources,
     write_part,
 )
 from preprocess.shards.manifest_rows import Row, read_rows
@@ -66,18 +64,6 @@ def test_the_joined_table_is_all_rows_in_order_and_always_the_same_bytes(shards,
     monkeypatch.undo()
     join_parts(shards, 3)
     assert path.read_bytes() == written
-
-
-def test_frames_for_analysts_have_the_documented_types(reference):
-    segments, sources = read_segments(reference), read_sources(reference)
-    assert (len(segments), len(sources)) == (7, 5)
-    assert segments["segment_id"].is_monotonic_increasing
-    for column in ("segment_id", "source_index", "n_frames", "label"):
-        assert segments[column].dtype == np.int64
-    assert segments["end_seconds"].dtype == np.float64
-    assert json.loads(segments["splits"][0]) == {}
-    assert "key" not in sources
-    assert "reason" in sources
 
 
 def test_fingerprint_changes_with_contents_and_parameters_only():
