@@ -54,10 +54,6 @@ class Limits:
     max_pixels: int = 8192 * 4320
     max_file_bytes: int = 64 << 30
 
-    def __post_init__(self) -> None:
-        if min(self.timeout_seconds, self.max_duration_seconds, self.max_pixels, self.max_file_bytes) <= 0:
-            raise ValueError("limits must be above 0")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Decoded:
