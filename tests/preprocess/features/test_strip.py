@@ -16,14 +16,6 @@ def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarra
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def test_slices_of_a_memory_map_and_of_steps(tmp_path):
-    frames = smooth_frames(8)
-    (tmp_path / "frames").write_bytes(frames.tobytes())
-    mapped = np.memmap(tmp_path / "frames", np.uint8, "r", shape=frames.shape)
-    assert encode_strip(mapped[2:6], 90) == encode_strip(frames[2:6], 90)
-    assert encode_strip(mapped[::2], 90) == encode_strip(frames[::2].copy(), 90)
-
-
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
