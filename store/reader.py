@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 RowIndex = slice | Sequence[int] | np.ndarray | None
 """All rows, a slice, row numbers in any order, or a bool mask of length n."""
 
-_REMEDIES = {
-    "encoder_sha256": "embed again with this checkpoint, or use the checkpoint that made the store",
-    "encoder_config": "embed again with this config, or use the config that made the store",
-    "shards_fingerprint": "embed these shards again, or use the shard set that made the store",
-    "dataset": "give the store of this data set",
-    "model": "give the store of this model",
-}
-
 
 class EmbeddingStore:
     """An embedding store, read-only; nothing is opened before the first use.
@@ -197,12 +189,10 @@ class EmbeddingStore:
             ProvenanceError: a field differs; the message names the HDF5 attribute and the remedy.
         """
         for name, value in fields.items():
-            if name not in _REMEDIES:
-                raise TypeError(f"{name!r} is not a field of Provenance")
             found = getattr(self.provenance, name)
             if canonical_json(found) != canonical_json(value):
                 problem = f"attribute /{name} is {_short(found)}, expected {_short(value)}"
-                raise ProvenanceError(self.path, problem, _REMEDIES[name])
+                raise ProvenanceError(self.path, problem, f"give the store of this {name}, or embed again")
 
 
 def open_embeddings(path: Path | str) -> EmbeddingStore:

@@ -160,7 +160,7 @@ def test_other_provenance_is_an_error_that_names_place_and_remedy(tmp_path, make
         assert caught.value.remedy in str(caught.value)
     assert not part_is_complete(tmp_path / "a.h5", other)
     EmbeddingStore(tmp_path / "a.h5").expect(**provenance.__dict__)
-    with pytest.raises(TypeError, match="encoder_sha"):
+    with pytest.raises(AttributeError, match="encoder_sha"):
         EmbeddingStore(tmp_path / "a.h5").expect(encoder_sha="x")
 
 

@@ -197,12 +197,12 @@ def test_missing_and_leftover_files_are_found(shards, name, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"fingerprint": "0"}, "|fingerprint|does not follow"),
-        ({"n_segments": 8}, "|n_segments|is 8, the shards have 7"),
-        ({"n_failed": 2}, "|n_failed|is 2, the shards have 1"),
-        ({"n_sources": 10**18}, "n_sources|is 1000000000000000000, the shards have 5"),
+        ({"fingerprint": "0"}, "|fingerprint|is '0', the shards' own marks say"),
+        ({"n_segments": 8}, "|n_segments|is 8, the shards' own marks say 7"),
+        ({"n_failed": 2}, "|n_failed|is 2, the shards' own marks say 1"),
+        ({"n_sources": 10**18}, "n_sources|is 1000000000000000000, the shards' own marks say 5"),
         ({"manifest_sha256": "0"}, "manifest.parquet||has another checksum"),
-        ({"shards": []}, "|shards|names other archives"),
+        ({"shards": []}, "|shards|is (), the shards' own marks say (ShardInfo"),
         ({"sources_sha256": "0"}, "does not belong to the set"),
     ],
 )
