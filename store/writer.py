@@ -191,7 +191,9 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
             write_text(file, "format", FORMAT_NAME)
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["n_rows"] = layout.n_rows
-            for name, text in {"created_by": _created_by(), **attributes}.items():
+            libraries = {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
+            created_by = canonical_json({"python": platform.python_version(), **libraries})
+            for name, text in {"created_by": created_by, **attributes}.items():
                 write_text(file, name, text)
             for name in layout.names():
                 dataset = _create(file, layout, name)
@@ -199,12 +201,6 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
                 write_text(dataset, DIGEST_ATTRIBUTE, digests[name])
             write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
         target.check()
-
-
-def _created_by() -> str:
-    """Return the versions of the libraries that write the file, as JSON."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__}
-    return canonical_json({**versions, "hdf5": h5py.version.hdf5_version})
 
 
 def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:

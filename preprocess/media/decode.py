@@ -269,13 +269,18 @@ def _collect(job: _Job, words: str) -> Decoded:
     if job.params.media == "video":
         planes = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height * 3 // 2, width))
     if n_samples:
-        seconds = replace_cancelled(job.samples, job.first, job.info.audio_channels, job.params.sample_rate_hz)
-        if seconds:
-            words = _joined(words, f"for {seconds:.0f} s the audio's channels cancel in the mix: the first one is used")
+        cancelled = replace_cancelled(job.samples, job.first, job.info.audio_channels, job.params.sample_rate_hz)
+        if cancelled:
+            words = _joined(
+                words, f"for {cancelled:.0f} s the audio's channels cancel in the mix: the first one is used"
+            )
         job.samples.truncate(4 * n_frames * job.params.samples_per_frame)  # cuts, or pads with zeros
         waveform = np.memmap(job.samples, np.float32, "r", shape=(n_frames * job.params.samples_per_frame,))
     info = dataclasses.replace(job.info, has_audio=n_samples > 0)
-    return Decoded(n_frames, planes, waveform, info, _with_shortfall(words, n_frames / job.params.fps, info))
+    seconds, stated = n_frames / job.params.fps, info.duration_seconds
+    if stated is not None and seconds <= stated - SHORTFALL_SECONDS:
+        words = _joined(words, f"decoded {seconds:.1f} s of {stated:.1f} s")
+    return Decoded(n_frames, planes, waveform, info, words)
 
 
 def _too_long(job: _Job) -> MediaLimitError | DiskFullError:
@@ -289,10 +294,3 @@ def _too_long(job: _Job) -> MediaLimitError | DiskFullError:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _with_shortfall(words: str, seconds: float, info: MediaInfo) -> str:
-    """Add a note if less was decoded than the header states."""
-    if info.duration_seconds is None or seconds > info.duration_seconds - SHORTFALL_SECONDS:
-        return words
-    return _joined(words, f"decoded {seconds:.1f} s of {info.duration_seconds:.1f} s")

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from preprocess.errors import ShardError
 from preprocess.schema import ShardParams
@@ -23,9 +21,8 @@ from preprocess.shards.manifest import (
     write_part,
 )
 from preprocess.shards.manifest_rows import Row, read_rows
-from preprocess.shards.recipe import Recipe, sources_sha256
+from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardInfo
-from preprocess.sources import Catalogue, Source
 from tests.preprocess.whole_run import PARAMS
 
 RECIPE = Recipe("folder", ShardParams(sources_per_shard=2), 5, "0" * 64, "9.0", {"torch": "2.14"})
@@ -151,15 +148,3 @@ def test_recipes_name_what_differs():
         "n_mels was 64, now is 80",
         "version of torch was 2.15, now is 2.14",
     ]
-
-
-@settings(max_examples=30)
-@given(names=st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=4, unique=True))
-def test_the_catalogues_checksum_covers_every_name(names):
-    def checksum(texts: list[str]) -> str:
-        sources = tuple(Source(i, Path("x"), text, label_name="l") for i, text in enumerate(texts))
-        return sources_sha256(Catalogue("folder", "video", sources))
-
-    assert checksum(names) == checksum(list(names))
-    assert checksum(names) != checksum(names[::-1])
-    assert checksum(names) != checksum([*names[:-2], names[-2] + names[-1]])
