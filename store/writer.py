@@ -1,7 +1,7 @@
-"""Writing stores: parts, a master joined from parts, appending. No file is ever changed in place.
+"""Writing stores: parts, and a master joined from parts. No file is ever changed in place.
 
 Every store is written under a temporary name and renamed. The same rows and provenance give the same bytes, whether
-they are written at once, joined from parts or appended.
+they are written at once or joined from parts.
 """
 
 import itertools
@@ -81,9 +81,10 @@ def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
 
 
 def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
-    """Join parts into one store, a few MiB at a time.
+    """Join parts into one store, a few MiB at a time; `out` may be one of them, to which the others are added.
 
     Parts are put in the order of their first key, so the result does not depend on the order in which they are given.
+    A crash leaves `out` as it was.
 
     Raises:
         ProvenanceError: a part comes from another encoder or shard set than the first.
@@ -105,28 +106,6 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     if any(last >= first for (_, last), (first, _) in itertools.pairwise(filled)):
         _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
-        _write(temporary, provenance, pieces)
-
-
-def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
-    """Add rows at the end of a store, which is made if it is missing.
-
-    The file is copied, added to and put in its place, so a crash leaves it as it was. Each call costs a copy: for many
-    small additions write parts and join them once.
-
-    Raises:
-        ProvenanceError, LayoutError, DuplicateRowsError: the rows do not belong to what is there.
-        BusyError, WriteError: another process writes `path`, or the disk refuses.
-    """
-    path = Path(path)
-    pieces: list[Piece] = [GivenRows(rows)]
-    with replacing(path) as temporary:
-        if path.exists():
-            held = EmbeddingStore(path)
-            held.expect(**provenance.__dict__)
-            pieces.insert(0, held)
-            _refuse_other_vectors(pieces)
-        _refuse_repeated(path, pieces)
         _write(temporary, provenance, pieces)
 
 
