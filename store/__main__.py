@@ -150,14 +150,11 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from store.export import to_npz, to_parquet
+    from store.export import export
     from store.reader import EmbeddingStore
 
-    writers = {".parquet": to_parquet, ".npz": to_npz}
-    if arguments.out.suffix not in writers:
-        raise StoreError(arguments.out, f"unknown kind of file {arguments.out.suffix!r}", "end it in .parquet or .npz")
     with EmbeddingStore(arguments.store) as store:
-        writers[arguments.out.suffix](store, arguments.out, arguments.vectors)
+        export(store, arguments.out, arguments.vectors)
         _say(f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
