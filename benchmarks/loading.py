@@ -15,7 +15,7 @@ from benchmarks.question import BenchmarkError, Setting
 from benchmarks.race import OURS, Run, Way, race, timed
 from benchmarks.sources import CORES, FPS, HEIGHT_PX, collage_params
 from evaluate.results.results import Result
-from preprocess.features.strip import decode_strip, encode_strip
+from preprocess.features.splice import splice
 from preprocess.schema import FRAMES_MEMBER
 from train.data.loader import LoaderConfig, SegmentLoader
 
@@ -80,7 +80,7 @@ def _bare(shards: Path, window: int) -> Callable[[], object]:
     def cut(strip: bytes) -> bytes:
         if window == n_frames:
             return strip
-        return encode_strip(decode_strip(strip, n_frames)[:window], collage_params(1).jpeg_quality)
+        return splice(strip, range(window))
 
     n_frames = round(sources.SECONDS * FPS)
     tars = [str(path) for path in sorted(shards.glob("*.tar"))]

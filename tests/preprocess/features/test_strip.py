@@ -4,9 +4,9 @@ import simplejpeg
 
 from preprocess.errors import StripError
 from preprocess.features.splice import count_frames
-from preprocess.features.strip import decode_strip, encode_planes, encode_strip
+from preprocess.features.strip import decode_strip, encode_planes
 from preprocess.media.planes import split, to_rgb
-from tests.planes import from_rgb
+from tests.planes import encode_strip, from_rgb
 
 
 def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarray:
@@ -25,9 +25,6 @@ def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarra
     ],
 )
 def test_frames_that_do_not_fit(shape, words):
-    frames = np.zeros(shape, np.uint8)
-    with pytest.raises(StripError, match=words):
-        encode_strip(frames, 90)
     with pytest.raises(StripError, match=words):
         encode_planes(np.zeros((shape[0], shape[1] * 3 // 2, shape[2]), np.uint8), 90)
 
@@ -53,13 +50,11 @@ def test_damaged_and_foreign_strips():
 
 
 @pytest.mark.parametrize("width", [64, 86, 170])
-def test_planes_give_the_strip_that_rgb_gives(width):
+def test_round_trip(width):
     frames = smooth_frames(10, width=width)
     strip = encode_planes(from_rgb(frames), 95)
     assert count_frames(strip) == 10
-    back, other = decode_strip(strip, 10).astype(int), decode_strip(encode_strip(frames, 95), 10).astype(int)
-    assert np.abs(back - frames).mean() < 2
-    assert np.abs(back - other).mean() < 1.5
+    assert np.abs(decode_strip(strip, 10).astype(int) - frames).mean() < 2
 
 
 def test_planes_are_the_picture():

@@ -16,12 +16,12 @@ import simplejpeg
 
 from preprocess.errors import ShardError
 from preprocess.executors.processes import SerialExecutor
-from preprocess.features.strip import encode_strip
 from preprocess.shards.manifest import read_part, write_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.shard_files import ShardWriter, array_bytes, read_samples
 from preprocess.verify.shard_checks import _read_members
 from preprocess.verify.shard_set import verify
+from tests.planes import encode_strip
 
 PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, colorsubsampling="420")
 """Seven frames without restart markers between them."""

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocess.features.strip import decode_strip, encode_strip
+from preprocess.features.strip import decode_strip
+from tests.planes import encode_strip
 from tests.train.conftest import SMALL, make_frames, write_shards
 from train.config.clip_config import ClipConfig
 from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector, Selection
