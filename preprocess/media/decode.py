@@ -21,7 +21,7 @@ import numpy as np
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.media.ffmpeg import cause, is_out_of_space, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
-from preprocess.media.media_info import Decoded, Limits, MediaInfo
+from preprocess.media.media_info import USUAL_LIMITS, Decoded, Limits, MediaInfo
 from preprocess.media.mono import FIRST_CHANNEL, mix_filters, replace_cancelled
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
@@ -54,7 +54,7 @@ def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
     return short, FRAME_HEIGHT_MULTIPLE_PX * blocks
 
 
-def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Decoded:
+def decode(path: Path, params: ShardParams, limits: Limits = USUAL_LIMITS) -> Decoded:
     """Decode a source onto the constant-rate clock of `params`.
 
     Frame i is the image on screen in the middle of its time, (i + 0.5) / fps seconds after the container's start. The
@@ -66,7 +66,6 @@ def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Dec
         MediaError: it cannot be decoded, or lacks the stream that `params.media` needs; the subclasses say more.
         DiskFullError: there was no space left for the temporary files.
     """
-    limits = limits or Limits()
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(path, limits))
         info = probe_file(source, path, limits)

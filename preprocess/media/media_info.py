@@ -55,6 +55,9 @@ class Limits:
     max_file_bytes: int = 64 << 30
 
 
+USUAL_LIMITS = Limits()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Decoded:
     """A source on its constant-rate clock: frame i shows the time [i / fps, (i + 1) / fps) after the container's t = 0.

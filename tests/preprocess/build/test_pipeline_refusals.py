@@ -7,8 +7,6 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import EnvironmentDiffersError, ShardError, disk_errors
 from preprocess.executors.processes import SerialExecutor
 from store.atomic_files import folder_lock
@@ -66,7 +64,7 @@ class OtherMachine(SerialExecutor):
 
 def test_a_machine_with_other_releases_builds_no_shard(clips, tmp_path):
     with pytest.raises(EnvironmentDiffersError, match=r"has numpy \d\S+ instead of 1\.0: install the same environment"):
-        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=OtherMachine())
+        build_folder(clips, tmp_path / "shards", executor=OtherMachine())
     assert not list((tmp_path / "shards").glob("shard-*"))
 
 
