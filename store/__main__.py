@@ -114,8 +114,8 @@ def _info(arguments: argparse.Namespace) -> int:
             "with_audio": int(store.column("has_audio").sum()),
             "vectors": {name: f"{n_dims} x {dtype}" for name, (n_dims, dtype) in store.layout.vectors.items()},
             **store.provenance.__dict__,
-            "content_sha256": store.content_sha256,
-            "created_by": store.created_by,
+            "content_sha256": store.header.content_sha256,
+            "created_by": store.header.created_by,
         }
     if arguments.json:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")

@@ -80,7 +80,7 @@ def _write_npz(store: EmbeddingStore, path: Path, names: Sequence[str]) -> None:
 
 
 def _provenance_text(store: EmbeddingStore) -> str:
-    return canonical_json({**store.provenance.__dict__, "content_sha256": store.content_sha256})
+    return canonical_json({**store.provenance.__dict__, "content_sha256": store.header.content_sha256})
 
 
 def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":

@@ -66,7 +66,7 @@ class EmbeddingStore:
             self.close()  # a handle that came through fork shares its state with the parent: never read through it
         if self._file is None or self._known is None:
             file, header = open_store(self.path, self._known)
-            if self._known is not None and self._known.content != header.content:
+            if self._known is not None and self._known.content_sha256 != header.content_sha256:
                 file.close()
                 problem = "the file was replaced by other content while it was in use"
                 raise ReplacedError(self.path, problem, "make a new EmbeddingStore for it")
@@ -74,13 +74,14 @@ class EmbeddingStore:
         return self._file, self._known
 
     @property
-    def _header(self) -> Header:
+    def header(self) -> Header:
+        """The facts that were checked when the file was opened, recorded checksums among them."""
         return self._known or self._open()[1]
 
     @property
     def layout(self) -> Layout:
         """Length and vectors."""
-        return self._header.layout
+        return self.header.layout
 
     @property
     def n_rows(self) -> int:
@@ -90,26 +91,12 @@ class EmbeddingStore:
     @property
     def provenance(self) -> Provenance:
         """Where the embeddings come from."""
-        return self._header.provenance
-
-    @property
-    def created_by(self) -> dict[str, str]:
-        """Versions of the libraries that wrote the file."""
-        return self._header.created_by
-
-    @property
-    def content_sha256(self) -> str:
-        """Digest of all data and the provenance, as recorded when the file was written."""
-        return self._header.content
+        return self.header.provenance
 
     @property
     def vector_names(self) -> tuple[str, ...]:
         """Names such as "video/features", sorted."""
         return tuple(self.layout.vectors)
-
-    def recorded_digest(self, name: str) -> str:
-        """Return the sha256 that was recorded for a column or for vectors when they were written."""
-        return self._header.digests[name]
 
     def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.

@@ -221,7 +221,7 @@ def _checked(pieces: Sequence[Piece], name: str, digest: Digest) -> Iterator[np.
             if own is not digest and isinstance(piece, EmbeddingStore):
                 own.update(block)
             yield block
-        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.recorded_digest(name):
+        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.header.digests[name]:
             raise DamagedStoreError(piece.path, f"/{name} does not match its checksum")
         piece.close()
 

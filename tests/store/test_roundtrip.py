@@ -195,7 +195,7 @@ def test_frame_and_sizes(sixty, make_rows):
     assert len(sixty) == 60
     assert "/video/features (60, 16)" in repr(sixty)
     assert sixty.present("audio/features").tolist() == make_rows(0, 60).has_audio.tolist()
-    assert "h5py" in sixty.created_by
+    assert "h5py" in sixty.header.created_by
     with pytest.raises(LayoutError, match="choose from: audio/features, video/features"):
         sixty.vectors("video/projections")
     with pytest.raises(LayoutError, match="choose from: key"):
