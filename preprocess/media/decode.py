@@ -19,7 +19,7 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import cause, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Decoded, Limits, MediaInfo
 from preprocess.media.mono import FIRST_CHANNEL, mix_filters, replace_cancelled
@@ -244,7 +244,8 @@ def _run(job: _Job) -> str:
             remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
             raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
         return words
-    if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
+    is_full = "No space left on device" in words or "Disk quota exceeded" in words
+    if is_full or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(temporary_folder(), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
         raise MediaError(job.path, f"ffmpeg was killed by signal {-status}")

@@ -153,8 +153,3 @@ def _printable(line: str, kept: int) -> str:
     """Cut a line, and write out control characters."""
     line = line if len(line) <= kept else line[:kept] + " ..."
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
-
-
-def is_out_of_space(words: str) -> bool:
-    """Whether ffmpeg failed because the disk is full."""
-    return "No space left on device" in words or "Disk quota exceeded" in words
