@@ -41,9 +41,10 @@ def guard_standard_streams() -> None:
     """Let standard output and error take every text and outlive their readers; the first thing that a command does."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if type(stream) is not io.TextIOWrapper:  # closed by the caller, or what a test or a notebook put there
-            continue
-        stream.flush()
-        pipe = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
-        line_buffering = name == "stderr" or stream.isatty()
-        setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, ESCAPING, None, line_buffering=line_buffering))
+        if isinstance(stream, io.TextIOWrapper):  # not where the caller has closed it
+            stream.reconfigure(errors=ESCAPING)
+        if type(stream) is io.TextIOWrapper:  # not what a test or a notebook has put there
+            stream.flush()
+            pipe = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+            line_buffering = name == "stderr" or stream.isatty()
+            setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, ESCAPING, None, line_buffering=line_buffering))
