@@ -83,7 +83,7 @@ def _forward(encoder: ClipEncoder, clips: Sequence[Clips]) -> Callable[[], None]
     def work() -> None:
         for batch in clips:
             if batch.video is not None:
-                encoder.encode_video(batch.video)
-            encoder.encode_audio(batch.audio[torch.from_numpy(np.flatnonzero(batch.spans.has_audio))])
+                encoder.encode("video", batch.video)
+            encoder.encode("audio", batch.audio[torch.from_numpy(np.flatnonzero(batch.spans.has_audio))])
 
     return work

@@ -13,7 +13,8 @@ Space = Literal["within_video", "within_audio", "video", "audio"]
 `video`, `audio`: the space that both modalities share; clips of one time span, speed and direction are close.
 A single space would have to keep the speed for one purpose and forget it for the other."""
 
-MODALITIES: tuple[Literal["video", "audio"], ...] = ("video", "audio")
+Modality = Literal["video", "audio"]
+MODALITIES: tuple[Modality, ...] = ("video", "audio")
 SPACES_OF_TERM: dict[str, tuple[Space, ...]] = {
     "video_video": ("within_video",),
     "video_audio": ("video", "audio"),

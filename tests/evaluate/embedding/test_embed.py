@@ -102,7 +102,7 @@ def test_encoders_are_forced_into_eval_mode(run_folder, shards):
     encoder = NetworkEncoder(loaded, "pretrained")
     assert not any(module.training for module in loaded.encoders.modules())
     clips = cut(shards, load_run(run_folder / "checkpoints" / LAST_NAME, ("raw",)))
-    video, audio = encoder.encode_video(clips.video), encoder.encode_audio(clips.audio)
+    video, audio = encoder.encode("video", clips.video), encoder.encode("audio", clips.audio)
     for vectors in (*video.values(), *audio.values()):
         assert vectors.is_inference()
         assert not vectors.requires_grad

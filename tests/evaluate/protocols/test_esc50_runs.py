@@ -171,9 +171,9 @@ def test_cepstra_are_scipys_and_distinguish_classes():
     logmel = torch.randn(5, 1, 64, 30, generator=torch.Generator().manual_seed(0))
     slow = scipy.fft.dct(logmel[:, 0].double().numpy(), type=2, norm="ortho", axis=1)[:, :N_MFCC]
     wanted = np.concatenate([slow.mean(axis=2), slow.std(axis=2, ddof=1)], axis=1)
-    found = MfccEncoder().encode_audio(logmel)["features"].numpy()
+    found = MfccEncoder().encode("audio", logmel)["features"].numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert MfccEncoder().encode_video(torch.zeros(1)) == {}
+    assert MfccEncoder().encode("video", torch.zeros(1)) == {}
 
     from tests.evaluate.protocols.test_esc50 import recordings
 

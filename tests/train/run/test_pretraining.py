@@ -122,7 +122,7 @@ def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_p
 
     pretrained, untrained = load_run(path, ["pretrained", "untrained"]).encoders
     clips, logmel = torch.zeros(2, 3, 4, 24, 24), torch.zeros(2, 1, 16, 33)
-    found = [{"video": e.encode_video(clips), "audio": e.encode_audio(logmel)} for e in (pretrained, untrained)]
+    found = [{"video": e.encode("video", clips), "audio": e.encode("audio", logmel)} for e in (pretrained, untrained)]
     assert [bool(each[unread]) for each in found] == [False, True]
     of_file = FileEncoder(load_encoders(path))._encode(clips, logmel, np.arange(2))
     assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}
