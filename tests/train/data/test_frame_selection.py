@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from preprocess.features.strip import decode_strip, encode_strip
 from tests.train.conftest import SMALL, make_frames, write_shards
 from train.config.clip_config import ClipConfig
-from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector, Selection
+from train.data.frame_selection import N_PLACES, N_SEEDS, FrameSelector, Selection
 from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
 from train.finetune.config import FinetuneClip
 from train.finetune.trainer import OneClip
@@ -70,8 +70,8 @@ def test_planned_clips_are_those_cut_out_of_whole_windows(shards, planner, frame
 STRIP = encode_strip(make_frames(3, 40, 32, 48), 90)
 
 
-def choice(planner, **changes):
-    return replace(Choice(planner, 20, 4, random=True, square=1, final_px=32), **changes)
+def selector(planner, **changes):
+    return replace(FrameSelector(planner, 20, 4, random=True, square=1, final_px=32), **changes)
 
 
 @settings(max_examples=60, deadline=None)
@@ -81,7 +81,7 @@ def test_the_frames_of_any_plan_are_taken_once_and_found_again(n_frames, seed, p
     meta = [np.array([i, 0, n, 32, 48, 4 * n, 1]) for i, n in enumerate(n_frames)]
     noise = list(rng.random((each, N_PLACES + N_SEEDS), np.float32))
     strips = [np.frombuffer(STRIP, np.uint8)] * each
-    taker = FrameSelector(choice(planner))
+    taker = selector(planner)
     numbers, paces, columns, spliced, first, size, rows = taker(meta, noise, strips)
     chosen = Selection.unpacked(*(torch.from_numpy(np.stack(x)) for x in (numbers, paces)), planner.n_frames)
     windows = torch.tensor([min(n, 20) for n in n_frames])
@@ -98,7 +98,7 @@ def test_the_frames_of_any_plan_are_taken_once_and_found_again(n_frames, seed, p
         assert (top, height, width) == (0, 32 * len(taken), 32)
         assert 0 <= left <= 16
         cut = pixels.reshape(-1, 48, 3)[rows[i]].reshape(-1, 32, 48, 3)
-        assert len(cut) == taker.choice.most_frames
+        assert len(cut) == taker.most_frames
         assert np.array_equal(cut[: len(taken), 1:-1], pixels[:, 1:-1])
         assert np.array_equal(cut[:, [0, -1]], cut[:, [1, -2]]), (
             "outer rows are their neighbours': the decoder mixed them"
@@ -128,15 +128,12 @@ def test_squares_lie_anywhere_inside_or_where_they_are_asked_for(size, room):
     strips = [np.frombuffer(encode_strip(make_frames(3, 30, height, width), 90), np.uint8)] * n
 
     def places(**changes):
-        *_, shape, begin, end, order = FrameSelector(choice(WholeWindow(20), final_px=0, **changes))(
+        *_, first, _, _, shape, begin, end, order = selector(WholeWindow(20), final_px=0, **changes)(
             meta, noise, strips
         )
         assert shape[0].tolist() == [20, height, min(size), 3]
         assert order[0].tolist() == list(range(20))
         assert {tuple(b - a) for a, b in zip(begin, end, strict=True)} == {(min(size), min(size))}
-        *_, first, _, _, _, begin, _, _ = FrameSelector(choice(WholeWindow(20), final_px=0, **changes))(
-            meta, noise, strips
-        )
         return np.stack([np.stack(begin)[:, 0], np.stack(first)[:, 1]], 1)  # (n, 2) top and left
 
     for axis, last in enumerate(room):
