@@ -20,7 +20,7 @@ from train.config.load import load_config
 from train.config.schema import Config
 from train.errors import ConfigError, RunError, writing
 from train.run.checkpoint import LAST_NAME
-from train.run.run_log import LOG_NAME
+from train.run.run_log import read_log
 from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
@@ -30,7 +30,6 @@ _STOPPED = 3
 _POLL_SECONDS = 0.25
 _ORPHAN_SECONDS = 60.0
 """Time for the training of a killed ablation to save and end."""
-_LOG_TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -188,15 +187,5 @@ def _obstacle(run: PlannedRun) -> str:
 
 def last_step(folder: Path) -> int:
     """Return the last step that a run has logged; 0 without any."""
-    log = folder / LOG_NAME
-    if not log.exists():
-        return 0
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
-        lines = file.read().splitlines()
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except json.JSONDecodeError:  # half written, or the cut at the front
-            continue
-    return 0
+    records = read_log(folder)
+    return int(records[-1]["step"]) if records else 0
