@@ -34,20 +34,16 @@ class Probe:
     Attributes:
         c: the chosen inverse regularisation of the scaled features.
         fold_accuracy: accuracy on held-out training folds of every C tried; empty where no fold could be made.
-        classes: (c,) int64, labels of the training side.
-        weights: (d, c) float64.
-        bias: (c,) float64.
     """
 
     c: float
     fold_accuracy: dict[float, float]
-    classes: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
+    basis: "_Basis"
+    model: "LogisticRegression"
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Labels (n,) int64 of features (n, d)."""
-        predicted: np.ndarray = self.classes[np.argmax(features @ self.weights + self.bias, axis=1)]
+        predicted: np.ndarray = self.model.predict(self.basis.apply(features))
         return predicted
 
 
@@ -78,9 +74,7 @@ def fit_probe(
         tried = fold_accuracy or dict.fromkeys(sorted(grid)[len(grid) // 2 :], 0.0)
         chosen = max(tried, key=lambda c: (tried[c], -c))
         (model,) = _fit_path(rotated, labels, (chosen,))
-    weights, bias = _multinomial(model)
-    weights = basis.rotation @ weights * basis.scale  # back from the rotated basis: (d, c)
-    return Probe(chosen, fold_accuracy, model.classes_, weights, bias - basis.mean @ weights)
+    return Probe(chosen, fold_accuracy, basis, model)
 
 
 @dataclass(frozen=True)
@@ -163,11 +157,3 @@ def _fit_path(features: np.ndarray, labels: np.ndarray, grid: Sequence[float]) -
             warnings.filterwarnings("ignore", message=".*newton-cg failed to converge.*")
             model.fit(features, labels)
         yield model
-
-
-def _multinomial(model: "LogisticRegression") -> tuple[np.ndarray, np.ndarray]:
-    """Return weights (r, c) and bias (c,); for two classes scikit-learn has one column."""
-    weights, bias = model.coef_.T, model.intercept_
-    if len(model.classes_) == 2:
-        return np.concatenate([-weights, weights], axis=1) / 2, np.concatenate([-bias, bias]) / 2
-    return weights, bias
