@@ -1,12 +1,12 @@
 """Records of results.json as the rows and columns of the page's tables."""
 
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from evaluate.protocols.bootstrap import mean_over_splits
 from evaluate.protocols.result_table import model_order
-from evaluate.results.results import MODALITIES, Result
+from evaluate.results.results import MODALITIES, Result, merge_results
 
 RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels + log-mel"}
 TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
@@ -58,17 +58,10 @@ def column_order(column: Column) -> tuple[int, str, int]:
     return place, task, int(number.group()) if number else 0
 
 
-def means(results: Iterable[Result]) -> list[Result]:
+def means(results: Iterable[Result]) -> tuple[Result, ...]:
     """Return the means over splits: the stored record, or else one computed from the splits, without an interval."""
-    same: dict[tuple[str, ...], list[Result]] = {}
-    for r in results:
-        same.setdefault((r.test, r.task, r.modality, r.model, r.metric), []).append(r)
-    made = []
-    for group in same.values():
-        stored = [r for r in group if r.split is None]
-        value, n = statistics.fmean(r.value for r in group), sum(r.n for r in group)
-        made.append(stored[-1] if stored else replace(group[0], split=None, value=value, n=n, low=None, high=None))
-    return made
+    known = list(results)
+    return merge_results(mean_over_splits(known), (r for r in known if r.split is None))
 
 
 def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple[Table, ...]:
