@@ -41,11 +41,7 @@ def test_each_switch_alone_does_something():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    segments=st.integers(2, 6),
-    share=st.floats(0.01, 0.499),
-    seed=st.integers(0, 999),
-)
+@given(segments=st.integers(2, 6), share=st.floats(0.01, 0.499), seed=st.integers(0, 999))
 def test_a_mixture_has_more_of_the_own_sound_than_of_one_other_segments(segments, share, seed):
     power = torch.eye(2 * segments)[:, :, None].expand(-1, -1, 3)  # clip i sounds in band i alone
     mixed = mix((power + 1e-12).log(), share, generator(seed)).exp()
