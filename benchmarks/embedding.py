@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Setting, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
 from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
 from evaluate.embedding.clip_rows import Clips, cut_clips
