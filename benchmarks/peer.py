@@ -61,7 +61,7 @@ def _answer(script: str, job: Values) -> dict[str, Any]:
     }  # fmt: skip
     words = [str(python), str(SCRIPTS / script), json.dumps(job)]
     done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, check=False)
-    if done.returncode:
+    if done.returncode or not done.stdout:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise BenchmarkError(f"{lines[-1][:300]} (exit status {done.returncode})")
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -36,9 +36,6 @@ class EmbedOptions:
         batch_size: segments at once.
         device: where the encoders run.
         num_threads: threads that decode.
-
-    Raises:
-        EmbedError: a value is out of range.
     """
 
     n_clips: int = 4
@@ -46,13 +43,6 @@ class EmbedOptions:
     batch_size: int = 16
     device: str = "cpu"
     num_threads: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("n_clips", "batch_size", "num_threads"):
-            if getattr(self, name) < 1:
-                raise EmbedError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if any(speed < 1 for speed in self.speeds):
-            raise EmbedError(f"speeds are whole numbers from 1 up, not {self.speeds}")
 
     def speeds_of(self, run: RunEncoders) -> tuple[int, ...]:
         """Return the chosen speeds, or the run's own."""

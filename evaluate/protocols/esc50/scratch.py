@@ -29,7 +29,7 @@ from train.ranks.distributed import World, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import TrainingState, read_checkpoint
 from train.run.loop import TrainingLoop
-from train.run.optim import build_optimizer
+from train.run.optim import adamw, parameter_groups
 from train.run.pretraining import loader_config
 from train.views.training_clips import make_clips
 from train.views.views import eval_clips
@@ -95,7 +95,7 @@ class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
         torch.manual_seed(config.seed)
         model = Supervised(config, len(self.dataset.label_names)).to(world.device)
         model = with_joint_norms(model, world)
-        self._train_model(model, build_optimizer(model, config.optim), loader)
+        self._train_model(model, adamw(parameter_groups(model, config.optim), config.optim), loader)
 
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
@@ -106,9 +106,6 @@ class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
         loss = F.cross_entropy(logits.float(), labels)
         right = (logits.detach().argmax(1) == labels).float().mean()
         return Objective(loss, {"cross_entropy": loss}, {"accuracy": right})
-
-    def _loss(self, terms: dict[str, float]) -> float:
-        return terms["cross_entropy"]
 
     def _summary(self) -> dict[str, Any]:
         return {"split": self.config.data.split}
