@@ -1,7 +1,5 @@
 """Whole small trainings on real shards: resume is exact, signals save, one run per directory."""
 
-import errno
-import fcntl
 import json
 import math
 from dataclasses import replace
@@ -15,7 +13,6 @@ from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
 from tests.train.small_runs import (
     assert_same_end,
-    command,
     config,
     losses,
     records,
@@ -69,18 +66,6 @@ def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
 def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
     with folder_lock(tmp_path), pytest.raises(RunError, match="another process"):
         train(tmp_path, small_shards, "steps=2")
-
-
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(
-    small_shards, tmp_path, monkeypatch, caplog, number
-):
-    def refuse(descriptor, operation):
-        raise OSError(number, "refused")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert main(command(tmp_path, small_shards, "steps=1")) == 0
-    assert "has no locks" in caplog.text
 
 
 @pytest.mark.parametrize("often", ["log_every=4", "checkpoint_every=4"])
