@@ -63,7 +63,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
             outputs, batch.plan, segments, self.bank, config,
             use_bank=self.step >= config.bank.warmup_steps, generator=generator,
         )  # fmt: skip
-        first_views = outputs.embeddings.views()[0].map(lambda x: gather(x.detach()))
+        first_views = {space: gather(x.detach().chunk(2)[0]) for space, x in outputs.embeddings.items()}
         self.bank.push(first_views, *(gather(x) for x in (segments.source, segments.label, segments.has_audio)))
         return objective
 

@@ -7,7 +7,7 @@ import torch
 
 from tests.train.objective.unit import unit
 from train.config.schema import BankConfig
-from train.model.spaces import SPACES, Embeddings
+from train.model.spaces import SPACES
 from train.objective.bank import Bank
 
 CONFIG = BankConfig(
@@ -16,7 +16,7 @@ CONFIG = BankConfig(
 
 
 def embeddings(within, video, audio):
-    return Embeddings({"within_video": within, "video": video, "audio": audio, "within_audio": within.flip(1)})
+    return {"within_video": within, "video": video, "audio": audio, "within_audio": within.flip(1)}
 
 
 def filled(config=CONFIG, *, has_audio=None, seed=0):
@@ -136,9 +136,9 @@ def test_sounds_are_ranked_among_sounds_and_a_bank_of_sounds_alone_holds_nothing
         assert {name for name, buffer in bank.named_buffers() if buffer.ndim == 2} == {"within_audio"}
         sounds, anchors = unit(32, 8, seed=1), unit(6, 8, seed=2)
         source = torch.arange(32) // 2
-        bank.push(Embeddings({"within_audio": sounds}), source, source % 4, has_audio)
+        bank.push({"within_audio": sounds}, source, source % 4, has_audio)
         drawn = bank.draw(
-            "within_audio", Embeddings({"within_audio": anchors}), torch.arange(6), torch.arange(6) % 4,
+            "within_audio", {"within_audio": anchors}, torch.arange(6), torch.arange(6) % 4,
             torch.ones(6, dtype=torch.bool), torch.Generator().manual_seed(0),
         )  # fmt: skip
         for i in range(6):

@@ -10,7 +10,7 @@ from tests.train.objective.unit import unit
 from train.config.load import load_config
 from train.config.schema import TERMS, LossConfig
 from train.model.heads import Model, Outputs
-from train.model.spaces import Embeddings, used_spaces
+from train.model.spaces import used_spaces
 from train.objective.bank import Bank
 from train.objective.objective import Segments, compute_objective
 from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, Plan
@@ -55,7 +55,7 @@ def outputs_of(video, audio, logits):
 
 
 def embeddings(video, audio):
-    return Embeddings({"within_video": video, "video": video, "audio": audio, "within_audio": audio})
+    return {"within_video": video, "video": video, "audio": audio, "within_audio": audio}
 
 
 def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
@@ -187,7 +187,7 @@ def slow_audio_audio(z, facts, temperature):
 @pytest.mark.parametrize("source", [range(N), (0, 0, 2, 3)])
 def test_the_term_between_sounds_is_a_slow_ones(has_audio, source):
     z, facts = unit(2 * N, 8, seed=3), segments(has_audio, source)
-    result = compute(Outputs(Embeddings({"within_audio": z}), {}), facts, config=SOUND)
+    result = compute(Outputs({"within_audio": z}, {}), facts, config=SOUND)
     wanted = slow_audio_audio(z, facts, SOUND.loss.temperature)
     assert set(result.terms) == {"audio_audio"}
     assert torch.allclose(result.terms["audio_audio"], wanted, atol=1e-6)

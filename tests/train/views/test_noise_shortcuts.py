@@ -16,8 +16,7 @@ import torch
 
 from preprocess.features.logmel import log_mel
 from preprocess.schema import PRESETS
-from tests.train.noise import noise_waveform, write_noise
-from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
+from tests.train.noise import four_sigma, held_out_share, look_at, noise_waveform, statistics, write_noise
 from train.config.load import load_config
 from train.ranks.distributed import join_world
 from train.run.pretraining import Trainer
