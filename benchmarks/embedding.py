@@ -83,6 +83,6 @@ def _forward(encoder: ClipEncoder, clips: Sequence[Clips]) -> Callable[[], None]
         for batch in clips:
             if batch.video is not None:
                 encoder.encode("video", batch.video)
-            encoder.encode("audio", batch.audio[torch.from_numpy(np.flatnonzero(batch.spans.has_audio))])
+            encoder.encode("audio", batch.audio[torch.from_numpy(np.flatnonzero(batch.spans["has_audio"]))])
 
     return work

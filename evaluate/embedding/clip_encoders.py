@@ -175,7 +175,7 @@ def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
     if clips.video is not None:
         for name, value in encoder.encode("video", clips.video).items():
             vectors[f"video/{name}"] = value.float().cpu().numpy()
-    present = np.flatnonzero(clips.spans.has_audio)
+    present = np.flatnonzero(clips.spans["has_audio"])
     # Where no clip has audio, a silent one is encoded, to get the length of the vectors.
     chosen = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(clips.audio.device)
     for name, value in encoder.encode("audio", clips.audio[chosen]).items():
