@@ -54,9 +54,8 @@ def test_unlabelled_videos_take_no_part_and_a_space_that_is_missing_is_named(tmp
 def test_a_group_on_both_sides_is_refused_by_name(make_videos):
     groups, sides = ["g01", "g01", "g01", "g02"], ["test", "train", "train", "test"]
     videos = make_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
-    with pytest.raises(GroupLeakError, match="class0 g01") as caught:
+    with pytest.raises(GroupLeakError, match=r"1 groups have videos on both sides \(class0 g01\)"):
         take_split(videos, "1")
-    assert caught.value.groups == ("class0 g01",)
 
 
 def test_groups_are_numbered_anew_in_every_class_and_unlisted_videos_left_out(make_videos):

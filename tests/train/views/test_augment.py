@@ -5,15 +5,11 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
-from tests.train.views.views import NOTHING, generator
+from tests.train.views.views import NOTHING, clips, generator
 from train.config.augment_config import AugmentConfig
 from train.views.augment_audio import augment_audio
 from train.views.augment_video import _crop, _crop_boxes, _crop_together, augment_video
 from train.views.views import normalise_frames, normalise_logmel
-
-
-def clips(n=4, t=5, side=16):
-    return torch.randint(0, 256, (n, t, side, side, 3), generator=generator(9), dtype=torch.uint8)
 
 
 def test_with_ranges_of_nothing_it_only_normalises():
