@@ -76,6 +76,8 @@ class _Contrast:
         generator: torch.Generator,
     ) -> None:  # fmt: skip
         self.embeddings = outputs.embeddings
+        # Once: both directions add their gradients to the same two rows of views.
+        self.views = {space: vectors.chunk(2) for space, vectors in outputs.embeddings.items()}
         self.samples: dict[Space, BankSample] = {}
         self.segments, self.bank, self.config = segments, bank, config
         self.use_bank, self.generator = use_bank, generator
@@ -90,7 +92,7 @@ class _Contrast:
         return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
 
     def _one_way(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
-        anchor, positive = (self.embeddings[space].chunk(2)[view] for space, view in (x, y))
+        anchor, positive = self.views[x[0]][x[1]], self.views[y[0]][y[1]]
         mask = self.source[:, None] != self.all_sources[None]
         if is_audio(y[0]):
             mask = mask & self.all_heard[None]
