@@ -9,8 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Run, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Run, Setting, Way, race, timed
 from evaluate.results.results import Result
 from store.format import Provenance, Rows
 from store.layout import CHUNK_BYTES, COLUMNS
