@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import archive, embedding, growth, ingest, loading, searching, storing, training_step
-from benchmarks.page import RESULTS, write_page
+from benchmarks.page import RESULTS, table, write_page
 from benchmarks.question import Setting, logger
-from benchmarks.tables import table
 from evaluate.results.origin import origin
 from evaluate.results.results import Result, read_header, read_results, write_results
 from store.errors import AvtempoError

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Setting, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
 from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
 from evaluate.embedding.clip_rows import Clips, cut_clips
@@ -83,7 +82,7 @@ def _forward(encoder: ClipEncoder, clips: Sequence[Clips]) -> Callable[[], None]
     def work() -> None:
         for batch in clips:
             if batch.video is not None:
-                encoder.encode_video(batch.video)
-            encoder.encode_audio(batch.audio[torch.from_numpy(np.flatnonzero(batch.spans.has_audio))])
+                encoder.encode("video", batch.video)
+            encoder.encode("audio", batch.audio[torch.from_numpy(np.flatnonzero(batch.spans["has_audio"]))])
 
     return work

@@ -12,8 +12,7 @@ import numpy as np
 
 from benchmarks import sources
 from benchmarks.peer import peers
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Run, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Run, Setting, Way, race, timed
 from benchmarks.sources import CORES, run_ffmpeg, shards_of
 from evaluate.results.results import Result
 from preprocess.schema import ShardParams
@@ -43,10 +42,8 @@ def measure(setting: Setting) -> list[Result]:
         if n_frames != n * round(sources.SECONDS * params.fps):
             raise BenchmarkError(f"{TASK}: {n_frames} frames of {n} videos")
 
-    with (
-        peers("ingest.py", {VIDEO2DATASET: job}, {"clips": n}, goal=1.0) as others,
-        ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool,
-    ):
+    others = peers("ingest.py", {VIDEO2DATASET: job}, {"clips": n}, goal=1.0)
+    with ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool:
         ways = [
             Way(OURS, _in_folder(ours)),
             Way(FLOOR, timed(lambda: _decode(videos)), goal=1 / 1.25),

@@ -11,11 +11,10 @@ import simplejpeg
 from benchmarks import sources
 from benchmarks.ingest import write_frame_tars
 from benchmarks.peer import peers
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Run, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Run, Setting, Way, race, timed
 from benchmarks.sources import CORES, FPS, HEIGHT_PX, collage_params
 from evaluate.results.results import Result
-from preprocess.features.strip import decode_strip, encode_strip
+from preprocess.features.splice import splice
 from preprocess.schema import FRAMES_MEMBER
 from train.data.loader import LoaderConfig, SegmentLoader
 
@@ -23,7 +22,7 @@ TASK = "loading"
 VIDEOS, BATCH, WINDOW = 96, 8, 16
 """Segments, segments a batch, and frames of a window."""
 SKIP = 2 * CORES + 1
-"""Batches before the clock runs: loaders read ahead during the turns of others (torch's two a process, DALI two)."""
+"""Batches before the clock runs: loaders have read ahead by then (torch's two a process, DALI two)."""
 FLOOR = "libjpeg-turbo, decoding alone"
 PEERS = {"webdataset": "webdataset, one JPEG a frame", "torchcodec": "torchcodec, from mp4"}
 
@@ -47,9 +46,9 @@ def measure(setting: Setting) -> list[Result]:
 def _race(case: str, job: dict[str, Any], shards: Path, setting: Setting) -> list[Result]:
     n, window = job["segments"], job["window"]
     jobs = {name: {**job, "way": way} for way, name in PEERS.items()}
-    with peers("loading.py", jobs, {"segments": n, "shape": [window, HEIGHT_PX, HEIGHT_PX, 3]}, goal=2.0) as others:
-        ways = [Way(OURS, _ours(shards, n, window)), Way(FLOOR, timed(_bare(shards, window)), goal=0.8), *others]
-        return race(TASK, case, {"segments": n, "frames": n * window}, ways, setting)
+    others = peers("loading.py", jobs, {"segments": n, "shape": [window, HEIGHT_PX, HEIGHT_PX, 3]}, goal=2.0)
+    ways = [Way(OURS, _ours(shards, n, window)), Way(FLOOR, timed(_bare(shards, window)), goal=0.8), *others]
+    return race(TASK, case, {"segments": n, "frames": n * window}, ways, setting)
 
 
 def _ours(shards: Path, n_segments: int, window: int) -> Run:
@@ -80,7 +79,7 @@ def _bare(shards: Path, window: int) -> Callable[[], object]:
     def cut(strip: bytes) -> bytes:
         if window == n_frames:
             return strip
-        return encode_strip(decode_strip(strip, n_frames)[:window], collage_params(1).jpeg_quality)
+        return splice(strip, range(window))
 
     n_frames = round(sources.SECONDS * FPS)
     tars = [str(path) for path in sorted(shards.glob("*.tar"))]

@@ -1,21 +1,18 @@
 """Other tools run in an environment of their own (`make bench-peers`), as their packages do not fit beside ours.
 
-A peer is a process that is started once. It does its job for every line that it reads, and answers with a line of JSON.
-`python -m benchmarks.peer ENVIRONMENT` finishes a new environment.
+A peer is a process that does its job once and ends its standard output with a line of JSON: its own `seconds`, without
+imports, and counts. `python -m benchmarks.peer ENVIRONMENT` finishes a new environment.
 """
 
 import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.question import BenchmarkError, logger
-from benchmarks.race import Way
+from benchmarks.question import BenchmarkError, Way, logger
 from preprocess.media.ffmpeg import ffmpeg_executable
 
 ENVIRONMENT, SCRIPTS = Path(__file__).parents[1] / ".venv-peers", Path(__file__).parent / "peers"
@@ -31,9 +28,8 @@ def peer_python() -> Path | None:
     return path if path.is_file() else None
 
 
-@contextmanager
-def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float) -> Iterator[list[Way]]:
-    """Start a process for each job; one that cannot do it is left out with a warning.
+def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float) -> list[Way]:
+    """Try each job once, then offer it as a way; one that fails is left out with a warning.
 
     Args:
         script: file in `benchmarks/peers`.
@@ -42,22 +38,20 @@ def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float
         goal: least speed of ours over theirs.
     """
     ways = []
-    with ExitStack() as stack:
-        for name, job in jobs.items():
-            try:
-                run = _start(script, job, stack)
-                first = run()  # sets up once what all later runs use
-            except BenchmarkError as error:
-                logger.warning("not run: %s: %s", name, error)
-                continue
-            if expected != (found := {key: first.get(key) for key in expected}):
-                raise BenchmarkError(f"{name} did another job: {found}, not {expected}")
-            ways.append(Way(name, lambda run=run: float(run()["seconds"]), goal))
-        yield ways
+    for name, job in jobs.items():
+        try:
+            first = _answer(script, job)
+        except BenchmarkError as error:
+            logger.warning("not run: %s: %s", name, error)
+            continue
+        if expected != (found := {key: first.get(key) for key in expected}):
+            raise BenchmarkError(f"{name} did another job: {found}, not {expected}")
+        ways.append(Way(name, lambda job=job: float(_answer(script, job)["seconds"]), goal))
+    return ways
 
 
-def _start(script: str, job: Values, stack: ExitStack) -> Callable[[], dict[str, Any]]:
-    """Start a peer and return a call of it: `seconds` and counts; BenchmarkError carries its last words."""
+def _answer(script: str, job: Values) -> dict[str, Any]:
+    """Do a job; BenchmarkError carries the peer's last words."""
     python = peer_python()
     if python is None:
         raise BenchmarkError(NOT_INSTALLED)
@@ -65,26 +59,12 @@ def _start(script: str, job: Values, stack: ExitStack) -> Callable[[], dict[str,
         "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]), "PYTHONPATH": "",
         "LD_LIBRARY_PATH": str(python.parents[1] / "ffmpeg-libs"),
     }  # fmt: skip
-    errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-    process = subprocess.Popen(
-        [str(python), str(SCRIPTS / script), json.dumps(job)], env={**os.environ, **environment},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-    )  # fmt: skip
-    stack.enter_context(process)
-    stack.callback(process.kill)
-
-    def run() -> dict[str, Any]:
-        with suppress(BrokenPipeError):  # it has ended; the answer is missing
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-        if line := process.stdout.readline():
-            return dict(json.loads(line))
-        status = process.wait()
-        errors.seek(0)
-        lines = errors.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise BenchmarkError(f"{lines[-1][:300]} (exit status {status})")
-
-    return run
+    words = [str(python), str(SCRIPTS / script), json.dumps(job)]
+    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise BenchmarkError(f"{lines[-1][:300]} (exit status {done.returncode})")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def prepare(environment: Path) -> None:

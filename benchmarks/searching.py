@@ -5,8 +5,7 @@ from collections.abc import Callable
 import faiss
 import numpy as np
 
-from benchmarks.question import BenchmarkError, Setting
-from benchmarks.race import OURS, Way, race, timed
+from benchmarks.question import OURS, BenchmarkError, Setting, Way, race, timed
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.search import build_search
 from evaluate.results.results import Result

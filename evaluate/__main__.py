@@ -21,8 +21,7 @@ from evaluate.commands import (
 )  # fmt: skip
 from evaluate.errors import EvaluateError
 from evaluate.exit_status import exit_status
-from preprocess.progress import escape_on_terminal
-from store.closed_pipe import outlive_readers
+from store.standard_streams import guard_standard_streams
 
 COMMANDS = (embed, recognition, finetune, esc50, fingerprint, report, index, match, ablate, export, publish)
 """In the order of the help."""
@@ -45,8 +44,8 @@ python -m evaluate COMMAND --help lists the options of a command, and more examp
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
+    guard_standard_streams()
     arguments = _parser().parse_args(argv)
-    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which processor it found
     return exit_status(partial(_run, arguments))
@@ -75,5 +74,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(main())

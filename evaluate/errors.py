@@ -14,8 +14,6 @@ class ResultsError(EvaluateError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}. Move the file away and evaluate again, or repair the record")
-        self.path = path
-        self.reason = reason
 
 
 class SplitError(EvaluateError):
@@ -31,8 +29,6 @@ class GroupLeakError(SplitError):
             f"split {split}: {len(groups)} groups have videos on both sides ({shown}). "
             "Use the official split lists, or lists that keep a group on one side"
         )
-        self.split = split
-        self.groups = groups
 
 
 class EmbedError(EvaluateError):

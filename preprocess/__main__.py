@@ -14,9 +14,8 @@ from rich.console import Console
 from preprocess.catalogues.open_catalogue import DATASETS
 from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, add_max_hours, n_processors
-from preprocess.progress import escape_on_terminal
 from preprocess.schema import PRESETS
-from store.closed_pipe import outlive_readers
+from store.standard_streams import guard_standard_streams
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
 
@@ -195,8 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     from preprocess import commands
 
+    guard_standard_streams()
     arguments = _parser().parse_args(argv)
-    escape_on_terminal()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
@@ -213,5 +212,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(main())

@@ -116,7 +116,7 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Show a line for every requirement."""
-    from preprocess.doctor.machine import check
+    from preprocess.doctor import check
 
     is_broken = False
     for found in check(arguments.out):

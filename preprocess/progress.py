@@ -1,25 +1,18 @@
-"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere; odd bytes escaped."""
+"""How far a long command is: a bar on a terminal, a line in the log every few seconds elsewhere."""
 
-import io
 import logging
+import math
 import sys
 import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 
 LINE_EVERY_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-def escape_on_terminal() -> None:
-    """Make standard output and error escape the bytes of paths that are not UTF-8, instead of raising."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 class Progress:
@@ -34,60 +27,52 @@ class Progress:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self._started: tuple[float, float] | None = None  # clock in seconds, and items done, where the count began
-        self._last = 0.0
         self._line, self._line_at = "", time.monotonic()
-        self._stack = ExitStack()
-        self._bar: Bar | None = None
+        columns = TextColumn(title), BarColumn(), TextColumn("{task.description}", markup=False)
+        self._bar = Bar(
+            *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+            speed_estimate_period=math.inf,
+        )  # fmt: skip
+        self._task = self._bar.add_task("starting", total=None)
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            columns = (TextColumn(self.title), BarColumn(), TextColumn("{task.description}", markup=False))
-            self._bar = self._stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-            self._task = self._bar.add_task("starting", total=None)
+        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
-        self._log_line(time.monotonic())
+        self._bar.stop()
+        self._log_line()
 
     def show(self, done: float, total: float, note: str = "") -> None:
         """Show the state; call it as often as you like.
 
         Args:
-            done: items finished, those of earlier runs included; if it falls, a new count begins.
-            total: items in all.
+            done: items finished, those of earlier runs included.
+            total: items in all; with another number, the speed is measured anew.
             note: more to show, such as "2 failed".
         """
-        now = time.monotonic()
-        if self._started is None or done < self._last:
-            self._started = (now, done)
-        self._last = done
-        seconds, here = now - self._started[0], done - self._started[1]
-        speed = f"{here / seconds:.1f}/s, " if here and seconds > 0 else ""
-        left = duration_text(seconds / here * (total - done)) if here else "?"
+        self._bar.update(self._task, total=total, completed=done)
+        (task,) = self._bar.tasks
+        speed = f"{task.speed:.1f}/s, " if task.speed else ""
+        left = "?" if task.time_remaining is None else duration_text(task.time_remaining)
         text = f"{done:.0f}/{total:.0f}, {speed}{note + ', ' if note else ''}{left} left"
-        if self._bar is not None:
-            self._bar.update(self._task, total=total, completed=done, description=text)
-            return
+        self._bar.update(self._task, description=text)
         self._line = f"{self.title} {text}"
-        if now - self._line_at >= LINE_EVERY_SECONDS:
-            self._log_line(now)
+        if time.monotonic() - self._line_at >= LINE_EVERY_SECONDS:
+            self._log_line()
 
     def stage(self, title: str, done: float, total: float) -> None:
         """Show the state of one stage after another; each begins a count of its own."""
         if title != self.title:
-            self._log_line(time.monotonic())
-            self.title, self._started = title, None
-        self.show(done, total, title if self._bar is not None else "")
+            self._log_line()
+            self.title = title
+            self._bar.reset(self._task)
+        self.show(done, total, "" if self._bar.disable else title)
 
-    def _log_line(self, now: float) -> None:
-        if self._line:
+    def _log_line(self) -> None:
+        if self._line and self._bar.disable:
             _log.info("%s", self._line)
-        self._line, self._line_at = "", now
+        self._line, self._line_at = "", time.monotonic()
 
 
 def duration_text(seconds: float) -> str:

@@ -6,7 +6,6 @@ So a source is fetched to a temporary file while it is decoded, and a shard set 
 
 import contextlib
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
@@ -26,8 +25,6 @@ PIECE_BYTES = 1 << 22
 HTTP = ("http://", "https://")
 SUMS_FILE = "SHA256SUMS"
 """Beside a set behind a URL: the checksum of every other file, as `sha256sum --check` reads them."""
-_SHARD = re.compile(r"shard-\d{6,}\.tar")
-"""Names that a set behind a URL may use: it must not choose where files are written here."""
 
 Show = Callable[[int, int], None]
 """Receives the number of files done, and of how many."""
@@ -118,9 +115,7 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
     with _file_system(url) as (fs, root):
         with tempfile.TemporaryDirectory(dir=temporary_folder()) as passing:
             (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
-            info = read_dataset(Path(passing))
-        if odd := [shard.name for shard in info.shards if not _SHARD.fullmatch(shard.name)]:
-            raise RemoteError(url, f"names {odd[0]!r}, which is not a shard: nothing was fetched")
+            info = read_dataset(Path(passing))  # which refuses names that lead out of the folder
         sums = [line.split("  ", 1) for line in fs.cat_file(f"{root}/{SUMS_FILE}").decode().splitlines()]
         checksums = {name: sha256 for sha256, name in sums} | _known_sha256(info)
         names = _file_names(info)

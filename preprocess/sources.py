@@ -82,7 +82,3 @@ class Catalogue:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if any(source.index != position for position, source in enumerate(self.sources)):
-            raise ValueError("sources[i].index must be i")

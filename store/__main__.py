@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from store.closed_pipe import outlive_readers
 from store.errors import StoreError
+from store.standard_streams import ESCAPING, guard_standard_streams
 
 EXAMPLES = """\
 examples:
@@ -98,7 +98,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _say(text: object, out: TextIO | None = None) -> None:
     """Write a line that cannot move the cursor or colour the terminal: names in a store come from anywhere."""
-    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))
+    escaped = str(text).encode("utf-8", ESCAPING).decode()
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in escaped)
     (out or sys.stdout).write(plain + "\n")
 
 
@@ -113,8 +114,8 @@ def _info(arguments: argparse.Namespace) -> int:
             "with_audio": int(store.column("has_audio").sum()),
             "vectors": {name: f"{n_dims} x {dtype}" for name, (n_dims, dtype) in store.layout.vectors.items()},
             **store.provenance.__dict__,
-            "content_sha256": store.content_sha256,
-            "created_by": store.created_by,
+            "content_sha256": store.header.content_sha256,
+            "created_by": store.header.created_by,
         }
     if arguments.json:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
@@ -149,14 +150,11 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from store.export import to_npz, to_parquet
+    from store.export import export
     from store.reader import EmbeddingStore
 
-    writers = {".parquet": to_parquet, ".npz": to_npz}
-    if arguments.out.suffix not in writers:
-        raise StoreError(arguments.out, f"unknown kind of file {arguments.out.suffix!r}", "end it in .parquet or .npz")
     with EmbeddingStore(arguments.store) as store:
-        writers[arguments.out.suffix](store, arguments.out, arguments.vectors)
+        export(store, arguments.out, arguments.vectors)
         _say(f"{arguments.out}: {store.n_rows} rows, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -183,6 +181,7 @@ def _search(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    guard_standard_streams()
     arguments = build_parser().parse_args(argv)
     commands = {"info": _info, "verify": _verify, "merge": _merge, "export": _export, "search": _search}
     try:
@@ -195,5 +194,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(main())

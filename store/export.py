@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from store.atomic_files import replacing
+from store.errors import StoreError
 from store.format import canonical_json
 from store.layout import COLUMNS
 from store.reader import EmbeddingStore
@@ -20,25 +21,40 @@ PROVENANCE_KEY = "avtempo_provenance"
 """Name of the provenance: a key of Parquet's metadata, a text array in the npz."""
 
 
-def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
-    """Write a Parquet table: the columns, and vectors as lists of fixed length under names such as "video/features".
+def export(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
+    """Write a Parquet table or an npz archive, as the suffix of `out` says.
+
+    Parquet holds vectors as lists of fixed length under names such as "video/features". `numpy.load` reads the archive
+    without pickle: strings are fixed-width Unicode arrays.
 
     Args:
         store: what to export.
-        out: path of the file.
+        out: path of the file, ending in .parquet or .npz.
         vectors: names of vectors to include; all by default, `()` for none.
 
     Raises:
+        StoreError: another suffix.
         LayoutError: the store holds no such vectors.
         WriteError: the disk refuses.
     """
+    writers = {".parquet": _write_parquet, ".npz": _write_npz}
+    suffix = Path(out).suffix
+    if suffix not in writers:
+        raise StoreError(Path(out), f"unknown kind of file {suffix!r}", "end it in .parquet or .npz")
+    chosen = store.vector_names if vectors is None else tuple(vectors)
+    for name in chosen:
+        store.sliceable(name)  # refuses a name that is not there
+    with replacing(Path(out)) as temporary:
+        writers[suffix](store, temporary, (*COLUMNS, *chosen))
+
+
+def _write_parquet(store: EmbeddingStore, path: Path, names: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = _names(store, vectors)
     schema = _schema(store, names)
     rows_at_once = min(store.layout.block_rows(name) for name in names)
-    with replacing(Path(out)) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, store.n_rows, rows_at_once):
             arrays = []
             for field in schema:
@@ -49,20 +65,8 @@ def to_parquet(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | 
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def to_npz(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None = None) -> None:
-    """Write an npz archive that `numpy.load` reads without pickle: strings are fixed-width Unicode arrays.
-
-    Args:
-        store: what to export.
-        out: path of the file.
-        vectors: names of vectors to include; all by default, `()` for none.
-
-    Raises:
-        LayoutError: the store holds no such vectors.
-        WriteError: the disk refuses.
-    """
-    names = _names(store, vectors)
-    with replacing(Path(out)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+def _write_npz(store: EmbeddingStore, path: Path, names: Sequence[str]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             kind, shape = COLUMNS.get(name, ""), [store.n_rows]
             if name in store.layout.vectors:
@@ -75,15 +79,8 @@ def to_npz(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None
         _write_array(archive, PROVENANCE_KEY, text.dtype, (), [text])
 
 
-def _names(store: EmbeddingStore, vectors: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = store.vector_names if vectors is None else tuple(vectors)
-    for name in chosen:
-        store.sliceable(name)  # refuses a name that is not there
-    return (*COLUMNS, *chosen)
-
-
 def _provenance_text(store: EmbeddingStore) -> str:
-    return canonical_json({**store.provenance.__dict__, "content_sha256": store.content_sha256})
+    return canonical_json({**store.provenance.__dict__, "content_sha256": store.header.content_sha256})
 
 
 def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":

@@ -40,7 +40,7 @@ class Header:
         layout: length and vectors.
         digests: column or vectors to the recorded sha256.
         provenance: where the embeddings come from.
-        content: recorded digest of all data and the provenance.
+        content_sha256: recorded digest of all data and the provenance.
         created_by: versions of the libraries that wrote the file.
         signature: device, inode, size and time of change of the file.
     """
@@ -48,7 +48,7 @@ class Header:
     layout: Layout
     digests: dict[str, str]
     provenance: Provenance
-    content: str
+    content_sha256: str
     created_by: dict[str, str]
     signature: tuple[int, ...]
 

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 RowIndex = slice | Sequence[int] | np.ndarray | None
 """All rows, a slice, row numbers in any order, or a bool mask of length n."""
 
-_REMEDIES = {
-    "encoder_sha256": "embed again with this checkpoint, or use the checkpoint that made the store",
-    "encoder_config": "embed again with this config, or use the config that made the store",
-    "shards_fingerprint": "embed these shards again, or use the shard set that made the store",
-    "dataset": "give the store of this data set",
-    "model": "give the store of this model",
-}
-
 
 class EmbeddingStore:
     """An embedding store, read-only; nothing is opened before the first use.
@@ -74,7 +66,7 @@ class EmbeddingStore:
             self.close()  # a handle that came through fork shares its state with the parent: never read through it
         if self._file is None or self._known is None:
             file, header = open_store(self.path, self._known)
-            if self._known is not None and self._known.content != header.content:
+            if self._known is not None and self._known.content_sha256 != header.content_sha256:
                 file.close()
                 problem = "the file was replaced by other content while it was in use"
                 raise ReplacedError(self.path, problem, "make a new EmbeddingStore for it")
@@ -82,13 +74,14 @@ class EmbeddingStore:
         return self._file, self._known
 
     @property
-    def _header(self) -> Header:
+    def header(self) -> Header:
+        """The facts that were checked when the file was opened, recorded checksums among them."""
         return self._known or self._open()[1]
 
     @property
     def layout(self) -> Layout:
         """Length and vectors."""
-        return self._header.layout
+        return self.header.layout
 
     @property
     def n_rows(self) -> int:
@@ -98,26 +91,12 @@ class EmbeddingStore:
     @property
     def provenance(self) -> Provenance:
         """Where the embeddings come from."""
-        return self._header.provenance
-
-    @property
-    def created_by(self) -> dict[str, str]:
-        """Versions of the libraries that wrote the file."""
-        return self._header.created_by
-
-    @property
-    def content_sha256(self) -> str:
-        """Digest of all data and the provenance, as recorded when the file was written."""
-        return self._header.content
+        return self.header.provenance
 
     @property
     def vector_names(self) -> tuple[str, ...]:
         """Names such as "video/features", sorted."""
         return tuple(self.layout.vectors)
-
-    def recorded_digest(self, name: str) -> str:
-        """Return the sha256 that was recorded for a column or for vectors when they were written."""
-        return self._header.digests[name]
 
     def vectors(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return vectors, (n, d) float32 or float16 as stored; rows without the modality are zeros, see `present`.
@@ -197,12 +176,10 @@ class EmbeddingStore:
             ProvenanceError: a field differs; the message names the HDF5 attribute and the remedy.
         """
         for name, value in fields.items():
-            if name not in _REMEDIES:
-                raise TypeError(f"{name!r} is not a field of Provenance")
             found = getattr(self.provenance, name)
             if canonical_json(found) != canonical_json(value):
                 problem = f"attribute /{name} is {_short(found)}, expected {_short(value)}"
-                raise ProvenanceError(self.path, problem, _REMEDIES[name])
+                raise ProvenanceError(self.path, problem, f"give the store of this {name}, or embed again")
 
 
 def open_embeddings(path: Path | str) -> EmbeddingStore:

@@ -29,7 +29,7 @@ class Finding:
 
 def altered(store: EmbeddingStore) -> list[str]:
     """Return the names of the columns and vectors that cannot be read or differ from their recorded sha256."""
-    return [name for name in store.layout.names() if _digest(store, name) != store.recorded_digest(name)]
+    return [name for name in store.layout.names() if _digest(store, name) != store.header.digests[name]]
 
 
 def verify(path: Path | str) -> list[Finding]:
@@ -56,8 +56,8 @@ def _digest(store: EmbeddingStore, name: str) -> str | None:
 
 
 def _content(store: EmbeddingStore) -> Iterator[Finding]:
-    recorded = {**store.provenance.attributes(), **{name: store.recorded_digest(name) for name in store.layout.names()}}
-    if content_digest(recorded.items()) != store.content_sha256:
+    recorded = {**store.provenance.attributes(), **{name: store.header.digests[name] for name in store.layout.names()}}
+    if content_digest(recorded.items()) != store.header.content_sha256:
         yield Finding("/", "the provenance attributes were altered after writing", DAMAGED_REMEDY)
 
 

@@ -1,7 +1,7 @@
-"""Writing stores: parts, a master joined from parts, appending. No file is ever changed in place.
+"""Writing stores: parts, and a master joined from parts. No file is ever changed in place.
 
 Every store is written under a temporary name and renamed. The same rows and provenance give the same bytes, whether
-they are written at once, joined from parts or appended.
+they are written at once or joined from parts.
 """
 
 import itertools
@@ -81,9 +81,10 @@ def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
 
 
 def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
-    """Join parts into one store, a few MiB at a time.
+    """Join parts into one store, a few MiB at a time; `out` may be one of them, to which the others are added.
 
     Parts are put in the order of their first key, so the result does not depend on the order in which they are given.
+    A crash leaves `out` as it was.
 
     Raises:
         ProvenanceError: a part comes from another encoder or shard set than the first.
@@ -105,28 +106,6 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     if any(last >= first for (_, last), (first, _) in itertools.pairwise(filled)):
         _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
-        _write(temporary, provenance, pieces)
-
-
-def append(path: Path | str, rows: Rows, provenance: Provenance) -> None:
-    """Add rows at the end of a store, which is made if it is missing.
-
-    The file is copied, added to and put in its place, so a crash leaves it as it was. Each call costs a copy: for many
-    small additions write parts and join them once.
-
-    Raises:
-        ProvenanceError, LayoutError, DuplicateRowsError: the rows do not belong to what is there.
-        BusyError, WriteError: another process writes `path`, or the disk refuses.
-    """
-    path = Path(path)
-    pieces: list[Piece] = [GivenRows(rows)]
-    with replacing(path) as temporary:
-        if path.exists():
-            held = EmbeddingStore(path)
-            held.expect(**provenance.__dict__)
-            pieces.insert(0, held)
-            _refuse_other_vectors(pieces)
-        _refuse_repeated(path, pieces)
         _write(temporary, provenance, pieces)
 
 
@@ -191,7 +170,9 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
             write_text(file, "format", FORMAT_NAME)
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["n_rows"] = layout.n_rows
-            for name, text in {"created_by": _created_by(), **attributes}.items():
+            libraries = {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
+            created_by = canonical_json({"python": platform.python_version(), **libraries})
+            for name, text in {"created_by": created_by, **attributes}.items():
                 write_text(file, name, text)
             for name in layout.names():
                 dataset = _create(file, layout, name)
@@ -199,12 +180,6 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
                 write_text(dataset, DIGEST_ATTRIBUTE, digests[name])
             write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
         target.check()
-
-
-def _created_by() -> str:
-    """Return the versions of the libraries that write the file, as JSON."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "h5py": h5py.__version__}
-    return canonical_json({**versions, "hdf5": h5py.version.hdf5_version})
 
 
 def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:
@@ -246,7 +221,7 @@ def _checked(pieces: Sequence[Piece], name: str, digest: Digest) -> Iterator[np.
             if own is not digest and isinstance(piece, EmbeddingStore):
                 own.update(block)
             yield block
-        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.recorded_digest(name):
+        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.header.digests[name]:
             raise DamagedStoreError(piece.path, f"/{name} does not match its checksum")
         piece.close()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from store.closed_pipe import outlive_readers
 from store.errors import AvtempoError
+from store.standard_streams import guard_standard_streams
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
 from train.config.schema import Config
 
@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return the exit status."""
+    guard_standard_streams()
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -93,5 +94,4 @@ def _pretrain(args: argparse.Namespace, config: Config) -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(main())

@@ -17,6 +17,7 @@ from preprocess.sources import Catalogue, Source, escaped_name
 from preprocess.temporary_folder import temporary_folder
 from train.data.loader import LoaderConfig, iterate_once
 from train.export.export import WEIGHTS_NAME, load_exported
+from train.model.spaces import MODALITIES
 from train.plans.clip_planners import EvenClips
 from train.run.checkpoint import LAST_NAME, LoadedEncoders
 from train.run.checkpoint import load_encoders as load_checkpoint
@@ -104,12 +105,10 @@ class FileEncoder:
         """Clips video (n, 3, T, H, W) and audio (n, 1, n_mels, C), of which some rows are kept, to vectors by name."""
         encoders, loss, found = self.loaded.encoders, self.loaded.config.loss, dict[str, Tensor]()
         with torch.inference_mode():
-            if video is not None and loss.terms_of("video"):
-                found["video/features"] = features = encoders.video(video[kept])
-                found["video/projections"] = encoders.project_video(features)
-            if audio is not None and loss.terms_of("audio"):
-                found["audio/features"] = features = encoders.audio(audio[kept])
-                found["audio/projections"] = encoders.project_audio(features)
+            for modality, clips in zip(MODALITIES, (video, audio), strict=True):
+                if clips is not None and loss.terms_of(modality):
+                    found[f"{modality}/features"] = features = getattr(encoders, modality)(clips[kept])
+                    found[f"{modality}/projections"] = encoders.project(modality, features)
         return found
 
 

@@ -135,7 +135,7 @@ def _bare(trainer: Trainer) -> Callable[[], None]:
         trainer.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
             outputs = trainer.forward(clips)
-        vectors = (*outputs.embeddings.vectors.values(), *outputs.logits.values())
+        vectors = (*outputs.embeddings.values(), *outputs.logits.values())
         torch.stack([each.float().square().sum() for each in vectors]).sum().backward()
 
     return passes

@@ -7,10 +7,10 @@ attribute `encode_formats` that the subsamplers lack (AttributeError), and chang
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
-from answering import serve
 from video2dataset import video2dataset
 from video2dataset.subsamplers import FrameSubsampler, ResolutionSubsampler
 
@@ -60,4 +60,4 @@ def work(job):
 
 
 if __name__ == "__main__":
-    serve(lambda job: lambda: work(job))
+    print(json.dumps(work(json.loads(sys.argv[1]))))

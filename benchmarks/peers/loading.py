@@ -4,12 +4,13 @@ Its job: way, segments, window, px, batch, workers, n_frames, skip; `tars` or `v
 windows at random; no audio is read.
 """
 
+import json
 import random
+import sys
 import time
 
 import numpy as np
 import torch
-from answering import serve
 
 
 class Segments(torch.utils.data.IterableDataset):
@@ -46,21 +47,17 @@ class Segments(torch.utils.data.IterableDataset):
             yield np.stack([simplejpeg.decode_jpeg(sample[name]) for name in names[slice(*self._span(len(names)))]])
 
 
-def start(job):
+def work(job):
     torch.set_num_threads(1)
     batches = iter(torch.utils.data.DataLoader(Segments(job), job["batch"], num_workers=job["workers"]))
-
-    def work():
-        for _ in range(job["skip"]):  # read ahead during the turns of others
-            next(batches)
-        since, n_segments = time.perf_counter(), 0
-        for _ in range(job["segments"] // job["batch"]):
-            batch = next(batches)
-            n_segments += len(batch)
-        return {"seconds": time.perf_counter() - since, "segments": n_segments, "shape": list(batch.shape[1:])}
-
-    return work
+    for _ in range(job["skip"]):  # until it works as it does later on
+        next(batches)
+    since, n_segments = time.perf_counter(), 0
+    for _ in range(job["segments"] // job["batch"]):
+        batch = next(batches)
+        n_segments += len(batch)
+    return {"seconds": time.perf_counter() - since, "segments": n_segments, "shape": list(batch.shape[1:])}
 
 
 if __name__ == "__main__":
-    serve(start)
+    print(json.dumps(work(json.loads(sys.argv[1]))))

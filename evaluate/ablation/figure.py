@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from evaluate.ablation.aggregate import WHOLE, Cell, Column, read_cells
 from evaluate.results.results import Result
 from evaluate.results.svg_style import svg_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 PANELS: tuple[tuple[str, tuple[Column, ...]], ...] = (
     ("retrieval R@1", (("retrieval", "joint", "R@1"), ("retrieval", "video", "R@1"), ("retrieval", "audio", "R@1"))),
@@ -44,7 +42,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
             label.set_fontweight("bold" if label.get_text() == WHOLE else "normal")
 
 
-def _draw(ax: "Axes", rows: Sequence[str], cells: Mapping[str, Cell]) -> None:
+def _draw(ax: Axes, rows: Sequence[str], cells: Mapping[str, Cell]) -> None:
     if WHOLE in cells:
         ax.axvline(100 * cells[WHOLE].mean, color=WHOLE_COLOUR, linewidth=0.8, alpha=0.5, zorder=0)
     if "chance" in cells:

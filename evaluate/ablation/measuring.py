@@ -9,7 +9,6 @@ from typing import Any
 
 from evaluate.ablation.aggregate import Measured
 from evaluate.ablation.plan import Plan, PlannedRun
-from evaluate.ablation.training import Failure
 from evaluate.embedding.clip_encoders import ModelName, load_run
 from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
@@ -43,8 +42,8 @@ def measure_runs(
     device: str,
     *,
     progress: Callable[[float, int, str], None] = lambda *_: None,
-) -> tuple[list[Measured], list[Failure]]:
-    """Measure trained runs; return their numbers, and the runs that could not be measured.
+) -> tuple[list[Measured], dict[str, str]]:
+    """Measure trained runs; return their numbers, and the names of the runs that could not be measured, and why.
 
     Args:
         plan: the ablation.
@@ -52,7 +51,7 @@ def measure_runs(
         device: of embedding.
         progress: told runs done, runs in all, and the run at work.
     """
-    measured, failures = list[Measured](), list[Failure]()
+    measured, failures = list[Measured](), dict[str, str]()
     for number, run in enumerate(runs):
 
         def embedded(done: int, total: int, number: int = number, name: str = run.name) -> None:
@@ -62,7 +61,7 @@ def measure_runs(
         try:
             results = _measure(plan, run, models_of(runs, number), EmbedOptions(device=device), embedded)
         except AvtempoError as error:
-            failures.append(Failure(run, str(error)))
+            failures[run.name] = str(error)
         else:
             measured.append(Measured(run.objective, run.seed, results))
     return measured, failures

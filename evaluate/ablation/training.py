@@ -11,7 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from evaluate.ablation.plan import Options, Plan, PlannedRun
@@ -20,7 +20,7 @@ from train.config.load import load_config
 from train.config.schema import Config
 from train.errors import ConfigError, RunError, writing
 from train.run.checkpoint import LAST_NAME
-from train.run.run_log import LOG_NAME
+from train.run.run_log import read_log
 from train.run.signals import StopFlag
 
 OUTPUT_NAME = "pretrain.txt"
@@ -30,15 +30,6 @@ _STOPPED = 3
 _POLL_SECONDS = 0.25
 _ORPHAN_SECONDS = 60.0
 """Time for the training of a killed ablation to save and end."""
-_LOG_TAIL_BYTES = 8192
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run without numbers, and why."""
-
-    run: PlannedRun
-    reason: str
 
 
 def train_runs(
@@ -46,8 +37,8 @@ def train_runs(
     *,
     progress: Callable[[int, int, str], None] = lambda *_: None,
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[Failure, ...]:
-    """Train the runs that are not complete; return those that failed.
+) -> dict[str, str]:
+    """Train the runs that are not complete; return the names of those that failed, and why.
 
     Args:
         plan: the runs.
@@ -59,12 +50,12 @@ def train_runs(
     """
     waiting = deque(run for run in plan.runs if not is_complete(run, plan.fingerprint))
     steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}
-    children, failures = dict[str, _Child](), list[Failure]()
+    children, failures = dict[str, _Child](), dict[str, str]()
 
-    def end(run: PlannedRun, failure: Failure | None) -> None:
+    def end(run: PlannedRun, failure: str) -> None:
         steps[run.name] = plan.steps
-        failures.extend([failure] if failure else [])
-        say(f"{run.name}: failed: {failure.reason}" if failure else f"{run.name}: trained")
+        failures.update({run.name: failure} if failure else {})
+        say(f"{run.name}: failed: {failure}" if failure else f"{run.name}: trained")
 
     with StopFlag() as stop:
         try:
@@ -72,7 +63,7 @@ def train_runs(
                 while waiting and len(children) < plan.options.jobs:
                     run = waiting.popleft()
                     if reason := _obstacle(run):
-                        end(run, Failure(run, reason))
+                        end(run, reason)
                     else:
                         children[run.name] = _Child(run, plan.options)
                 time.sleep(_POLL_SECONDS)
@@ -87,7 +78,7 @@ def train_runs(
             _stop([child.process for child in children.values()])
     if stop.raised:
         raise KeyboardInterrupt
-    return tuple(failures)
+    return failures
 
 
 class _Child:
@@ -102,16 +93,17 @@ class _Child:
                 command(run, options), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
             )  # the pipe stays empty; it closes when this process ends
 
-    def failure(self) -> Failure | None:
+    def failure(self) -> str:
+        """Return why the training failed, or ""."""
         status = self.process.returncode
         if status == 0:
-            return None
+            return ""
         if status == _STOPPED:
-            return Failure(self.run, "stopped by a signal and saved; the same command continues from there")
+            return "stopped by a signal and saved; the same command continues from there"
         lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         said = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
         said = said or [line.strip() for line in lines if line.strip()] or ["no word"]
-        return Failure(self.run, f"{said[-1]} (exit status {status}; {self.output})")
+        return f"{said[-1]} (exit status {status}; {self.output})"
 
 
 def command(run: PlannedRun, chosen: Options) -> list[str]:
@@ -188,15 +180,5 @@ def _obstacle(run: PlannedRun) -> str:
 
 def last_step(folder: Path) -> int:
     """Return the last step that a run has logged; 0 without any."""
-    log = folder / LOG_NAME
-    if not log.exists():
-        return 0
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
-        lines = file.read().splitlines()
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["step"])
-        except json.JSONDecodeError:  # half written, or the cut at the front
-            continue
-    return 0
+    records = read_log(folder)
+    return int(records[-1]["step"]) if records else 0

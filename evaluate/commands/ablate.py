@@ -58,13 +58,13 @@ def _ablate(arguments: argparse.Namespace) -> None:
     )
     with Progress("steps") as shown:
         untrained = train_runs(plan, progress=shown.show, say=say)
-    trained = [run for run in plan.runs if run not in [failure.run for failure in untrained]]
+    trained = [run for run in plan.runs if run.name not in untrained]
     with Progress("measured runs") as shown:
         measured, unmeasured = measure_runs(plan, trained, chosen_device(arguments.device), progress=shown.show)
     if measured:
         _show(plan, measured, arguments.name or arguments.runs.resolve().name)
-    if failures := [*untrained, *unmeasured]:
-        lines = "".join(f"\n  {failure.run.name}: {failure.reason}" for failure in failures)
+    if failures := untrained | unmeasured:
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
         raise AblationError(f"{len(failures)} of {len(plan.runs)} runs have no numbers:{lines}")
 
 

@@ -20,7 +20,7 @@ from evaluate.embedding.clip_rows import Clips
 from evaluate.errors import EmbedError
 from preprocess.schema import ShardParams
 from train.config.schema import Config
-from train.model.spaces import MODALITIES
+from train.model.spaces import MODALITIES, Modality
 from train.run.checkpoint import LoadedEncoders, load_encoders, untrained_encoders
 
 ModelName = Literal["pretrained", "untrained", "raw", "mfcc"]
@@ -44,11 +44,8 @@ class ClipEncoder(Protocol):
     sha256: str
     description: str | dict[str, Any]
 
-    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, h, w) float32 to vectors (B, d) by name, such as "features"."""
-
-    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
-        """(B, 1, n_mels, C) float32 to vectors (B, d) by name."""
+    def encode(self, modality: Modality, clips: Tensor) -> dict[str, Tensor]:
+        """Video (B, 3, T, h, w) or audio (B, 1, n_mels, C), float32, to vectors (B, d) by name, such as "features"."""
 
 
 class NetworkEncoder:
@@ -67,21 +64,13 @@ class NetworkEncoder:
         self._modalities = [each for each in MODALITIES if name == "untrained" or loss.terms_of(each)]
         self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
-    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, h, w) to features (B, video_dim) and projections (B, P)."""
-        if "video" not in self._modalities:
+    def encode(self, modality: Modality, clips: Tensor) -> dict[str, Tensor]:
+        """Clips to features (B, d) and projections (B, P)."""
+        if modality not in self._modalities:
             return {}
         with torch.inference_mode():
-            features = self._encoders.video(clips)
-            return {"features": features, "projections": self._encoders.project_video(features)}
-
-    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
-        """(B, 1, n_mels, C) to features (B, audio_dim) and projections (B, P)."""
-        if "audio" not in self._modalities:
-            return {}
-        with torch.inference_mode():
-            features = self._encoders.audio(logmel)
-            return {"features": features, "projections": self._encoders.project_audio(features)}
+            features = getattr(self._encoders, modality)(clips)
+            return {"features": features, "projections": self._encoders.project(modality, features)}
 
 
 class MfccEncoder:
@@ -91,16 +80,14 @@ class MfccEncoder:
     sha256 = hashlib.sha256(_MFCC_DESCRIPTION.encode()).hexdigest()
     description: str | dict[str, Any] = _MFCC_DESCRIPTION
 
-    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """Return nothing: cepstra describe audio."""
-        return {}
-
-    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
-        """(B, 1, n_mels, C) to means and standard deviations of N_MFCC coefficients, (B, 2 * N_MFCC)."""
+    def encode(self, modality: Modality, clips: Tensor) -> dict[str, Tensor]:
+        """Audio to means and standard deviations of N_MFCC coefficients, (B, 2 * N_MFCC); video to nothing."""
+        if modality == "video":
+            return {}
         from torchaudio.functional import create_dct
 
-        dct = create_dct(min(N_MFCC, logmel.shape[2]), logmel.shape[2], "ortho").to(logmel.device)  # (n_mels, n_mfcc)
-        cepstra = torch.einsum("bmc,mk->bkc", logmel[:, 0], dct)
+        dct = create_dct(min(N_MFCC, clips.shape[2]), clips.shape[2], "ortho").to(clips.device)  # (n_mels, n_mfcc)
+        cepstra = torch.einsum("bmc,mk->bkc", clips[:, 0], dct)
         return {"features": torch.cat([cepstra.mean(dim=2), cepstra.std(dim=2)], 1)}
 
 
@@ -111,13 +98,10 @@ class RawEncoder:
     sha256 = hashlib.sha256(_RAW_DESCRIPTION.encode()).hexdigest()
     description: str | dict[str, Any] = _RAW_DESCRIPTION
 
-    def encode_video(self, clips: Tensor) -> dict[str, Tensor]:
-        """(B, 3, T, h, w) to the means of an 8x8x8 grid, (B, 1536)."""
-        return {"features": F.adaptive_avg_pool3d(clips, RAW_GRID).flatten(1)}
-
-    def encode_audio(self, logmel: Tensor) -> dict[str, Tensor]:
-        """(B, 1, n_mels, C) to the mean over columns, (B, n_mels)."""
-        return {"features": logmel.mean(dim=3).flatten(1)}
+    def encode(self, modality: Modality, clips: Tensor) -> dict[str, Tensor]:
+        """Video to the means of an 8x8x8 grid, (B, 1536); audio to the mean over columns, (B, n_mels)."""
+        pooled = F.adaptive_avg_pool3d(clips, RAW_GRID) if modality == "video" else clips.mean(dim=3)
+        return {"features": pooled.flatten(1)}
 
 
 @dataclass(frozen=True)
@@ -189,12 +173,12 @@ def encode_clips(encoder: ClipEncoder, clips: Clips) -> dict[str, np.ndarray]:
     """Return vectors of m clips by name ("video/features" ...), (m, d) float32; zeros where a clip has no audio."""
     vectors: dict[str, np.ndarray] = {}
     if clips.video is not None:
-        for name, value in encoder.encode_video(clips.video).items():
+        for name, value in encoder.encode("video", clips.video).items():
             vectors[f"video/{name}"] = value.float().cpu().numpy()
-    present = np.flatnonzero(clips.spans.has_audio)
+    present = np.flatnonzero(clips.spans["has_audio"])
     # Where no clip has audio, a silent one is encoded, to get the length of the vectors.
     chosen = torch.from_numpy(present if len(present) else np.zeros(1, np.int64)).to(clips.audio.device)
-    for name, value in encoder.encode_audio(clips.audio[chosen]).items():
+    for name, value in encoder.encode("audio", clips.audio[chosen]).items():
         full = np.zeros((len(clips.audio), value.shape[1]), np.float32)
         full[present] = value.float().cpu().numpy()[: len(present)]
         vectors[f"audio/{name}"] = full

@@ -7,21 +7,18 @@ stopped task loses only the shards that it had begun.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from evaluate.embedding.clip_encoders import ClipEncoder, ModelName, RunEncoders, encode_clips
-from evaluate.embedding.clip_rows import ClipSpans, cut_clips, make_rows
+from evaluate.embedding.clip_rows import cut_clips, make_rows
 from evaluate.errors import EmbedError
 from preprocess.shards.manifest import DatasetInfo, read_dataset, read_segments
 from store.format import Provenance
 from store.writer import join_parts, part_is_complete, write_part
 from train.data.loader import LoaderConfig, iterate_once
 from train.plans.clip_planners import EvenClips
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PARTS_FOLDER = "parts"
 
@@ -36,9 +33,6 @@ class EmbedOptions:
         batch_size: segments at once.
         device: where the encoders run.
         num_threads: threads that decode.
-
-    Raises:
-        EmbedError: a value is out of range.
     """
 
     n_clips: int = 4
@@ -46,13 +40,6 @@ class EmbedOptions:
     batch_size: int = 16
     device: str = "cpu"
     num_threads: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("n_clips", "batch_size", "num_threads"):
-            if getattr(self, name) < 1:
-                raise EmbedError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if any(speed < 1 for speed in self.speeds):
-            raise EmbedError(f"speeds are whole numbers from 1 up, not {self.speeds}")
 
     def speeds_of(self, run: RunEncoders) -> tuple[int, ...]:
         """Return the chosen speeds, or the run's own."""
@@ -98,23 +85,23 @@ class Target:
     def __init__(self, encoder: ClipEncoder, path: Path, provenance: Provenance, shards: Sequence[str]) -> None:
         self.encoder, self.path, self.provenance, self.shards = encoder, path, provenance, shards
         self.missing = {shard for shard in shards if not part_is_complete(self.part(shard), provenance)}
-        self._begun: dict[str, list[tuple[ClipSpans, dict[str, np.ndarray]]]] = {}
+        self._begun: dict[str, list[tuple[pd.DataFrame, dict[str, np.ndarray]]]] = {}
 
     def part(self, shard: str) -> Path:
         """Return the path of the part of a shard."""
         return self.path.parent / PARTS_FOLDER / self.path.stem / f"{Path(shard).stem}.h5"
 
-    def add(self, shard: str, spans: ClipSpans, vectors: dict[str, np.ndarray]) -> None:
+    def add(self, shard: str, spans: pd.DataFrame, vectors: dict[str, np.ndarray]) -> None:
         """Keep clips of a shard until the shard is complete."""
         if shard in self.missing:
             self._begun.setdefault(shard, []).append((spans, vectors))
 
-    def write(self, shard: str, segments: "pd.DataFrame", fps: float) -> None:
+    def write(self, shard: str, segments: pd.DataFrame, fps: float) -> None:
         """Write the part of a shard whose clips have all been added."""
         if shard not in self.missing:
             return
         begun = self._begun.pop(shard)
-        spans = ClipSpans.concatenate([spans for spans, _ in begun])
+        spans = pd.concat([spans for spans, _ in begun])
         vectors = {name: np.concatenate([vectors[name] for _, vectors in begun]) for name in begun[0][1]}
         part = self.part(shard)
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -170,16 +157,16 @@ def embed_shards(task: EmbedTask, report: Callable[[TaskProgress], None]) -> Tas
     left = segments.groupby("shard").size().to_dict()
     for batch in iterate_once(_loader(task, wanted), task.options.device):
         clips = cut_clips(batch, task.run.config.clip, info.params.columns_per_frame)
-        shard_of = segments.loc[clips.spans.segment_id, "shard"].to_numpy()
+        shard_of = segments.loc[clips.spans["segment_id"], "shard"].to_numpy()
         here = dict.fromkeys(shard_of)
         for target in targets:
             if not target.missing.isdisjoint(here):
                 vectors = encode_clips(target.encoder, clips)
                 for shard in here:
                     rows = shard_of == shard
-                    target.add(shard, clips.spans.take(rows), {k: v[rows] for k, v in vectors.items()})
+                    target.add(shard, clips.spans[rows], {k: v[rows] for k, v in vectors.items()})
         for shard in here:
-            left[shard] -= len(np.unique(clips.spans.segment_id[shard_of == shard]))
+            left[shard] -= len(np.unique(clips.spans["segment_id"][shard_of == shard]))
             if left[shard] == 0:
                 for target in targets:
                     target.write(shard, segments, info.params.fps)

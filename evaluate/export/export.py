@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from evaluate.export.model_card import model_card
-from evaluate.export.run_records import read_records
 from store.atomic_files import atomic_folder
 from train.errors import CheckpointError, ExportError, exporting
 from train.export.export import CONFIG_NAME, ONNX_NAMES, WEIGHTS_NAME, describe, read_description, write_encoders
@@ -41,7 +40,7 @@ def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) 
     if checkpoint.step != loaded.step:
         raise ExportError(f"{run}: training continued while it was read; export again, best when it is complete")
     info = describe(loaded, checkpoint.shards_fingerprint)
-    card = model_card(loaded, info, read_records(run, checkpoint, loaded), onnx=onnx)
+    card = model_card(run, checkpoint, loaded, info, onnx=onnx)
     with atomic_folder(out, exporting) as folder:
         write_encoders(folder, loaded, info, onnx=onnx)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")

@@ -1,5 +1,7 @@
 """The model card of an export: Markdown, from the run's own records only."""
 
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -7,24 +9,36 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluate.export.run_records import RunRecords
 from evaluate.protocols.result_table import Layout, layout_sheet
-from evaluate.results.results import Result
+from evaluate.results.results import RESULTS_NAME, Result, read_results
 from evaluate.results.sheet import Sheet
+from preprocess.errors import ShardError
+from preprocess.shards.manifest import DATASET_FILE, DatasetInfo, read_dataset
 from train.config.schema import TERMS
-from train.run.checkpoint import LoadedEncoders
+from train.errors import CheckpointError, ExportError
+from train.run.checkpoint import Checkpoint, LoadedEncoders
+from train.run.run_log import read_log
 
+logger = logging.getLogger("evaluate")
+
+_TRAINING_KEYS = {"steps", "encoder_sha256", "segments", "device", "torch"}
 TEMPLATE = Path(__file__).parent / "model_card.md.j2"
 
 
-def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords, *, onnx: bool) -> str:
-    """Write the card.
+def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: dict[str, Any], *, onnx: bool) -> str:
+    """Write the card from the records of a run, as far as they exist and belong to its last checkpoint.
 
     Args:
-        loaded: the encoders.
+        run: directory of the run.
+        checkpoint: its last.
+        loaded: the encoders in that.
         info: content of config.json.
-        records: of the run.
         onnx: whether the export has ONNX files.
+
+    Raises:
+        CheckpointError: training.json names other weights after as many steps.
+        ExportError: training.json is damaged.
+        ResultsError: results.json is damaged.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -36,19 +50,53 @@ def model_card(loaded: LoadedEncoders, info: dict[str, Any], records: RunRecords
     weights = {name: getattr(config.loss, name) for name in TERMS}
     terms = {name: weight for name, weight in weights.items() if weight > 0}
     networks = {"video": encoders.video_net, "audio": encoders.audio_net}
-    metrics = records.last["metrics"] if records.last else {}
-    dataset = records.dataset.dataset if records.dataset else None
+    logged = [record for record in read_log(run) if record["step"] <= checkpoint.step]
+    last = logged[-1] if logged else None
+    dataset = _dataset(Path(config.data.shards), checkpoint.shards_fingerprint)
     return environment.get_template(TEMPLATE.name).render(
-        config=config, info=info, records=records, onnx=onnx, terms=terms, bank=asdict(config.bank),
+        config=config, info=info, checkpoint=checkpoint, last=last, dataset=dataset, onnx=onnx,
+        terms=terms, bank=asdict(config.bank),
         parameters={name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
         off=[name for name in weights if name not in terms],
         untrained=[each for each in networks if not any(each in name for name in terms)],
         accuracies={
-            name.removeprefix("accuracy/"): value for name, value in metrics.items()
+            name.removeprefix("accuracy/"): value for name, value in (last["metrics"] if last else {}).items()
             if name.startswith(("accuracy/", "heldout/")) and value is not None
         },
-        tables=result_tables(records.results, config.data.split, dataset),
+        training=_training(run / "training.json", loaded),
+        tables=result_tables(
+            read_results(run / RESULTS_NAME), config.data.split, dataset.dataset if dataset else None
+        ),
     )  # fmt: skip
+
+
+def _training(path: Path, loaded: LoadedEncoders) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: is not JSON ({error}); move it away, or repair it") from error
+    if not isinstance(values, dict) or not set(values) >= _TRAINING_KEYS:
+        raise ExportError(f"{path}: does not say how the training went; train again to write it anew")
+    if values["steps"] != loaded.step:  # the run was lengthened and is not complete yet
+        return None
+    if values["encoder_sha256"] != loaded.sha256:
+        raise CheckpointError(
+            f"{path}: names other weights than the run's checkpoint; do these files belong to one run?"
+        )
+    return values
+
+
+def _dataset(folder: Path, fingerprint: str) -> DatasetInfo | None:
+    if not (folder / DATASET_FILE).is_file():
+        return None
+    try:
+        found = read_dataset(folder)
+    except ShardError as error:
+        logger.warning("the model card cannot name the data: %s", error)
+        return None
+    return found if found.fingerprint == fingerprint else None
 
 
 def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[Sheet, ...]:

@@ -6,10 +6,9 @@ source of the protocol is in docs/reference/protocols.md.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +29,8 @@ N_CLIPS = 10
 Progress = Callable[[int, int], None]
 """Told the segments done, and of how many."""
 
-Sums = dict[int, tuple[int, np.ndarray]]
-"""Source -> label, and the sum of probabilities (n_classes,) float64."""
+Rows = list[np.ndarray]
+"""Of m segments and squares: source (m,), label (m,), both int64, and probabilities (m, n_classes) float64."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,17 @@ def predict(
     with naming_lost_peers():
         with fail_on_all_ranks():
             refuse_unlabelled(shards, f"{split}:test")
-            sums = _sums(finetuned, shards, split, world, progress)
-        return _joined(gather_objects(sums))
+            own = _rows(finetuned, shards, split, world, progress)
+        source, label, probabilities = (np.concatenate(parts) for parts in zip(*gather_objects(own), strict=True))
+    sources, first, video = np.unique(source, return_index=True, return_inverse=True)
+    totals = np.zeros((len(sources), probabilities.shape[1]))
+    np.add.at(totals, video, probabilities)
+    return Predictions(sources, label[first], totals / totals.sum(1, keepdims=True))
 
 
 @torch.no_grad()
-def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Sums:
-    """Add up the probabilities of this rank's share of the test segments."""
+def _rows(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Rows:
+    """Classify this rank's share of the test segments, each in every square."""
     config, clip = finetuned.config, finetuned.config.clip.for_test()
     segments = read_segments(shards)
     loader = LoaderConfig(
@@ -96,37 +99,16 @@ def _sums(finetuned: Finetuned, shards: Path, split: str, world: World, progress
     )  # fmt: skip
     columns = read_info(shards).params.columns_per_frame
     n_test = sum(json.loads(text or "{}").get(split) == "test" for text in segments["splits"])
-    sums: Sums = {}
-    done = 0
+    empty = [np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, len(finetuned.label_names)))]
+    found, done = [empty], 0
     for square in SQUARES:
         for batch in iterate_once(replace(loader, square=square), world.device):
             clips = eval_clips(batch, clip, columns)
             with torch.autocast(world.device.type, torch.bfloat16, enabled=config.optim.precision == "bf16"):
                 logits = finetuned.classifier(clips.video)
             probabilities = logits.double().softmax(1).unflatten(0, (len(batch), N_CLIPS)).mean(1).cpu().numpy()
-            source = (batch.segment_id // SEGMENTS_PER_SOURCE_LIMIT).tolist()
-            _add(sums, zip(source, batch.label.tolist(), probabilities, strict=True))
+            source = (batch.segment_id // SEGMENTS_PER_SOURCE_LIMIT).cpu().numpy()
+            found.append([source, batch.label.cpu().numpy(), probabilities])
             done += len(batch)
             progress(done * world.size, len(SQUARES) * n_test)
-    return sums
-
-
-def _add(sums: Sums, rows: Iterable[tuple[int, int, np.ndarray]]) -> None:
-    """Add up probabilities by video."""
-    for source, label, probabilities in rows:
-        before = sums[source][1] if source in sums else 0.0
-        sums[source] = (label, before + probabilities)
-
-
-def _joined(parts: Sequence[Any]) -> Predictions:
-    """Make predictions from the sums of all ranks."""
-    sums: Sums = {}
-    for part in parts:
-        _add(sums, ((source, label, total) for source, (label, total) in part.items()))
-    sources = sorted(sums)
-    totals = np.stack([sums[source][1] for source in sources])
-    return Predictions(
-        source_index=np.array(sources, np.int64),
-        labels=np.array([sums[source][0] for source in sources], np.int64),
-        probabilities=totals / totals.sum(1, keepdims=True),
-    )
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]

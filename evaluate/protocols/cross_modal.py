@@ -5,18 +5,15 @@ share. R@k is the share of queries that find their counterpart, from the same cl
 not used. A random ranking finds it with probability k / n, so compare numbers only between searches of equal size.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from evaluate.protocols.bootstrap import Outcomes
 from evaluate.protocols.video_features import Split, Videos, load_videos
+from store.reader import EmbeddingStore
 from store.search import nearest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from store.reader import EmbeddingStore
 
 CROSS_MODAL = "cross-modal"
 CROSS_RECALL_AT = (1, 5, 10)
@@ -24,7 +21,7 @@ Direction = Literal["audio-to-video", "video-to-audio"]
 DIRECTIONS: tuple[Direction, ...] = ("audio-to-video", "video-to-audio")
 
 
-def load_counterparts(store: "EmbeddingStore") -> Videos:
+def load_counterparts(store: EmbeddingStore) -> Videos:
     """Read one clip a video: the middle one in time of the clips with video and audio.
 
     Clips of a video overlap. With several, a counterpart of another clip could be as good an answer, but counted wrong.
@@ -35,7 +32,7 @@ def load_counterparts(store: "EmbeddingStore") -> Videos:
     return load_videos(store, "projections", choose=_middle_clips)
 
 
-def _middle_clips(frame: "pd.DataFrame") -> np.ndarray:
+def _middle_clips(frame: pd.DataFrame) -> np.ndarray:
     both = frame[frame["has_video"] & frame["has_audio"]]
     of_source = both.sort_values(["start_seconds", "end_seconds"], kind="stable").groupby("source", sort=False)
     middle = of_source.cumcount() == (of_source["key"].transform("size") - 1) // 2

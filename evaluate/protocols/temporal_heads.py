@@ -1,11 +1,10 @@
 """Held-out accuracies of the temporal heads: the last ones that training logged."""
 
-import json
 import math
 from pathlib import Path
 
 from evaluate.results.results import Result
-from train.run.run_log import LOG_NAME
+from train.run.run_log import read_log
 
 ACCURACY = "accuracy"
 PREFIX = "heldout/"
@@ -24,21 +23,16 @@ TASKS: dict[str, tuple[str, str]] = {
 def heldout_accuracies(run: Path, n_speeds: int) -> dict[str, tuple[float, float]]:
     """Return head -> its accuracy and that of guessing; empty if the log has none.
 
-    A half-written line of a killed run is ignored.
-
     Args:
         run: folder of the run.
         n_speeds: speeds that the run's heads distinguish.
     """
     chance = {"speed": 1 / n_speeds, "direction": 1 / 2, "order": 1 / 3}
-    log, last = run / LOG_NAME, dict[str, object]()
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []:
-        try:
-            metrics = json.loads(line)["metrics"]
-        except (json.JSONDecodeError, KeyError, TypeError):
-            continue
-        if isinstance(metrics, dict) and any(name.startswith(PREFIX) for name in metrics):
-            last = metrics
+    logged = [record.get("metrics") for record in read_log(run)]
+    heldout = [
+        metrics for metrics in logged if isinstance(metrics, dict) and any(n.startswith(PREFIX) for n in metrics)
+    ]
+    last = heldout[-1] if heldout else {}
     found = {}
     for head in TASKS:
         value = last.get(PREFIX + head)

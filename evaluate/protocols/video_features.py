@@ -11,17 +11,14 @@ ranking by that alone would distinguish classes.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from evaluate.errors import EvaluateError, GroupLeakError, SplitError
 from store.averages import mean_by_number
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from store.reader import EmbeddingStore
+from store.reader import EmbeddingStore
 
 Modality = Literal["video", "audio", "joint"]
 Space = Literal["features", "projections"]
@@ -106,9 +103,9 @@ def l2_normalise(vectors: np.ndarray) -> np.ndarray:
 
 
 def load_videos(
-    store: "EmbeddingStore",
+    store: EmbeddingStore,
     space: Space = "features",
-    choose: "Callable[[pd.DataFrame], np.ndarray] | None" = None,
+    choose: Callable[[pd.DataFrame], np.ndarray] | None = None,
 ) -> Videos:
     """Average the clips of every labelled source of a store. Reads a block of rows at a time.
 
@@ -142,7 +139,7 @@ def load_videos(
     return videos_of(first, parts)
 
 
-def videos_of(rows: "pd.DataFrame", parts: dict[str, Part]) -> Videos:
+def videos_of(rows: pd.DataFrame, parts: dict[str, Part]) -> Videos:
     """Make `Videos` from a table with a row a video, of a store or of a shard set's segments."""
     return Videos(
         sources=tuple(rows["source"]),
@@ -154,7 +151,7 @@ def videos_of(rows: "pd.DataFrame", parts: dict[str, Part]) -> Videos:
     )
 
 
-def _average(store: "EmbeddingStore", name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
+def _average(store: EmbeddingStore, name: str, video_of_row: np.ndarray, has: np.ndarray, n_videos: int) -> Part:
     """Mean over each video's rows that have the modality, (n_videos, d), normalised."""
     means, n_clips = mean_by_number(store, name, np.where(has, video_of_row, -1), n_videos)
     return Part(l2_normalise(means), n_clips > 0)

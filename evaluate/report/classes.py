@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from evaluate.protocols.recognition import probe_labels
 from evaluate.protocols.retrieval import Neighbourhood
@@ -87,8 +88,6 @@ def class_recalls(models: Mapping[str, Model]) -> Recalls:
 
 def build_confusions(model: Model) -> Iterator[Confusion]:
     """Classify the test videos of the first split of each modality, from the stored embeddings."""
-    from sklearn.metrics import confusion_matrix
-
     for modality, neighbours in model.neighbours.items():
         split = first_split(model.videos, modality)
         if split is None:

@@ -15,9 +15,16 @@ from markupsafe import Markup
 from evaluate.errors import EvaluateError
 from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
-from evaluate.report.compare import compare_runs, load_runs
 from evaluate.report.gallery import SEED, Media
-from evaluate.report.result_tables import best, column_title, modality_title, model_title, test_title
+from evaluate.report.result_tables import (
+    best,
+    column_title,
+    compare_runs,
+    load_runs,
+    modality_title,
+    model_title,
+    test_title,
+)
 from evaluate.report.section import Section, build_section
 from evaluate.results.results import RESULTS_NAME, read_results
 from preprocess.shards.manifest import DatasetInfo, read_dataset

@@ -1,16 +1,20 @@
-"""Records of results.json as the rows and columns of the page's tables."""
+"""Records of results.json as the rows and columns of the page's tables: of one run, and of runs beside each other."""
 
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from evaluate.errors import ResultsError
+from evaluate.protocols.bootstrap import mean_over_splits
 from evaluate.protocols.result_table import model_order
-from evaluate.results.results import MODALITIES, Result
+from evaluate.results.results import MODALITIES, RESULTS_NAME, Result, merge_results, read_results
 
 RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels + log-mel"}
 TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
 """Tasks that come first, in this order. Any other task follows by name."""
+MAIN_MODEL = "pretrained"
+"""The model that stands for its run where runs are compared."""
 TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50", "fingerprint": "Fingerprinting"}
 
 Column = tuple[str, str]
@@ -58,17 +62,10 @@ def column_order(column: Column) -> tuple[int, str, int]:
     return place, task, int(number.group()) if number else 0
 
 
-def means(results: Iterable[Result]) -> list[Result]:
+def means(results: Iterable[Result]) -> tuple[Result, ...]:
     """Return the means over splits: the stored record, or else one computed from the splits, without an interval."""
-    same: dict[tuple[str, ...], list[Result]] = {}
-    for r in results:
-        same.setdefault((r.test, r.task, r.modality, r.model, r.metric), []).append(r)
-    made = []
-    for group in same.values():
-        stored = [r for r in group if r.split is None]
-        value, n = statistics.fmean(r.value for r in group), sum(r.n for r in group)
-        made.append(stored[-1] if stored else replace(group[0], split=None, value=value, n=n, low=None, high=None))
-    return made
+    known = list(results)
+    return merge_results(mean_over_splits(known), (r for r in known if r.split is None))
 
 
 def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple[Table, ...]:
@@ -100,3 +97,35 @@ def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple
 def best(group: Group, column: Column) -> float | None:
     """Return the largest mean of a column over all models."""
     return max((splits[None][column].value for splits in group.values() if column in splits[None]), default=None)
+
+
+def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
+    """Read the results of runs, by the name of their folder, or by the whole path where two share a name.
+
+    Raises:
+        ResultsError: a run has no results.
+    """
+    names = [run.name for run in runs]
+    found = {}
+    for run in runs:
+        results = read_results(run / RESULTS_NAME)
+        if not results:
+            raise ResultsError(run / RESULTS_NAME, "is missing or empty; evaluate the run before you compare it")
+        found[run.name if names.count(run.name) == 1 else str(run)] = results
+    return found
+
+
+def compare_runs(runs: Mapping[str, Sequence[Result]], tests: Sequence[str]) -> dict[str, tuple[Table, ...]]:
+    """Compare the tests that at least two runs have: {test: tables}, the first run on top.
+
+    Rows are the pretrained model of each run. A test without this model shows all its models but chance.
+    """
+    made = {}
+    for test in tests:
+        own = [(run, r) for run, results in runs.items() for r in results if r.test == test and r.model != "chance"]
+        if any(r.model == MAIN_MODEL for _, r in own):
+            own = [(run, r) for run, r in own if r.model == MAIN_MODEL]
+        if len({run for run, _ in own}) > 1:
+            named = [replace(r, model=run if r.model == MAIN_MODEL else f"{run}: {r.model}") for run, r in own]
+            made[test] = build_tables(named, list(dict.fromkeys(r.model for r in named)))
+    return made

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 
-from preprocess.features.strip import decode_strip, encode_strip
+from preprocess.features.strip import decode_strip
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
 from preprocess.shards.manifest import read_segments
 from preprocess.shards.shard_files import read_samples
@@ -108,7 +109,8 @@ def shrink(segment: Segment, quality: Quality) -> Thumbnail:
         width = max(1, round(chosen.shape[2] * height / chosen.shape[1]))
         # Resize each frame alone, so that none bleeds into the next.
         resized = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in chosen]
-        film = _data_uri("jpeg", encode_strip(np.stack([np.asarray(frame) for frame in resized]), quality.jpeg))
+        stacked = np.concatenate([np.asarray(frame) for frame in resized])
+        film = _data_uri("jpeg", simplejpeg.encode_jpeg(stacked, quality.jpeg, colorsubsampling="420"))
     logmel = ""
     if segment.logmel is not None:
         file = io.BytesIO()

@@ -11,11 +11,13 @@ A published list may begin with one `{"header": {...}}` record (command, date, m
 """
 
 import json
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic.dataclasses import dataclass
 
 from evaluate.errors import ResultsError
 from store.atomic_files import replacing
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
 RESULTS_NAME = "results.json"
 
+Word = Annotated[str, Field(min_length=1)]
 Identity = tuple[str, str, int | None, str, str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Result:
     """One number of one test.
 
@@ -48,32 +51,20 @@ class Result:
         ValueError: a field has the wrong type or range.
     """
 
-    test: str
-    task: str
+    test: Word
+    task: Word
     split: int | None
-    modality: str
-    model: str
-    metric: str
-    value: float
-    n: int
-    low: float | None = None
-    high: float | None = None
+    modality: Annotated[str, Field(pattern=f"^({'|'.join(MODALITIES)})$")]
+    model: Word
+    metric: Word
+    value: int | float
+    n: NonNegativeInt
+    low: int | float | None = None
+    high: int | float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("test", "task", "modality", "model", "metric"):
-            text = getattr(self, name)
-            if not isinstance(text, str) or not text:
-                raise ValueError(f"{name} must be a word, not {text!r}")
-        if self.modality not in MODALITIES:
-            raise ValueError(f"modality is one of {', '.join(MODALITIES)}, not {self.modality!r}")
-        if not (self.split is None or _is_whole(self.split)):
-            raise ValueError(f"split must be a whole number or null, not {self.split!r}")
-        if not _is_whole(self.n) or self.n < 0:
-            raise ValueError(f"n must be a whole number from 0 up, not {self.n!r}")
-        if not _is_finite(self.value):
-            raise ValueError(f"value must be a finite number, not {self.value!r}")
-        if (self.low, self.high) != (None, None) and not (_is_finite(self.low) and _is_finite(self.high)):
-            raise ValueError(f"low and high must be finite numbers or both null, not {self.low!r} and {self.high!r}")
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"low and high must be both null or both not, not {self.low!r} and {self.high!r}")
 
     @property
     def identity(self) -> Identity:
@@ -81,16 +72,7 @@ class Result:
         return (self.test, self.task, self.split, self.modality, self.model, self.metric)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 FIELD_NAMES = tuple(field.name for field in fields(Result))
-_OPTIONAL = {"low", "high"}
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
@@ -151,12 +133,13 @@ def _is_header(record: Any) -> bool:
 
 
 def _parse(path: Path, number: int, record: Any) -> Result:
-    if not isinstance(record, dict) or set(record) | _OPTIONAL != set(FIELD_NAMES):
-        raise ResultsError(path, f"record {number} must have exactly the fields {', '.join(FIELD_NAMES)}")
+    if not isinstance(record, dict):
+        raise ResultsError(path, f"record {number} must have the fields {', '.join(FIELD_NAMES)}")
     try:
         return Result(**record)
-    except ValueError as error:
-        raise ResultsError(path, f"record {number}: {error}") from error
+    except ValidationError as found:
+        findings = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found.errors())
+        raise ResultsError(path, f"record {number}: {findings}") from found
 
 
 def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
 from store.atomic_files import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PX_PER_INCH = 96  # of SVG
 STYLE: dict[Any, Any] = {
@@ -21,11 +21,8 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def svg_figure(path: Path, width_px: float, height_px: float) -> Iterator["Figure"]:
+def svg_figure(path: Path, width_px: float, height_px: float) -> Iterator[Figure]:
     """Give a figure to draw on, then write it to `path` as SVG, whole or not at all."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # without pyplot: no display, no global state
-
     with mpl.rc_context(STYLE), replacing(path) as temporary:
         figure = Figure(figsize=(width_px / PX_PER_INCH, height_px / PX_PER_INCH), layout="constrained")
         yield figure

@@ -15,7 +15,7 @@ from preprocess.build.shard_task import ShardProgress, ShardTask, build_shard
 from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.media.ffmpeg import ffmpeg_version
-from preprocess.media.media_info import Limits
+from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.schema import ShardParams
 from preprocess.shards import manifest
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE
@@ -78,7 +78,7 @@ def build(
     executor: Executor | None = None,
     retry_failed: bool = False,
     max_failed: int = 0,
-    limits: Limits | None = None,
+    limits: Limits = USUAL_LIMITS,
     progress: Progress = lambda *_: None,
 ) -> Summary:
     """Build the missing shards, then the manifest and `dataset.json`.
@@ -108,7 +108,7 @@ def build(
                 (out / name).unlink(missing_ok=True)
             tasks = (
                 ShardTask(
-                    shard, sources_of(catalogue, shard, recipe), out, recipe, limits or Limits(),
+                    shard, sources_of(catalogue, shard, recipe), out, recipe, limits,
                     retried=plan.retried.get(shard, frozenset()),
                 )
                 for shard in plan.todo

@@ -1,6 +1,7 @@
 """From one decoded source to its samples: members for the archive and rows for the manifest. Pure functions."""
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from preprocess import schema
+from preprocess.errors import StripError
 from preprocess.features.logmel import DBFS_FLOOR, SILENCE_DBFS, log_mel, rms_dbfs, silence
-from preprocess.features.segments import cut
 from preprocess.features.strip import encode_planes
 from preprocess.media.media_info import Decoded
 from preprocess.media.planes import frame_height_px
@@ -18,6 +19,9 @@ from preprocess.schema import ShardParams
 from preprocess.shards.manifest_rows import Row
 from preprocess.shards.shard_files import array_bytes, sample_key
 from preprocess.sources import Source
+
+TOLERANCE = 0.05
+"""A segment may be this much longer than requested: clips "of 10 s" often last 10.1 s and should stay whole."""
 
 
 def source_row(source: Source) -> Row:
@@ -84,6 +88,35 @@ def samples(source: Row, decoded: Decoded, params: ShardParams) -> Iterator[tupl
         text = json.dumps(json_values(row, params), sort_keys=True, ensure_ascii=False, indent=1)
         members[schema.JSON_MEMBER] = text.encode() + b"\n"
         yield row, members
+
+
+def longest_segment_frames(frame_height_px: int, params: ShardParams) -> int:
+    """Most frames of one segment, tolerance included; fewer if the film strip would be too high.
+
+    `frame_height_px` is ignored for audio data sets.
+    """
+    longest = math.floor(params.segment_frames * (1 + TOLERANCE))
+    if params.media == "audio":
+        return longest
+    return min(longest, schema.MAX_STRIP_HEIGHT_PX // frame_height_px)
+
+
+def cut(n_frames: int, frame_height_px: int, params: ShardParams) -> list[range]:
+    """Cut [0, n_frames) into as few segments as `longest_segment_frames` allows, all equal to within one frame.
+
+    A segment is a range of frames, counted on the source's constant-rate clock from t = 0.
+
+    Raises:
+        StripError: a single frame is higher than a strip may be.
+    """
+    longest = longest_segment_frames(frame_height_px, params)
+    if longest < 1:
+        raise StripError(
+            f"a frame of {frame_height_px} px is higher than a strip may be ({schema.MAX_STRIP_HEIGHT_PX} px)"
+        )
+    n_segments = math.ceil(n_frames / longest)
+    bounds = [-(-number * n_frames // n_segments) for number in range(n_segments + 1)]
+    return [range(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
 def _segment_row(source: Row, decoded: Decoded, number: int, segment: range, params: ShardParams) -> Row:

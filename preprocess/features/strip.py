@@ -16,8 +16,8 @@ MAX_FRAME_BLOCKS = 65_535
 """Blocks of 16x16 px between two restart markers: a JPEG stores their number in two bytes."""
 
 
-def encode_strip(frames: np.ndarray, quality: int) -> bytes:
-    """Frames (T, H, W, 3) uint8 RGB -> one baseline JPEG of T * H rows, chroma halved both ways (4:2:0).
+def encode_planes(planes: np.ndarray, quality: int) -> bytes:
+    """Frames (T, H * 3 / 2, W) uint8, laid out as in preprocess/media/planes.py -> one baseline JPEG of T * H rows; W is even.
 
     Every frame is coded alone, because H is a multiple of 16. A decoder that smooths the chroma while it doubles it mixes
     the chroma rows on both sides of a frame's border; `decode_strip` does not.
@@ -25,23 +25,7 @@ def encode_strip(frames: np.ndarray, quality: int) -> bytes:
     Raises:
         StripError: the strip would be too high, or H is not a multiple of 16.
     """
-    _check_size(*frames.shape[:3])
-    options = {"quality": quality, "colorsubsampling": "420", "fastdct": False}
-    return join([simplejpeg.encode_jpeg(np.ascontiguousarray(frame), **options) for frame in frames])
-
-
-def encode_planes(planes: np.ndarray, quality: int) -> bytes:
-    """Encode frames (T, H * 3 / 2, W) uint8, laid out as in preprocess/media/planes.py, like `encode_strip`; W is even.
-
-    Raises:
-        StripError: the strip would be too high, or H is not a multiple of 16.
-    """
-    _check_size(len(planes), frame_height_px(planes), planes.shape[2])
-    frames = np.ascontiguousarray(planes)
-    return join([simplejpeg.encode_jpeg_yuv_planes(*split(frame), quality, fastdct=False) for frame in frames])
-
-
-def _check_size(n_frames: int, height: int, width: int) -> None:
+    n_frames, height, width = len(planes), frame_height_px(planes), planes.shape[2]
     block = FRAME_HEIGHT_MULTIPLE_PX
     if height % block:
         raise StripError(f"the frame height must be a multiple of {block} px, not {height}")
@@ -49,6 +33,8 @@ def _check_size(n_frames: int, height: int, width: int) -> None:
         raise StripError(f"{n_frames} frames of {width}x{height} px do not fit into {MAX_STRIP_HEIGHT_PX} px")
     if height // block * -(-width // block) > MAX_FRAME_BLOCKS:
         raise StripError(f"a frame of {width}x{height} px has more than {MAX_FRAME_BLOCKS} blocks of 16x16 px")
+    frames = np.ascontiguousarray(planes)
+    return join([simplejpeg.encode_jpeg_yuv_planes(*split(frame), quality, fastdct=False) for frame in frames])
 
 
 def decode_strip(data: bytes, n_frames: int) -> np.ndarray:

@@ -19,9 +19,9 @@ import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import cause, is_out_of_space, run_ffmpeg
+from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
-from preprocess.media.media_info import Decoded, Limits, MediaInfo
+from preprocess.media.media_info import USUAL_LIMITS, Decoded, Limits, MediaInfo
 from preprocess.media.mono import FIRST_CHANNEL, mix_filters, replace_cancelled
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
@@ -56,7 +56,7 @@ def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
     return short, FRAME_HEIGHT_MULTIPLE_PX * blocks
 
 
-def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Decoded:
+def decode(path: Path, params: ShardParams, limits: Limits = USUAL_LIMITS) -> Decoded:
     """Decode a source onto the constant-rate clock of `params`.
 
     Frame i is the image on screen in the middle of its time, (i + 0.5) / fps seconds after the container's start. The
@@ -68,7 +68,6 @@ def decode(path: Path, params: ShardParams, limits: Limits | None = None) -> Dec
         MediaError: it cannot be decoded, or lacks the stream that `params.media` needs; the subclasses say more.
         DiskFullError: there was no space left for the temporary files.
     """
-    limits = limits or Limits()
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(path, limits))
         info = probe_file(source, path, limits)
@@ -255,7 +254,8 @@ def _run(job: _Job) -> str:
             remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
             raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
         return words
-    if is_out_of_space(words) or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
+    is_full = "No space left on device" in words or "Disk quota exceeded" in words
+    if is_full or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
         raise DiskFullError(temporary_folder(), "no space left for decoded frames; free some or set TMPDIR")
     if status < 0:
         raise MediaError(job.path, f"ffmpeg was killed by signal {-status}")
@@ -279,13 +279,18 @@ def _collect(job: _Job, words: str) -> Decoded:
     if job.params.media == "video":
         planes = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height * 3 // 2, width))
     if n_samples:
-        seconds = replace_cancelled(job.samples, job.first, job.info.audio_channels, job.params.sample_rate_hz)
-        if seconds:
-            words = _joined(words, f"for {seconds:.0f} s the audio's channels cancel in the mix: the first one is used")
+        cancelled = replace_cancelled(job.samples, job.first, job.info.audio_channels, job.params.sample_rate_hz)
+        if cancelled:
+            words = _joined(
+                words, f"for {cancelled:.0f} s the audio's channels cancel in the mix: the first one is used"
+            )
         job.samples.truncate(4 * n_frames * job.params.samples_per_frame)  # cuts, or pads with zeros
         waveform = np.memmap(job.samples, np.float32, "r", shape=(n_frames * job.params.samples_per_frame,))
     info = dataclasses.replace(job.info, has_audio=n_samples > 0)
-    return Decoded(n_frames, planes, waveform, info, _with_shortfall(words, n_frames / job.params.fps, info))
+    seconds, stated = n_frames / job.params.fps, info.duration_seconds
+    if stated is not None and seconds <= stated - SHORTFALL_SECONDS:
+        words = _joined(words, f"decoded {seconds:.1f} s of {stated:.1f} s")
+    return Decoded(n_frames, planes, waveform, info, words)
 
 
 def _too_long(job: _Job) -> MediaLimitError | DiskFullError:
@@ -299,10 +304,3 @@ def _too_long(job: _Job) -> MediaLimitError | DiskFullError:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _with_shortfall(words: str, seconds: float, info: MediaInfo) -> str:
-    """Add a note if less was decoded than the header states."""
-    if info.duration_seconds is None or seconds > info.duration_seconds - SHORTFALL_SECONDS:
-        return words
-    return _joined(words, f"decoded {seconds:.1f} s of {info.duration_seconds:.1f} s")

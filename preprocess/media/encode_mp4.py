@@ -1,8 +1,7 @@
-"""Encodes a clip to an mp4 file with one ffmpeg process: frames on its standard input, audio in a temporary wav file."""
+"""Encodes a clip to an mp4 file with one ffmpeg process: frames on its standard input, audio in a temporary file."""
 
 import subprocess
 import tempfile
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +26,6 @@ class Coding:
     keyframe_every: int
 
 
-def _write_wav(path: Path, waveform: NDArray[np.float32], sample_rate_hz: int) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate_hz)
-        file.writeframes(np.round(waveform * 32767).astype("<i2").tobytes())
-
-
 def write_clip(
     target: Path,
     frames: NDArray[np.uint8],
@@ -56,11 +47,12 @@ def write_clip(
     """
     height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory(dir=partial_folder) as name:
-        wav, video = Path(name) / "sound.wav", Path(name) / "clip.mp4"
+        samples, video = Path(name) / "samples", Path(name) / "clip.mp4"
         audio_input, audio_output = [], []
         if waveform is not None:
-            _write_wav(wav, waveform, coding.sample_rate_hz)
-            audio_input, audio_output = ["-i", str(wav)], ["-map", "1:a", *_AUDIO_OPTIONS]
+            samples.write_bytes(np.round(waveform * 32767).astype("<i2").tobytes())
+            audio_input = ["-f", "s16le", "-ar", str(coding.sample_rate_hz), "-ac", "1", "-i", str(samples)]
+            audio_output = ["-map", "1:a", *_AUDIO_OPTIONS]
         command = [
             ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
             "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(coding.fps), "-i", "pipe:0",

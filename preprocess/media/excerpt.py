@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.ffmpeg import cause, run_ffmpeg
-from preprocess.media.media_info import Limits
+from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.mono import mix_filters
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.temporary_folder import temporary_folder
@@ -20,14 +20,13 @@ PRIMING_BYTES = 4_000
 MAX_BYTES = int(MAX_SECONDS * BITS_PER_SECOND / 8) + PRIMING_BYTES
 
 
-def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits | None = None) -> bytes:
+def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits = USUAL_LIMITS) -> bytes:
     """Cut mono audio of at most MAX_SECONDS out of a source, as MP3; the source is opened as hostile input.
 
     Raises:
         MediaError: the source has no audio, has none at this time, or cannot be decoded; the subclasses say more.
         DiskFullError: no temporary file can be written.
     """
-    limits = limits or Limits()
     with open_source(path, limits) as source, tempfile.TemporaryFile(dir=temporary_folder()) as out:
         info = probe_file(source, path, limits)
         if not info.has_audio:

@@ -23,7 +23,8 @@ CAUSE_KEPT = 200
 """Characters of the first message, which errors quote."""
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning")
 _STAGES = (r"\[(in#|AVIOContext|file)", r"\[(?![av]ist#|[av]f#|out#|[av]ost#|Parsed_)", r"\[[av]ist#", r"\[", "")
-"""Parts of ffmpeg: demuxer, codecs (_CODEC), what feeds these, filters and outputs, and none."""
+"""Parts of ffmpeg along the flow of data: demuxer, codecs (_CODEC), what feeds these, filters and outputs, and none, which
+sums up, such as "Conversion failed!"."""
 _CODEC = 1
 _LINE = re.compile(r"(?P<part>(?:\[[^]]* @ 0x[0-9a-f]+\] )*)(?:\[(?P<level>panic|fatal|error|warning)\] )?(?P<text>.*)")
 
@@ -132,7 +133,8 @@ def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
     for line in (line.strip() for line in text.splitlines()):
         if line and (found := _LINE.fullmatch(line)):
             name = re.sub(r" @ 0x[0-9a-f]+", "", found["part"])
-            is_late, stage = errors_first and found["level"] not in ("panic", "fatal", "error"), _stage(name)
+            is_late = errors_first and found["level"] not in ("panic", "fatal", "error")
+            stage = next(number for number, pattern in enumerate(_STAGES) if re.match(pattern, name))
             # Codecs by address: the demuxer's parser and the decoder share a name, but not a thread.
             owner = found["part"] if stage == _CODEC else name.partition("]")[0]
             lines = parts.setdefault((is_late, stage, owner), [])
@@ -140,11 +142,6 @@ def clean_words(words: bytes | str, *, errors_first: bool = False) -> str:
     ordered = sorted((is_late, stage, lines) for (is_late, stage, _), lines in parts.items())
     line = "; ".join(dict.fromkeys(line for *_, lines in ordered for line in lines))
     return _printable(line, WORDS_KEPT)
-
-
-def _stage(name: str) -> int:
-    """Place of a part of ffmpeg in the flow of data; messages of no part sum up, such as "Conversion failed!"."""
-    return next(number for number, pattern in enumerate(_STAGES) if re.match(pattern, name))
 
 
 def cause(words: str) -> str:
@@ -156,8 +153,3 @@ def _printable(line: str, kept: int) -> str:
     """Cut a line, and write out control characters."""
     line = line if len(line) <= kept else line[:kept] + " ..."
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
-
-
-def is_out_of_space(words: str) -> bool:
-    """Whether ffmpeg failed because the disk is full."""
-    return "No space left on device" in words or "Disk quota exceeded" in words

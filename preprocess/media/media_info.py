@@ -57,9 +57,8 @@ class Limits:
     """Leave out frames that no other frame needs, where there are several per frame of the clock, and the smoothing of
     block edges: frames are then up to two frames of the source off, and decoding H.264 takes about half the time."""
 
-    def __post_init__(self) -> None:
-        if min(self.timeout_seconds, self.max_duration_seconds, self.max_pixels, self.max_file_bytes) <= 0:
-            raise ValueError("limits must be above 0")
+
+USUAL_LIMITS = Limits()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

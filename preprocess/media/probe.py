@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from preprocess.errors import MediaError, MediaLimitError, MediaRefusedError
 from preprocess.media.ffmpeg import cause, clean_words
-from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
 from preprocess.media.streams import ContainerNotes, choose_streams, read_notes
 
 logger = logging.getLogger(__name__)
@@ -76,13 +76,12 @@ def _refuse_scripts(file: BinaryIO, path: Path) -> None:
         raise MediaRefusedError(path, "a playlist or script that names other files, not plain media: refused")
 
 
-def probe(path: Path, limits: Limits | None = None) -> MediaInfo:
+def probe(path: Path, limits: Limits = USUAL_LIMITS) -> MediaInfo:
     """Read a source's properties from its container.
 
     Raises:
         MediaError: it is no media file that can be read; the subclasses say more.
     """
-    limits = limits or Limits()
     with open_source(path, limits) as file:
         return probe_file(file, path, limits)
 

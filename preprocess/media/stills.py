@@ -14,7 +14,7 @@ from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.decode import frame_size_px
 from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, fitted
-from preprocess.media.media_info import Limits
+from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import ShardParams
 
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60.0
 
 
 def stills(
-    path: Path, seconds: Sequence[float], params: ShardParams, limits: Limits | None = None
+    path: Path, seconds: Sequence[float], params: ShardParams, limits: Limits = USUAL_LIMITS
 ) -> list[np.ndarray | None]:
     """Decode the frames on screen at these seconds; the source is opened as hostile input.
 
@@ -32,7 +32,6 @@ def stills(
     Raises:
         MediaError: the source has no video, or cannot be decoded; the subclasses say more.
     """
-    limits = limits or Limits()
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(path, limits))
         info = probe_file(source, path, limits)

@@ -1,7 +1,7 @@
-"""Renders the videos of a plan into a folder, resumably, for one writer at a time.
+"""Renders generated videos into a folder, resumably, for one writer at a time.
 
     OUT/NAME        the videos; one that is there is not rendered again
-    OUT/MARK        written last, with the plan and its summary: the folder is complete
+    OUT/MARK        written last, with the plan and the format: the folder is complete
     OUT/.plan.json  the plan until then
 
 A video depends on its task alone, so neither the number of workers nor a run that was killed and started again changes a byte.
@@ -10,17 +10,16 @@ A video depends on its task alone, so neither the number of workers nor a run th
 import functools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.errors import RenderError, disk_errors
 from preprocess.executors.options import n_processors
+from preprocess.executors.processes import ProcessExecutor, SerialExecutor
 from preprocess.media.encode_mp4 import Coding, write_clip
 from store.atomic_files import folder_lock, remove_temporaries, write_text
 
@@ -29,56 +28,32 @@ _PARTIAL_FOLDER = ".partial"
 
 Report = Callable[[int, int], None]
 """Called with (videos there, videos in all): once before the first is rendered, then after each."""
-
-
-class Task(Protocol):
-    """One video to render."""
-
-    @property
-    def name(self) -> str:
-        """Path below the folder."""
-        ...
-
-
-T = TypeVar("T", bound=Task)
-T_co = TypeVar("T_co", bound=Task, covariant=True)
+T = TypeVar("T")
 Arrays = Callable[[T], tuple[NDArray[np.uint8], NDArray[np.float32] | None]]
 """Computes a task's frames (T, H, W, 3) RGB and waveform (N,), None for a video without audio; importable by name."""
-
-
-class Plan(Protocol[T_co]):
-    """The parameters of a folder of videos."""
-
-    def as_dict(self) -> dict[str, object]:
-        """Everything that decides the bytes, as JSON gives it back."""
-        ...
-
-    def summary(self) -> dict[str, object]:
-        """Content of the mark; includes `as_dict`."""
-        ...
-
-    def tasks(self) -> Sequence[T_co]:
-        """All videos."""
-        ...
 
 
 def render_folder(
     out: Path,
     mark: str,
-    plan: Plan[T],
+    plan: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    tasks: Mapping[str, T],
     arrays: Arrays[T],
     coding: Coding,
     *,
-    write_lists: Callable[[Path], None] | None = None,
+    write_lists: Callable[[Path], None] = lambda out: None,
     workers: int | None = None,
-    progress: Report | None = None,
+    progress: Report = lambda done, total: None,
 ) -> Path:
     """Render the videos that are missing in `out`, then its lists, and mark it complete; return `out`.
 
     Args:
         out: folder; made if missing.
         mark: name of the file that marks it complete.
-        plan: what it should hold.
+        plan: everything that decides the bytes, as JSON gives it back.
+        facts: more content of the mark, for people.
+        tasks: the videos by their paths below `out`.
         arrays: computes one video.
         coding: how the videos are encoded.
         write_lists: writes further files below `out` when all videos are there.
@@ -90,31 +65,30 @@ def render_folder(
         ShardError: another run writes there, or the system refuses.
         DiskFullError: no space left.
     """
-    if _is_complete(out, mark, plan.as_dict()):
+    if _is_complete(out, mark, plan):
         return out
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out, disk_errors):
         (out / _PARTIAL_FOLDER).mkdir(exist_ok=True)
         remove_temporaries(out)
-        write_text(out / _PLAN_FILE, json.dumps(plan.as_dict()), disk_errors)
-        tasks = plan.tasks()
-        missing = [task for task in tasks if not (out / task.name).exists()]
+        write_text(out / _PLAN_FILE, json.dumps(plan), disk_errors)
+        missing = [(name, task) for name, task in tasks.items() if not (out / name).exists()]
         n_before = len(tasks) - len(missing)
-        report = progress or (lambda done, total: None)
-        report(n_before, len(tasks))
-        make = functools.partial(_render_video, arrays=arrays, coding=coding, out=out)
-        for done, _ in enumerate(_results(missing, make, workers or n_processors()), n_before + 1):
-            report(done, len(tasks))
-        if write_lists is not None:
-            write_lists(out)
+        progress(n_before, len(tasks))
+        render = functools.partial(_render_video, arrays=arrays, coding=coding, out=out)
+        n_processes = workers or n_processors()
+        executor = SerialExecutor() if n_processes == 1 else ProcessExecutor(n_processes, (arrays.__module__,))
+        for done, _ in enumerate(executor.run(render, missing, lambda report: None, _give_up), n_before + 1):
+            progress(done, len(tasks))
+        write_lists(out)
         shutil.rmtree(out / _PARTIAL_FOLDER)
-        write_text(out / mark, json.dumps(plan.summary(), indent=2) + "\n", disk_errors)
+        write_text(out / mark, json.dumps({**plan, **facts}, indent=2) + "\n", disk_errors)
         (out / _PLAN_FILE).unlink()
     return out
 
 
-def _is_complete(out: Path, mark: str, plan: dict[str, object]) -> bool:
+def _is_complete(out: Path, mark: str, plan: Mapping[str, Any]) -> bool:
     """Whether `out` holds exactly the planned videos; False where it is empty or unfinished.
 
     Raises:
@@ -134,23 +108,16 @@ def _is_complete(out: Path, mark: str, plan: dict[str, object]) -> bool:
     return False
 
 
-def _render_video(task: T, arrays: Arrays[T], coding: Coding, out: Path) -> None:
+def _render_video(
+    video: tuple[str, T], report: Callable[[None], None], *, arrays: Arrays[T], coding: Coding, out: Path
+) -> None:
+    """Render one video, named and with its task: the work that is spread over processes."""
+    name, task = video
     frames, waveform = arrays(task)
-    target = out / task.name
+    target = out / name
     target.parent.mkdir(exist_ok=True)
     write_clip(target, frames, waveform, out / _PARTIAL_FOLDER, coding)
 
 
-def _results(tasks: Sequence[T], make: Callable[[T], None], workers: int) -> Iterator[None]:
-    """Render in this process or in a pool; yields once for every video done."""
-    if workers == 1:
-        yield from map(make, tasks)
-        return
-    # forkserver: the caller may hold threads (torch, DALI) that a plain fork would copy in mid-step.
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        futures = [pool.submit(make, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+def _give_up(video: tuple[str, T], last: None, how: str) -> NoReturn:
+    raise RenderError(f"the process that rendered {video[0]} ended: {how}; run the same command again")

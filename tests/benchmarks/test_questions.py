@@ -3,9 +3,8 @@
 import pytest
 
 from benchmarks import archive, embedding, ingest, loading, searching, sources, storing, training_step
-from benchmarks.question import Setting
-from benchmarks.race import OURS
-from benchmarks.tables import cases_of, table, values_of
+from benchmarks.page import cases_of, table, values_of
+from benchmarks.question import OURS, Setting
 from tests.train.conftest import write_shards
 from tests.train.small_runs import SETTINGS
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import keep
-from benchmarks.page import FIGURE, RESULTS, bench, write_page
-from benchmarks.question import Setting
-from benchmarks.race import GOAL, OURS, RATIO, SECONDS, Way, race
-from benchmarks.tables import cases_of
+from benchmarks.page import FIGURE, RESULTS, bench, cases_of, write_page
+from benchmarks.question import GOAL, OURS, RATIO, SECONDS, Setting, Way, race
 from evaluate.publish import fill_pages
 from evaluate.results.results import read_results
 from tests.processes import ROOT

@@ -8,13 +8,10 @@ from typing import ClassVar
 import pytest
 
 from preprocess import http_files
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import RemoteError, ShardError
-from preprocess.executors.processes import SerialExecutor
 from preprocess.remote import SUMS_FILE, fetch_set, list_files, push_set
 from preprocess.shards.manifest import read_sources
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+from tests.preprocess.whole_run import build_folder, bytes_of
 
 
 class Plain(SimpleHTTPRequestHandler):
@@ -98,9 +95,8 @@ def serve():
 
 @pytest.mark.parametrize("handler", [Plain, WithoutSizes, WithoutHead])
 def test_videos_behind_a_web_server_make_the_shards_that_local_ones_make(handler, serve, clips, reference, tmp_path):
-    url = serve(clips.parent, handler)
-    catalogue = open_catalogue("folder", f"{url}/{clips.name}")
-    build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
+    url = f"{serve(clips.parent, handler)}/{clips.name}"
+    build_folder(url, tmp_path / "shards")
     sources = read_sources(tmp_path / "shards")
     assert sources["status"].tolist() == ["ok", "ok", "failed", "ok", "ok"]
     assert sources["source_bytes"].isna().all() == (handler is not Plain)
@@ -108,7 +104,7 @@ def test_videos_behind_a_web_server_make_the_shards_that_local_ones_make(handler
         assert bytes_of(tmp_path / "shards") == bytes_of(reference)
     else:
         assert (tmp_path / "shards/shard-000000.tar").read_bytes() == (reference / "shard-000000.tar").read_bytes()
-    build(open_catalogue("folder", f"{url}/{clips.name}"), tmp_path / "shards", PARAMS)  # nothing left to do
+    assert build_folder(url, tmp_path / "shards").n_shards_built == 0
 
 
 def test_names_are_unquoted_and_links_out_of_the_folder_are_not_followed(serve, tmp_path):
@@ -139,7 +135,7 @@ def test_a_connection_that_fails_is_named_and_tried_once(
     monkeypatch.setattr(Plain, "requests", [])
     url = serve(clips.parent, handler)
     with pytest.raises(ShardError, match=rf"none of the 5 sources could be read.*cannot be fetched: {url}.*{words}"):
-        build(open_catalogue("folder", f"{url}/{clips.name}"), tmp_path / "out", PARAMS, executor=SerialExecutor())
+        build_folder(f"{url}/{clips.name}", tmp_path / "out")
     fetched = [path for method, path in Plain.requests if method == "GET" and "." in path.rsplit("/", 1)[-1]]
     assert len(fetched) == len(set(fetched)) == 5
     with pytest.raises(RemoteError, match=words):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from preprocess.__main__ import main
+from preprocess.build.build_shards import changed_params
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.catalogues.selection import changed_params
 from preprocess.executors.processes import SerialExecutor
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.shards.manifest import read_dataset, read_sources

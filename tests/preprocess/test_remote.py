@@ -14,8 +14,7 @@ from preprocess.executors.processes import SerialExecutor
 from preprocess.media.media_info import Limits
 from preprocess.remote import fetch_set, push_set
 from preprocess.shards.manifest import read_sources
-from preprocess.verify.shard_set import verify
-from tests.preprocess.whole_run import PARAMS, bytes_of
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 URL = "memory://bucket"
 
@@ -31,13 +30,12 @@ def bucket():
 def test_videos_behind_a_url_make_the_shards_that_local_ones_make(bucket, clips, reference, tmp_path):
     bucket.put(str(clips), "/bucket/videos", recursive=True)
     bucket.pipe_file("/bucket/videos/.hidden/x.mp4", b"no source")
-    catalogue = open_catalogue("folder", f"{URL}/videos")
-    build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
+    build_folder(f"{URL}/videos", tmp_path / "shards")
     assert bytes_of(tmp_path / "shards") == bytes_of(reference)
-    build(open_catalogue("folder", f"{URL}/videos"), tmp_path / "shards", PARAMS)  # nothing left, sizes are compared
+    build_folder(f"{URL}/videos", tmp_path / "shards")  # nothing left, sizes are compared
     bucket.pipe_file("/bucket/videos/d.mkv", b"another file")
     with pytest.raises(ShardError, match=r"d.mkv had \d+ bytes, now has 12"):
-        build(open_catalogue("folder", f"{URL}/videos"), tmp_path / "shards", PARAMS)
+        build_folder(f"{URL}/videos", tmp_path / "shards")
 
 
 def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, clips, tmp_path):
@@ -55,30 +53,19 @@ def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, cl
     assert sources["reason"][3] == "more than 50000 bytes, the limit"
 
 
-def test_a_set_is_pushed_and_fetched_whole(bucket, reference, tmp_path):
-    push_set(reference, f"{URL}/set")
-    seen = []
-    info = fetch_set(f"{URL}/set", tmp_path / "cache", lambda *at: seen.append(at))
-    assert (len(info.shards), seen[-1][0]) == (3, seen[-1][1])
-    assert bytes_of(tmp_path / "cache") == bytes_of(reference)
-    assert verify(tmp_path / "cache", executor=SerialExecutor()) == []
-
-
 def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference, tmp_path):
     push_set(reference, f"{URL}/set")
 
-    class StoppedError(Exception):
-        pass
-
     def stop(done, total):
+        assert total == 11
         if done == 4:
-            raise StoppedError
+            raise KeyboardInterrupt
 
-    with pytest.raises(StoppedError):
+    with pytest.raises(KeyboardInterrupt):
         fetch_set(f"{URL}/set", tmp_path / "cache", stop)
     assert not (tmp_path / "cache" / "dataset.json").exists()
     before = (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns
-    fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert len(fetch_set(f"{URL}/set", tmp_path / "cache").shards) == 3
     assert (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns == before
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
 

@@ -13,7 +13,7 @@ from store.atomic_files import replacing
 from store.errors import BusyError
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import append, part_is_complete, write_part
+from store.writer import part_is_complete, write_part
 from tests.processes import start
 
 PRELUDE = """
@@ -23,7 +23,7 @@ import numpy as np
 import store.layout
 from store.errors import WriteError
 from store.format import Provenance, Rows
-from store.writer import append, join_parts, write_part
+from store.writer import join_parts, write_part
 
 FOLDER = Path(sys.argv[1])
 PROVENANCE = Provenance("ab", {"n_clips": 2}, "cd", "sample", "pretrained")
@@ -50,37 +50,36 @@ def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
     process.communicate()
 
 
-def test_killed_while_writing_leaves_whole_parts_joins_and_appends(tmp_path, make_rows, provenance):
+def test_killed_while_writing_leaves_whole_parts_and_joins(tmp_path, make_rows, provenance):
     body = """
     part = rows(0, 3000, 256)
     print("ready", flush=True)
     for number in range(10_000):
         write_part(FOLDER / "part.h5", part, PROVENANCE)
         join_parts([FOLDER / "part.h5"], FOLDER / "joined.h5")
-        append(FOLDER / "appended.h5", rows(500 * number, 500 * number + 500, 64), PROVENANCE)
     """
     for seconds in (0.05, 0.3, 0.5):
         _kill_after(_start(tmp_path, body), seconds)
         for path in tmp_path.glob("*.h5"):
             assert verify(path) == []
-            assert EmbeddingStore(path).n_rows % 500 == 0
+            assert EmbeddingStore(path).n_rows == 3000
         for path in tmp_path.glob("*.h5"):
             path.unlink()
     # The leftovers of the killed writers are no obstacle, and they go.
-    for name in ("appended.h5", "joined.h5", "part.h5"):
+    for name in ("joined.h5", "part.h5"):
         write_part(tmp_path / name, make_rows(0, 5), provenance)
         assert part_is_complete(tmp_path / name, provenance)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["appended.h5", "joined.h5", "part.h5"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["joined.h5", "part.h5"]
 
 
 @pytest.mark.parametrize("limit_kib", [1, 40, 300, 1000])
 def test_full_disk_is_a_clear_error_and_leaves_the_old_file(tmp_path, limit_kib):
     body = f"""
-    append(FOLDER / "a.h5", rows(0, 10, 64), PROVENANCE)
+    write_part(FOLDER / "a.h5", rows(0, 10, 64), PROVENANCE)
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_kib} * 1024,) * 2)
-    for write, name in ((append, "a.h5"), (write_part, "b.h5")):
+    for name in ("a.h5", "b.h5"):
         try:
-            write(FOLDER / name, rows(10, 5000, 64), PROVENANCE)
+            write_part(FOLDER / name, rows(10, 5000, 64), PROVENANCE)
         except WriteError as error:
             print(error)
     """
@@ -100,8 +99,8 @@ def test_a_second_writer_is_refused_and_readers_take_no_lock(tmp_path, make_rows
     with replacing(path) as temporary, path.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # as another HDF5 program does
         with pytest.raises(BusyError, match=r"a\.h5: another process is writing here"):
-            append(path, make_rows(5, 9), provenance)
+            write_part(path, make_rows(0, 9), provenance)
         assert EmbeddingStore(path).n_rows == 5
         temporary.write_bytes(path.read_bytes())
-    append(path, make_rows(5, 9), provenance)
+    write_part(path, make_rows(0, 9), provenance)
     assert EmbeddingStore(path).n_rows == 9

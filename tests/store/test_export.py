@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from store.errors import LayoutError
-from store.export import PROVENANCE_KEY, to_npz, to_parquet
+from store.export import PROVENANCE_KEY, export
 from store.format import Rows
 from store.layout import COLUMNS
 from store.reader import EmbeddingStore
@@ -27,7 +27,7 @@ def store(tmp_path, make_rows, provenance, monkeypatch):
 
 
 def test_parquet_holds_everything(store, tmp_path, provenance):
-    to_parquet(store, tmp_path / "a.parquet")
+    export(store, tmp_path / "a.parquet")
     frame = pd.read_parquet(tmp_path / "a.parquet")
     pd.testing.assert_frame_equal(frame[list(COLUMNS)], store.frame(), check_dtype=False)
     for name in store.vector_names:
@@ -38,7 +38,7 @@ def test_parquet_holds_everything(store, tmp_path, provenance):
 
 
 def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
-    to_npz(store, tmp_path / "a.npz")
+    export(store, tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         assert set(archive) == {*COLUMNS, *store.vector_names, PROVENANCE_KEY}
         for name in (*COLUMNS, *store.vector_names):
@@ -47,20 +47,20 @@ def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
 
 
 def test_exports_of_chosen_vectors_and_of_no_rows(store, tmp_path, provenance):
-    to_parquet(store, tmp_path / "a.parquet", ["audio/features"])
+    export(store, tmp_path / "a.parquet", ["audio/features"])
     assert pq.read_schema(tmp_path / "a.parquet").names == [*COLUMNS, "audio/features"]
-    to_npz(store, tmp_path / "a.npz", [])
+    export(store, tmp_path / "a.npz", [])
     assert set(np.load(tmp_path / "a.npz")) == {*COLUMNS, PROVENANCE_KEY}
     empty = Rows(**{name: [] for name in COLUMNS}, vectors={"video/features": np.zeros((0, 3))})
     write_part(tmp_path / "empty.h5", empty, provenance)
-    to_parquet(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.parquet")
+    export(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.parquet")
     assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0
-    to_npz(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.npz")
+    export(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.npz")
     assert np.load(tmp_path / "empty.npz")["video/features"].shape == (0, 3)
 
 
-@pytest.mark.parametrize(("export", "suffix"), [(to_parquet, ".parquet"), (to_npz, ".npz")])
-def test_exports_are_the_same_bytes_again_and_leave_nothing_on_failure(store, tmp_path, export, suffix):
+@pytest.mark.parametrize("suffix", [".parquet", ".npz"])
+def test_exports_are_the_same_bytes_again_and_leave_nothing_on_failure(store, tmp_path, suffix):
     export(store, tmp_path / f"a{suffix}")
     time.sleep(2.1)  # zip counts in steps of two seconds
     export(store, tmp_path / f"b{suffix}")

@@ -25,7 +25,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 import pyarrow.parquet
-from store.export import to_npz, to_parquet
+from store.export import export
 from store.reader import EmbeddingStore
 from store.search import nearest
 from store.verify import verify
@@ -35,8 +35,8 @@ folder = Path(sys.argv[1])
 join_parts(sorted(folder.glob("part-*.h5"))[: int(sys.argv[2])], folder / "out.h5")
 assert verify(folder / "out.h5") == []
 with EmbeddingStore(folder / "out.h5") as store:
-    to_parquet(store, folder / "out.parquet")
-    to_npz(store, folder / "out.npz")
+    export(store, folder / "out.parquet")
+    export(store, folder / "out.npz")
     vectors = store.sliceable("video/features")
     assert (nearest(vectors[:10], vectors, 1).indices[:, 0] == np.arange(10)).all()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -8,7 +8,7 @@ import pytest
 
 from store.errors import ReplacedError
 from store.reader import EmbeddingStore
-from store.writer import append, write_part
+from store.writer import write_part
 
 
 @pytest.fixture
@@ -63,6 +63,6 @@ def test_pickle_carries_no_handle_and_remembers_the_content(store, make_rows, pr
     copy, late = (pickle.loads(pickle.dumps(store)) for _ in range(2))  # noqa: S301 - our own bytes
     store.close()
     assert copy.column("label").tolist() == make_rows(0, 3000).label.tolist()
-    append(store.path, make_rows(3000, 3001), provenance)
+    write_part(store.path, make_rows(0, 3001), provenance)
     with pytest.raises(ReplacedError):
         late.column("label")

@@ -1,7 +1,9 @@
 """Small shard sets, written by the real writer from frames and waveforms that the test makes up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardWriter, shard_name
 from preprocess.sources import Source
 from tests.planes import from_rgb
+from train.data.loader import LoaderConfig
 
 SMALL = ShardParams(
     fps=16.0, short_side_px=32, segment_seconds=0.5, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=4
@@ -94,6 +97,12 @@ def write_shards(
         ),
     )  # fmt: skip
     return folder
+
+
+def loading(shards: Path, **changes: Any) -> LoaderConfig:
+    """How the tests load, unless told otherwise: whole segments in order, in batches of 5."""
+    plain = LoaderConfig(str(shards), 5, 32, 8, shuffle=False, seed=1, num_threads=1)
+    return replace(plain, **changes)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from train.config.load import load_config
 from train.config.schema import Config
 from train.model.heads import Model
-from train.model.spaces import Embeddings, used_spaces
+from train.model.spaces import used_spaces
 from train.objective.bank import Bank
 from train.objective.objective import Segments, compute_objective
 from train.plans.plan import IGNORE, Plan
@@ -123,9 +123,7 @@ def model_of(config: Config) -> Model:
 def bank_of(config: Config) -> Bank:
     generator = torch.Generator().manual_seed(4)
     bank = Bank(config.bank, P, used_spaces(config.loss))
-    embeddings = Embeddings(
-        {s: nn.functional.normalize(torch.randn(40, P, generator=generator), dim=1) for s in bank.spaces}
-    )
+    embeddings = {s: nn.functional.normalize(torch.randn(40, P, generator=generator), dim=1) for s in bank.spaces}
     source = torch.arange(40) % 10
     bank.push(embeddings, source, source % 3, torch.rand(40, generator=generator) < 0.7)
     return bank
@@ -142,7 +140,7 @@ def step(case: Case, batch: Batch, model: Model, forward: nn.Module, bank: Bank,
     objective.total.backward()
     facts = batch.segments
     bank.push(
-        outputs.embeddings.views()[0].map(lambda x: gather(x.detach())),
+        {space: gather(x.detach().chunk(2)[0]) for space, x in outputs.embeddings.items()},
         gather(facts.source), gather(facts.label), gather(facts.has_audio),
     )  # fmt: skip
     return {

@@ -1,13 +1,25 @@
-"""Shards of noise: frames and audio in which nothing happens, so that no temporal task can be solved but by a short-cut."""
+"""Shards of noise, in which nothing happens, so that no temporal task can be solved but by a short-cut.
 
+And what short-cuts leave in clips, as a handful of numbers a clip, and how much a linear classifier makes of them.
+"""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import PRESETS, ShardParams
 from tests.planes import from_rgb
-from tests.train.conftest import write_shards
+from tests.train.conftest import loading, write_shards
+from train.data.loader import SegmentLoader
+from train.plans.clip_planners import TwoViews
+from train.plans.temporal_labels import temporal_labels
+from train.views.training_clips import plain_clips
 
 PARAMS = PRESETS["sample"]
 LENGTHS = (64, 38, 64)
@@ -37,3 +49,96 @@ def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
 def write_noise(folder: Path, n_sources: int, params: ShardParams = PARAMS) -> Path:
     """A finished set of noise through the real writer: JPEG strips and log-mels."""
     return write_shards(folder, n_sources, params, lambda index: LENGTHS[index % len(LENGTHS)], noise_decoded)
+
+
+def four_sigma(chance, n):
+    """Largest share that guessing n times reaches but once in 30,000."""
+    return chance + 4 * math.sqrt(chance * (1 - chance) / n)
+
+
+def standardised(x):
+    """Each band or place without its mean and spread over all clips: (N, P, T)."""
+    return (x - x.mean((0, 2), keepdims=True)) / x.std((0, 2), keepdims=True)
+
+
+def statistics(x):
+    """What (N, P, T) says of its time axis: likeness at lags 1 to 3, its runs of mean and variance, its ends. (N, 10)."""
+    z = standardised(x)
+    ramp = np.linspace(-1, 1, z.shape[2])
+    level, power = z.mean(1), (z * z).mean(1)  # (N, T)
+    lags = [(z[..., k:] * z[..., :-k]).mean((1, 2)) for k in (1, 2, 3)]
+    runs = [level @ ramp, power @ ramp, level.var(1), power.mean(1)]
+    ends = [level[:, 0], level[:, -1], (z[..., 0] * z[..., -1]).mean(1)]
+    return np.stack([*lags, *runs, *ends], 1)
+
+
+def inner_pixels(video):
+    """(N, 3, T, H, W) to (N, pixels, T): every second pixel, two rows away from the borders."""
+    return video[..., 2:-2:2, ::2].permute(0, 1, 3, 4, 2).flatten(1, 3).numpy()
+
+
+def border_chroma(video):
+    """Chroma of the top and of the bottom row, each (N, 2 * W, T)."""
+    red, green, blue = video.unbind(1)  # (N, T, H, W)
+    chroma = torch.stack([red - green, blue - green], 1).numpy()
+    return tuple(chroma[:, :, :, row].transpose(0, 1, 3, 2).reshape(len(chroma), -1, video.shape[2]) for row in (0, -1))
+
+
+def border_statistics(video):
+    """Likeness of a frame's top row to the bottom row of the frame before, and of that behind: (N, 2)."""
+    top, bottom = map(standardised, border_chroma(video))
+    before, behind = top[..., 1:] * bottom[..., :-1], top[..., :-1] * bottom[..., 1:]
+    return np.stack([before.mean((1, 2)), behind.mean((1, 2))], 1)
+
+
+STATISTICS = {
+    "pixels": lambda clips: statistics(inner_pixels(clips.video)),
+    "borders": lambda clips: border_statistics(clips.video),
+    "next to borders": lambda clips: border_statistics(clips.video[..., 1:-1, :]),
+    "sound": lambda clips: statistics(clips.audio[:, 0].numpy()),
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Statistics (batches, 2 views, B, F) of plain clips by STATISTICS, and labels (batches, 2B) or (batches, B) by head."""
+
+    numbers: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+
+    def rows(self, kind, head):
+        """Rows and labels that a head would see: clips by themselves, or both views side by side."""
+        numbers, truth = self.numbers[kind], self.labels[head].ravel()
+        if head.startswith("order"):
+            first, second = numbers[:, 0], numbers[:, 1]
+            numbers = np.concatenate([first, second, first - second], 2)
+        numbers = numbers.reshape(len(truth), -1)
+        return numbers[truth >= 0], truth[truth >= 0]
+
+
+def look_at(shards, config, n_batches):
+    """Findings in clips that the trainer's plans cut."""
+    data = config.data
+    settings = loading(
+        shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames, shuffle=True,
+        clips=TwoViews(config.clip),
+    )  # fmt: skip
+    loader = SegmentLoader(settings)
+    numbers, labels = defaultdict(list), defaultdict(list)
+    for _ in range(n_batches):
+        batch = next(loader)
+        clips = plain_clips(batch, config.clip, PARAMS.columns_per_frame)
+        for kind, of_clips in STATISTICS.items():
+            numbers[kind].append(np.stack(np.split(of_clips(clips), 2)))
+        for head, truth in temporal_labels(batch.plan, batch.has_audio).items():
+            labels[head].append(truth.numpy())
+    return Findings(*({name: np.stack(each) for name, each in parts.items()} for parts in (numbers, labels)))
+
+
+def held_out_share(rows, truth):
+    """(share of right answers of a linear classifier on rows it has not seen, share of the commonest label, n)."""
+    half = len(rows) // 2
+    classifier = LinearDiscriminantAnalysis().fit(rows[:half], truth[:half])
+    rest = truth[half:]
+    commonest = np.bincount(rest).max() / len(rest)
+    return float((classifier.predict(rows[half:]) == rest).mean()), float(commonest), len(rest)

@@ -12,9 +12,8 @@ from nvidia import dali
 from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_MEMBER, ShardParams
-from train.data.frame_selection import N_PLACES, N_SEEDS, Choice, FrameSelector
+from train.data.frame_selection import N_PLACES, N_SEEDS, FrameSelector
 from train.data.subset import Subset
-from train.plans.clip_planners import Planner
 from train.seeds import stream_seed
 
 fn: Any = dali.fn
@@ -44,28 +43,22 @@ class Graph:
         params: of the shards.
         batch_size: segments a batch.
         frame_px: side of the square frames that come out.
-        window_frames: frames that the clips are planned in.
-        planner: of the clips.
-        random: shuffle, and draw window and square at random; else shard order, the first window, the square named below.
+        selector: of windows, squares and clips; if it draws them at random, the segments are shuffled too.
         seed: of everything random; ranks share it.
         rank: this process among `world_size`.
         num_threads: DALI's decoding threads.
         device_id: GPU to decode on, or None for the CPU.
-        square: place of the square where it is not drawn: 0 the first of the longer side, 1 the middle, 2 the last.
     """
 
     params: ShardParams
     batch_size: int
     frame_px: int
-    window_frames: int
-    planner: Planner
-    random: bool
+    selector: FrameSelector
     seed: int
     rank: int
     world_size: int
     num_threads: int
     device_id: int | None
-    square: int = 1
 
 
 def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None) -> Pipeline:
@@ -91,21 +84,15 @@ def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None
 
 def _define(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     *strips, logmel, meta = _read(graph, subset)
-    is_final = graph.frame_px == graph.params.short_side_px  # the square has its final size already
-    choice = Choice(
-        graph.planner, graph.window_frames, graph.params.columns_per_frame, graph.random, graph.square,
-        final_px=graph.frame_px if is_final else 0,
-    )  # fmt: skip
-    taker = FrameSelector(choice)
     numbers, paces, first_column, *pixels = fn.python_function(
         fn.decoders.numpy(meta, dtype=types.INT64),
         fn.random.uniform(range=[0.0, 1.0], shape=[N_PLACES + N_SEEDS]),
         *strips,
-        function=taker,
-        num_outputs=taker.n_video_outputs if strips else taker.n_outputs,
+        function=graph.selector,
+        num_outputs=graph.selector.n_outputs(with_strips=bool(strips)),
         batch_processing=True,
     )
-    frames = (_decode(*pixels, choice=choice, graph=graph),) if strips else ()
+    frames = (_decode(*pixels, graph=graph),) if strips else ()
     return *frames, _window_columns(logmel, first_column, graph), numbers, paces
 
 
@@ -115,7 +102,7 @@ def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
     if graph.params.media == "video":
         members.insert(0, FRAMES_MEMBER)
     order: dict[str, Any] = {}
-    if graph.random:
+    if graph.selector.random:
         order = {
             "random_shuffle": True,
             "initial_fill": min(subset.n_segments, SHUFFLE_SEGMENTS),
@@ -142,7 +129,7 @@ def _window_columns(data: Node, first: Node, graph: Graph) -> Node:
     columns = fn.slice(
         fn.decoders.numpy(data, dtype=types.FLOAT16),
         first,
-        types.Constant(graph.window_frames * graph.params.columns_per_frame, dtype=types.INT32),
+        types.Constant(graph.selector.window_frames * graph.params.columns_per_frame, dtype=types.INT32),
         axes=[1],
         out_of_bounds_policy="pad",
         fill_values=math.log(MEL_POWER_FLOOR),
@@ -150,7 +137,7 @@ def _window_columns(data: Node, first: Node, graph: Graph) -> Node:
     return fn.cast(columns, dtype=types.FLOAT)  # of the window alone: it takes as long as a frame's decoding
 
 
-def _decode(strip: Node, first: Node, size: Node, rows: Node, *resizing: Node, choice: Choice, graph: Graph) -> Node:
+def _decode(strip: Node, first: Node, size: Node, rows: Node, *resizing: Node, graph: Graph) -> Node:
     """Decode what is taken of a strip, by what `FrameSelector` says of it: (K, px, px, 3) uint8."""
     pixels = fn.decoders.image_slice(
         strip,
@@ -166,7 +153,7 @@ def _decode(strip: Node, first: Node, size: Node, rows: Node, *resizing: Node, c
     rows = fn.sequence_rearrange(fn.reshape(pixels, layout="FWC"), new_order=rows)
     px = graph.frame_px
     if not resizing:
-        return fn.reshape(rows, shape=[choice.most_frames, px, px, 3], layout="FHWC")
+        return fn.reshape(rows, shape=[graph.selector.most_frames, px, px, 3], layout="FHWC")
     shape, square_from, square_to, order = resizing
     frames = fn.resize(
         fn.reshape(rows, shape=shape, layout="FHWC"),

@@ -26,32 +26,6 @@ Arrays = list[np.ndarray]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How windows, squares and clips are chosen.
-
-    Attributes:
-        planner: plans the clips.
-        window_frames: length of the window in which clips are planned.
-        columns_per_frame: log-mel columns per video frame.
-        random: draw window and square; if False, take the first window and the square `square`.
-        square: position along the longer side: 0 first, 1 middle, 2 last.
-        final_px: side of the square if its pixels are not resized; 0 if they are.
-    """
-
-    planner: Planner
-    window_frames: int
-    columns_per_frame: int
-    random: bool
-    square: int
-    final_px: int
-
-    @property
-    def most_frames(self) -> int:
-        """K, the largest number of different frames that the clips of one segment show."""
-        return min(self.planner.n_clips * self.planner.n_frames, self.window_frames)
-
-
-@dataclass(frozen=True)
 class Selection:
     """The choices for a batch of B segments.
 
@@ -86,19 +60,32 @@ class Selection:
 
 @dataclass(frozen=True)
 class FrameSelector:
-    """Makes the choices for a batch, and cuts the chosen frames out of its strips."""
+    """Chooses windows, squares and clips for a batch, and cuts the chosen frames out of its strips.
 
-    choice: Choice
+    Attributes:
+        planner: plans the clips.
+        window_frames: length of the window in which clips are planned.
+        columns_per_frame: log-mel columns per video frame.
+        random: draw window and square; if False, take the first window and the square `square`.
+        square: position along the longer side: 0 first, 1 middle, 2 last.
+        final_px: side of the square if its pixels are not resized; 0 if they are.
+    """
+
+    planner: Planner
+    window_frames: int
+    columns_per_frame: int
+    random: bool
+    square: int
+    final_px: int
 
     @property
-    def n_outputs(self) -> int:
-        """Number of outputs without strips."""
-        return 3
+    def most_frames(self) -> int:
+        """K, the largest number of different frames that the clips of one segment show."""
+        return min(self.planner.n_clips * self.planner.n_frames, self.window_frames)
 
-    @property
-    def n_video_outputs(self) -> int:
-        """Number of outputs with strips."""
-        return 7 if self.choice.final_px else 11
+    def n_outputs(self, *, with_strips: bool) -> int:
+        """Count the arrays of a call."""
+        return 3 if not with_strips else 7 if self.final_px else 11
 
     def __call__(self, meta: Arrays, noise: Arrays, strips: Arrays | None = None) -> tuple[Arrays, ...]:
         """Choose windows, squares and clips; splice the chosen frames.
@@ -119,7 +106,7 @@ class FrameSelector:
             StripError: a strip is damaged or too short.
         """
         chosen, shown = self._choose(np.stack(meta), np.stack(noise))
-        first_columns = (chosen.start.numpy()[:, None] * self.choice.columns_per_frame).astype(np.int32)
+        first_columns = (chosen.start.numpy()[:, None] * self.columns_per_frame).astype(np.int32)
         everywhere = tuple(map(list, (*chosen.packed(), first_columns)))
         if strips is None:
             return everywhere
@@ -131,9 +118,9 @@ class FrameSelector:
 
     def _choose(self, meta: np.ndarray, noise: np.ndarray) -> tuple[Selection, np.ndarray]:
         """Choose windows and clips; also return which frames of the window are shown, (B, frames) bool."""
-        choice, planner = self.choice, self.choice.planner
-        taken = np.minimum(meta[:, _N_FRAMES], choice.window_frames)
-        start = _drawn(meta[:, _N_FRAMES] - taken, noise[:, 0]) if choice.random else np.zeros_like(taken)
+        planner = self.planner
+        taken = np.minimum(meta[:, _N_FRAMES], self.window_frames)
+        start = _drawn(meta[:, _N_FRAMES] - taken, noise[:, 0]) if self.random else np.zeros_like(taken)
         lengths = torch.from_numpy(taken)
         seed = int.from_bytes(noise[0, N_PLACES:].tobytes(), "little") % (1 << 63)
         plan = planner(lengths, torch.Generator().manual_seed(seed))
@@ -144,15 +131,14 @@ class FrameSelector:
 
     def _pixels(self, meta: np.ndarray, noise: np.ndarray, counts: list[int]) -> Iterator[Arrays]:
         """Yield for each segment which part of its spliced strip is decoded, and which rows of that part are kept."""
-        choice = self.choice
         rooms = meta[:, [_WIDTH, _HEIGHT]] - meta[:, [_WIDTH, _HEIGHT]].min(1, keepdims=True)
-        lefts, tops = _drawn(rooms, noise[:, 1:N_PLACES]).T if choice.random else (rooms * choice.square // 2).T
+        lefts, tops = _drawn(rooms, noise[:, 1:N_PLACES]).T if self.random else (rooms * self.square // 2).T
         sizes = zip(counts, meta[:, _HEIGHT].tolist(), meta[:, _WIDTH].tolist(), strict=True)
         for (n, height, width), left, top in zip(sizes, lefts.tolist(), tops.tolist(), strict=True):
             side = min(height, width)
             decoded = [np.array([0, left], np.int32), np.array([n * height, side], np.int32)]
-            frames = np.arange(choice.most_frames, dtype=np.int32).clip(max=n - 1)
-            if choice.final_px:
+            frames = np.arange(self.most_frames, dtype=np.int32).clip(max=n - 1)
+            if self.final_px:
                 yield [*decoded, inner_rows(frames, height, top, side)]
                 continue
             # Resizing reads beyond the square's edge: it gets all rows.

@@ -27,7 +27,7 @@ from preprocess.schema import META_FIELDS
 from preprocess.temporary_folder import temporary_folder
 from train.data.batch import SegmentBatch
 from train.data.dali_graph import Graph, build_pipeline
-from train.data.frame_selection import Selection
+from train.data.frame_selection import FrameSelector, Selection
 from train.data.subset import Subset, parse_split, read_info, select
 from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
 from train.plans.clip_planners import Planner, WholeWindow
@@ -197,12 +197,14 @@ class _Source:
         device_id = None
         if device.type == "cuda":
             device_id = device.index if device.index is not None else torch.cuda.current_device()
+        is_final = config.frame_px == info.params.short_side_px  # the square has its final size already
+        self._selector = FrameSelector(
+            config.clips or WholeWindow(config.window_frames), config.window_frames, info.params.columns_per_frame,
+            random=config.shuffle, square=SQUARES.index(config.square), final_px=config.frame_px if is_final else 0,
+        )  # fmt: skip
         self._graph = Graph(
-            params=info.params, batch_size=config.batch_size, frame_px=config.frame_px,
-            window_frames=config.window_frames, planner=config.clips or WholeWindow(config.window_frames),
-            random=config.shuffle, seed=config.seed, rank=config.rank,
-            world_size=config.world_size, num_threads=config.num_threads, device_id=device_id,
-            square=SQUARES.index(config.square),
+            info.params, config.batch_size, config.frame_px, self._selector, config.seed, config.rank, config.world_size,
+            config.num_threads, device_id,
         )  # fmt: skip
         self._lent: list[tuple[Any, torch.cuda.Event]] = []
 
@@ -238,7 +240,7 @@ class _Source:
         *frames, logmel, numbers, paces = (torch.from_dlpack(output.as_tensor()) for output in outputs)
         if self._device.type == "cuda":
             self._lent.append((frames, torch.cuda.Event()))
-        chosen = Selection.unpacked(numbers, paces, self._graph.planner.n_frames)
+        chosen = Selection.unpacked(numbers, paces, self._selector.planner.n_frames)
         meta = dict(zip(META_FIELDS, chosen.numbers.unbind(1), strict=True))
         has_audio = meta["has_audio"] != 0
         batch = SegmentBatch(
@@ -246,7 +248,7 @@ class _Source:
             clip_frames=chosen.clip_frames if frames else None,
             plan=chosen.plan,
             logmel=logmel,
-            n_frames=meta["n_frames"].clamp(max=self._graph.window_frames),
+            n_frames=meta["n_frames"].clamp(max=self._selector.window_frames),
             window_start_frame=chosen.start,
             has_audio=has_audio,
             n_heard=int(has_audio.sum()),

@@ -1,7 +1,6 @@
 """Encoders as ONNX: clips in, features and projections out, any batch size; compared with torch before it is kept."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -9,8 +8,7 @@ from torch import Tensor, nn
 
 from train.errors import ExportError
 from train.model.encoders import Encoders
-
-Modality = Literal["video", "audio"]
+from train.model.spaces import Modality
 
 TOLERANCE = 1e-4
 """Largest difference from torch, relative to the largest value of an output. fp32 kernels that add in another order stay
@@ -30,12 +28,9 @@ class Tower(nn.Module):
 
     def forward(self, clips: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, T, H, W) or (B, 1, n_mels, C) float32."""
-        each = self.encoders
-        if self.modality == "video":
-            features = each.video(clips)
-            return features, each.project_video(features), each.project_within_video(features)
-        features = each.audio(clips)
-        return features, each.project_audio(features), each.project_within_audio(features)
+        each, modality = self.encoders, self.modality
+        features = getattr(each, modality)(clips)
+        return features, each.project(modality, features), getattr(each, f"project_within_{modality}")(features)
 
 
 def onnx_model(tower: Tower, name: str, shape: Sequence[int], metadata: dict[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from train.config.schema import Config
 from train.model.encoders import build_encoders
-from train.model.spaces import MODALITIES, SPACES, Embeddings, Space, is_audio, used_spaces
+from train.model.spaces import MODALITIES, SPACES, Embeddings, is_audio, used_spaces
 from train.views.training_clips import TrainClips
 
 
@@ -61,7 +61,7 @@ class Model(nn.Module):
 
     def forward(self, clips: TrainClips) -> Outputs:
         """Features, projections and logits of both views."""
-        vectors: dict[Space, Tensor] = {}
+        vectors: Embeddings = {}
         inputs: dict[str, Tensor] = {}
         if clips.video is not None and "video" in self.modalities:
             layout = torch.channels_last_3d if self.channels_last else torch.contiguous_format
@@ -70,9 +70,9 @@ class Model(nn.Module):
         if "audio" in self.modalities:
             inputs["audio"], heard = self._audio(clips)
             vectors |= heard
-        return Outputs(Embeddings(vectors), self._logits(clips, **inputs))
+        return Outputs(vectors, self._logits(clips, **inputs))
 
-    def _audio(self, clips: TrainClips) -> tuple[Tensor, dict[Space, Tensor]]:
+    def _audio(self, clips: TrainClips) -> tuple[Tensor, Embeddings]:
         """Features and embeddings (2B, ...) with zeros where there is no audio.
 
         Rows without audio do not pass the network: they would distort its batch statistics.

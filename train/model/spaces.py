@@ -1,7 +1,5 @@
 """The contrastive spaces, and the embeddings of clips in them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
@@ -13,13 +11,17 @@ Space = Literal["within_video", "within_audio", "video", "audio"]
 `video`, `audio`: the space that both modalities share; clips of one time span, speed and direction are close.
 A single space would have to keep the speed for one purpose and forget it for the other."""
 
-MODALITIES: tuple[Literal["video", "audio"], ...] = ("video", "audio")
+Modality = Literal["video", "audio"]
+MODALITIES: tuple[Modality, ...] = ("video", "audio")
 SPACES_OF_TERM: dict[str, tuple[Space, ...]] = {
     "video_video": ("within_video",),
     "video_audio": ("video", "audio"),
     "audio_audio": ("within_audio",),
 }
 SPACES: tuple[Space, ...] = tuple(space for spaces in SPACES_OF_TERM.values() for space in spaces)
+
+Embeddings = dict[Space, Tensor]
+"""Unit vectors of N clips, (N, P) float32 in every space that is used; zeros where a clip has no audio."""
 
 
 def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
@@ -30,22 +32,3 @@ def used_spaces(loss: LossConfig) -> tuple[Space, ...]:
 def is_audio(space: Space) -> bool:
     """Whether a space's vectors come from audio; clips without audio have zeros, which do not count."""
     return space in ("within_audio", "audio")
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """Unit vectors of N clips, (N, P) float32 in every space that is used; zeros where a clip has no audio."""
-
-    vectors: dict[Space, Tensor]
-
-    def of(self, space: Space) -> Tensor:
-        """Vectors (N, P) in one of the spaces."""
-        return self.vectors[space]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Embeddings":
-        """Apply a function to the vectors of every space."""
-        return Embeddings({space: change(vectors) for space, vectors in self.vectors.items()})
-
-    def views(self) -> "tuple[Embeddings, Embeddings]":
-        """Split the rows of TrainClips (2B) into those of view 0 and of view 1."""
-        return self.map(lambda vectors: vectors.chunk(2)[0]), self.map(lambda vectors: vectors.chunk(2)[1])

@@ -62,7 +62,7 @@ class Bank(nn.Module):
         source, label, has_audio = source[last], label[last], has_audio[last]
         slots = (self.cursor + torch.arange(len(source), device=source.device)) % self.config.size
         for space in self.spaces:
-            self.entries(space)[slots] = embeddings.of(space)[last].detach().float()
+            self.entries(space)[slots] = embeddings[space][last].detach().float()
         self.source[slots] = source
         self.label[slots] = label
         self.has_audio[slots] = has_audio
@@ -88,7 +88,7 @@ class Bank(nn.Module):
             generator: on the same device.
         """
         config, entries = self.config, self.entries(target)
-        similarity = positives.of(target) @ entries.T  # (N, K)
+        similarity = positives[target] @ entries.T  # (N, K)
         usable = (self.source >= 0)[None] & (self.source[None] != source[:, None])
         if is_audio(target):
             usable = usable & self.has_audio[None]
@@ -127,11 +127,11 @@ class Bank(nn.Module):
         video: Space = "within_video" if target == "within_video" else "video"
         audio: Space = "within_audio" if target == "within_audio" else "audio"
         if video in self.spaces and audio in self.spaces:
-            by_video, by_audio = (positives.of(space) @ self.entries(space).T for space in (video, audio))
+            by_video, by_audio = (positives[space] @ self.entries(space).T for space in (video, audio))
             both = has_audio[:, None] & self.has_audio[None]
             return torch.where(both, torch.minimum(by_video, by_audio), by_video)
         # One modality alone has nothing to agree with.
-        return positives.of(target) @ self.entries(target).T
+        return positives[target] @ self.entries(target).T
 
 
 def _ranks(ranking: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:

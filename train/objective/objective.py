@@ -75,7 +75,9 @@ class _Contrast:
         self, outputs: Outputs, segments: Segments, bank: Bank, config: Config, use_bank: bool,  # noqa: FBT001
         generator: torch.Generator,
     ) -> None:  # fmt: skip
-        self.embeddings, self.views = outputs.embeddings, outputs.embeddings.views()
+        self.embeddings = outputs.embeddings
+        # Once: both directions add their gradients to the same two rows of views.
+        self.views = {space: vectors.chunk(2) for space, vectors in outputs.embeddings.items()}
         self.samples: dict[Space, BankSample] = {}
         self.segments, self.bank, self.config = segments, bank, config
         self.use_bank, self.generator = use_bank, generator
@@ -90,7 +92,7 @@ class _Contrast:
         return mean_over_ranks((losses * valid).sum() / 2, valid.sum())
 
     def _one_way(self, x: tuple[Space, int], y: tuple[Space, int], measures: dict[str, Tensor]) -> Tensor:
-        anchor, positive = self.views[x[1]].of(x[0]), self.views[y[1]].of(y[0])
+        anchor, positive = self.views[x[0]][x[1]], self.views[y[0]][y[1]]
         mask = self.source[:, None] != self.all_sources[None]
         if is_audio(y[0]):
             mask = mask & self.all_heard[None]
@@ -111,9 +113,9 @@ class _Contrast:
         return self.samples[space]
 
     def _draw(self, space: Space) -> BankSample:
-        positives = self.embeddings.map(Tensor.detach)
+        positives = {name: vectors.detach() for name, vectors in self.embeddings.items()}
         if not self.use_bank:
-            like = positives.of(space)
+            like = positives[space]
             none = like.new_zeros(len(like), 0, like.shape[1])
             mask = torch.zeros(len(like), 0, dtype=torch.bool, device=like.device)
             return BankSample(none, mask, none, mask, like.new_full((), float("nan")))

@@ -62,7 +62,8 @@ class EvenClips:
         speeds: playback speeds, from ClipConfig.speeds.
 
     Raises:
-        ConfigError: a speed is not in ClipConfig.speeds. A lower one would be taken in its place without notice.
+        ConfigError: no clip, or a speed that is not in ClipConfig.speeds. A lower one would be taken in its place
+            without notice.
     """
 
     clip: ClipConfig
@@ -70,6 +71,8 @@ class EvenClips:
     speeds: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if self.clips_a_speed < 1:
+            raise ConfigError(f"n_clips must be at least 1, not {self.clips_a_speed}")
         if unknown := sorted(set(self.speeds) - set(self.clip.speeds)):
             raise ConfigError(
                 f"clips are cut at speeds {', '.join(map(str, self.clip.speeds))} (clip.speeds), not at "

@@ -12,11 +12,6 @@ LR_FRACTION = "lr_fraction"
 """Key of a parameter group: its share of the schedule's learning rate, 1 by default."""
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Make AdamW for a whole model."""
-    return adamw(parameter_groups(model, config), config)
-
-
 def parameter_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
     """Put a module's parameters in two groups; those of one dimension (norms, biases) have no weight decay."""
     matrices = [p for p in module.parameters() if p.ndim > 1]

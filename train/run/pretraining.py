@@ -24,7 +24,7 @@ from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import Checkpoint, encoders_sha256
 from train.run.heldout import Heldout, Score, heldout_table
 from train.run.loop import TrainingLoop
-from train.run.optim import build_optimizer
+from train.run.optim import adamw, parameter_groups
 from train.views.training_clips import make_clips
 
 logger = logging.getLogger("train")
@@ -49,7 +49,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
             loader = SegmentLoader(loader_config(config, world), device=world.device)
             self.heldout = Heldout(config, world.device) if config.heldout.split and len(model.heads) else None
         self.scores: dict[str, Score] = {}
-        self._train_model(model, build_optimizer(model, config.optim), loader)
+        self._train_model(model, adamw(parameter_groups(model, config.optim), config.optim), loader)
 
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
@@ -63,7 +63,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
             outputs, batch.plan, segments, self.bank, config,
             use_bank=self.step >= config.bank.warmup_steps, generator=generator,
         )  # fmt: skip
-        first_views = outputs.embeddings.views()[0].map(lambda x: gather(x.detach()))
+        first_views = {space: gather(x.detach().chunk(2)[0]) for space, x in outputs.embeddings.items()}
         self.bank.push(first_views, *(gather(x) for x in (segments.source, segments.label, segments.has_audio)))
         return objective
 

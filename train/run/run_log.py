@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,16 @@ class RunLog:
             raise RunError(f"{self.path}: is a link; move it away, and the run continues with a new log")
         if not self.path.exists():
             return
-        kept = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                is_kept = json.loads(line)["step"] <= step
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
-            if is_kept:
-                kept.append(f"{line}\n")
+        kept = [f"{json.dumps(record)}\n" for record in read_log(self.path.parent) if record["step"] <= step]
         write_text(self.path, "".join(kept), writing)
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """Read the records of a run, in order; without a log none. Half a line, as a killed run leaves, is passed over."""
+    path, records = run / LOG_NAME, []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
+    return records

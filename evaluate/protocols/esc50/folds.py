@@ -15,9 +15,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
 
 from evaluate.embedding.clip_encoders import ModelName
 from evaluate.errors import EvaluateError, SplitError
@@ -28,9 +30,6 @@ from evaluate.protocols.video_features import l2_normalise
 from evaluate.results.results import Result
 from store.reader import EmbeddingStore
 from train.data.subset import parse_split
-
-if TYPE_CHECKING:
-    from sklearn.svm import LinearSVC
 
 FOLDS = ("1", "2", "3", "4", "5")
 PRETRAINED = "pretrained"
@@ -196,18 +195,15 @@ def choose_cost(training: Recordings) -> float:
     return max(accuracy, key=lambda cost: (accuracy[cost], -cost))
 
 
-def fit_svm(recordings: Recordings, cost: float) -> "LinearSVC":
+def fit_svm(recordings: Recordings, cost: float) -> LinearSVC:
     """Fit one class against the rest for every class, on single clips."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.svm import LinearSVC
-
     model = LinearSVC(C=cost, dual="auto", max_iter=_MAX_ITERATIONS, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the accuracy settles long before the optimum is reached
         return model.fit(recordings.features, recordings.labels[recordings.owner])
 
 
-def svm_labels(model: "LinearSVC", recordings: Recordings) -> np.ndarray:
+def svm_labels(model: LinearSVC, recordings: Recordings) -> np.ndarray:
     """Labels (n,) int64: the class of the highest score, averaged over a recording's clips."""
     scores = model.decision_function(recordings.features)  # (m, c), or (m,) of the second of two classes
     scores = np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores

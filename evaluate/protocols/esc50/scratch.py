@@ -20,16 +20,17 @@ from evaluate.results.results import Result
 from train.config.load import check
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
-from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
+from train.data.loader import SegmentLoader, iterate_once
 from train.data.subset import read_info
 from train.model.encoders import build_encoders
 from train.objective.losses import Objective
-from train.plans.clip_planners import EvenClips, Planner, TwoViews
+from train.plans.clip_planners import EvenClips
 from train.ranks.distributed import World, with_joint_norms
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
 from train.run.checkpoint import TrainingState, read_checkpoint
 from train.run.loop import TrainingLoop
-from train.run.optim import build_optimizer
+from train.run.optim import adamw, parameter_groups
+from train.run.pretraining import loader_config
 from train.views.training_clips import make_clips
 from train.views.views import eval_clips
 
@@ -90,11 +91,11 @@ class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
     def __init__(self, config: Config, run_dir: Path, world: World) -> None:
         with naming_lost_peers(), fail_on_all_ranks():
             super().__init__(config, run_dir, world, read_info(Path(config.data.shards)))
-            loader = SegmentLoader(_segments(config, config.data.split, TwoViews(config.clip), world), world.device)
+            loader = SegmentLoader(loader_config(config, world), world.device)
         torch.manual_seed(config.seed)
         model = Supervised(config, len(self.dataset.label_names)).to(world.device)
         model = with_joint_norms(model, world)
-        self._train_model(model, build_optimizer(model, config.optim), loader)
+        self._train_model(model, adamw(parameter_groups(model, config.optim), config.optim), loader)
 
     def _objective(self, batch: SegmentBatch, generator: torch.Generator) -> Objective:
         config, device = self.config, self.world.device
@@ -106,20 +107,8 @@ class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
         right = (logits.detach().argmax(1) == labels).float().mean()
         return Objective(loss, {"cross_entropy": loss}, {"accuracy": right})
 
-    def _loss(self, terms: dict[str, float]) -> float:
-        return terms["cross_entropy"]
-
     def _summary(self) -> dict[str, Any]:
         return {"split": self.config.data.split}
-
-
-def _segments(config: Config, split: str, clips: Planner, world: World) -> LoaderConfig:
-    data = config.data
-    return LoaderConfig(
-        shards=data.shards, batch_size=data.batch_size, frame_px=data.frame_px, window_frames=data.window_frames,
-        shuffle=True, seed=config.seed, num_threads=data.num_threads, split=split, rank=world.rank,
-        world_size=world.size, clips=clips,
-    )  # fmt: skip
 
 
 @torch.inference_mode()
@@ -136,8 +125,8 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int,
     info = read_info(Path(config.data.shards))
     model.eval()
     scores, labels = [], []
-    alone = World(0, 1, world.device)
-    segments = _segments(config, f"fold:{fold}", EvenClips(config.clip, n_clips, (1,)), alone)
+    segments = loader_config(config, World(0, 1, world.device))
+    segments = replace(segments, split=f"fold:{fold}", clips=EvenClips(config.clip, n_clips, (1,)))
     for batch in iterate_once(segments, world.device):
         clips = eval_clips(batch, config.clip, info.params.columns_per_frame)
         chances = model(clips.audio).softmax(1)

@@ -6,7 +6,7 @@
 Every video depends on (seed, number, seconds) alone.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,67 +38,13 @@ class VideoTask:
     number: int
     seconds: float
 
-    @property
-    def name(self) -> str:
-        """Path below the folder."""
-        return f"collage_{self.number:06d}.mp4"
-
-    @property
-    def n_frames(self) -> int:
-        """At FPS."""
-        return round(self.seconds * FPS)
-
-    @property
-    def n_samples(self) -> int:
-        """As long as the frames last, at SAMPLE_RATE_HZ."""
-        return round(self.n_frames / FPS * SAMPLE_RATE_HZ)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides the bytes of a collage.
-
-    Raises:
-        RenderError: a parameter is out of range.
-    """
-
-    seed: int
-    n_videos: int
-    seconds: float
-    ffmpeg_version: str
-    pillow_version: str
-    generator_version: int = GENERATOR_VERSION
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise RenderError(f"the seed must not be negative, as {self.seed} is")
-        if not 1 <= self.n_videos <= MAX_VIDEOS:
-            raise RenderError(f"videos must be 1 to {MAX_VIDEOS}, not {self.n_videos}")
-        if not 1 <= self.seconds <= LONGEST_SECONDS:
-            raise RenderError(f"seconds must be 1 to {LONGEST_SECONDS:g}, not {self.seconds:g}")
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values, as JSON gives them back."""
-        return asdict(self)
-
-    def tasks(self) -> list[VideoTask]:
-        """All videos."""
-        return [VideoTask(self.seed, number, self.seconds) for number in range(1, self.n_videos + 1)]
-
-    def summary(self) -> dict[str, object]:
-        """Describe the finished folder: the plan and the format."""
-        return {
-            **self.as_dict(),
-            "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS},
-            "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
-        }
-
 
 def video_arrays(task: VideoTask) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make a video before it is encoded: frames (T, 96, 128, 3) RGB and waveform (N,) within [-1, 1]."""
     children = np.random.SeedSequence([task.seed, task.number]).spawn(2)
     frames_rng, audio_rng = (np.random.default_rng(child) for child in children)
-    return render_frames(frames_rng, task.n_frames), render_audio(audio_rng, task.n_samples)
+    n_frames = round(task.seconds * FPS)
+    return render_frames(frames_rng, n_frames), render_audio(audio_rng, round(n_frames / FPS * SAMPLE_RATE_HZ))
 
 
 def generate(
@@ -108,7 +54,7 @@ def generate(
     n_videos: int = 1600,
     seconds: float = 10.0,
     workers: int | None = None,
-    progress: Report | None = None,
+    progress: Report = lambda done, total: None,
 ) -> Path:
     """Write the collage below `out`, or what is missing of it, and return `out`.
 
@@ -124,5 +70,21 @@ def generate(
         RenderError: a parameter is out of range, `out` holds another collage, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
     """
-    plan = Plan(seed, n_videos, float(seconds), ffmpeg_version(), PIL.__version__)
-    return render_folder(out, COLLAGE_FILE, plan, video_arrays, _CODING, workers=workers, progress=progress)
+    if seed < 0:
+        raise RenderError(f"the seed must not be negative, as {seed} is")
+    if not 1 <= n_videos <= MAX_VIDEOS:
+        raise RenderError(f"videos must be 1 to {MAX_VIDEOS}, not {n_videos}")
+    if not 1 <= seconds <= LONGEST_SECONDS:
+        raise RenderError(f"seconds must be 1 to {LONGEST_SECONDS:g}, not {seconds:g}")
+    plan = {
+        "seed": seed, "n_videos": n_videos, "seconds": float(seconds), "ffmpeg_version": ffmpeg_version(),
+        "pillow_version": PIL.__version__, "generator_version": GENERATOR_VERSION,
+    }  # fmt: skip
+    facts = {
+        "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS},
+        "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
+    }
+    tasks = {f"collage_{number:06d}.mp4": VideoTask(seed, number, seconds) for number in range(1, n_videos + 1)}
+    return render_folder(
+        out, COLLAGE_FILE, plan, facts, tasks, video_arrays, _CODING, workers=workers, progress=progress
+    )

@@ -162,11 +162,6 @@ def _decibels(rng: np.random.Generator, low: float, high: float) -> float:
     return float(10 ** (rng.uniform(low, high) / 20))
 
 
-def _voice(rng: np.random.Generator, n_samples: int) -> Wave:
-    line = PLAYERS[rng.integers(len(PLAYERS))](rng, n_samples)
-    return line / (np.sqrt(np.mean(line**2)) + 1e-6)
-
-
 def _in_a_room(rng: np.random.Generator, dry: Wave) -> Wave:
     """Add a diffuse tail of 0.05 to 0.6 s, over which it falls by 52 dB."""
     n_tail = int(rng.uniform(0.05, 0.6) * SAMPLE_RATE_HZ)
@@ -180,7 +175,9 @@ def render_audio(rng: np.random.Generator, n_samples: int) -> NDArray[np.float32
     """Render a video's audio, (n_samples,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
     mixed = np.zeros(n_samples)
     for _ in range(rng.integers(1, 5)):
-        mixed += _decibels(rng, -18, 0) * _voice(rng, n_samples)
+        level = _decibels(rng, -18, 0)
+        voice = PLAYERS[rng.integers(len(PLAYERS))](rng, n_samples)
+        mixed += level * (voice / (np.sqrt(np.mean(voice**2)) + 1e-6))
     if rng.random() < 0.4:
         mixed = _in_a_room(rng, mixed)
     mixed *= _decibels(rng, -16, 0) / (np.abs(mixed).max() + 1e-6)

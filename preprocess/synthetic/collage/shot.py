@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocess.synthetic.collage.camera import draw_path, take_frames
-from preprocess.synthetic.collage.canvas import draw_canvas
-from preprocess.synthetic.collage.shapes import draw_shape
-from preprocess.synthetic.collage.texture import draw_texture
+from preprocess.synthetic.collage.canvas import draw_canvas, draw_shape, draw_texture
 
 WIDTH_PX = 128
 HEIGHT_PX = 96

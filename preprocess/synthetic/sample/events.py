@@ -54,27 +54,15 @@ def _motion(
     y: Floats,
     strikes: Strikes,
     *,
-    scale: Floats | float = 1.0,
-    squash: Floats | float = 1.0,
-    brightness: Floats | float = 0.5,
-    gap: Floats | float = 0.0,
     trail: tuple[Floats, Floats] | None = None,
     ground_y: float | None = None,
+    **form: Floats,
 ) -> Motion:
-    """Read all values at the frames; the trail is the path itself unless given."""
-    trail_x, trail_y = (line.at_lags(x), line.at_lags(y)) if trail is None else trail
-    return Motion(
-        x=line.at_frames(x),
-        y=line.at_frames(y),
-        scale=line.at_frames(scale),
-        squash=line.at_frames(squash),
-        brightness=line.at_frames(brightness),
-        gap=line.at_frames(gap),
-        trail_x=trail_x,
-        trail_y=trail_y,
-        strikes=strikes,
-        ground_y=ground_y,
-    )
+    """Read all values at the frames; the trail is the path itself unless given, and `form` changes what else is usual."""
+    usual = {"scale": 1.0, "squash": 1.0, "brightness": 0.5, "gap": 0.0}
+    at_frames = {name: line.at_frames(value) for name, value in ({"x": x, "y": y} | usual | form).items()}
+    trail_x, trail_y = trail or (line.at_lags(x), line.at_lags(y))
+    return Motion(**at_frames, trail_x=trail_x, trail_y=trail_y, strikes=strikes, ground_y=ground_y)
 
 
 def _squash(height: Floats) -> Floats:

@@ -47,11 +47,6 @@ class Strikes:
     glide: Floats
     wear: Floats
 
-    def __post_init__(self) -> None:
-        shapes = {array.shape for array in vars(self).values()}
-        if len(shapes) != 1 or self.seconds.ndim != 1:
-            raise ValueError(f"strikes need arrays of one length, not {shapes}")
-
 
 @dataclass(frozen=True)
 class Motion:

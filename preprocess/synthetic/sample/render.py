@@ -21,7 +21,7 @@ from preprocess.synthetic.sample.look import (
     Staging,
     draw_staging,
 )
-from preprocess.synthetic.sample.motion import ASPECT, FPS, N_FRAMES, Motion, Strikes, wear_at
+from preprocess.synthetic.sample.motion import ASPECT, FPS, N_FRAMES, Motion, wear_at
 
 _TRAIL_OPACITY = (0.55, 0.38, 0.25, 0.12)
 _FLASH_SECONDS = 0.16
@@ -130,12 +130,6 @@ def _draw_halos(canvas: Pixels, look: Look, motion: Motion, seconds: float, cent
     return flash
 
 
-def _glow(strikes: Strikes, seconds: float) -> float:
-    """Light of the strikes on the whole frame: at once, then fading; 0 to 1."""
-    ages = seconds - strikes.seconds
-    return float(np.max(strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0))
-
-
 def _shade(colour: Pixels, brightness: float) -> Pixels:
     """From black (0) over the colour itself (0.5) to white (1)."""
     if brightness <= 0.5:
@@ -184,8 +178,10 @@ def render_frames(motion: Motion, look: Look, rng: np.random.Generator) -> NDArr
         radius, shape = look.other_radius, look.other_shape
         _draw_shape(canvas, other, look.other_colour, radius=radius, shape=shape, turn=staging.turn, opacity=0.85)
         _draw_object(canvas, look, staging, motion, t)
+        ages = t / FPS - motion.strikes.seconds
+        glow = np.max(motion.strikes.strength * np.exp(-np.abs(ages) / _GLOW_SECONDS) * (ages >= 0), initial=0.0)
         # One grain for the three colours, new in every frame: still noise would give the camera's path away.
         grain = rng.standard_normal((HEIGHT_PX, WIDTH_PX), dtype=np.float32)
-        canvas += grain * np.float32(look.noise) + np.float32(look.glow * _glow(motion.strikes, t / FPS))
+        canvas += grain * np.float32(look.noise) + np.float32(look.glow * float(glow))
         frames[t] = np.clip(canvas, 0, 255).transpose(1, 2, 0)
     return frames

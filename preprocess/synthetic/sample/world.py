@@ -20,12 +20,14 @@ from preprocess.synthetic.rendered_folder import Report, render_folder
 from preprocess.synthetic.sample.audio import N_VOICES, SAMPLE_RATE_HZ, Voice, draw_voice, render_audio
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES, KINDS
 from preprocess.synthetic.sample.events import build_motion
-from preprocess.synthetic.sample.look import N_PLACES, SHAPES, Look, draw_look
-from preprocess.synthetic.sample.motion import FPS
-from preprocess.synthetic.sample.plan import ClipTask, Plan
+from preprocess.synthetic.sample.look import HEIGHT_PX, N_PLACES, SHAPES, WIDTH_PX, Look, draw_look
+from preprocess.synthetic.sample.motion import CLIP_SECONDS, FPS
+from preprocess.synthetic.sample.plan import ClipTask, clip_tasks, write_lists
 from preprocess.synthetic.sample.render import render_frames
 
 WORLD_FILE = "world.json"
+GENERATOR_VERSION = 4
+"""Raised whenever the same seed gives another world."""
 _CODING = Coding(FPS, SAMPLE_RATE_HZ, keyframe_every=1)
 """Only key frames: prediction from the past would leave an arrow of time that comes from the codec."""
 
@@ -57,7 +59,7 @@ def generate(
     n_clips: int = 2,
     classes: Sequence[str] | None = None,
     workers: int | None = None,
-    progress: Report | None = None,
+    progress: Report = lambda done, total: None,
 ) -> Path:
     """Write the world below `out`, or what is missing of it, and return `out`.
 
@@ -74,8 +76,23 @@ def generate(
         RenderError: a parameter is out of range, `out` holds another world, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
     """
-    names = tuple(sorted(CLASS_BY_NAME if classes is None else classes))
-    plan = Plan(seed, n_groups, n_clips, names, ffmpeg_version())
+    names = sorted(CLASS_BY_NAME if classes is None else classes)
+    tasks = clip_tasks(seed, names, n_groups, n_clips)
+    plan = {
+        "seed": seed, "n_groups": n_groups, "n_clips": n_clips, "classes": names, "ffmpeg_version": ffmpeg_version(),
+        "generator_version": GENERATOR_VERSION,
+    }  # fmt: skip
+    facts = {
+        "n_files": len(tasks),
+        "n_without_audio": sum(task.silent for task in tasks.values()),
+        "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS, "seconds": CLIP_SECONDS},
+        "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
+        "descriptions": {
+            entry.name: {"description": entry.description, "twin": entry.twin, "differs_in": entry.difference}
+            for entry in (CLASS_BY_NAME[name] for name in names)
+        },
+    }
     return render_folder(
-        out, WORLD_FILE, plan, clip_arrays, _CODING, write_lists=plan.write_lists, workers=workers, progress=progress
-    )
+        out, WORLD_FILE, plan, facts, tasks, clip_arrays, _CODING, workers=workers, progress=progress,
+        write_lists=lambda folder: write_lists(folder, tasks.values(), names, n_groups),
+    )  # fmt: skip

@@ -119,13 +119,6 @@ def test_baselines_are_measured_once_with_the_first_run_there_is(tmp_path, shard
     assert [models_of(runs[1:], i) for i in range(3)] == [every, untrained, ("pretrained",)]
 
 
-def test_the_last_step_of_a_log_is_read_past_half_a_line(tmp_path):
-    assert last_step(tmp_path) == 0
-    lines = "".join(json.dumps({"step": step, "filling": "x" * 1000}) + "\n" for step in range(1, 40))
-    (tmp_path / "log.jsonl").write_text(lines + '{"step": 4')
-    assert last_step(tmp_path) == 39
-
-
 @pytest.mark.slow
 def test_two_objectives_and_two_seeds_end_in_one_list_and_are_not_made_twice(tmp_path, shards, preset, capsys):
     assert main(arguments(tmp_path, shards, preset, "--jobs", "2")) == 0

@@ -178,6 +178,7 @@ def test_held_out_accuracies_are_those_named_last(tmp_path):
         return json.dumps({"step": step, "loss": 1.0, "terms": {}, "metrics": metrics, "seconds": 1.0}) + "\n"
 
     log = line(1, **{"heldout/speed_video": 0.1}) + line(2, **{"heldout/speed_video": 0.3, "heldout/order_video": None})
+    log += '{"step": 4, "me\n'  # half a line of a killed run
     log += line(2, **{"heldout/speed_video": 0.4, "heldout/order_video_audio": 0.5, "heldout/order_video": None})
     (tmp_path / "log.jsonl").write_text(log + line(3, lr=0.1))
     results = temporal_results(tmp_path, "world", 1, n_speeds=4)

@@ -145,8 +145,6 @@ def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (["--run", "missing"], "no checkpoint there"),
-        (["--shards", "missing"], "holds no shards"),
         (["--init", "guessed"], "--init takes pretrained and scratch"),
         (["--split", "7"], "no split 7"),
         (["--set", "clip.frames=3"], "clip.frames"),

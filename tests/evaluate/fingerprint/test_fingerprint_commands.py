@@ -8,7 +8,7 @@ from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.synthetic.collage.archive import generate
-from tests.store.test_closed_pipe import run_without_reader
+from tests.store.test_standard_streams import run_without_reader
 
 
 @pytest.fixture(scope="module")

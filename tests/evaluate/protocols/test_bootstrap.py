@@ -36,16 +36,6 @@ def test_is_reproducible_blind_to_order_and_around_the_value(lists):
         assert (low, high) == (1, 1)
 
 
-def test_more_queries_narrow_it_and_splits_count_alike_whatever_their_size():
-    def width(*hits):
-        low, high = interval(list(hits))
-        return high - low
-
-    few, many = np.arange(50) % 2 == 0, np.arange(5000) % 2 == 0
-    assert width(many) < 0.2 * width(few)
-    assert width(few, many) == pytest.approx(width(few) / 2, rel=0.2)  # not that of 5,050 queries in one pot
-
-
 def test_records_of_splits_then_chance_then_means():
     given_hits = [[True, True, False, False], [True, False], [True]]
     records = to_results(outcomes(hits, split, chance=0.1 * split) for split, hits in enumerate(given_hits, 1))

@@ -88,11 +88,6 @@ def test_directions_are_not_each_other(make_videos):
 
 def test_fewer_than_two_clips_with_both_give_no_outcomes(make_videos):
     for has_audio in ([False] * 4, [True, False, True, True]):
-        videos = make_videos(
-            [0, 1, 0, 1],
-            sides=["test", "test", "train", "train"],
-            video=np.eye(4),
-            audio=np.eye(4),
-            has_audio=has_audio,
-        )
+        sides = ["test", "test", "train", "train"]
+        videos = make_videos([0, 1, 0, 1], sides=sides, video=np.eye(4), audio=np.eye(4), has_audio=has_audio)
         assert judge_cross_modal(videos, take_split(videos, "1"), model="m", test="t") == []

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, s
 from evaluate.results.results import read_results
 from preprocess.shards.manifest import read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50
+from tests.processes import ROOT
 from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
 from train.config.load import load_config
@@ -171,9 +174,9 @@ def test_cepstra_are_scipys_and_distinguish_classes():
     logmel = torch.randn(5, 1, 64, 30, generator=torch.Generator().manual_seed(0))
     slow = scipy.fft.dct(logmel[:, 0].double().numpy(), type=2, norm="ortho", axis=1)[:, :N_MFCC]
     wanted = np.concatenate([slow.mean(axis=2), slow.std(axis=2, ddof=1)], axis=1)
-    found = MfccEncoder().encode_audio(logmel)["features"].numpy()
+    found = MfccEncoder().encode("audio", logmel)["features"].numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert MfccEncoder().encode_video(torch.zeros(1)) == {}
+    assert MfccEncoder().encode("video", torch.zeros(1)) == {}
 
     from tests.evaluate.protocols.test_esc50 import recordings
 
@@ -184,3 +187,33 @@ def test_cepstra_are_scipys_and_distinguish_classes():
         (task, split) for task in ("logistic", "logistic-esc10") for split in (2, None)
     }
     assert next(r.value for r in results if (r.task, r.split, r.model) == ("logistic", 2, "mfcc")) > 0.9
+
+
+@pytest.mark.slow
+def test_two_ranks_train_and_one_tests_and_writes(esc_shards, tmp_path):
+    run = pretrain(tmp_path / "run", esc_shards, "steps=1")
+    command = ["esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", "1,2", "--steps", "2"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "--",
+        "evaluate",
+    ]
+    done = subprocess.run(
+        [*launch, *command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("esc50: top-1") == 1, done.stdout
+    rows = {row.split: row.n for row in read_results(run / "results.json") if row.task == "supervised"}
+    assert rows == {1: 4, 2: 4, None: 8}
+
+
+def test_a_command_that_does_not_use_ranks_refuses_several(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert evaluate_main(["match", "clip.mp4", "--index", str(tmp_path)]) == 2
+    assert "torchrun started this several times" in capsys.readouterr().err

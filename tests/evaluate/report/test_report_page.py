@@ -42,12 +42,8 @@ def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=Fals
     }
     columns = {name: rows[name].to_numpy() for name in ("key", "label", "label_name", "group", "splits")}
     start = np.tile([0.0, 0.5], n // 2)
-    columns |= {
-        "start_seconds": start,
-        "end_seconds": start + 0.75,
-        "has_video": has["video"],
-        "has_audio": has["audio"],
-    }
+    has_both = {f"has_{m}": present for m, present in has.items()}
+    columns |= {"start_seconds": start, "end_seconds": start + 0.75} | has_both
     write_store(path, rows["source"].to_numpy(), vectors, model=model, **columns)
 
 

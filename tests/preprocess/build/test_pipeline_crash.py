@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from preprocess.build.pipeline import build
 from preprocess.build.shard_task import ShardProgress
-from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import DiskFullError, ShardError
 from preprocess.executors.processes import SerialExecutor
-from preprocess.verify.shard_set import verify
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
 from tests.processes import ROOT, run
 
 
@@ -91,7 +88,7 @@ def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
     assert list(out.iterdir()) == []
     build_folder(data, out, params)
     assert (out / "shard-000000.tar").stat().st_size > limit
-    assert verify(out, executor=SerialExecutor()) == []
+    assert findings(out) == []
 
 
 class DyingExecutor(SerialExecutor):
@@ -108,14 +105,11 @@ class DyingExecutor(SerialExecutor):
             yield work(task, report)
 
 
-def test_a_process_killed_while_it_finishes_a_shard_costs_nothing(clips, reference, tmp_path):
-    build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(2))
-    assert bytes_of(tmp_path / "shards") == bytes_of(reference)
-
-
-def test_processes_that_keep_dying_end_the_run_with_the_remedy(clips, tmp_path):
+def test_a_process_killed_while_it_finishes_a_shard_costs_nothing_unless_all_are(clips, reference, tmp_path):
     with pytest.raises(ShardError, match=r"shard-000000 .*SIGKILL.*fewer --workers"):
-        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=DyingExecutor(3))
+        build_folder(clips, tmp_path / "shards", executor=DyingExecutor(3))
+    build_folder(clips, tmp_path / "shards", executor=DyingExecutor(2))
+    assert bytes_of(tmp_path / "shards") == bytes_of(reference)
 
 
 @pytest.mark.slow

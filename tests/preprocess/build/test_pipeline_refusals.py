@@ -7,28 +7,18 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import EnvironmentDiffersError, ShardError, disk_errors
 from preprocess.executors.processes import SerialExecutor
-from preprocess.media.ffmpeg import ffmpeg_version
-from preprocess.shards.recipe import Recipe
 from store.atomic_files import folder_lock
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"fps": 25.0}, r"fps was 12\.5, now is 25\.0"),
-        ({"jpeg_quality": 80}, "jpeg_quality was 90, now is 80"),
-        ({"sources_per_shard": 3}, "sources_per_shard was 2, now is 3"),
-    ],
-)
-def test_other_parameters_are_refused_and_nothing_is_touched(clips, reference, tmp_path, change, words):
+def test_other_parameters_and_programs_are_refused_and_nothing_is_touched(clips, reference, tmp_path, monkeypatch):
     out = shutil.copytree(reference, tmp_path / "shards")
-    with pytest.raises(ShardError, match=rf"(?s){words}.*[Cc]hoose another --out"):
-        build_folder(clips, out, replace(PARAMS, **change))
+    monkeypatch.setattr("preprocess.build.pipeline.ffmpeg_version", lambda: "4.2.1")
+    words = r"(?s)ffmpeg was \S+, now is 4.2.1\n.*fps was 12\.5, now is 25\.0\n.*[Cc]hoose another --out"
+    with pytest.raises(ShardError, match=words):
+        build_folder(clips, out, replace(PARAMS, fps=25.0))
     assert bytes_of(out) == bytes_of(reference)
 
 
@@ -61,16 +51,6 @@ def test_the_mark_of_another_shard_is_refused(clips, reference, tmp_path):
         build_folder(clips, out)
 
 
-def test_another_ffmpeg_is_refused(clips, reference, tmp_path, monkeypatch):
-    out = shutil.copytree(reference, tmp_path / "shards")
-    monkeypatch.setattr("preprocess.build.pipeline.ffmpeg_version", lambda: "4.2.1")
-    with pytest.raises(ShardError, match=r"ffmpeg was \S+, now is 4.2.1"):
-        build_folder(clips, out)
-    recipe = Recipe.of(open_catalogue("folder", clips), PARAMS, "n3.1")
-    with pytest.raises(EnvironmentDiffersError, match=r"ffmpeg .* instead of n3\.1"):
-        recipe.check_environment(ffmpeg_version())
-
-
 class OtherMachine(SerialExecutor):
     """An executor whose tasks come from a machine with another numpy."""
 
@@ -84,7 +64,7 @@ class OtherMachine(SerialExecutor):
 
 def test_a_machine_with_other_releases_builds_no_shard(clips, tmp_path):
     with pytest.raises(EnvironmentDiffersError, match=r"has numpy \d\S+ instead of 1\.0: install the same environment"):
-        build(open_catalogue("folder", clips), tmp_path / "shards", PARAMS, executor=OtherMachine())
+        build_folder(clips, tmp_path / "shards", executor=OtherMachine())
     assert not list((tmp_path / "shards").glob("shard-*"))
 
 

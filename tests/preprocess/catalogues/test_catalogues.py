@@ -58,6 +58,10 @@ def test_ucf101(ucf):
     assert catalogue.missing == ("Archery/v_Archery_g09_c01.avi",)
     assert catalogue.extra == ("Archery/v_Archery_g99_c01.avi",)
     assert all(source.path == ucf / source.name for source in catalogue.sources)
+    given = (ucf.parent / "ucfTrainTestlist").rename(ucf.parent / "elsewhere")
+    with pytest.raises(CatalogueError, match="give the place with --splits"):
+        open_catalogue("ucf101", ucf)
+    assert open_catalogue("ucf101", ucf, splits_dir=given) == catalogue
 
 
 @pytest.mark.parametrize("place", ["UCF-101/ucfTrainTestlist", "splits/ucfTrainTestlist", "UCF-101"])
@@ -67,14 +71,6 @@ def test_ucf101_lists_in_other_places(place, ucf):
     for path in lists.iterdir():
         path.rename(ucf.parent / place / path.name)
     assert open_catalogue("ucf101", ucf).sources[0].splits == {"1": "test", "2": "train"}
-
-
-def test_ucf101_lists_given(ucf):
-    given = ucf.parent / "elsewhere"
-    (ucf.parent / "ucfTrainTestlist").rename(given)
-    with pytest.raises(CatalogueError, match="give the place with --splits"):
-        open_catalogue("ucf101", ucf)
-    assert open_catalogue("ucf101", ucf, splits_dir=given).missing == ("Archery/v_Archery_g09_c01.avi",)
 
 
 def test_ucf101_refuses_lists_that_leak(ucf):
@@ -248,8 +244,5 @@ def test_nothing_there(dataset, tmp_path):
         open_catalogue(dataset, tmp_path / "nowhere")
     with pytest.raises(CatalogueError):
         open_catalogue(dataset, tmp_path)
-
-
-def test_no_such_data_set(tmp_path):
     with pytest.raises(CatalogueError, match="there are ucf101, hmdb51"):
-        open_catalogue("ucf", tmp_path)
+        open_catalogue(f"{dataset}s", tmp_path)

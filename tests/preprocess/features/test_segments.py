@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocess.errors import StripError
-from preprocess.features.segments import cut, longest_segment_frames
+from preprocess.features.sample_members import cut, longest_segment_frames
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, PRESETS, ShardParams
 
 

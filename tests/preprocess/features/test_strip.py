@@ -4,9 +4,9 @@ import simplejpeg
 
 from preprocess.errors import StripError
 from preprocess.features.splice import count_frames
-from preprocess.features.strip import decode_strip, encode_planes, encode_strip
+from preprocess.features.strip import decode_strip, encode_planes
 from preprocess.media.planes import split, to_rgb
-from tests.planes import from_rgb
+from tests.planes import encode_strip, from_rgb
 
 
 def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarray:
@@ -14,21 +14,6 @@ def smooth_frames(n_frames: int, height: int = 64, width: int = 86) -> np.ndarra
     y, x = np.mgrid[0:height, 0:width]
     frames = [np.stack([x * 2, y * 3, np.full_like(x, 20 * i)], axis=-1) for i in range(n_frames)]
     return np.clip(frames, 0, 255).astype(np.uint8)
-
-
-def test_round_trip():
-    frames = smooth_frames(10)
-    back = decode_strip(encode_strip(frames, 95), 10)
-    assert back.shape == frames.shape
-    assert np.abs(back.astype(int) - frames.astype(int)).mean() < 2
-
-
-def test_slices_of_a_memory_map_and_of_steps(tmp_path):
-    frames = smooth_frames(8)
-    (tmp_path / "frames").write_bytes(frames.tobytes())
-    mapped = np.memmap(tmp_path / "frames", np.uint8, "r", shape=frames.shape)
-    assert encode_strip(mapped[2:6], 90) == encode_strip(frames[2:6], 90)
-    assert encode_strip(mapped[::2], 90) == encode_strip(frames[::2].copy(), 90)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +25,6 @@ def test_slices_of_a_memory_map_and_of_steps(tmp_path):
     ],
 )
 def test_frames_that_do_not_fit(shape, words):
-    frames = np.zeros(shape, np.uint8)
-    with pytest.raises(StripError, match=words):
-        encode_strip(frames, 90)
     with pytest.raises(StripError, match=words):
         encode_planes(np.zeros((shape[0], shape[1] * 3 // 2, shape[2]), np.uint8), 90)
 
@@ -68,13 +50,11 @@ def test_damaged_and_foreign_strips():
 
 
 @pytest.mark.parametrize("width", [64, 86, 170])
-def test_planes_give_the_strip_that_rgb_gives(width):
+def test_round_trip(width):
     frames = smooth_frames(10, width=width)
     strip = encode_planes(from_rgb(frames), 95)
     assert count_frames(strip) == 10
-    back, other = decode_strip(strip, 10).astype(int), decode_strip(encode_strip(frames, 95), 10).astype(int)
-    assert np.abs(back - frames).mean() < 2
-    assert np.abs(back - other).mean() < 1.5
+    assert np.abs(decode_strip(strip, 10).astype(int) - frames).mean() < 2
 
 
 def test_planes_are_the_picture():

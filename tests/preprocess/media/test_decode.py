@@ -15,17 +15,7 @@ from preprocess.media.decode import decode, frame_size_px
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
-from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_does_not_depend_on_the_channels(channels, tmp_path):
-    sound = np.stack([tone(1.0)] * channels, axis=1)
-    clip = write_clip(tmp_path / "c.wav", None, 25, sound, audio_codec="pcm_s16le")
-    decoded = decode(clip, ShardParams(media="audio"))
-    assert decoded.frames is None
-    assert decoded.n_frames == 13
-    assert rms_dbfs(decoded.waveform[:RATE_HZ]) == pytest.approx(-20, abs=0.05)
+from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 
 def test_no_audio_track(tmp_path):
@@ -50,7 +40,9 @@ def test_cover_art_is_no_video(tmp_path):
     album = tmp_path / "album.mp3"
     run_ffmpeg("-i", sound, "-i", cover, "-map", 0, "-map", 1, "-c", "copy", "-disposition:v", "attached_pic", album)
     assert not probe(album).has_video
-    assert decode(album, ShardParams(media="audio")).info.audio_codec == "mp3"
+    decoded = decode(album, ShardParams(media="audio"))
+    assert (decoded.info.audio_codec, decoded.frames, decoded.n_frames) == ("mp3", None, 13)
+    assert rms_dbfs(decoded.waveform[2000:14_000]) == pytest.approx(-20, abs=0.6)
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])

@@ -5,11 +5,8 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from preprocess.errors import ShardError
 from preprocess.schema import ShardParams
@@ -21,13 +18,11 @@ from preprocess.shards.manifest import (
     part_path,
     read_part,
     read_segments,
-    read_sources,
     write_part,
 )
 from preprocess.shards.manifest_rows import Row, read_rows
-from preprocess.shards.recipe import Recipe, sources_sha256
+from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardInfo
-from preprocess.sources import Catalogue, Source
 from tests.preprocess.whole_run import PARAMS
 
 RECIPE = Recipe("folder", ShardParams(sources_per_shard=2), 5, "0" * 64, "9.0", {"torch": "2.14"})
@@ -66,18 +61,6 @@ def test_the_joined_table_is_all_rows_in_order_and_always_the_same_bytes(shards,
     monkeypatch.undo()
     join_parts(shards, 3)
     assert path.read_bytes() == written
-
-
-def test_frames_for_analysts_have_the_documented_types(reference):
-    segments, sources = read_segments(reference), read_sources(reference)
-    assert (len(segments), len(sources)) == (7, 5)
-    assert segments["segment_id"].is_monotonic_increasing
-    for column in ("segment_id", "source_index", "n_frames", "label"):
-        assert segments[column].dtype == np.int64
-    assert segments["end_seconds"].dtype == np.float64
-    assert json.loads(segments["splits"][0]) == {}
-    assert "key" not in sources
-    assert "reason" in sources
 
 
 def test_fingerprint_changes_with_contents_and_parameters_only():
@@ -165,15 +148,3 @@ def test_recipes_name_what_differs():
         "n_mels was 64, now is 80",
         "version of torch was 2.15, now is 2.14",
     ]
-
-
-@settings(max_examples=30)
-@given(names=st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=4, unique=True))
-def test_the_catalogues_checksum_covers_every_name(names):
-    def checksum(texts: list[str]) -> str:
-        sources = tuple(Source(i, Path("x"), text, label_name="l") for i, text in enumerate(texts))
-        return sources_sha256(Catalogue("folder", "video", sources))
-
-    assert checksum(names) == checksum(list(names))
-    assert checksum(names) != checksum(names[::-1])
-    assert checksum(names) != checksum([*names[:-2], names[-2] + names[-1]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocess.synthetic.sample import world
-from preprocess.synthetic.sample.audio import N_SAMPLES, N_VOICES, SAMPLE_RATE_HZ, draw_voice, render_audio
+from preprocess.synthetic.sample.audio import N_VOICES, draw_voice, render_audio
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.synthetic.sample.events import build_motion
 from preprocess.synthetic.sample.look import N_PLACES, SHAPES, TYPICAL_SHARE, draw_look
@@ -66,22 +66,6 @@ def test_reversed_twins_run_opposite_ways_and_their_sounds_glide_with_them(name:
         assert all((sign * motion.strikes.glide > 0).all() for motion in some)
 
 
-def test_a_beat_quickens_as_its_object_kindles() -> None:
-    for sign, name in ((1, "Kindling"), (-1, "Fading")):
-        intervals = np.concatenate([np.diff(np.diff(motion.strikes.seconds)) for motion in motions(name, 30)])
-        assert np.mean(sign * intervals < 0) > 0.7
-
-
-def test_an_interval_widens_as_halves_part() -> None:
-    found = []
-    for motion in motions("Parting", 20):
-        inside = (motion.strikes.seconds > 0) & (motion.strikes.seconds < CLIP_SECONDS - 0.1)
-        apart = np.interp(motion.strikes.seconds[inside], np.arange(N_FRAMES) / FPS, motion.gap)
-        found.append(np.corrcoef(apart, np.abs(motion.strikes.semitones[inside]))[0, 1])
-    # Not each: read between two frames, the gap errs where the event begins anew.
-    assert np.median(found) > 0.9
-
-
 @pytest.mark.parametrize("name", ["TapEven", "TapGallop"])
 def test_sound_starts_within_a_frame_of_the_contact(name: str) -> None:
     for motion in motions(name, 20):
@@ -91,26 +75,6 @@ def test_sound_starts_within_a_frame_of_the_contact(name: str) -> None:
             around = np.abs(np.arange(N_FRAMES) / FPS - second) <= 0.1
             assert motion.y[near].max() == motion.y[around].max()
             assert motion.y[near].max() > motion.ground_y - 0.09
-
-
-def onset_seconds(waveform: np.ndarray) -> float:
-    envelope = np.abs(waveform).reshape(-1, 16).max(axis=1)
-    return float(np.argmax(envelope > 0.25 * envelope.max())) * 16 / SAMPLE_RATE_HZ
-
-
-@pytest.mark.parametrize("group", range(6))
-def test_sounds_attack_at_once_and_decay(group: int) -> None:
-    voice = draw_voice(np.random.default_rng([1, group]))
-    quiet = replace(voice, other_per_second=0.0, noise_level=1e-6)
-    waveform = render_audio(strikes_of_one(2.0), quiet, np.random.default_rng(0))
-    assert waveform.shape == (N_SAMPLES,)
-    assert abs(onset_seconds(waveform) - 2.0) < 0.01
-    power = waveform.astype(np.float64) ** 2
-    start = 2 * SAMPLE_RATE_HZ
-    before, after = power[start - 4000 : start].sum(), power[start : start + 4000].sum()
-    assert after > 1000 * before
-    first, later = power[start : start + 2400].sum(), power[start + 4800 : start + 7200].sum()
-    assert first > 4 * later
 
 
 def test_reversed_playback_is_told_by_the_envelope() -> None:
@@ -140,29 +104,6 @@ def test_the_trail_lies_behind_the_object(name: str) -> None:
         assert np.mean((step * behind).sum(axis=0)[steady] < 0) > 0.95
 
 
-@pytest.mark.parametrize("name", ["Coming", "Going", "Rising", "Falling", "Kindling", "Parting"])
-def test_the_trail_of_a_sway_lies_behind_it_and_shows_no_height_or_size(name: str) -> None:
-    for motion in motions(name, 20):
-        step, behind = np.gradient(motion.x), motion.trail_x[0] - motion.x
-        steady = np.abs(step) > np.median(np.abs(step))
-        assert np.mean(step[steady] * behind[steady] < 0) > 0.95
-        np.testing.assert_array_equal(motion.trail_y, np.tile(motion.y, (len(motion.trail_y), 1)))
-
-
-def test_a_strike_lights_the_picture_at_once_and_fades() -> None:
-    look = draw_look(np.random.default_rng(5), np.random.default_rng(6), "star")
-    plain = replace(look, noise=0.0, drops_per_second=0.0)
-    motion = build_motion(CLASS_BY_NAME["OrbitGlide"], np.random.default_rng(2))
-    mute = replace(motion, strikes=Strikes(*(np.zeros(0) for _ in range(5))))
-    one = replace(motion, strikes=strikes_of_one(2.0))
-    frames = [render_frames(each, plain, np.random.default_rng(3)).astype(np.int64) for each in (mute, one)]
-    mark = np.abs(frames[1] - frames[0]).mean(axis=(1, 2, 3))
-    assert mark[:50].max() == 0
-    assert np.argmax(mark) - 50 <= 2
-    assert mark[52] > 2 * mark[57] > 0
-    assert mark[62:].max() < 0.25 * mark.max()
-
-
 def test_a_dark_core_grows_in_the_object_and_its_sound_turns_from_tone_to_hiss() -> None:
     look = draw_look(np.random.default_rng(5), np.random.default_rng(6), "square")
     plain = replace(look, noise=0.0, drops_per_second=0.0)
@@ -178,7 +119,9 @@ def test_a_dark_core_grows_in_the_object_and_its_sound_turns_from_tone_to_hiss()
 
     def flatness(wear: float) -> float:
         """Geometric over arithmetic mean of the power spectrum: 1 for white noise, near 0 for a tone."""
-        sound = render_audio(strikes_of_one(1.0, wear), quiet, np.random.default_rng(0))[16_000:17_600]
+        sound = render_audio(strikes_of_one(1.0, wear), quiet, np.random.default_rng(0))
+        assert np.argmax(np.abs(sound) > 0.25 * np.abs(sound).max()) == pytest.approx(16_000, abs=160)  # at once
+        sound = sound[16_000:17_600]
         power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2 + 1e-12
         return float(np.exp(np.log(power).mean()) / power.mean())
 

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,23 @@ import torch
 
 import train.data.dali_graph
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from train.data.loader import LoaderConfig, SegmentLoader
+from tests.train.conftest import loading
+from train.config.clip_config import ClipConfig
+from train.data.loader import SegmentLoader
 from train.errors import LoaderStateError
+from train.plans.clip_planners import TwoViews
 
 ROOT = Path(__file__).parents[3]
 
 
+MOMENT = ClipConfig(
+    n_frames=2, crop_px=32, speeds=(1,), base_stride=2, views="same_moment", jitter_frames=1.0, eval_speed=1
+)
+
+
 def config(shards, **changes):
-    plain = LoaderConfig(
-        shards=str(shards), batch_size=5, frame_px=32, window_frames=4, shuffle=True, seed=1, num_threads=1
-    )
-    return replace(plain, **changes)
+    """Windows and plans are drawn too, the latter at fractional places."""
+    return loading(shards, **{"window_frames": 6, "shuffle": True, "clips": TwoViews(MOMENT)} | changes)
 
 
 def digests(loader, n):
@@ -29,7 +35,15 @@ def digests(loader, n):
     found = []
     for _ in range(n):
         batch = next(loader)
-        tensors = (batch.segment_id, batch.window_start_frame, batch.n_frames, batch.frames, batch.logmel)
+        tensors = [
+            batch.segment_id,
+            batch.window_start_frame,
+            batch.n_frames,
+            batch.frames,
+            batch.clip_frames,
+            batch.logmel,
+        ]
+        tensors += [getattr(batch.plan, field.name) for field in fields(batch.plan)]
         found.append(hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in tensors)).hexdigest())
     return found
 
@@ -115,16 +129,6 @@ def test_the_order_of_shards_is_drawn_anew_from_the_first_epoch_on(small_shards,
     epochs = [[s // 4 for s in sources(loader, 12)[::4]] for _ in range(3)]
     assert all(sorted(order) == list(range(12)) for order in epochs)
     assert len({tuple(order) for order in [*epochs, list(range(12))]}) == 4
-
-
-def test_ranks_and_seeds_draw_other_windows(small_shards):
-    def starts(**changes):
-        loader = SegmentLoader(config(small_shards, batch_size=12, **changes))
-        return torch.cat([next(loader).window_start_frame for _ in range(4)]).tolist()
-
-    assert starts() == starts()
-    assert starts() != starts(seed=2)
-    assert starts(rank=0, world_size=2) != starts(rank=1, world_size=2)
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": 6}, {"rank": 1, "world_size": 2}, {"split": "1:train"}])

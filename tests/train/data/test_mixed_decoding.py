@@ -1,14 +1,14 @@
 """Decoding on a GPU beside decoding on the CPU: the same segments and clips, and nearly the same pixels."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from tests.train.conftest import SMALL, write_shards
+from tests.train.conftest import SMALL, loading, write_shards
 from tests.train.gpu import DEVICE, needs_gpu
 from tests.train.small_runs import config
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
 from train.ranks.distributed import World
 from train.run.pretraining import loader_config
 
@@ -42,11 +42,9 @@ def test_frames_of_planned_clips(small_shards, frame_px):
 
 
 def test_whole_strips_with_restart_markers_of_16384_px(tmp_path):
-    big = SMALL.__class__(**{**SMALL.__dict__, "short_side_px": 128, "segment_seconds": 8.0})
+    big = replace(SMALL, short_side_px=128, segment_seconds=8.0)
     shards = write_shards(tmp_path / "shards", 4, big, n_frames=lambda _: 128)
-    settings = LoaderConfig(
-        shards=str(shards), batch_size=4, frame_px=128, window_frames=128, shuffle=True, seed=0, num_threads=2
-    )
+    settings = loading(shards, batch_size=4, frame_px=128, window_frames=128, shuffle=True)
     largest, mean = difference(both(settings, 1))
     assert largest <= 16
     assert mean <= 1

@@ -10,7 +10,7 @@ from tests.planes import from_rgb
 from tests.train.conftest import SMALL, make_decoded, write_shards
 from tests.train.small_runs import losses, stop_in_step
 from train.config.load import check
-from train.errors import ConfigError, LabelError, RunError
+from train.errors import LabelError, RunError
 from train.finetune.config import FinetuneClip, FinetuneConfig
 from train.finetune.model import FinetuneCheckpoint, load_finetuned
 from train.finetune.trainer import Finetuner, OneClip
@@ -112,10 +112,3 @@ def test_shards_without_labels_or_without_the_split_are_refused_with_the_remedy(
         with pytest.raises(LabelError, match=words):
             finetuner(shards, tmp_path / "run", data=SETTINGS["data"] | {"split": split})
     assert not (tmp_path / "run").exists()
-
-
-def test_unknown_settings_and_lengths_are_refused(small_shards):
-    with pytest.raises(ConfigError, match=r"optim\.speed"):
-        settings(small_shards, optim={"speed": 3})
-    with pytest.raises(ConfigError, match=r"clip\.n_frames"):
-        settings(small_shards, clip={"n_frames": 1})

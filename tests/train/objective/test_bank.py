@@ -1,10 +1,13 @@
 """The bank against a slow ranking: FIFO, own source never drawn, rank ranges, missing sound."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from tests.train.objective.unit import unit
 from train.config.schema import BankConfig
-from train.model.spaces import SPACES, Embeddings
+from train.model.spaces import SPACES
 from train.objective.bank import Bank
 
 CONFIG = BankConfig(
@@ -13,7 +16,7 @@ CONFIG = BankConfig(
 
 
 def embeddings(within, video, audio):
-    return Embeddings({"within_video": within, "video": video, "audio": audio, "within_audio": within.flip(1)})
+    return {"within_video": within, "video": video, "audio": audio, "within_audio": within.flip(1)}
 
 
 def filled(config=CONFIG, *, has_audio=None, seed=0):
@@ -34,6 +37,10 @@ def draw(bank, target="video", seed=5, has_audio=True):
     )  # fmt: skip
 
 
+def rows_of(vectors):
+    return {tuple(row.tolist()) for row in vectors}
+
+
 def ranks_of(drawn_row, order):
     return [next(k for k, entry in enumerate(order) if torch.equal(entry, row)) for row in drawn_row]
 
@@ -44,13 +51,14 @@ def slow_order(bank, similarity, i):
     return sorted(usable, key=lambda j: -float(similarity[i, j]))
 
 
-def test_positives_and_negatives_come_from_their_ranks_and_never_from_the_own_source():
+@pytest.mark.parametrize(("target", "seed_of_anchors"), [("video", 20), ("within_video", 22)])
+def test_positives_and_negatives_come_from_their_ranks_and_never_from_the_own_source(target, seed_of_anchors):
     bank = filled()
+    similarity = unit(6, 8, seed=seed_of_anchors) @ bank.entries(target).T
     for seed in range(20):
-        video, _, drawn = draw(bank, seed=seed)
-        similarity = video @ bank.video.T
+        _, _, drawn = draw(bank, target, seed)
         for i in range(6):
-            order = [bank.video[j] for j in slow_order(bank, similarity, i)]
+            order = bank.entries(target)[slow_order(bank, similarity, i)]
             positives, negatives = ranks_of(drawn.positives[i], order), ranks_of(drawn.negatives[i], order)
             assert set(positives) <= {0, 1, 2}
             assert len(set(positives)) == 2
@@ -58,38 +66,28 @@ def test_positives_and_negatives_come_from_their_ranks_and_never_from_the_own_so
             assert len(set(negatives)) == 4
 
 
-def test_consensus_ranks_by_the_smaller_similarity():
-    config = BankConfig(**{**CONFIG.__dict__, "positives": "consensus"})
-    bank = filled(config)
-    video, audio, drawn = draw(bank, target="audio")
-    agreed = torch.minimum(video @ bank.video.T, audio @ bank.audio.T)
-    for i in range(6):
-        nearest = slow_order(bank, agreed, i)[:3]
-        assert set(ranks_of(drawn.positives[i], [bank.audio[j] for j in nearest])) <= {0, 1, 2}
-
-
-def test_what_the_consensus_makes_a_positive_is_no_negative():
-    bank = filled(BankConfig(**{**CONFIG.__dict__, "positives": "consensus"}))
+def test_consensus_ranks_by_the_smaller_similarity_and_its_positives_are_no_negatives():
+    bank = filled(replace(CONFIG, positives="consensus"))
     n_masked = 0
     for seed in range(20):
-        _, _, drawn = draw(bank, target="audio", seed=seed)
+        video, audio, drawn = draw(bank, target="audio", seed=seed)
+        agreed = torch.minimum(video @ bank.video.T, audio @ bank.audio.T)
         for i in range(6):
-            positives = {tuple(row.tolist()) for row in drawn.positives[i]}
-            negatives = {tuple(row.tolist()) for row in drawn.negatives[i][drawn.negative_mask[i]]}
-            assert not positives & negatives
+            nearest = bank.audio[slow_order(bank, agreed, i)[:3]]
+            assert set(ranks_of(drawn.positives[i], nearest)) <= {0, 1, 2}
+            assert not rows_of(drawn.positives[i]) & rows_of(drawn.negatives[i][drawn.negative_mask[i]])
             n_masked += int((~drawn.negative_mask[i]).sum())
     assert 0 < n_masked < 100  # some were drawn as both
 
 
 def test_random_negatives_come_from_the_whole_bank_but_not_from_the_own_source_or_the_positives():
-    bank = filled(BankConfig(**{**CONFIG.__dict__, "negatives": "random", "n_negatives": 16}))
+    bank = filled(replace(CONFIG, negatives="random", n_negatives=16))
     drawn_entries = set()
     for seed in range(20):
         _, _, drawn = draw(bank, seed=seed)
         for i in range(6):
-            negatives = {tuple(row.tolist()) for row in drawn.negatives[i][drawn.negative_mask[i]]}
-            assert not negatives & {tuple(row.tolist()) for row in drawn.positives[i]}
-            assert not negatives & {tuple(row.tolist()) for row in bank.video[bank.source == i]}
+            negatives = rows_of(drawn.negatives[i][drawn.negative_mask[i]])
+            assert not negatives & (rows_of(drawn.positives[i]) | rows_of(bank.video[bank.source == i]))
             drawn_entries |= negatives
     assert len(drawn_entries) == 32
 
@@ -98,10 +96,9 @@ def test_silent_entries_are_never_drawn_as_sound():
     has_audio = torch.arange(32) % 2 == 0
     bank = filled(has_audio=has_audio)
     _, _, drawn = draw(bank, target="audio")
-    silent = {tuple(row.tolist()) for row in bank.audio[~has_audio]}
     for rows, mask in ((drawn.positives, drawn.positive_mask), (drawn.negatives, drawn.negative_mask)):
         assert mask.any()
-        assert not {tuple(r.tolist()) for r in rows[mask]} & silent
+        assert not rows_of(rows[mask]) & rows_of(bank.audio[~has_audio])
 
 
 def test_oldest_entries_leave_first_and_an_empty_bank_gives_masked_rows():
@@ -115,51 +112,33 @@ def test_oldest_entries_leave_first_and_an_empty_bank_gives_masked_rows():
         bank.push(embeddings(x, x, x), n, n, torch.ones(10, dtype=torch.bool))
     assert sorted(set(bank.source.tolist())) == [1, 2, 3, 4]
     assert (bank.source == 1).sum() == 2
+    x, n = unit(40, 8, seed=3), torch.arange(40)
+    bank.push(embeddings(x, x, x), n, n, n >= 0)  # more than it holds: the last stay
+    order = bank.source.argsort()
+    assert bank.source[order].tolist() == list(range(8, 40))
+    assert torch.equal(bank.video[order], x[8:])
 
 
 def test_purity_is_the_share_of_positives_with_the_anchors_label():
     bank = filled()
-    video, _, drawn = draw(bank)
+    _, _, drawn = draw(bank)
     label = {tuple(v.tolist()): int(c) for v, c in zip(bank.video, bank.label, strict=True)}
     right = [label[tuple(p.tolist())] == i % 4 for i in range(6) for p in drawn.positives[i]]
     assert float(drawn.purity) == sum(right) / len(right)
-    assert len(video) == 6
-
-
-def test_purity_is_unknown_where_no_label_is():
-    bank = filled()
     bank.label.fill_(-1)
-    _, _, drawn = draw(bank)
-    assert drawn.purity.isnan()
-
-
-def test_clips_of_a_video_are_ranked_in_their_own_space():
-    bank = filled()
-    _, _, drawn = draw(bank, target="within_video")
-    similarity = unit(6, 8, seed=22) @ bank.within_video.T
-    for i in range(6):
-        order = slow_order(bank, similarity, i)
-        assert set(ranks_of(drawn.positives[i], bank.within_video[order])) <= {0, 1, 2}
-
-
-def test_of_more_entries_than_it_holds_the_bank_keeps_the_last():
-    bank = Bank(CONFIG, 8, SPACES)
-    x, n = unit(40, 8, seed=3), torch.arange(40)
-    bank.push(embeddings(x, x, x), n, n, torch.ones(40, dtype=torch.bool))
-    assert bank.source.tolist() == list(range(8, 40))
-    assert torch.equal(bank.video, x[8:])
+    assert draw(bank)[2].purity.isnan()
 
 
 def test_sounds_are_ranked_among_sounds_and_a_bank_of_sounds_alone_holds_nothing_else():
     has_audio = torch.arange(32) % 4 > 0
     for rule in ("nearest", "consensus"):  # without video the consensus is that of the audio with itself
-        bank = Bank(BankConfig(**{**CONFIG.__dict__, "positives": rule}), 8, ("within_audio",))
+        bank = Bank(replace(CONFIG, positives=rule), 8, ("within_audio",))
         assert {name for name, buffer in bank.named_buffers() if buffer.ndim == 2} == {"within_audio"}
         sounds, anchors = unit(32, 8, seed=1), unit(6, 8, seed=2)
         source = torch.arange(32) // 2
-        bank.push(Embeddings({"within_audio": sounds}), source, source % 4, has_audio)
+        bank.push({"within_audio": sounds}, source, source % 4, has_audio)
         drawn = bank.draw(
-            "within_audio", Embeddings({"within_audio": anchors}), torch.arange(6), torch.arange(6) % 4,
+            "within_audio", {"within_audio": anchors}, torch.arange(6), torch.arange(6) % 4,
             torch.ones(6, dtype=torch.bool), torch.Generator().manual_seed(0),
         )  # fmt: skip
         for i in range(6):

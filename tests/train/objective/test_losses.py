@@ -64,16 +64,8 @@ def test_gradient_is_that_of_finite_differences():
 
     def loss(x):
         return contrastive(
-            x,
-            y,
-            y,
-            mask,
-            0.3,
-            extra_positives=extra,
-            extra_positive_mask=ones,
-            extra_negatives=extra,
-            extra_negative_mask=ones,
-        )
+            x, y, y, mask, 0.3, extra_positives=extra, extra_positive_mask=ones, extra_negatives=extra, extra_negative_mask=ones
+        )  # fmt: skip
 
     assert torch.autograd.gradcheck(loss, unit(4, 6, seed=7).requires_grad_())
 

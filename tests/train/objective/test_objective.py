@@ -8,9 +8,9 @@ import torch
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from tests.train.objective.unit import unit
 from train.config.load import load_config
-from train.config.schema import LossConfig
+from train.config.schema import TERMS, LossConfig
 from train.model.heads import Model, Outputs
-from train.model.spaces import SPACES, Embeddings, used_spaces
+from train.model.spaces import used_spaces
 from train.objective.bank import Bank
 from train.objective.objective import Segments, compute_objective
 from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, Plan
@@ -49,13 +49,13 @@ def perfect_logits():
     }  # fmt: skip
 
 
-def embeddings(video, audio):
-    return Embeddings({"within_video": video, "video": video, "audio": audio, "within_audio": audio})
-
-
 def outputs_of(video, audio, logits):
-    """Pictures lie alike in both of their spaces, and sounds in theirs."""
+    """Video lies alike in both of its spaces, and audio in its own."""
     return Outputs(embeddings(video, audio), logits)
+
+
+def embeddings(video, audio):
+    return {"within_video": video, "video": video, "audio": audio, "within_audio": audio}
 
 
 def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
@@ -108,12 +108,7 @@ def test_two_segments_of_one_source_are_no_negatives_of_each_other():
 def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
     bank = Bank(CONFIG.bank, 8, used_spaces(CONFIG.loss))
     video, audio = unit(32, 8, seed=4), unit(32, 8, seed=5)
-    bank.push(
-        embeddings(video, audio),
-        torch.arange(32) + 10,
-        torch.arange(32) % 2,
-        torch.ones(32, dtype=torch.bool),
-    )
+    bank.push(embeddings(video, audio), torch.arange(32) + 10, torch.arange(32) % 2, torch.ones(32, dtype=torch.bool))
     outputs = outputs_of(unit(8, 8), unit(8, 8, seed=1), {})
     before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
     assert not [k for k in before.measures if k.startswith("purity")]
@@ -134,21 +129,7 @@ def test_a_batch_without_any_sound_has_finite_gradients_everywhere():
     assert max(p.grad.abs().max() for n, p in model.named_parameters() if "audio" in n and p.grad is not None) == 0
 
 
-def test_silent_rows_do_not_enter_the_audio_networks_statistics():
-    torch.manual_seed(0)
-    clips = torch.randn(8, 1, 64, 29)
-    has_audio = torch.tensor([True, True, False, True] * 2)
-    means = []
-    for fill in (-2.0, 50.0):
-        torch.manual_seed(1)
-        model = Model(CONFIG)
-        filled = torch.where(has_audio[:, None, None, None], clips, fill)
-        model(TrainClips(torch.randn(8, 3, 8, 16, 16), filled, has_audio, 3))
-        means.append(model.encoders.audio_net.stem[1].running_mean.clone())
-    assert torch.equal(*means)
-
-
-def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were_no_others():
+def test_networks_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were_no_others():
     torch.manual_seed(0)
     video, audio = torch.randn(8, 3, 8, 16, 16), torch.randn(8, 1, 64, 29)
     has_audio = torch.tensor([True, True, False, True] * 2)
@@ -157,10 +138,12 @@ def test_heads_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_were
         torch.manual_seed(1)
         model = Model(CONFIG)
         logits = model(TrainClips(video[rows], audio[rows], has_audio[rows], 3)).logits
-        found.append((model.heads, logits))
+        found.append((model, logits))
     (with_silence, all_logits), (without, logits) = found
+    norms = (each.encoders.audio_net.stem[1].running_mean for each in (with_silence, without))
+    assert torch.equal(*norms)
     for name in ("speed_audio", "direction_audio", "order_audio"):
-        assert torch.equal(with_silence[name][1].running_mean, without[name][1].running_mean), name
+        assert torch.equal(with_silence.heads[name][1].running_mean, without.heads[name][1].running_mean), name
         assert torch.equal(all_logits[name][has_audio[: len(all_logits[name])]], logits[name]), name
 
 
@@ -184,18 +167,8 @@ def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
     }
 
 
-SOUND = replace(
-    CONFIG,
-    loss=LossConfig(
-        audio_audio=0.7,
-        video_video=0,
-        video_audio=0,
-        speed_video=0,
-        direction_video=0,
-        order_video=0,
-        order_video_audio=0,
-    ),
-)
+PICTURE_TERMS = dict.fromkeys([name for name in TERMS if "video" in name], 0.0)
+SOUND = replace(CONFIG, loss=LossConfig(audio_audio=0.7, **PICTURE_TERMS))
 
 
 def slow_audio_audio(z, facts, temperature):
@@ -214,7 +187,7 @@ def slow_audio_audio(z, facts, temperature):
 @pytest.mark.parametrize("source", [range(N), (0, 0, 2, 3)])
 def test_the_term_between_sounds_is_a_slow_ones(has_audio, source):
     z, facts = unit(2 * N, 8, seed=3), segments(has_audio, source)
-    result = compute(Outputs(Embeddings({"within_audio": z}), {}), facts, config=SOUND)
+    result = compute(Outputs({"within_audio": z}, {}), facts, config=SOUND)
     wanted = slow_audio_audio(z, facts, SOUND.loss.temperature)
     assert set(result.terms) == {"audio_audio"}
     assert torch.allclose(result.terms["audio_audio"], wanted, atol=1e-6)
@@ -233,9 +206,3 @@ def test_sound_alone_trains_the_audio_network_and_touches_nothing_of_the_picture
     unused = {name for name, _ in model.named_parameters() if name.startswith("encoders.audio_projection")}
     assert learns == {name for name, _ in model.named_parameters()} - pictures - unused
     assert not [name for name, p in model.named_parameters() if name in pictures | unused and p.requires_grad]
-
-
-def test_the_spaces_in_use_are_those_of_the_terms_that_count():
-    assert used_spaces(SOUND.loss) == ("within_audio",)
-    assert set(used_spaces(replace(CONFIG.loss, audio_audio=1.0))) == set(SPACES)
-    assert set(used_spaces(CONFIG.loss)) == set(SPACES) - {"within_audio"}

@@ -28,7 +28,7 @@ def test_bf16_trains_near_fp32_and_keeps_embeddings_losses_and_the_bank_in_fp32(
     assert {x.dtype for o in outputs for x in o.logits.values()} == {torch.bfloat16}  # it is on at all
     filled = training.bank.video[training.bank.source >= 0]
     assert len(filled) == 36
-    for vectors in (filled, *(x for o in outputs for x in o.embeddings.vectors.values())):
+    for vectors in (filled, *(x for o in outputs for x in o.embeddings.values())):
         assert vectors.dtype == torch.float32
         norms = vectors.norm(dim=1)[vectors.any(dim=1)]
         assert torch.allclose(norms, torch.ones_like(norms), atol=1e-6)  # bf16 would be off by 1e-3

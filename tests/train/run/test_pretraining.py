@@ -1,7 +1,5 @@
 """Whole small trainings on real shards: resume is exact, signals save, one run per directory."""
 
-import errno
-import fcntl
 import json
 import math
 from dataclasses import replace
@@ -15,7 +13,6 @@ from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
 from tests.train.small_runs import (
     assert_same_end,
-    command,
     config,
     losses,
     records,
@@ -71,18 +68,6 @@ def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, 
         train(tmp_path, small_shards, "steps=2")
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_on_a_file_system_without_locks_a_run_trains_with_a_warning(
-    small_shards, tmp_path, monkeypatch, caplog, number
-):
-    def refuse(descriptor, operation):
-        raise OSError(number, "refused")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert main(command(tmp_path, small_shards, "steps=1")) == 0
-    assert "has no locks" in caplog.text
-
-
 @pytest.mark.parametrize("often", ["log_every=4", "checkpoint_every=4"])
 def test_a_gradient_that_is_not_finite_ends_the_run_before_its_step_is_logged_or_saved(small_shards, tmp_path, often):
     training = trainer(tmp_path, small_shards, "steps=8", "log_every=100", "checkpoint_every=2", often)
@@ -122,7 +107,7 @@ def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_p
 
     pretrained, untrained = load_run(path, ["pretrained", "untrained"]).encoders
     clips, logmel = torch.zeros(2, 3, 4, 24, 24), torch.zeros(2, 1, 16, 33)
-    found = [{"video": e.encode_video(clips), "audio": e.encode_audio(logmel)} for e in (pretrained, untrained)]
+    found = [{"video": e.encode("video", clips), "audio": e.encode("audio", logmel)} for e in (pretrained, untrained)]
     assert [bool(each[unread]) for each in found] == [False, True]
     of_file = FileEncoder(load_encoders(path))._encode(clips, logmel, np.arange(2))
     assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from preprocess.schema import MEL_POWER_FLOOR
-from tests.train.views.views import generator
+from tests.train.views.views import clips, generator, sounds
 from train.config.distort_config import AudioDistortConfig, VideoDistortConfig
 from train.views.distort_audio import distort_audio, shift_pitch
 from train.views.distort_video import distort_video
@@ -25,14 +25,6 @@ QUIET = AudioDistortConfig(
 )  # fmt: skip
 
 
-def clips(n=8, t=3, side=16):
-    return torch.randint(0, 256, (n, t, side, side, 3), generator=generator(9), dtype=torch.uint8)
-
-
-def sounds(n=8, mels=12, columns=30):
-    return torch.randn(n, mels, columns, generator=generator(5)) * 2 - 8
-
-
 def heard(config, logmel=None, pace=None):
     logmel = sounds() if logmel is None else logmel
     pace = torch.ones(len(logmel)) if pace is None else pace
@@ -40,21 +32,21 @@ def heard(config, logmel=None, pace=None):
 
 
 def test_ranges_of_nothing_are_the_identity():
-    shown = distort_video(clips(), STILL, 16, generator())
-    assert torch.allclose(shown, normalise_frames(clips()), atol=1e-3)
+    shown = distort_video(clips(8, 3), STILL, 16, generator())
+    assert torch.allclose(shown, normalise_frames(clips(8, 3)), atol=1e-3)
     assert torch.allclose(heard(QUIET)[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_frames_of_a_clip_are_distorted_alike_and_stay_in_range(seed):
-    still = clips(t=1).expand(-1, 4, -1, -1, -1)
+    still = clips(8, 1).expand(-1, 4, -1, -1, -1)
     shown = distort_video(still, dataclasses.replace(VideoDistortConfig(), noise=0), 16, generator(seed))
     assert shown.shape == (8, 3, 4, 16, 16)
     assert torch.allclose(shown, shown[:, :, :1].expand_as(shown), atol=1e-5)
-    noisy = distort_video(clips(), VideoDistortConfig(), 16, generator(seed))
+    noisy = distort_video(clips(8, 3), VideoDistortConfig(), 16, generator(seed))
     assert noisy.min() >= -2
     assert noisy.max() <= 2
-    assert torch.equal(noisy, distort_video(clips(), VideoDistortConfig(), 16, generator(seed)))
+    assert torch.equal(noisy, distort_video(clips(8, 3), VideoDistortConfig(), 16, generator(seed)))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +59,8 @@ def test_all_frames_of_a_clip_are_distorted_alike_and_stay_in_range(seed):
     ],
 )  # fmt: skip
 def test_each_distortion_of_the_picture_alone_does_something(change):
-    shown = distort_video(clips(), dataclasses.replace(STILL, **change), 16, generator())
-    difference = (shown - normalise_frames(clips())).abs().flatten(1).amax(1)
+    shown = distort_video(clips(8, 3), dataclasses.replace(STILL, **change), 16, generator())
+    difference = (shown - normalise_frames(clips(8, 3))).abs().flatten(1).amax(1)
     assert difference.max() > 0.05
     assert (difference > 0.005).all()  # beyond rounding, however weak the draw
 
@@ -94,8 +86,8 @@ def test_a_small_frame_lies_whole_before_another_clip():
     ],
 )
 def test_mirrored_and_turned_clips_are_the_mirror_image_and_the_turned_one(change, moved):
-    shown = distort_video(clips(), dataclasses.replace(STILL, **{change: 1.0}), 16, generator())
-    assert torch.allclose(shown, moved(normalise_frames(clips())), atol=1e-3)
+    shown = distort_video(clips(8, 3), dataclasses.replace(STILL, **{change: 1.0}), 16, generator())
+    assert torch.allclose(shown, moved(normalise_frames(clips(8, 3))), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ short-cuts show that both would be found.
 import functools
 import logging
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,8 +16,7 @@ import torch
 
 from preprocess.features.logmel import log_mel
 from preprocess.schema import PRESETS
-from tests.train.noise import noise_waveform, write_noise
-from tests.train.noise_statistics import four_sigma, held_out_share, look_at, statistics
+from tests.train.noise import four_sigma, held_out_share, look_at, noise_waveform, statistics, write_noise
 from train.config.load import load_config
 from train.ranks.distributed import join_world
 from train.run.pretraining import Trainer
@@ -115,17 +113,6 @@ def test_sound_of_noise_says_nothing_of_the_speed(name):
     assert reached < four_sigma(chance, n_asked)
 
 
-def test_windows_of_two_hops_would_give_1x_away():
-    """Neighbouring columns that share half a window are alike at 1x only."""
-    params, n_frames, _ = SOUNDS["sample"]
-    wide = replace(params, win_length=2 * params.hop_length)
-    found, speed = by_speed("sample", wide, as_the_trainer_cuts(wide, n_frames))
-    assert 0.03 < found[speed == 0, 0].mean() < 0.07
-    reached, chance, n_asked = held_out_share(found, speed)
-    report("two hops", reached, chance, n_asked)
-    assert reached > four_sigma(chance, n_asked)
-
-
 def averaged(x, stride, n_columns):
     """The planted short-cut: means of `stride` columns each, (n_mels, C) to (n_mels, n_columns)."""
     return x[:, : n_columns * stride].exp().unflatten(1, (-1, stride)).mean(2).log()
@@ -157,13 +144,8 @@ def many_shards(tmp_path_factory):
 
 def scores_after_training(shards, run, *overrides):
     """Held-out scores of the temporal tasks alone, by the sample preset: 4,096 clips, 2,048 pairs less those without room."""
-    settings = [
-        f"data.shards={shards}",
-        "data.split=1:train",
-        "heldout.split=1:test",
-        "heldout.n_batches=64",
-        *overrides,
-    ]
+    split = ["data.split=1:train", "heldout.split=1:test", "heldout.n_batches=64"]
+    settings = [f"data.shards={shards}", *split, *overrides]
     trainer = Trainer(load_config("sample", settings, "temporal"), run, join_world("cpu"))
     assert trainer.train()
     for name, score in trainer.scores.items():

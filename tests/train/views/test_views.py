@@ -87,14 +87,6 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
                 assert {columns[0], columns[-1]} == {at[0] * columns_per_frame, at[-1] * columns_per_frame}
 
 
-def test_clips_of_named_segments_are_those_cut_one_segment_at_a_time():
-    frames = torch.randint(0, 256, (3, 20, 2, 2, 3), dtype=torch.uint8)
-    segment, rows = torch.tensor([2, 0, 2, 1, 1]), torch.randint(0, 20, (5, 4))
-    together = gather_frames(frames, rows, segment)
-    for i, row in enumerate(segment.tolist()):
-        assert torch.equal(together[i], frames[row, rows[i]])
-
-
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
     frames = torch.arange(64, dtype=torch.uint8)[None, :, None, None, None].expand(2, 64, 10, 10, 3)
     logmel = torch.zeros(2, 4, 128)

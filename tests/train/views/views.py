@@ -1,4 +1,4 @@
-"""What tests of views share: a seeded generator, and augmentation that changes nothing."""
+"""What tests of views share: a seeded generator, random clips, and augmentation that changes nothing."""
 
 import torch
 
@@ -12,3 +12,13 @@ NOTHING = AugmentConfig(
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def clips(n: int = 4, t: int = 5, side: int = 16) -> torch.Tensor:
+    """Random pixels, (n, t, side, side, 3) uint8."""
+    return torch.randint(0, 256, (n, t, side, side, 3), generator=generator(9), dtype=torch.uint8)
+
+
+def sounds(n: int = 8, mels: int = 12, columns: int = 30) -> torch.Tensor:
+    """Random log-mels, (n, mels, columns)."""
+    return torch.randn(n, mels, columns, generator=generator(5)) * 2 - 8

@@ -1,1 +1,0 @@
-"""Checks that this machine is ready, one line each."""

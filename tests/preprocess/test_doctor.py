@@ -1,0 +1,43 @@
+"""The doctor finds this machine healthy and names what is missing or broken."""
+
+import torch
+
+from preprocess import doctor
+from preprocess.doctor import package
+
+
+def test_this_machine_is_ready():
+    checks = {check.name: check for check in doctor.check()}
+    assert not [check for check in checks.values() if check.status == "broken"]
+    assert set(checks) >= {
+        "Python", "torch", "torchvision", "torchaudio", "DALI", "webdataset", "h5py", "ffmpeg", "GPU",
+        "disk", "shared memory",
+    }  # fmt: skip
+    assert "CUDA build" in checks["DALI"].found
+
+
+def test_what_is_missing_or_broken_has_a_remedy(tmp_path, monkeypatch, choose_ffmpeg):
+    missing = package("no-such-package-anywhere")
+    assert (missing.status, missing.found) == ("broken", "not installed")
+    assert "make setup" in missing.remedy
+    (tmp_path / "breaks.py").write_text("raise OSError('libcudart.so.99: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    broken = package("numpy", "breaks")
+    assert broken.status == "broken"
+    assert "libcudart.so.99" in broken.found
+    choose_ffmpeg("/bin/false")
+    monkeypatch.setattr(torch.version, "cuda", "99.0")
+    checks = {check.name: check for check in doctor.check()}
+    assert [name for name, check in checks.items() if check.status == "broken"] == ["DALI", "ffmpeg"]
+    assert checks["DALI"].found.endswith("torch for 99.0")
+    assert "/bin/false does not run" in checks["ffmpeg"].found
+
+
+def test_a_full_disk_and_small_shared_memory_are_notes(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(doctor, "LEAST_SHM_BYTES", 1 << 60)
+    disk = doctor.disk("disk", tmp_path / "not" / "yet", "free some")
+    assert (disk.status, disk.remedy) == ("note", "free some")
+    assert str(tmp_path) in disk.found
+    assert doctor.shared_memory(tmp_path).status == "note"
+    assert doctor.shared_memory(tmp_path / "none").status == "broken"

@@ -1,0 +1,51 @@
+"""Output of commands into a pipe whose reader has left, as in `... | head -1`, and of names that are not UTF-8."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import ROOT
+
+LATIN_1 = os.fsdecode(b"caf\xe9.yaml")
+
+
+def run_without_reader(*words):
+    """Run a command whose reader has left before its first line; returns its exit status and standard error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer):
+        said = subprocess.run([sys.executable, "-m", *words], stdout=writer, stderr=subprocess.PIPE, check=False)
+    return said.returncode, said.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("train", "config"), 0), (("preprocess", "doctor"), 0), (("store", "verify", "nowhere.h5"), 1)],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_the_exit_status_is_that_of_the_command(words, status):
+    found, errors = run_without_reader(*words)
+    assert found == status
+    assert "Traceback" not in errors and "BrokenPipe" not in errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("store", "info", LATIN_1),
+        ("preprocess", "verify", LATIN_1),
+        ("train", "config", "--preset", LATIN_1),
+        ("evaluate", "match", "a.mp4", "--index", LATIN_1, "--out", "a.json"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_bytes_of_a_path_that_are_not_utf8_are_written_as_their_numbers(words, tmp_path):
+    (tmp_path / LATIN_1).write_text("no: settings")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(rb"error: caf\xe9.yaml")
