@@ -17,14 +17,14 @@ _SCRIPT = """\
 # Moves copies to another folder{links}. Nothing is deleted or overwritten.
 # sh SCRIPT shows what it would do; sh SCRIPT --run does it.
 set -eu
-if [ "${{1-}}" = --run ]; then do() {{ "$@"; }}; else do() {{ printf '%s ' would "$@"; printf '\\n'; }}; fi
+if [ "${{1-}}" = --run ]; then act() {{ "$@"; }}; else act() {{ printf '%s ' would "$@"; printf '\\n'; }}; fi
 away() {{ # copy, kept, place
     if [ ! -f "$1" ] || [ ! -f "$2" ] || [ -e "$3" ]; then
         printf 'left: %s\\n' "$1"
         return
     fi
-    do mkdir -p -- "$(dirname -- "$3")"
-    do mv -n -- "$1" "$3"
+    act mkdir -p -- "$(dirname -- "$3")"
+    act mv -n -- "$1" "$3"
 {link}}}
 """
 
@@ -62,7 +62,7 @@ def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *
 
 def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> str:
     paths = {each.name: each.path for each in decisions}
-    link = '    do ln -- "$2" "$1"\n' if links else ""
+    link = '    act ln -- "$2" "$1"\n' if links else ""
     text = _SCRIPT.format(links=", and leaves hard links to what is kept" if links else "", link=link)
     for each in decisions:
         if not each.keeps:

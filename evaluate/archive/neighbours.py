@@ -55,7 +55,7 @@ class Neighbours:
             if vectors is None or not len(rows) or not allowed.any():
                 continue
             cosines, found = index.search(vectors[rows], NEIGHBOURS, params=_selected(index, allowed))
-            evidence = np.where(found >= 0, (cosines / length - CHANCE) / (1 - CHANCE), 0)
+            evidence = (np.where(found >= 0, cosines, 0) / length - CHANCE) / (1 - CHANCE)
             at, _ = here = np.nonzero(evidence > 0)
             source = search.source[found[here]]
             middle = search.middle_seconds[found[here]] - self._library.first_seconds[source]

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from evaluate.archive.components import components
 from evaluate.fingerprint.match.matches import Match
 
 MANY = 8

@@ -45,19 +45,21 @@ class Event:
     notes: tuple[str, ...] = ()
 
 
-def check_suffix(path: Path) -> None:
+def check_suffix(path: Path, fps: float) -> None:
     """Refuse a path before the work is done.
 
     Raises:
-        EvaluateError: its suffix names no format.
+        EvaluateError: its suffix names no format, or no clock has this rate.
     """
     if path.suffix not in SUFFIXES:
         raise EvaluateError(f"{path}: spans are written as {', '.join(SUFFIXES)}; give a name that ends so")
+    if not 1 <= fps <= 1000:
+        raise EvaluateError(f"{path}: a timecode cannot count {fps} frames/s; give --fps from 1 to 1000")
 
 
 def write_matches(path: Path, answers: Sequence[Answer], fps: float) -> None:
     """Write matches by the suffix of the path; an EDL lays the queries one after another, made of their references."""
-    check_suffix(path)
+    check_suffix(path, fps)
     if path.suffix == ".json":
         write_answers(path, answers)
     elif path.suffix == ".csv":
@@ -79,7 +81,7 @@ def write_matches(path: Path, answers: Sequence[Answer], fps: float) -> None:
 
 def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
     """Write duplicates by the suffix of the path; an EDL shows both sides of each span, then each place of a segment."""
-    check_suffix(path)
+    check_suffix(path, fps)
     if path.suffix == ".json":
         values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
         values |= {name: [asdict(each) for each in getattr(found, name)] for name in ("pairs", "set_aside")}

@@ -58,7 +58,7 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.api import Index
 
     if arguments.out:
-        check_suffix(arguments.out)
+        check_suffix(arguments.out, arguments.fps)
     scope = Scope(
         tuple(arguments.references), tuple(arguments.candidates), arguments.across_folders, arguments.shortest,
         arguments.longest, arguments.shared, arguments.agree,

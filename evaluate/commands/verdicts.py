@@ -24,9 +24,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "record, export or import decisions on copies: same, different, keep, ignore"
     parser = add_parser(commands, "verdicts", summary, _verdicts, EPILOG)
-    parser.add_argument("action", choices=["add", "export", "import", "list"])
+    parser.add_argument("action", choices=["add", "export", "import"])
     parser.add_argument(
-        "words", nargs="*", metavar="WORD", help="add: same|different|keep|ignore NAME ...; else a file"
+        "words", nargs="+", metavar="WORD", help="add: same|different|keep|ignore NAME ...; else a file"
     )
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--seconds", type=float, nargs=2, metavar=("START", "END"), help="of a segment to ignore")
@@ -43,7 +43,7 @@ def _verdicts(arguments: argparse.Namespace) -> None:
 
     archive, verdicts, given = Archive.open(arguments.index), Verdicts(arguments.index), arguments.words
     if arguments.action == "add":
-        if not given or given[0] not in N_PLACES:
+        if given[0] not in N_PLACES:
             raise EvaluateError(f"give a verdict, one of {', '.join(N_PLACES)}, and names as `duplicates` prints them")
         places = list(verdicts.places_of(archive.sources(), given[1:]).values())
         if arguments.seconds:
@@ -51,13 +51,6 @@ def _verdicts(arguments: argparse.Namespace) -> None:
             places = [replace(place, start_seconds=start, end_seconds=end) for place in places]
         verdict = verdicts.add(given[0], places, note=arguments.note, withdraw=arguments.withdraw)
         say(f"{verdict.kind}{' withdrawn' if verdict.is_withdrawn else ''}: {', '.join(given[1:])}")
-    elif arguments.action == "list":
-        for verdict in verdicts.current():
-            seconds = [
-                f" {each.start_seconds}-{each.end_seconds} s" if each.end_seconds else "" for each in verdict.places
-            ]
-            at = ", ".join(each.name + when for each, when in zip(verdict.places, seconds, strict=True))
-            say(f"{verdict.made_at} {verdict.kind}: {at} {verdict.note}".rstrip())
     elif len(given) != 1:
         raise EvaluateError(f"give one file to {arguments.action}")
     elif arguments.action == "export":

@@ -134,10 +134,13 @@ class Index:
 
     def match_files(
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
-        max_hours: float = DEFAULT_MAX_HOURS,
+        max_hours: float = DEFAULT_MAX_HOURS, top: int | None = None,
     ) -> Iterator[Answer]:  # fmt: skip
-        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`."""
-        matcher, encoder = self.matcher(false_positive_rate), self._encoder()
+        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`.
+
+        `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
+        """
+        matcher, encoder = replace(self.matcher(false_positive_rate), top=top), self._encoder()
         hop_seconds, here = self.archive.hop_seconds / DESCRIPTORS_A_HOP, None if workers else SerialExecutor()
         limits = Limits(max_duration_seconds=3600 * max_hours)
         options = ExtractOptions(hop_seconds, workers, device=self.device, executor=here, limits=limits)

@@ -34,10 +34,12 @@ class Matcher:
     Attributes:
         library: the references.
         false_positive_rate: accepted share of unmatched queries that get a match.
+        top: number of spans in an answer, however weak; None for those decided and the best few below.
     """
 
     library: Library
     false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE
+    top: int | None = None
 
     @property
     def threshold(self) -> float:
@@ -66,6 +68,8 @@ class Matcher:
         found = self.match(query)
         decided = [each for each in found if each.decision]
         undecided = [each for each in found if not each.decision][:SHOWN_UNDECIDED]
+        if self.top is not None:
+            decided, undecided = decided[: self.top], found[len(decided) : self.top]
         if decided:
             return Answer(query.source, float(query.end_seconds[-1]), (*decided, *undecided))
         return Answer(
