@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks import archive, growth, training_step
+from benchmarks import archive, duplicates, growth, training_step
 from benchmarks.race import GOAL, OURS, RATIO, SECONDS
 from evaluate.results.results import Result
 
@@ -107,7 +107,21 @@ def _archive(results: Sequence[Result]) -> str:
     return _markdown(titles, rows, "", f"Medians of {results[0].n} queries of 10 s.")
 
 
+def _duplicates(results: Sequence[Result]) -> str:
+    titles = ["archive", "sources", "s", "s a source", duplicates.PEAK, "copies found, per cent", duplicates.FALSE]
+    rows = [
+        [
+            name, f"{values[duplicates.SOURCES]:,.0f}", f"{values[duplicates.SECONDS]:.0f}",
+            f"{values[duplicates.SECONDS] / values[duplicates.SOURCES]:.3f}", f"{values[duplicates.PEAK]:.0f}",
+            f"{100 * values[duplicates.FOUND]:.0f}", f"{values[duplicates.FALSE]:.0f}",
+        ]
+        for name, values in values_of(results).items()
+    ]  # fmt: skip
+    return _markdown(titles, rows)
+
+
 _TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
     growth.TASK: _growth, training_step.TASK: _step, archive.TASK: _archive,
+    duplicates.TASK: _duplicates,
 }  # fmt: skip
 """Tables of the questions that are no races."""

@@ -175,11 +175,10 @@ def _write_edl(path: Path, events: Sequence[Event], fps: float) -> None:
     for number, event in enumerate(events, 1):
         speed = (event.end_seconds - event.start_seconds) / max(event.length_seconds, 1e-6)
         speed = 1.0 if abs(speed - 1) < SAME_SPEED else speed
-        first, record, length = (
-            round(each * fps) for each in (event.start_seconds, event.record_seconds, event.length_seconds)
-        )
-        last = first + round(length * speed)
-        times = " ".join(_timecode(frame, fps) for frame in (first, last, record, record + length))
+        first, record = round(event.start_seconds * fps), round(event.record_seconds * fps)
+        end = round((event.record_seconds + event.length_seconds) * fps)  # where the next event begins
+        last = first + round((end - record) * speed)
+        times = " ".join(_timecode(frame, fps) for frame in (first, last, record, end))
         lines.append(f"{number:03d}  AX       {event.channels}     C        {times}")
         if speed != 1:
             lines.append(f"M2   AX       {speed * fps:05.1f}                {_timecode(first, fps)}")

@@ -14,15 +14,17 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from evaluate.archive.contents import content_of, size_of
 from evaluate.errors import VerdictError
-from evaluate.fingerprint.index.archive import IndexedSource
 from preprocess.sources import escaped_name
 from store.atomic_files import TEMPORARY_SUFFIX, replacing, temporary_path
+
+if TYPE_CHECKING:  # it imports torch
+    from evaluate.fingerprint.index.archive import IndexedSource
 
 VERDICTS_FILE = "verdicts.sqlite"
 Kind = Literal["same", "different", "keep", "ignore"]
@@ -148,7 +150,7 @@ class Verdicts:
             raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
         return self._write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
 
-    def places_of(self, sources: Mapping[str, IndexedSource], names: Iterable[str]) -> dict[str, Place]:
+    def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:
         """Return the place of whole sources by name; a content is read once per name, size and time of change.
 
         Raises:
@@ -166,7 +168,7 @@ class Verdicts:
             places[name] = Place(content, name)
         return places
 
-    def names_of(self, sources: Mapping[str, IndexedSource], contents: Iterable[str]) -> dict[str, list[str]]:
+    def names_of(self, sources: "Mapping[str, IndexedSource]", contents: Iterable[str]) -> dict[str, list[str]]:
         """Return the sources that have each content; only files of such a size are read."""
         wanted, found = set(contents), dict[str, list[str]]()
         sizes = {size_of(content) for content in wanted}
@@ -177,7 +179,7 @@ class Verdicts:
                     found.setdefault(content, []).append(source.name)
         return found
 
-    def _content(self, source: IndexedSource) -> str | None:
+    def _content(self, source: "IndexedSource") -> str | None:
         """Return the content of a source, as it was if its file is away; None if it was never read."""
         key = (source.name, source.size_bytes, source.modified_ns)
         with self._connection() as connection, connection:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import archive, embedding, ingest, loading, searching, sources, storing, training_step
+from benchmarks import archive, duplicates, embedding, ingest, loading, searching, sources, storing, training_step
 from benchmarks.question import Setting
 from benchmarks.race import OURS
 from benchmarks.tables import cases_of, table, values_of
@@ -52,6 +52,14 @@ def test_archives(setting, monkeypatch):
     assert large[archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
     assert small[archive.FOUND] == large[archive.FOUND] == 1
     assert small[archive.MILLISECONDS] > 0
+
+
+def test_duplicates(setting, monkeypatch):
+    monkeypatch.setattr(duplicates, "HOURS", (50, 200))
+    results = duplicates.measure(setting)
+    for values, n in zip(values_of(results).values(), (10, 40), strict=True):
+        assert (values[duplicates.SOURCES], values[duplicates.FOUND], values[duplicates.FALSE]) == (n, 1, 0)
+    assert "| 200 h | 40 |" in table(duplicates.TASK, results)
 
 
 def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):
