@@ -50,8 +50,10 @@ class Comparison:
         hop, places = self.library.hop_seconds, self.library.places(len(source))
         spans, found = defaultdict[int, list[Span]](list), list[Match]()
         with numpy_on_one():
-            for window in _windows(source):
-                for number, each in self._spans(window, among):
+            windows = _windows(source)
+            proposed = self._neighbours.propose(source, among, np.cumsum([len(each) for each in windows]).tolist())
+            for window, others in zip(windows, proposed, strict=True):
+                for number, each in self._spans(window, others):
                     spans[number] += each
             for number, each in spans.items():
                 joined = join_spans(each, clip_seconds + 2 * hop)
@@ -61,8 +63,7 @@ class Comparison:
                         found.append(_match(source, self.library.sources[number], span, score, places))
         return found
 
-    def _spans(self, window: Descriptors, among: np.ndarray) -> Iterator[tuple[int, list[Span]]]:
-        proposed = self._neighbours.propose(window, among)
+    def _spans(self, window: Descriptors, proposed: list[int]) -> Iterator[tuple[int, list[Span]]]:
         if not proposed:
             return
         expected = {}

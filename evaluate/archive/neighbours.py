@@ -5,6 +5,7 @@ it. Here nothing is. A run is several descriptors whose neighbours lie in one so
 keeps its best runs, so an intro that hundreds of sources share cannot crowd out a copy of the seconds after it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,12 @@ CHANCE = 0.5
 """Cosine that counts nothing; unrelated real clips reach it often."""
 OFFSETS = 4
 """Columns of offsets that a run may cover: 2 s, which a copy at another speed stays within for ten."""
-RUN_ROWS, RUN_EVIDENCE = 3, 2.5
-"""Least descriptors of a run, and least sum of their evidence, which is at most 1 for video and for audio."""
+STRETCH_ROWS, STRETCH_MOMENTS, STRETCH_EVIDENCE = 8, 4, 2.5
+"""A run has a stretch of so many descriptors, of which so many vote, with this sum of evidence: at most 1 each for video
+and audio. Votes by chance are scattered."""
 RUNS_A_ROW = 16
+MANY_BINS = 2.0**24
+"""More than the bins of offsets of two sources, and than the rows of one."""
 
 
 class Neighbours:
@@ -41,55 +45,60 @@ class Neighbours:
         self._library = library
         self._indexes = {name: _index(search) for name, search in library.searches.items()}
 
-    def propose(self, window: Descriptors, among: np.ndarray) -> list[int]:
-        """Return the sources that a stretch of descriptors may share material with.
+    def propose(self, source: Descriptors, among: np.ndarray, ends: Sequence[int]) -> list[list[int]]:
+        """Return the sources that each stretch of a source may share material with.
 
         Args:
-            window: one descriptor a hop, of a few seconds.
+            source: one descriptor a hop.
             among: sources that are allowed, bool (s,).
+            ends: the descriptor at which each stretch of a few seconds ends.
         """
         votes = [np.zeros((4, 0))]
         for number, (name, (index, length)) in enumerate(self._indexes.items()):
-            search, (has, vectors) = self._library.searches[name], window.of(name)
+            search, (has, vectors) = self._library.searches[name], source.of(name)
             allowed, rows = among[search.source], np.flatnonzero(has)
             if vectors is None or not len(rows) or not allowed.any():
                 continue
+            # All rows of a source at once: FAISS is slow with few.
             cosines, found = index.search(vectors[rows], NEIGHBOURS, params=_selected(index, allowed))
             evidence = (np.where(found >= 0, cosines, 0) / length - CHANCE) / (1 - CHANCE)
             at, _ = here = np.nonzero(evidence > 0)
-            source = search.source[found[here]]
-            middle = search.middle_seconds[found[here]] - self._library.first_seconds[source]
+            others = search.source[found[here]]
+            middle = search.middle_seconds[found[here]] - self._library.first_seconds[others]
             column = np.rint(middle / self._library.hop_seconds)
-            votes.append(np.stack([source, column - rows[at], rows[at] + len(window) * number, evidence[here]]))
-        source, offset, row, value = np.concatenate(votes, axis=1)
-        return _in_runs(source, offset, row, value, len(window))
+            votes.append(np.stack([others, column - rows[at], 2 * rows[at] + number, evidence[here]]))
+        joined = np.concatenate(votes, axis=1)
+        stretch = np.searchsorted(ends, joined[2] // 2, side="right")
+        return [_in_runs(*joined[:, stretch == number]) for number in range(len(ends))]
 
 
-def _in_runs(source: np.ndarray, offset: np.ndarray, row: np.ndarray, value: np.ndarray, n_rows: int) -> list[int]:
+def _in_runs(source: np.ndarray, offset: np.ndarray, row: np.ndarray, value: np.ndarray) -> list[int]:
     """Return the sources of the best runs of each row.
 
     Args:
-        source, offset, row, value: (v,) of votes; the rows of a second modality follow those of the first.
-        n_rows: descriptors of the window.
+        source, offset, row, value: (v,) of votes; twice the row, and 1 more for the second modality.
     """
-    if not len(source):
-        return []
     bins = [np.floor((offset + shift) / OFFSETS) * 2 + (shift > 0) for shift in (0, OFFSETS // 2)]  # overlapping
     source, row, value = (np.tile(each, 2) for each in (source, row, value))
-    keys = np.stack([source, np.concatenate(bins), row])
-    order = np.lexsort((-value, *keys[::-1]))
-    keys, value = keys[:, order], value[order]
-    best = np.diff(keys, axis=1, prepend=np.nan).any(axis=0)  # of a run, the best vote of each row
-    keys, value = keys[:, best], value[best]
-    run = np.cumsum(np.diff(keys[:2], axis=1, prepend=np.nan).any(axis=0)) - 1
-    second = keys[2] % n_rows
-    moments = np.unique(np.stack([run, second]), axis=1)
-    total, n_moments = np.bincount(run, value), np.bincount(moments[0].astype(np.int64))
-    is_run = (n_moments >= RUN_ROWS) & (total >= RUN_EVIDENCE)
-    votes = np.flatnonzero(is_run[run])
+    _, run, size = np.unique(source * MANY_BINS + np.concatenate(bins), return_inverse=True, return_counts=True)
+    some = size[run] >= STRETCH_MOMENTS  # few: sorting all would take longer than the search
+    source, row, value, run = source[some], row[some], value[some], run[some]
+    order = np.lexsort((-value, row, run))
+    source, row, value, run = source[order], row[order], value[order], run[order]
+    best = (np.diff(run, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)  # of a run, the best vote of each row
+    source, row, value, run = source[best], row[best], value[best], run[best]
+    second = row // 2
+    order = np.lexsort((second, run))
+    at = run[order] * MANY_BINS + second[order]
+    until = np.searchsorted(at, at + STRETCH_ROWS)
+    nearby = np.concatenate([[0], np.cumsum(value[order])])  # evidence of each stretch that begins with a vote
+    moments = np.concatenate([[0], np.cumsum(np.diff(at, prepend=-1) > 0)])
+    is_dense = (nearby[until] - nearby[:-1] >= STRETCH_EVIDENCE) & (moments[until] - moments[:-1] >= STRETCH_MOMENTS)
+    total = np.bincount(run, value, len(size))
+    votes = np.flatnonzero(np.isin(run, run[order[is_dense]]))
     order = votes[np.lexsort((-total[run[votes]], second[votes]))]
     rank = np.arange(len(order)) - np.searchsorted(second[order], second[order])
-    return np.unique(keys[0, order[rank < 2 * RUNS_A_ROW]]).astype(np.int64).tolist()
+    return np.unique(source[order[rank < 2 * RUNS_A_ROW]]).astype(np.int64).tolist()
 
 
 def _index(search: ModalitySearch) -> "tuple[faiss.Index, float]":
