@@ -84,7 +84,7 @@ def media_facts(source: IndexedSource) -> MediaFacts | None:
     )  # fmt: skip
 
 
-def propose(found: Duplicates, order: Sequence[str] = DEFAULT_ORDER) -> tuple[Decision, ...]:
+def propose_kept(found: Duplicates, order: Sequence[str] = DEFAULT_ORDER) -> tuple[Decision, ...]:
     """Propose for each source of each group whether to keep it: the best, and what no kept one holds.
 
     Args:

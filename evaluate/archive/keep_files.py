@@ -34,7 +34,7 @@ def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *
 
     Args:
         path: of the file.
-        decisions: from `propose`.
+        decisions: from `propose_kept`.
         moves_to: folder to which the script moves copies, under their names.
         links: the script leaves a hard link to the kept file where a copy was.
 

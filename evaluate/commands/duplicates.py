@@ -51,7 +51,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _duplicates(arguments: argparse.Namespace) -> None:
     from evaluate.archive.duplicates import find_duplicates
-    from evaluate.archive.keep import propose
+    from evaluate.archive.keep import propose_kept
     from evaluate.archive.keep_files import write_decisions
     from evaluate.archive.scope import Scope
     from evaluate.archive.span_files import check_suffix, write_duplicates, write_duplicates_page
@@ -74,7 +74,7 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     if arguments.page:
         write_duplicates_page(arguments.page, found)
         say(f"{arguments.page}: written")
-    decisions = propose(found, words(arguments.order)) if arguments.keep else ()
+    decisions = propose_kept(found, words(arguments.order)) if arguments.keep else ()
     for path in arguments.keep:
         write_decisions(path, decisions, arguments.moves_to, links=arguments.hard_links)
         say(f"{path}: written; {sum(not each.keeps for each in decisions)} of {len(decisions)} sources are copies")

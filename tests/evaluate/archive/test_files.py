@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.archive.keep import MediaFacts, media_facts, propose
+from evaluate.archive.keep import MediaFacts, media_facts, propose_kept
 from evaluate.archive.keep_files import write_decisions
 from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.archive.segments import Segment, common_segments
@@ -68,27 +68,27 @@ def test_the_best_is_kept_and_what_it_does_not_hold(files):
         pair("master.mp4", ODD[1], (1.0, 0.5)),
         pair("master.mp4", ODD[2], audio="unclear"),
     ]
-    told = {each.name: each for each in propose(duplicates(files, pairs))}
+    told = {each.name: each for each in propose_kept(duplicates(files, pairs))}
     assert told["master.mp4"].reason.startswith("best of 4: 8.0 s, 144x96, ")
     assert (told[ODD[0]].copy_of, told[ODD[0]].keeps) == ("master.mp4", False)
     assert told[ODD[1]].keeps
     assert "50 %" in told[ODD[1]].reason
     assert told[ODD[2]].keeps
-    assert not {each.name: each for each in propose(duplicates(files, pairs, has=["video"]))}[ODD[2]].keeps
-    smallest = propose(duplicates(files, pairs[:1], kept=[ODD[0]]))
+    assert not {each.name: each for each in propose_kept(duplicates(files, pairs, has=["video"]))}[ODD[2]].keeps
+    smallest = propose_kept(duplicates(files, pairs[:1], kept=[ODD[0]]))
     assert [(each.name, each.reason) for each in smallest if each.keeps] == [(ODD[0], "kept by verdict")]
-    assert next(each.name for each in propose(duplicates(files, pairs[:1]), ["channels"])) == ODD[0]
-    said = propose(duplicates(files, [pair("master.mp4", ODD[1], (0.1, 0.1), "unclear", verdict="same")]))
+    assert next(each.name for each in propose_kept(duplicates(files, pairs[:1]), ["channels"])) == ODD[0]
+    said = propose_kept(duplicates(files, [pair("master.mp4", ODD[1], (0.1, 0.1), "unclear", verdict="same")]))
     assert [each.keeps for each in said] == [True, False]
     with pytest.raises(EvaluateError, match="no order by beauty"):
-        propose(duplicates(files, pairs), ["beauty"])
+        propose_kept(duplicates(files, pairs), ["beauty"])
 
 
 @pytest.mark.parametrize("links", [False, True])
 def test_the_script_shows_then_moves_and_survives_any_name(links, files, tmp_path):
     root, away, script = tmp_path / "archive", tmp_path / "it's away", tmp_path / "keep.sh"
     subprocess.run(["cp", "-r", files, root], check=True)
-    decisions = propose(duplicates(root, [pair("master.mp4", name) for name in ODD]))
+    decisions = propose_kept(duplicates(root, [pair("master.mp4", name) for name in ODD]))
     write_decisions(script, decisions, away, links=links)
     before = {path: path.read_bytes() for path in root.rglob("*.mp4")}
     said = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
@@ -107,7 +107,7 @@ def test_the_script_shows_then_moves_and_survives_any_name(links, files, tmp_pat
 
 
 def test_decisions_as_tables(files, tmp_path):
-    decisions = propose(duplicates(files, [pair("master.mp4", name) for name in ODD]))
+    decisions = propose_kept(duplicates(files, [pair("master.mp4", name) for name in ODD]))
     write_decisions(tmp_path / "keep.csv", decisions, tmp_path)
     with (tmp_path / "keep.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
