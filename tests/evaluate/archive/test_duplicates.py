@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from evaluate.__main__ import main
+from evaluate.archive import duplicates
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.scope import Scope
 from evaluate.archive.verdicts import Verdicts
@@ -74,6 +75,18 @@ def test_a_new_file_is_compared_alone_and_the_answer_is_that_of_a_full_run(own):
     assert later.segments == whole.segments
     with pytest.raises(EvaluateError, match="another scope"):
         find_duplicates(index, scope=Scope(is_across_folders=True), since_last=True)
+
+
+def test_a_stopped_run_goes_on(own, monkeypatch):
+    def stop(done, _):
+        if done == 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(duplicates, "SAVE_EVERY_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(own[1], progress=stop)
+    rest = find_duplicates(own[1], since_last=True)
+    assert (rest.n_compared, names(rest.pairs), len(rest.segments)) == (15, PLANTED, 1)
 
 
 @pytest.mark.parametrize(
