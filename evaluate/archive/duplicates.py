@@ -73,14 +73,20 @@ def _described(archive: Archive, names: set[str]) -> Iterator[Descriptors]:
 
 
 def merged(matches: Iterable[Match]) -> list[Match]:
-    """Bring the names of all spans in order, and keep the best of those that say the same: each pair is compared twice."""
+    """Bring the names of all spans in order, and keep the longest of those that say the same: pairs are compared twice."""
     kept = defaultdict[tuple[str, str], list[Match]](list)
-    for match in sorted(matches, key=lambda each: -each.score):
+    for match in sorted(matches, key=lambda each: (-_seconds(each), -each.score)):
         match = match if match.query < match.reference else swapped(match)  # noqa: PLW2901
         before = kept[match.query, match.reference]
         if not any(_is_within(match, one) and _is_within(swapped(match), swapped(one)) for one in before):
             before.append(match)
     return [match for _, each in sorted(kept.items()) for match in each]
+
+
+def _seconds(match: Match) -> float:
+    """Length on both sides."""
+    query = match.query_end_seconds - match.query_start_seconds
+    return query + match.reference_end_seconds - match.reference_start_seconds
 
 
 def _is_within(one: Match, other: Match) -> bool:

@@ -30,7 +30,7 @@ class Pair:
 
     Attributes:
         one, other: names, in order.
-        spans: with `one` as the query; best first. The score is that of `match`.
+        spans: with `one` as the query; longest first. The score is that of `match`.
         one_share, other_share: share of the seconds of each that the spans cover, 0 to 1.
         video, audio: whether they agree.
         verdict: by a person.

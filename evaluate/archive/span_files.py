@@ -17,8 +17,8 @@ from store.atomic_files import replacing
 
 EDL_EVENTS = 999
 """CMX 3600 numbers events with three digits."""
-SAME_SPEED = 0.02
-"""Ends of spans are found to about half a second; a smaller change of speed is taken for that."""
+SAME_LENGTH_SECONDS = 0.75
+"""Ends of spans are found to about half a second; a smaller difference is not taken for another speed."""
 _PLACE = ("query", "query_start_seconds", "query_end_seconds")
 SUFFIXES = (".json", ".csv", ".edl")
 
@@ -173,8 +173,9 @@ def _write_edl(path: Path, events: Sequence[Event], fps: float) -> None:
         raise EvaluateError(f"{path}: {len(events)} events, an EDL holds {EDL_EVENTS}: narrow the scope, or write .csv")
     lines = [f"TITLE: {_plain(path.stem)}", "FCM: NON-DROP FRAME", ""]
     for number, event in enumerate(events, 1):
-        speed = (event.end_seconds - event.start_seconds) / max(event.length_seconds, 1e-6)
-        speed = 1.0 if abs(speed - 1) < SAME_SPEED else speed
+        source_seconds = event.end_seconds - event.start_seconds
+        is_same = abs(source_seconds - event.length_seconds) < SAME_LENGTH_SECONDS
+        speed = 1.0 if is_same else source_seconds / event.length_seconds
         first, record = round(event.start_seconds * fps), round(event.record_seconds * fps)
         end = round((event.record_seconds + event.length_seconds) * fps)  # where the next event begins
         last = first + round((end - record) * speed)

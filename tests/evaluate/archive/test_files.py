@@ -119,20 +119,20 @@ def test_decisions_as_tables(files, tmp_path):
 
 def test_edit_lists(tmp_path):
     matches = [
-        match("q", "a\nb.mp4", (0, 4), (10.5, 14.5)), match("q", "c.mp4", (4, 6), (0, 2.2), audio_score=None),
+        match("q", "a\nb.mp4", (0, 4), (10.5, 14.5)), match("q", "c.mp4", (4, 14), (0, 11), audio_score=None),
         match("q", "weaker.mp4", (1, 3), score=5.0),
     ]  # fmt: skip
     write_matches(
-        tmp_path / "m.edl", [Answer("q", 6.0, tuple(matches)), Answer("r", 3.0, (match("r", "d", (1, 3)),))], 25
+        tmp_path / "m.edl", [Answer("q", 14.0, tuple(matches)), Answer("r", 3.0, (match("r", "d", (1, 3)),))], 25
     )
     assert (tmp_path / "m.edl").read_text().splitlines() == [
         "TITLE: m", "FCM: NON-DROP FRAME", "",
         "001  AX       B     C        00:00:10:12 00:00:14:12 00:00:00:00 00:00:04:00",
         "* FROM CLIP NAME: a\\x0ab.mp4", "* QUERY: q", "* SCORE: 20.0",
-        "002  AX       V     C        00:00:00:00 00:00:02:05 00:00:04:00 00:00:06:00",
+        "002  AX       V     C        00:00:00:00 00:00:11:00 00:00:04:00 00:00:14:00",
         "M2   AX       027.5                00:00:00:00",
         "* FROM CLIP NAME: c.mp4", "* QUERY: q", "* SCORE: 20.0",
-        "003  AX       B     C        00:00:01:00 00:00:03:00 00:00:07:00 00:00:09:00",
+        "003  AX       B     C        00:00:01:00 00:00:03:00 00:00:15:00 00:00:17:00",
         "* FROM CLIP NAME: d", "* QUERY: r", "* SCORE: 20.0",
     ]  # fmt: skip
     with pytest.raises(EvaluateError, match="999"):
