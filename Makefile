@@ -45,7 +45,7 @@ ABLATE_STEPS ?=
 ABLATE_JOBS ?= 1
 
 # Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=index/archive; then
-# make match QUERY=clip.mp4 INDEX=index/archive OUT=matches.json
+# make match QUERY=clip.mp4 INDEX=index/archive OUT=matches.json; make duplicates INDEX=index/archive
 # BACKGROUND: a folder of videos that are not in the archive; they tell what chance gives.
 VIDEOS ?=
 INDEX ?=
@@ -53,7 +53,7 @@ ENCODER ?=
 ENCODER_OUT ?= runs/fingerprint/export
 BACKGROUND ?=
 QUERY ?=
-OUT ?= matches.json
+OUT ?= $(if $(filter duplicates,$(MAKECMDGOALS)),duplicates,matches).json
 
 # The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
 FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
@@ -105,7 +105,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -165,6 +165,10 @@ index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: wha
 match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: OUT and a page beside it
 	$(if $(QUERY),,$(error give QUERY=file-or-folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate match "$(QUERY)" --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
+
+duplicates: $(READY) ## Find copies and partial copies inside the archive of INDEX: OUT and a page beside it
+	$(if $(INDEX),,$(error give INDEX=folder))
+	$(BIN)/python -m evaluate duplicates --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
 
 results: $(READY) $(addprefix _result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
 

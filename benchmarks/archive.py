@@ -36,12 +36,12 @@ Vectors = dict[str, np.ndarray]
 
 def measure(setting: Setting) -> list[Result]:
     """Build and query an index of codes of each size."""
-    pool = _pool(setting.data, setting.sized(N_VIDEOS, 4))
-    values = {(f"{hours} h", name): value for hours in HOURS for name, value in _of_size(pool, hours, setting).items()}
+    clips = pool(setting.data, setting.sized(N_VIDEOS, 4))
+    values = {(f"{hours} h", name): value for hours in HOURS for name, value in _of_size(clips, hours, setting).items()}
     return records(TASK, values, setting.sized(N_QUERIES, 2))
 
 
-def _pool(folder: Path, n_videos: int) -> Vectors:
+def pool(folder: Path, n_videos: int) -> Vectors:
     """Descriptors of the clips that have video and audio."""
     files = [MediaFile(path.name, path) for path in collage(folder, n_videos)]
     described = describe_files(files, load_encoder(SHIPPED_ENCODER), ExtractOptions(HOP_SECONDS))
@@ -52,15 +52,15 @@ def _pool(folder: Path, n_videos: int) -> Vectors:
     }
 
 
-def _of_size(pool: Vectors, hours: int, setting: Setting) -> dict[str, float]:
+def _of_size(clips: Vectors, hours: int, setting: Setting) -> dict[str, float]:
     rng, n_hop = np.random.default_rng(hours), round(SOURCE_SECONDS / HOP_SECONDS)
     n_sources = setting.sized(round(hours * 3600 / SOURCE_SECONDS), 2)
     described = []
     for number in range(n_sources):
-        rows = rng.integers(len(pool[MODALITIES[0]]), size=n_hop)
-        drawn = {name: vectors[rows] for name, vectors in pool.items()}
+        rows = rng.integers(len(clips[MODALITIES[0]]), size=n_hop)
+        drawn = {name: vectors[rows] for name, vectors in clips.items()}
         # float16 as in an index: a thousand hours fit into memory
-        described.append(_descriptors(f"{number:06d}", drawn, HOP_SECONDS, SPREAD, rng, np.float16))
+        described.append(descriptors(f"{number:06d}", drawn, HOP_SECONDS, SPREAD, rng, np.float16))
     since = time.perf_counter()
     library = build_library(described, HOP_SECONDS, flat_below_rows=0)
     built = time.perf_counter() - since
@@ -87,10 +87,10 @@ def _query(source: Descriptors, rng: np.random.Generator) -> Descriptors:
     n = round(QUERY_SECONDS / HOP_SECONDS)
     rows = np.repeat(np.arange(n) + int(rng.integers(len(source) - n)), DESCRIPTORS_A_HOP)
     drawn = {name: np.asarray(getattr(source, name))[rows] for name in MODALITIES}
-    return _descriptors("query", drawn, HOP_SECONDS / DESCRIPTORS_A_HOP, DISTORTION, rng, np.float32)
+    return descriptors("query", drawn, HOP_SECONDS / DESCRIPTORS_A_HOP, DISTORTION, rng, np.float32)
 
 
-def _descriptors(
+def descriptors(
     name: str, vectors: Vectors, hop_seconds: float, noise: float, rng: np.random.Generator, kind: type[np.floating]
 ) -> Descriptors:
     """Unit vectors near the given ones, one a hop, each of two hops of the archive."""

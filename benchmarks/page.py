@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import archive, growth, training_step
+from benchmarks import archive, duplicates, growth, training_step
 from benchmarks.question import GOAL, OURS, RATIO, SECONDS
 from evaluate.publish import FIGURES_DIR, RESULTS_DIR, Marker, fill_pages
 from evaluate.results.results import Result, read_header
@@ -113,8 +113,21 @@ def _archive(results: Sequence[Result]) -> str:
     return _markdown(titles, rows, "", f"Medians of {results[0].n} queries of 10 s.")
 
 
+def _duplicates(results: Sequence[Result]) -> str:
+    titles = ["archive", "sources", "s", "s a source", duplicates.PEAK, "copies found, per cent", duplicates.FALSE]
+    rows = [
+        [
+            name, f"{values[duplicates.SOURCES]:,.0f}", f"{values[duplicates.SECONDS]:.0f}",
+            f"{values[duplicates.SECONDS] / values[duplicates.SOURCES]:.3f}", f"{values[duplicates.PEAK]:.0f}",
+            f"{100 * values[duplicates.FOUND]:.0f}", f"{values[duplicates.FALSE]:.0f}",
+        ]
+        for name, values in values_of(results).items()
+    ]  # fmt: skip
+    return _markdown(titles, rows)
+
+
 _TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
-    growth.TASK: _growth, training_step.TASK: _step, archive.TASK: _archive,
+    growth.TASK: _growth, training_step.TASK: _step, archive.TASK: _archive, duplicates.TASK: _duplicates,
 }  # fmt: skip
 """Tables of the questions that are no races."""
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from evaluate.commands import (
     ablate,
+    duplicates,
     embed,
     esc50,
     export,
@@ -18,12 +19,27 @@ from evaluate.commands import (
     publish,
     recognition,
     report,
+    verdicts,
 )  # fmt: skip
 from evaluate.errors import EvaluateError
 from evaluate.exit_status import exit_status
 from store.standard_streams import guard_standard_streams
 
-COMMANDS = (embed, recognition, finetune, esc50, fingerprint, report, index, match, ablate, export, publish)
+COMMANDS = (
+    embed,
+    recognition,
+    finetune,
+    esc50,
+    fingerprint,
+    report,
+    index,
+    match,
+    duplicates,
+    verdicts,
+    ablate,
+    export,
+    publish,
+)
 """In the order of the help."""
 
 EPILOG = """\
@@ -37,6 +53,8 @@ examples:
   python -m evaluate index /archive --index index/archive
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
       which video of the archive, and which seconds of it, a distorted clip came from
+  python -m evaluate duplicates --index index/archive --out duplicates.json --page duplicates.html
+      copies and partial copies inside the archive
 
 python -m evaluate COMMAND --help lists the options of a command, and more examples.
 """

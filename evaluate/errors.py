@@ -54,3 +54,11 @@ class ArchiveError(FingerprintError):
 
 class QueryError(FingerprintError):
     """Some queries could not be read; all others were matched."""
+
+
+class VerdictError(EvaluateError):
+    """Verdicts cannot be read or written, or do not fit the index."""
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path

@@ -11,6 +11,9 @@ EPILOG = """\
 examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.json
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
+  python -m evaluate match clip.mp4 --index index/archive --top 10 --out matches.csv
+  python -m evaluate match clip.mp4 --index index/archive --out matches.edl --fps 24
+      an edit list (CMX 3600) that makes the clip of what it came from
 
 Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
@@ -22,7 +25,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = add_parser(commands, "match", summary, _match, EPILOG)
     parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
-    parser.add_argument("--out", type=Path, help="JSON file for the matches")
+    parser.add_argument("--out", type=Path, help="file for the matches: .json, .csv or .edl")
+    parser.add_argument("--top", type=int, metavar="K", help="the best K spans of each query, however weak")
+    parser.add_argument("--fps", type=float, default=25.0, help="of an EDL (default: %(default)s)")
     parser.add_argument("--page", type=Path, help="HTML page that shows query and reference side by side")
     parser.add_argument(
         "--false-positive-rate",
@@ -37,17 +42,22 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _match(arguments: argparse.Namespace) -> None:
+    from evaluate.archive.span_files import check_suffix, write_matches
     from evaluate.errors import QueryError
     from evaluate.fingerprint.api import Index, query_files
-    from evaluate.fingerprint.match.answers import answers_table, write_answers
+    from evaluate.fingerprint.match.answers import answers_table
     from evaluate.fingerprint.page import write_page
 
+    if arguments.out:
+        check_suffix(arguments.out, arguments.fps)
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
     archive, rate = index.archive, arguments.false_positive_rate
     files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
-    found = index.match_files(files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours)
+    found = index.match_files(
+        files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours, top=arguments.top
+    )
     answers = []
     with Progress("queries") as shown:
         for answer in found:
@@ -55,7 +65,7 @@ def _match(arguments: argparse.Namespace) -> None:
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
     if arguments.out:
-        write_answers(arguments.out, answers)
+        write_matches(arguments.out, answers, arguments.fps)
         say(f"{arguments.out}: written")
     if arguments.page:
         paths = {file.name: file.path for file in files}

@@ -135,11 +135,14 @@ class Index:
 
     def match_files(
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
-        max_hours: float = DEFAULT_MAX_HOURS,
+        max_hours: float = DEFAULT_MAX_HOURS, top: int | None = None,
     ) -> Iterator[Answer]:  # fmt: skip
-        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`."""
+        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`.
+
+        `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
+        """
         encoder = self._encoder()
-        matcher = ViewMatcher(self.matcher(false_positive_rate), encoder)
+        matcher = ViewMatcher(replace(self.matcher(false_positive_rate), top=top), encoder)
         limits, here = Limits(max_duration_seconds=3600 * max_hours), None if workers else SerialExecutor()
         options = ExtractOptions(self.archive.hop_seconds, workers, device=self.device, executor=here, limits=limits)
         for start in range(0, len(files), QUERIES_AT_ONCE):

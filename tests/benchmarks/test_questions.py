@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import archive, embedding, ingest, loading, searching, sources, storing, training_step
+from benchmarks import archive, duplicates, embedding, ingest, loading, searching, sources, storing, training_step
 from benchmarks.page import cases_of, table, values_of
 from benchmarks.question import OURS, Setting
 from tests.train.conftest import write_shards
@@ -51,6 +51,15 @@ def test_archives(setting, monkeypatch):
     assert large[archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
     assert small[archive.FOUND] == large[archive.FOUND] == 1
     assert small[archive.MILLISECONDS] > 0
+
+
+def test_duplicates(setting, monkeypatch):
+    monkeypatch.setattr(duplicates, "HOURS", (10, 20))
+    monkeypatch.setattr(duplicates, "SOURCE_SECONDS", 30.0)
+    results = duplicates.measure(setting)
+    for values, n in zip(values_of(results).values(), (12, 24), strict=True):
+        assert (values[duplicates.SOURCES], values[duplicates.FOUND]) == (n, 1)
+    assert "| 20 h | 24 |" in table(duplicates.TASK, results)
 
 
 def test_the_parts_of_a_training_step_add_up_to_the_whole(setting):

@@ -37,10 +37,12 @@ class Matcher:
     Attributes:
         library: the references.
         false_positive_rate: accepted share of unmatched queries that get a match.
+        top: number of spans in an answer, however weak; None for those decided and the best few below.
     """
 
     library: Library
     false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE
+    top: int | None = None
 
     @property
     def threshold(self) -> float:
@@ -88,6 +90,8 @@ class Matcher:
         found = self.match(query) if found is None else found
         decided = tuple(each for each in found if each.decision)
         undecided = tuple(each for each in found if not each.decision)[:SHOWN_UNDECIDED]
+        if self.top is not None:
+            decided, undecided = decided[: self.top], tuple(found[len(decided) : self.top])
         seconds = float(query.end_seconds[-1])
         if decided:
             return Answer(query.source, seconds, (*decided, *undecided))

@@ -1,0 +1,98 @@
+"""Finds all copies and partial copies inside an archive; the next run may compare new sources only."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from evaluate.archive.compare import Comparison
+from evaluate.archive.last_run import LastRun, identity, load_run, save_run
+from evaluate.archive.pairs import Duplicates, list_duplicates, ruled_names
+from evaluate.archive.scope import Scope, Scoped
+from evaluate.archive.segments import swapped
+from evaluate.archive.verdicts import Verdicts
+from evaluate.fingerprint.api import Index
+from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
+from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
+from evaluate.fingerprint.match.matches import Match
+
+SAVE_EVERY_SECONDS = 300.0
+
+
+def find_duplicates(
+    index: Index, *, scope: Scope | None = None, since_last: bool = False,
+    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, progress: Callable[[int, int], None] = lambda *_: None,
+) -> Duplicates:  # fmt: skip
+    """Compare all sources of an index with each other, and apply the verdicts beside it.
+
+    Args:
+        index: of the archive.
+        scope: what is compared and listed; None for all.
+        since_last: compare only sources that are new since the last run of this scope, or that a killed run had left.
+        false_positive_rate: share of sources that may get a false match.
+        progress: called after every source with sources done and all.
+
+    Raises:
+        FingerprintError: the index is empty, or a pattern of the scope fits nothing.
+        StoreError: a part is damaged.
+        VerdictError: the verdicts cannot be read.
+    """
+    scope = scope or Scope()
+    archive, library = index.archive, index.matcher(false_positive_rate).library
+    sources = {name: source for name, source in archive.sources().items() if not source.reason}
+    compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
+    run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
+    scoped = Scoped(scope, library.sources, sources)
+    before = set(run.done)
+    new = {name for name, source in sources.items() if identity(source) not in before}
+    comparison, found = Comparison(library, false_positive_rate), list(run.matches)
+    numbers, done, saved = (
+        {name: number for number, name in enumerate(library.sources)},
+        list(run.done),
+        time.monotonic(),
+    )
+    for n_done, each in enumerate(_described(archive, new), 1):
+        found += comparison.matches(each, scoped.with_source(numbers[each.source]))
+        done.append(identity(sources[each.source]))
+        progress(n_done, len(new))
+        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
+            saved = time.monotonic()
+    matches = merged(found)
+    save_run(archive, compared, LastRun(tuple(done), tuple(matches)))
+    ruled = ruled_names(Verdicts(index.folder), sources)
+    return list_duplicates(matches, library, sources, scope, ruled, n_compared=len(new), least=comparison.threshold)
+
+
+def _described(archive: Archive, names: set[str]) -> Iterator[Descriptors]:
+    """Read the descriptors of some sources, one part at a time."""
+    for part in archive.parts():
+        chosen = [source.name for source in part.sources if source.name in names]
+        if chosen:
+            yield from read_descriptors(archive.part_path(part.number), chosen, archive.provenance)
+
+
+def merged(matches: Iterable[Match]) -> list[Match]:
+    """Bring the names of all spans in order, and keep the longest of those that say the same: pairs are compared twice."""
+    kept = defaultdict[tuple[str, str], list[Match]](list)
+    for match in sorted(matches, key=lambda each: (-_seconds(each), -each.score)):
+        match = match if match.query < match.reference else swapped(match)  # noqa: PLW2901
+        before = kept[match.query, match.reference]
+        if not any(_is_within(match, one) and _is_within(swapped(match), swapped(one)) for one in before):
+            before.append(match)
+    return [match for _, each in sorted(kept.items()) for match in each]
+
+
+def _seconds(match: Match) -> float:
+    """Length on both sides."""
+    query = match.query_end_seconds - match.query_start_seconds
+    return query + match.reference_end_seconds - match.reference_start_seconds
+
+
+def _is_within(one: Match, other: Match) -> bool:
+    """Whether most of the shorter span of the query lies in the other's."""
+    shared = min(one.query_end_seconds, other.query_end_seconds) - max(
+        one.query_start_seconds, other.query_start_seconds
+    )
+    lengths = [each.query_end_seconds - each.query_start_seconds for each in (one, other)]
+    return shared > 0.5 * min(lengths)

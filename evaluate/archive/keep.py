@@ -1,0 +1,158 @@
+"""Which sources of a group to keep, and why: a proposal. Nothing is moved or removed here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evaluate.archive.pairs import Duplicates, Pair
+from evaluate.errors import EvaluateError
+from evaluate.fingerprint.index.archive import IndexedSource
+from preprocess.errors import PreprocessError
+from preprocess.media.probe import probe
+
+COPY_SHARE = 0.9
+"""Share of a source that a kept one must hold, so that it is proposed to go."""
+SAME_LENGTH_SECONDS, SAME_LENGTH_SHARE = 1.0, 0.01
+"""Copies that are shorter than the longest by less count as equally long: encoders add or drop some frames."""
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What a file's container says of it; sizes are 0 and codecs "" without video or audio."""
+
+    container: str
+    video_codec: str
+    audio_codec: str
+    width_px: int
+    height_px: int
+    fps: float
+    audio_channels: int
+    duration_seconds: float
+    bit_rate_bps: float
+    size_bytes: int
+    modified: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is proposed for a source.
+
+    Attributes:
+        group: number of its group.
+        name: of the source.
+        path: of its file.
+        keeps: whether it is to be kept.
+        copy_of: the kept source that holds it; "" if it is kept itself.
+        reason: in words.
+        facts: of the file; None if it cannot be read, then it is kept.
+    """
+
+    group: int
+    name: str
+    path: str
+    keeps: bool
+    copy_of: str
+    reason: str
+    facts: MediaFacts | None
+
+
+ORDERS: dict[str, tuple[str, Callable[[MediaFacts], float]]] = {
+    "duration": ("{duration_seconds:.1f} s", lambda facts: facts.duration_seconds),
+    "resolution": ("{width_px}x{height_px}", lambda facts: facts.width_px * facts.height_px),
+    "bit_rate": ("{bit_rate_bps:.0f} bit/s", lambda facts: facts.bit_rate_bps),
+    "frame_rate": ("{fps:.2f} frames/s", lambda facts: facts.fps),
+    "channels": ("{audio_channels} audio channels", lambda facts: facts.audio_channels),
+    "size": ("{size_bytes} bytes", lambda facts: facts.size_bytes),
+    "oldest": ("of {modified}", lambda facts: -datetime.fromisoformat(facts.modified).timestamp()),
+}
+"""Name -> how it is told, and its value; more is better."""
+DEFAULT_ORDER = ("duration", "resolution", "bit_rate")
+
+
+def media_facts(source: IndexedSource) -> MediaFacts | None:
+    """Probe a file; None if it cannot be read."""
+    try:
+        info, status = probe(Path(source.path)), Path(source.path).stat()
+    except (PreprocessError, OSError):
+        return None
+    seconds = info.duration_seconds or source.seconds
+    return MediaFacts(
+        info.format_name, info.video_codec, info.audio_codec, info.width_px, info.height_px, info.fps, info.audio_channels,
+        seconds, 8 * status.st_size / max(seconds, 1e-3), status.st_size,
+        datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def propose_kept(found: Duplicates, order: Sequence[str] = DEFAULT_ORDER) -> tuple[Decision, ...]:
+    """Propose for each source of each group whether to keep it: the best, and what no kept one holds.
+
+    Args:
+        found: the groups; their files are probed now.
+        order: names in ORDERS; the first that differs decides.
+
+    Raises:
+        EvaluateError: the order has an unknown name.
+    """
+    unknown = [name for name in order if name not in ORDERS]
+    if unknown or not order:
+        raise EvaluateError(f"no order by {', '.join(unknown) or 'nothing'}: choose from {', '.join(ORDERS)}")
+    pairs = {(pair.one, pair.other): pair for pair in found.pairs}
+    decisions = list[Decision]()
+    for number, names in enumerate(found.groups, 1):
+        facts = {name: media_facts(found.sources[name]) for name in names}
+        ranked = _ranked(facts, order, found.kept)
+        kept = list[str]()
+        for name in ranked:
+            told, reason, copy_of = facts[name], "", ""
+            if name in found.kept:
+                reason = "kept by verdict"
+            elif told is None:
+                reason = "cannot be read"
+            elif not kept:
+                reason = f"best of {len(names)}: " + ", ".join(
+                    ORDERS[each][0].format(**told.__dict__) for each in order
+                )
+            else:
+                copy_of, reason = _copied(name, kept, pairs, found.has[name])
+            if not copy_of:
+                kept.append(name)
+            decisions.append(Decision(number, name, found.sources[name].path, not copy_of, copy_of, reason, told))
+    return tuple(decisions)
+
+
+def _ranked(facts: Mapping[str, MediaFacts | None], order: Sequence[str], kept: frozenset[str]) -> list[str]:
+    """Sort names: those with a verdict, then the best; unreadable ones last."""
+    longest = max((each.duration_seconds for each in facts.values() if each), default=0.0)
+    enough = longest - max(SAME_LENGTH_SECONDS, SAME_LENGTH_SHARE * longest)
+
+    def rank(name: str) -> tuple[object, ...]:
+        told = facts[name]
+        if told is None:
+            return name not in kept, True
+        values = [-ORDERS[each][1](told) for each in order]
+        values = [
+            max(value, -enough) if each == "duration" else value for each, value in zip(order, values, strict=True)
+        ]
+        return name not in kept, False, *values, name
+
+    return sorted(facts, key=rank)
+
+
+def _copied(
+    name: str, kept: Sequence[str], pairs: Mapping[tuple[str, str], Pair], has: frozenset[str]
+) -> tuple[str, str]:
+    """Return the kept source that holds another one, or "", and the reason."""
+    best = 0.0
+    for other in kept:
+        pair = pairs.get((min(name, other), max(name, other)))
+        if pair is None:
+            continue
+        share = pair.one_share if pair.one == name else pair.other_share
+        if pair.verdict == "same":
+            return other, "same by verdict"
+        agreeing = {each for each in has if getattr(pair, each) == "agrees"}
+        if share >= COPY_SHARE and agreeing == has:
+            return other, f"{100 * share:.0f} % of it is in the kept source, {' and '.join(sorted(has))} agree"
+        best = max(best, share)
+    return "", f"no kept source holds all of it: {100 * best:.0f} %, or its audio or video differs"

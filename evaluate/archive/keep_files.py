@@ -1,0 +1,77 @@
+"""Proposals as files: CSV, JSON, or a shell script that moves copies away, or links them, when the user runs it."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from evaluate.archive.keep import Decision, MediaFacts
+from evaluate.archive.span_files import write_csv, write_json
+from evaluate.errors import EvaluateError
+from preprocess.sources import escaped_name
+from store.atomic_files import replacing
+
+_SCRIPT = """\
+#!/bin/sh
+# Moves copies to another folder{links}. Nothing is deleted or overwritten.
+# sh SCRIPT shows what it would do; sh SCRIPT --run does it.
+set -eu
+if [ "${{1-}}" = --run ]; then act() {{ "$@"; }}; else act() {{ printf '%s ' would "$@"; printf '\\n'; }}; fi
+away() {{ # copy, kept, place
+    if [ ! -f "$1" ] || [ ! -f "$2" ] || [ -e "$3" ]; then
+        printf 'left: %s\\n' "$1"
+        return
+    fi
+    act mkdir -p -- "$(dirname -- "$3")"
+    act mv -n -- "$1" "$3"
+{link}}}
+"""
+
+
+def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *, links: bool = False) -> None:
+    """Write proposals by the suffix of the path: .csv, .json or .sh.
+
+    Args:
+        path: of the file.
+        decisions: from `propose_kept`.
+        moves_to: folder to which the script moves copies, under their names.
+        links: the script leaves a hard link to the kept file where a copy was.
+
+    Raises:
+        EvaluateError: another suffix.
+        WriteError: the disk is full or refuses.
+    """
+    if path.suffix == ".sh":
+        with replacing(path) as temporary:
+            temporary.write_bytes(os.fsencode(_script(decisions, moves_to, links=links)))
+        return
+    if path.suffix not in (".csv", ".json"):
+        raise EvaluateError(f"{path}: proposals are written as .csv, .json or .sh")
+    rows = [
+        {**{name: value for name, value in asdict(each).items() if name != "facts"}, "path": escaped_name(each.path),
+         **(asdict(each.facts) if each.facts else dict.fromkeys(field.name for field in fields(MediaFacts)))}
+        for each in decisions
+    ]  # fmt: skip
+    if path.suffix == ".json":
+        write_json(path, rows)
+    else:
+        names = [field.name for field in fields(Decision)][:-1] + [field.name for field in fields(MediaFacts)]
+        write_csv(path, names, rows)
+
+
+def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> str:
+    paths = {each.name: each.path for each in decisions}
+    link = '    act ln -- "$2" "$1"\n' if links else ""
+    text = _SCRIPT.format(links=", and leaves hard links to what is kept" if links else "", link=link)
+    for each in decisions:
+        if not each.keeps:
+            # Absolute paths: none begins with a dash. Quoted, so a name may hold anything, also a line break.
+            place = str(moves_to.absolute() / Path(each.path).relative_to(_root(each)))
+            text += f"away {shlex.join([each.path, paths[each.copy_of], place])}\n"
+    return text
+
+
+def _root(decision: Decision) -> Path:
+    """Return the folder that the source's name is below."""
+    return Path(decision.path).parents[decision.name.count("/")]

@@ -1,0 +1,222 @@
+"""The copies inside an archive: spans to pairs, common segments and groups, as verdicts and scope say."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from evaluate.archive.scope import Agree, Scope
+from evaluate.archive.segments import Cells, Segment, common_segments, components, swapped
+from evaluate.archive.verdicts import Verdicts
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.fingerprint.index.library import Library
+from evaluate.fingerprint.match.matches import Match
+
+LEAST_REST_SECONDS = 3.0
+"""A span of which less is left beside common or ignored segments is no pair: ends are found to about a second."""
+MODALITIES = {"video": "picture", "audio": "sound"}
+Agreement = Literal["agrees", "unclear", "missing"]
+"""Of audio or video along a pair's spans. "unclear": it differs, or changes too little. "missing": a side lacks it."""
+PairVerdict = Literal["", "same", "different", "ignored"]
+"""By a person; "ignored" if ignored segments leave nothing; "" without."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sources that share material.
+
+    Attributes:
+        one, other: names, in order.
+        spans: with `one` as the query; longest first. The score is that of `match`.
+        one_share, other_share: share of the seconds of each that the spans cover, 0 to 1.
+        video, audio: whether they agree.
+        verdict: by a person.
+    """
+
+    one: str
+    other: str
+    spans: tuple[Match, ...]
+    one_share: float
+    other_share: float
+    video: Agreement
+    audio: Agreement
+    verdict: PairVerdict = ""
+
+    @property
+    def shared_seconds(self) -> float:
+        """Length of all spans together, in `one`."""
+        return sum(span.query_end_seconds - span.query_start_seconds for span in self.spans)
+
+    @property
+    def score(self) -> float:
+        """The best span's."""
+        return max((span.score for span in self.spans), default=0.0)
+
+    def agrees(self, agree: Agree) -> bool:
+        """Whether what a scope names agrees."""
+        told = {"video": self.video == "agrees", "audio": self.audio == "agrees"}
+        return told.get(agree, agree == "any" or all(told.values()))
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """The copies inside an archive.
+
+    Attributes:
+        pairs: best first; also pairs that a person called the same.
+        segments: what more than eight sources share, of most sources first; it makes no pairs.
+        set_aside: pairs that a verdict takes out.
+        ignored: segments that a verdict takes out.
+        groups: names of sources that hang together by pairs.
+        sources: the index's record of every source.
+        has: which of "video" and "audio" each source has.
+        kept: sources that a verdict keeps.
+        n_compared: sources that this run compared with the others.
+        threshold: least score of a span.
+    """
+
+    pairs: tuple[Pair, ...]
+    segments: tuple[Segment, ...]
+    set_aside: tuple[Pair, ...]
+    ignored: tuple[Segment, ...]
+    groups: tuple[tuple[str, ...], ...]
+    sources: Mapping[str, IndexedSource]
+    has: Mapping[str, frozenset[str]]
+    kept: frozenset[str]
+    n_compared: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """The verdicts of a person as names of the index.
+
+    Attributes:
+        pairs: names in order -> same or different.
+        ignored: places of segments: name and seconds.
+        kept: sources to be kept.
+    """
+
+    pairs: Mapping[tuple[str, str], Literal["same", "different"]]
+    ignored: Sequence[tuple[str, float, float]]
+    kept: frozenset[str]
+
+
+def ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> Ruled:
+    """Find the sources that have the contents of the current verdicts."""
+    current = verdicts.current()
+    names = verdicts.names_of(sources, {place.content for each in current for place in each.places})
+    pairs, ignored, kept = (
+        dict[tuple[str, str], Literal["same", "different"]](),
+        list[tuple[str, float, float]](),
+        set[str](),
+    )
+    for each in current:
+        if each.kind == "ignore":
+            for place in each.places:
+                at = place.start_seconds or 0.0, place.end_seconds or 0.0
+                ignored += [(name, *at) for name in names.get(place.content, [])]
+        elif each.kind == "keep":
+            kept.update(names.get(each.places[0].content, []))
+        else:
+            one, other = (names.get(place.content, []) for place in each.places)
+            pairs |= {(min(a, b), max(a, b)): each.kind for a in one for b in other if a != b}
+    return Ruled(pairs, ignored, frozenset(kept))
+
+
+def list_duplicates(
+    matches: Sequence[Match], library: Library, sources: Mapping[str, IndexedSource], scope: Scope, ruled: Ruled, *,
+    n_compared: int, least: float,
+) -> Duplicates:  # fmt: skip
+    """Turn spans into pairs and common segments, as the verdicts and the scope say.
+
+    Args:
+        matches: from `merged`.
+        library: of all sources.
+        sources: the index's record of each.
+        scope: which pairs are listed.
+        ruled: the verdicts.
+        n_compared: sources that were compared.
+        least: the threshold.
+    """
+    seconds = {name: source.seconds for name, source in sources.items()}
+    segments = common_segments(matches, seconds, library.hop_seconds)
+    common, ignored = Cells(seconds, library.hop_seconds), Cells(seconds, library.hop_seconds)
+    for place in (place for segment in segments for place in segment.places):
+        common.mark(*place)
+    for place in ruled.ignored:
+        ignored.mark(*place)
+    ignored.spread(matches)
+    by_pair = defaultdict[tuple[str, str], list[Match]](list)
+    for match in matches:
+        by_pair[match.query, match.reference].append(match)
+    by_pair |= {names: [] for names, verdict in ruled.pairs.items() if verdict == "same" and names not in by_pair}
+    pairs, aside = list[Pair](), list[Pair]()
+    for names, spans in by_pair.items():
+        verdict: PairVerdict = ruled.pairs.get(names, "")
+        told = [span for span in spans if _is_beside(span, common)]
+        rest = [span for span in told if _is_beside(span, common, ignored)]
+        if verdict == "different" or (told and not rest and not verdict):
+            aside.append(_pair(names, told or spans, library, seconds, verdict or "ignored", least))
+        elif rest or verdict:
+            pair = _pair(names, rest, library, seconds, verdict, least)
+            if verdict or (pair.agrees(scope.agree) and pair.shared_seconds >= scope.shortest_shared_seconds):
+                pairs.append(pair)
+    pairs.sort(key=lambda each: (-each.score, each.one, each.other))
+    searches = {each: library.searches[name] for each, name in MODALITIES.items() if name in library.searches}
+    has = {each: set(np.unique(search.source).tolist()) for each, search in searches.items()}
+    return Duplicates(
+        pairs=tuple(pairs), set_aside=tuple(aside),
+        segments=tuple(each for each in segments if not _is_mostly(each, ignored)),
+        ignored=tuple(each for each in segments if _is_mostly(each, ignored)),
+        groups=tuple(tuple(sorted(names)) for names in components((each.one, each.other) for each in pairs)),
+        sources=sources,
+        has={name: frozenset(each for each in has if at in has[each]) for at, name in enumerate(library.sources)},
+        kept=ruled.kept, n_compared=n_compared, threshold=least,
+    )  # fmt: skip
+
+
+def _is_beside(span: Match, *marks: Cells) -> bool:
+    """Whether enough of a span lies beside marked cells, on both sides."""
+    for side in (span, swapped(span)):
+        start, end = side.query_start_seconds, side.query_end_seconds
+        hidden = np.any([each.of(side.query)[each.within(start, end)] for each in marks], axis=0)
+        if hidden.any() and (1 - hidden.mean()) * (end - start) < LEAST_REST_SECONDS:
+            return False
+    return True
+
+
+def _is_mostly(segment: Segment, marks: Cells) -> bool:
+    """Whether a place of the segment is mostly marked."""
+    return any(marks.of(name)[marks.within(start, end)].mean() > 0.5 for name, start, end in segment.places)
+
+
+def _pair(
+    names: tuple[str, str], spans: Sequence[Match], library: Library, seconds: Mapping[str, float], verdict: PairVerdict,
+    least: float,
+) -> Pair:  # fmt: skip
+    shares = []
+    for name, side in zip(names, (spans, [swapped(span) for span in spans]), strict=True):
+        covered = Cells(seconds, library.hop_seconds)
+        for span in side:
+            covered.mark(name, span.query_start_seconds, span.query_end_seconds)
+        shares.append(min(1.0, float(covered.of(name).sum()) * library.hop_seconds / seconds[name]))
+    places = library.places(round(seconds[names[0]] / library.hop_seconds))
+    told = [
+        _agreement([(span, getattr(span, f"{name}_score")) for span in spans], least - math.log10(places))
+        for name in MODALITIES
+    ]
+    return Pair(*names, tuple(spans), shares[0], shares[1], told[0], told[1], verdict)
+
+
+def _agreement(scores: Sequence[tuple[Match, float | None]], least: float) -> Agreement:
+    """Tell whether a modality agrees in most seconds; the place is known, so chance has one place, not the whole index."""
+    lengths = [
+        (span.query_end_seconds - span.query_start_seconds) * (1 if score >= least else -1)
+        for span, score in scores
+        if score is not None
+    ]
+    return "missing" if not lengths else "agrees" if sum(lengths) > 0 else "unclear"

@@ -1,0 +1,198 @@
+"""Spans as JSON for programs, CSV for tables, EDL (CMX 3600) for video editors, and as a page."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evaluate.archive.pairs import Duplicates
+from evaluate.archive.segments import swapped
+from evaluate.errors import EvaluateError
+from evaluate.fingerprint.match.answers import records, write_answers
+from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.page import write_page
+from store.atomic_files import replacing
+
+EDL_EVENTS = 999
+"""CMX 3600 numbers events with three digits."""
+SAME_LENGTH_SECONDS = 0.75
+"""Ends of spans are found to about half a second; a smaller difference is not taken for another speed."""
+_PLACE = ("query", "query_start_seconds", "query_end_seconds")
+SUFFIXES = (".json", ".csv", ".edl")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Seconds of a source at a place of the timeline.
+
+    Attributes:
+        source: its name.
+        start_seconds, end_seconds: of the source.
+        record_seconds: where it begins on the timeline.
+        length_seconds: on the timeline; another length than the source's means another speed.
+        channels: "B" for both, "V" or "A".
+        notes: comments.
+    """
+
+    source: str
+    start_seconds: float
+    end_seconds: float
+    record_seconds: float
+    length_seconds: float
+    channels: str = "B"
+    notes: tuple[str, ...] = ()
+
+
+def check_suffix(path: Path, fps: float) -> None:
+    """Refuse a path before the work is done.
+
+    Raises:
+        EvaluateError: its suffix names no format, or no clock has this rate.
+    """
+    if path.suffix not in SUFFIXES:
+        raise EvaluateError(f"{path}: spans are written as {', '.join(SUFFIXES)}; give a name that ends so")
+    if not 1 <= fps <= 1000:
+        raise EvaluateError(f"{path}: a timecode cannot count {fps} frames/s; give --fps from 1 to 1000")
+
+
+def write_matches(path: Path, answers: Sequence[Answer], fps: float) -> None:
+    """Write matches by the suffix of the path; an EDL lays the queries one after another, made of their references."""
+    check_suffix(path, fps)
+    if path.suffix == ".json":
+        write_answers(path, answers)
+    elif path.suffix == ".csv":
+        rows = records(answers)
+        write_csv(path, list(rows[0]) if rows else [], rows)
+    else:
+        events, at = list[Event](), 0.0
+        for answer in answers:
+            for match in _apart(answer.decided):
+                length = match.query_end_seconds - match.query_start_seconds
+                span = match.reference_start_seconds, match.reference_end_seconds
+                notes = (f"QUERY: {answer.query}", f"SCORE: {match.score:.1f}")
+                events.append(
+                    Event(match.reference, *span, at + match.query_start_seconds, length, _channels(match), notes)
+                )
+            at += answer.seconds
+        _write_edl(path, events, fps)
+
+
+def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
+    """Write duplicates by the suffix of the path; an EDL shows both sides of each span, then each place of a segment."""
+    check_suffix(path, fps)
+    if path.suffix == ".json":
+        values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
+        values |= {name: [asdict(each) for each in getattr(found, name)] for name in ("pairs", "set_aside")}
+        values |= {
+            name: [
+                {"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in getattr(found, name)
+            ]
+            for name in ("segments", "ignored")
+        }
+        write_json(path, values)
+    elif path.suffix == ".csv":
+        told = ("one_share", "other_share", "video", "audio", "verdict")
+        rows = [
+            {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **span,
+             **{each: getattr(pair, each) for each in told}}
+            for number, pair in enumerate(found.pairs, 1)
+            for span in [asdict(each) for each in pair.spans] or [dict[str, Any]()]
+        ]  # fmt: skip
+        rows += [
+            {"kind": "segment", "number": number, **dict(zip(_PLACE, place, strict=True))}
+            for number, segment in enumerate(found.segments, 1)
+            for place in segment.places
+        ]
+        names = ["kind", "number", *(field.name for field in fields(Match)), *told]
+        write_csv(path, names, rows)
+    else:
+        sides = [
+            (*(getattr(side, name) for name in _PLACE), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span))
+            for number, pair in enumerate(found.pairs, 1)
+            for span in pair.spans
+            for side in (span, swapped(span))
+        ]
+        sides += [
+            (*each, f"SEGMENT {n}", "B") for n, segment in enumerate(found.segments, 1) for each in segment.places
+        ]
+        events, at = list[Event](), 0.0
+        for name, start, end, note, channels in sides:
+            events.append(Event(name, start, end, at, end - start, channels, (note,)))
+            at += end - start
+        _write_edl(path, events, fps)
+
+
+def write_duplicates_page(path: Path, found: Duplicates) -> None:
+    """Write a page that shows both sides of each span, by source; then the places of each segment beside its first."""
+    answers = dict[str, tuple[Match, ...]]()
+    for pair in found.pairs:
+        answers[pair.one] = (*answers.get(pair.one, ()), *pair.spans)
+    for segment in found.segments:
+        name, start, end = segment.places[0]
+        places = [
+            Match(name, other, start, end, first, last, 0.0, decision=True) for other, first, last in segment.places[1:]
+        ]
+        answers[name] = (*answers.get(name, ()), *places)
+    files = {name: (Path(source.path), source.seconds) for name, source in found.sources.items()}
+    shown = [Answer(name, files[name][1], matches) for name, matches in answers.items() if matches]
+    write_page(path, shown, {name: file for name, (file, _) in files.items()}, files, found.threshold)
+
+
+def _apart(matches: Sequence[Match]) -> list[Match]:
+    """Select the best matches that do not overlap in the query, in order of time: a timeline has one source at a time."""
+    laid = list[Match]()
+    for match in sorted(matches, key=lambda each: -each.score):
+        start, end = match.query_start_seconds, match.query_end_seconds
+        if all(end <= each.query_start_seconds or each.query_end_seconds <= start for each in laid):
+            laid.append(match)
+    return sorted(laid, key=lambda each: each.query_start_seconds)
+
+
+def _channels(match: Match) -> str:
+    return "A" if match.video_score is None else "V" if match.audio_score is None else "B"
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table with a header, whole or not at all; a cell may hold line breaks."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_edl(path: Path, events: Sequence[Event], fps: float) -> None:
+    if len(events) > EDL_EVENTS:
+        raise EvaluateError(f"{path}: {len(events)} events, an EDL holds {EDL_EVENTS}: narrow the scope, or write .csv")
+    lines = [f"TITLE: {_plain(path.stem)}", "FCM: NON-DROP FRAME", ""]
+    for number, event in enumerate(events, 1):
+        source_seconds = event.end_seconds - event.start_seconds
+        is_same = abs(source_seconds - event.length_seconds) < SAME_LENGTH_SECONDS
+        speed = 1.0 if is_same else source_seconds / event.length_seconds
+        first, record = round(event.start_seconds * fps), round(event.record_seconds * fps)
+        end = round((event.record_seconds + event.length_seconds) * fps)  # where the next event begins
+        last = first + round((end - record) * speed)
+        times = " ".join(_timecode(frame, fps) for frame in (first, last, record, end))
+        lines.append(f"{number:03d}  AX       {event.channels}     C        {times}")
+        if speed != 1:
+            lines.append(f"M2   AX       {speed * fps:05.1f}                {_timecode(first, fps)}")
+        lines += [f"* FROM CLIP NAME: {_plain(event.source)}", *(f"* {_plain(note)}" for note in event.notes)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _plain(text: str) -> str:
+    """Keep a name on its line."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
+def _timecode(frame: int, fps: float) -> str:
+    seconds, frames = divmod(frame, round(fps))
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"

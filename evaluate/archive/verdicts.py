@@ -1,0 +1,239 @@
+"""Verdicts of a person, in SQLite beside the index: a log to which rows are only added; the latest of a subject counts.
+
+So two writers lose nothing, and a verdict is taken back by another one. Verdicts name contents (contents.py), so they
+hold after files were renamed, moved or indexed anew. SQLite's write-ahead log keeps the file whole when a writer is
+killed.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from evaluate.archive.contents import content_of, size_of
+from evaluate.errors import VerdictError
+from preprocess.sources import escaped_name
+from store.atomic_files import TEMPORARY_SUFFIX, replacing, temporary_path
+
+if TYPE_CHECKING:  # it imports torch
+    from evaluate.fingerprint.index.archive import IndexedSource
+
+VERDICTS_FILE = "verdicts.sqlite"
+Kind = Literal["same", "different", "keep", "ignore"]
+N_PLACES: dict[str, tuple[int, float]] = {
+    "same": (2, 2),
+    "different": (2, 2),
+    "keep": (1, 1),
+    "ignore": (1, float("inf")),
+}
+PATIENCE_SECONDS = 60.0
+_TABLES = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE verdicts (record TEXT NOT NULL UNIQUE);
+CREATE TABLE contents (name TEXT, size_bytes INTEGER, modified_ns INTEGER, content TEXT NOT NULL,
+                       PRIMARY KEY (name, size_bytes, modified_ns));
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, or seconds of it.
+
+    Attributes:
+        content: of the file.
+        name: of the source when the verdict was made, for the reader.
+        start_seconds, end_seconds: half open; null for the whole source.
+    """
+
+    content: str
+    name: str
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision of a person.
+
+    Attributes:
+        kind: two sources are the same, or different; a source is to be kept; a segment is to be ignored everywhere.
+        places: two sources, one source, or the places of a segment.
+        made_at: time in UTC, ISO 8601.
+        note: any text.
+        is_withdrawn: the subject has no verdict any more.
+    """
+
+    kind: Kind
+    places: tuple[Place, ...]
+    made_at: str
+    note: str = ""
+    is_withdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        least, most = N_PLACES[self.kind]
+        if not least <= len(self.places) <= most:
+            raise ValueError(f"{self.kind}: {len(self.places)} places")
+        if self.kind == "ignore" and any(place.end_seconds is None for place in self.places):
+            raise ValueError("ignore: a place without seconds")
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What the verdict is about; a later verdict on the same subject replaces it."""
+        if self.kind == "ignore":
+            return ("segment", *sorted((each.content, each.start_seconds, each.end_seconds) for each in self.places))
+        return ("source" if self.kind == "keep" else "pair", *sorted(each.content for each in self.places))
+
+
+_VERDICT = TypeAdapter(Verdict)
+
+
+class Verdicts:
+    """The verdicts beside an index; every call opens the file anew, so threads and processes may share it.
+
+    Attributes:
+        path: of the file; it is made by the first verdict.
+    """
+
+    def __init__(self, index_folder: Path) -> None:
+        self.path = index_folder / VERDICTS_FILE
+
+    def add(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
+        """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back.
+
+        Raises:
+            VerdictError: the places do not fit, or the file cannot be written.
+        """
+        try:
+            verdict = Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
+        except ValueError as error:
+            raise VerdictError(self.path, f"no verdict: {error}", "give two sources, one source, or seconds") from error
+        self._write([verdict])
+        return verdict
+
+    def current(self) -> tuple[Verdict, ...]:
+        """Return the latest verdict of every subject that has one, in order of time."""
+        latest = {each.subject: each for each in self.log()}
+        return tuple(each for each in latest.values() if not each.is_withdrawn)
+
+    def log(self) -> list[Verdict]:
+        """Return every verdict ever made, in order of time."""
+        if not self.path.exists():
+            return []
+        with self._connection() as connection:
+            rows = connection.execute("SELECT record FROM verdicts ORDER BY rowid").fetchall()
+        return sorted((_read(row, self.path) for (row,) in rows), key=lambda each: each.made_at)
+
+    def export(self, path: Path) -> int:
+        """Write the log as JSON lines; return their number."""
+        lines = [_line(each) for each in self.log()]
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return len(lines)
+
+    def take_in(self, path: Path) -> int:
+        """Add the verdicts of an exported file, all or none; return how many were new.
+
+        Raises:
+            VerdictError: the file or a line of it cannot be read.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
+        return self._write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
+
+    def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:
+        """Return the place of whole sources by name; a content is read once per name, size and time of change.
+
+        Raises:
+            VerdictError: the index has no such source, or its file cannot be read.
+        """
+        places = {}
+        for name in names:
+            if name not in sources:
+                raise VerdictError(
+                    self.path, f"the index has no source {name!r}", "give a name as `duplicates` prints it"
+                )
+            content = self._content(sources[name])
+            if content is None:
+                raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
+            places[name] = Place(content, name)
+        return places
+
+    def names_of(self, sources: "Mapping[str, IndexedSource]", contents: Iterable[str]) -> dict[str, list[str]]:
+        """Return the sources that have each content; only files of such a size are read."""
+        wanted, found = set(contents), dict[str, list[str]]()
+        sizes = {size_of(content) for content in wanted}
+        for source in sources.values():
+            if source.size_bytes in sizes:
+                content = self._content(source)
+                if content in wanted:
+                    found.setdefault(content, []).append(source.name)
+        return found
+
+    def _content(self, source: "IndexedSource") -> str | None:
+        """Return the content of a source, as it was if its file is away; None if it was never read."""
+        key = (source.name, source.size_bytes, source.modified_ns)
+        with self._connection() as connection, connection:
+            found = connection.execute(
+                "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)", key
+            ).fetchone()
+            if found:
+                return str(found[0])
+            try:
+                content = content_of(Path(source.path))
+            except OSError:
+                return None
+            if size_of(content) == source.size_bytes:  # else it was changed after it was indexed
+                connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
+        return content
+
+    def _write(self, verdicts: Sequence[Verdict]) -> int:
+        rows = [(_line(each),) for each in verdicts]
+        with self._connection() as connection, connection:
+            return connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?)", rows).rowcount
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if not self.path.exists():
+                self._make()
+            with closing(sqlite3.connect(self.path, timeout=PATIENCE_SECONDS)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            remedy = "free space, or move the file away and import an exported one"
+            raise VerdictError(self.path, f"cannot be used ({error})", remedy) from error
+
+    def _make(self) -> None:
+        """Make an empty file under another name, and link it here unless another process was first."""
+        temporary = temporary_path(self.path).with_suffix(f".{threading.get_ident()}{TEMPORARY_SUFFIX}")
+        temporary.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(temporary)) as connection:
+                connection.executescript(_TABLES)
+            with suppress(FileExistsError):
+                os.link(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _line(verdict: Verdict) -> str:
+    return json.dumps(asdict(verdict), sort_keys=True)
+
+
+def _read(line: str, path: Path, number: int = 0) -> Verdict:
+    try:
+        return _VERDICT.validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise VerdictError(path, problem, "mend the line, or export again") from error

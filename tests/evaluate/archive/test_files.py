@@ -1,0 +1,165 @@
+"""Which file to keep, and what is written: a script for any name, edit lists, tables."""
+
+import csv
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from evaluate.archive.keep import MediaFacts, media_facts, propose_kept
+from evaluate.archive.keep_files import write_decisions
+from evaluate.archive.pairs import Duplicates, Pair
+from evaluate.archive.segments import Segment, common_segments
+from evaluate.archive.span_files import write_duplicates, write_matches
+from evaluate.errors import EvaluateError
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.fingerprint.match.matches import Answer, Match
+from tests.evaluate.archive.conftest import write_pieces
+from tests.preprocess.made_media import run_ffmpeg
+
+ODD = ["-rf x.mp4", "two\nlines '$(touch bad)'.mp4", "web/ö .mp4"]
+
+
+def match(one, other, span, where=None, score=20.0, **scores):
+    return Match(
+        one, other, *span, *(where or span), score, decision=True, **{"video_score": 9.0, "audio_score": 9.0, **scores}
+    )
+
+
+def duplicates(root, pairs, *, kept=(), has=("video", "audio"), segments=()):
+    names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
+    sources = {name: IndexedSource(name, str(root / name), 1, 1, 9, 8.0) for name in names}
+    return Duplicates(
+        tuple(pairs), tuple(segments), (), (), (tuple(names),), sources, dict.fromkeys(names, frozenset(has)),
+        frozenset(kept), len(names), 3.0,
+    )  # fmt: skip
+
+
+def pair(one, other, shares=(1.0, 1.0), video="agrees", audio="agrees", verdict=""):
+    one, other, shares = (one, other, shares) if one < other else (other, one, shares[::-1])
+    return Pair(one, other, (match(one, other, (0, 7.5)),), *shares, video, audio, verdict)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A master, and copies of it whose names a shell might misread."""
+    root = tmp_path_factory.mktemp("files")
+    (root / "web").mkdir()
+    write_pieces(root / "master.mp4", (1, 8.0))
+    coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2"]
+    for name, width in zip(ODD, (96, 64, 48), strict=True):
+        run_ffmpeg("-i", root / "master.mp4", "-vf", f"scale={width}:-2", *coding, f"file:{root / name}")
+    return root
+
+
+def test_facts_of_a_file(files):
+    facts = media_facts(IndexedSource("a", str(files / ODD[0]), 1, 1))
+    assert (facts.width_px, facts.height_px, facts.fps, facts.audio_channels) == (96, 64, 16.0, 2)
+    assert (facts.video_codec, facts.audio_codec) == ("h264", "aac")
+    assert "mp4" in facts.container
+    assert facts.size_bytes == (files / ODD[0]).stat().st_size
+    assert facts.bit_rate_bps == pytest.approx(8 * facts.size_bytes / 8.0, rel=0.02)
+    assert media_facts(IndexedSource("a", str(files / "none.mp4"), 1, 1)) is None
+
+
+def test_the_best_is_kept_and_what_it_does_not_hold(files):
+    pairs = [
+        pair("master.mp4", ODD[0]),
+        pair("master.mp4", ODD[1], (1.0, 0.5)),
+        pair("master.mp4", ODD[2], audio="unclear"),
+    ]
+    told = {each.name: each for each in propose_kept(duplicates(files, pairs))}
+    assert told["master.mp4"].reason.startswith("best of 4: 8.0 s, 144x96, ")
+    assert (told[ODD[0]].copy_of, told[ODD[0]].keeps) == ("master.mp4", False)
+    assert told[ODD[1]].keeps
+    assert "50 %" in told[ODD[1]].reason
+    assert told[ODD[2]].keeps
+    assert not {each.name: each for each in propose_kept(duplicates(files, pairs, has=["video"]))}[ODD[2]].keeps
+    smallest = propose_kept(duplicates(files, pairs[:1], kept=[ODD[0]]))
+    assert [(each.name, each.reason) for each in smallest if each.keeps] == [(ODD[0], "kept by verdict")]
+    assert next(each.name for each in propose_kept(duplicates(files, pairs[:1]), ["channels"])) == ODD[0]
+    said = propose_kept(duplicates(files, [pair("master.mp4", ODD[1], (0.1, 0.1), "unclear", verdict="same")]))
+    assert [each.keeps for each in said] == [True, False]
+    with pytest.raises(EvaluateError, match="no order by beauty"):
+        propose_kept(duplicates(files, pairs), ["beauty"])
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_the_script_shows_then_moves_and_survives_any_name(links, files, tmp_path):
+    root, away, script = tmp_path / "archive", tmp_path / "it's away", tmp_path / "keep.sh"
+    subprocess.run(["cp", "-r", files, root], check=True)
+    decisions = propose_kept(duplicates(root, [pair("master.mp4", name) for name in ODD]))
+    write_decisions(script, decisions, away, links=links)
+    before = {path: path.read_bytes() for path in root.rglob("*.mp4")}
+    said = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
+    assert said.count("would mv -n --") == 3
+    assert {path: path.read_bytes() for path in root.rglob("*.mp4")} == before
+    assert not away.exists()
+    (root / ODD[2]).unlink()  # gone since: it is left alone
+    for _ in range(2):  # again: nothing more happens
+        subprocess.run(["sh", script, "--run"], check=True, cwd=tmp_path)
+        for name in ODD[:2]:
+            assert (away / name).read_bytes() == before[root / name]
+            assert (root / name).exists() == links
+    assert not list(tmp_path.rglob("bad"))
+    if links:
+        assert (root / ODD[0]).samefile(root / "master.mp4")
+
+
+def test_decisions_as_tables(files, tmp_path):
+    decisions = propose_kept(duplicates(files, [pair("master.mp4", name) for name in ODD]))
+    write_decisions(tmp_path / "keep.csv", decisions, tmp_path)
+    with (tmp_path / "keep.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["name"] for row in rows} == {"master.mp4", *ODD}
+    assert {"reason", "container", "width_px", "bit_rate_bps", "fps", *MediaFacts.__annotations__} <= set(rows[0])
+    with pytest.raises(EvaluateError, match=r"\.csv, \.json or \.sh"):
+        write_decisions(tmp_path / "keep.txt", decisions, tmp_path)
+
+
+def test_edit_lists(tmp_path):
+    matches = [
+        match("q", "a\nb.mp4", (0, 4), (10.5, 14.5)), match("q", "c.mp4", (4, 14), (0, 11), audio_score=None),
+        match("q", "weaker.mp4", (1, 3), score=5.0),
+    ]  # fmt: skip
+    write_matches(
+        tmp_path / "m.edl", [Answer("q", 14.0, tuple(matches)), Answer("r", 3.0, (match("r", "d", (1, 3)),))], 25
+    )
+    assert (tmp_path / "m.edl").read_text().splitlines() == [
+        "TITLE: m", "FCM: NON-DROP FRAME", "",
+        "001  AX       B     C        00:00:10:12 00:00:14:12 00:00:00:00 00:00:04:00",
+        "* FROM CLIP NAME: a\\x0ab.mp4", "* QUERY: q", "* SCORE: 20.0",
+        "002  AX       V     C        00:00:00:00 00:00:11:00 00:00:04:00 00:00:14:00",
+        "M2   AX       027.5                00:00:00:00",
+        "* FROM CLIP NAME: c.mp4", "* QUERY: q", "* SCORE: 20.0",
+        "003  AX       B     C        00:00:01:00 00:00:03:00 00:00:15:00 00:00:17:00",
+        "* FROM CLIP NAME: d", "* QUERY: r", "* SCORE: 20.0",
+    ]  # fmt: skip
+    with pytest.raises(EvaluateError, match="999"):
+        write_matches(tmp_path / "m.edl", [Answer("q", 3.0, (matches[0],))] * 1000, 25)
+
+
+def test_duplicates_as_tables_and_edit_lists(tmp_path):
+    segment = Segment(tuple((f"{number}.mp4", 0.0, 5.0) for number in range(9)))
+    found = duplicates(Path("/archive"), [pair("a.mp4", "b.mp4"), pair("a.mp4", "c.mp4")], segments=[segment])
+    write_duplicates(tmp_path / "d.csv", found, 25)
+    with (tmp_path / "d.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["kind"], row["query"], row["reference"]) for row in rows[:3]] == [
+        ("pair", "a.mp4", "b.mp4"), ("pair", "a.mp4", "c.mp4"), ("segment", "0.mp4", ""),
+    ]  # fmt: skip
+    assert (rows[0]["reference_end_seconds"], rows[0]["video"], len(rows)) == ("7.5", "agrees", 11)
+    write_duplicates(tmp_path / "d.edl", found, 25)
+    text = (tmp_path / "d.edl").read_text()
+    assert text.count("FROM CLIP NAME") == 13
+    assert text.splitlines()[6].endswith("00:00:07:12 00:00:07:13 00:00:15:00")
+
+
+def test_a_segment_of_nine_sources_is_common_and_a_copy_beside_it_is_not():
+    seconds = {f"{number}": 30.0 for number in range(9)}
+    intro = [match(f"{a}", f"{b}", (10, 15), (5 + b, 10 + b)) for a in range(1) for b in range(1, 9)]
+    intro += [match(f"{a}", f"{b}", (5 + a, 10 + a), (5 + b, 10 + b)) for a in range(1, 9) for b in range(a + 1, 9)]
+    (found,) = common_segments([*intro, match("0", "1", (16, 30))], seconds, 0.5)
+    assert found.places[:3] == (("0", 10.0, 15.0), ("1", 6.0, 11.0), ("2", 7.0, 12.0))
+    assert (found.n_sources, found.seconds) == (9, 5.0)
+    assert common_segments([each for each in intro if each.reference != "8"], seconds, 0.5) == ()

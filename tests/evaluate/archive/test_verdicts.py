@@ -1,0 +1,101 @@
+"""Verdicts survive kills and rivals, belong to contents, and travel as JSON lines."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from evaluate.archive.contents import BLOCK_BYTES, BLOCKS, content_of
+from evaluate.archive.verdicts import Place, Verdicts
+from evaluate.errors import VerdictError
+from evaluate.fingerprint.index.archive import IndexedSource
+from tests.processes import start
+
+WRITER = """
+import sys
+from pathlib import Path
+from evaluate.archive.verdicts import Place, Verdicts
+verdicts, number = Verdicts(Path(sys.argv[1])), 0
+while number < int(sys.argv[3]):
+    verdicts.add("keep", [Place(f"{number}-{sys.argv[2]}", "a")])
+    number += 1
+    print(number, flush=True)
+"""
+
+
+def test_two_writers_lose_nothing(tmp_path):
+    writers = [start("-c", WRITER, tmp_path, name, 40) for name in "ab"]
+    for writer in writers:
+        assert writer.communicate(timeout=120)[1] == ""
+    assert len(Verdicts(tmp_path).current()) == 80
+    assert [path.name for path in tmp_path.iterdir()] == ["verdicts.sqlite"]
+
+
+def test_a_killed_writer_leaves_what_it_said_was_written(tmp_path):
+    for number in range(3):
+        writer = start("-c", WRITER, tmp_path, f"run{number}", 1_000_000)
+        assert writer.stdout.readline() == "1\n"
+        time.sleep(0.05 * number)
+        os.killpg(writer.pid, signal.SIGKILL)
+        told = [1, *map(int, writer.communicate()[0].split())]
+        mine = [each for each in Verdicts(tmp_path).log() if each.places[0].content.endswith(f"run{number}")]
+        assert len(mine) - told[-1] in (0, 1)  # the last was written, but perhaps not told any more
+
+
+def test_the_latest_verdict_counts_and_one_can_be_withdrawn(tmp_path):
+    verdicts, one, other = Verdicts(tmp_path), Place("1-a", "a.mp4"), Place("2-b", "b.mp4")
+    assert verdicts.current() == ()
+    verdicts.add("same", [one, other])
+    verdicts.add("keep", [one], note="the\nmaster \udcff\u2028")
+    verdicts.add("different", [other, one])
+    assert [each.kind for each in verdicts.current()] == ["different", "keep"]
+    verdicts.add("same", [one, other], withdraw=True)
+    assert [each.kind for each in verdicts.current()] == ["keep"]
+    assert verdicts.export(tmp_path / "log.jsonl") == 4
+    (tmp_path / "elsewhere").mkdir()
+    copy = Verdicts(tmp_path / "elsewhere")
+    copy.add("keep", [other])
+    assert [copy.take_in(tmp_path / "log.jsonl") for _ in range(2)] == [4, 0]
+    assert {(each.kind, each.places) for each in copy.current()} == {("keep", (one,)), ("keep", (other,))}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [("{}", "line 2: kind"), ('{"kind": "keep", "places": [], "made_at": ""}', "0 places"), ("no", "line 2")],
+)
+def test_a_damaged_file_adds_nothing(line, why, tmp_path):
+    verdicts = Verdicts(tmp_path)
+    verdicts.add("keep", [Place("1-a", "a")])
+    verdicts.export(tmp_path / "log.jsonl")
+    verdicts.path.unlink()
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write(line)
+    with pytest.raises(VerdictError, match=why):
+        verdicts.take_in(tmp_path / "log.jsonl")
+    assert verdicts.log() == []
+    verdicts.path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(VerdictError, match="cannot be used"):
+        verdicts.log()
+    with pytest.raises(VerdictError, match="no verdict: same: 1 places"):
+        verdicts.add("same", [Place("1-a", "a")])
+
+
+def source(path):
+    status = path.stat()
+    return IndexedSource(path.name, str(path), status.st_size, status.st_mtime_ns)
+
+
+def test_contents_follow_a_file_and_change_with_it(tmp_path):
+    verdicts, old, new = Verdicts(tmp_path), tmp_path / "old", tmp_path / "new"
+    bytes_ = os.urandom(BLOCKS * BLOCK_BYTES + 12345)
+    old.write_bytes(bytes_)
+    known = source(old)
+    place = verdicts.places_of({"old": known}, ["old"])["old"]
+    old.rename(new)
+    away = {"old": known}  # the index still has it, and its file is not there
+    assert verdicts.names_of(away, [place.content]) == {place.content: ["old"]}
+    assert verdicts.names_of({"new": source(new)}, [place.content]) == {place.content: ["new"]}
+    new.write_bytes(bytes_[:-1] + b"!" if bytes_[-1:] != b"!" else bytes_[:-1] + b"?")
+    assert content_of(new) != place.content
+    assert verdicts.names_of({"new": source(new)}, [place.content]) == {}
