@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.fingerprint.match.chance import dimensions_of, score, surprises
+from evaluate.fingerprint.match.chance import DIMENSIONS, moments_of, score, surprises
 
 TRIMMED = 96
 """Moments at each end of a span where it may be cut."""
@@ -97,8 +97,9 @@ def _continues(before: Span, span: Span, near_seconds: float) -> bool:
 
 
 def score_of(pairs: Pairs, places: float, most: Mapping[str, float] | None = None) -> float:
-    """Return the score of all modalities of a span together, as `score` does; `most` limits their dimensions."""
-    told = [surprises(pair.query, pair.reference, (most or {}).get(name, np.inf)) for name, pair in pairs.items()]
+    """Return the score of all modalities of a span together, as `score` does; `most` limits their moments."""
+    limits = most or dict.fromkeys(pairs, np.inf)
+    told = [surprises(each.query, each.reference, DIMENSIONS[name], limits[name]) for name, each in pairs.items()]
     return score([each for both in told for each in both], places)
 
 
@@ -116,9 +117,9 @@ def trimmed(span: Span, reach_seconds: float) -> Span:
     for is_end in (False, True):
         seconds = np.unique(np.concatenate([pair.seconds for pair in span.pairs.values()]))
         near = (seconds[::-1] if is_end else seconds)[:TRIMMED]  # from the outermost inwards
-        # A part may have more dimensions than a whole with one great change; it does not agree better for that.
+        # A part may have more moments than a whole with one great change; it does not agree better for that.
         whole = _within(span.pairs, near[0], near[-1])
-        most = {name: dimensions_of(pair.query, pair.reference) for name, pair in whole.items()}
+        most = {name: moments_of(pair.query, pair.reference) for name, pair in whole.items()}
         at = int(np.argmax([score_of(_within(whole, second, near[-1]), 1, most) for second in near]))
         if at:
             pairs = _within(span.pairs, near[at], seconds[0] if is_end else seconds[-1])

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.match.chance import DIMENSIONS, score, surprises, threshold
+from evaluate.fingerprint.match.chance import score, surprises, threshold
 
 
 def unit(vectors):
@@ -23,7 +23,7 @@ def walk(rng, n, hops=3, dims=24):
 @pytest.mark.parametrize("n", [3, 6, 20])
 def test_unrelated_courses_surprise_at_most_as_often_as_told(n):
     rng = np.random.default_rng(n)
-    told = np.array([surprises(walk(rng, n), walk(rng, n))[0] for _ in range(4000)])
+    told = np.array([surprises(walk(rng, n), walk(rng, n), 10.0)[0] for _ in range(4000)])
     for rate in (0.1, 0.01):
         assert np.mean(told >= -math.log(rate)) <= 1.5 * rate
 
@@ -35,18 +35,18 @@ def test_a_course_is_judged_by_the_cap_of_a_sphere():
     x, y = (each - each.mean(0) for each in (query, reference))
     cosine = (x * y).sum() / np.linalg.norm(x) / np.linalg.norm(y)
     moments = np.linalg.norm(x) ** 2 * np.linalg.norm(y) ** 2 / np.trace(x @ x.T @ y @ y.T)
-    exact = -beta.logsf(cosine**2, 0.5, (DIMENSIONS * moments - 1) / 2) + math.log(2)
+    exact = -beta.logsf(cosine**2, 0.5, (10.0 * moments - 1) / 2) + math.log(2)
     assert 4 < moments < 11
-    assert 0.9 * exact < surprises(query, reference)[0] <= exact
+    assert 0.9 * exact < surprises(query, reference, 10.0)[0] <= exact
 
 
 def test_what_does_not_change_has_no_course_and_a_bounded_level():
     still, other = unit(np.ones((8, 4))), unit(np.array([[1.0, 1, 1, 0]] * 8))
-    course, level = surprises(still, still)
+    course, level = surprises(still, still, 10.0)
     assert course == 0 and 10 < level < 12
-    assert 0 < surprises(still, other)[1] < level
-    assert surprises(still, -still) == (0, 0)
-    assert surprises(still[:1], still[:1]) == (0, level)
+    assert 0 < surprises(still, other, 10.0)[1] < level
+    assert surprises(still, -still, 10.0) == (0, 0)
+    assert surprises(still[:1], still[:1], 10.0) == (0, level)
     assert score([0, level], 100) < threshold(0.01)
 
 
