@@ -62,7 +62,7 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
 
 # Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 ablation bench soak
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits ablation bench soak
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -72,6 +72,9 @@ six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
 real := --queries 15 --unmatched 11 --background 10
 seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
     --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods ""
+
+edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods "" \
+    --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
@@ -195,6 +198,11 @@ _result-fingerprint-seed7: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
 	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(seed7))")
+
+_result-fingerprint-edits: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) eval-fingerprint RUN=$(AT)/edits DATA="$(CLIPS)" FINGERPRINT='$(edits)'
+	$(call publish,$(AT)/edits/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(edits))")
 
 _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
