@@ -54,11 +54,12 @@ class DescriptorEncoder:
         sha256: checksum of the weights.
         shard_params: clock and log-mels that the encoder was trained on.
         clip: shape of its clips.
+        device: where it runs.
         picture_dims, sound_dims: lengths of the vectors.
     """
 
     def __init__(self, loaded: LoadedEncoders, picture: Vectors, sound: Vectors, path: Path, device: str) -> None:
-        self._path, self._device, self._picture, self._sound = path.absolute(), device, picture, sound
+        self._path, self.device, self._picture, self._sound = path.absolute(), device, picture, sound
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip, projection = loaded.config.clip, loaded.config.model.projection_dim
@@ -71,7 +72,7 @@ class DescriptorEncoder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Load again where this is unpickled."""
-        return _load_elsewhere, (self._path, self._picture, self._sound, self._device, self.sha256)
+        return _load_elsewhere, (self._path, self._picture, self._sound, self.device, self.sha256)
 
     def settings(self) -> dict[str, Any]:
         """Return architecture, clips and the chosen vectors; with the checksum they determine the descriptors."""

@@ -5,6 +5,8 @@ slower. The references are described once, as they are. A query is described in 
 these edits was undone.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -56,7 +58,9 @@ class ViewedFootage:
     """
 
     def __init__(self, source: str, footage: Footage, encoder: DescriptorEncoder) -> None:
-        self.source, self.footage, self._encoder = source, footage, encoder
+        frames = None if footage.frames is None else footage.frames.to(encoder.device)
+        moved = replace(footage, frames=frames, logmel=footage.logmel.to(encoder.device))
+        self.source, self.footage, self._encoder = source, moved, encoder
         self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def describe(self, view: View, hop_seconds: float) -> Descriptors:
@@ -83,7 +87,7 @@ class ViewedFootage:
             if view.speed != 1.0:
                 logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]
             if view.pitch != 1.0:
-                logmel = shift_pitch(logmel[None], torch.tensor([1 / view.pitch]), params.sample_rate_hz)[0]
+                logmel = shift_pitch(logmel[None], logmel.new_tensor([1 / view.pitch]), params.sample_rate_hz)[0]
             has_audio = self.footage.has_audio[_steps(n_frames, len(self.footage), view.speed)]
             self._sounds[key] = describe_sounds(self._encoder, logmel, has_audio, starts)
         return self._sounds[key]

@@ -50,7 +50,7 @@ def _grey(frames: Tensor) -> np.ndarray:
     grey = some.float().mean(3)[:, None]
     share = min(1.0, DETAIL_PX / min(grey.shape[2:]))
     size = [max(1, round(side * share)) for side in grey.shape[2:]]
-    small: np.ndarray = F.interpolate(grey, size, mode="bilinear", antialias=True)[:, 0].numpy()
+    small: np.ndarray = F.interpolate(grey, size, mode="bilinear", antialias=True)[:, 0].cpu().numpy()
     return small
 
 
