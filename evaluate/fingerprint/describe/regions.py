@@ -22,8 +22,8 @@ LINES = 10
 """Strongest lines in each direction that may bound a region."""
 BORDER_LEVELS = 3.0
 """Rows and columns at the frame's border whose pixels differ by less, over space and time, are bars."""
-LEAST_SIDE = 0.2
-"""Shortest side of a region, in sides of the frame."""
+LEAST_SIDE = 0.3
+"""Shortest side of a region, in sides of the frame: smaller ones show too little that could be told apart."""
 LEAST_EDGE_LEVELS = 3.0
 """Least step in brightness along the weakest side of a region, beyond that of the pixels around it."""
 MOST_REGIONS = 4
@@ -108,7 +108,7 @@ def _steps(grey: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _strongest(steps: np.ndarray) -> list[int]:
-    """Choose the lines whose best stretch, a fifth of their length, has the largest step; and both borders."""
+    """Choose the lines whose best stretch, of a third of their length, has the largest step; and both borders."""
     n = max(1, round(LEAST_SIDE * steps.shape[1]))
     sums = np.pad(steps, ((0, 0), (1, 0))).cumsum(axis=1)
     best = ((sums[:, n:] - sums[:, :-n]) / n).max(axis=1)
