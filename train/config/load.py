@@ -86,7 +86,7 @@ def merge_settings(*layers: Path | dict[str, Any] | str) -> dict[str, Any]:
             else:
                 over = OmegaConf.from_dotlist([layer]) if isinstance(layer, str) else OmegaConf.create(layer)
             values.merge_with(over)
-        except (OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError, TypeError) as error:
+        except (OmegaConfBaseException, YAMLError, OSError, UnicodeError, TypeError) as error:
             said = " ".join(str(error).split())
             raise ConfigError(f"{layer} does not hold settings in YAML ({said})") from error
     plain: dict[str, Any] = OmegaConf.to_container(values)  # type: ignore[assignment]

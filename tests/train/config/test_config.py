@@ -34,6 +34,7 @@ def test_presets_survive_a_round_trip(name, tmp_path):
         ("optim.lr", "key.subkey=value"),
         ("optim.lr=[", r"optim.lr=\[.*YAML"),
         ("name=${", r"name=\$\{ does not hold settings"),
+        ("data.shards=/\udcff", "does not hold settings"),
         ("steps=0", "steps"),
         ("optim.accumulate=0", "optim.accumulate"),
         ("loss.temperature=0", "loss.temperature"),
