@@ -19,7 +19,7 @@ class Scope:
     """What is compared, and what is listed.
 
     Attributes:
-        references, candidates: folders, names, or patterns such as "news/2019-*"; one source of a pair fits the references,
+        references, candidates: folders, names, or patterns such as `news/2019-*`; one source of a pair fits the references,
             the other one the candidates. Empty for all.
         is_across_folders: sources of one folder are not compared.
         shortest_seconds, longest_seconds: of a source.
