@@ -6,8 +6,8 @@ from typing import Literal
 
 from evaluate.fingerprint.describe.view import PLAIN, WHOLE, View
 
-NOTED_SPEED = 0.03
-"""Least change of speed that is told: the ends of spans are not exact."""
+NOTED_SPEED = 0.1
+"""Least change of speed that is told: half a second at the ends of a span of five is as much."""
 
 
 @dataclass(frozen=True)
