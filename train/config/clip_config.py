@@ -24,7 +24,7 @@ class ClipConfig:
     moment, forwards, at paces near 1; for fingerprints, without temporal terms."""
     moments: PositiveInt = 1
     """At one moment: moments per segment, each with two views of its own. The others of a segment are negatives, so that
-    features also tell the moments of one video apart."""
+    features also distinguish the moments of one video."""
     jitter_frames: NonNegativeFloat = 2.0
     """At one moment: the largest distance of a view's start from it, before or after."""
     pace_max: float = 1.19

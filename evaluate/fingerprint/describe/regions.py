@@ -23,7 +23,7 @@ LINES = 10
 BORDER_LEVELS = 3.0
 """Rows and columns at the frame's border whose pixels differ by less, over space and time, are bars."""
 LEAST_SIDE = 0.3
-"""Shortest side of a region, in sides of the frame: smaller ones show too little that could be told apart."""
+"""Shortest side of a region, in sides of the frame: smaller ones show too little to be distinguished."""
 LEAST_EDGE_LEVELS = 3.0
 """Least step in brightness along the weakest side of a region, beyond that of the pixels around it."""
 MOST_REGIONS = 4

@@ -74,6 +74,23 @@ def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
             assert torch.allclose(columns[row, 0], torch.tensor(wanted), atol=0.5001)
 
 
+def test_moments_of_a_segment_become_segments_of_two_views():
+    clip = ClipConfig(**{**CLIP.__dict__, "moments": 2, "jitter_frames": 0.0})
+    plan = draw_plan(torch.tensor([80, 60]), clip, generator(3))
+    whole = clock([80, 60], plan)
+    parted = whole.by_moment(2)
+    assert parted.plan.start.shape == (4, 2)
+    assert len(set(parted.segment_id.tolist())) == 2  # the clock's segments share one number; its moments do not
+    assert parted.segment_id.tolist() == [0, 1, 0, 1]
+    assert torch.equal(parted.plan.start[:, 0], parted.plan.start[:, 1])
+    first, second = parted.plan.start[0::2, 0], parted.plan.start[1::2, 0]
+    assert (second - first > 2).all()
+    assert torch.equal(parted.clip_frames, whole.clip_frames.reshape(4, 2, 4))
+    assert torch.equal(parted.frames[1], whole.frames[0])
+    assert parted.n_heard == 4
+    assert whole.by_moment(1) is whole
+
+
 def test_plain_clips_keep_the_stride_and_hear_all_of_it():
     plan = EvenClips(CLIP, 1, (1,))(torch.tensor([80]), generator())
     clips = eval_clips(clock([80], plan), CLIP, columns_per_frame=5)
