@@ -69,11 +69,12 @@ ESC ?=
 CLIPS ?=
 publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:_result-%=%) --made-by '$(strip $(2))'
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
-real := --queries 15 --unmatched 11 --background 10
+real := --queries 60 --unmatched 12 --background 10 --only medium \
+    --methods avtempo$(comma)chromaprint$(comma)vpdq$(comma)raw-pixels$(comma)log-mel
 seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
-    --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods ""
+    --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods avtempo$(comma)avtempo-compressed
 
-edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods "" \
+edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
@@ -197,12 +198,12 @@ _result-fingerprint: | $(READY)
 _result-fingerprint-seed7: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
-	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(seed7))")
+	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(seed7)")
 
 _result-fingerprint-edits: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/edits DATA="$(CLIPS)" FINGERPRINT='$(edits)'
-	$(call publish,$(AT)/edits/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(subst ",,$(edits))")
+	$(call publish,$(AT)/edits/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(edits)")
 
 _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2

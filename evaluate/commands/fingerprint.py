@@ -51,7 +51,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--hop", type=float, default=0.5, metavar="SECONDS", help="of its descriptors (default: %(default)s)"
     )
-    parser.add_argument("--methods", default="chromaprint,vpdq,raw-pixels,log-mel", help="default: %(default)s")
+    methods = "avtempo,avtempo-compressed,chromaprint,vpdq,raw-pixels,log-mel"
+    parser.add_argument("--methods", default=methods, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
 
 
@@ -60,7 +61,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
     from evaluate.fingerprint.benchmark.distort.catalogue import choose
     from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
-    from evaluate.fingerprint.benchmark.ours import Avtempo
+    from evaluate.fingerprint.benchmark.ours import OURS, Avtempo
     from evaluate.fingerprint.benchmark.peers import make_peers
     from evaluate.fingerprint.benchmark.protocol import Size, prepare
     from evaluate.fingerprint.benchmark.run import benchmark
@@ -69,9 +70,10 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results
 
     out = arguments.run / "fingerprint"
-    peers, missing = make_peers(words(arguments.methods))
+    names = words(arguments.methods)
+    peers, missing = make_peers([name for name in names if name not in OURS])
     encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
-    methods = [Avtempo(encoder, arguments.hop), Avtempo(encoder, arguments.hop, is_compressed=True), *peers]
+    ours = [Avtempo(encoder, arguments.hop, is_compressed=OURS[name]) for name in names if name in OURS]
     size = Size(
         arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
         arguments.distractors, streams=arguments.streams,
@@ -79,7 +81,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     plan = prepare(arguments.videos, out, size, arguments.seed)
     say(_summary(plan))
     with Progress("benchmark") as shown:
-        measured = benchmark(plan, arguments.videos, out, methods, arguments.jobs, shown.stage)
+        measured = benchmark(plan, arguments.videos, out, [*ours, *peers], arguments.jobs, shown.stage)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
     path, header = out / RESULTS_NAME, origin() | {"plan": _summary(plan)}
     earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()

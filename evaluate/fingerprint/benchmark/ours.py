@@ -16,6 +16,8 @@ from evaluate.fingerprint.match.viewed import ViewMatcher
 
 STORED_BYTES = 2
 """An index stores descriptors as float16."""
+OURS = {"avtempo": False, "avtempo-compressed": True}
+"""Name of the method -> whether its index holds codes."""
 
 
 class Avtempo:

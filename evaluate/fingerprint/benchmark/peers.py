@@ -10,6 +10,7 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.method import Aligned, Method, MethodMissingError, Peer, best_diagonal
+from evaluate.fingerprint.benchmark.ours import OURS
 from evaluate.fingerprint.benchmark.render import open_media, run_graph
 from preprocess.features.logmel import SILENCE_DBFS, log_mel, rms_dbfs
 from preprocess.media.decode import decode
@@ -139,7 +140,7 @@ def make_peers(names: Sequence[str]) -> tuple[list[Method], dict[str, str]]:
         FingerprintError: there is no peer of that name.
     """
     if unknown := [name for name in names if name not in PEERS]:
-        raise FingerprintError(f"no such method: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+        raise FingerprintError(f"no such method: {', '.join(unknown)}; there are {', '.join([*OURS, *PEERS])}")
     made: list[Method] = []
     missing = {}
     for name in names:
