@@ -51,7 +51,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--hop", type=float, default=0.5, metavar="SECONDS", help="of its descriptors (default: %(default)s)"
     )
-    methods = "avtempo,avtempo-compressed,chromaprint,vpdq,raw-pixels,log-mel"
+    methods = "avtempo,avtempo-compressed,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel"
     parser.add_argument("--methods", default=methods, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
 

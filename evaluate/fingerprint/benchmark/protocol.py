@@ -39,8 +39,12 @@ DISTRACTORS_A_QUERY = 10
 CLEAN = "none"
 MARGIN_SECONDS = 0.1
 """Left out at the end of a source: its container may state a little more than it holds."""
-_GROUPS = (re.compile(r"v_(?P<group>.+_g\d+)_c\d+"), re.compile(r"(?P<group>.{11})_\d+(_\d+)?"))
-"""Names of UCF101's clips, and of excerpts of a YouTube video."""
+_SCENES = (
+    re.compile(r"v_(?P<scene>.+_g\d+)_c\d+"),
+    re.compile(r"(?P<scene>.{11})_\d+(_\d+)?"),
+    re.compile(r"\d-(?P<scene>\d+)-[A-Z]-\d+"),
+)
+"""Names of UCF101's clips, of excerpts of a YouTube video, and of ESC-50's excerpts of a recording."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,18 @@ class Video:
 
     @property
     def group(self) -> str:
-        """The scene according to the name: UCF101's class and group, a YouTube id, else the video itself."""
-        for pattern in _GROUPS:
-            if found := pattern.fullmatch(Path(self.name).stem):
-                return found["group"]
-        return self.name
+        """The scene according to the name."""
+        return scene(self.name)
 
     def fits(self, seconds: float) -> bool:
         """Whether a query of this length can be cut from it."""
         return self.has_audio and self.seconds >= seconds + MARGIN_SECONDS
+
+
+def scene(name: str) -> str:
+    """Return the scene that a file shows by its name: UCF101's class and group, an id, else the file itself."""
+    stem = Path(name).stem
+    return next((found["scene"] for pattern in _SCENES if (found := pattern.fullmatch(stem))), name)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ everything that determines its bytes, so a changed plan, source or ffmpeg gives 
 
 import contextlib
 import hashlib
+import itertools
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -179,15 +180,14 @@ def _video(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> A
         scaled = stream.filter("fps", fps, start_time=0, round="near").filter("scale", *size_px, flags=SCALING)
         return scaled.filter("setsar", 1)
 
-    def endless_host() -> Any:
-        return fitted(host.stream(host.info.video_stream, stream_loop=-1, ss=f"{query.host.start_seconds:.6f}"))
-
+    endless = fitted(host.stream(host.info.video_stream, stream_loop=-1, ss=f"{query.host.start_seconds:.6f}"))
+    hosts = map(endless.filter_multi_output("split").__getitem__, itertools.count())  # each distortion takes one
     sources = [host if piece.is_host else wanted for piece in query.pieces]
     parts = [fitted(each.cut(each.info.video_stream, piece)) for each, piece in zip(sources, query.pieces, strict=True)]
     stream = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
     for distortion, random in query.distortions_of("video"):
         layer = scratch / f"{distortion.name}.png"
-        stream = distortion.apply(stream, Scene(*size_px, fps, random, layer, endless_host))
+        stream = distortion.apply(stream, Scene(*size_px, fps, random, layer, hosts.__next__))
     if query.rate != 1.0:
         stream = stream.filter("setpts", f"PTS/{query.rate}").filter("fps", fps, round="near")
     # x264's 4:2:0 needs even sides, also after a crop of small frames.

@@ -71,6 +71,8 @@ def test_flip_mirrors_and_picture_in_picture_shows_the_host(folder, tmp_path):
     _, inset = rendered(folder, tmp_path / "pip.mp4", "picture-in-picture/strong")
     assert (np.asarray(inset.frames[20]).min(axis=-1) > 200).mean() > 0.6
     assert inset.n_frames == pytest.approx(50, abs=1)
+    _, twice = rendered(folder, tmp_path / "twice.mp4", "grid/medium", "blend/strong")  # both show the host
+    assert twice.n_frames == pytest.approx(50, abs=1)
 
 
 def test_a_source_that_lost_its_audio_is_refused_and_leaves_no_file(folder, tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark import peers
 from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
+from evaluate.fingerprint.benchmark.false_matches import Trial, false_matches_table, measure
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.method import best_diagonal
 from evaluate.fingerprint.benchmark.ours import Avtempo
@@ -183,3 +184,32 @@ def test_without_chromaprint_the_other_methods_run(monkeypatch):
     assert "without chromaprint" in missing["chromaprint"]
     with pytest.raises(FingerprintError, match="there are avtempo, avtempo-compressed, chromaprint"):
         make_peers(["shazam"])
+
+
+def test_strangers_are_falsely_matched_with_an_archive_that_has_them_under_another_name(
+    folder, tmp_path, shipped_encoder
+):
+    for number in range(1, 9):
+        for take in "AB":  # two takes of one recording show one scene, and are never stranger and source
+            (tmp_path / f"1-{number}-{take}-0.mp4").symlink_to(folder / f"{number}.mp4")
+    trial = Trial(sizes=(2, 100), n_strangers=3, streams=("both", "video"))
+
+    def rates(videos):
+        results, false = measure(videos, shipped_encoder, trial, lambda *_: None)
+        assert {(r.modality, r.task, r.metric, r.n) for r in results} == {
+            (modality, "2 sources", metric, 3)
+            for modality in ("joint", "video")
+            for metric in ("share at 0.01", "share at 0.001")
+        }
+        return max(r.value for r in results), false, false_matches_table(results).rows
+
+    assert rates(tmp_path)[0] == 0
+    renamed = tmp_path / "renamed"  # each scene has a copy that its name does not tell
+    renamed.mkdir()
+    for number in (1, 2):
+        for copy in range(4):
+            (renamed / f"{number}{copy}.mp4").symlink_to(folder / f"{number}.mp4")
+    value, false, rows = rates(renamed)
+    assert value > 0.5
+    assert all(match.query[0] == match.reference[0] for match in false)
+    assert len(rows) == 2
