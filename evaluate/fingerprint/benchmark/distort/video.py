@@ -181,9 +181,8 @@ def upright(stream: Any, scene: Scene, filling: str) -> Any:
 
 def blend(stream: Any, scene: Scene, share: float) -> Any:
     """Let the host shine through."""
-    same = {"pix_fmts": "yuv420p"}
-    layers = [scene.host().filter("format", **same), stream.filter("format", **same)]
-    return ffmpeg.filter(layers, "blend", all_mode="normal", all_opacity=share, shortest=1)
+    layer = scene.host().filter("format", "yuva420p").filter("colorchannelmixer", aa=share)
+    return stream.overlay(layer, x="(W-w)/2", y="(H-h)/2", shortest=1)  # after a crop sizes differ
 
 
 def take_out_frames(stream: Any, scene: Scene, share: float) -> Any:

@@ -72,6 +72,7 @@ def test_flip_mirrors_and_picture_in_picture_shows_the_host(folder, tmp_path):
     assert (np.asarray(inset.frames[20]).min(axis=-1) > 200).mean() > 0.6
     assert inset.n_frames == pytest.approx(50, abs=1)
     _, twice = rendered(folder, tmp_path / "twice.mp4", "grid/medium", "blend/strong")  # both show the host
+    rendered(folder, tmp_path / "smaller.mp4", "crop/light", "blend/light")
     assert twice.n_frames == pytest.approx(50, abs=1)
 
 

@@ -192,18 +192,17 @@ def test_strangers_are_falsely_matched_with_an_archive_that_has_them_under_anoth
     for number in range(1, 9):
         for take in "AB":  # two takes of one recording show one scene, and are never stranger and source
             (tmp_path / f"1-{number}-{take}-0.mp4").symlink_to(folder / f"{number}.mp4")
-    trial = Trial(sizes=(2, 100), n_strangers=3, streams=("both", "video"))
+    trial = Trial(sizes=(2, 100), n_strangers=3, streams=("audio",))  # few views, so quick
 
     def rates(videos):
         results, false = measure(videos, shipped_encoder, trial, lambda *_: None)
         assert {(r.modality, r.task, r.metric, r.n) for r in results} == {
-            (modality, "2 sources", metric, 3)
-            for modality in ("joint", "video")
-            for metric in ("share at 0.01", "share at 0.001")
+            ("audio", "2 sources", metric, 3) for metric in ("share at 0.01", "share at 0.001")
         }
         return max(r.value for r in results), false, false_matches_table(results).rows
 
-    assert rates(tmp_path)[0] == 0
+    _, false, _ = rates(tmp_path)  # 3 of 8 scenes are strangers, no archive of 100 can be drawn
+    assert not any(match.query[2] == match.reference[2] for match in false)
     renamed = tmp_path / "renamed"  # each scene has a copy that its name does not tell
     renamed.mkdir()
     for number in (1, 2):
@@ -212,4 +211,4 @@ def test_strangers_are_falsely_matched_with_an_archive_that_has_them_under_anoth
     value, false, rows = rates(renamed)
     assert value > 0.5
     assert all(match.query[0] == match.reference[0] for match in false)
-    assert len(rows) == 2
+    assert [row[:2] for row in rows] == [("audio", "2 sources")]
