@@ -60,9 +60,12 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
+# How often unrelated files are falsely matched: make false-matches VIDEOS=/videos RUN=runs/rates STRANGERS="--queries 50"
+STRANGERS ?= --streams both$(comma)video
+
 # Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits ablation bench soak
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-esc50 ablation bench soak
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -76,6 +79,9 @@ seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
 
 edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
+
+strangers = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100$(comma)400 --streams both$(comma)video
+strangers_esc = --queries 400 --streams audio
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
@@ -109,7 +115,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint false-matches finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -161,6 +167,10 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
 	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)
 
+false-matches: $(READY) ## How often unrelated files of VIDEOS are falsely matched, in RUN
+	$(if $(VIDEOS),,$(error give VIDEOS=folder))
+	$(BIN)/python -m evaluate false-matches --videos "$(VIDEOS)" --run $(RUN) $(STRANGERS)
+
 index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: what is new or changed
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate index "$(VIDEOS)" --index "$(INDEX)" $(if $(ENCODER),--encoder "$(ENCODER)") \
@@ -204,6 +214,16 @@ _result-fingerprint-edits: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/edits DATA="$(CLIPS)" FINGERPRINT='$(edits)'
 	$(call publish,$(AT)/edits/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(edits)")
+
+_result-false-matches: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) false-matches RUN=$(AT) VIDEOS="$(CLIPS)" STRANGERS='$(strangers)'
+	$(call publish,$(AT)/false-matches,make false-matches VIDEOS=VIDEOS STRANGERS="$(strangers)")
+
+_result-false-matches-esc50: | $(READY)
+	$(if $(ESC),,$(error give ESC=folder of ESC-50))
+	$(MAKE) false-matches RUN=$(AT)/esc50 VIDEOS="$(ESC)/audio" STRANGERS='$(strangers_esc)'
+	$(call publish,$(AT)/esc50/false-matches,make false-matches VIDEOS=ESC-50/audio STRANGERS="$(strangers_esc)")
 
 _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2

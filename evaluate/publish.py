@@ -8,6 +8,7 @@ Every table lies between two markers and is generated from its file:
     <!-- fingerprint: NAME --> ... <!-- end fingerprint -->   with NAME-distortions.svg and NAME-roc.svg
     <!-- heldout: NAME --> ... <!-- end heldout -->   the temporal tasks of a training
     <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
+    <!-- strangers: NAME --> ... <!-- end strangers -->   how often unrelated files are falsely matched
 
 The benchmarks and the soak test add kinds of their own (`fill_pages`).
 """
@@ -24,6 +25,7 @@ from evaluate.ablation.ablation_tables import ablation_markdown
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
 from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
+from evaluate.fingerprint.benchmark.false_matches import false_matches_table
 from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
 from evaluate.protocols.cross_modal import CROSS_MODAL
@@ -223,6 +225,11 @@ def plan(marker: Marker) -> str:
     return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
 
 
+def strangers(marker: Marker) -> str:
+    """Return the rates of false matches."""
+    return f"{false_matches_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
+
+
 def heldout(marker: Marker) -> str:
     """Return the accuracies of a run's temporal heads on held-out videos."""
     found = read_header(marker.path)["training"]["heldout"]
@@ -231,5 +238,6 @@ def heldout(marker: Marker) -> str:
 
 
 KINDS: dict[str, Kind] = {
-    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "heldout": heldout,
+    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "strangers": strangers,
+    "heldout": heldout,
 }  # fmt: skip

@@ -7,7 +7,7 @@ Values are fractions, except for metrics that name a unit, such as "queries-per-
 over splits; `n` then counts the queries of all splits. `low` and `high` are a 95 % interval
 (evaluate.protocols.bootstrap), null where there is none. Old lists lack both fields.
 The fields from `test` to `metric` are a record's identity: a newer record replaces an older one with the same identity.
-A published list may begin with one `{"header": {...}}` record (command, date, machine), which is not a result.
+A list may begin with one `{"header": {...}}` record (commit, date, machine of the newest records), which is not a result.
 """
 
 import json
@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, ValidationError
 from pydantic.dataclasses import dataclass
 
 from evaluate.errors import ResultsError
+from evaluate.results.origin import origin
 from store.atomic_files import replacing
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] 
 
 
 def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:
-    """Add records to a results file, replacing those of the same identity.
+    """Add records to a results file, replacing those of the same identity; its header says with which code and when.
 
     Returns:
         Everything that the file now holds.
@@ -177,5 +178,5 @@ def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:
         ResultsError: the file that is there cannot be read; it is left as it is.
     """
     merged = merge_results(read_results(path), new)
-    write_results(path, merged)
+    write_results(path, merged, origin())
     return merged

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from evaluate.errors import ResultsError
-from evaluate.results.results import Result, merge_results, read_results, update_results, write_results
+from evaluate.results.results import Result, merge_results, read_header, read_results, update_results, write_results
 from tests.processes import ROOT
 
 
@@ -43,6 +43,7 @@ def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path)
     write_results(path, [make(1), make(2), make(1, "größer")])
     merged = update_results(path, [make(1, value=0.75, n=11), make(3)])
     assert merged == (make(1, value=0.75, n=11), make(2), make(1, "größer"), make(3)) == read_results(path)
+    assert {"commit", "code", "machine"} < set(read_header(path))
 
 
 def test_any_other_field_makes_it_another_record():
