@@ -115,7 +115,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint false-matches finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint demo-archive false-matches finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -166,6 +166,13 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 
 eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
 	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)
+
+demo-archive: $(READY) ## An archive of generated videos and edited copies, its duplicates, and the pages to look at them
+	$(BIN)/python -m preprocess collage --out data/demo-archive --videos 24 --seconds 12
+	$(BIN)/python -m evaluate edited-copies --videos data/demo-archive --out data/demo-archive/copies
+	$(BIN)/python -m evaluate index data/demo-archive --index index/demo-archive
+	$(BIN)/python -m evaluate duplicates --index index/demo-archive
+	$(MAKE) serve INDEX=index/demo-archive
 
 false-matches: $(READY) ## How often unrelated files of VIDEOS are falsely matched, in RUN
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))

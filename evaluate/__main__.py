@@ -9,6 +9,7 @@ from functools import partial
 from evaluate.commands import (
     ablate,
     duplicates,
+    edited_copies,
     embed,
     esc50,
     export,
@@ -37,6 +38,7 @@ COMMANDS = (
     match,
     duplicates,
     verdicts,
+    edited_copies,
     false_matches,
     ablate,
     export,

@@ -9,6 +9,7 @@ from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort import audio
 from evaluate.fingerprint.benchmark.distort.audio import SAMPLE_RATE_HZ
 from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, NAMES, choose, draw_pair
+from evaluate.fingerprint.benchmark.edited_copies import write_edited_copies
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.render import render
 from evaluate.fingerprint.benchmark.truth import Piece
@@ -74,6 +75,19 @@ def test_flip_mirrors_and_picture_in_picture_shows_the_host(folder, tmp_path):
     _, twice = rendered(folder, tmp_path / "twice.mp4", "grid/medium", "blend/strong")  # both show the host
     rendered(folder, tmp_path / "smaller.mp4", "crop/light", "blend/light")
     assert twice.n_frames == pytest.approx(50, abs=1)
+
+
+def test_edited_copies_are_named_by_their_edit_and_kept(folder, tmp_path):
+    paths = write_edited_copies(folder, tmp_path / "copies", 3, 0)
+    assert [path.name for path in paths] == ["encoded-again.mp4", "mirrored.mp4", "excerpt.mp4"]
+    assert decode(paths[2], PARAMS).n_frames == pytest.approx(0.5 * 8 * PARAMS.fps, abs=2)
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    assert write_edited_copies(folder, tmp_path / "copies", 3, 0) == paths
+    assert {path: path.stat().st_mtime_ns for path in paths} == before
+    with pytest.raises(FingerprintError, match="two videos with audio"):
+        (tmp_path / "one").mkdir()
+        (tmp_path / "one/clock.mp4").symlink_to(folder / "clock.mp4")
+        write_edited_copies(tmp_path / "one", tmp_path / "copies", 3, 0)
 
 
 def test_a_source_that_lost_its_audio_is_refused_and_leaves_no_file(folder, tmp_path):
