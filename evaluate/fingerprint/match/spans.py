@@ -117,15 +117,23 @@ def trimmed(span: Span, reach_seconds: float) -> Span:
     for is_end in (False, True):
         seconds = np.unique(np.concatenate([pair.seconds for pair in span.pairs.values()]))
         near = (seconds[::-1] if is_end else seconds)[:TRIMMED]  # from the outermost inwards
-        # A part may have more moments than a whole with one great change; it does not agree better for that.
         whole = _within(span.pairs, near[0], near[-1])
-        most = {name: moments_of(pair.query, pair.reference) for name, pair in whole.items()}
-        at = int(np.argmax([score_of(_within(whole, second, near[-1]), 1, most) for second in near]))
+        moments = {name: moments_of(pair.query, pair.reference) for name, pair in whole.items()}
+        at = int(np.argmax([_kept_score(_within(whole, second, near[-1]), whole, moments) for second in near]))
         if at:
             pairs = _within(span.pairs, near[at], seconds[0] if is_end else seconds[-1])
             cut = {"end": near[at] + reach_seconds} if is_end else {"start": near[at] - reach_seconds}
             span = replace(span.cut(**cut), pairs=pairs)
     return span
+
+
+def _kept_score(part: Pairs, whole: Pairs, moments: Mapping[str, float]) -> float:
+    """Score a part of a span, with the moments that fall on its share of the whole.
+
+    Moments are so many a second: without this bound, a cut that leaves slightly more alike seconds would cost nothing.
+    """
+    share = {name: len(pair.seconds) / len(whole[name].seconds) for name, pair in part.items()}
+    return score_of(part, 1, {name: share[name] * moments[name] for name in part})
 
 
 def _within(pairs: Pairs, one: float, other: float) -> Pairs:

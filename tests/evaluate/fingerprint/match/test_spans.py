@@ -62,3 +62,15 @@ def test_a_copy_is_not_cut_not_even_after_its_one_great_change(great):
     whole = Span(0, 9.5, 20, 29.5, {"sound": Pair(1 + 0.5 * np.arange(16), query, query)})
     assert trimmed(whole, 1.25) == whole
     assert trimmed(empty := Span(0, 1, 0, 1, {}), 1.25) == empty
+
+
+@pytest.mark.parametrize("is_end", [False, True])
+def test_a_copy_stays_whole_where_one_end_of_it_is_encoded_worse(is_end):
+    random, turns = np.random.default_rng(0), np.arange(120) / 20  # the same few moments in every part of it
+    reference = np.zeros((120, 64), np.float32)
+    reference[:, 0], reference[:, 1] = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
+    loss = np.linspace(0.02, 0.001, 120)[:: -1 if is_end else 1, None]
+    query = (reference + loss * random.normal(size=(120, 64))).astype(np.float32)
+    seconds = np.arange(120) / 2
+    span = trimmed(Span(-0.75, 60.25, 0, 61, {"picture": Pair(seconds, query, reference)}), 0.75)
+    assert span.query_end - span.query_start > 59
