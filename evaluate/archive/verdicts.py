@@ -131,6 +131,13 @@ class Verdicts:
             rows = connection.execute("SELECT record FROM verdicts ORDER BY rowid").fetchall()
         return sorted((_read(row, self.path) for (row,) in rows), key=lambda each: each.made_at)
 
+    def count(self) -> int:
+        """Return the number of verdicts ever made."""
+        if not self.path.exists():
+            return 0
+        with self._connection() as connection:
+            return int(connection.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+
     def export(self, path: Path) -> int:
         """Write the log as JSON lines; return their number."""
         lines = [_line(each) for each in self.log()]

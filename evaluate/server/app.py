@@ -1,0 +1,83 @@
+"""The web application: its parts, its routes, and their end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI
+
+from evaluate.server.access import Access
+from evaluate.server.api_page import add_api_page
+from evaluate.server.pages import add_pages
+from evaluate.server.problems import add_handlers
+from evaluate.server.routes.archive import archive_routes
+from evaluate.server.routes.duplicates import duplicate_routes
+from evaluate.server.routes.match import match_routes
+from evaluate.server.routes.media import media_routes
+from evaluate.server.routes.runs import run_routes
+from evaluate.server.routes.verdicts import verdict_routes
+from evaluate.server.settings import ServerSettings
+from evaluate.server.state.copies import Copies
+from evaluate.server.state.opened_index import OpenedIndex, keep_fresh
+from evaluate.server.state.parts import Parts
+from evaluate.server.state.queries import Queries
+from evaluate.server.state.runs import Runs
+
+LOOK_EVERY_SECONDS = 2.0
+_log = logging.getLogger(__name__)
+
+
+def make_app(settings: ServerSettings) -> FastAPI:
+    """Read the index, and build the application around it.
+
+    Raises:
+        AvtempoError: the index cannot be read; the message names the remedy.
+    """
+    opened = OpenedIndex(settings)
+
+    def reload() -> None:
+        keep_fresh(opened, at_once=True)
+
+    parts = Parts(opened, Queries(opened), Runs(opened.read_only_reason, reload), Copies(settings.copies_bytes))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        reason = opened.read_only_reason()
+        if reason:
+            _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
+        tasks = [asyncio.create_task(_keep_fresh(parts))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await to_thread.run_sync(parts.runs.close)
+            parts.queries.close()
+            parts.copies.close()
+            opened.close()
+
+    app = FastAPI(
+        title="Avtempo archive", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Matches, copies and verdicts of an indexed archive. Every request needs the token.",
+    )  # fmt: skip
+    api = APIRouter(prefix="/api")
+    for routes in (archive_routes, run_routes, match_routes, duplicate_routes, verdict_routes, media_routes):
+        api.include_router(routes(parts))
+    app.include_router(api)
+    add_handlers(app)
+    add_api_page(app)
+    add_pages(app)
+    app.add_middleware(Access, settings=settings)
+    app.state.parts = parts
+    return app
+
+
+async def _keep_fresh(parts: Parts) -> None:
+    """Read the index anew when another process has changed it."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        if not parts.runs.is_running():
+            await to_thread.run_sync(keep_fresh, parts.opened)

@@ -1,0 +1,86 @@
+"""Routes of matching: uploads, files by path, and the answers that are kept."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from evaluate.server.problems import NotFoundError, described
+from evaluate.server.shapes import AnswerShape, QueryShape, query_values, span_shape
+from evaluate.server.state.parts import Parts
+from evaluate.server.state.queries import Query as Matched
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+Top = Annotated[int, Field(ge=1, le=1000)]
+
+
+class PathRequest(BaseModel):
+    """A file below the archive's folder or an allowed one."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    top: Top | None = None
+
+
+def match_routes(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter(tags=["matches"])
+    opened, queries = parts.opened, parts.queries
+
+    @router.post(
+        "/match",
+        responses=described(408, 409, 413, 503, 507),
+        openapi_extra={"requestBody": {"required": True, "content": _BINARY}},
+    )
+    async def match(
+        request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
+    ) -> AnswerShape:
+        """Find the sources, and their seconds, that a clip came from; the body is its bytes."""
+        return _answer(await queries.match_upload(name, request.stream(), top))
+
+    @router.post("/match-path", responses=described(404, 409, 503, 507))
+    async def match_path(body: PathRequest) -> AnswerShape:
+        """Match a file by its path, absolute or below the archive's folder."""
+        path = opened.given_path(body.path)
+        if not path.is_file():
+            raise NotFoundError("no such file; give the path of a video or audio file")
+        return _answer(await queries.match_path(path, body.top))
+
+    @router.get("/queries", responses=described())
+    def listed() -> list[QueryShape]:
+        """List the queries of this server, newest first."""
+        return [QueryShape(**_values(each)) for each in queries.newest_first()]
+
+    @router.get("/queries/{identity}", responses=described(404))
+    def answer(identity: str) -> AnswerShape:
+        """Return the answer to a query."""
+        return _answer(queries.get(identity))
+
+    @router.delete("/queries/{identity}", responses=described(404))
+    def remove(identity: str) -> QueryShape:
+        """Forget a query, and remove its upload; verdicts on it stay."""
+        return QueryShape(**_values(queries.remove(identity)))
+
+    def _values(query: Matched) -> dict[str, Any]:
+        return query_values(query, opened.now.threshold or 0.0)
+
+    def _answer(query: Matched) -> AnswerShape:
+        sources, verdicts = opened.now.sources, _verdicts(query)
+        matches = [span_shape(each, sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
+        return AnswerShape(**_values(query), matches=matches)
+
+    def _verdicts(query: Matched) -> dict[str, Literal["same", "different"]]:
+        """Return the verdicts on the query and a reference, by the reference's name."""
+        told = [each for each in opened.verdicts.current() if each.kind in ("same", "different")]
+        if not told or not query.path.is_file():
+            return {}
+        own, sources = parts.place(query.id).content, opened.now.sources
+        found = dict[str, Literal["same", "different"]]()
+        for verdict in told:
+            contents = [place.content for place in verdict.places]
+            if own in contents:
+                other = contents[1 - contents.index(own)]
+                for name in opened.verdicts.names_of(sources, [other]).get(other, []):
+                    found[name] = "same" if verdict.kind == "same" else "different"
+        return found
+
+    return router

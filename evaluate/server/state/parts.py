@@ -1,0 +1,61 @@
+"""The parts of a running server, which its routes share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.archive.contents import content_of
+from evaluate.archive.verdicts import Place
+from evaluate.errors import VerdictError
+from evaluate.server.problems import NotFoundError
+from evaluate.server.state.copies import Copies
+from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.queries import Queries
+from evaluate.server.state.runs import Runs
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the routes work with.
+
+    Attributes:
+        opened: the index.
+        queries: uploads and answers.
+        runs: of indexing and duplicates.
+        copies: of media that browsers do not play.
+    """
+
+    opened: OpenedIndex
+    queries: Queries
+    runs: Runs
+    copies: Copies
+
+    def media_path(self, identity: str) -> Path:
+        """Return the file of a source or a query, if it may be served.
+
+        Raises:
+            NotFoundError: there is no such source or query, or its file is gone.
+            ForbiddenError: its file lies outside the archive.
+        """
+        if identity in self.opened.now.names:
+            return self.opened.permitted(Path(self.opened.now.source(identity).path))
+        query = self.queries.get(identity)
+        if not query.path.is_file():
+            raise NotFoundError(f"the file of query {identity} is gone; match it again")
+        return query.path if query.is_upload else self.opened.permitted(query.path)
+
+    def place(self, identity: str) -> Place:
+        """Return the place of a verdict on a source or a query.
+
+        Raises:
+            NotFoundError: there is no such source or query.
+            VerdictError: its file cannot be read.
+        """
+        now = self.opened.now
+        if identity in now.names:
+            name = now.names[identity]
+            return self.opened.verdicts.places_of(now.sources, [name])[name]
+        query, path = self.queries.get(identity), self.media_path(identity)
+        try:
+            return Place(content_of(path), query.name)
+        except OSError as error:
+            raise VerdictError(path, "cannot be read", "match it again") from error
