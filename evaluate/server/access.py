@@ -58,13 +58,17 @@ class Access:
 
     def _refusal(self, scope: Scope) -> Response | None:
         """Return the answer to a request that may not pass; None for all others."""
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        headers = Headers(scope=scope)
         if not self._is_host(headers.get("host", "")):
             return answer(
                 400, "this server does not have the host name of the request; use the address that it printed"
             )
-        if path.startswith("/static/") and method in READING:
+        if scope["path"].startswith("/static/") and scope["method"] in READING:
             return None
+        return self._without_right(scope, headers)
+
+    def _without_right(self, scope: Scope, headers: Headers) -> Response | None:
+        path, method = scope["path"], scope["method"]
         is_api = path.startswith("/api/")
         given = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         if not is_api and method in READING and self._is_token(given.get("token", "")):

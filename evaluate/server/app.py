@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
@@ -24,6 +25,8 @@ from evaluate.server.state.opened_index import OpenedIndex, keep_fresh
 from evaluate.server.state.parts import Parts
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
+from evaluate.server.state.watch import Watch
+from store.errors import AvtempoError
 
 LOOK_EVERY_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -48,6 +51,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         if reason:
             _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
         tasks = [asyncio.create_task(_keep_fresh(parts))]
+        if settings.watch_folder:
+            tasks.append(asyncio.create_task(_watch(settings.watch_folder, parts)))
         try:
             yield
         finally:
@@ -73,6 +78,14 @@ def make_app(settings: ServerSettings) -> FastAPI:
     app.add_middleware(Access, settings=settings)
     app.state.parts = parts
     return app
+
+
+async def _watch(folder: Path, parts: Parts) -> None:
+    """Watch a folder; serving goes on if that fails."""
+    try:
+        await Watch(folder, parts).run()
+    except (OSError, RuntimeError, AvtempoError) as error:
+        _log.error("%s is no longer watched: %s; start the server anew", folder, error)
 
 
 async def _keep_fresh(parts: Parts) -> None:

@@ -3,6 +3,7 @@
 import socket
 import webbrowser
 from collections.abc import Callable
+from urllib.parse import quote
 
 import uvicorn
 
@@ -33,7 +34,7 @@ def serve(settings: ServerSettings, port: int, say: Callable[[str], None], *, op
     with _bound(settings.host, port) as bound:
         app = make_app(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{bound.getsockname()[1]}/?token={settings.token}"
+        address = f"http://{host}:{bound.getsockname()[1]}/?token={quote(settings.token, safe='')}"
         say(f"open {address}")
         if opens:
             webbrowser.open(address)

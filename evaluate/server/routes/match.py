@@ -10,7 +10,8 @@ from evaluate.server.shapes import AnswerShape, QueryShape, query_values, span_s
 from evaluate.server.state.parts import Parts
 from evaluate.server.state.queries import Query as Matched
 
-_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_BINARY = {"requestBody": {"required": True, "content": {"application/octet-stream": _BYTES}}}
 Top = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -29,7 +30,7 @@ def match_routes(parts: Parts) -> APIRouter:
     @router.post(
         "/match",
         responses=described(408, 409, 413, 503, 507),
-        openapi_extra={"requestBody": {"required": True, "content": _BINARY}},
+        openapi_extra=_BINARY,
     )
     async def match(
         request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
