@@ -170,6 +170,7 @@ class PairDetailShape(PairShape):
     other_facts: MediaFacts | None
     kept: str | None
     reason: str
+    kept_by_verdict: list[str]
     previous_id: str | None
     next_id: str | None
     next_open_id: str | None

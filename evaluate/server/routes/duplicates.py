@@ -79,7 +79,7 @@ def duplicate_routes(parts: Parts) -> APIRouter:
         "/duplicates/export", response_class=Response,
         responses={
             **described(409),
-            200: {"content": {kind: {"schema": {"type": "string"}} for kind in set(MEDIA_TYPES.values())}},
+            200: {"content": {kind: {"schema": {}} for kind in sorted(MEDIA_TYPES.values())}},
         },
     )  # fmt: skip
     async def export(
@@ -103,7 +103,8 @@ def duplicate_routes(parts: Parts) -> APIRouter:
         beside = found.neighbours(identity, verdict)
         return PairDetailShape(
             **_values(found, each), one_facts=finder.facts(found.found.sources[each.one]),
-            other_facts=finder.facts(found.found.sources[each.other]), kept=kept, reason=reason, **beside.__dict__,
+            other_facts=finder.facts(found.found.sources[each.other]), kept=kept, reason=reason,
+            kept_by_verdict=sorted({each.one, each.other} & found.found.kept), **beside.__dict__,
             n_pairs=len(found.chosen(verdict)), n_open=len(found.chosen("open")),
         )  # fmt: skip
 

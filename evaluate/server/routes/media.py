@@ -43,8 +43,9 @@ def media_routes(parts: Parts) -> APIRouter:
     router = APIRouter(tags=["media"])
     copies = parts.copies
 
-    @router.api_route(
-        "/media/{identity}", methods=["GET", "HEAD"], response_class=FileResponse,
+    @router.head("/media/{identity}", include_in_schema=False)
+    @router.get(
+        "/media/{identity}", response_class=FileResponse,
         responses={**described(404, 416, 503), **_PLAYED},
     )  # fmt: skip
     async def media(

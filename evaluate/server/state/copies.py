@@ -2,15 +2,14 @@
 
 import asyncio
 import hashlib
-import tempfile
 import threading
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 
 from evaluate.server.problems import TooManyError
+from evaluate.server.state.kept_folder import KeptFolder
 from preprocess.media.playable import Playback, Plays, playback, write_playable
-from preprocess.temporary_folder import temporary_folder
 
 AT_ONCE = 2
 """ffmpegs that make copies."""
@@ -27,12 +26,13 @@ class Copies:
         most_bytes: limit on all of them; those that were not asked for the longest time go first.
 
     Attributes:
+        folder: of the copies.
         limiter: of the threads that read media for stills, waveforms and properties.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._folder = tempfile.TemporaryDirectory(prefix="avtempo-copies-", dir=temporary_folder())
+        self.folder = KeptFolder("copies")
         self._making = dict[Path, asyncio.Task[None]]()
         self._known = dict[tuple[Path, int, int], Playback]()
         self._lock, self._encoders = threading.Lock(), CapacityLimiter(AT_ONCE)
@@ -40,7 +40,7 @@ class Copies:
 
     def close(self) -> None:
         """Remove all copies."""
-        self._folder.cleanup()
+        self.folder.close()
 
     def playback(self, path: Path) -> Playback:
         """Say how a browser plays a file; a file is probed once."""
@@ -95,7 +95,7 @@ class Copies:
         self._make_room(target)
 
     def _make_room(self, newest: Path) -> None:
-        sizes = {each: each.stat() for each in Path(self._folder.name).glob("*.mp4")}
+        sizes = {each: each.stat() for each in self.folder.path.glob("*.mp4")}
         n_bytes = sum(status.st_size for status in sizes.values())
         for each in sorted(sizes, key=lambda one: sizes[one].st_mtime_ns):
             if n_bytes <= self._most_bytes:
@@ -107,4 +107,4 @@ class Copies:
     def _target(self, path: Path, start_seconds: int) -> Path:
         status = path.stat()
         key = f"{path}\n{status.st_size}\n{status.st_mtime_ns}\n{start_seconds}"
-        return Path(self._folder.name, hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".mp4")
+        return Path(self.folder.path, hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".mp4")

@@ -19,7 +19,7 @@ from evaluate.fingerprint.match.match import Matcher
 from evaluate.server.problems import ConflictError, ForbiddenError, NotFoundError
 from evaluate.server.settings import ServerSettings
 from store.atomic_files import LOCK_NAME, folder_lock
-from store.errors import AvtempoError, StoreError
+from store.errors import AvtempoError, BusyError, WriteError
 
 _log = logging.getLogger(__name__)
 SERVER_FOLDER = "server"
@@ -127,8 +127,10 @@ class OpenedIndex:
                 folder = self.settings.index_folder / SERVER_FOLDER
                 folder.mkdir(parents=True, exist_ok=True)
                 self._held.enter_context(folder_lock(folder))
-            except (StoreError, OSError) as error:
-                return f"another server of this index runs, or its folder cannot be written ({error})"
+            except BusyError as error:
+                return f"another server of this index runs ({error.problem}); start runs there"
+            except (WriteError, OSError) as error:
+                return f"the folder of the index cannot be written ({error})"
             self._is_writer = True
             return ""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +15,11 @@ from starlette.requests import ClientDisconnect
 from evaluate.fingerprint.describe.extract import MediaFile
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.server.problems import ConflictError, NotFoundError, RefusedError, TooLargeError, TooManyError
+from evaluate.server.state.kept_folder import KeptFolder
 from evaluate.server.state.opened_index import OpenedIndex, Snapshot
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
-from preprocess.temporary_folder import temporary_folder
 
 MOST_QUERIES = 200
 PIECE_BYTES = 1 << 20
@@ -63,19 +62,21 @@ class Queries:
         opened: what they are matched with.
 
     Attributes:
+        folder: of the uploads.
         limiter: of the threads that match.
     """
 
     def __init__(self, opened: OpenedIndex) -> None:
         self._opened, self._settings = opened, opened.settings
-        self._folder = tempfile.TemporaryDirectory(prefix="avtempo-uploads-", dir=temporary_folder())
+        self.folder = KeptFolder("uploads")
         self._kept = dict[str, Query]()
         self._lock, self._n_open = threading.Lock(), 0
         self.limiter = CapacityLimiter(1)  # encoder and search use all cores
 
     def close(self) -> None:
         """Remove all uploads."""
-        self._folder.cleanup()
+        self.folder.close()
+        self._kept.clear()
 
     def newest_first(self) -> list[Query]:
         """Return all queries."""
@@ -111,7 +112,7 @@ class Queries:
         suffix = PurePosixPath(name).suffix.lower()
         identity = secrets.token_hex(8)
         known = EXTENSIONS["video"] | EXTENSIONS["audio"]
-        path = Path(self._folder.name, identity + (suffix if suffix in known else ""))
+        path = Path(self.folder.path, identity + (suffix if suffix in known else ""))
         with self._turn():
             try:
                 async with asyncio.timeout(self._settings.upload_seconds):
@@ -179,7 +180,7 @@ class Queries:
 
     def _match(self, identity: str, name: str, path: Path, top: int | None) -> Query:
         answer = self.answer(name, path, top)
-        is_upload = path.parent == Path(self._folder.name)
+        is_upload = path.parent == self.folder.path
         query = Query(identity, name, path, is_upload, path.stat().st_size, datetime.now(UTC), answer)
         with self._lock:
             self._kept[identity] = query
