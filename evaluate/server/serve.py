@@ -3,6 +3,7 @@
 import socket
 import webbrowser
 from collections.abc import Callable
+from types import FrameType
 from urllib.parse import quote
 
 import uvicorn
@@ -11,6 +12,7 @@ from evaluate.errors import EvaluateError
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE
 from evaluate.server.app import make_app
 from evaluate.server.settings import ServerSettings
+from evaluate.server.state.parts import Parts
 
 SHUTDOWN_SECONDS = 2
 """Time that open connections, such as those of progress, get at the end."""
@@ -42,7 +44,20 @@ def serve(settings: ServerSettings, port: int, say: Callable[[str], None], *, op
             app, log_level="warning", access_log=False, server_header=False,  # a log would hold the token
             timeout_graceful_shutdown=SHUTDOWN_SECONDS, lifespan="on", limit_concurrency=1000,
         )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[bound])
+        _Server(config, app.state.parts).run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it ends before uvicorn waits for open connections."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal."""
+        self._parts.ending.set()
+        super().handle_exit(sig, frame)
 
 
 def _bound(host: str, port: int) -> socket.socket:

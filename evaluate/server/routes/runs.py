@@ -104,7 +104,7 @@ def run_routes(parts: Parts) -> APIRouter:
         listeners.add(mark)
         try:
             yield ": connected\n\n"
-            while True:
+            while not parts.ending.is_set():
                 for run in runs.newest_first()[::-1]:
                     if seen.get(run.id) is not run:
                         seen[run.id] = run

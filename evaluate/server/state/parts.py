@@ -1,7 +1,8 @@
 """The parts of a running server, which its routes share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from evaluate.archive.contents import content_of
 from evaluate.archive.verdicts import Place
@@ -22,12 +23,14 @@ class Parts:
         queries: uploads and answers.
         runs: of indexing and duplicates.
         copies: of media that browsers do not play.
+        ending: set when the server is about to end, so that endless answers end too.
     """
 
     opened: OpenedIndex
     queries: Queries
     runs: Runs
     copies: Copies
+    ending: Event = field(default_factory=Event)
 
     def media_path(self, identity: str) -> Path:
         """Return the file of a source or a query, if it may be served.
