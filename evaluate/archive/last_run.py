@@ -41,7 +41,7 @@ class LastRun:
     matches: tuple[Match, ...] = ()
 
 
-_REMEDY = "run once without --since last"
+_REMEDY = "compare everything once, without --since last"
 _DONE, _MATCHES = TypeAdapter(tuple[Identity, ...]), TypeAdapter(tuple[Match, ...])
 
 

@@ -16,7 +16,7 @@ examples:
   python -m evaluate serve --index index/archive --watch /archive/incoming --watch-out matches.jsonl
       files that come in are matched, a line each; they are indexed too if the folder lies in the archive
   python -m evaluate serve --index index/archive --host 0.0.0.0
-      other machines can reach it. The connection is not encrypted: put a proxy with TLS before it
+      other machines can reach it, without encryption; better is a proxy with TLS and --name archive.example
 
 $AVTEMPO_TOKEN is the token, else each start makes one. Programs send it as the header `Authorization: Bearer TOKEN`; /docs
 lists the API. Ctrl-C ends the server; a run that goes on is stopped, and what it did is kept.
@@ -32,6 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--archive", type=Path, metavar="FOLDER", help="folder to index (default: the one that was indexed)")
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s, this machine only)")
     add("--port", type=int, default=8765, help="0 takes a free one (default: %(default)s)")
+    add("--name", action="append", default=[], help="one more host name of the server, such as a proxy's")
     add("--allow", type=Path, action="append", default=[], metavar="FOLDER", help="one more folder that may be read")
     add("--upload-mb", type=int, default=2048, metavar="MB", help="largest upload (default: %(default)s)")
     add("--watch", type=Path, metavar="FOLDER", help="match what comes in here")
@@ -48,7 +49,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     settings = ServerSettings(
         arguments.index.absolute(), os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32), arguments.archive,
-        tuple(arguments.allow), arguments.host, arguments.upload_mb * MEGABYTE, watch_folder=arguments.watch,
+        tuple(arguments.allow), arguments.host, tuple(arguments.name), arguments.upload_mb * MEGABYTE, watch_folder=arguments.watch,
         watch_out=arguments.watch_out, webhook=arguments.webhook,
     )  # fmt: skip
     serve(settings, arguments.port, say, opens=arguments.open)

@@ -34,7 +34,7 @@ class Access:
         # The port is no part of a cookie's place, so each token has a name of its own: two servers do not mix theirs up.
         secret = hashlib.sha256(b"cookie of " + settings.token.encode()).hexdigest()
         self._cookie, self._cookie_value = f"avtempo-{secret[:12]}", secret[12:]
-        self._names = {"localhost", settings.host.lower()}
+        self._names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}
         if not _is_loopback(settings.host):
             self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 

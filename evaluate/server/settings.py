@@ -19,7 +19,8 @@ class ServerSettings:
         token: what every request must show.
         archive_folder: folder that runs index; None for the one that was indexed.
         allowed_folders: folders besides the archive's whose files may be read and served.
-        host: address that the server listens at, or a name of it; requests to other names are refused.
+        host: address that the server listens at, or a name of it.
+        names: further names of it, such as a proxy's; requests to others are refused.
         upload_bytes: limit on one upload.
         uploads_bytes: limit on all uploads that are kept; the oldest go first.
         copies_bytes: limit on the remuxed and transcoded copies that are kept.
@@ -40,6 +41,7 @@ class ServerSettings:
     archive_folder: Path | None = None
     allowed_folders: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
     upload_bytes: int = 2048 * MEGABYTE
     uploads_bytes: int = 8192 * MEGABYTE
     copies_bytes: int = 4096 * MEGABYTE

@@ -27,6 +27,16 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class LastScopeShape(Shape):
+    """What the last search for duplicates compared; the least that is shared and what agrees only select from that."""
+
+    references: list[str]
+    candidates: list[str]
+    is_across_folders: bool
+    shortest_seconds: float
+    longest_seconds: float | None
+
+
 class StatusShape(Shape):
     """The state of the index and of this server."""
 
@@ -41,6 +51,7 @@ class StatusShape(Shape):
     read_only_reason: str
     encoder: str
     threshold: float | None
+    last_scope: LastScopeShape | None
 
 
 class SourceShape(Shape):

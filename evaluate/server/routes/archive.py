@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from evaluate.archive.last_run import LAST_RUN_FILE
+from evaluate.archive.last_run import LAST_RUN_FILE, last_compared
+from evaluate.archive.scope import NO_LIMIT_SECONDS
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import ConflictError, described
-from evaluate.server.shapes import ErrorShape, RemovedShape, SourcesShape, StatusShape, source_shape
+from evaluate.server.shapes import ErrorShape, LastScopeShape, RemovedShape, SourcesShape, StatusShape, source_shape
 from evaluate.server.state.opened_index import Snapshot
 from evaluate.server.state.parts import Parts
 
@@ -43,6 +44,7 @@ def archive_routes(parts: Parts) -> APIRouter:
             n_descriptors=sum(each.n_descriptors for each in sources), media_seconds=sum(each.seconds for each in sources),
             has_duplicates=(settings.index_folder / LAST_RUN_FILE).is_file(), is_writer=not reason,
             read_only_reason=reason, encoder=now.encoder_sha256[:12], threshold=now.threshold,
+            last_scope=_last_scope(now),
         )  # fmt: skip
 
     @router.get("/sources", responses=described())
@@ -86,6 +88,14 @@ def archive_routes(parts: Parts) -> APIRouter:
         return RemovedShape(removed=list(growth.removed))
 
     return router
+
+
+def _last_scope(now: Snapshot) -> LastScopeShape | None:
+    compared = last_compared(now.index.archive) if now.version[0] else None
+    if compared is None:
+        return None
+    longest = compared["longest_seconds"]
+    return LastScopeShape(**{**compared, "longest_seconds": None if longest >= NO_LIMIT_SECONDS else longest})
 
 
 def _sorted(now: Snapshot, gone: frozenset[str], sort: Sort, *, descending: bool) -> list[IndexedSource]:

@@ -30,7 +30,7 @@ def schema(made, tmp_path_factory):
     shutil.copytree(made.index, root / "index")
     (root / "index/server").mkdir(exist_ok=True)
     (root / "index/server/.lock").mkdir()
-    with Made(root).client(host="testserver") as client:  # the host of the requests made here
+    with Made(root).client(names=("testserver",)) as client:  # the host of the requests made here
         yield schemathesis.openapi.from_asgi("/openapi.json", client.app, headers=BEARER)
 
 
