@@ -49,7 +49,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     settings = ServerSettings(
         arguments.index.absolute(), os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32), arguments.archive,
-        tuple(arguments.allow), arguments.host, tuple(arguments.name), arguments.upload_mb * MEGABYTE, watch_folder=arguments.watch,
-        watch_out=arguments.watch_out, webhook=arguments.webhook,
+        tuple(arguments.allow), arguments.host, tuple(arguments.name), arguments.upload_mb * MEGABYTE,
+        watch_folder=arguments.watch, watch_out=arguments.watch_out, webhook=arguments.webhook,
     )  # fmt: skip
     serve(settings, arguments.port, say, opens=arguments.open)

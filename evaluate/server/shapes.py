@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 
 from evaluate.archive.keep import MediaFacts
 from evaluate.archive.pairs import Agreement, PairVerdict
-from evaluate.archive.verdicts import Verdict
 from evaluate.fingerprint.describe.view import View
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.fingerprint.match.matches import Match
@@ -220,24 +219,6 @@ class DuplicatesShape(Shape):
     threshold: float | None
 
 
-class VerdictPlaceShape(Shape):
-    """A source or query of a verdict, by its name when the verdict was made."""
-
-    name: str
-    start_seconds: float | None
-    end_seconds: float | None
-
-
-class VerdictShape(Shape):
-    """A decision of a person."""
-
-    kind: Literal["same", "different", "keep", "ignore"]
-    places: list[VerdictPlaceShape]
-    made_at: str
-    note: str
-    is_withdrawn: bool
-
-
 class ImportedShape(Shape):
     """How many verdicts of a file were new."""
 
@@ -302,14 +283,3 @@ def source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
         id=id_of(source.name), name=source.name, seconds=source.seconds, size_bytes=source.size_bytes,
         modified=datetime.fromtimestamp(source.modified_ns / 1e9, UTC), status=status, reason=source.reason,
     )  # fmt: skip
-
-
-def verdict_shape(verdict: Verdict) -> VerdictShape:
-    """Describe a verdict."""
-    places = [
-        VerdictPlaceShape(name=each.name, start_seconds=each.start_seconds, end_seconds=each.end_seconds)
-        for each in verdict.places
-    ]
-    return VerdictShape(
-        kind=verdict.kind, places=places, made_at=verdict.made_at, note=verdict.note, is_withdrawn=verdict.is_withdrawn
-    )

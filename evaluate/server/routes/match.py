@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from evaluate.server.problems import NotFoundError, described
+from evaluate.server.problems import described
 from evaluate.server.shapes import AnswerShape, QueryShape, query_values, span_shape
 from evaluate.server.state.parts import Parts
 from evaluate.server.state.queries import Query as Matched
@@ -36,15 +37,14 @@ def match_routes(parts: Parts) -> APIRouter:
         request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
     ) -> AnswerShape:
         """Find the sources, and their seconds, that a clip came from; the body is its bytes."""
-        return _answer(await queries.match_upload(name, request.stream(), top))
+        query = await queries.match_upload(name, request.stream(), top)
+        return await to_thread.run_sync(_answer, query)
 
     @router.post("/match-path", responses=described(404, 409, 503, 507))
     async def match_path(body: PathRequest) -> AnswerShape:
         """Match a file by its path, absolute or below the archive's folder."""
-        path = opened.given_path(body.path)
-        if not path.is_file():
-            raise NotFoundError("no such file; give the path of a video or audio file")
-        return _answer(await queries.match_path(path, body.top))
+        query = await queries.match_path(await to_thread.run_sync(opened.given_path, body.path), body.top)
+        return await to_thread.run_sync(_answer, query)
 
     @router.get("/queries", responses=described())
     def listed() -> list[QueryShape]:
@@ -71,17 +71,12 @@ def match_routes(parts: Parts) -> APIRouter:
 
     def _verdicts(query: Matched) -> dict[str, Literal["same", "different"]]:
         """Return the verdicts on the query and a reference, by the reference's name."""
-        told = [each for each in opened.verdicts.current() if each.kind in ("same", "different")]
-        if not told or not query.path.is_file():
-            return {}
-        own, sources = parts.place(query.id).content, opened.now.sources
-        found = dict[str, Literal["same", "different"]]()
-        for verdict in told:
+        told = dict[str, Literal["same", "different"]]()  # by the reference's content
+        for verdict in opened.verdicts.current():
             contents = [place.content for place in verdict.places]
-            if own in contents:
-                other = contents[1 - contents.index(own)]
-                for name in opened.verdicts.names_of(sources, [other]).get(other, []):
-                    found[name] = "same" if verdict.kind == "same" else "different"
-        return found
+            if verdict.kind in ("same", "different") and query.content in contents:
+                told[contents[1 - contents.index(query.content)]] = "same" if verdict.kind == "same" else "different"
+        names = opened.verdicts.names_of(opened.now.sources, told)
+        return {name: told[content] for content in names for name in names[content]}
 
     return router

@@ -17,7 +17,7 @@ from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
 from preprocess.media.loudness import peaks
 from preprocess.media.planes import split
-from preprocess.media.playable import EXCERPT_SECONDS
+from preprocess.media.playable import EXCERPT_SECONDS, Playback
 from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
 
@@ -52,8 +52,7 @@ def media_routes(parts: Parts) -> APIRouter:
         identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
     ) -> FileResponse:
         """Return a file as it is, or a copy that browsers play; of a transcoded one ten minutes from second `start` on."""
-        path = parts.media_path(identity)
-        found = await to_thread.run_sync(copies.playback, path, limiter=copies.limiter)
+        path, found = await to_thread.run_sync(_found, identity, limiter=copies.limiter)
         if found.plays == "none":
             raise RefusedError(f"it cannot be played: {found.reason}")
         headers = {"Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
@@ -74,8 +73,7 @@ def media_routes(parts: Parts) -> APIRouter:
         identity: str, start: Seconds = 0.0, end: Seconds = 0.0, n: Annotated[int, Query(ge=1, le=48)] = 12
     ) -> Response:
         """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
-        path = parts.media_path(identity)
-        jpeg = await to_thread.run_sync(_strip, path, start, end, n, limiter=copies.limiter)
+        jpeg = await to_thread.run_sync(_strip, parts, identity, start, end, n, limiter=copies.limiter)
         return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
 
     @router.get("/media/{identity}/waveform", responses=described(404))
@@ -84,14 +82,17 @@ def media_routes(parts: Parts) -> APIRouter:
         n: Annotated[int, Query(ge=1, le=4000)] = 400,
     ) -> PeaksShape:  # fmt: skip
         """Return the loudest sample of each of `n` equal parts of these seconds; none without audio."""
-        path = parts.media_path(identity)
-        found = await to_thread.run_sync(_peaks, path, start, end, n, limiter=copies.limiter)
+        found = await to_thread.run_sync(_peaks, parts, identity, start, end, n, limiter=copies.limiter)
         response.headers.update(SHORT_CACHE)
         return PeaksShape(peaks=found)
 
-    def _info(identity: str, start: int) -> MediaShape:
+    def _found(identity: str) -> tuple[Path, Playback]:
         path = parts.media_path(identity)
-        found, facts = copies.playback(path), media_facts(IndexedSource(path.name, str(path), 0, 0))
+        return path, copies.playback(path)
+
+    def _info(identity: str, start: int) -> MediaShape:
+        path, found = _found(identity)
+        facts = media_facts(IndexedSource(path.name, str(path), 0, 0))
         known = found.info
         return MediaShape(
             plays=found.plays, has_video=bool(known and known.has_video), has_audio=bool(known and known.has_audio),
@@ -104,8 +105,9 @@ def media_routes(parts: Parts) -> APIRouter:
     return router
 
 
-def _strip(path: Path, start: float, end: float, n: int) -> bytes:
+def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> bytes:
     """Encode stills side by side; b"" without any."""
+    path = parts.media_path(identity)
     at = start + (np.arange(n) + 0.5) / n * max(0.0, end - start)
     try:
         frames = stills(path, at.tolist(), STILL)
@@ -121,7 +123,8 @@ def _strip(path: Path, start: float, end: float, n: int) -> bytes:
     return encode_planes(frame[None], JPEG_QUALITY)
 
 
-def _peaks(path: Path, start: float, end: float, n: int) -> list[float]:
+def _peaks(parts: Parts, identity: str, start: float, end: float, n: int) -> list[float]:
+    path = parts.media_path(identity)
     if end <= start:
         return []
     try:

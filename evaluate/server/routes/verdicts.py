@@ -9,9 +9,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
-from evaluate.archive.verdicts import Place
+from evaluate.archive.verdicts import Place, Verdict
 from evaluate.server.problems import RefusedError, TooLargeError, described
-from evaluate.server.shapes import ImportedShape, VerdictShape, verdict_shape
+from evaluate.server.shapes import ImportedShape
 from evaluate.server.state.parts import Parts
 from preprocess.temporary_folder import temporary_folder
 
@@ -70,14 +70,14 @@ def verdict_routes(parts: Parts) -> APIRouter:
         ]
 
     @router.get("/verdicts", responses=described())
-    def current() -> list[VerdictShape]:
+    def current() -> list[Verdict]:
         """List the latest verdict of every subject that has one, in order of time."""
-        return [verdict_shape(each) for each in verdicts.current()]
+        return list(verdicts.current())
 
     @router.post("/verdicts", responses=described(404, 507))
-    def add(body: VerdictRequest) -> VerdictShape:
+    def add(body: VerdictRequest) -> Verdict:
         """Record a verdict; to undo it, send it with `withdraw`, or send the former one again."""
-        return verdict_shape(verdicts.add(body.kind, places_of(body), note=body.note, withdraw=body.withdraw))
+        return verdicts.add(body.kind, places_of(body), note=body.note, withdraw=body.withdraw)
 
     @router.get("/verdicts/export", responses={**described(), 200: LINES}, response_class=Response)
     def export() -> Response:

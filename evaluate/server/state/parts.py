@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from evaluate.archive.contents import content_of
 from evaluate.archive.verdicts import Place
-from evaluate.errors import VerdictError
 from evaluate.server.problems import NotFoundError
 from evaluate.server.state.copies import Copies
 from evaluate.server.state.opened_index import OpenedIndex
@@ -51,14 +49,11 @@ class Parts:
 
         Raises:
             NotFoundError: there is no such source or query.
-            VerdictError: its file cannot be read.
+            VerdictError: the file of a source cannot be read.
         """
         now = self.opened.now
         if identity in now.names:
             name = now.names[identity]
             return self.opened.verdicts.places_of(now.sources, [name])[name]
-        query, path = self.queries.get(identity), self.media_path(identity)
-        try:
-            return Place(content_of(path), query.name)
-        except OSError as error:
-            raise VerdictError(path, "cannot be read", "match it again") from error
+        query = self.queries.get(identity)
+        return Place(query.content, query.name)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect
 
+from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.server.problems import ConflictError, NotFoundError, RefusedError, TooLargeError, TooManyError
@@ -35,7 +36,7 @@ class Query:
         name: given by the user.
         path: of the upload, or of the file that the user named.
         is_upload: whether the file is removed with the query.
-        size_bytes: of the file.
+        size_bytes, content: of the file; verdicts are on the content.
         made_at: time in UTC.
         answer: its matches.
     """
@@ -45,6 +46,7 @@ class Query:
     path: Path
     is_upload: bool
     size_bytes: int
+    content: str
     made_at: datetime
     answer: Answer
 
@@ -125,7 +127,14 @@ class Queries:
                     path.unlink(missing_ok=True)
 
     async def match_path(self, path: Path, top: int | None) -> Query:
-        """Match a permitted file."""
+        """Match a permitted file.
+
+        Raises:
+            NotFoundError: it is no file.
+            TooManyError, ConflictError: what is refused.
+        """
+        if not await to_thread.run_sync(path.is_file):
+            raise NotFoundError("no such file; give the path of a video or audio file")
         with self._turn():
             arguments = secrets.token_hex(8), escaped_name(path.name), path, top
             return await to_thread.run_sync(self._match, *arguments, limiter=self.limiter)
@@ -181,7 +190,8 @@ class Queries:
     def _match(self, identity: str, name: str, path: Path, top: int | None) -> Query:
         answer = self.answer(name, path, top)
         is_upload = path.parent == self.folder.path
-        query = Query(identity, name, path, is_upload, path.stat().st_size, datetime.now(UTC), answer)
+        content = content_of(path)
+        query = Query(identity, name, path, is_upload, size_of(content), content, datetime.now(UTC), answer)
         with self._lock:
             self._kept[identity] = query
             self._make_room()

@@ -26,6 +26,7 @@ def ended(client, identity):
     return wait_for(look)
 
 
+@pytest.mark.slow
 def test_what_a_run_adds_is_served_and_matched(own):
     shutil.copy(own.videos / "3.mp4", own.videos / "new.mp4")
     with own.client(archive_folder=own.videos) as client:
@@ -52,6 +53,7 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
         assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
 
 
+@pytest.mark.slow
 def test_a_scope_that_fits_nothing_fails_with_a_reason(own):
     with own.client() as client:
         assert (
