@@ -61,11 +61,9 @@ def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
 @pytest.fixture(scope="module")
 def served(workplace):
     """Environment that names a server of the archive."""
-    server = start(
-        "-m", "evaluate", "serve", "--index", "index/archive", "--port", 0, cwd=workplace, AVTEMPO_TOKEN="known"  # noqa: S106
-    )
-    address = server.stdout.readline().removeprefix("open ").partition("/?")[0]
-    yield {"AVTEMPO_TOKEN": "known", "AVTEMPO_ADDRESS": address}
+    environment = {"AVTEMPO_TOKEN": "known"}
+    server = start("-m", "evaluate", "serve", "--index", "index/archive", "--port", 0, cwd=workplace, **environment)
+    yield environment | {"AVTEMPO_ADDRESS": server.stdout.readline().removeprefix("open ").partition("/?")[0]}
     server.send_signal(signal.SIGINT)
     server.communicate(timeout=60)
 

@@ -276,10 +276,14 @@ def run_shape(run: Run) -> RunShape:
     )  # fmt: skip
 
 
+def status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
+    """Tell whether a source is indexed, could not be read, or is no longer there."""
+    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
+
+
 def source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
     """Describe a source."""
-    status: SourceStatus = "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
     return SourceShape(
         id=id_of(source.name), name=source.name, seconds=source.seconds, size_bytes=source.size_bytes,
-        modified=datetime.fromtimestamp(source.modified_ns / 1e9, UTC), status=status, reason=source.reason,
+        modified=datetime.fromtimestamp(source.modified_ns / 1e9, UTC), status=status_of(source, gone), reason=source.reason,
     )  # fmt: skip

@@ -12,7 +12,15 @@ from evaluate.archive.scope import NO_LIMIT_SECONDS
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import ConflictError, described
-from evaluate.server.shapes import ErrorShape, LastScopeShape, RemovedShape, SourcesShape, StatusShape, source_shape
+from evaluate.server.shapes import (
+    ErrorShape,
+    LastScopeShape,
+    RemovedShape,
+    SourcesShape,
+    StatusShape,
+    source_shape,
+    status_of,
+)
 from evaluate.server.state.opened_index import Snapshot
 from evaluate.server.state.parts import Parts
 
@@ -59,9 +67,14 @@ def archive_routes(parts: Parts) -> APIRouter:
         """List the archive's files; `search` is a part of the name."""
         now, gone = opened.now, opened.gone()
         wanted = search.casefold()
-        shapes = (source_shape(each, gone) for each in _sorted(now, gone, sort, descending=descending))
-        found = [each for each in shapes if wanted in each.name.casefold() and status in ("all", each.status)]
-        return SourcesShape(total=len(found), sources=found[offset : offset + limit])
+        found = [
+            each
+            for each in _sorted(now, gone, sort, descending=descending)
+            if wanted in each.name.casefold() and status in ("all", status_of(each, gone))
+        ]
+        return SourcesShape(
+            total=len(found), sources=[source_shape(each, gone) for each in found[offset : offset + limit]]
+        )
 
     @router.get("/errors", responses=described())
     def errors() -> list[ErrorShape]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
 from evaluate.archive.verdicts import Place, Verdict
+from evaluate.errors import VerdictError
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.shapes import ImportedShape
 from evaluate.server.state.parts import Parts
@@ -106,6 +107,9 @@ def verdict_routes(parts: Parts) -> APIRouter:
         with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
             path = Path(folder, "verdicts.jsonl")
             path.write_bytes(body)
-            return verdicts.take_in(path)
+            try:
+                return verdicts.take_in(path)
+            except VerdictError as error:
+                raise RefusedError(str(error).replace(str(path), "the body")) from error
 
     return router

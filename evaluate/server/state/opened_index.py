@@ -104,23 +104,25 @@ class OpenedIndex:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings, self.verdicts = settings, Verdicts(settings.index_folder)
-        self._lock, self._held = threading.Lock(), ExitStack()
+        self._reading, self._writing, self._held = threading.Lock(), threading.Lock(), ExitStack()
         self._is_writer, self._gone = False, (0.0, frozenset[str]())
-        self.now = self._read(self._version())
+        self._tried = self._version()
+        self.now = self._read(self._tried)
 
     def refresh(self, *, at_once: bool = False) -> bool:
         """Read the index anew if it was changed and nobody is still writing, or `at_once`; return whether it was."""
-        with self._lock:
+        with self._reading:
             version, is_written = self._version(), (self.settings.index_folder / LOCK_NAME).exists()
-            if not at_once and (is_written or version == self.now.version):
+            if not at_once and (is_written or version == self._tried):
                 return False
+            self._tried = version  # also if it cannot be read: it is not tried again before it changes
             self.now = self._read(version)
             self._gone = 0.0, frozenset()
             return True
 
     def read_only_reason(self) -> str:
         """Return why this server starts no runs; "" if it may. The right is taken when it is free."""
-        with self._lock:
+        with self._writing:
             if self._is_writer:
                 return ""
             try:
@@ -136,7 +138,7 @@ class OpenedIndex:
 
     def close(self) -> None:
         """Give the right to start runs back."""
-        with self._lock:
+        with self._writing:
             self._held.close()
             self._is_writer = False
 
@@ -166,12 +168,15 @@ class OpenedIndex:
             NotFoundError: there is no such file.
         """
         try:
-            real = path.resolve(strict=True)
-            roots = [folder.resolve() for folder in self.folders]
+            real = path.resolve()
+            is_inside = any(real.is_relative_to(folder.resolve()) for folder in self.folders)
+            is_there = is_inside and real.exists()  # whether a file is there outside is not told
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long
             raise NotFoundError("no such file or folder; index the archive again, or mount its disk") from error
-        if not any(real.is_relative_to(root) for root in roots):
+        if not is_inside:
             raise ForbiddenError("outside the archive's folder, or a link that leads out; --allow FOLDER permits one")
+        if not is_there:
+            raise NotFoundError("no such file or folder; index the archive again, or mount its disk")
         return real
 
     def given_path(self, text: str) -> Path:

@@ -81,6 +81,13 @@ def test_verdicts_that_do_not_fit_are_refused(client, body, status):
     assert client.get("/api/verdicts").json() == []
 
 
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{}", b'{"kind": "keep", "places": []}'])
+def test_verdicts_that_cannot_be_read_are_not_imported(client, body):
+    answer = client.post("/api/verdicts/import", content=body)
+    assert (answer.status_code, "/tmp" in answer.text) == (422, False)
+    assert client.get("/api/verdicts").json() == []
+
+
 def test_ignored_seconds_take_a_pair_out(client, ids):
     told = pairs(client)
     place = {"id": ids["0.mp4"], "start_seconds": 0, "end_seconds": 8, "name": "0.mp4"}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import pytest
 
@@ -86,6 +87,18 @@ def test_a_change_by_another_process_is_read(own):
         shutil.copy(own.videos / "3.mp4", own.videos / "new.mp4")
         Index.open(own.index).add(own.videos)
         wait_for(lambda: client.get("/api/sources?search=new").json()["total"] == 1)
+
+
+def test_an_index_that_is_damaged_while_it_is_served_leaves_the_former_state(own, caplog):
+    with own.client() as client:
+        for part in (own.index / "parts").glob("*.json"):
+            part.unlink()
+            part.write_text("{")
+        wait_for(lambda: "former state is kept" in caplog.text)
+        time.sleep(2.5)
+        assert caplog.text.count("former state is kept") == 1
+        assert client.get("/api/status").json()["n_sources"] == 8
+        assert client.post("/api/match", content=(own.videos / "0.mp4").read_bytes()).json()["n_matches"] == 2
 
 
 def test_a_stopped_comparison_of_new_sources_keeps_what_it_did(own, monkeypatch):

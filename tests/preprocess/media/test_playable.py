@@ -7,8 +7,8 @@ from preprocess.errors import MediaError, MediaLimitError
 from preprocess.media.decode import decode
 from preprocess.media.loudness import peaks
 from preprocess.media.media_info import Limits
-from preprocess.media.playable import EXCERPT_SECONDS, playback, write_playable
 from preprocess.media.planes import to_rgb
+from preprocess.media.playable import EXCERPT_SECONDS, playback, write_playable
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 SHAPE = dataclasses.replace(SMALL, fps=5.0, sample_rate_hz=8000)
@@ -73,7 +73,9 @@ def test_a_browser_gets_the_streams_that_are_described(tmp_path):
 
 
 def test_a_long_source_is_transcoded_in_parts_from_a_second_on(tmp_path):
-    source = write_clip(tmp_path / "long.avi", counter_frames(670, 16, 32), 1, video_codec="mpeg4", output=("-q:v", "1"))
+    source = write_clip(
+        tmp_path / "long.avi", counter_frames(670, 16, 32), 1, video_codec="mpeg4", output=("-q:v", "1")
+    )
     assert playback(source).is_in_parts
     write_playable(source, tmp_path / "copy.mp4", "transcoded", 60.0)
     copy = playback(tmp_path / "copy.mp4")
