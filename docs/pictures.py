@@ -7,9 +7,7 @@ review of one of these matches in the web application.
 
 import argparse
 import logging
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +26,6 @@ VIDEOS_A_CLASS = 6
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
 REVIEWED = "bordered-and-faster.mp4"
-TOKEN = "of-the-pictures"  # noqa: S105 - of a server that ends with the picture
 EDITS = {
     "cropped.mp4": ("crop=iw*0.7:ih*0.7,scale=160:120", "volume=0.5"),
     "bordered-and-faster.mp4": ("pad=iw*1.3:ih*1.3:-1:-1,setpts=PTS/1.1", "atempo=1.1"),
@@ -82,16 +79,16 @@ def take_picture(page: Path, picture: Path, *, height_px: int) -> None:
 
 
 def take_picture_of_review(work: Path, picture: Path) -> None:
-    """Match a query of `match_page` in the web application, and save the review of its best match, two seconds on."""
+    """Match a query of `match_page` in the web application, and save the review of its best match, a second on."""
     with served(work / "index") as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=[*FLAGS])
-        page = browser.new_page(viewport={"width": WIDTH_PX, "height": 800})
-        page.goto(f"{address}/match?token={TOKEN}")
+        page = browser.new_page(viewport={"width": WIDTH_PX, "height": 750})
+        page.goto(address)
+        page.click("text=Match a clip")
         page.set_input_files("#file", work / "queries" / REVIEWED)
-        page.click("article .open", timeout=120_000)
+        page.click("article .open", timeout=60_000)
         page.wait_for_selector("#lanes svg")
-        for _ in range(2):
-            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=picture)
         browser.close()
@@ -100,17 +97,12 @@ def take_picture_of_review(work: Path, picture: Path) -> None:
 
 @contextmanager
 def served(index: Path) -> Iterator[str]:
-    """Run the web application on an index; give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "evaluate", "serve", "--index", str(index), "--port", str(port)]
-    environment = {**os.environ, "AVTEMPO_TOKEN": TOKEN}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        server.stdout.readline()  # the address, once it answers
+    """Run the web application on an index; give its address, with the token."""
+    command = [sys.executable, "-m", "evaluate", "serve", "--index", str(index), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        first = server.stdout.readline() if server.stdout else ""
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield first.removeprefix("open ").strip()
         finally:
             server.terminate()
 

@@ -10,6 +10,7 @@ export class ApiError extends Error {
   }
 }
 
+const GOOD_SECONDS = 8;
 const AWAY = "The server cannot be reached. Start it again, then reload this page.";
 
 /** Make the error of an answer: FastAPI's `detail` is a text, or a list for a body that does not fit. */
@@ -71,12 +72,16 @@ export const media = (id) => `/api/media/${id}`;
 export const strip = (id, start, end, n) =>
   `${media(id)}/strip${asQuery({ start: start.toFixed(2), end: Math.max(end, start + 0.1).toFixed(2), n })}`;
 
-/** Show an error at the top of the page, or take it away; @param {Error|string} [problem] */
+let leaving = 0;
+
+/** Show an error at the top of the page, or take it away; good news leaves by itself. @param {Error|string} [problem] */
 export function notice(problem, isGood = false) {
   if (problem && !(problem instanceof ApiError) && problem instanceof Error) console.error(problem);
   const node = at("notice");
   tell(node, problem?.message ?? problem);
   node.classList.toggle("good", isGood);
+  clearTimeout(leaving);
+  if (isGood) leaving = setTimeout(() => tell(node, ""), 1000 * GOOD_SECONDS);
 }
 
 /** Run what a person asked for; what fails is shown. */

@@ -13,6 +13,7 @@ const COLUMNS = { name: "Name", seconds: "Duration", size_bytes: "Size", modifie
 const STATUSES = { all: "All", indexed: "Indexed", unreadable: "Unreadable", gone: "Gone" };
 
 const state = readAddress(DEFAULTS);
+let lastScope = null;
 
 function change(values) {
   Object.assign(state, { offset: "0" }, values);
@@ -23,6 +24,7 @@ function change(values) {
 async function showStatus() {
   const status = await get("/status");
   const n = status.n_sources;
+  lastScope = status.last_scope;
   at("headline").textContent = n ? `${count(n, "source")}, ${duration(status.media_seconds)}` : "An empty archive";
   at("facts").textContent = [
     status.folder, status.n_unreadable ? `${status.n_unreadable} cannot be read` : "all can be read",
@@ -52,7 +54,7 @@ async function showSources() {
   at("sources").replaceChildren(...sources.map(row));
   tell(at("empty"), total ? "" : state.search || state.status !== "all"
     ? "No source fits. Clear the search, or show all."
-    : "Nothing is indexed yet. Bring the index up to date: it reads the folder that the server was given.");
+    : "Nothing is indexed yet. Update the index: it reads the folder that the server was given.");
   document.querySelector("table.sources").hidden = !total;
   paging(at("paging"), Number(state.offset), LIMIT, total, (offset) => change({ offset: String(offset) }));
   showColumns();
@@ -87,6 +89,14 @@ function preview(source) {
   tell(at("preview-facts"), source.reason || [duration(source.seconds), size(source.size_bytes), date(source.modified)].join(" · "));
   video.parentElement.hidden = source.status !== "indexed";
   if (source.status === "indexed") video.src = media(source.id);
+  at("copies").hidden = source.status !== "indexed";
+  at("copies").onclick = async () => {
+    at("copies").disabled = true;
+    const answer = await attempt(() => call("POST", "/match-path", { path: source.name }));
+    at("copies").disabled = false;
+    if (answer) location.assign(`/match${asQuery({ query: answer.id })}`);
+    else box.close();
+  };
   at("remove").onclick = () => attempt(async () => {
     await call("POST", "/sources/remove", { names: [source.name] });
     box.close();
@@ -106,11 +116,11 @@ at("search").oninput = () => {
 document.querySelector("form.filters").onsubmit = (event) => event.preventDefault();
 choices(at("status"), STATUSES, state.status, (status) => change({ status }));
 at("index").onclick = () => start({ kind: "index", folder: null, retry_failed: false });
-at("duplicates").onclick = () => start({ kind: "duplicates", since_last: true, scope: {} });
+at("duplicates").onclick = () => start({ kind: "duplicates", since_last: true, scope: lastScope ?? {} });
 useKeys();
 const refresh = () => attempt(() => Promise.all([showStatus(), showErrors(), showSources()]));
 refresh();
 watchRuns(at("runs"), (run) => {
   refresh();
-  if (run.kind === "duplicates" && run.state === "done") location.assign(`/duplicates${asQuery({})}`);
+  if (run.kind === "duplicates" && run.state === "done") location.assign("/duplicates");
 }, [at("index"), at("duplicates")]);

@@ -15,7 +15,7 @@ export class Clip {
    * @param {HTMLElement} note beside the video: why nothing plays
    */
   constructor(element, id, info, note) {
-    Object.assign(this, { element, id, info, note, start: 0, tries: 0 });
+    Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
     tell(note, this.words());
     element.onerror = () => this.again();
     element.onloadeddata = () => {
@@ -23,7 +23,6 @@ export class Clip {
       tell(note, info.has_video ? "" : "♪ audio alone");
     };
     if (info.plays === "none") element.removeAttribute("src");
-    else this.load(0);
   }
 
   words() {
@@ -39,8 +38,9 @@ export class Clip {
   get seconds() { return this.start + this.element.currentTime; }
 
   set seconds(t) {
-    const held = this.info.excerpt_seconds;
-    if (held && (t < this.start || t >= this.start + held - 1)) this.load(Math.max(0, Math.floor((2 * t) / held - 0.5) * (held / 2)));
+    if (this.info.plays === "none") return;
+    const held = this.info.excerpt_seconds, isBeside = held && (t < this.start || t >= this.start + held - 1);
+    if (!this.isLoaded || isBeside) this.load(held ? Math.max(0, Math.floor((2 * t) / held - 0.5) * (held / 2)) : 0);
     this.element.currentTime = t - this.start;
   }
 
@@ -56,7 +56,7 @@ export class Clip {
 
   /** @param {number} start seconds of the file at which the part begins */
   load(start) {
-    this.start = start;
+    Object.assign(this, { start, isLoaded: true });
     this.element.src = media(this.id) + (start ? `?start=${start}` : "");
   }
 
@@ -65,7 +65,7 @@ export class Clip {
     if (!this.element.getAttribute("src")) return;
     const { src, currentTime } = this.element;
     this.tries += this.info.plays === "direct" ? MOST_TRIES + 1 : 1;
-    if (this.isBroken) tell(this.note, "This file cannot be played. It may have moved: bring the index up to date.");
+    if (this.isBroken) tell(this.note, "This file cannot be played. It may have moved: update the index.");
     else setTimeout(() => {
       if (this.element.src !== src) return;
       this.element.load();

@@ -32,11 +32,12 @@ async function ofPair({ pair: id, agree, verdict }) {
   const list = { agree, verdict };
   const pair = await get(`/duplicates/pairs/${id}`, list);
   const to = (other) => other && `/review${asQuery({ pair: other, ...list })}`;
-  const spans = pair.spans.map(asSpan);
+  const found = pair.spans.map(asSpan), [longest] = found, spans = inOrder(found);
   return {
     sides: [{ id: pair.one_id, name: pair.one, seconds: pair.one_seconds, share: pair.one_share },
       { id: pair.other_id, name: pair.other, seconds: pair.other_seconds, share: pair.other_share }],
-    spans: spans.length ? spans : [empty(Math.min(pair.one_seconds, pair.other_seconds))], at: 0, edited: 0,
+    spans: spans.length ? spans : [empty(Math.min(pair.one_seconds, pair.other_seconds))],
+    at: Math.max(0, spans.indexOf(longest)), edited: 0,
     verdict: pair.verdict, back: `/duplicates${asQuery(list)}`,
     place: pair.position ? `Pair ${pair.position} of ${pair.n_pairs}, ${pair.n_open} open` : `A pair, ${pair.n_open} open`,
     to: { previous: to(pair.previous_id), next: to(pair.next_id), open: to(pair.next_open_id) },
@@ -50,7 +51,8 @@ async function ofMatch({ query, match }) {
   const here = found.find((each) => each.number === Number(match ?? 0)) ?? found[0];
   if (!here) throw new ApiError("This clip has no match to review.", 404);
   const sources = [...new Map(found.map((each) => [each.reference_id, each.number])).keys()];
-  const spans = found.filter((each) => each.reference_id === here.reference_id);
+  const chosen = asSpan(here);
+  const spans = inOrder([chosen, ...found.filter((each) => each !== here && each.decision && each.reference_id === here.reference_id).map(asSpan)]);
   const place = sources.indexOf(here.reference_id);
   const to = (other) => other ? `/review${asQuery({ query, match: found.find((each) => each.reference_id === other).number })}` : null;
   const open = [...sources.slice(place + 1), ...sources.slice(0, place)].find((other) =>
@@ -58,13 +60,15 @@ async function ofMatch({ query, match }) {
   const sides = [{ id: query, name: answer.name, seconds: answer.seconds },
     { id: here.reference_id, name: here.reference, seconds: here.reference_seconds_total }];
   return {
-    sides: sides.map((side, i) => ({ ...side, share: Math.min(1, covered(spans.map(asSpan), i) / Math.max(side.seconds, 1e-9)) })),
-    spans: spans.map(asSpan), at: spans.indexOf(here), edited: 0, verdict: here.verdict ?? "",
+    sides: sides.map((side, i) => ({ ...side, share: Math.min(1, covered(spans, i) / Math.max(side.seconds, 1e-9)) })),
+    spans, at: spans.indexOf(chosen), edited: 0, verdict: here.verdict ?? "",
     back: `/match${asQuery({ query })}`, place: `Source ${place + 1} of ${sources.length}`,
     to: { previous: to(sources[place - 1]), next: to(sources[place + 1]), open: to(open) },
     kept: null, reason: "", keptByVerdict: [], told: here.decision ? [] : [["unclear", "below the threshold"]],
   };
 }
+
+const inOrder = (spans) => spans.sort((a, b) => a.start[0] - b.start[0]);
 
 /** Seconds of a side that spans cover, each counted once. @param {number} i 0 or 1 */
 function covered(spans, i) {

@@ -14,6 +14,7 @@ const FORMS = {
 };
 
 const state = readAddress(DEFAULTS);
+let isScopeShown = false;
 const reviewOf = (id) => `/review${asQuery({ pair: id, agree: state.agree, verdict: state.verdict })}`;
 
 function change(values) {
@@ -25,6 +26,7 @@ function change(values) {
 async function show() {
   const status = await get("/status");
   at("find").hidden = !status.is_writer;
+  if (!isScopeShown) showScope(status.last_scope);
   const found = status.has_duplicates ? await get("/duplicates", { ...state, limit: LIMIT })
     : { n_pairs: 0, n_open: 0, groups: [], pairs: [], segments: [], n_set_aside: 0 };
   const { n_pairs, n_open, pairs } = found;
@@ -35,8 +37,8 @@ async function show() {
   at("decided").hidden = !n_pairs;
   at("decided").value = n_pairs ? 1 - n_open / n_pairs : 0;
   const open = pairs.find((pair) => !pair.verdict);
-  at("review").hidden = !open;
-  if (open) at("review").href = reviewOf(open.id);
+  at("first").hidden = !open;
+  if (open) at("first").href = reviewOf(open.id);
   const numbers = [...new Set(pairs.map((pair) => pair.group))];
   at("groups").replaceChildren(...numbers.map((number) => group(
     found.groups.find((each) => each.number === number), pairs.filter((pair) => pair.group === number))));
@@ -86,6 +88,16 @@ function segment(found) {
     make("details", {}, make("summary", {}, "Places"), make("ul", {}, ...found.places.map((place) =>
       make("li", {}, `${clock(place.start_seconds)} – ${clock(place.end_seconds)} of ${place.name}`)))),
     make("div", { class: "actions" }, ignore));
+}
+
+/** Fill the form with what the last run compared: only with the same can the next one add what is new. */
+function showScope(last) {
+  isScopeShown = true;
+  for (const [name, value] of Object.entries(last ?? {})) {
+    const input = at("scope")[name];
+    if (input?.type === "checkbox") input.checked = value;
+    else if (input) input.value = Array.isArray(value) ? value.join(", ") : value ?? "";
+  }
 }
 
 /** What the form asks to compare, as the API takes it. */

@@ -6,7 +6,8 @@ import { wholeLine } from "/static/span_strips.js";
 import { waveform } from "/static/waves.js";
 import { clock } from "/static/words.js";
 
-const HEIGHT_PX = 56, MOST_STILLS = 40;
+const HEIGHT_PX = matchMedia("(max-width: 640px)").matches ? 36 : 56; // of a strip, as page.css has it
+const MOST_STILLS = 40;
 
 /** Stills that fill the width of the lanes, each in its shape. */
 function stills(node, { width_px, height_px }) {

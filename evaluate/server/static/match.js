@@ -3,7 +3,7 @@
 import { attempt, asQuery, call, get, notice, readAddress, upload } from "/static/api.js";
 import { at, make, tell } from "/static/elements.js";
 import { asSpan, spanStrips } from "/static/span_strips.js";
-import { by, count, duration, edits } from "/static/words.js";
+import { by, count, duration, edits, score } from "/static/words.js";
 
 let abort = null;
 
@@ -42,7 +42,7 @@ function show(answer) {
     : names.size ? `${count(names.size, "source")} of the archive` : "No match";
   at("answer").replaceChildren(...[
     make("h2", {}, headline),
-    make("p", { class: "muted" }, answer.unreadable || [answer.name, duration(answer.seconds), answer.reason].filter(Boolean).join(" · ")),
+    make("p", { class: "muted" }, answer.unreadable || [answer.name, duration(answer.seconds), answer.reason === "no match" ? "" : answer.reason].filter(Boolean).join(" · ")),
     !answer.unreadable && !names.size && make("p", { class: "muted" },
       "A longer clip, or one with its audio, carries more evidence. Stills and steady audio carry little."),
     ...decided.map((each) => card(asked, each)),
@@ -55,7 +55,7 @@ function card(asked, found) {
   const reference = { id: found.reference_id, name: found.reference, seconds: found.reference_seconds_total };
   const href = `/review${asQuery({ query: asked.id, match: found.number })}`;
   return make("article", { class: "card pair" },
-    make("p", { class: "chips" }, make("span", { class: "chip strong" }, `score ${found.score.toFixed(1)}`),
+    make("p", { class: "chips" }, make("span", { class: "chip strong" }, score(found)),
       make("span", { class: "chip" }, by(found)), ...edits(found).map((each) => make("span", { class: "chip edit" }, each)),
       found.verdict && make("span", { class: `chip ${found.verdict}` }, found.verdict)),
     spanStrips([asked, reference], [asSpan(found)]),

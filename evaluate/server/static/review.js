@@ -11,7 +11,7 @@ import { listKeys, useKeys } from "/static/keys.js";
 import { showLanes } from "/static/lanes.js";
 import { drawMap } from "/static/span_map.js";
 import { decide, lastMade, undo } from "/static/verdicts.js";
-import { by, clock, edits, parts } from "/static/words.js";
+import { by, clock, edits, parts, score } from "/static/words.js";
 
 const RATES = [1, 0.5, 0.25, 2];
 const figures = () => [...document.querySelectorAll("#stage .side")];
@@ -94,7 +94,7 @@ function showSpan() {
   at("span-on").disabled = drawn === shown.spans.length - 1;
   const chip = (kind, text) => text && make("span", { class: `chip ${kind}` }, text);
   at("chips").replaceChildren(...[chip(`verdict ${shown.verdict}`, shown.verdict || "open"),
-    !span.isWhole && chip("strong", `score ${span.score.toFixed(1)}`), !span.isWhole && chip("", by(span)),
+    !span.isWhole && chip("strong", score(span)), !span.isWhole && chip("", by(span)),
     ...edits(span).map((each) => chip("edit", each)), ...shown.told.map((each) => chip(...each))].filter(Boolean));
   dress();
 }

@@ -53,5 +53,8 @@ export function edits(span) {
   return told;
 }
 
+/** @param {Match} span @returns {string} "score 12.3"; with a true minus sign */
+export const score = (span) => `score ${span.score.toFixed(1).replace("-", "−")}`;
+
 /** Which of audio and video a match rests on. */
 export const by = (span) => `by ${span.matched_by === "both" ? "video and audio" : span.matched_by}`;

@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from evaluate.archive.duplicates import find_duplicates
@@ -44,7 +44,9 @@ def videos(tmp_path_factory):
     coding = ("-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac")
     run_ffmpeg("-i", root / "videos/news/01.mp4", "-vf", "scale=96:64", *coding, root / "videos/web/copy.mp4")
     shutil.move(root / "videos/web/copy.mp4", root / "videos" / COPY)
-    run_ffmpeg("-i", root / "videos/news/02.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", root / "videos/web/old.avi")
+    run_ffmpeg(
+        "-i", root / "videos/news/02.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", root / "videos/web/old.avi"
+    )
     run_ffmpeg("-ss", 2, "-i", root / "videos/news/03.mp4", *coding, root / "videos/web/part.mp4")
     (root / "videos/web/torn.mp4").write_bytes(b"torn")
     edits = ("-vf", f"hflip,setpts=PTS/{SPEED}", "-af", f"atempo={SPEED}")
@@ -75,7 +77,8 @@ def address(videos):
 def _answering(address, server, log):
     for _ in range(600):
         assert server.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/static/page.css"):
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{address}/static/page.css").raise_for_status()
             return address
         time.sleep(0.1)
     raise AssertionError(log.read_text())
@@ -110,7 +113,9 @@ def page(browser, address, request):
 
 def drop(page, path):
     """Drop a file on the page, as from a folder."""
-    page.evaluate("() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'held'}))")
+    page.evaluate(
+        "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'held'}))"
+    )
     page.set_input_files("#held", path)
     held = page.evaluate_handle(
         "() => { const t = new DataTransfer(); t.items.add(document.getElementById('held').files[0]); return t; }"
@@ -191,7 +196,7 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
     page.keyboard.press("Enter")
     page.wait_for_selector("article")
     assert page.locator("article").count() == 3
-    page.locator("#review").focus()
+    page.locator("#first").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#lanes img")
     first = page.url
@@ -262,7 +267,7 @@ def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(pa
 def test_no_page_scrolls_sideways(page):
     page.goto("/duplicates")
     page.wait_for_selector("article img")
-    paths = ["/", "/match", "/duplicates", page.locator("#review").get_attribute("href")]
+    paths = ["/", "/match", "/duplicates", page.locator("#first").get_attribute("href")]
     for path, shown in zip(paths, ("tbody tr", "#drop", "article img", "#lanes img"), strict=True):
         page.goto(path)
         page.wait_for_selector(shown)
