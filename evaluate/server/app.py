@@ -13,14 +13,10 @@ from evaluate.server.access import Access
 from evaluate.server.api_page import add_api_page
 from evaluate.server.pages import add_pages
 from evaluate.server.problems import add_handlers
-from evaluate.server.routes.archive import archive_routes
-from evaluate.server.routes.duplicates import duplicate_routes
-from evaluate.server.routes.match import match_routes
-from evaluate.server.routes.media import media_routes
-from evaluate.server.routes.runs import run_routes
-from evaluate.server.routes.verdicts import verdict_routes
+from evaluate.server.routes import archive, duplicates, match, media, runs, verdicts
 from evaluate.server.settings import ServerSettings
 from evaluate.server.state.copies import Copies
+from evaluate.server.state.found_pairs import PairsFinder
 from evaluate.server.state.opened_index import OpenedIndex, keep_fresh
 from evaluate.server.state.parts import Parts
 from evaluate.server.state.queries import Queries
@@ -39,11 +35,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         AvtempoError: the index cannot be read; the message names the remedy.
     """
     opened = OpenedIndex(settings)
-
-    def reload() -> None:
-        keep_fresh(opened, at_once=True)
-
-    parts = Parts(opened, Queries(opened), Runs(opened.read_only_reason, reload), Copies(settings.copies_bytes))
+    runner = Runs(opened.read_only_reason, lambda: keep_fresh(opened, at_once=True))
+    parts = Parts(opened, Queries(opened), runner, Copies(settings.copies_bytes), PairsFinder(opened))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,8 +62,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         description="Matches, copies and verdicts of an indexed archive. Every request needs the token.",
     )  # fmt: skip
     api = APIRouter(prefix="/api")
-    for routes in (archive_routes, run_routes, match_routes, duplicate_routes, verdict_routes, media_routes):
-        api.include_router(routes(parts))
+    for each in (archive, runs, match, duplicates, verdicts, media):
+        api.include_router(each.router)
     app.include_router(api)
     add_handlers(app)
     add_api_page(app)

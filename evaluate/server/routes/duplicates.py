@@ -24,9 +24,9 @@ from evaluate.server.shapes import (
     SegmentShape,
     span_shape,
 )
-from evaluate.server.state.found_pairs import FoundPairs, PairsFinder, VerdictFilter
+from evaluate.server.state.found_pairs import FoundPairs, VerdictFilter
 from evaluate.server.state.opened_index import id_of
-from evaluate.server.state.parts import Parts
+from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
 Form = Literal["pairs.json", "pairs.csv", "pairs.edl", "keep.csv", "keep.json", "keep.sh"]
@@ -36,93 +36,99 @@ MEDIA_TYPES = {
 FPS = 25.0
 
 
-def duplicate_routes(parts: Parts) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(tags=["duplicates"])
-    finder = PairsFinder(parts.opened)
+router = APIRouter(tags=["duplicates"])
 
-    @router.get("/duplicates", responses=described())
-    def listed(
-        agree: Agree = "any", verdict: VerdictFilter = "all", offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    ) -> DuplicatesShape:  # fmt: skip
-        """List the pairs by group and falling score, and the segments; nothing is compared."""
-        found = finder.pairs(agree)
-        if found is None:
-            return DuplicatesShape(
-                n_pairs=0,
-                n_open=0,
-                groups=[],
-                pairs=[],
-                segments=[],
-                n_set_aside=0,
-                threshold=parts.opened.now.threshold,
-            )
-        chosen = list(found.chosen(verdict).values())
-        groups = [
-            GroupShape(number=number, names=list(names), ids=[id_of(name) for name in names])
-            for number, names in enumerate(found.found.groups, 1)
-        ]
+
+@router.get("/duplicates", responses=described())
+def listed(
+    parts: GivenParts,
+    agree: Agree = "any", verdict: VerdictFilter = "all", offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> DuplicatesShape:  # fmt: skip
+    """List the pairs by group and falling score, and the segments; nothing is compared."""
+    found = parts.pairs.last(agree)
+    if found is None:
         return DuplicatesShape(
-            n_pairs=len(chosen), n_open=len(found.chosen("open")), groups=groups,
-            pairs=[PairShape(**_values(found, each)) for each in chosen[offset : offset + limit]],
-            segments=[_segment(number, each) for number, each in enumerate(found.found.segments, 1)],
-            n_set_aside=len(found.found.set_aside) + len(found.found.ignored), threshold=found.found.threshold,
-        )  # fmt: skip
-
-    @router.get("/duplicates/pairs/{identity}", responses=described(404))
-    async def pair(identity: str, agree: Agree = "any", verdict: VerdictFilter = "all") -> PairDetailShape:
-        """Return a pair with its files, what is proposed to keep, and its neighbours in the list of this filter."""
-        return await to_thread.run_sync(_detail, identity, agree, verdict, limiter=parts.copies.limiter)
-
-    @router.get(
-        "/duplicates/export", response_class=Response,
-        responses={
-            **described(409),
-            200: {"content": {kind: {"schema": {}} for kind in sorted(MEDIA_TYPES.values())}},
-        },
+            n_pairs=0,
+            n_open=0,
+            groups=[],
+            pairs=[],
+            segments=[],
+            n_set_aside=0,
+            threshold=parts.opened.now.threshold,
+        )
+    chosen = list(found.chosen(verdict).values())
+    groups = [
+        GroupShape(number=number, names=list(names), ids=[id_of(name) for name in names])
+        for number, names in enumerate(found.found.groups, 1)
+    ]
+    return DuplicatesShape(
+        n_pairs=len(chosen), n_open=len(found.chosen("open")), groups=groups,
+        pairs=[PairShape(**_values(found, each)) for each in chosen[offset : offset + limit]],
+        segments=[_segment(number, each) for number, each in enumerate(found.found.segments, 1)],
+        n_set_aside=len(found.found.set_aside) + len(found.found.ignored), threshold=found.found.threshold,
     )  # fmt: skip
-    async def export(
-        form: Form, order: Annotated[str, Query(max_length=200)] = ",".join(DEFAULT_ORDER), agree: Agree = "any"
-    ) -> Response:
-        """Return the pairs, or the proposals of what to keep, as a file; `order` is what makes a file better."""
-        return await to_thread.run_sync(_file, form, order, agree, limiter=parts.copies.limiter)
 
-    def _detail(identity: str, agree: Agree, verdict: VerdictFilter) -> PairDetailShape:
-        found = finder.pairs(agree)
-        if found is None:
-            raise NotFoundError(f"there is no pair {identity}; find duplicates first")
-        each = found.pair(identity)
-        group = found.group(each)
-        kept, reason = None, ""
-        if group is not None:
-            groups = (found.found.groups[group - 1],)
-            for decision in finder.proposed(replace(found.found, groups=groups), DEFAULT_ORDER):
-                if decision.name in (each.one, each.other) and decision.copy_of in (each.one, each.other):
-                    kept, reason = decision.copy_of, decision.reason
-        beside = found.neighbours(identity, verdict)
-        return PairDetailShape(
-            **_values(found, each), one_facts=finder.facts(found.found.sources[each.one]),
-            other_facts=finder.facts(found.found.sources[each.other]), kept=kept, reason=reason,
-            kept_by_verdict=sorted({each.one, each.other} & found.found.kept), **beside.__dict__,
-            n_pairs=len(found.chosen(verdict)), n_open=len(found.chosen("open")),
-        )  # fmt: skip
 
-    def _file(form: Form, order: str, agree: Agree) -> Response:
-        found = finder.pairs(agree)
-        if found is None:
-            raise ConflictError("no run has looked for duplicates yet; start one")
-        with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
-            path = Path(folder, form)
-            if form.startswith("pairs"):
-                write_duplicates(path, found.found, FPS)
-            else:
-                names = tuple(each.strip() for each in order.split(",") if each.strip())
-                write_decisions(path, finder.proposed(found.found, names), Path("copies"))
-            headers = {"Content-Disposition": f'attachment; filename="{form}"'}
-            return Response(path.read_bytes(), media_type=MEDIA_TYPES[path.suffix], headers=headers)
+@router.get("/duplicates/pairs/{identity}", responses=described(404))
+async def pair(
+    parts: GivenParts, identity: str, agree: Agree = "any", verdict: VerdictFilter = "all"
+) -> PairDetailShape:
+    """Return a pair with its files, what is proposed to keep, and its neighbours in the list of this filter."""
+    return await to_thread.run_sync(_detail, parts, identity, agree, verdict, limiter=parts.copies.limiter)
 
-    return router
+
+@router.get(
+    "/duplicates/export", response_class=Response,
+    responses={
+        **described(409),
+        200: {"content": {kind: {"schema": {}} for kind in sorted(MEDIA_TYPES.values())}},
+    },
+)  # fmt: skip
+async def export(
+    parts: GivenParts,
+    form: Form,
+    order: Annotated[str, Query(max_length=200)] = ",".join(DEFAULT_ORDER),
+    agree: Agree = "any",
+) -> Response:
+    """Return the pairs, or the proposals of what to keep, as a file; `order` is what makes a file better."""
+    return await to_thread.run_sync(_file, parts, form, order, agree, limiter=parts.copies.limiter)
+
+
+def _detail(parts: Parts, identity: str, agree: Agree, verdict: VerdictFilter) -> PairDetailShape:
+    found = parts.pairs.last(agree)
+    if found is None:
+        raise NotFoundError(f"there is no pair {identity}; find duplicates first")
+    each = found.pair(identity)
+    group = found.group(each)
+    kept, reason = None, ""
+    if group is not None:
+        groups = (found.found.groups[group - 1],)
+        for decision in parts.pairs.proposed(replace(found.found, groups=groups), DEFAULT_ORDER):
+            if decision.name in (each.one, each.other) and decision.copy_of in (each.one, each.other):
+                kept, reason = decision.copy_of, decision.reason
+    beside = found.neighbours(identity, verdict)
+    return PairDetailShape(
+        **_values(found, each), one_facts=parts.pairs.facts(found.found.sources[each.one]),
+        other_facts=parts.pairs.facts(found.found.sources[each.other]), kept=kept, reason=reason,
+        kept_by_verdict=sorted({each.one, each.other} & found.found.kept), **beside.__dict__,
+        n_pairs=len(found.chosen(verdict)), n_open=len(found.chosen("open")),
+    )  # fmt: skip
+
+
+def _file(parts: Parts, form: Form, order: str, agree: Agree) -> Response:
+    found = parts.pairs.last(agree)
+    if found is None:
+        raise ConflictError("no run has looked for duplicates yet; start one")
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        path = Path(folder, form)
+        if form.startswith("pairs"):
+            write_duplicates(path, found.found, FPS)
+        else:
+            names = tuple(each.strip() for each in order.split(",") if each.strip())
+            write_decisions(path, parts.pairs.proposed(found.found, names), Path("copies"))
+        headers = {"Content-Disposition": f'attachment; filename="{form}"'}
+        return Response(path.read_bytes(), media_type=MEDIA_TYPES[path.suffix], headers=headers)
 
 
 def _values(found: FoundPairs, pair: Pair) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from evaluate.archive.keep import media_facts
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import RefusedError, described
 from evaluate.server.shapes import MediaShape, PeaksShape
-from evaluate.server.state.parts import Parts
+from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
 from preprocess.media.loudness import peaks
@@ -38,71 +38,77 @@ _PLAYED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def media_routes(parts: Parts) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(tags=["media"])
-    copies = parts.copies
+router = APIRouter(tags=["media"])
 
-    @router.head("/media/{identity}", include_in_schema=False)
-    @router.get(
-        "/media/{identity}", response_class=FileResponse,
-        responses={**described(404, 416, 503), **_PLAYED},
+
+@router.head("/media/{identity}", include_in_schema=False)
+@router.get(
+    "/media/{identity}", response_class=FileResponse,
+    responses={**described(404, 416, 503), **_PLAYED},
+)  # fmt: skip
+async def media(
+    parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
+) -> FileResponse:
+    """Return a file as it is, or a copy that browsers play; of a transcoded one ten minutes from second `start` on."""
+    path, found = await to_thread.run_sync(_found, parts, identity, limiter=parts.copies.limiter)
+    if found.plays == "none":
+        raise RefusedError(f"it cannot be played: {found.reason}")
+    headers = {"Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
+    if found.plays != "direct":
+        path = await parts.copies.playable(path, found.plays, start if found.is_in_parts else 0)
+    return FileResponse(path, media_type=found.media_type, headers=headers)
+
+
+@router.get("/media/{identity}/info", responses=described(404))
+async def info(parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
+    """Say how a browser plays a file, and whether its copy is ready."""
+    return await to_thread.run_sync(_info, parts, identity, start, limiter=parts.copies.limiter)
+
+
+@router.get(
+    "/media/{identity}/strip", response_class=Response,
+    responses={**described(404), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
+)  # fmt: skip
+async def strip(
+    parts: GivenParts,
+    identity: str,
+    start: Seconds = 0.0,
+    end: Seconds = 0.0,
+    n: Annotated[int, Query(ge=1, le=48)] = 12,
+) -> Response:
+    """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
+    jpeg = await to_thread.run_sync(_strip, parts, identity, start, end, n, limiter=parts.copies.limiter)
+    return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
+
+
+@router.get("/media/{identity}/waveform", responses=described(404))
+async def waveform(
+    parts: GivenParts,
+    response: Response, identity: str, start: Seconds = 0.0, end: Seconds = 0.0,
+    n: Annotated[int, Query(ge=1, le=4000)] = 400,
+) -> PeaksShape:  # fmt: skip
+    """Return the loudest sample of each of `n` equal parts of these seconds; none without audio."""
+    found = await to_thread.run_sync(_peaks, parts, identity, start, end, n, limiter=parts.copies.limiter)
+    response.headers.update(SHORT_CACHE)
+    return PeaksShape(peaks=found)
+
+
+def _found(parts: Parts, identity: str) -> tuple[Path, Playback]:
+    path = parts.media_path(identity)
+    return path, parts.copies.playback(path)
+
+
+def _info(parts: Parts, identity: str, start: int) -> MediaShape:
+    path, found = _found(parts, identity)
+    facts = media_facts(IndexedSource(path.name, str(path), 0, 0))
+    known = found.info
+    return MediaShape(
+        plays=found.plays, has_video=bool(known and known.has_video), has_audio=bool(known and known.has_audio),
+        seconds=(known and known.duration_seconds) or 0.0, width_px=known.width_px if known else 0,
+        height_px=known.height_px if known else 0, fps=known.fps if known else 0.0,
+        is_ready=found.plays == "direct" or parts.copies.is_ready(path, start if found.is_in_parts else 0),
+        excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None, reason=found.reason, facts=facts,
     )  # fmt: skip
-    async def media(
-        identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
-    ) -> FileResponse:
-        """Return a file as it is, or a copy that browsers play; of a transcoded one ten minutes from second `start` on."""
-        path, found = await to_thread.run_sync(_found, identity, limiter=copies.limiter)
-        if found.plays == "none":
-            raise RefusedError(f"it cannot be played: {found.reason}")
-        headers = {"Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
-        if found.plays != "direct":
-            path = await copies.playable(path, found.plays, start if found.is_in_parts else 0)
-        return FileResponse(path, media_type=found.media_type, headers=headers)
-
-    @router.get("/media/{identity}/info", responses=described(404))
-    async def info(identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
-        """Say how a browser plays a file, and whether its copy is ready."""
-        return await to_thread.run_sync(_info, identity, start, limiter=copies.limiter)
-
-    @router.get(
-        "/media/{identity}/strip", response_class=Response,
-        responses={**described(404), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
-    )  # fmt: skip
-    async def strip(
-        identity: str, start: Seconds = 0.0, end: Seconds = 0.0, n: Annotated[int, Query(ge=1, le=48)] = 12
-    ) -> Response:
-        """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
-        jpeg = await to_thread.run_sync(_strip, parts, identity, start, end, n, limiter=copies.limiter)
-        return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
-
-    @router.get("/media/{identity}/waveform", responses=described(404))
-    async def waveform(
-        response: Response, identity: str, start: Seconds = 0.0, end: Seconds = 0.0,
-        n: Annotated[int, Query(ge=1, le=4000)] = 400,
-    ) -> PeaksShape:  # fmt: skip
-        """Return the loudest sample of each of `n` equal parts of these seconds; none without audio."""
-        found = await to_thread.run_sync(_peaks, parts, identity, start, end, n, limiter=copies.limiter)
-        response.headers.update(SHORT_CACHE)
-        return PeaksShape(peaks=found)
-
-    def _found(identity: str) -> tuple[Path, Playback]:
-        path = parts.media_path(identity)
-        return path, copies.playback(path)
-
-    def _info(identity: str, start: int) -> MediaShape:
-        path, found = _found(identity)
-        facts = media_facts(IndexedSource(path.name, str(path), 0, 0))
-        known = found.info
-        return MediaShape(
-            plays=found.plays, has_video=bool(known and known.has_video), has_audio=bool(known and known.has_audio),
-            seconds=(known and known.duration_seconds) or 0.0, width_px=known.width_px if known else 0,
-            height_px=known.height_px if known else 0, fps=known.fps if known else 0.0,
-            is_ready=found.plays == "direct" or copies.is_ready(path, start if found.is_in_parts else 0),
-            excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None, reason=found.reason, facts=facts,
-        )  # fmt: skip
-
-    return router
 
 
 def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> bytes:

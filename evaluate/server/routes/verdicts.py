@@ -13,7 +13,7 @@ from evaluate.archive.verdicts import Place, Verdict
 from evaluate.errors import VerdictError
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.shapes import ImportedShape
-from evaluate.server.state.parts import Parts
+from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
 IMPORT_BYTES = 64 << 20
@@ -54,62 +54,63 @@ class VerdictRequest(BaseModel):
         return self
 
 
-def verdict_routes(parts: Parts) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(tags=["verdicts"])
-    opened, verdicts = parts.opened, parts.opened.verdicts
+router = APIRouter(tags=["verdicts"])
 
-    def places_of(body: VerdictRequest) -> list[Place]:
-        sources = opened.now.sources_of(body.names)
-        places = list(verdicts.places_of(opened.now.sources, [each.name for each in sources]).values())
-        places += [parts.place(each) for each in body.ids]
-        if body.start_seconds is not None:
-            places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
-        return places + [
-            replace(parts.place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds)
-            for each in body.places
-        ]
 
-    @router.get("/verdicts", responses=described())
-    def current() -> list[Verdict]:
-        """List the latest verdict of every subject that has one, in order of time."""
-        return list(verdicts.current())
+def _places_of(parts: Parts, body: VerdictRequest) -> list[Place]:
+    sources = parts.opened.now.sources_of(body.names)
+    places = list(parts.opened.verdicts.places_of(parts.opened.now.sources, [each.name for each in sources]).values())
+    places += [parts.place(each) for each in body.ids]
+    if body.start_seconds is not None:
+        places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
+    return places + [
+        replace(parts.place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds)
+        for each in body.places
+    ]
 
-    @router.post("/verdicts", responses=described(404, 507))
-    def add(body: VerdictRequest) -> Verdict:
-        """Record a verdict; to undo it, send it with `withdraw`, or send the former one again."""
-        return verdicts.add(body.kind, places_of(body), note=body.note, withdraw=body.withdraw)
 
-    @router.get("/verdicts/export", responses={**described(), 200: LINES}, response_class=Response)
-    def export() -> Response:
-        """Return all verdicts ever made as JSON lines."""
-        with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
-            path = Path(folder, "verdicts.jsonl")
-            verdicts.export(path)
-            headers = {"Content-Disposition": 'attachment; filename="verdicts.jsonl"'}
-            return Response(path.read_bytes(), media_type="application/jsonl", headers=headers)
+@router.get("/verdicts", responses=described())
+def current(parts: GivenParts) -> list[Verdict]:
+    """List the latest verdict of every subject that has one, in order of time."""
+    return list(parts.opened.verdicts.current())
 
-    @router.post(
-        "/verdicts/import", responses=described(413, 507), openapi_extra={"requestBody": {"required": True, **LINES}}
-    )
-    async def take_in(request: Request) -> ImportedShape:
-        """Add the verdicts of an exported file, all or none."""
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > IMPORT_BYTES:
-                raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
-        return ImportedShape(n_new=await to_thread.run_sync(_take_in, bytes(body)))
 
-    def _take_in(body: bytes) -> int:
-        if not body.strip():
-            raise RefusedError("the body is empty; send what `export` gave")
-        with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
-            path = Path(folder, "verdicts.jsonl")
-            path.write_bytes(body)
-            try:
-                return verdicts.take_in(path)
-            except VerdictError as error:
-                raise RefusedError(str(error).replace(str(path), "the body")) from error
+@router.post("/verdicts", responses=described(404, 507))
+def add(parts: GivenParts, body: VerdictRequest) -> Verdict:
+    """Record a verdict; to undo it, send it with `withdraw`, or send the former one again."""
+    return parts.opened.verdicts.add(body.kind, _places_of(parts, body), note=body.note, withdraw=body.withdraw)
 
-    return router
+
+@router.get("/verdicts/export", responses={**described(), 200: LINES}, response_class=Response)
+def export(parts: GivenParts) -> Response:
+    """Return all verdicts ever made as JSON lines."""
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        path = Path(folder, "verdicts.jsonl")
+        parts.opened.verdicts.export(path)
+        headers = {"Content-Disposition": 'attachment; filename="verdicts.jsonl"'}
+        return Response(path.read_bytes(), media_type="application/jsonl", headers=headers)
+
+
+@router.post(
+    "/verdicts/import", responses=described(413, 507), openapi_extra={"requestBody": {"required": True, **LINES}}
+)
+async def take_in(parts: GivenParts, request: Request) -> ImportedShape:
+    """Add the verdicts of an exported file, all or none."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > IMPORT_BYTES:
+            raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
+    return ImportedShape(n_new=await to_thread.run_sync(_take_in, parts, bytes(body)))
+
+
+def _take_in(parts: Parts, body: bytes) -> int:
+    if not body.strip():
+        raise RefusedError("the body is empty; send what `export` gave")
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        path = Path(folder, "verdicts.jsonl")
+        path.write_bytes(body)
+        try:
+            return parts.opened.verdicts.take_in(path)
+        except VerdictError as error:
+            raise RefusedError(str(error).replace(str(path), "the body")) from error

@@ -96,7 +96,7 @@ class PairsFinder:
         self._opened, self._lock = opened, threading.Lock()
         self._kept = dict[Agree, tuple[tuple[object, ...], FoundPairs | None]]()
 
-    def pairs(self, agree: Agree) -> FoundPairs | None:
+    def last(self, agree: Agree) -> FoundPairs | None:
         """Return the pairs of the last run; None if there was none.
 
         Raises:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from evaluate.archive.verdicts import Place
 from evaluate.server.problems import NotFoundError
 from evaluate.server.state.copies import Copies
+from evaluate.server.state.found_pairs import PairsFinder
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
@@ -21,6 +25,8 @@ class Parts:
         queries: uploads and answers.
         runs: of indexing and duplicates.
         copies: of media that browsers do not play.
+        pairs: of the last run.
+        listeners: those whom events are sent to.
         ending: set when the server is about to end, so that endless answers end too.
     """
 
@@ -28,6 +34,8 @@ class Parts:
     queries: Queries
     runs: Runs
     copies: Copies
+    pairs: PairsFinder
+    listeners: set[object] = field(default_factory=set)
     ending: Event = field(default_factory=Event)
 
     def media_path(self, identity: str) -> Path:
@@ -57,3 +65,12 @@ class Parts:
             return self.opened.verdicts.places_of(now.sources, [name])[name]
         query = self.queries.get(identity)
         return Place(query.content, query.name)
+
+
+async def _parts_of(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+GivenParts = Annotated[Parts, Depends(_parts_of)]
+"""A route's parameter that is filled with the parts of its server."""
