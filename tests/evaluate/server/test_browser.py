@@ -174,6 +174,10 @@ def test_a_dropped_clip_plays_in_step_with_its_source_and_a_decision_is_kept(pag
     assert speed == pytest.approx(SPEED, abs=0.08)
     for t, other in found:
         assert other == pytest.approx(CUT_SECONDS + SPEED * t, abs=0.75)
+    page.locator("#map .reach").first.click(force=True)  # the middle of the span
+    start, _, _ = first_span(page)
+    length = page.evaluate("() => document.querySelector('#stage video').duration") - start
+    assert times(page)[0] == pytest.approx(start + length / 2, abs=0.15 * length)
     page.keyboard.press("m")
     assert "scaleX(-1)" in page.locator("#stage video").first.evaluate("(video) => video.style.transform")
     page.keyboard.press("s")
@@ -207,6 +211,12 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
     left = page.locator("#stage .name").first.inner_text()
     page.keyboard.press("x")
     assert page.locator("#stage .name").last.inner_text() == left
+    page.keyboard.press("k")
+    page.wait_for_selector("#facts >> text=kept by verdict")
+    page.reload()
+    page.wait_for_selector("#facts >> text=kept by verdict")
+    page.keyboard.press("u")
+    page.wait_for_selector("#facts >> text=kept by verdict", state="hidden")
     page.keyboard.press("d")
     page.wait_for_url(lambda url: url != first)
     page.keyboard.press("s")
@@ -250,6 +260,9 @@ def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(pa
     page.click("#errors summary")
     assert "web/torn.mp4" in page.locator("#errors").inner_text()
     shutil.copy(videos / "videos/news/05.mp4", videos / "videos/web/new.mp4")
+    page.click("#index")
+    page.click("#runs button:has-text('Stop')")
+    page.wait_for_selector("#runs:has-text('stopped')")
     page.click("#index")
     page.wait_for_selector("tbody >> text=new.mp4")
     assert "done" in page.locator("#runs").inner_text()
