@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.evaluate.server.conftest import BEARER, Made
 
-N_EXAMPLES = 12
+N_EXAMPLES = 8
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "/api/events"
 schemathesis.serializer.alias("application/jsonl", "text/plain")
