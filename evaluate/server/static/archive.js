@@ -13,7 +13,7 @@ const COLUMNS = { name: "Name", seconds: "Duration", size_bytes: "Size", modifie
 const STATUSES = { all: "All", indexed: "Indexed", unreadable: "Unreadable", gone: "Gone" };
 
 const state = readAddress(DEFAULTS);
-let lastScope = null;
+let lastScope = null, asked = 0;
 
 function change(values) {
   Object.assign(state, { offset: "0" }, values);
@@ -49,7 +49,9 @@ async function showErrors() {
 }
 
 async function showSources() {
-  const { total, sources } = await get("/sources", { ...state, limit: LIMIT });
+  showColumns();
+  const mine = ++asked, { total, sources } = await get("/sources", { ...state, limit: LIMIT });
+  if (mine !== asked) return; // a later choice was answered first
   at("total").textContent = count(total, "source");
   at("sources").replaceChildren(...sources.map(row));
   tell(at("empty"), total ? "" : state.search || state.status !== "all"
@@ -57,15 +59,14 @@ async function showSources() {
     : "Nothing is indexed yet. Update the index: it reads the folder that the server was given.");
   document.querySelector("table.sources").hidden = !total;
   paging(at("paging"), Number(state.offset), LIMIT, total, (offset) => change({ offset: String(offset) }));
-  showColumns();
 }
 
 function showColumns() {
   document.querySelector("thead tr").replaceChildren(make("td"), ...Object.entries(COLUMNS).map(([name, title]) => {
     const isSorted = state.sort === name, isDown = isSorted && state.descending === "true";
-    const sort = make("button", { type: "button", onclick: async () => {
-      await change({ sort: name, descending: String(isSorted && !isDown) });
-      document.querySelector(`th.${name} button`)?.focus();
+    const sort = make("button", { type: "button", onclick: () => {
+      change({ sort: name, descending: String(isSorted && !isDown) });
+      document.querySelector(`th.${name} button`).focus(); // the columns are new
     } }, title, isSorted && make("span", { "aria-hidden": true }, isDown ? " ↓" : " ↑"));
     return make("th", { class: name, scope: "col", "aria-sort": isSorted && (isDown ? "descending" : "ascending") }, sort);
   }));

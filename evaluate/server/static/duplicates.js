@@ -14,7 +14,7 @@ const FORMS = {
 };
 
 const state = readAddress(DEFAULTS);
-let isScopeShown = false;
+let isScopeShown = false, asked = 0;
 const reviewOf = (id) => `/review${asQuery({ pair: id, agree: state.agree, verdict: state.verdict })}`;
 
 function change(values) {
@@ -24,11 +24,12 @@ function change(values) {
 }
 
 async function show() {
-  const status = await get("/status");
+  const mine = ++asked, status = await get("/status");
   at("find").hidden = !status.is_writer;
   if (!isScopeShown) showScope(status.last_scope);
   const found = status.has_duplicates ? await get("/duplicates", { ...state, limit: LIMIT })
     : { n_pairs: 0, n_open: 0, groups: [], pairs: [], segments: [], n_set_aside: 0 };
+  if (mine !== asked) return; // a later choice was answered first
   const { n_pairs, n_open, pairs } = found;
   at("headline").textContent = n_pairs ? `${count(n_pairs, "pair")} in ${count(found.groups.length, "group")}` : "Duplicates";
   tell(at("facts"), n_pairs ? [
