@@ -53,6 +53,8 @@ ENCODER ?=
 ENCODER_OUT ?= runs/fingerprint/export
 BACKGROUND ?=
 QUERY ?=
+# More options of the server: make serve INDEX=index/archive SERVE="--port 9000"
+SERVE ?=
 OUT ?= $(if $(filter duplicates,$(MAKECMDGOALS)),duplicates,matches).json
 
 # The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
@@ -115,7 +117,7 @@ SAMPLE := data/sample/world.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint demo-archive false-matches finetune ablate index match duplicates report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
+.PHONY: help setup demo sample docs pictures notebooks results collage fingerprint-encoder shards pretrain eval-ucf eval-hmdb eval-esc esc50 eval-fingerprint demo-archive false-matches finetune ablate index match duplicates serve report verify doctor test test-slow lint format lock bench bench-peers gpu-check soak fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -190,6 +192,10 @@ match: $(READY) ## Find which indexed video QUERY (a file or folder) came from: 
 duplicates: $(READY) ## Find copies and partial copies inside the archive of INDEX: OUT and a page beside it
 	$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate duplicates --index "$(INDEX)" --out "$(OUT)" --page "$(basename $(OUT)).html"
+
+serve: $(READY) ## The archive of INDEX in a browser, and an API for programs; VIDEOS for an index that is not made yet
+	$(if $(INDEX),,$(error give INDEX=folder))
+	$(BIN)/python -m evaluate serve --index "$(INDEX)" $(if $(VIDEOS),--archive "$(VIDEOS)") $(SERVE)
 
 results: $(READY) $(addprefix _result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
 

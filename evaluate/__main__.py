@@ -21,6 +21,7 @@ from evaluate.commands import (
     publish,
     recognition,
     report,
+    serve,
     verdicts,
 )  # fmt: skip
 from evaluate.errors import EvaluateError
@@ -38,6 +39,7 @@ COMMANDS = (
     match,
     duplicates,
     verdicts,
+    serve,
     edited_copies,
     false_matches,
     ablate,
@@ -59,6 +61,8 @@ examples:
       which video of the archive, and which seconds of it, a distorted clip came from
   python -m evaluate duplicates --index index/archive --out duplicates.json --page duplicates.html
       copies and partial copies inside the archive
+  python -m evaluate serve --index index/archive
+      all of this in a browser, and an API for programs
 
 python -m evaluate COMMAND --help lists the options of a command, and more examples.
 """

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 
 import nbformat
 import pytest
@@ -9,7 +10,7 @@ from nbclient import NotebookClient
 
 from evaluate.__main__ import main as evaluate
 from preprocess.__main__ import main as preprocess
-from tests.processes import ROOT, run
+from tests.processes import ROOT, run, start
 from train.__main__ import main as train
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
@@ -57,10 +58,21 @@ def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(workplace)}}).execute()
 
 
+@pytest.fixture(scope="module")
+def served(workplace):
+    """Environment that names a server of the archive."""
+    environment = {"AVTEMPO_TOKEN": "known"}
+    server = start("-m", "evaluate", "serve", "--index", "index/archive", "--port", 0, cwd=workplace, **environment)
+    yield environment | {"AVTEMPO_ADDRESS": server.stdout.readline().removeprefix("open ").partition("/?")[0]}
+    server.send_signal(signal.SIGINT)
+    server.communicate(timeout=60)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS)
-def test_a_snippet_of_the_docs_runs(code, workplace):
+def test_a_snippet_of_the_docs_runs(code, workplace, request):
     (workplace / "snippet.py").write_text(code, encoding="utf-8")
-    done = run("snippet.py", cwd=workplace)
+    environment = request.getfixturevalue("served") if "AVTEMPO_ADDRESS" in code else {}
+    done = run("snippet.py", cwd=workplace, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout

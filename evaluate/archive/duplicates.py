@@ -5,14 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from evaluate.archive.compare import Comparison
-from evaluate.archive.last_run import LastRun, identity, load_run, save_run
+from evaluate.archive.last_run import LastRun, identity, last_compared, load_run, save_run
 from evaluate.archive.pairs import Duplicates, list_duplicates, ruled_names
-from evaluate.archive.scope import Scope, Scoped
+from evaluate.archive.scope import Agree, Scope, Scoped
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.match.matches import Match
 
@@ -51,17 +52,44 @@ def find_duplicates(
         list(run.done),
         time.monotonic(),
     )
-    for n_done, each in enumerate(_described(archive, new), 1):
-        found += comparison.matches(each, scoped.with_source(numbers[each.source]))
-        done.append(identity(sources[each.source]))
-        progress(n_done, len(new))
-        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+    try:
+        for n_done, each in enumerate(_described(archive, new), 1):
+            found += comparison.matches(each, scoped.with_source(numbers[each.source]))
+            done.append(identity(sources[each.source]))
+            progress(n_done, len(new))
+            if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if since_last:  # a run of everything that was stopped does not replace a complete one
             save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
-            saved = time.monotonic()
+        raise
     matches = merged(found)
     save_run(archive, compared, LastRun(tuple(done), tuple(matches)))
     ruled = ruled_names(Verdicts(index.folder), sources)
     return list_duplicates(matches, library, sources, scope, ruled, n_compared=len(new), least=comparison.threshold)
+
+
+def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
+    """List what the last run found, with the verdicts of today; nothing is compared. None if there was no run.
+
+    Args:
+        index: of the archive.
+        agree: what must agree in a pair.
+
+    Raises:
+        FingerprintError: the index is empty, or the file of the last run is damaged.
+        VerdictError: the verdicts cannot be read.
+    """
+    archive = index.archive
+    compared = last_compared(archive)
+    if compared is None:
+        return None
+    sources = {name: source for name, source in archive.sources().items() if not source.reason}
+    run = load_run(archive, compared, list(sources.values()))
+    least = threshold(compared["false_positive_rate"])
+    ruled, library = ruled_names(Verdicts(index.folder), sources), index.matcher().library
+    return list_duplicates(run.matches, library, sources, Scope(agree=agree), ruled, n_compared=0, least=least)
 
 
 def _described(archive: Archive, names: set[str]) -> Iterator[Descriptors]:

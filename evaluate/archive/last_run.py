@@ -41,6 +41,7 @@ class LastRun:
     matches: tuple[Match, ...] = ()
 
 
+_REMEDY = "compare everything once, without --since last"
 _DONE, _MATCHES = TypeAdapter(tuple[Identity, ...]), TypeAdapter(tuple[Match, ...])
 
 
@@ -56,6 +57,16 @@ def save_run(archive: Archive, compared: dict[str, Any], run: LastRun) -> None:
         temporary.write_text(json.dumps(values), encoding="utf-8")
 
 
+def last_compared(archive: Archive) -> dict[str, Any] | None:
+    """Return what decided which pairs the last run searched; None if there was no run.
+
+    Raises:
+        ArchiveError: its file is damaged.
+    """
+    path: Path = archive.folder / LAST_RUN_FILE
+    return dict(_read(path)["compared"]) if path.is_file() else None
+
+
 def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[IndexedSource]) -> LastRun:
     """Read the state, without sources that were changed or removed since; empty if there is none.
 
@@ -65,15 +76,23 @@ def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[Index
     path: Path = archive.folder / LAST_RUN_FILE
     if not path.is_file():
         return LastRun()
-    remedy = "run once without --since last"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        done, matches = _DONE.validate_python(values.pop("done")), _MATCHES.validate_python(values.pop("matches"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
-        raise ArchiveError(path, f"cannot be read ({type(error).__name__}); {remedy}") from error
+    values = _read(path)
+    done, matches = values.pop("done"), values.pop("matches")
     if values != _key(archive, compared):
-        raise ArchiveError(path, f"is of another scope or encoder; {remedy}, or give the same scope")
+        raise ArchiveError(path, f"is of another scope or encoder; {_REMEDY}, or give the same scope")
     known = {identity(source) for source in current} & set(done)
     names = {name for name, _, _ in known}
     kept = tuple(match for match in matches if match.query in names and match.reference in names)
     return LastRun(tuple(sorted(known)), kept)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read the file, with the types of what it holds verified."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            **values, "done": _DONE.validate_python(values["done"]), "matches": _MATCHES.validate_python(values["matches"]),
+            "compared": dict(values["compared"]),
+        }  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
+        raise ArchiveError(path, f"cannot be read ({type(error).__name__}); {_REMEDY}") from error

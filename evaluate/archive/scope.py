@@ -12,6 +12,8 @@ from evaluate.errors import FingerprintError
 from evaluate.fingerprint.index.archive import IndexedSource
 
 Agree = Literal["any", "video", "audio", "both"]
+NO_LIMIT_SECONDS = 1e12
+"""Stands for infinity, which JSON lacks."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Scope:
         """Return what decides which pairs are searched; the rest only selects from what was found."""
         values = asdict(self)
         del values["shortest_shared_seconds"], values["agree"]
-        return {**values, "longest_seconds": min(self.longest_seconds, 1e12)}  # JSON has no infinity
+        return {**values, "longest_seconds": min(self.longest_seconds, NO_LIMIT_SECONDS)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,6 +131,13 @@ class Verdicts:
             rows = connection.execute("SELECT record FROM verdicts ORDER BY rowid").fetchall()
         return sorted((_read(row, self.path) for (row,) in rows), key=lambda each: each.made_at)
 
+    def count(self) -> int:
+        """Return the number of verdicts ever made."""
+        if not self.path.exists():
+            return 0
+        with self._connection() as connection:
+            return int(connection.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+
     def export(self, path: Path) -> int:
         """Write the log as JSON lines; return their number."""
         lines = [_line(each) for each in self.log()]
@@ -157,44 +164,31 @@ class Verdicts:
             VerdictError: the index has no such source, or its file cannot be read.
         """
         places = {}
-        for name in names:
-            if name not in sources:
-                raise VerdictError(
-                    self.path, f"the index has no source {name!r}", "give a name as `duplicates` prints it"
-                )
-            content = self._content(sources[name])
-            if content is None:
-                raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
-            places[name] = Place(content, name)
+        with self._connection() as connection:
+            for name in names:
+                if name not in sources:
+                    raise VerdictError(
+                        self.path, f"the index has no source {name!r}", "give a name as `duplicates` prints it"
+                    )
+                content = _content(connection, sources[name])
+                if content is None:
+                    raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
+                places[name] = Place(content, name)
         return places
 
     def names_of(self, sources: "Mapping[str, IndexedSource]", contents: Iterable[str]) -> dict[str, list[str]]:
         """Return the sources that have each content; only files of such a size are read."""
         wanted, found = set(contents), dict[str, list[str]]()
         sizes = {size_of(content) for content in wanted}
-        for source in sources.values():
-            if source.size_bytes in sizes:
-                content = self._content(source)
+        likely = [source for source in sources.values() if source.size_bytes in sizes]
+        if not likely:
+            return found
+        with self._connection() as connection:
+            for source in likely:
+                content = _content(connection, source)
                 if content in wanted:
                     found.setdefault(content, []).append(source.name)
         return found
-
-    def _content(self, source: "IndexedSource") -> str | None:
-        """Return the content of a source, as it was if its file is away; None if it was never read."""
-        key = (source.name, source.size_bytes, source.modified_ns)
-        with self._connection() as connection, connection:
-            found = connection.execute(
-                "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)", key
-            ).fetchone()
-            if found:
-                return str(found[0])
-            try:
-                content = content_of(Path(source.path))
-            except OSError:
-                return None
-            if size_of(content) == source.size_bytes:  # else it was changed after it was indexed
-                connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
-        return content
 
     def _write(self, verdicts: Sequence[Verdict]) -> int:
         rows = [(_line(each),) for each in verdicts]
@@ -224,6 +218,24 @@ class Verdicts:
                 os.link(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _content(connection: sqlite3.Connection, source: "IndexedSource") -> str | None:
+    """Return the content of a source, as it was if its file is away; None if it was never read."""
+    key = (source.name, source.size_bytes, source.modified_ns)
+    found = connection.execute(
+        "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)", key
+    ).fetchone()
+    if found:
+        return str(found[0])
+    try:
+        content = content_of(Path(source.path))
+    except OSError:
+        return None
+    if size_of(content) == source.size_bytes:  # else it was changed after it was indexed
+        with connection:
+            connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
+    return content
 
 
 def _line(verdict: Verdict) -> str:

@@ -41,6 +41,7 @@ class Index:
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
         self._library: Library | None = None
+        self._encoder: DescriptorEncoder | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, encoder: Path | str | None = None, device: str = "cpu") -> "Index":
@@ -89,7 +90,7 @@ class Index:
         """
         self._library = None
         if self.encoder_path is None and (self.folder / ARCHIVE_FILE).is_file():
-            archive, encoder = self.archive, self._encoder()
+            archive, encoder = self.archive, self.encoder()
         else:
             path = self.encoder_path or SHIPPED_ENCODER
             encoder = load_encoder(path, picture=picture, sound=sound, device=self.device)
@@ -141,7 +142,7 @@ class Index:
 
         `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
         """
-        encoder = self._encoder()
+        encoder = self.encoder()
         matcher = ViewMatcher(replace(self.matcher(false_positive_rate), top=top), encoder)
         limits, here = Limits(max_duration_seconds=3600 * max_hours), None if workers else SerialExecutor()
         options = ExtractOptions(self.archive.hop_seconds, workers, device=self.device, executor=here, limits=limits)
@@ -164,14 +165,19 @@ class Index:
             self._library = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
         return Matcher(self._library, false_positive_rate)
 
-    def _encoder(self) -> DescriptorEncoder:
-        """Load the encoder that made the index, from its path then or from `encoder_path`."""
+    def encoder(self) -> DescriptorEncoder:
+        """Load the encoder that made the index, once, from its path then or from `encoder_path`.
+
+        Raises:
+            ProvenanceError: another encoder made the index.
+        """
         archive = self.archive
-        path = self.encoder_path or Path(archive.encoder_path or SHIPPED_ENCODER)
-        chosen = {name: archive.settings[name] for name in ("picture", "sound")}
-        encoder = load_encoder(path, **chosen, device=self.device)
-        archive.check(encoder.sha256, {**encoder.settings(), "hop_seconds": archive.hop_seconds})
-        return encoder
+        if self._encoder is None:
+            path = self.encoder_path or Path(archive.encoder_path or SHIPPED_ENCODER)
+            chosen = {name: archive.settings[name] for name in ("picture", "sound")}
+            self._encoder = load_encoder(path, **chosen, device=self.device)
+        archive.check(self._encoder.sha256, {**self._encoder.settings(), "hop_seconds": archive.hop_seconds})
+        return self._encoder
 
     def _archives(self) -> list[Archive]:
         """Open the archive, and its background if there is one."""

@@ -15,6 +15,7 @@ class MediaInfo:
     `width_px` and `height_px` are those of the first image, less the container's cropping. The image to show is
     `sample_aspect_ratio` times as wide, then turned clockwise by `rotation_degrees` (0, 90, 180 or 270).
     `duration_seconds` is None where the container has none. `is_hdr`: brightness is coded as PQ or HLG.
+    `pixel_format` is ffmpeg's name of how the images are coded, such as "yuv420p"; "" without video.
     `audio_layout` is ffmpeg's name of the channels' places, such as "stereo" or "9 channels".
     """
 
@@ -26,6 +27,7 @@ class MediaInfo:
     has_video: bool = False
     has_audio: bool = False
     video_codec: str = ""
+    pixel_format: str = ""
     audio_codec: str = ""
     format_name: str = ""
     sample_aspect_ratio: float = 1.0

@@ -205,6 +205,7 @@ def _describe_video(container: Any, stream: Any, packets: list[Any], notes: Cont
         "fps": float(stream.average_rate or stream.guessed_rate or stream.base_rate or 0),
         "rotation_degrees": round(-frame.rotation / 90) * 90 % 360 if frame else 0,  # PyAV counts counter-clockwise
         "video_codec": codec.codec.canonical_name,
+        "pixel_format": (frame.format.name if frame else codec.pix_fmt) or "",
         "sample_aspect_ratio": ratio if math.isfinite(ratio) and ratio > 0 else 1.0,
         "is_interlaced": codec.field_order > PROGRESSIVE or bool(frame and frame.interlaced_frame),
         "is_hdr": first.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67),

@@ -1,0 +1,37 @@
+"""The HTML pages and their static files: each page is a shell whose JavaScript calls the API."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+FOLDER = Path(__file__).parent
+PAGES = {"/": "archive", "/match": "match", "/duplicates": "duplicates", "/review": "review"}
+"""Address -> name of the template and of the JavaScript."""
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add a route for each page, and /static for the style and the JavaScript."""
+    for address, name in PAGES.items():
+        app.add_api_route(address, _page(_text(name)), include_in_schema=False, response_class=HTMLResponse)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+
+
+def locked() -> HTMLResponse:
+    """Return what a browser without the token sees, with status 401."""
+    return HTMLResponse(_text("locked"), status_code=401)
+
+
+def _page(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+def _text(name: str) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(f"{name}.html").render(page=name)

@@ -1,0 +1,104 @@
+"""Refusals, each with the HTTP status that it is answered with, and how errors become answers."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from evaluate.errors import EvaluateError
+from preprocess.errors import DiskFullError
+from preprocess.sources import escaped_name
+from store.errors import AvtempoError, BusyError, StoreError
+
+_log = logging.getLogger(__name__)
+RETRY_SECONDS = 5
+
+
+class Problem(BaseModel):
+    """Why a request failed, and what to do."""
+
+    detail: str
+
+
+class RefusedError(EvaluateError):
+    """A request is refused; the message says why."""
+
+    status = 422
+
+
+class NotFoundError(RefusedError):
+    """There is no such source, query, pair or run."""
+
+    status = 404
+
+
+class ForbiddenError(RefusedError):
+    """A path outside the archive and the allowed folders."""
+
+    status = 403
+
+
+class ConflictError(RefusedError):
+    """The state of the index or of a run does not allow it."""
+
+    status = 409
+
+
+class TooLargeError(RefusedError):
+    """An upload beyond its limit."""
+
+    status = 413
+
+
+class TooManyError(RefusedError):
+    """Too much waits already; the same request may succeed later."""
+
+    status = 503
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of failures that a route may answer with, besides those that any may."""
+    words = {
+        400: "The host is not this server's, or the request is no HTTP that it reads", 401: "The token is missing or wrong",
+        403: "From another site, or a path outside the archive", 404: "There is no such thing",
+        408: "The upload took too long", 409: "The state of the index or of a run does not allow it",
+        413: "Too large", 416: "No such range", 422: "The request cannot be carried out", 503: "Too much waits: try later",
+        507: "The disk is full",
+    }  # fmt: skip
+    return {status: {"model": Problem, "description": words[status]} for status in (400, 401, 403, 422, *statuses)}
+
+
+def answer(status: int, words: str) -> JSONResponse:
+    """Answer with a problem."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {"WWW-Authenticate": "Bearer"}
+    return JSONResponse({"detail": escaped_name(words)}, status, headers if status in (401, 503) else None)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer errors that were raised on purpose with their message; others stay errors of the server."""
+
+    @app.exception_handler(AvtempoError)
+    def on_purpose(_: Request, error: AvtempoError) -> JSONResponse:
+        if isinstance(error, RefusedError):
+            return answer(error.status, str(error))
+        if isinstance(error, DiskFullError):
+            return answer(507, str(error))
+        if isinstance(error, StoreError) and not isinstance(error, BusyError):
+            _log.error("%s", error)
+            return answer(500, str(error))
+        return answer(409 if isinstance(error, BusyError) else 422, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        words = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3]]
+        return answer(422, "; ".join(words))
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, error: HTTPException) -> JSONResponse:
+        response = answer(error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response

@@ -1,0 +1,118 @@
+"""Routes of the archive: what is indexed, what could not be read, and the removal of sources."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from evaluate.archive.last_run import LAST_RUN_FILE, last_compared
+from evaluate.archive.scope import NO_LIMIT_SECONDS
+from evaluate.fingerprint.api import Index
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.server.problems import ConflictError, described
+from evaluate.server.shapes import (
+    ErrorShape,
+    LastScopeShape,
+    RemovedShape,
+    SourcesShape,
+    StatusShape,
+    source_shape,
+    status_of,
+)
+from evaluate.server.state.opened_index import Snapshot
+from evaluate.server.state.parts import GivenParts
+
+NAMES_SHOWN = 10
+Sort = Literal["name", "seconds", "size_bytes", "modified", "status"]
+
+
+class Names(BaseModel):
+    """Names of sources."""
+
+    names: list[str] = Field(min_length=1, max_length=10_000)
+
+
+router = APIRouter(tags=["archive"])
+
+
+@router.get("/status", responses=described())
+def status(parts: GivenParts) -> StatusShape:
+    """Return the state of the index and of this server."""
+    now, settings = parts.opened.now, parts.opened.settings
+    reason = parts.opened.read_only_reason()
+    sources = now.sources.values()
+    folders = [str(each) for each in (settings.archive_folder, *now.folders) if each is not None]
+    return StatusShape(
+        index=settings.index_folder.name, folder=folders[0].encode("utf-8", "replace").decode() if folders else None,
+        n_sources=sum(not each.reason for each in sources), n_unreadable=sum(bool(each.reason) for each in sources),
+        n_descriptors=sum(each.n_descriptors for each in sources), media_seconds=sum(each.seconds for each in sources),
+        has_duplicates=(settings.index_folder / LAST_RUN_FILE).is_file(), is_writer=not reason,
+        read_only_reason=reason, encoder=now.encoder_sha256[:12], threshold=now.threshold,
+        last_scope=_last_scope(now),
+    )  # fmt: skip
+
+
+@router.get("/sources", responses=described())
+def sources(
+    parts: GivenParts,
+    search: Annotated[str, Query(max_length=1000)] = "",
+    status: Literal["all", "indexed", "unreadable", "gone"] = "all",
+    sort: Sort = "name",
+    descending: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+    offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> SourcesShape:
+    """List the archive's files; `search` is a part of the name."""
+    now, gone = parts.opened.now, parts.opened.gone()
+    wanted = search.casefold()
+    found = [
+        each
+        for each in _sorted(now, gone, sort, descending=descending)
+        if wanted in each.name.casefold() and status in ("all", status_of(each, gone))
+    ]
+    return SourcesShape(total=len(found), sources=[source_shape(each, gone) for each in found[offset : offset + limit]])
+
+
+@router.get("/errors", responses=described())
+def errors(parts: GivenParts) -> list[ErrorShape]:
+    """List why files could not be read, the most frequent reason first."""
+    by_reason = defaultdict[str, list[str]](list)
+    for source in parts.opened.now.sources.values():
+        if source.reason:
+            by_reason[source.reason].append(source.name)
+    ranked = sorted(by_reason.items(), key=lambda each: (-len(each[1]), each[0]))
+    return [ErrorShape(reason=reason, n_sources=len(names), names=names[:NAMES_SHOWN]) for reason, names in ranked]
+
+
+@router.post("/sources/remove", responses=described(404, 409, 507))
+def remove(parts: GivenParts, body: Names) -> RemovedShape:
+    """Take sources out of the index; a file that stays in the folder comes back with the next run."""
+    reason = parts.opened.read_only_reason()
+    if reason:
+        raise ConflictError(f"this server reads only: {reason}")
+    if parts.runs.is_running():
+        raise ConflictError("a run goes on; wait for its end, or stop it")
+    now = parts.opened.now
+    names = [each.name for each in now.sources_of(body.names)]
+    growth = Index.open(parts.opened.settings.index_folder).add(None, remove=names)
+    parts.opened.refresh(at_once=True)
+    return RemovedShape(removed=list(growth.removed))
+
+
+def _last_scope(now: Snapshot) -> LastScopeShape | None:
+    compared = last_compared(now.index.archive) if now.version[0] else None
+    if compared is None:
+        return None
+    longest = compared["longest_seconds"]
+    return LastScopeShape(**{**compared, "longest_seconds": None if longest >= NO_LIMIT_SECONDS else longest})
+
+
+def _sorted(now: Snapshot, gone: frozenset[str], sort: Sort, *, descending: bool) -> list[IndexedSource]:
+    keys: dict[str, Callable[[IndexedSource], Any]] = {
+        "name": lambda each: each.name, "seconds": lambda each: each.seconds, "size_bytes": lambda each: each.size_bytes,
+        "modified": lambda each: each.modified_ns, "status": lambda each: (each.name in gone, bool(each.reason)),
+    }  # fmt: skip
+    by_name = sorted(now.sources.values(), key=keys["name"])
+    return sorted(by_name, key=keys[sort], reverse=descending)

@@ -1,0 +1,139 @@
+"""Routes of media: files with ranges, or copies that browsers play; film strips and waveforms."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from anyio import to_thread
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse
+
+from evaluate.archive.keep import media_facts
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.server.problems import RefusedError, described
+from evaluate.server.shapes import MediaShape, PeaksShape
+from evaluate.server.state.parts import GivenParts, Parts
+from preprocess.errors import MediaError
+from preprocess.features.strip import encode_planes
+from preprocess.media.loudness import peaks
+from preprocess.media.planes import split
+from preprocess.media.playable import EXCERPT_SECONDS, Playback
+from preprocess.media.stills import stills
+from preprocess.schema import ShardParams
+
+STILL = ShardParams(short_side_px=64)
+JPEG_QUALITY = 70
+GREY = 128
+STARTS_SECONDS = 60
+"""Excerpts start at whole minutes, so that few copies serve many spans."""
+SHORT_CACHE = {"Cache-Control": "private, max-age=600"}
+Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_PLAYED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"video/*": _BINARY, "audio/*": _BINARY}},
+    206: {
+        "content": {"video/*": _BINARY, "audio/*": _BINARY, "multipart/byteranges": _BINARY},
+        "description": "Ranges",
+    },
+}
+
+
+router = APIRouter(tags=["media"])
+
+
+@router.head("/media/{identity}", include_in_schema=False)
+@router.get(
+    "/media/{identity}", response_class=FileResponse,
+    responses={**described(404, 416, 503), **_PLAYED},
+)  # fmt: skip
+async def media(
+    parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
+) -> FileResponse:
+    """Return a file as it is, or a copy that browsers play; of a transcoded one ten minutes from second `start` on."""
+    path, found = await to_thread.run_sync(_found, parts, identity, limiter=parts.copies.limiter)
+    if found.plays == "none":
+        raise RefusedError(f"it cannot be played: {found.reason}")
+    headers = {"Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
+    if found.plays != "direct":
+        path = await parts.copies.playable(path, found.plays, start if found.is_in_parts else 0)
+    return FileResponse(path, media_type=found.media_type, headers=headers)
+
+
+@router.get("/media/{identity}/info", responses=described(404))
+async def info(parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
+    """Say how a browser plays a file, and whether its copy is ready."""
+    return await to_thread.run_sync(_info, parts, identity, start, limiter=parts.copies.limiter)
+
+
+@router.get(
+    "/media/{identity}/strip", response_class=Response,
+    responses={**described(404), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
+)  # fmt: skip
+async def strip(
+    parts: GivenParts,
+    identity: str,
+    start: Seconds = 0.0,
+    end: Seconds = 0.0,
+    n: Annotated[int, Query(ge=1, le=48)] = 12,
+) -> Response:
+    """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
+    jpeg = await to_thread.run_sync(_strip, parts, identity, start, end, n, limiter=parts.copies.limiter)
+    return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
+
+
+@router.get("/media/{identity}/waveform", responses=described(404))
+async def waveform(
+    parts: GivenParts,
+    response: Response, identity: str, start: Seconds = 0.0, end: Seconds = 0.0,
+    n: Annotated[int, Query(ge=1, le=4000)] = 400,
+) -> PeaksShape:  # fmt: skip
+    """Return the loudest sample of each of `n` equal parts of these seconds; none without audio."""
+    found = await to_thread.run_sync(_peaks, parts, identity, start, end, n, limiter=parts.copies.limiter)
+    response.headers.update(SHORT_CACHE)
+    return PeaksShape(peaks=found)
+
+
+def _found(parts: Parts, identity: str) -> tuple[Path, Playback]:
+    path = parts.media_path(identity)
+    return path, parts.copies.playback(path)
+
+
+def _info(parts: Parts, identity: str, start: int) -> MediaShape:
+    path, found = _found(parts, identity)
+    facts = media_facts(IndexedSource(path.name, str(path), 0, 0))
+    known = found.info
+    return MediaShape(
+        plays=found.plays, has_video=bool(known and known.has_video), has_audio=bool(known and known.has_audio),
+        seconds=(known and known.duration_seconds) or 0.0, width_px=known.width_px if known else 0,
+        height_px=known.height_px if known else 0, fps=known.fps if known else 0.0,
+        is_ready=found.plays == "direct" or parts.copies.is_ready(path, start if found.is_in_parts else 0),
+        excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None, reason=found.reason, facts=facts,
+    )  # fmt: skip
+
+
+def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> bytes:
+    """Encode stills side by side; b"" without any."""
+    path = parts.media_path(identity)
+    at = start + (np.arange(n) + 0.5) / n * max(0.0, end - start)
+    try:
+        frames = stills(path, at.tolist(), STILL)
+    except MediaError:
+        return b""
+    shown = next((each for each in frames if each is not None), None)
+    if shown is None:
+        return b""
+    grey = np.full_like(shown, GREY)
+    planes = zip(*(split(grey if each is None else each) for each in frames), strict=True)
+    wide = [np.concatenate(each, axis=1) for each in planes]  # Y, Cb, Cr
+    frame = np.concatenate([each.reshape(-1, wide[0].shape[1]) for each in wide])  # (H * 3 / 2, n * W)
+    return encode_planes(frame[None], JPEG_QUALITY)
+
+
+def _peaks(parts: Parts, identity: str, start: float, end: float, n: int) -> list[float]:
+    path = parts.media_path(identity)
+    if end <= start:
+        return []
+    try:
+        return [round(float(each), 4) for each in peaks(path, start, end, n)]
+    except MediaError:
+        return []

@@ -1,0 +1,116 @@
+"""Routes of verdicts: decisions of a person, which later runs and lists apply."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, model_validator
+
+from evaluate.archive.verdicts import Place, Verdict
+from evaluate.errors import VerdictError
+from evaluate.server.problems import RefusedError, TooLargeError, described
+from evaluate.server.shapes import ImportedShape
+from evaluate.server.state.parts import GivenParts, Parts
+from preprocess.temporary_folder import temporary_folder
+
+IMPORT_BYTES = 64 << 20
+LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class VerdictPlace(BaseModel):
+    """Seconds of a source, by its id."""
+
+    id: str
+    start_seconds: Seconds
+    end_seconds: Seconds
+
+
+class VerdictRequest(BaseModel):
+    """A decision on sources by name, or on sources and queries by id; `withdraw` takes the earlier one back."""
+
+    kind: Literal["same", "different", "keep", "ignore"]
+    names: list[str] = Field([], max_length=1000)
+    ids: list[str] = Field([], max_length=1000)
+    start_seconds: Seconds | None = None
+    end_seconds: Seconds | None = None
+    places: list[VerdictPlace] = Field([], max_length=10_000)
+    note: str = Field("", max_length=10_000)
+    withdraw: bool = False
+
+    @model_validator(mode="after")
+    def _is_plain(self) -> "VerdictRequest":
+        if (self.start_seconds is None) != (self.end_seconds is None):
+            raise ValueError("give both start_seconds and end_seconds, or neither")
+        if self.start_seconds is not None and not self.start_seconds < (self.end_seconds or 0.0):
+            raise ValueError("start_seconds must be less than end_seconds")
+        if any(not each.start_seconds < each.end_seconds for each in self.places):
+            raise ValueError("start_seconds of a place must be less than end_seconds")
+        if self.kind != "ignore" and (self.places or self.start_seconds is not None):
+            raise ValueError("only ignore takes seconds and places")
+        return self
+
+
+router = APIRouter(tags=["verdicts"])
+
+
+def _places_of(parts: Parts, body: VerdictRequest) -> list[Place]:
+    sources = parts.opened.now.sources_of(body.names)
+    places = list(parts.opened.verdicts.places_of(parts.opened.now.sources, [each.name for each in sources]).values())
+    places += [parts.place(each) for each in body.ids]
+    if body.start_seconds is not None:
+        places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
+    return places + [
+        replace(parts.place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds)
+        for each in body.places
+    ]
+
+
+@router.get("/verdicts", responses=described())
+def current(parts: GivenParts) -> list[Verdict]:
+    """List the latest verdict of every subject that has one, in order of time."""
+    return list(parts.opened.verdicts.current())
+
+
+@router.post("/verdicts", responses=described(404, 507))
+def add(parts: GivenParts, body: VerdictRequest) -> Verdict:
+    """Record a verdict; to undo it, send it with `withdraw`, or send the former one again."""
+    return parts.opened.verdicts.add(body.kind, _places_of(parts, body), note=body.note, withdraw=body.withdraw)
+
+
+@router.get("/verdicts/export", responses={**described(), 200: LINES}, response_class=Response)
+def export(parts: GivenParts) -> Response:
+    """Return all verdicts ever made as JSON lines."""
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        path = Path(folder, "verdicts.jsonl")
+        parts.opened.verdicts.export(path)
+        headers = {"Content-Disposition": 'attachment; filename="verdicts.jsonl"'}
+        return Response(path.read_bytes(), media_type="application/jsonl", headers=headers)
+
+
+@router.post(
+    "/verdicts/import", responses=described(413, 507), openapi_extra={"requestBody": {"required": True, **LINES}}
+)
+async def take_in(parts: GivenParts, request: Request) -> ImportedShape:
+    """Add the verdicts of an exported file, all or none."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > IMPORT_BYTES:
+            raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
+    return ImportedShape(n_new=await to_thread.run_sync(_take_in, parts, bytes(body)))
+
+
+def _take_in(parts: Parts, body: bytes) -> int:
+    if not body.strip():
+        raise RefusedError("the body is empty; send what `export` gave")
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        path = Path(folder, "verdicts.jsonl")
+        path.write_bytes(body)
+        try:
+            return parts.opened.verdicts.take_in(path)
+        except VerdictError as error:
+            raise RefusedError(str(error).replace(str(path), "the body")) from error

@@ -1,0 +1,66 @@
+"""What a server is started with, and its bounds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from evaluate.errors import EvaluateError
+from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Settings of a server.
+
+    Attributes:
+        index_folder: of the index; it need not exist if `archive_folder` is given.
+        token: what every request must show.
+        archive_folder: folder that runs index; None for the one that was indexed.
+        allowed_folders: folders besides the archive's whose files may be read and served.
+        host: address that the server listens at, or a name of it.
+        names: further names of it, such as a proxy's; requests to others are refused.
+        upload_bytes: limit on one upload.
+        uploads_bytes: limit on all uploads that are kept; the oldest go first.
+        copies_bytes: limit on the remuxed and transcoded copies that are kept.
+        upload_seconds: time that one upload may take.
+        n_waiting: matches that may wait for their turn; more are refused.
+        false_positive_rate: share of unmatched queries that may be matched.
+        watch_folder: files that come in here are matched; None to watch nothing.
+        watch_out: JSON-lines file with a line for each of them; None for one in the index.
+        webhook: address to which each line is posted; "" for none.
+        settle_seconds: a file is taken when it has not changed for so long.
+
+    Raises:
+        EvaluateError: limits or a webhook that make no sense.
+    """
+
+    index_folder: Path
+    token: str
+    archive_folder: Path | None = None
+    allowed_folders: tuple[Path, ...] = ()
+    host: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
+    upload_bytes: int = 2048 * MEGABYTE
+    uploads_bytes: int = 8192 * MEGABYTE
+    copies_bytes: int = 4096 * MEGABYTE
+    upload_seconds: float = 1800.0
+    n_waiting: int = 16
+    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE
+    watch_folder: Path | None = None
+    watch_out: Path | None = None
+    webhook: str = ""
+    settle_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.token or any(not "!" <= each <= "~" for each in self.token):
+            raise EvaluateError("a token is ASCII without spaces; unset AVTEMPO_TOKEN, or give it such a value")
+        if self.upload_bytes < 1:
+            raise EvaluateError("the limit on uploads must be above 0 MB")
+        address = urlsplit(self.webhook)
+        if self.webhook and (address.scheme not in ("http", "https") or not address.hostname):
+            raise EvaluateError(f"no webhook: {self.webhook}; give an http or https address")
+        for folder in (self.archive_folder, self.watch_folder, *self.allowed_folders):
+            if folder is not None and not folder.is_dir():
+                raise EvaluateError(f"{folder}: no such folder")

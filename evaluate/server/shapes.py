@@ -1,0 +1,289 @@
+"""The shapes of the API's answers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evaluate.archive.keep import MediaFacts
+from evaluate.archive.pairs import Agreement, PairVerdict
+from evaluate.fingerprint.describe.view import View
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.fingerprint.match.matches import Match
+from evaluate.server.state.opened_index import id_of
+from evaluate.server.state.queries import Query
+from evaluate.server.state.run_process import RunKind
+from evaluate.server.state.runs import Run
+from preprocess.media.playable import Plays
+
+SourceStatus = Literal["indexed", "unreadable", "gone"]
+
+
+class Shape(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class LastScopeShape(Shape):
+    """What the last search for duplicates compared; the least that is shared and what agrees only select from that."""
+
+    references: list[str]
+    candidates: list[str]
+    is_across_folders: bool
+    shortest_seconds: float
+    longest_seconds: float | None
+
+
+class StatusShape(Shape):
+    """The state of the index and of this server."""
+
+    index: str
+    folder: str | None
+    n_sources: int
+    n_unreadable: int
+    n_descriptors: int
+    media_seconds: float
+    has_duplicates: bool
+    is_writer: bool
+    read_only_reason: str
+    encoder: str
+    threshold: float | None
+    last_scope: LastScopeShape | None
+
+
+class SourceShape(Shape):
+    """A file of the archive."""
+
+    id: str
+    name: str
+    seconds: float
+    size_bytes: int
+    modified: datetime
+    status: SourceStatus
+    reason: str
+
+
+class SourcesShape(Shape):
+    """A page of the archive's files."""
+
+    total: int
+    sources: list[SourceShape]
+
+
+class ErrorShape(Shape):
+    """Files that could not be read for one reason."""
+
+    reason: str
+    n_sources: int
+    names: list[str]
+
+
+class RemovedShape(Shape):
+    """Names that were taken out of the index."""
+
+    removed: list[str]
+
+
+class RunShape(Shape):
+    """A run and how far it is: bytes of indexing, sources of a search for duplicates."""
+
+    id: str
+    kind: RunKind
+    state: Literal["running", "done", "failed", "stopped"]
+    done: int
+    total: int
+    note: str
+    message: str
+    started_at: datetime
+    ended_at: datetime | None
+    seconds_left: float | None
+
+
+class SpanShape(Shape):
+    """A span that two files share, in seconds from the start of each; `reference` is a source."""
+
+    query: str
+    reference: str
+    reference_id: str
+    reference_seconds_total: float
+    query_start_seconds: float
+    query_end_seconds: float
+    reference_start_seconds: float
+    reference_end_seconds: float
+    score: float
+    decision: bool
+    video_score: float | None
+    audio_score: float | None
+    view: View
+    speed: float
+    matched_by: Literal["video", "audio", "both"]
+    edits: str
+    verdict: Literal["", "same", "different"] = ""
+
+
+class QueryShape(Shape):
+    """A query without its matches."""
+
+    id: str
+    name: str
+    seconds: float
+    unreadable: str
+    reason: str
+    n_alike: int
+    is_decidable: bool
+    n_matches: int
+    threshold: float
+    made_at: datetime
+
+
+class AnswerShape(QueryShape):
+    """The answer to a query: decided matches first, then candidates below the threshold."""
+
+    matches: list[SpanShape]
+
+
+class GroupShape(Shape):
+    """Sources that hang together by pairs."""
+
+    number: int
+    names: list[str]
+    ids: list[str]
+
+
+class PairShape(Shape):
+    """Two sources that share material; in the spans, `one` is the query."""
+
+    id: str
+    one: str
+    other: str
+    one_id: str
+    other_id: str
+    one_seconds: float
+    other_seconds: float
+    one_share: float
+    other_share: float
+    shared_seconds: float
+    score: float
+    video: Agreement
+    audio: Agreement
+    verdict: PairVerdict
+    group: int | None
+    spans: list[SpanShape]
+
+
+class PairDetailShape(PairShape):
+    """A pair with its files, what is proposed to keep, and its neighbours in the list."""
+
+    one_facts: MediaFacts | None
+    other_facts: MediaFacts | None
+    kept: str | None
+    reason: str
+    kept_by_verdict: list[str]
+    previous_id: str | None
+    next_id: str | None
+    next_open_id: str | None
+    position: int | None
+    n_pairs: int
+    n_open: int
+
+
+class PlaceShape(Shape):
+    """Seconds of a source."""
+
+    id: str
+    name: str
+    start_seconds: float
+    end_seconds: float
+
+
+class SegmentShape(Shape):
+    """Seconds that more than eight sources share."""
+
+    number: int
+    n_sources: int
+    seconds: float
+    places: list[PlaceShape]
+
+
+class DuplicatesShape(Shape):
+    """The copies inside the archive, as the last run found them."""
+
+    n_pairs: int
+    n_open: int
+    groups: list[GroupShape]
+    pairs: list[PairShape]
+    segments: list[SegmentShape]
+    n_set_aside: int
+    threshold: float | None
+
+
+class ImportedShape(Shape):
+    """How many verdicts of a file were new."""
+
+    n_new: int
+
+
+class MediaShape(Shape):
+    """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
+
+    plays: Plays
+    has_video: bool
+    has_audio: bool
+    seconds: float
+    width_px: int
+    height_px: int
+    fps: float
+    is_ready: bool
+    excerpt_seconds: int | None
+    reason: str
+    facts: MediaFacts | None
+
+
+class PeaksShape(Shape):
+    """The loudest sample of each of n equal parts, 0 to 1."""
+
+    peaks: list[float]
+
+
+def span_shape(
+    match: Match, sources: Mapping[str, IndexedSource], verdict: Literal["", "same", "different"] = ""
+) -> SpanShape:
+    """Describe a match."""
+    source = sources.get(match.reference)
+    return SpanShape(
+        **match.__dict__, speed=match.speed, matched_by=match.matched_by, edits=match.edits, verdict=verdict,
+        reference_id=id_of(match.reference), reference_seconds_total=source.seconds if source else 0.0,
+    )  # fmt: skip
+
+
+def query_values(query: Query, threshold: float) -> dict[str, object]:
+    """Return the values of a query's shape."""
+    answer = query.answer
+    return {
+        "id": query.id, "name": query.name, "seconds": answer.seconds, "unreadable": answer.unreadable,
+        "reason": answer.reason, "n_alike": answer.n_alike, "is_decidable": answer.is_decidable,
+        "n_matches": len(answer.decided), "threshold": threshold, "made_at": query.made_at,
+    }  # fmt: skip
+
+
+def run_shape(run: Run) -> RunShape:
+    """Describe a run."""
+    return RunShape(
+        id=run.id, kind=run.task.kind, started_at=run.started_at, ended_at=run.ended_at, seconds_left=run.seconds_left,
+        **run.report.__dict__,
+    )  # fmt: skip
+
+
+def status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
+    """Tell whether a source is indexed, could not be read, or is no longer there."""
+    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
+
+
+def source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
+    """Describe a source."""
+    return SourceShape(
+        id=id_of(source.name), name=source.name, seconds=source.seconds, size_bytes=source.size_bytes,
+        modified=datetime.fromtimestamp(source.modified_ns / 1e9, UTC), status=status_of(source, gone), reason=source.reason,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a running server holds: the index, queries, runs, copies of media, pairs."""

@@ -1,0 +1,227 @@
+"""The index as the server holds it: read into memory once, and anew after it grew."""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from evaluate.archive.verdicts import Verdicts
+from evaluate.errors import FingerprintError
+from evaluate.fingerprint.api import Index
+from evaluate.fingerprint.index.archive import ARCHIVE_FILE, PARTS_FOLDER, IndexedSource
+from evaluate.fingerprint.index.library_file import LIBRARY_FILE, LIBRARY_FOLDER
+from evaluate.fingerprint.match.match import Matcher
+from evaluate.server.problems import ConflictError, ForbiddenError, NotFoundError
+from evaluate.server.settings import ServerSettings
+from store.atomic_files import LOCK_NAME, folder_lock
+from store.errors import AvtempoError, BusyError, WriteError
+
+_log = logging.getLogger(__name__)
+SERVER_FOLDER = "server"
+"""In the index; the server that holds its lock may start runs."""
+GONE_SECONDS = 30.0
+"""How long the answer holds which files are gone: an archive has many, perhaps on a slow disk."""
+
+
+def id_of(*names: str) -> str:
+    """Return the id of a source, or of a pair of them."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """An index at one time.
+
+    Attributes:
+        index: with encoder and library in memory.
+        sources: by name, unreadable ones included.
+        matcher: None while the index holds nothing.
+        version: differs from that of an index that was changed.
+    """
+
+    index: Index
+    sources: dict[str, IndexedSource]
+    matcher: Matcher | None
+    version: tuple[int, ...]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Id -> name."""
+        return {id_of(name): name for name in self.sources}
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Checksum of the encoder; "" while there is no index."""
+        return self.index.archive.encoder_sha256 if self.version[0] else ""
+
+    @property
+    def threshold(self) -> float | None:
+        """Least score of a match; None while the index holds nothing."""
+        return self.matcher.threshold if self.matcher else None
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """The archive's folder; several if the sources were moved and are not indexed again yet."""
+        return tuple({Path(source.root) for source in self.sources.values()})
+
+    def source(self, identity: str) -> IndexedSource:
+        """Return a source by its id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        name = self.names.get(identity)
+        if name is None:
+            raise NotFoundError(f"the index has no source {identity}; list them anew")
+        return self.sources[name]
+
+    def sources_of(self, names: Sequence[str]) -> list[IndexedSource]:
+        """Return sources by name.
+
+        Raises:
+            NotFoundError: there is no such source.
+        """
+        for name in names:
+            if name not in self.sources:
+                raise NotFoundError(f"the index has no source {name!r}; list them anew")
+        return [self.sources[name] for name in names]
+
+
+class OpenedIndex:
+    """The current snapshot, the folders that may be read, and the right to start runs.
+
+    Args:
+        settings: of the server.
+
+    Raises:
+        AvtempoError: the index is damaged or made with another encoder; the message names the remedy.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings, self.verdicts = settings, Verdicts(settings.index_folder)
+        self._reading, self._writing, self._held = threading.Lock(), threading.Lock(), ExitStack()
+        self._is_writer, self._gone = False, (0.0, frozenset[str]())
+        self._tried = self._version()
+        self.now = self._read(self._tried)
+
+    def refresh(self, *, at_once: bool = False) -> bool:
+        """Read the index anew if it was changed and nobody is still writing, or `at_once`; return whether it was."""
+        with self._reading:
+            version, is_written = self._version(), (self.settings.index_folder / LOCK_NAME).exists()
+            if not at_once and (is_written or version == self._tried):
+                return False
+            self._tried = version  # also if it cannot be read: it is not tried again before it changes
+            self.now = self._read(version)
+            self._gone = 0.0, frozenset()
+            return True
+
+    def read_only_reason(self) -> str:
+        """Return why this server starts no runs; "" if it may. The right is taken when it is free."""
+        with self._writing:
+            if self._is_writer:
+                return ""
+            try:
+                folder = self.settings.index_folder / SERVER_FOLDER
+                folder.mkdir(parents=True, exist_ok=True)
+                self._held.enter_context(folder_lock(folder))
+            except BusyError as error:
+                return f"another server of this index runs ({error.problem}); start runs there"
+            except (WriteError, OSError) as error:
+                return f"the folder of the index cannot be written ({error})"
+            self._is_writer = True
+            return ""
+
+    def close(self) -> None:
+        """Give the right to start runs back."""
+        with self._writing:
+            self._held.close()
+            self._is_writer = False
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders whose files may be read and served."""
+        given = (self.settings.archive_folder,) if self.settings.archive_folder else ()
+        return (*given, *self.now.folders, *self.settings.allowed_folders)
+
+    @property
+    def archive_folder(self) -> Path:
+        """The folder that runs index.
+
+        Raises:
+            ConflictError: there is none.
+        """
+        for folder in (self.settings.archive_folder, *self.now.folders):
+            if folder is not None:
+                return folder
+        raise ConflictError("the index holds nothing yet; name the archive's folder: --archive FOLDER")
+
+    def permitted(self, path: Path) -> Path:
+        """Return the path without links, if the file or folder there may be read.
+
+        Raises:
+            ForbiddenError: it leads out of the archive and the allowed folders.
+            NotFoundError: there is no such file.
+        """
+        try:
+            real = path.resolve()
+            is_inside = any(real.is_relative_to(folder.resolve()) for folder in self.folders)
+            is_there = is_inside and real.exists()  # whether a file is there outside is not told
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long
+            raise NotFoundError("no such file or folder; index the archive again, or mount its disk") from error
+        if not is_inside:
+            raise ForbiddenError("outside the archive's folder, or a link that leads out; --allow FOLDER permits one")
+        if not is_there:
+            raise NotFoundError("no such file or folder; index the archive again, or mount its disk")
+        return real
+
+    def given_path(self, text: str) -> Path:
+        """Return the permitted path that a request names, absolute or below the archive's folder."""
+        path = Path(text)
+        return self.permitted(path if path.is_absolute() else self.archive_folder / path)
+
+    def gone(self) -> frozenset[str]:
+        """Return the names of sources whose files are no longer there."""
+        at, names = self._gone
+        if time.monotonic() - at > GONE_SECONDS:
+            names = frozenset(name for name, source in self.now.sources.items() if not Path(source.path).exists())
+            self._gone = time.monotonic(), names
+        return names
+
+    def _version(self) -> tuple[int, ...]:
+        """Tell two states of the index on disk apart: each writing of a list or of the library renames a file there."""
+        folder = self.settings.index_folder
+        times = []
+        for path in (folder / ARCHIVE_FILE, folder / PARTS_FOLDER, folder / LIBRARY_FOLDER / LIBRARY_FILE):
+            try:
+                times.append(path.stat().st_mtime_ns)
+            except OSError:
+                times.append(0)
+        return tuple(times)
+
+    def _read(self, version: tuple[int, ...]) -> Snapshot:
+        index = Index.open(self.settings.index_folder)
+        if not version[0]:
+            return Snapshot(index, {}, None, version)
+        sources = index.archive.sources()
+        try:
+            index.encoder()
+            matcher = index.matcher(self.settings.false_positive_rate)
+        except FingerprintError:
+            if any(not source.reason for source in sources.values()):
+                raise
+            matcher = None
+        return Snapshot(index, sources, matcher, version)
+
+
+def keep_fresh(opened: OpenedIndex, *, at_once: bool = False) -> None:
+    """Read the index anew after another process changed it; an index that cannot be read now leaves the former one."""
+    try:
+        if opened.refresh(at_once=at_once):
+            _log.info("%s: read anew, %d sources", opened.settings.index_folder, len(opened.now.sources))
+    except AvtempoError as error:
+        _log.warning("the index cannot be read anew, the former state is kept: %s", error)

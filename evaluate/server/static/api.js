@@ -1,0 +1,106 @@
+/** Calls of the server's API; what fails is an ApiError whose message can be shown. */
+
+import { at, tell } from "/static/elements.js";
+
+export class ApiError extends Error {
+  /** @param {string} message @param {number} status of HTTP; 0 if the server was not reached */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const GOOD_SECONDS = 8;
+const AWAY = "The server cannot be reached. Start it again, then reload this page.";
+
+/** Make the error of an answer: FastAPI's `detail` is a text, or a list for a body that does not fit. */
+function failure(text, status) {
+  let detail = "";
+  try {
+    detail = JSON.parse(text).detail;
+  } catch {
+    detail = status === 401 ? "This session has ended: open the address that the server printed." : "";
+  }
+  const told = Array.isArray(detail) ? detail.map((each) => `${each.loc?.at(-1)}: ${each.msg}`).join("; ") : detail;
+  return new ApiError(told || `The server answered ${status}.`, status);
+}
+
+/** @param {string} method @param {string} path below /api @param {any} [body] sent as JSON @returns {Promise<any>} */
+export async function call(method, path, body) {
+  let answer;
+  try {
+    const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+    answer = await fetch(`/api${path}`, { method, ...json });
+  } catch {
+    throw new ApiError(AWAY, 0);
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw failure(text, answer.status);
+  return text ? JSON.parse(text) : null;
+}
+
+/** @param {string} path @param {Object<string, any>} [query] parameters; empty ones are left out */
+export const get = (path, query = {}) => call("GET", path + asQuery(query));
+
+export function asQuery(values) {
+  const kept = Object.entries(values).filter(([, value]) => value !== "" && value != null);
+  return kept.length ? `?${new URLSearchParams(kept)}` : "";
+}
+
+/**
+ * Send a file to be matched.
+ * @param {File} file
+ * @param {(share: number) => void} onProgress share of the bytes that are sent, 0 to 1
+ * @param {AbortSignal} signal
+ */
+export function upload(file, onProgress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `/api/match${asQuery({ name: file.name })}`);
+    request.upload.onprogress = (event) => onProgress(event.loaded / Math.max(event.total, 1));
+    request.onload = () => request.status < 300 ? resolve(JSON.parse(request.responseText))
+      : reject(failure(request.responseText, request.status));
+    request.onerror = () => reject(new ApiError(AWAY, 0));
+    signal.onabort = () => { request.abort(); reject(new ApiError("", 0)); };
+    request.send(file);
+  });
+}
+
+export const media = (id) => `/api/media/${id}`;
+
+/** @param {number} start, end in seconds @param {number} n stills */
+export const strip = (id, start, end, n) =>
+  `${media(id)}/strip${asQuery({ start: start.toFixed(2), end: Math.max(end, start + 0.1).toFixed(2), n })}`;
+
+let leaving = 0;
+
+/** Show an error at the top of the page, or take it away; good news leaves by itself. @param {Error|string} [problem] */
+export function notice(problem, isGood = false) {
+  if (problem && !(problem instanceof ApiError) && problem instanceof Error) console.error(problem);
+  const node = at("notice");
+  tell(node, problem?.message ?? problem);
+  node.classList.toggle("good", isGood);
+  clearTimeout(leaving);
+  if (isGood) leaving = setTimeout(() => tell(node, ""), 1000 * GOOD_SECONDS);
+}
+
+/** Run what a person asked for; what fails is shown. */
+export async function attempt(action) {
+  try {
+    return await action();
+  } catch (error) {
+    notice(error);
+    return null;
+  }
+}
+
+/** The choices of a page live in its address, so that they survive back and reload. */
+export function readAddress(defaults) {
+  const found = new URLSearchParams(location.search);
+  return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, found.get(name) ?? value]));
+}
+
+export function writeAddress(values, defaults) {
+  const told = Object.fromEntries(Object.entries(values).filter(([name, value]) => String(value) !== String(defaults[name])));
+  history.replaceState(null, "", location.pathname + asQuery(told));
+}

@@ -1,0 +1,75 @@
+/** A file in a video element, in seconds of the file: the server may give a copy that holds a part of it. */
+
+import { media } from "/static/api.js";
+import { tell } from "/static/elements.js";
+
+const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
+
+/** @typedef {{plays: string, has_video: boolean, has_audio: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info */
+
+export class Clip {
+  /**
+   * @param {HTMLVideoElement} element
+   * @param {string} id of the source or query
+   * @param {Info} info
+   * @param {HTMLElement} note beside the video: why nothing plays
+   */
+  constructor(element, id, info, note) {
+    Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
+    tell(note, this.words());
+    element.onerror = () => this.again();
+    element.onloadeddata = () => {
+      this.tries = 0;
+      tell(note, info.has_video ? "" : "♪ audio alone");
+    };
+    if (info.plays === "none") element.removeAttribute("src");
+  }
+
+  words() {
+    const { plays, reason } = this.info;
+    if (plays === "none") return `This file cannot be played${reason ? `: ${reason}` : ""}.`;
+    return plays === "direct" ? "" : "A copy that this browser plays is being made…";
+  }
+
+  /** Whether there is anything to wait for. */
+  get isBroken() { return this.info.plays === "none" || this.tries > MOST_TRIES; }
+
+  /** The present moment, in seconds of the file. */
+  get seconds() { return this.start + this.element.currentTime; }
+
+  set seconds(t) {
+    if (this.info.plays === "none") return;
+    const held = this.info.excerpt_seconds, isBeside = held && (t < this.start || t >= this.start + held - 1);
+    if (!this.isLoaded || isBeside) this.load(held ? Math.max(0, Math.floor((2 * t) / held - 0.5) * (held / 2)) : 0);
+    this.element.currentTime = t - this.start;
+  }
+
+  /** Length in seconds. */
+  get length() { return this.info.excerpt_seconds ? this.info.seconds : this.element.duration || this.info.seconds; }
+
+  /** Go on with the next part at the end of one; @returns {boolean} whether there is one */
+  goOn() {
+    if (!this.info.excerpt_seconds || this.seconds >= this.info.seconds - 1) return false;
+    this.seconds += 0.01;
+    return true;
+  }
+
+  /** @param {number} start seconds of the file at which the part begins */
+  load(start) {
+    Object.assign(this, { start, isLoaded: true });
+    this.element.src = media(this.id) + (start ? `?start=${start}` : "");
+  }
+
+  /** The server answers 503 while it makes a copy: ask again. */
+  again() {
+    if (!this.element.getAttribute("src")) return;
+    const { src, currentTime } = this.element;
+    this.tries += this.info.plays === "direct" ? MOST_TRIES + 1 : 1;
+    if (this.isBroken) tell(this.note, "This file cannot be played. It may have moved: update the index.");
+    else setTimeout(() => {
+      if (this.element.src !== src) return;
+      this.element.load();
+      this.element.currentTime = currentTime;
+    }, 1000 * AGAIN_SECONDS);
+  }
+}

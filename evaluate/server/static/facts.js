@@ -1,0 +1,43 @@
+/** Facts of both files beside each other, the better one of each marked. */
+
+import { make } from "/static/elements.js";
+import { date, duration, percent, size } from "/static/words.js";
+
+const SAME_SECONDS = 1, SAME_SHARE = 0.01; // as evaluate/archive/keep.py counts equal lengths
+const more = (a, b) => a > b;
+const ROWS = [
+  ["Container", (facts) => facts.container.split(",")[0]],
+  ["Video", (facts) => facts.video_codec || "none"],
+  ["Resolution", (facts) => facts.width_px ? `${facts.width_px} × ${facts.height_px}` : "–", (facts) => facts.width_px * facts.height_px, more],
+  ["Frame rate", (facts) => facts.fps ? `${Number(facts.fps.toFixed(2))} /s` : "–", (facts) => facts.fps, (a, b) => a > b * 1.005],
+  ["Audio", (facts) => facts.audio_codec || "none"],
+  ["Channels", (facts) => facts.audio_channels || "–", (facts) => facts.audio_channels, more],
+  ["Duration", (facts) => duration(facts.duration_seconds), (facts) => facts.duration_seconds,
+    (a, b) => a > b + Math.max(SAME_SECONDS, SAME_SHARE * a)],
+  ["Bit rate", (facts) => `${Math.round(facts.bit_rate_bps / 1000).toLocaleString("en")} kbit/s`, (facts) => facts.bit_rate_bps, more],
+  ["Size", (facts) => size(facts.size_bytes), (facts) => facts.size_bytes, more],
+  ["Modified", (facts) => date(facts.modified)],
+];
+
+/**
+ * @param {HTMLTableElement} table
+ * @param {{name: string, share: number}[]} sides
+ * @param {(Object|null)[]} facts MediaFacts of each; null if the file cannot be read
+ * @param {string|null} kept name of the side that is proposed to be kept
+ * @param {string[]} keptByVerdict names that a person keeps
+ */
+export function showFacts(table, sides, facts, kept, keptByVerdict) {
+  const row = (title, cells, better = -1) => make("tr", {}, make("th", { scope: "row" }, title), ...cells.map((text, i) =>
+    make("td", { class: i === better ? "better" : "" }, String(text), i === better && make("span", { class: "sign" }, "better"))));
+  const known = facts.every(Boolean);
+  const head = make("tr", {}, make("td"), ...sides.map((side) => make("th", { scope: "col" }, side.name,
+    keptByVerdict.includes(side.name) ? make("span", { class: "chip same" }, "kept by verdict")
+      : side.name === kept && make("span", { class: "chip agrees" }, "keep"))));
+  table.replaceChildren(make("thead", {}, head), make("tbody", {},
+    row("Shared", sides.map((side) => percent(side.share))),
+    ...ROWS.map(([title, text, value, isBetter]) => {
+      const values = known && value ? facts.map(value) : [0, 0];
+      const better = !isBetter || !known ? -1 : isBetter(values[0], values[1]) ? 0 : isBetter(values[1], values[0]) ? 1 : -1;
+      return row(title, facts.map((each) => each ? text(each) : "cannot be read"), better);
+    })));
+}

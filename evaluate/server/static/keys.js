@@ -1,0 +1,42 @@
+/** Keys press the buttons that carry them in `data-key`, and buttons show their keys. */
+
+import { make } from "/static/elements.js";
+
+const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
+const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
+
+/** Show the keys on the buttons of this page and listen. */
+export function useKeys() {
+  for (const button of document.querySelectorAll("button[data-key]")) {
+    const key = button.dataset.key;
+    button.type = "button";
+    button.setAttribute("aria-keyshortcuts", key === " " ? "Space" : key);
+    if (!button.getAttribute("aria-label") && button.title) button.setAttribute("aria-description", button.title);
+    button.append(" ", make("kbd", { "aria-hidden": "true" }, SHOWN[key] ?? key));
+    // After a click the focus leaves the button: Space then plays instead of pressing it once more.
+    button.addEventListener("click", (event) => event.detail && button.blur());
+  }
+  document.addEventListener("keydown", press);
+}
+
+/** @param {KeyboardEvent} event */
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
+  if (document.querySelector("dialog[open]")) return;
+  const isNative = event.target.closest("button, a, summary, label, input, video, [role=button]");
+  if (event.key === " " && isNative) return; // it presses what has the focus
+  if (event.key.startsWith("Arrow") && event.target.closest("input")) return; // it moves within the choice
+  const found = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!found || found.disabled || !found.checkVisibility()) return;
+  event.preventDefault();
+  if (found.matches(TYPING)) found.focus();
+  else found.click();
+}
+
+/** Fill a list with the keys of this page and what they do; @param {HTMLElement} list a <dl> */
+export function listKeys(list) {
+  list.replaceChildren(...[...document.querySelectorAll("button[data-key]")].flatMap((button) => [
+    make("dt", {}, make("kbd", {}, SHOWN[button.dataset.key] ?? button.dataset.key)),
+    make("dd", {}, button.title || button.textContent),
+  ]));
+}

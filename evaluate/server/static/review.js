@@ -1,0 +1,176 @@
+/** The review: two videos in step at a matched place, and the decision of a person. */
+
+import * as alike from "/static/alike.js";
+import { attempt, get, notice } from "/static/api.js";
+import { Clip } from "/static/clip.js";
+import { load, swapped } from "/static/comparison.js";
+import { at, make, tell } from "/static/elements.js";
+import { showFacts } from "/static/facts.js";
+import { InStep, lead } from "/static/in_step.js";
+import { listKeys, useKeys } from "/static/keys.js";
+import { showLanes } from "/static/lanes.js";
+import { drawMap } from "/static/span_map.js";
+import { decide, lastMade, undo } from "/static/verdicts.js";
+import { by, clock, edits, parts, score } from "/static/words.js";
+
+const RATES = [1, 0.5, 0.25, 2];
+const figures = () => [...document.querySelectorAll("#stage .side")];
+const videos = () => figures().map((figure) => figure.querySelector("video"));
+
+/** @type {import("./comparison.js").Comparison} */
+let shown = null;
+/** @type {InStep} */
+let player = null;
+/** @type {Clip[]} */
+let clips = [];
+let infos = [], isAlike = false, drawn = -1, showMoment = () => {}, showLaneMoment = () => {};
+
+/** Show what an address names; @param {boolean} plays whether it plays on, as the one before did */
+async function open(address, plays = false) {
+  const found = await load(new URL(address, location.href).search);
+  const known = await Promise.all(found.sides.map((side) => get(`/media/${side.id}/info`)));
+  player?.close();
+  [shown, infos, isAlike] = [found, known, false];
+  at("review").hidden = false;
+  clips = videos().map((video, i) => new Clip(video, shown.sides[i].id, infos[i], figures()[i].querySelector(".problem")));
+  begin(shown.spans[shown.at].start[0], shown.at, 0);
+  if (plays) player.play();
+  document.title = `${shown.sides.map((side) => parts(side.name)[1]).join(" and ")} – Avtempo`;
+}
+
+/** Make the player and everything around it; @param {number} t seconds of the left one @param {number} n span @param {number} sounding */
+function begin(t, n, sounding) {
+  player = new InStep(clips, shown.spans, tick);
+  player.setSounding(sounding);
+  player.seek(t, n);
+  drawn = -1;
+  showMoment = drawMap(at("map"), shown.sides.map((side) => side.seconds), shown.spans, (to, span) => player.seek(to, span));
+  tell(at("position"), shown.place);
+  at("back").textContent = shown.back.startsWith("/match") ? "‹ Matches" : "‹ Duplicates";
+  at("back").href = shown.back;
+  figures().forEach((figure, i) => figure.querySelector(".name").replaceChildren(
+    make("small", {}, parts(shown.sides[i].name)[0]), parts(shown.sides[i].name)[1]));
+  showFacts(at("facts"), shown.sides, infos.map((info) => info.facts), shown.kept, shown.keptByVerdict);
+  const isPair = shown.back.startsWith("/duplicates"), goes = shown.sides.find((side) => side.name !== shown.kept);
+  at("told").textContent = isPair ? "Which to keep" : "The files";
+  tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
+    : isPair && "Keep both: neither holds all of the other.");
+  at("keep").hidden = at("ignore").hidden = !isPair;
+  at("ignore").disabled = Boolean(shown.spans[0].isWhole);
+  at("same").setAttribute("aria-pressed", shown.verdict === "same");
+  at("different").setAttribute("aria-pressed", shown.verdict === "different");
+  at("previous").disabled = !shown.to.previous;
+  at("next").disabled = !shown.to.next;
+  showUndo();
+  dress();
+}
+
+function showUndo() {
+  at("undo").disabled = !lastMade();
+  at("undo").title = lastMade() ? `Take back: ${lastMade().title}` : "Take the last decision back";
+}
+
+/** Show what depends on switches: which side sounds, whether both look alike. */
+function dress() {
+  figures().forEach((figure, i) => {
+    figure.querySelector(".sounds").hidden = i !== player.sounding || !infos[i].has_audio;
+    alike.show(videos()[i], figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
+  });
+  at("keep").firstChild.textContent = player.sounding ? "Keep right" : "Keep left";
+  at("sound").firstChild.textContent = player.sounding ? "Sound: right" : "Sound: left";
+  at("rate").firstChild.textContent = `${player.rate}×`;
+  at("alike").hidden = !shown.spans.some((span) => alike.isEdited(span.view));
+  at("alike").setAttribute("aria-pressed", isAlike);
+}
+
+/** Show what depends on the span. */
+function showSpan() {
+  const { span } = player;
+  drawn = player.at;
+  showLaneMoment = showLanes(at("lanes"), shown.sides, infos, shown.spans, drawn, (t, i) =>
+    player.seek(i ? lead(span, t) : t));
+  at("span").textContent = `Span ${drawn + 1} of ${shown.spans.length}`;
+  at("span-back").disabled = drawn === 0;
+  at("span-on").disabled = drawn === shown.spans.length - 1;
+  const chip = (kind, text) => text && make("span", { class: `chip ${kind}` }, text);
+  at("chips").replaceChildren(...[chip(`verdict ${shown.verdict}`, shown.verdict || "open"),
+    !span.isWhole && chip("strong", score(span)), !span.isWhole && chip("", by(span)),
+    ...edits(span).map((each) => chip("edit", each)), ...shown.told.map((each) => chip(...each))].filter(Boolean));
+  dress();
+}
+
+/** At each frame: the moment on map, strips and clocks. */
+function tick({ times, at: n, isPlaying }) {
+  if (n !== drawn) showSpan();
+  showMoment(times, n);
+  showLaneMoment(times);
+  figures().forEach((figure, i) => { figure.querySelector("time").textContent = clock(times[i]); });
+  at("play").firstChild.textContent = isPlaying ? "Pause" : "Play";
+}
+
+/** Go to another pair without loading the page anew: the sound that a key has allowed stays allowed. */
+async function go(address) {
+  const plays = player.isPlaying;
+  await open(address, plays);
+  history.pushState(null, "", address);
+}
+
+/** Keep a decision, then go on; @param {Object} body of POST /api/verdicts */
+const judge = (body, title, stays = at("stay").checked) => attempt(async () => {
+  await decide(body, shown.verdict, title);
+  const { open: next } = shown.to;
+  if (!stays && next) await go(next);
+  else await open(location.href, player.isPlaying);
+  notice(`${title}${!stays && !next ? " – nothing is left to decide here." : ""}`, true);
+});
+
+const ids = () => shown.sides.map((side) => side.id);
+const names = () => shown.sides.map((side) => parts(side.name)[1]).join(" and ");
+const stepBy = (seconds) => () => player.seek(player.times[0] + seconds);
+const toSpan = (step) => () => {
+  const n = Math.min(Math.max(0, player.at + step), shown.spans.length - 1);
+  player.seek(shown.spans[n].start[0], n);
+};
+const frame = () => 1 / (infos[0].fps || 25);
+const actions = {
+  play: () => player.isPlaying ? player.pause() : player.play(),
+  "step-back": stepBy(-1), "step-on": stepBy(1),
+  "frame-back": () => stepBy(-frame())(), "frame-on": () => stepBy(frame())(),
+  "span-back": toSpan(-1), "span-on": toSpan(1),
+  rate: () => { player.rate = RATES[(RATES.indexOf(player.rate) + 1) % RATES.length]; dress(); },
+  sound: () => { player.setSounding(1 - player.sounding); dress(); },
+  alike: () => { isAlike = !isAlike; dress(); },
+  swap: () => {
+    const { times, at: n, sounding, isPlaying, rate } = player;
+    player.close();
+    [shown, infos, clips] = [swapped(shown), [...infos].reverse(), [...clips].reverse()];
+    figures()[1].after(figures()[0]); // the media keep what they have loaded
+    begin(times[1], n, 1 - sounding);
+    player.rate = rate;
+    if (isPlaying) player.play();
+  },
+  same: () => judge({ kind: "same", ids: ids() }, `Same: ${names()}`),
+  different: () => judge({ kind: "different", ids: ids() }, `Different: ${names()}`),
+  ignore: () => judge({ kind: "ignore", ids: [shown.sides[0].id], start_seconds: player.span.start[0], end_seconds: player.span.end[0] },
+    `Ignored everywhere: ${clock(player.span.start[0])} to ${clock(player.span.end[0])} of ${parts(shown.sides[0].name)[1]}`),
+  keep: () => judge({ kind: "keep", ids: [ids()[player.sounding]] }, `Kept: ${parts(shown.sides[player.sounding].name)[1]}`, true),
+  undo: () => attempt(async () => {
+    const last = await undo();
+    if (last.address === location.pathname + location.search) await open(location.href);
+    else await go(last.address);
+    notice(`Taken back – ${last.title}`, true);
+  }),
+  previous: () => attempt(() => go(shown.to.previous)), next: () => attempt(() => go(shown.to.next)),
+  help: () => { listKeys(at("keys").querySelector("dl")); at("keys").showModal(); },
+};
+
+useKeys();
+for (const [id, action] of Object.entries(actions)) at(id).onclick = action;
+at("stay").checked = localStorage.getItem("stay") === "yes";
+at("stay").onchange = () => localStorage.setItem("stay", at("stay").checked ? "yes" : "");
+videos().forEach((video) => video.addEventListener("loadedmetadata", () => dress()));
+new ResizeObserver(() => shown && dress()).observe(at("stage"));
+window.addEventListener("popstate", () => attempt(() => open(location.href)));
+if (new URLSearchParams(location.search).size) {
+  attempt(() => open(location.href)).then(() => shown || tell(at("empty"), "There is nothing to show here. Go back to the list."));
+} else tell(at("empty"), "Choose a pair on the page of duplicates, or a match of a clip: it opens here.");

@@ -1,0 +1,163 @@
+"""What browsers play, and copies in MP4 of what they do not; a copy keeps the clock of the source."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from preprocess.errors import MediaError, MediaLimitError
+from preprocess.media.ffmpeg import cause, run_ffmpeg
+from preprocess.media.frame_filters import deinterlaced, fitted
+from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
+from preprocess.media.mono import mix_filters
+from preprocess.media.probe import media_input, open_source, probe_file
+
+Plays = Literal["direct", "remuxed", "transcoded", "none"]
+"""How a browser gets a source: as it is; its streams in another container; encoded again; or not at all."""
+
+_TYPES = {
+    "mov,mp4,m4a,3gp,3g2,mj2": ("video/mp4", "audio/mp4"), "matroska,webm": ("video/webm", "audio/webm"),
+    "ogg": ("video/ogg", "audio/ogg"), "mp3": ("", "audio/mpeg"), "flac": ("", "audio/flac"), "wav": ("", "audio/wav"),
+}  # fmt: skip
+"""Container -> media types with and without video, of what Chromium and Firefox read."""
+_CONTAINERS_TO_COPY = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "flv"}
+"""Their packets have times, which AVI's lack."""
+_VIDEO = {"h264": ("yuv420p", "yuvj420p"), "vp8": ("yuv420p",), "vp9": ("yuv420p",), "av1": ("yuv420p", "yuv420p10le")}
+_AUDIO = {"aac", "mp3", "opus", "vorbis", "flac"}
+_IN_MP4 = {"h264", "vp9", "av1", "aac", "mp3", "opus", "flac"}
+COPY_BYTES = 1 << 30
+"""Largest source whose streams are copied."""
+EXCERPT_SECONDS = 600
+"""Length of a transcoded copy; a longer source is transcoded in parts."""
+HEIGHT_PX = 480
+TIMEOUT_SECONDS, TIMEOUT_FACTOR = 60.0, 1.5
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How a browser plays a source.
+
+    Attributes:
+        plays: as it is, or what must be done.
+        info: of the source; None if it cannot be read.
+        media_type: of the source or of its copy; "" if it is not played.
+        reason: why it is not played.
+    """
+
+    plays: Plays
+    info: MediaInfo | None
+    media_type: str
+    reason: str = ""
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether one copy does not hold all of it."""
+        return self.plays == "transcoded" and (
+            self.info is None or (self.info.duration_seconds or 1e9) > EXCERPT_SECONDS
+        )
+
+
+def playback(path: Path, limits: Limits = USUAL_LIMITS) -> Playback:
+    """Probe a source, and say how a browser plays it."""
+    try:
+        with open_source(path, limits) as source:
+            info, n_bytes = probe_file(source, path, limits), source.seek(0, 2)
+    except MediaError as error:
+        return Playback("none", None, "", error.reason)
+    if not (info.has_audio or (info.has_video and info.width_px and info.height_px)):
+        return Playback("none", info, "", "it has neither video nor audio")
+    kind = "video/mp4" if info.has_video else "audio/mp4"
+    first = {0, 1} if info.has_video and info.has_audio else {0}
+    is_first = {info.video_stream, info.audio_stream} - {-1} == first  # else a browser would choose other streams
+    is_known = _is_played(info)
+    media_type = _TYPES.get(info.format_name, ("", ""))[not info.has_video]
+    is_webm = info.format_name == "matroska,webm" and path.suffix.lower() in (".webm", ".weba")
+    if is_known and is_first and media_type and (is_webm or info.format_name != "matroska,webm"):
+        return Playback("direct", info, media_type)
+    codecs = {info.video_codec if info.has_video else "", info.audio_codec if info.has_audio else ""} - {""}
+    if is_known and info.format_name in _CONTAINERS_TO_COPY and codecs <= _IN_MP4 and n_bytes <= COPY_BYTES:
+        return Playback("remuxed", info, kind)
+    return Playback("transcoded", info, kind)
+
+
+def _is_played(info: MediaInfo) -> bool:
+    """Whether browsers decode all of its streams."""
+    is_video = not info.has_video or info.pixel_format in _VIDEO.get(info.video_codec, ())
+    is_raw = info.format_name == "wav" and info.audio_codec in ("pcm_s16le", "pcm_u8", "pcm_f32le")
+    return is_video and (not info.has_audio or info.audio_codec in _AUDIO or is_raw)
+
+
+def write_playable(
+    path: Path, target: Path, plays: Plays, start_seconds: float = 0.0, limits: Limits = USUAL_LIMITS
+) -> None:
+    """Write a copy of a source as MP4; the source is opened as hostile input.
+
+    Args:
+        path: of the source.
+        target: file to write.
+        plays: from `playback`: "remuxed" copies the streams, "transcoded" encodes EXCERPT_SECONDS of them.
+        start_seconds: of a transcoded copy; the second of the source that becomes its second 0.
+        limits: on the source.
+
+    Raises:
+        MediaError: the source cannot be decoded; the subclasses say more.
+    """
+    with open_source(path, limits) as source:
+        info = probe_file(source, path, limits)
+        output = (
+            _copied(source, info, target)
+            if plays == "remuxed"
+            else _encoded(source, info, target, start_seconds, limits)
+        )
+        seconds = min(info.duration_seconds or EXCERPT_SECONDS, EXCERPT_SECONDS)
+        timeout_seconds = TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
+        try:
+            status, words = run_ffmpeg(output, pass_fds=[source.fileno()], timeout_seconds=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise MediaLimitError(path, f"making a copy to play took more than {timeout_seconds:.0f} s") from error
+    if status != 0:
+        raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
+
+
+def _copied(source: Any, info: MediaInfo, target: Path) -> Any:
+    media = media_input(source, info)
+    streams = [media[str(number)] for number in (info.video_stream, info.audio_stream) if number >= 0]
+    return _output(streams, target, c="copy", strict="experimental", fs=2 * COPY_BYTES)
+
+
+def _encoded(source: Any, info: MediaInfo, target: Path, start_seconds: float, limits: Limits) -> Any:
+    start = {"ss": f"{start_seconds:.3f}"} if start_seconds else {}
+    media = media_input(source, info, max_pixels=limits.max_pixels, **start)
+    streams, coding = [], dict[str, Any]()
+    if info.has_video and info.width_px and info.height_px:
+        height = min(HEIGHT_PX, 2 * max(1, round(info.height_px / 2)))
+        width = 2 * max(1, min(2 * HEIGHT_PX, round(height * info.aspect_ratio / 2)))
+        filters = [
+            *deinterlaced(info),
+            *fitted(info, width, height),
+            "scale=out_range=tv:out_color_matrix=bt709",
+            "setsar=1",
+        ]
+        streams.append(media[str(info.video_stream)])
+        coding |= {
+            "vf": ",".join(filters),
+            "c:v": "libx264",
+            "preset": "veryfast",
+            "crf": 26,
+            "pix_fmt": "yuv420p",
+            "g": 25,
+        }
+    if info.has_audio:
+        streams.append(media[str(info.audio_stream)])
+        is_mono = bool(mix_filters(info))  # layouts that ffmpeg cannot mix by itself
+        audio = [*mix_filters(info), "aresample=async=1:first_pts=0"]
+        coding |= {"af": ",".join(audio), "ac": 1 if is_mono else 2, "ar": 48_000, "c:a": "aac", "b:a": "128k"}
+    return _output(streams, target, t=EXCERPT_SECONDS, fs=COPY_BYTES, **coding)
+
+
+def _output(streams: list[Any], target: Path, **options: Any) -> Any:
+    import ffmpeg
+
+    fixed = {"f": "mp4", "movflags": "+faststart", "map_metadata": -1, "map_chapters": -1, "threads": 2}
+    output = ffmpeg.output(*streams, f"file:{target}", **fixed, **options)
+    return output.global_args("-y", "-filter_threads", "1", "-max_error_rate", "1")

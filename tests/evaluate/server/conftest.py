@@ -1,0 +1,119 @@
+import contextlib
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from evaluate.archive.duplicates import find_duplicates
+from evaluate.fingerprint.api import Index
+from evaluate.server.app import make_app
+from evaluate.server.settings import ServerSettings
+from tests.evaluate.archive.conftest import write_pieces
+from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import start
+
+TOKEN = "a-token"  # noqa: S105
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+HOST = "http://localhost"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A folder with an archive of videos, and its index."""
+
+    root: Path
+
+    @property
+    def videos(self):
+        return self.root / "videos"
+
+    @property
+    def index(self):
+        return self.root / "index"
+
+    def settings(self, **changes):
+        return ServerSettings(self.index, TOKEN, **changes)
+
+    @contextlib.contextmanager
+    def client(self, headers=BEARER, **changes):
+        with TestClient(make_app(self.settings(**changes)), HOST, headers=headers) as client:
+            yield client
+
+
+def make(root, n=5):
+    """Videos of 8 s; a smaller copy, a part in Matroska, one in a codec that browsers do not play; torn.mp4 is no video."""
+    made = Made(root)
+    (made.videos / "web").mkdir(parents=True)
+    for number in range(n):
+        write_pieces(made.videos / f"{number}.mp4", (number, 8.0))
+    coding = ["-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    run_ffmpeg("-i", made.videos / "0.mp4", "-vf", "scale=96:64", *coding, made.videos / "web/small.mp4")
+    run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 5, *coding, made.videos / "web/part.mkv")
+    run_ffmpeg("-i", made.videos / "2.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", made.videos / "web/old.avi")
+    (made.videos / "torn.mp4").write_bytes(b"torn" * 100)
+    Index.open(made.index).add(made.videos)
+    return made
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """An archive that no test changes, with a list of its copies."""
+    made = make(tmp_path_factory.mktemp("served"))
+    find_duplicates(Index.open(made.index))
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(made):
+    with made.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ids(client):
+    """Name of a source -> its id."""
+    return {each["name"]: each["id"] for each in client.get("/api/sources").json()["sources"]}
+
+
+def wait_for(condition, seconds=60.0):
+    """Wait for a true value, and return it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+@contextlib.contextmanager
+def serving(index, *words, **environment):
+    """A server of its own process: its address and the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = start(
+        "-m", "evaluate", "serve", "--index", index, "--port", port, *words, AVTEMPO_TOKEN=TOKEN, **environment
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(lambda: server.poll() is not None or answers(address))
+        assert server.poll() is None, server.stderr.read()
+        yield address, server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, 9)
+        server.communicate()
+
+
+def answers(address):
+    """Whether the server answers."""
+    try:
+        return httpx.get(f"{address}/api/status", headers=BEARER, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,93 @@
+"""What is indexed: lists, reasons, removal; and what is never served."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.evaluate.server.conftest import Made
+
+
+def test_the_state_is_told(client):
+    told = client.get("/api/status").json()
+    assert (told["n_sources"], told["n_unreadable"], told["is_writer"], told["has_duplicates"]) == (8, 1, True, True)
+    assert told["threshold"] == 3.0
+    (error,) = client.get("/api/errors").json()
+    assert (error["n_sources"], error["names"]) == (1, ["torn.mp4"])
+    assert error["reason"]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("search=WEB", ["web/old.avi", "web/part.mkv", "web/small.mp4"]),
+        ("search=web&descending=true&limit=2", ["web/small.mp4", "web/part.mkv"]),
+        ("search=web&offset=2", ["web/small.mp4"]), ("status=unreadable", ["torn.mp4"]), ("status=gone", []),
+        ("sort=seconds&limit=2", ["torn.mp4", "web/part.mkv"]), ("sort=status&descending=true&limit=1", ["torn.mp4"]),
+    ],
+)  # fmt: skip
+def test_sources_are_searched_sorted_and_paged(client, query, names):
+    assert [each["name"] for each in client.get(f"/api/sources?{query}").json()["sources"]] == names
+
+
+def test_removed_sources_are_gone_from_index_and_matches(made, tmp_path):
+    shutil.copytree(made.index, tmp_path / "index")
+    with Made(tmp_path).client() as client:
+        assert client.post("/api/sources/remove", json={"names": ["0.mp4", "nonsense"]}).status_code == 404
+        assert client.get("/api/status").json()["n_sources"] == 8
+        answer = client.post("/api/sources/remove", json={"names": ["0.mp4", "web/small.mp4"]})
+        assert answer.json() == {"removed": ["0.mp4", "web/small.mp4"]}
+        assert client.get("/api/status").json()["n_sources"] == 6
+        found = client.post("/api/match", content=(made.videos / "0.mp4").read_bytes()).json()
+        assert found["n_matches"] == 0
+        assert client.post("/api/sources/remove", json={"names": ["*"]}).status_code == 404  # names only, no patterns
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.mp4", "/etc/passwd", "/etc/nonsense", "out.mp4", "web/../../secret.mp4", "folder/secret.mp4", ""],
+)
+def test_paths_outside_the_archive_are_not_read(made, tmp_path, path):
+    """Links out of the archive are indexed, but not served."""
+    videos = tmp_path / "videos"
+    shutil.copytree(made.videos, videos)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for place in (tmp_path / "secret.mp4", outside / "secret.mp4"):
+        shutil.copy(made.videos / "3.mp4", place)
+    (videos / "out.mp4").symlink_to(tmp_path / "secret.mp4")
+    (videos / "folder").symlink_to(outside)
+    shutil.copytree(made.index, tmp_path / "index")
+    with Made(tmp_path).client(archive_folder=videos) as client:
+        answer = client.post("/api/match-path", json={"path": path})
+        assert answer.status_code == (403 if path else 422)
+        assert client.post("/api/runs", json={"kind": "index", "folder": path or ".."}).status_code == 403
+    with Made(tmp_path).client(archive_folder=videos, allowed_folders=(outside,)) as client:
+        allowed = client.post("/api/match-path", json={"path": path})
+        assert allowed.status_code == (200 if path.startswith("folder/") else answer.status_code)
+
+
+@pytest.mark.parametrize("made_by", ["link", "folder", "gone", "fifo"])
+def test_a_source_that_became_something_else_is_not_served(made, tmp_path, made_by):
+    shutil.copytree(made.videos, tmp_path / "videos")
+    shutil.copytree(made.index, tmp_path / "index")
+    moved = Made(tmp_path)
+    from evaluate.fingerprint.api import Index
+
+    Index.open(moved.index).add(moved.videos)  # it has moved: the paths are those of the copy now
+    place = moved.videos / "web/small.mp4"
+    place.unlink()
+    if made_by == "link":
+        place.symlink_to(made.videos / "3.mp4")
+    elif made_by == "fifo":
+        os.mkfifo(place)
+    elif made_by == "folder":
+        place.mkdir()
+    with moved.client() as client:
+        (source,) = client.get("/api/sources?search=small").json()["sources"]
+        assert (source["status"] == "gone") == (made_by == "gone")
+        for path in ("", "/info", "/strip", "/waveform"):
+            answer = client.get(f"/api/media/{source['id']}{path}")
+            expected = {"link": {403}, "gone": {404}}.get(made_by, {404, 422} if not path else {200, 204, 404, 422})
+            assert answer.status_code in expected
+            assert b"ftyp" not in answer.content

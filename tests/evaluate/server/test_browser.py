@@ -1,0 +1,302 @@
+"""The pages in a real browser, over a server of its own process and an index of videos that are made here."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from evaluate.archive.duplicates import find_duplicates
+from evaluate.fingerprint.api import Index
+from tests.evaluate.archive.conftest import write_pieces
+from tests.preprocess.made_media import run_ffmpeg
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+HOSTILE = """<img src=x onerror="alert(1)"> & 'ü'.mp4"""
+SOURCE, COPY = "news/long.mp4", f"web/{HOSTILE}"
+CUT_SECONDS, SPEED = 6.0, 1.25
+IN_STEP_SECONDS = 0.1
+STEADY_SHARE = 0.8
+"""Of the moments: on a machine whose cores are all taken, a video may stall for some tenths of a second."""
+NAMES = ("query", "match", "pair")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """14 videos, of which three are copies of others: one under a name like markup, one in a codec no browser plays."""
+    root = tmp_path_factory.mktemp("made")
+    for folder in ("news", "web"):
+        (root / "videos" / folder).mkdir(parents=True)
+    for number in range(10):
+        write_pieces(root / f"videos/news/{number:02d}.mp4", (number, 8.0))
+    write_pieces(root / "videos" / SOURCE, (50, 24.0))
+    coding = ("-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac")
+    run_ffmpeg("-i", root / "videos/news/01.mp4", "-vf", "scale=96:64", *coding, root / "videos/web/copy.mp4")
+    shutil.move(root / "videos/web/copy.mp4", root / "videos" / COPY)
+    run_ffmpeg(
+        "-i", root / "videos/news/02.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", root / "videos/web/old.avi"
+    )
+    run_ffmpeg("-ss", 2, "-i", root / "videos/news/03.mp4", *coding, root / "videos/web/part.mp4")
+    (root / "videos/web/torn.mp4").write_bytes(b"torn")
+    edits = ("-vf", f"hflip,setpts=PTS/{SPEED}", "-af", f"atempo={SPEED}")
+    run_ffmpeg("-ss", CUT_SECONDS, "-t", 14, "-i", root / "videos" / SOURCE, *edits, *coding, root / "clip.mp4")
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(videos):
+    """Address, with the token, of a server whose index is made and searched for duplicates."""
+    index = Index.open(videos / "index")
+    index.add(videos / "videos")
+    find_duplicates(index)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "evaluate", "serve", "--index", videos / "index", "--port", port]
+    with (videos / "log.txt").open("w") as log:
+        environment = {**os.environ, "AVTEMPO_TOKEN": "known"}
+        server = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
+        try:
+            yield _answering(f"http://127.0.0.1:{port}", server, videos / "log.txt")
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(timeout=60)
+
+
+def _answering(address, server, log):
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{address}/static/page.css").raise_for_status()
+            return address
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=[*FLAGS])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, address, request):
+    """A page of 1280 px, or as the test's parameter says; it must log no error and ask no other machine."""
+    options = {"viewport": {"width": 1280, "height": 900}, **getattr(request, "param", {})}
+    context = browser.new_context(base_url=address, **options)
+    page, errors, hosts = context.new_page(), [], set()
+    page.set_default_timeout(60_000)
+    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+    page.goto("/?token=known")
+    yield page
+    assert not errors
+    assert hosts == {urlsplit(address).netloc}
+    context.close()
+
+
+def drop(page, path):
+    """Drop a file on the page, as from a folder."""
+    page.evaluate(
+        "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'held'}))"
+    )
+    page.set_input_files("#held", path)
+    held = page.evaluate_handle(
+        "() => { const t = new DataTransfer(); t.items.add(document.getElementById('held').files[0]); return t; }"
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": held})
+
+
+def times(page):
+    """Moments of the left and of the right video, in seconds."""
+    return page.evaluate("() => [...document.querySelectorAll('#stage video')].map((each) => each.currentTime)")
+
+
+def first_span(page):
+    """Start of the first span in both files, and how many seconds of the right one pass in one of the left one."""
+    query, match, pair = (page.evaluate(f"() => new URLSearchParams(location.search).get('{name}')") for name in NAMES)
+    answer = page.request.get(f"/api/duplicates/pairs/{pair}" if pair else f"/api/queries/{query}").json()
+    span = answer["spans"][0] if pair else answer["matches"][int(match)]
+    return span["query_start_seconds"], span["reference_start_seconds"], span["speed"]
+
+
+def play_in_step(page, n=20):
+    """Play until the left video is a second further; from then on both must be in step."""
+    page.wait_for_selector("#lanes .film")
+    start, other_start, speed = first_span(page)
+    first = times(page)[0]
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => document.querySelector('#stage video').currentTime > {first + 1}")
+    found = []
+    for _ in range(n):
+        found.append(times(page))
+        page.wait_for_timeout(150)
+    page.keyboard.press("Space")
+    assert found[-1][0] - found[0][0] > 1
+    drifts = [other - (other_start + (t - start) * speed) for t, other in found]
+    assert sorted(map(abs, drifts))[int(STEADY_SHARE * n)] < IN_STEP_SECONDS, drifts
+    return found, speed
+
+
+def pressed(page):
+    """Buttons of the verdict that are pressed."""
+    return page.locator('.decide [aria-pressed="true"]').evaluate_all("(all) => all.map((each) => each.id)")
+
+
+def settled(page, button, is_pressed):
+    page.wait_for_selector(f'#{button}[aria-pressed="{str(is_pressed).lower()}"]')
+
+
+def test_a_dropped_clip_plays_in_step_with_its_source_and_a_decision_is_kept(page, videos):
+    page.click("nav >> text=Match a clip")
+    drop(page, videos / "clip.mp4")
+    card = page.locator("article").first
+    assert "long.mp4" in card.inner_text()
+    assert "mirrored" in card.inner_text()
+    card.locator("text=Review").click()
+    found, speed = play_in_step(page)
+    assert speed == pytest.approx(SPEED, abs=0.08)
+    for t, other in found:
+        assert other == pytest.approx(CUT_SECONDS + SPEED * t, abs=0.75)
+    page.locator("#map .reach").first.click(force=True)  # the middle of the span
+    start, _, _ = first_span(page)
+    length = page.evaluate("() => document.querySelector('#stage video').duration") - start
+    assert times(page)[0] == pytest.approx(start + length / 2, abs=0.15 * length)
+    page.keyboard.press("m")
+    assert "scaleX(-1)" in page.locator("#stage video").first.evaluate("(video) => video.style.transform")
+    page.keyboard.press("s")
+    settled(page, "same", is_pressed=True)
+    page.reload()
+    settled(page, "same", is_pressed=True)
+    page.keyboard.press("u")
+    settled(page, "same", is_pressed=False)
+    page.reload()
+    page.wait_for_selector("#lanes img")
+    assert pressed(page) == []
+
+
+def test_pairs_are_decided_by_keys_alone_one_after_another(page):
+    page.keyboard.press("Tab")  # skip link, brand, pages
+    for _ in range(9):
+        if page.evaluate("() => document.activeElement.textContent") == "Duplicates":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article")
+    assert page.locator("article").count() == 3
+    page.locator("#first").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#lanes img")
+    first = page.url
+    play_in_step(page, n=8)
+    at = times(page)[0]
+    page.keyboard.press("ArrowLeft")
+    assert times(page)[0] == pytest.approx(at - 1, abs=0.05)
+    left = page.locator("#stage .name").first.inner_text()
+    page.keyboard.press("x")
+    assert page.locator("#stage .name").last.inner_text() == left
+    page.keyboard.press("k")
+    page.wait_for_selector("#facts >> text=kept by verdict")
+    page.reload()
+    page.wait_for_selector("#facts >> text=kept by verdict")
+    page.keyboard.press("u")
+    page.wait_for_selector("#facts >> text=kept by verdict", state="hidden")
+    page.keyboard.press("d")
+    page.wait_for_url(lambda url: url != first)
+    page.keyboard.press("s")
+    page.wait_for_selector("#notice:has-text('Same')")
+    page.keyboard.press("u")
+    page.wait_for_selector("#notice:has-text('Taken back')")
+    page.keyboard.press("u")
+    page.wait_for_url(first)
+    settled(page, "different", is_pressed=False)
+    page.keyboard.press("?")
+    assert page.locator("dialog dt").count() > 12
+    page.keyboard.press("Escape")
+    page.go_back()
+    page.goto(page.locator("#back").evaluate("(link) => link.href"))
+    page.wait_for_selector("article")
+    assert page.locator("#facts").inner_text().startswith("3 open")
+
+
+def test_a_codec_that_no_browser_plays_is_played_from_a_copy(page):
+    page.click("nav >> text=Duplicates")
+    page.click("article:has-text('old.avi') >> text=Review")
+    play_in_step(page, n=8)
+    assert page.locator("#stage .problem:visible").count() == 0
+    assert "mpeg4" in page.locator("#facts").inner_text()
+
+
+def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(page, videos):
+    page.wait_for_selector("tbody tr")
+    assert page.locator("tbody tr").count() == 15
+    page.keyboard.press("/")
+    page.keyboard.type("lon?s")  # keys of the page are text in a field
+    page.wait_for_selector("#empty:visible")
+    page.fill("#search", "web/")
+    page.click("thead >> text=Size")
+    page.click("thead >> text=Size")
+    page.reload()
+    page.wait_for_selector("tbody tr")
+    names = page.locator("tbody th button span").all_inner_texts()
+    assert {Path(name).name for name in names} == {HOSTILE, "old.avi", "part.mp4", "torn.mp4"}
+    assert names[-1] == "torn.mp4"
+    page.click("#errors summary")
+    assert "web/torn.mp4" in page.locator("#errors").inner_text()
+    shutil.copy(videos / "videos/news/05.mp4", videos / "videos/web/new.mp4")
+    page.click("#index")
+    page.click("#runs button:has-text('Stop')")
+    page.wait_for_selector("#runs:has-text('stopped')")
+    page.click("#index")
+    page.wait_for_selector("tbody >> text=new.mp4")
+    assert "done" in page.locator("#runs").inner_text()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "reduced_motion": "reduce"}
+        for width in (400, 1280)
+        for scheme in ("light", "dark")
+    ],
+    indirect=True,
+)
+def test_no_page_scrolls_sideways(page):
+    page.goto("/duplicates")
+    page.wait_for_selector("article img")
+    paths = ["/", "/match", "/duplicates", page.locator("#first").get_attribute("href")]
+    for path, shown in zip(paths, ("tbody tr", "#drop", "article img", "#lanes img"), strict=True):
+        page.goto(path)
+        page.wait_for_selector(shown)
+        wide, dark = page.evaluate(
+            """() => [document.documentElement.scrollWidth - innerWidth,
+                getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).every((each) => each < 80)]"""
+        )
+        assert wide <= 0, path
+        assert dark == page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+
+
+def test_without_the_token_a_page_says_where_to_find_it(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    assert page.goto(address).status == 401
+    assert "The server prints it" in page.locator("main").inner_text()
+    context.close()

@@ -1,0 +1,125 @@
+"""Copies, verdicts on them, and exports."""
+
+import json
+import subprocess
+
+import pytest
+
+from evaluate.archive.duplicates import find_duplicates, last_duplicates
+from evaluate.archive.scope import Scope
+from evaluate.fingerprint.api import Index
+
+
+def pairs(client, **query):
+    return client.get("/api/duplicates", params=query).json()
+
+
+def test_the_last_run_is_listed_as_it_was_found(made, client):
+    index = Index.open(made.index)
+    found = find_duplicates(index, since_last=True)
+    listed = last_duplicates(Index.open(made.index))
+    assert listed.pairs == found.pairs
+    assert listed.groups == found.groups
+    told = pairs(client)
+    assert {(each["one"], each["other"]) for each in told["pairs"]} == {(each.one, each.other) for each in found.pairs}
+    assert [each["group"] for each in told["pairs"]] == sorted(each["group"] for each in told["pairs"])
+    assert [each["names"] for each in told["groups"]] == [list(names) for names in found.groups]
+    assert len(pairs(client, limit=1, offset=1)["pairs"]) == 1
+    assert pairs(client, agree="both")["n_pairs"] <= told["n_pairs"]
+
+
+def test_no_run_is_none(tmp_path, made):
+    import shutil
+
+    shutil.copytree(made.index, tmp_path / "index", ignore=shutil.ignore_patterns("duplicates.json"))
+    assert last_duplicates(Index.open(tmp_path / "index")) is None
+
+
+def test_a_run_of_a_scope_is_listed_with_it(made, tmp_path):
+    import shutil
+
+    shutil.copytree(made.index, tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    found = find_duplicates(index, scope=Scope(candidates=("web/small.mp4",)))
+    assert last_duplicates(index).pairs == found.pairs
+    assert len(found.pairs) == 1
+
+
+def test_verdicts_go_round(client, ids):
+    told = pairs(client)
+    pair = next(each for each in told["pairs"] if each["other"] == "web/small.mp4")
+    body = {"kind": "different", "ids": [pair["one_id"], pair["other_id"]], "note": "two takes"}
+    assert client.post("/api/verdicts", json=body).json()["note"] == "two takes"
+    after = pairs(client)
+    assert (after["n_pairs"], after["n_open"], after["n_set_aside"]) == (told["n_pairs"], told["n_open"] - 1, 1)
+    assert [each["id"] for each in pairs(client, verdict="decided")["pairs"]] == [pair["id"]]
+    assert (after["pairs"][-1]["id"], after["pairs"][-1]["verdict"], after["pairs"][-1]["group"]) == (
+        pair["id"], "different", None,
+    )  # fmt: skip
+    detail = client.get(f"/api/duplicates/pairs/{pair['id']}?verdict=open").json()
+    assert (detail["verdict"], detail["position"], detail["n_pairs"]) == ("different", None, after["n_open"])
+    exported = client.get("/api/verdicts/export")
+    assert [json.loads(line)["note"] for line in exported.text.splitlines()][-1] == "two takes"
+    undone = client.post("/api/verdicts", json={**body, "withdraw": True})
+    assert undone.json()["is_withdrawn"]
+    assert pairs(client)["pairs"] == told["pairs"]
+    assert client.post("/api/verdicts/import", content=exported.content).json() == {"n_new": 0}
+    assert client.get("/api/verdicts").json() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"kind": "same", "names": ["0.mp4"]}, 422), ({"kind": "same", "names": ["0.mp4", "nonsense"]}, 404),
+        ({"kind": "keep", "ids": ["0123456789abcdef"]}, 404), ({"kind": "ignore", "names": ["0.mp4"]}, 422),
+        ({"kind": "ignore", "names": ["0.mp4"], "start_seconds": 2, "end_seconds": 1}, 422),
+        ({"kind": "keep", "names": ["0.mp4"], "start_seconds": 0, "end_seconds": 1}, 422), ({"kind": "delete"}, 422),
+    ],
+)  # fmt: skip
+def test_verdicts_that_do_not_fit_are_refused(client, body, status):
+    assert client.post("/api/verdicts", json=body).status_code == status
+    assert client.get("/api/verdicts").json() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{}", b'{"kind": "keep", "places": []}'])
+def test_verdicts_that_cannot_be_read_are_not_imported(client, body):
+    answer = client.post("/api/verdicts/import", content=body)
+    assert (answer.status_code, "/tmp" in answer.text) == (422, False)
+    assert client.get("/api/verdicts").json() == []
+
+
+def test_ignored_seconds_take_a_pair_out(client, ids):
+    told = pairs(client)
+    place = {"id": ids["0.mp4"], "start_seconds": 0, "end_seconds": 8, "name": "0.mp4"}
+    assert client.post("/api/verdicts", json={"kind": "ignore", "places": [place]}).is_success
+    (pair,) = pairs(client, verdict="decided")["pairs"]
+    assert (pair["one"], pair["verdict"]) == ("0.mp4", "ignored")
+    assert client.post("/api/verdicts", json={"kind": "ignore", "places": [place], "withdraw": True}).is_success
+    assert pairs(client)["pairs"] == told["pairs"]
+
+
+def test_neighbours_lead_through_the_list(client):
+    told = [each["id"] for each in pairs(client)["pairs"]]
+    found = {each: client.get(f"/api/duplicates/pairs/{each}").json() for each in told}
+    assert [found[each]["position"] for each in told] == list(range(1, len(told) + 1))
+    assert [found[each]["next_id"] for each in told] == [*told[1:], None]
+    assert [found[each]["previous_id"] for each in told] == [None, *told[:-1]]
+    assert [found[each]["next_open_id"] for each in told] == [*told[1:], told[0]]
+    small = next(each for each in found.values() if each["other"] == "web/small.mp4")
+    assert (small["kept"], "%" in small["reason"]) == ("0.mp4", True)
+    assert small["one_facts"]["width_px"] > small["other_facts"]["width_px"]
+    assert client.get("/api/duplicates/pairs/0123456789abcdef").status_code == 404
+
+
+@pytest.mark.parametrize("form", ["pairs.json", "pairs.csv", "pairs.edl", "keep.csv", "keep.json", "keep.sh"])
+def test_exports_are_the_files_of_the_command(client, form, tmp_path):
+    answer = client.get("/api/duplicates/export", params={"form": form})
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="{form}"'
+    assert "web/small.mp4" in answer.text
+    if form == "keep.sh":
+        (tmp_path / form).write_text(answer.text)
+        shown = subprocess.run(["sh", tmp_path / form], capture_output=True, text=True, check=True).stdout
+        assert "would mv" in shown
+    refused = client.get("/api/duplicates/export", params={"form": form, "order": "beauty"})
+    assert refused.status_code == (422 if form.startswith("keep") else 200)

@@ -1,0 +1,147 @@
+"""Matching by upload and by path, bounds of uploads, and decisions on matches."""
+
+import asyncio
+import threading
+
+import pytest
+
+from evaluate.server.state import queries as queries_module
+from evaluate.server.state.opened_index import OpenedIndex
+from tests.preprocess.made_media import run_ffmpeg
+
+
+@pytest.fixture(scope="module")
+def clip(made, tmp_path_factory):
+    """Seconds 2 to 7 of 1.mp4, smaller."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 5, "-vf", "scale=96:64", "-c:a", "aac", path)
+    return path
+
+
+def folder_of(client):
+    return client.app.state.parts.queries.folder.path
+
+
+def test_an_upload_is_matched_kept_and_removed(client, ids, clip):
+    answer = client.post("/api/match", params={"name": "../../a clip.mp4"}, content=clip.read_bytes())
+    found = answer.json()
+    assert (answer.status_code, found["name"], found["unreadable"]) == (200, "a clip.mp4", "")
+    decided = {each["reference"]: each for each in found["matches"] if each["decision"]}
+    assert set(decided) == {"1.mp4", "web/part.mkv"}
+    assert decided["1.mp4"]["reference_start_seconds"] == pytest.approx(2, abs=0.6)
+    assert decided["1.mp4"]["reference_id"] == ids["1.mp4"]
+    assert decided["1.mp4"]["view"]["region"] == {"left": 0, "top": 0, "right": 1, "bottom": 1}
+    assert client.get(f"/api/queries/{found['id']}").json() == found
+    assert client.get("/api/queries").json()[0]["id"] == found["id"]
+    assert client.get(f"/api/media/{found['id']}").content == clip.read_bytes()
+    assert len(list(folder_of(client).glob(f"{found['id']}*"))) == 1
+    assert client.delete(f"/api/queries/{found['id']}").status_code == 200
+    assert not list(folder_of(client).glob(f"{found['id']}*"))
+    for path in (f"queries/{found['id']}", f"media/{found['id']}"):
+        assert client.get(f"/api/{path}").status_code == 404
+
+
+def test_a_path_below_the_archive_is_matched(client, made):
+    for path in ("web/part.mkv", str(made.videos / "web/part.mkv")):
+        found = client.post("/api/match-path", json={"path": path, "top": 1}).json()
+        assert [each["reference"] for each in found["matches"]] == ["web/part.mkv"]
+        assert client.delete(f"/api/queries/{found['id']}").status_code == 200
+    assert (made.videos / "web/part.mkv").exists()  # it is no upload
+
+
+@pytest.mark.parametrize(
+    "content", [b"no media", b"#EXTM3U\nfile:///etc/passwd", b"ffconcat version 1.0\nfile /etc/passwd"]
+)
+def test_what_cannot_be_read_says_why(client, content):
+    found = client.post("/api/match?name=x.mp4", content=content).json()
+    assert found["unreadable"]
+    assert found["reason"] == found["unreadable"]
+    assert found["matches"] == []
+    assert "/" not in found["unreadable"].replace("file:///etc/passwd", "")
+
+
+def test_uploads_beyond_the_limits_leave_nothing_behind(made, clip):
+    with made.client(upload_bytes=1000, uploads_bytes=1500) as client:
+        assert client.post("/api/match", content=b"x" * 1001).status_code == 413
+        assert client.post("/api/match", content=(b"x" * 100 for _ in range(100))).status_code == 413
+        assert client.post("/api/match", content=b"").status_code == 422
+        assert not list(folder_of(client).glob("[!.]*"))
+        _, second = (client.post("/api/match", content=b"x" * 900).json()["id"] for _ in range(2))
+        assert [each["id"] for each in client.get("/api/queries").json()] == [second]  # the older one made room
+        assert [path.name for path in folder_of(client).glob("[!.]*")] == [second]
+        folder = folder_of(client)
+    assert not folder.exists()
+
+
+def test_an_upload_that_drips_is_ended(made):
+    async def drip():
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    queries = queries_module.Queries(OpenedIndex(made.settings(upload_seconds=0.2)))
+    with pytest.raises(queries_module.SlowUploadError, match="more than"):
+        asyncio.run(queries.match_upload("clip.mp4", drip(), None))
+    assert not list(queries.folder.path.glob("[!.]*"))
+    queries.close()
+
+
+def test_one_match_too_many_is_refused_and_others_go_on(made, clip, monkeypatch):
+    """The event loop answers while matches wait; afterwards all is as before."""
+    release, began = threading.Event(), threading.Event()
+    matched = queries_module.Queries.answer
+
+    def slow(self, *arguments):
+        began.set()
+        assert release.wait(30)
+        return matched(self, *arguments)
+
+    monkeypatch.setattr(queries_module.Queries, "answer", slow)
+    with made.client(n_waiting=1) as client:
+        codes = []
+        threads = [
+            threading.Thread(target=lambda: codes.append(client.post("/api/match", content=b"x").status_code))
+            for _ in range(6)
+        ]
+        for each in threads:
+            each.start()
+        assert began.wait(30)
+        while len(codes) < 4:
+            assert client.get("/api/status").status_code == 200
+        release.set()
+        for each in threads:
+            each.join()
+        assert sorted(codes) == [200, 200, 503, 503, 503, 503]
+        assert client.post("/api/match", content=clip.read_bytes()).json()["n_matches"] == 2
+
+
+def test_a_decision_on_a_match_lasts(client, ids, clip):
+    """It is on contents: another query of the same file has it too."""
+    first, second = (client.post("/api/match", content=clip.read_bytes()).json() for _ in range(2))
+
+    def verdicts(query):
+        return {
+            each["reference"]: each["verdict"] for each in client.get(f"/api/queries/{query['id']}").json()["matches"]
+        }
+
+    assert set(verdicts(first).values()) == {""}
+    body = {"kind": "same", "ids": [first["id"], ids["1.mp4"]]}
+    assert client.post("/api/verdicts", json=body).json()["kind"] == "same"
+    assert verdicts(second)["1.mp4"] == "same"
+    assert verdicts(second)["web/part.mkv"] == ""
+    client.delete(f"/api/queries/{first['id']}")
+    assert verdicts(second)["1.mp4"] == "same"
+    assert client.post("/api/verdicts", json={**body, "ids": [second["id"], ids["1.mp4"]], "withdraw": True}).is_success
+    assert set(verdicts(second).values()) == {""}
+
+
+def test_an_empty_index_says_so(tmp_path):
+    from tests.evaluate.server.conftest import Made
+
+    (tmp_path / "videos").mkdir()
+    with Made(tmp_path).client(archive_folder=tmp_path / "videos") as client:
+        assert client.get("/api/status").json()["n_sources"] == 0
+        assert client.get("/api/sources").json() == {"total": 0, "sources": []}
+        assert client.post("/api/match", content=b"x").status_code == 409
+        assert client.get("/api/duplicates").json()["n_pairs"] == 0
+        assert client.get("/api/duplicates/export?form=pairs.csv").status_code == 409

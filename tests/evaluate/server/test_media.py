@@ -1,0 +1,113 @@
+"""Media as browsers get them: ranges, copies, strips and waveforms."""
+
+import io
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+from evaluate.server.state import copies
+from preprocess.media.playable import playback
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "part"),
+    [
+        ("bytes=0-99", 206, slice(0, 100)), ("bytes=100-", 206, slice(100, None)), ("bytes=-50", 206, slice(-50, None)),
+        (None, 200, slice(None)), ("bytes=0-999999999", 206, slice(None)),
+    ],
+)  # fmt: skip
+def test_a_file_that_browsers_play_is_served_in_ranges(client, ids, made, header, status, part):
+    whole = (made.videos / "0.mp4").read_bytes()
+    answer = client.get(f"/api/media/{ids['0.mp4']}", headers={"Range": header} if header else {})
+    assert (answer.status_code, answer.content) == (status, whole[part])
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["accept-ranges"] == "bytes"
+    if status == 206:
+        assert answer.headers["content-range"].endswith(f"/{len(whole)}")
+
+
+def test_ranges_that_do_not_exist_and_heads(client, ids, made):
+    n_bytes = (made.videos / "0.mp4").stat().st_size
+    answer = client.get(f"/api/media/{ids['0.mp4']}", headers={"Range": f"bytes={n_bytes}-"})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{n_bytes}")
+    head = client.head(f"/api/media/{ids['0.mp4']}")
+    assert (head.status_code, head.content, int(head.headers["content-length"])) == (200, b"", n_bytes)
+    assert client.get("/api/media/0123456789abcdef").status_code == 404
+    assert client.get(f"/api/media/{ids['torn.mp4']}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "plays"), [("0.mp4", "direct"), ("web/part.mkv", "remuxed"), ("web/old.avi", "transcoded")]
+)
+def test_other_formats_become_mp4_with_the_same_clock(client, ids, tmp_path, made, name, plays):
+    told = client.get(f"/api/media/{ids[name]}/info").json()
+    assert (told["plays"], told["has_video"], told["has_audio"], told["excerpt_seconds"]) == (plays, True, True, None)
+    answer = client.get(f"/api/media/{ids[name]}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
+    (tmp_path / "copy.mp4").write_bytes(answer.content)
+    found = playback(tmp_path / "copy.mp4")
+    assert found.plays == "direct"
+    assert found.info.duration_seconds == pytest.approx(playback(made.videos / name).info.duration_seconds, abs=0.15)
+    assert client.get(f"/api/media/{ids[name]}/info").json()["is_ready"]
+    ranged = client.get(f"/api/media/{ids[name]}", headers={"Range": "bytes=-7"})
+    assert (ranged.status_code, ranged.content) == (206, answer.content[-7:])
+
+
+def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, ids):
+    with made.client(copies_bytes=1) as client:
+        folder = client.app.state.parts.copies.folder.path
+        made_at = []
+        for name in ("web/old.avi", "web/old.avi", "web/part.mkv"):
+            assert client.get(f"/api/media/{ids[name]}").status_code == 200
+            made_at.append([path.stat().st_ctime_ns for path in sorted(folder.glob("*.mp4"))])
+        assert [len(each) for each in made_at] == [1, 1, 1]  # the newest always stays
+    assert not folder.exists()
+
+
+def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
+    release, running, most = threading.Event(), set(), []
+
+    def slow(path, target, plays, start_seconds):
+        running.add(target)
+        most.append(len(running))
+        release.wait(20)
+        target.write_bytes(b"copy")
+        running.discard(target)
+
+    monkeypatch.setattr(copies, "write_playable", slow)
+    monkeypatch.setattr(copies, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(copies, "MOST_WAITING", 0)
+    with made.client() as client:
+        monkeypatch.setattr(copies.Playback, "is_in_parts", True)
+        path = f"/api/media/{ids['web/old.avi']}"
+        first = client.get(path)
+        assert (first.status_code, first.headers["retry-after"]) == (503, "5")
+        assert client.get(path, params={"start": 60}).status_code == 503
+        refused = client.get(path, params={"start": 120})
+        assert "too many" in refused.json()["detail"]
+        assert client.get("/api/status").status_code == 200
+        release.set()
+        for _ in range(100):
+            if client.get(path).status_code == 200:
+                break
+            time.sleep(0.05)
+        assert client.get(path).content == b"copy"
+        assert max(most) <= copies.AT_ONCE
+
+
+def test_strips_are_stills_side_by_side(client, ids):
+    answer = client.get(f"/api/media/{ids['0.mp4']}/strip?start=0&end=8&n=4")
+    image = Image.open(io.BytesIO(answer.content))
+    assert (answer.headers["content-type"], image.size) == ("image/jpeg", (4 * 96, 64))
+    assert "max-age" in answer.headers["cache-control"]
+    assert client.get(f"/api/media/{ids['torn.mp4']}/strip?start=0&end=8").status_code == 204
+    assert client.get(f"/api/media/{ids['0.mp4']}/strip?start=0&end=8&n=1000").status_code == 422
+
+
+def test_waveforms_are_peaks(client, ids):
+    found = client.get(f"/api/media/{ids['0.mp4']}/waveform?start=0&end=8&n=16").json()["peaks"]
+    assert len(found) == 16
+    assert 0 < max(found) <= 1
+    assert client.get(f"/api/media/{ids['torn.mp4']}/waveform?start=0&end=8").json() == {"peaks": []}

@@ -1,0 +1,149 @@
+"""A server of its own process under load, and killed at any moment."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evaluate.archive.verdicts import Verdicts
+from evaluate.fingerprint.api import Index
+from tests.evaluate.server.conftest import BEARER, Made, serving, wait_for
+from tests.preprocess.made_media import run_ffmpeg
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """An archive that a test may change."""
+    shutil.copytree(made.videos, tmp_path / "videos")
+    shutil.copytree(made.index, tmp_path / "index")
+    Index.open(tmp_path / "index").add(tmp_path / "videos")
+    return Made(tmp_path)
+
+
+def requests(ids, clip):
+    """200 requests, of which every second is bad."""
+    good = [
+        ("GET", "/api/status", {}), ("GET", f"/api/media/{ids[0]}/strip?start=0&end=8", {}), ("GET", "/api/duplicates", {}),
+        ("POST", "/api/match?name=clip.mp4", {"content": clip}), ("GET", f"/api/media/{ids[0]}", {}),
+    ]  # fmt: skip
+    bad = [
+        ("POST", "/api/match", {"content": b"\0" * 5000}), ("GET", "/api/media/../../etc/passwd", {}),
+        ("GET", "/api/status", {"headers": {"Authorization": "Bearer wrong"}}), ("POST", "/api/verdicts", {"content": b"{"}),
+        ("GET", f"/api/media/{ids[0]}", {"headers": {**BEARER, "Range": "bytes=9-1"}}),
+    ]  # fmt: skip
+    return [(good, bad)[number % 2][number // 2 % 5] for number in range(200)]
+
+
+def test_two_hundred_requests_at_once_leave_it_answering(made, ids):
+    clip = (made.videos / "web/small.mp4").read_bytes()
+
+    async def all_at_once(address):
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=address, headers=BEARER, timeout=120, limits=limits) as client:
+            asked = [client.request(method, path, **rest) for method, path, rest in requests(list(ids.values()), clip)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    with serving(made.index) as (address, server):
+        codes = asyncio.run(all_at_once(address))
+        assert set(codes) <= {200, 206, 400, 401, 404, 416, 422, 503}
+        assert codes[0] == codes[4] == codes[8] == 200
+        after = httpx.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
+        assert after.json()["n_matches"] == 2
+        assert server.poll() is None
+
+
+def test_killed_among_verdicts_all_that_were_answered_are_there(own, ids):
+    """SIGKILL while four clients decide; what was answered with 200 lasts, and the file is whole."""
+    answered, names = [], [name for name in ids if name != "torn.mp4"]
+
+    def decide(address, number):
+        for at in range(1000):
+            note = f"{number} {at}"
+            body = {"kind": "keep", "ids": [ids[names[at % len(names)]]], "note": note}
+            try:
+                answer = httpx.post(f"{address}/api/verdicts", json=body, headers=BEARER, timeout=30)
+            except httpx.HTTPError:
+                return
+            assert answer.status_code == 200
+            answered.append(note)
+
+    for _ in range(2):
+        with serving(own.index) as (address, server):
+            threads = [threading.Thread(target=decide, args=(address, number)) for number in range(4)]
+            for each in threads:
+                each.start()
+            before = len(answered)
+            wait_for(lambda before=before: len(answered) > before + 40)
+            server.kill()
+            for each in threads:
+                each.join()
+        assert set(answered) <= {each.note for each in Verdicts(own.index).log()}
+
+
+@pytest.mark.parametrize("after_seconds", [0.5, 3.0, 4.5])
+def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_seconds):
+    """The run's process ends with the server; the next one finishes the work, and finds no leftovers in the way."""
+    for number in range(20):
+        run_ffmpeg("-i", own.videos / f"{number % 5}.mp4", "-vf", "hue=h=90", own.videos / f"new{number:02d}.mp4")
+    words = ("--archive", own.videos)
+    with serving(own.index, *words) as (address, server):
+        uploaded = httpx.post(f"{address}/api/match", content=b"no media", headers=BEARER, timeout=60)
+        assert uploaded.status_code == 200
+        assert httpx.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        time.sleep(after_seconds)
+        server.kill()
+        server.wait()
+        wait_for(lambda: not (own.index / ".lock").exists() or _is_free(own.index))
+    assert len(Index.open(own.index).archive.sources()) >= 9
+    Index.open(own.index).matcher()
+    with serving(own.index, *words) as (address, _):
+        assert httpx.get(f"{address}/api/status", headers=BEARER).json()["is_writer"]
+        assert httpx.post(f"{address}/api/match", content=b"x", headers=BEARER, timeout=60).status_code == 200
+        folders = list(Path(tempfile.gettempdir()).glob(f"avtempo-uploads-*/{uploaded.json()['id']}"))
+        assert not folders  # the killed server's
+        assert httpx.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        wait_for(lambda: httpx.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] != "running")
+        assert httpx.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] == "done"
+        assert httpx.get(f"{address}/api/status", headers=BEARER).json()["n_sources"] == 28
+
+
+def _is_free(folder):
+    from store.atomic_files import folder_lock
+    from store.errors import BusyError
+
+    try:
+        with folder_lock(folder):
+            return True
+    except BusyError:
+        return False
+
+
+def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
+    seen = []
+
+    def listen(address):
+        with httpx.stream("GET", f"{address}/api/events", headers=BEARER, timeout=60) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            seen.extend(line for line in answer.iter_lines() if line.startswith("data"))
+
+    with serving(own.index) as (address, server):
+        thread = threading.Thread(target=listen, args=(address,))
+        thread.start()
+        run = httpx.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).json()
+        wait_for(lambda: any('"state":"done"' in line for line in seen))
+        assert all(run["id"] in line for line in seen)
+        assert httpx.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).status_code == 202
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=60)
+        assert server.returncode in (0, 130)
+        assert "Traceback" not in err
+        thread.join()
+        assert "/?token=" in out

@@ -1,0 +1,121 @@
+"""Runs: start, progress, stop; two servers on one index."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+from evaluate.archive.last_run import LAST_RUN_FILE
+from evaluate.fingerprint.api import Index
+from tests.evaluate.server.conftest import Made, wait_for
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """An archive that a test may change."""
+    shutil.copytree(made.videos, tmp_path / "videos")
+    shutil.copytree(made.index, tmp_path / "index")
+    return Made(tmp_path)
+
+
+def ended(client, identity):
+    def look():
+        run = next(each for each in client.get("/api/runs").json() if each["id"] == identity)
+        return run if run["state"] != "running" else None
+
+    return wait_for(look)
+
+
+@pytest.mark.slow
+def test_what_a_run_adds_is_served_and_matched(own):
+    shutil.copy(own.videos / "3.mp4", own.videos / "new.mp4")
+    with own.client(archive_folder=own.videos) as client:
+        started = client.post("/api/runs", json={"kind": "index"})
+        assert (started.status_code, started.json()["state"]) == (202, "running")
+        assert client.post("/api/runs", json={"kind": "duplicates"}).status_code == 409
+        assert client.post("/api/sources/remove", json={"names": ["0.mp4"]}).status_code == 409
+        run = ended(client, started.json()["id"])
+        assert (run["state"], run["message"].split(",")[0]) == ("done", "1 added")
+        assert run["done"] == run["total"] > 0
+        assert client.get("/api/sources?search=new").json()["total"] == 1
+        found = client.post("/api/match-path", json={"path": "new.mp4"}).json()
+        assert "new.mp4" in [each["reference"] for each in found["matches"] if each["decision"]]
+
+
+def test_a_run_is_stopped_and_its_end_is_an_event(own):
+    task = {"kind": "duplicates", "scope": {"agree": "both"}}
+    with own.client() as client:
+        identity = client.post("/api/runs", json=task).json()["id"]
+        stopped = client.delete(f"/api/runs/{identity}").json()
+        assert (stopped["state"], stopped["ended_at"] is not None) == ("stopped", True)
+        assert client.delete(f"/api/runs/{identity}").json() == stopped
+        assert client.delete("/api/runs/nonsense").status_code == 404
+        assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
+
+
+@pytest.mark.slow
+def test_a_scope_that_fits_nothing_fails_with_a_reason(own):
+    with own.client() as client:
+        assert (
+            client.post("/api/runs", json={"kind": "duplicates", "scope": {"shortest_seconds": -1}}).status_code == 422
+        )
+        scope = {"shortest_seconds": 9, "longest_seconds": 8}
+        assert client.post("/api/runs", json={"kind": "duplicates", "scope": scope}).status_code == 422
+        started = client.post("/api/runs", json={"kind": "duplicates", "scope": {"references": ["nonsense"]}}).json()
+        run = ended(client, started["id"])
+        assert (run["state"], "nonsense" in run["message"]) == ("failed", True)
+
+
+def test_the_second_server_reads_only_until_the_first_ends(made):
+    with made.client() as first:
+        assert first.get("/api/status").json()["is_writer"]
+        with made.client() as second:
+            told = second.get("/api/status").json()
+            assert (told["is_writer"], "another server" in told["read_only_reason"]) == (False, True)
+            refused = second.post("/api/runs", json={"kind": "index"})
+            assert (refused.status_code, "another server" in refused.json()["detail"]) == (409, True)
+            assert second.post("/api/sources/remove", json={"names": ["0.mp4"]}).status_code == 409
+            assert second.post("/api/match-path", json={"path": "0.mp4"}).json()["n_matches"] == 2
+            first.app.state.parts.opened.close()
+            assert second.get("/api/status").json()["is_writer"]
+
+
+def test_a_change_by_another_process_is_read(own):
+    with own.client() as client:
+        assert client.get("/api/sources?search=new").json()["total"] == 0
+        shutil.copy(own.videos / "3.mp4", own.videos / "new.mp4")
+        Index.open(own.index).add(own.videos)
+        wait_for(lambda: client.get("/api/sources?search=new").json()["total"] == 1)
+
+
+def test_an_index_that_is_damaged_while_it_is_served_leaves_the_former_state(own, caplog):
+    with own.client() as client:
+        for part in (own.index / "parts").glob("*.json"):
+            part.unlink()
+            part.write_text("{")
+        wait_for(lambda: "former state is kept" in caplog.text)
+        time.sleep(2.5)
+        assert caplog.text.count("former state is kept") == 1
+        assert client.get("/api/status").json()["n_sources"] == 8
+        assert client.post("/api/match", content=(own.videos / "0.mp4").read_bytes()).json()["n_matches"] == 2
+
+
+def test_a_stopped_comparison_of_new_sources_keeps_what_it_did(own, monkeypatch):
+    """Ctrl-C between two sources, in this process."""
+    from evaluate.archive.duplicates import find_duplicates
+
+    (own.index / LAST_RUN_FILE).unlink()
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(Index.open(own.index), since_last=True, progress=stop)
+    assert len(json.loads((own.index / LAST_RUN_FILE).read_text())["done"]) == 3
+    assert find_duplicates(Index.open(own.index), since_last=True).n_compared == 5
+    before = (own.index / LAST_RUN_FILE).read_text()
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(Index.open(own.index), progress=stop)
+    assert (own.index / LAST_RUN_FILE).read_text() == before
