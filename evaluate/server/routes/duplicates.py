@@ -126,7 +126,8 @@ def _file(parts: Parts, form: Form, order: str, agree: Agree) -> Response:
             write_duplicates(path, found.found, FPS)
         else:
             names = tuple(each.strip() for each in order.split(",") if each.strip())
-            write_decisions(path, parts.pairs.proposed(found.found, names), Path("copies"))
+            archive = parts.opened.archive_folder
+            write_decisions(path, parts.pairs.proposed(found.found, names), archive.with_name(f"{archive.name}-copies"))
         headers = {"Content-Disposition": f'attachment; filename="{form}"'}
         return Response(path.read_bytes(), media_type=MEDIA_TYPES[path.suffix], headers=headers)
 

@@ -121,5 +121,6 @@ def test_exports_are_the_files_of_the_command(client, form, tmp_path):
         (tmp_path / form).write_text(answer.text)
         shown = subprocess.run(["sh", tmp_path / form], capture_output=True, text=True, check=True).stdout
         assert "would mv" in shown
+        assert "-copies/web/" in shown  # beside the archive, not in it
     refused = client.get("/api/duplicates/export", params={"form": form, "order": "beauty"})
     assert refused.status_code == (422 if form.startswith("keep") else 200)
