@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -114,6 +114,6 @@ def serving(index, *words, **environment):
 def answers(address):
     """Whether the server answers."""
     try:
-        return httpx.get(f"{address}/api/status", headers=BEARER, timeout=5).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(f"{address}/api/status", headers=BEARER, timeout=5).status_code == 200
+    except httpx2.HTTPError:
         return False

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from evaluate.archive.duplicates import find_duplicates
@@ -79,8 +79,8 @@ def address(videos):
 def _answering(address, server, log):
     for _ in range(600):
         assert server.poll() is None, log.read_text()
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{address}/static/page.css").raise_for_status()
+        with contextlib.suppress(httpx2.TransportError):
+            httpx2.get(f"{address}/static/page.css").raise_for_status()
             return address
         time.sleep(0.1)
     raise AssertionError(log.read_text())

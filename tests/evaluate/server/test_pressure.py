@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from evaluate.archive.verdicts import Verdicts
@@ -46,8 +46,8 @@ def test_two_hundred_requests_at_once_leave_it_answering(made, ids):
     clip = (made.videos / "web/small.mp4").read_bytes()
 
     async def all_at_once(address):
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=address, headers=BEARER, timeout=120, limits=limits) as client:
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(base_url=address, headers=BEARER, timeout=120, limits=limits) as client:
             asked = [client.request(method, path, **rest) for method, path, rest in requests(list(ids.values()), clip)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
@@ -55,7 +55,7 @@ def test_two_hundred_requests_at_once_leave_it_answering(made, ids):
         codes = asyncio.run(all_at_once(address))
         assert set(codes) <= {200, 206, 400, 401, 404, 416, 422, 503}
         assert codes[0] == codes[4] == codes[8] == 200
-        after = httpx.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
+        after = httpx2.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
         assert after.json()["n_matches"] == 2
         assert server.poll() is None
 
@@ -69,8 +69,8 @@ def test_killed_among_verdicts_all_that_were_answered_are_there(own, ids):
             note = f"{number} {at}"
             body = {"kind": "keep", "ids": [ids[names[at % len(names)]]], "note": note}
             try:
-                answer = httpx.post(f"{address}/api/verdicts", json=body, headers=BEARER, timeout=30)
-            except httpx.HTTPError:
+                answer = httpx2.post(f"{address}/api/verdicts", json=body, headers=BEARER, timeout=30)
+            except httpx2.HTTPError:
                 return
             assert answer.status_code == 200
             answered.append(note)
@@ -95,9 +95,9 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
         run_ffmpeg("-i", own.videos / f"{number % 5}.mp4", "-vf", "hue=h=90", own.videos / f"new{number:02d}.mp4")
     words = ("--archive", own.videos)
     with serving(own.index, *words) as (address, server):
-        uploaded = httpx.post(f"{address}/api/match", content=b"no media", headers=BEARER, timeout=60)
+        uploaded = httpx2.post(f"{address}/api/match", content=b"no media", headers=BEARER, timeout=60)
         assert uploaded.status_code == 200
-        assert httpx.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
         time.sleep(after_seconds)
         server.kill()
         server.wait()
@@ -105,14 +105,14 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
     assert len(Index.open(own.index).archive.sources()) >= 9
     Index.open(own.index).matcher()
     with serving(own.index, *words) as (address, _):
-        assert httpx.get(f"{address}/api/status", headers=BEARER).json()["is_writer"]
-        assert httpx.post(f"{address}/api/match", content=b"x", headers=BEARER, timeout=60).status_code == 200
+        assert httpx2.get(f"{address}/api/status", headers=BEARER).json()["is_writer"]
+        assert httpx2.post(f"{address}/api/match", content=b"x", headers=BEARER, timeout=60).status_code == 200
         folders = list(Path(tempfile.gettempdir()).glob(f"avtempo-uploads-*/{uploaded.json()['id']}"))
         assert not folders  # the killed server's
-        assert httpx.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
-        wait_for(lambda: httpx.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] != "running")
-        assert httpx.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] == "done"
-        assert httpx.get(f"{address}/api/status", headers=BEARER).json()["n_sources"] == 28
+        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        wait_for(lambda: httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] != "running")
+        assert httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] == "done"
+        assert httpx2.get(f"{address}/api/status", headers=BEARER).json()["n_sources"] == 28
 
 
 def _is_free(folder):
@@ -130,17 +130,17 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
     seen = []
 
     def listen(address):
-        with httpx.stream("GET", f"{address}/api/events", headers=BEARER, timeout=60) as answer:
+        with httpx2.stream("GET", f"{address}/api/events", headers=BEARER, timeout=60) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             seen.extend(line for line in answer.iter_lines() if line.startswith("data"))
 
     with serving(own.index) as (address, server):
         thread = threading.Thread(target=listen, args=(address,))
         thread.start()
-        run = httpx.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).json()
+        run = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).json()
         wait_for(lambda: any('"state":"done"' in line for line in seen))
         assert all(run["id"] in line for line in seen)
-        assert httpx.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).status_code == 202
+        assert httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).status_code == 202
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=60)
         assert server.returncode in (0, 130)
