@@ -74,11 +74,9 @@ ESC ?=
 CLIPS ?=
 publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:_result-%=%) --made-by '$(strip $(2))'
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
-real := --queries 60 --unmatched 12 --background 10 --only medium \
+real = --queries 60 --unmatched 12 --background 10 --only medium \
     --methods avtempo$(comma)chromaprint$(comma)vpdq$(comma)mpeg-7$(comma)raw-pixels$(comma)log-mel
-seed7 = --seed 7 --queries 15 --unmatched 6 --background 10 \
-    --only muted$(comma)sound-noise$(comma)music$(comma)band-pass$(comma)pitch$(comma)crop$(comma)flip --methods avtempo$(comma)avtempo-compressed
-
+seed7 = --seed 7 --queries 60 --unmatched 12 --background 10 --only medium --methods avtempo
 edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
