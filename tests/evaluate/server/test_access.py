@@ -58,7 +58,18 @@ def test_addresses_and_the_own_name_are_hosts(stranger, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[", "a@localhost"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:80",
+        "",
+        "[",
+        "a@localhost",
+        "[::1].evil.example",
+        "[::1%evil.example]",
+        "localhost:80:1",
+    ],
 )
 def test_other_hosts_are_refused_even_with_the_token(stranger, host):
     answer = stranger.get("/api/status", headers={**BEARER, "Host": host})
