@@ -52,9 +52,9 @@ def make_app(settings: ServerSettings) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            parts.copies.close()
             await to_thread.run_sync(parts.runs.close)
             parts.queries.close()
-            parts.copies.close()
             opened.close()
 
     app = FastAPI(

@@ -9,8 +9,7 @@ import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
-from h11 import LocalProtocolError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import media_facts
 from evaluate.fingerprint.index.archive import IndexedSource
@@ -54,12 +53,19 @@ class _OpenFile(FileResponse):
                 f"/proc/self/fd/{descriptor}", media_type=media_type, stat_result=os.fstat(descriptor),
                 headers={"Cache-Control": "private, no-cache"},
             )  # fmt: skip
-            self._held = held.pop_all()
+            self._descriptor, self._held = descriptor, held.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; its length was promised, so h11 refuses to send more, or to end before."""
-        with suppress(MediaError, LocalProtocolError), self._held:
-            await super().__call__(scope, receive, send)
+        """Send it as long as it stays as it was: its length is promised."""
+
+        async def send_unchanged(message: Message) -> None:
+            now, then = os.fstat(self._descriptor), self.stat_result
+            if then is None or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+                raise MediaError(Path(self.path), "was changed while it was sent")
+            await send(message)
+
+        with suppress(MediaError), self._held:  # an answer that is not complete ends the connection
+            await super().__call__(scope, receive, send_unchanged)
 
 
 router = APIRouter(tags=["media"])

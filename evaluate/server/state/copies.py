@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 
 from evaluate.server.problems import TooManyError
 from evaluate.server.state.kept_folder import KeptFolder
+from preprocess.media.ffmpeg import kill_running
 from preprocess.media.media_info import Limits
 from preprocess.media.playable import Playback, Plays, playback, write_playable
 
@@ -42,7 +43,10 @@ class Copies:
         self.limiter = CapacityLimiter(AT_ONCE)
 
     def close(self) -> None:
-        """Remove all copies."""
+        """Stop what is made, and remove all copies: an ffmpeg that goes on would outlive the server."""
+        for task in self._making.values():
+            task.cancel()
+        kill_running()
         self.folder.close()
 
     def playback(self, path: Path) -> Playback:
