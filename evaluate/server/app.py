@@ -77,7 +77,7 @@ async def _watch(folder: Path, parts: Parts) -> None:
     """Watch a folder; serving goes on if that fails."""
     try:
         await Watch(folder, parts).run()
-    except (OSError, RuntimeError, AvtempoError) as error:
+    except (OSError, AvtempoError) as error:
         _log.error("%s is no longer watched: %s; start the server anew", folder, error)
 
 
