@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 import socket
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
@@ -102,8 +103,9 @@ class Access:
 
     def _is_host(self, host: str) -> bool:
         """Whether a host is an address, or a name of this server: an attacker's page has a name that leads here."""
-        name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
-        return name.lower() in self._names or _is_address(name)
+        found = re.fullmatch(r"(\[([0-9a-fA-F:.]+)\]|([^:]*))(:\d*)?", host)
+        name = (found[2] or found[3] or "").lower() if found else ""
+        return name in self._names or _is_address(name)
 
 
 def _is_same_origin(headers: Headers) -> bool:

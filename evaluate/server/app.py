@@ -52,9 +52,9 @@ def make_app(settings: ServerSettings) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            parts.copies.close()
             await to_thread.run_sync(parts.runs.close)
             parts.queries.close()
-            parts.copies.close()
             opened.close()
 
     app = FastAPI(
@@ -77,7 +77,7 @@ async def _watch(folder: Path, parts: Parts) -> None:
     """Watch a folder; serving goes on if that fails."""
     try:
         await Watch(folder, parts).run()
-    except (OSError, RuntimeError, AvtempoError) as error:
+    except (OSError, AvtempoError) as error:
         _log.error("%s is no longer watched: %s; start the server anew", folder, error)
 
 

@@ -1,6 +1,7 @@
 """Refusals, each with the HTTP status that it is answered with, and how errors become answers."""
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -75,6 +76,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answer(status: int, words: str) -> JSONResponse:
     """Answer with a problem."""
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {"WWW-Authenticate": "Bearer"}
+    words = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", words)  # JSON can hold halves of characters, UTF-8 cannot
     return JSONResponse({"detail": escaped_name(words)}, status, headers if status in (401, 503) else None)
 
 

@@ -55,6 +55,8 @@ class Limits:
     max_duration_seconds: float = 6 * 3600.0
     max_pixels: int = 8192 * 4320
     max_file_bytes: int = 64 << 30
+    follows_links: bool = True
+    """Otherwise the path itself must be what is opened: a link that was put there, or above it, is refused."""
     is_coarse: bool = False
     """Leave out frames that no other frame needs, where there are several per frame of the clock, and the smoothing of
     block edges: frames are then up to two frames of the source off, and decoding H.264 takes about half the time."""

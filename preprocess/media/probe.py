@@ -42,7 +42,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
     """Open a source for reading.
 
     Raises:
-        MediaRefusedError: it is no regular file (a FIFO would block for ever).
+        MediaRefusedError: it is no regular file (a FIFO would block for ever), or a link although none may be followed.
         MediaLimitError: it is too large.
         MediaError: it is empty, cannot be opened, or was changed before the block ended.
     """
@@ -56,6 +56,8 @@ def open_source(path: Path, limits: Limits) -> Iterator[BinaryIO]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise MediaRefusedError(path, "not a regular file")
+        if not limits.follows_links and Path(f"/proc/self/fd/{descriptor}").readlink() != path:
+            raise MediaRefusedError(path, "a link, or replaced while it was opened")
         if status.st_size == 0:
             raise MediaError(path, "empty file")
         if status.st_size > limits.max_file_bytes:

@@ -1,5 +1,7 @@
 """Routes of media: files with ranges, or copies that browsers play; film strips and waveforms."""
 
+import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,17 +9,20 @@ import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import media_facts
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import RefusedError, described
 from evaluate.server.shapes import MediaShape, PeaksShape
+from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
 from preprocess.media.loudness import peaks
 from preprocess.media.planes import split
 from preprocess.media.playable import EXCERPT_SECONDS, Playback
+from preprocess.media.probe import open_source
 from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
 
@@ -38,6 +43,31 @@ _PLAYED: dict[int | str, dict[str, Any]] = {
 }
 
 
+class _OpenFile(FileResponse):
+    """Sends a file that was opened once, whatever its name leads to since; if it is changed meanwhile, the answer breaks off."""
+
+    def __init__(self, path: Path, media_type: str) -> None:
+        with ExitStack() as held:
+            descriptor = held.enter_context(open_source(path, AS_PERMITTED)).fileno()
+            super().__init__(
+                f"/proc/self/fd/{descriptor}", media_type=media_type, stat_result=os.fstat(descriptor),
+                headers={"Cache-Control": "private, no-cache"},
+            )  # fmt: skip
+            self._descriptor, self._held = descriptor, held.pop_all()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it as long as it stays as it was: its length is promised."""
+
+        async def send_unchanged(message: Message) -> None:
+            now, then = os.fstat(self._descriptor), self.stat_result
+            if then is None or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+                raise MediaError(Path(self.path), "was changed while it was sent")
+            await send(message)
+
+        with suppress(MediaError), self._held:  # an answer that is not complete ends the connection
+            await super().__call__(scope, receive, send_unchanged)
+
+
 router = APIRouter(tags=["media"])
 
 
@@ -53,10 +83,9 @@ async def media(
     path, found = await to_thread.run_sync(_found, parts, identity, limiter=parts.copies.limiter)
     if found.plays == "none":
         raise RefusedError(f"it cannot be played: {found.reason}")
-    headers = {"Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
     if found.plays != "direct":
         path = await parts.copies.playable(path, found.plays, start if found.is_in_parts else 0)
-    return FileResponse(path, media_type=found.media_type, headers=headers)
+    return await to_thread.run_sync(_OpenFile, path, found.media_type)
 
 
 @router.get("/media/{identity}/info", responses=described(404))
@@ -116,7 +145,7 @@ def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> byt
     path = parts.media_path(identity)
     at = start + (np.arange(n) + 0.5) / n * max(0.0, end - start)
     try:
-        frames = stills(path, at.tolist(), STILL)
+        frames = stills(path, at.tolist(), STILL, AS_PERMITTED)
     except MediaError:
         return b""
     shown = next((each for each in frames if each is not None), None)
@@ -134,6 +163,6 @@ def _peaks(parts: Parts, identity: str, start: float, end: float, n: int) -> lis
     if end <= start:
         return []
     try:
-        return [round(float(each), 4) for each in peaks(path, start, end, n)]
+        return [round(float(each), 4) for each in peaks(path, start, end, n, AS_PERMITTED)]
     except MediaError:
         return []

@@ -9,6 +9,8 @@ from anyio import CapacityLimiter, to_thread
 
 from evaluate.server.problems import TooManyError
 from evaluate.server.state.kept_folder import KeptFolder
+from preprocess.media.ffmpeg import kill_running
+from preprocess.media.media_info import Limits
 from preprocess.media.playable import Playback, Plays, playback, write_playable
 
 AT_ONCE = 2
@@ -17,6 +19,8 @@ MOST_WAITING = 8
 PATIENCE_SECONDS = 25.0
 """How long a request waits for a copy; it is made to its end, and a later request finds it."""
 MOST_KNOWN = 10_000
+AS_PERMITTED = Limits(follows_links=False)
+"""A path was permitted without links; one that was put there since would lead elsewhere."""
 
 
 class Copies:
@@ -39,7 +43,10 @@ class Copies:
         self.limiter = CapacityLimiter(AT_ONCE)
 
     def close(self) -> None:
-        """Remove all copies."""
+        """Stop what is made, and remove all copies: an ffmpeg that goes on would outlive the server."""
+        for task in self._making.values():
+            task.cancel()
+        kill_running()
         self.folder.close()
 
     def playback(self, path: Path) -> Playback:
@@ -50,7 +57,7 @@ class Copies:
             return Playback("none", None, "", error.strerror or "cannot be read")
         key = path, status.st_size, status.st_mtime_ns
         if key not in self._known:
-            found = playback(path)
+            found = playback(path, AS_PERMITTED)
             with self._lock:
                 while len(self._known) >= MOST_KNOWN:
                     del self._known[next(iter(self._known))]
@@ -88,7 +95,8 @@ class Copies:
     async def _make(self, path: Path, target: Path, plays: Plays, start_seconds: int) -> None:
         partial = target.with_suffix(".part")
         try:
-            await to_thread.run_sync(write_playable, path, partial, plays, float(start_seconds), limiter=self._encoders)
+            arguments = path, partial, plays, float(start_seconds), AS_PERMITTED
+            await to_thread.run_sync(write_playable, *arguments, limiter=self._encoders)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ class KeptFolder:
         with self._lock:
             if self._path is None:
                 self._remove_stale()
-                self._path = Path(tempfile.mkdtemp(prefix=self._prefix, dir=temporary_folder()))
+                self._path = Path(tempfile.mkdtemp(prefix=self._prefix, dir=temporary_folder())).resolve()
                 self._held.callback(shutil.rmtree, self._path, ignore_errors=True)
                 self._held.enter_context(folder_lock(self._path))
             return self._path

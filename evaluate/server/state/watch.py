@@ -4,6 +4,7 @@ Each file has one line in a JSON-lines file, which is also the record of what wa
 line of this size and time of change are taken. A file is matched before it is indexed, so it is not found in itself.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -57,6 +58,14 @@ class Watch:
     async def run(self) -> None:
         """Take what comes in."""
         taken = await to_thread.run_sync(_lines_of, self._out)
+        while True:
+            try:
+                await self._take(taken)
+            except* RuntimeError as errors:  # such as a change of a file whose name is no UTF-8
+                _log.warning("%s is watched anew: %s", self._folder, errors.exceptions[0])
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _take(self, taken: set[Taken]) -> None:
         is_due = True
         async for changes in awatch(
             self._folder, yield_on_timeout=True, rust_timeout=int(1000 * LOOK_EVERY_SECONDS), step=100, debounce=400

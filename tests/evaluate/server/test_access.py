@@ -1,5 +1,7 @@
 """Who may ask: token, cookie, host and site; and what each answer carries."""
 
+import json
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -58,7 +60,18 @@ def test_addresses_and_the_own_name_are_hosts(stranger, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[", "a@localhost"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:80",
+        "",
+        "[",
+        "a@localhost",
+        "[::1].evil.example",
+        "[::1%evil.example]",
+        "localhost:80:1",
+    ],
 )
 def test_other_hosts_are_refused_even_with_the_token(stranger, host):
     answer = stranger.get("/api/status", headers={**BEARER, "Host": host})
@@ -105,3 +118,9 @@ def test_tokens_and_webhooks_that_make_no_sense_are_refused(made):
             made.settings(**changes)
     with pytest.raises(Exception, match="token"):
         type(made.settings())(made.index, "a b")
+
+
+@pytest.mark.parametrize("body", [{"kind": "keep", "ids": ["\ud800"]}, {"kind": "\ud800"}])
+def test_half_a_character_is_refused_like_any_other_value(client, body):
+    answer = client.post("/api/verdicts", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert (answer.status_code in (404, 422), "detail" in answer.json()) == (True, True)

@@ -1,14 +1,19 @@
 """Media as browsers get them: ranges, copies, strips and waveforms."""
 
 import io
+import shutil
 import threading
 import time
 
 import pytest
 from PIL import Image
 
+from evaluate.fingerprint.api import Index
+from evaluate.server.routes import media
 from evaluate.server.state import copies
+from evaluate.server.state.parts import Parts
 from preprocess.media.playable import playback
+from tests.evaluate.server.conftest import Made
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, id
 def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
     release, running, most = threading.Event(), set(), []
 
-    def slow(path, target, plays, start_seconds):
+    def slow(path, target, *_):
         running.add(target)
         most.append(len(running))
         release.wait(20)
@@ -95,6 +100,40 @@ def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
             time.sleep(0.05)
         assert client.get(path).content == b"copy"
         assert max(most) <= copies.AT_ONCE
+
+
+@pytest.mark.parametrize("above", [False, True])
+@pytest.mark.parametrize(
+    ("name", "rest", "denied"),
+    [
+        ("0.mp4", "", (422, b"link")), ("web/old.avi", "", (422, b"link")), ("0.mp4", "/info", (200, b'"none"')),
+        ("0.mp4", "/strip?start=0&end=8", (204, b"")), ("0.mp4", "/waveform?start=0&end=8", (200, b'"peaks":[]')),
+    ],
+)  # fmt: skip
+def test_a_link_that_is_put_there_after_the_check_is_not_followed(
+    made, tmp_path, monkeypatch, name, rest, denied, above
+):
+    """The file, or the folder of the archive, becomes a link to a file that may not be read."""
+    for folder in ("videos", "away"):
+        shutil.copytree(made.videos, tmp_path / folder)
+    shutil.copytree(made.index, tmp_path / "index")
+    Index.open(tmp_path / "index").add(tmp_path / "videos")
+    where, attribute = (Parts, "media_path") if rest else (media, "_found")
+    check = getattr(where, attribute)
+
+    def swapped(*given):
+        found = check(*given)
+        path = tmp_path / "videos" / ("" if above else name)
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "away" / ("" if above else name))
+        return found
+
+    monkeypatch.setattr(where, attribute, swapped)
+    with Made(tmp_path).client() as client:
+        (source,) = client.get("/api/sources", params={"search": name}).json()["sources"]
+        answer = client.get(f"/api/media/{source['id']}{rest}")
+        assert answer.status_code == denied[0]
+        assert denied[1] in answer.content
 
 
 def test_strips_are_stills_side_by_side(client, ids):

@@ -1,6 +1,8 @@
 """A server of its own process under load, and killed at any moment."""
 
 import asyncio
+import contextlib
+import os
 import shutil
 import signal
 import tempfile
@@ -13,7 +15,7 @@ import pytest
 
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
-from tests.evaluate.server.conftest import BEARER, Made, serving, wait_for
+from tests.evaluate.server.conftest import BEARER, Made, answers, serving, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 pytestmark = pytest.mark.slow
@@ -147,3 +149,49 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
         assert "Traceback" not in err
         thread.join()
         assert "/?token=" in out
+
+
+def test_the_end_of_the_server_ends_its_ffmpeg(own, ids):
+    long = own.videos / "long.avi"
+    run_ffmpeg("-stream_loop", 70, "-i", own.videos / "web/old.avi", "-c", "copy", long)
+    long.replace(own.videos / "web/old.avi")
+    with serving(own.index) as (address, server):
+        asking = threading.Thread(target=_ask, args=(f"{address}/api/media/{ids['web/old.avi']}",))
+        asking.start()
+        (ffmpeg,) = wait_for(lambda: _ffmpegs_of(server.pid))
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=20)
+        asking.join()
+        wait_for(lambda: not _makes_a_copy(ffmpeg), seconds=1)
+
+
+def _ask(address):
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.get(address, headers=BEARER, timeout=60)
+
+
+def _ffmpegs_of(parent):
+    """Numbers of the processes that make copies for a server."""
+    children = " ".join(path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")).split()
+    return [each for each in children if _makes_a_copy(each)]
+
+
+def _makes_a_copy(process):
+    with contextlib.suppress(OSError):  # a process that nobody waited for has an empty command line
+        return b"avtempo-copies" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
+
+
+@pytest.mark.parametrize("change", ["shrinks", "grows"])
+def test_a_file_that_changes_while_it_is_sent_breaks_the_answer_off(own, ids, change):
+    path = own.videos / "0.mp4"
+    os.truncate(path, 40 << 20)
+    with serving(own.index) as (address, server):
+        with httpx.stream("GET", f"{address}/api/media/{ids['0.mp4']}", headers=BEARER, timeout=20) as answer:
+            assert answer.headers["content-length"] == str(40 << 20)
+            os.truncate(path, 1000 if change == "shrinks" else 50 << 20)
+            with pytest.raises(httpx.RemoteProtocolError):
+                answer.read()
+        assert answers(address)
+        server.send_signal(signal.SIGINT)
+        assert "Traceback" not in server.communicate(timeout=30)[1]
