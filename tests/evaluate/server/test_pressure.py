@@ -166,8 +166,8 @@ def test_the_end_of_the_server_ends_its_ffmpeg(own, ids):
 
 
 def _ask(address):
-    with contextlib.suppress(httpx.HTTPError):
-        httpx.get(address, headers=BEARER, timeout=60)
+    with contextlib.suppress(httpx2.HTTPError):
+        httpx2.get(address, headers=BEARER, timeout=60)
 
 
 def _ffmpegs_of(parent):
@@ -187,10 +187,10 @@ def test_a_file_that_changes_while_it_is_sent_breaks_the_answer_off(own, ids, ch
     path = own.videos / "0.mp4"
     os.truncate(path, 40 << 20)
     with serving(own.index) as (address, server):
-        with httpx.stream("GET", f"{address}/api/media/{ids['0.mp4']}", headers=BEARER, timeout=20) as answer:
+        with httpx2.stream("GET", f"{address}/api/media/{ids['0.mp4']}", headers=BEARER, timeout=20) as answer:
             assert answer.headers["content-length"] == str(40 << 20)
             os.truncate(path, 1000 if change == "shrinks" else 50 << 20)
-            with pytest.raises(httpx.RemoteProtocolError):
+            with pytest.raises(httpx2.RemoteProtocolError):
                 answer.read()
         assert answers(address)
         server.send_signal(signal.SIGINT)
