@@ -115,6 +115,8 @@ def page(browser, address, request):
 
 def drop(page, path):
     """Drop a file on the page, as from a folder."""
+    page.wait_for_selector("#drop")
+    page.wait_for_load_state()  # its scripts take the drop
     page.evaluate(
         "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'held'}))"
     )
