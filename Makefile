@@ -62,8 +62,8 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
-# How often unrelated files are falsely matched: make false-matches VIDEOS=/videos RUN=runs/rates STRANGERS="--queries 50"
-STRANGERS ?= --streams both$(comma)video
+# How often unrelated files are falsely matched: make false-matches VIDEOS=/videos RUN=runs/rates FALSE_MATCHES="--queries 50"
+FALSE_MATCHES ?= --streams both$(comma)video
 
 # Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
@@ -80,8 +80,8 @@ seed7 = --seed 7 --queries 60 --unmatched 12 --background 10 --only medium --met
 edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
-strangers = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100 --streams video
-strangers_esc = --queries 400 --streams audio
+unmatched = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100 --streams video
+unmatched_esc = --queries 400 --streams audio
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
@@ -176,7 +176,7 @@ demo-archive: $(READY) ## An archive of generated videos and edited copies, its 
 
 false-matches: $(READY) ## How often unrelated files of VIDEOS are falsely matched, in RUN
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))
-	$(BIN)/python -m evaluate false-matches --videos "$(VIDEOS)" --run $(RUN) $(STRANGERS)
+	$(BIN)/python -m evaluate false-matches --videos "$(VIDEOS)" --run $(RUN) $(FALSE_MATCHES)
 
 index: $(READY) ## Index the videos in VIDEOS for matching, in INDEX; again: what is new or changed
 	$(if $(VIDEOS),,$(error give VIDEOS=folder))$(if $(INDEX),,$(error give INDEX=folder))
@@ -228,13 +228,13 @@ _result-fingerprint-edits: | $(READY)
 
 _result-false-matches: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) false-matches RUN=$(AT) VIDEOS="$(CLIPS)" STRANGERS='$(strangers)'
-	$(call publish,$(AT)/false-matches,make false-matches VIDEOS=VIDEOS STRANGERS="$(strangers)")
+	$(MAKE) false-matches RUN=$(AT) VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched)'
+	$(call publish,$(AT)/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched)")
 
 _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
-	$(MAKE) false-matches RUN=$(AT)/esc50 VIDEOS="$(ESC)/audio" STRANGERS='$(strangers_esc)'
-	$(call publish,$(AT)/esc50/false-matches,make false-matches VIDEOS=ESC-50/audio STRANGERS="$(strangers_esc)")
+	$(MAKE) false-matches RUN=$(AT)/esc50 VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(unmatched_esc)'
+	$(call publish,$(AT)/esc50/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(unmatched_esc)")
 
 _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2

@@ -8,7 +8,7 @@ Every table lies between two markers and is generated from its file:
     <!-- fingerprint: NAME --> ... <!-- end fingerprint -->   with NAME-distortions.svg and NAME-roc.svg
     <!-- heldout: NAME --> ... <!-- end heldout -->   the temporal tasks of a training
     <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
-    <!-- strangers: NAME --> ... <!-- end strangers -->   how often unrelated files are falsely matched
+    <!-- unmatched: NAME --> ... <!-- end unmatched -->   how often unrelated files are falsely matched
 
 The benchmarks and the soak test add kinds of their own (`fill_pages`).
 """
@@ -225,7 +225,7 @@ def plan(marker: Marker) -> str:
     return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
 
 
-def strangers(marker: Marker) -> str:
+def unmatched(marker: Marker) -> str:
     """Return the rates of false matches."""
     return f"{false_matches_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
 
@@ -238,6 +238,6 @@ def heldout(marker: Marker) -> str:
 
 
 KINDS: dict[str, Kind] = {
-    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "strangers": strangers,
+    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "unmatched": unmatched,
     "heldout": heldout,
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """How often unrelated files are falsely matched, measured on a folder of files of which no two scenes are related.
 
-Some scenes are strangers: none of their files is in an archive, so every decided match of them is false. Archives of
-each size are drawn from the other scenes. A small archive is drawn often, with a part of the strangers each, because two
+Some scenes are unmatched: none of their files is in an archive, so every decided match of them is false. Archives of
+each size are drawn from the other scenes. A small archive is drawn often, with a part of the queries each, because two
 sources that resemble each other by chance would else decide the rate.
 """
 
@@ -48,7 +48,7 @@ class Trial:
 
     Attributes:
         sizes: sources in the archives.
-        n_strangers: scenes whose files are queries, at most; at most half of all.
+        n_unmatched: scenes whose files are queries, at most; at most half of all.
         n_background: scenes set aside to normalise scores; 0 for none.
         streams: which streams of the queries are used, in turn.
         hop_seconds: time between descriptors of a source.
@@ -59,15 +59,15 @@ class Trial:
     """
 
     sizes: tuple[int, ...]
-    n_strangers: int = 200
+    n_unmatched: int = 200
     n_background: int = 0
     streams: tuple[Streams, ...] = ("both",)
     hop_seconds: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.sizes, default=0) < 1 or self.n_strangers < 1 or self.n_background < 0:
-            raise FingerprintError("give archives of one source or more, and one stranger or more")
+        if min(self.sizes, default=0) < 1 or self.n_unmatched < 1 or self.n_background < 0:
+            raise FingerprintError("give archives of one source or more, and one query or more")
 
 
 class _Remembered(ViewedFootage):
@@ -97,7 +97,7 @@ class _WindowMatcher(ViewMatcher):
 def measure(
     folder: Path, encoder: DescriptorEncoder, trial: Trial, progress: Callable[[str, int, int], None]
 ) -> tuple[tuple[Result, ...], list[Match]]:
-    """Match strangers with archives of each size.
+    """Match unmatched queries with archives of each size.
 
     Args:
         folder: of video and audio files.
@@ -112,7 +112,7 @@ def measure(
         FingerprintError: too few scenes, or too few files that can be read.
         CatalogueError: there is no such folder, or it has no media.
     """
-    strangers, apart, rest = _cast(folder, trial)
+    unmatched, apart, rest = _cast(folder, trial)
     options = ExtractOptions(trial.hop_seconds, executor=SerialExecutor())
     dense = replace(options, hop_seconds=trial.hop_seconds / DESCRIPTORS_A_HOP)
     background = [each for each in describe_files(apart, encoder, dense) if isinstance(each, Descriptors)]
@@ -133,8 +133,8 @@ def measure(
     if not archives:
         raise FingerprintError(f"{folder}: {len(described)} sources are left for archives; give smaller --sizes")
     best, false = defaultdict[tuple[int, Streams], list[float]](list), list[Match]()
-    for number, file in enumerate(read_footage(strangers, encoder, options)):
-        progress("matching", number, len(strangers))
+    for number, file in enumerate(read_footage(unmatched, encoder, options)):
+        progress("matching", number, len(unmatched))
         if isinstance(file, FootageFile):
             for streams, windows in _streams(file, encoder, trial.streams):
                 for size, matchers in archives.items():
@@ -142,26 +142,26 @@ def measure(
                     found = matcher.match(file)[:1]
                     best[size, streams].append(found[0].score if found else -np.inf)
                     false += [each for each in found if each.score >= threshold(max(RATES))]
-    progress("matching", len(strangers), len(strangers))
+    progress("matching", len(unmatched), len(unmatched))
     if not best:
-        raise FingerprintError(f"{folder}: no file of the strangers can be read, or has the streams")
+        raise FingerprintError(f"{folder}: no query can be read, or has the streams")
     return tuple(_results(best)), false
 
 
 def _cast(folder: Path, trial: Trial) -> tuple[list[MediaFile], list[MediaFile], list[MediaFile]]:
-    """Draw strangers, one file of each scene, the background, and all files of the other scenes."""
+    """Draw unmatched queries, one file of each scene, the background, and all files of the other scenes."""
     scenes = defaultdict[str, list[MediaFile]](list)
     for file in scan(folder, "video", "audio").files:
         scenes[scene(file.name)].append(MediaFile(file.name, file.path))
     random = np.random.default_rng(trial.seed)
     names = list(scenes)
     drawn = [scenes[names[number]] for number in random.permutation(len(names))]
-    n_strangers = min(trial.n_strangers, len(drawn) // 2)
-    if not n_strangers or len(drawn) <= n_strangers + trial.n_background:
+    n_unmatched = min(trial.n_unmatched, len(drawn) // 2)
+    if not n_unmatched or len(drawn) <= n_unmatched + trial.n_background:
         raise FingerprintError(f"{folder}: {len(drawn)} scenes are too few")
-    strangers = [files[random.integers(len(files))] for files in drawn[:n_strangers]]
-    apart, rest = drawn[n_strangers:][: trial.n_background], drawn[n_strangers + trial.n_background :]
-    return strangers, list(chain(*apart)), list(chain(*rest))
+    unmatched = [files[random.integers(len(files))] for files in drawn[:n_unmatched]]
+    apart, rest = drawn[n_unmatched:][: trial.n_background], drawn[n_unmatched + trial.n_background :]
+    return unmatched, list(chain(*apart)), list(chain(*rest))
 
 
 def _streams(
@@ -204,4 +204,4 @@ def false_matches_table(results: Sequence[Result]) -> Sheet:
         for modality, task in dict.fromkeys((r.modality, r.task) for r in results if r.test == TEST)
     ]
     columns = ("queries by", "archive", *(f"false where {100 * rate:g} % is stated" for rate in RATES))
-    return Sheet("falsely matched strangers", columns, rows, n_labels=2)
+    return Sheet("falsely matched queries", columns, rows, n_labels=2)

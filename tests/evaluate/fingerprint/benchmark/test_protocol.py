@@ -186,13 +186,13 @@ def test_without_chromaprint_the_other_methods_run(monkeypatch):
         make_peers(["shazam"])
 
 
-def test_strangers_are_falsely_matched_with_an_archive_that_has_them_under_another_name(
+def test_unmatched_files_are_falsely_matched_with_an_archive_that_has_them_under_another_name(
     folder, tmp_path, shipped_encoder
 ):
     for number in range(1, 9):
-        for take in "AB":  # two takes of one recording show one scene, and are never stranger and source
+        for take in "AB":  # two takes of one recording show one scene, and are never query and source
             (tmp_path / f"1-{number}-{take}-0.mp4").symlink_to(folder / f"{number}.mp4")
-    trial = Trial(sizes=(2, 100), n_strangers=3, streams=("audio",))  # few views, so quick
+    trial = Trial(sizes=(2, 100), n_unmatched=3, streams=("audio",))  # few views, so quick
 
     def rates(videos):
         results, false = measure(videos, shipped_encoder, trial, lambda *_: None)
@@ -201,7 +201,7 @@ def test_strangers_are_falsely_matched_with_an_archive_that_has_them_under_anoth
         }
         return max(r.value for r in results), false, false_matches_table(results).rows
 
-    _, false, _ = rates(tmp_path)  # 3 of 8 scenes are strangers, no archive of 100 can be drawn
+    _, false, _ = rates(tmp_path)  # 3 of 8 scenes are unmatched, no archive of 100 can be drawn
     assert not any(match.query[2] == match.reference[2] for match in false)
     renamed = tmp_path / "renamed"  # each scene has a copy that its name does not tell
     renamed.mkdir()
