@@ -35,7 +35,7 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, means_sheet
     from evaluate.protocols.stores import load_models, load_shared
     from evaluate.results.results import RESULTS_NAME, update_results
-    from preprocess.shards.manifest import read_dataset, read_sources
+    from preprocess.shards.manifest import read_dataset
 
     info = read_dataset(arguments.shards)
     if info.dataset != name:
@@ -46,8 +46,8 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     stores = embed_missing(arguments)
     models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)
     videos = next(iter(models.values()))
-    for line in coverage(videos, read_sources(arguments.shards)["splits"], len(info.label_names), OFFICIAL[name]):
-        say(line)
+    for split in coverage(videos, arguments.shards):
+        say(str(split))
     read = part_read(checkpoint_path(arguments), arguments.shards) if "pretrained" in models else None
     if read is not None:
         say(pretraining_note(videos, read))

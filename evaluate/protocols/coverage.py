@@ -1,39 +1,59 @@
 """How many videos of the official lists could be evaluated, and which of them pretraining has seen."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from evaluate.protocols.official_lists import OfficialLists
+from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.video_features import Videos, split_names, take_split
-from preprocess.shards.manifest import read_dataset
+from preprocess.shards.manifest import read_dataset, read_sources
 from train.config.load import check
 from train.config.schema import Config
 from train.run.checkpoint import read_checkpoint
 
 
-def coverage(videos: Videos, catalogue: Iterable[str], n_classes: int, official: OfficialLists) -> list[str]:
-    """Say for each split how many of the listed videos were embedded.
+@dataclass(frozen=True)
+class Coverage:
+    """Videos of one official split, (training, test): those embedded, and those listed."""
 
-    Args:
-        videos: those of a store.
-        catalogue: the splits of every source that preprocessing saw, failed ones included, as JSON.
-        n_classes: classes of the shard set. If they are all official classes, the official lists are compared with.
-        official: the official lists.
+    split: str
+    embedded: tuple[int, int]
+    listed: tuple[int, int]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no listed video is missing."""
+        return self.embedded == self.listed
+
+    def __str__(self) -> str:
+        train, test = (f"{own:,} of {all_:,}" for own, all_ in zip(self.embedded, self.listed, strict=True))
+        return f"split {self.split}: {train} training and {test} test videos are there"
+
+
+def coverage(videos: Videos, shards: Path) -> list[Coverage]:
+    """Count for each split the listed videos that were embedded.
+
+    The list is the official one if the shard set has all official classes, else all sources that preprocessing saw, failed
+    ones included.
+
+    Raises:
+        ShardError: there are no finished shards.
     """
-    known = [json.loads(splits) for splits in catalogue]
-    lines = []
-    for name in split_names(videos):
-        train, test = (sum(splits.get(name) == side for splits in videos.splits) for side in ("train", "test"))
-        listed = [sum(splits.get(name) == side for splits in known) for side in ("train", "test")]
-        if n_classes == official.n_classes and name in official.counts:
-            listed = list(official.counts[name])
-        lines.append(
-            f"split {name}: {train:,} of {listed[0]:,} training and {test:,} of {listed[1]:,} test videos are there"
-        )
-    return lines
+    info, known = read_dataset(shards), [json.loads(splits) for splits in read_sources(shards)["splits"]]
+    official = OFFICIAL.get(info.dataset)
+    counts = official.counts if official and len(info.label_names) == official.n_classes else {}
+    return [
+        Coverage(name, _count(videos.splits, name), counts.get(name, _count(known, name)))
+        for name in split_names(videos)
+    ]
+
+
+def _count(splits: Iterable[Mapping[str, str]], name: str) -> tuple[int, int]:
+    sides = [each.get(name) for each in splits]
+    return sides.count("train"), sides.count("test")
 
 
 def part_read(checkpoint: Path, shards: Path) -> str | None:

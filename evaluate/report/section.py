@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.protocols.coverage import part_read, pretraining_note
+from evaluate.protocols.coverage import coverage, part_read, pretraining_note
 from evaluate.report.classes import Confusion, Recalls, build_confusions, class_recalls
 from evaluate.report.gallery import Galleries, Media, build_galleries
 from evaluate.report.inputs import Model, load_models
@@ -31,7 +31,7 @@ class Section:
         slug: the same, for ids in the page.
         item: "video", or "recording" if there is no video stream.
         encoders: checksum of each model's encoder, by model.
-        note: names the test videos that pretraining has seen, if any.
+        notes: splits of which videos are missing; test videos that pretraining has seen.
         headline: column of the number at the top, and its modalities.
     """
 
@@ -40,7 +40,7 @@ class Section:
     slug: str
     item: str
     encoders: Mapping[str, str]
-    note: str
+    notes: Sequence[str]
     headline: tuple[Column, Mapping[str, Group]] | None
     tables: tuple[Table, ...]
     papers: Papers | None
@@ -68,7 +68,7 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         slug=re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-") or "test",
         item="recording" if model and not model.videos.has("video") else "video",
         encoders={name: each.encoder_sha256 for name, each in models.items()},
-        note=_note(run, model, media),
+        notes=_notes(run, model, media),
         headline=choose_headline(tables[0]) if tables else None,
         tables=tables,
         papers=None if is_sample(model) else build_papers(own, test, run.name),
@@ -90,10 +90,11 @@ def is_sample(model: Model | None) -> bool:
     return model is not None and set(model.videos.label_names) <= set(CLASS_BY_NAME)
 
 
-def _note(run: Path, model: Model | None, media: Media | None) -> str:
-    """Name the test videos that pretraining has seen; empty if it read other shards or its checkpoint is missing."""
+def _notes(run: Path, model: Model | None, media: Media | None) -> list[str]:
+    """Name what a reader of the numbers should know; nothing of what pretraining has seen if it read other shards."""
+    if model is None or media is None:
+        return []
+    notes = [str(split) for split in coverage(model.videos, media.shards) if not split.is_whole]
     checkpoint = run / "checkpoints" / LAST_NAME
-    if model is None or media is None or not checkpoint.exists():
-        return ""
-    read = part_read(checkpoint, media.shards)
-    return "" if read is None else pretraining_note(model.videos, read)
+    read = part_read(checkpoint, media.shards) if checkpoint.exists() else None
+    return [*notes, *([] if read is None else filter(None, [pretraining_note(model.videos, read)]))]

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +5,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.errors import SplitError
-from evaluate.protocols.coverage import coverage, pretraining_note
-from evaluate.protocols.official_lists import OFFICIAL
+from evaluate.protocols.coverage import pretraining_note
 from evaluate.protocols.recognition import evaluate
 from evaluate.results.results import Result, read_results, write_results
 from preprocess.build.pipeline import build
@@ -71,16 +69,6 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
 def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
     with pytest.raises(SplitError, match="--splits"):
         evaluate({"raw": make_videos([0, 1], sides=["", ""], video=np.eye(2))})
-
-
-def test_coverage_says_how_many_of_the_listed_videos_are_there(make_videos):
-    videos = make_videos([0, 1, 0], sides=["train", "train", "test"], video=np.eye(3))
-    listed = [json.dumps({"1": side}) for side in ("train", "train", "test", "test")]
-    for name, n_classes, train, test in (
-        ("ucf101", 2, "2", "2"), ("ucf101", 101, "9,537", "3,783"), ("hmdb51", 51, "3,570", "1,530")
-    ):  # fmt: skip
-        (line,) = coverage(videos, listed, n_classes, OFFICIAL[name])
-        assert line == f"split 1: 2 of {train} training and 1 of {test} test videos are there"
 
 
 def test_what_pretraining_has_seen_is_said(make_videos):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.official_lists import OFFICIAL, OfficialLists
 from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
 from evaluate.results.results import Result, read_results, write_results
@@ -114,6 +115,17 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         if self.inside == "script":
             self.scripts.append(data)
+
+
+def test_page_says_which_part_of_the_official_lists_was_there(run, shards, tmp_path, monkeypatch):
+    """None is missing of what preprocessing saw; of the three classes of a longer official list, some are."""
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert "videos are there" not in write_report(folder, {"ucf101": shards}).read_text()
+    monkeypatch.setitem(OFFICIAL, "ucf101", OfficialLists("UCF101", 3, {"1": (3570, 1530), "2": (12, 6)}))
+    page = write_report(folder, {"ucf101": shards}).read_text()
+    assert re.findall("split .: .* are there", page) == [
+        "split 1: 12 of 3,570 training and 6 of 1,530 test videos are there"
+    ]
 
 
 def test_it_is_self_contained_and_names_from_data_cannot_become_markup(page):
