@@ -70,7 +70,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
-    from evaluate.ablation.ablation_tables import MAIN, comparison_lines, make_sheet
+    from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
     from evaluate.ablation.figure import write_figure
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
@@ -83,8 +83,9 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     cells = read_cells(results)
     title = f"{name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"
     console.print(make_sheet(title, MAIN, cells).shown())
-    for line in comparison_lines(compare(cells)):
-        say(line)
+    if comparisons := compare(cells):
+        console.print(comparison_sheet(comparisons, cells).shown())
+        say(comparison_note(comparisons))
     say(f"all numbers: {path}; figure: {figure}")
 
 
