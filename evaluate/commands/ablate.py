@@ -1,7 +1,6 @@
 """`python -m evaluate ablate`: train, measure and compare objectives."""
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,12 +92,8 @@ def _header(plan: "Plan", measured: "Sequence[Measured]") -> dict[str, Any]:
     from evaluate.results.origin import origin
 
     chosen, there = plan.options, {(run.objective, run.seed) for run in measured}
-    command = ["python", "-m", "evaluate", "ablate", "--shards", str(chosen.shards), "--preset", chosen.preset]
-    command += ["--runs", str(chosen.folder), "--seeds", ",".join(map(str, chosen.seeds))]
-    command += ["--objectives", ",".join(chosen.objectives), "--jobs", str(chosen.jobs)]
-    command += [word for setting in chosen.overrides for word in ("--set", setting)]
     return {
-        "command": shlex.join(command), **origin(), "preset": chosen.preset, "objectives": list(chosen.objectives),
+        **origin(), "preset": chosen.preset, "overrides": list(chosen.overrides), "objectives": list(chosen.objectives),
         "seeds": list(chosen.seeds), "steps": plan.steps, "shards_fingerprint": plan.fingerprint,
         "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
     }  # fmt: skip

@@ -88,13 +88,12 @@ def _add_encoder_and_seed(parser: argparse.ArgumentParser) -> None:
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.api import SHIPPED_ENCODER
-    from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
     from evaluate.fingerprint.benchmark.distort.catalogue import choose
-    from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
     from evaluate.fingerprint.benchmark.ours import OURS, Avtempo
     from evaluate.fingerprint.benchmark.peers import make_peers
     from evaluate.fingerprint.benchmark.protocol import Size, prepare
     from evaluate.fingerprint.benchmark.run import benchmark
+    from evaluate.fingerprint.benchmark.tables_and_figures import benchmark_tables, write_heat_map, write_roc
     from evaluate.fingerprint.describe.encoder import load_encoder
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, merge_results, read_header, read_results, write_results

@@ -128,7 +128,7 @@ def test_two_objectives_and_two_seeds_end_in_one_list_and_are_not_made_twice(tmp
     assert "6 comparisons, of which " in output
     header = read_header(folder / "results.json")
     assert (header["seeds"], header["steps"], header["missing"]) == ([0, 1], 3, [])
-    assert set(header) >= {"command", "date", "commit", "machine"}
+    assert set(header) >= {"date", "commit", "machine"}
     cells = read_cells(read_results(folder / "results.json"))
     assert list(cells) == ["whole", "avid", "untrained", "raw", "chance"]
     for model in ("whole", "avid", "untrained"):

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.report.classes import Confusion, build_confusions, class_recalls, recall_by_class
 from evaluate.report.gallery import find_source, pick_queries
-from evaluate.report.inputs import Model, folds_as_splits, search
+from evaluate.report.inputs import Model, search
 from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE
 from evaluate.report.result_tables import best, build_tables, compare_runs
@@ -173,13 +172,6 @@ def test_every_number_of_a_paper_says_where_it_was_read():
         assert row["source"] in sources
         assert values
         assert all(0 < value < 100 for value in values)
-
-
-def test_each_fold_is_tested_once_by_the_others_and_official_splits_stay():
-    made = folds_as_splits(replace(videos(), splits=tuple({"fold": str(i % 3 + 1)} for i in range(18)))).splits
-    for i, splits in enumerate(made):
-        assert splits == {str(fold): "test" if fold == i % 3 + 1 else "train" for fold in (1, 2, 3)}
-    assert folds_as_splits(videos()).splits == videos().splits
 
 
 def test_names_that_lead_out_of_the_data_folder_are_not_followed(tmp_path):
