@@ -1,11 +1,9 @@
 """Copies inside an archive: `python -m evaluate duplicates`, and `verdicts`, decisions of a person that it applies."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, say, words
-from evaluate.errors import EvaluateError
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -37,6 +35,7 @@ Verdicts are on contents of files: they hold after a rename, a move, or indexing
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put both commands on the command line."""
+    _add_verdicts(commands)
     summary = "find copies and partial copies inside an indexed archive"
     parser = add_parser(commands, "duplicates", summary, _duplicates, EPILOG)
     add = parser.add_argument
@@ -62,15 +61,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         default=0.001,
         help="share of sources with a false match (default: %(default)s)",
     )
-    summary = "record, export or import decisions on copies: same, different, keep, ignore"
-    parser = add_parser(commands, "verdicts", summary, _verdicts, VERDICTS_EPILOG)
-    add = parser.add_argument
-    add("action", choices=["add", "export", "import"])
-    add("words", nargs="+", metavar="WORD", help="add: same|different|keep|ignore NAME ...; else a file")
-    add("--index", type=Path, required=True, help="folder of the index")
-    add("--seconds", type=float, nargs=2, metavar=("START", "END"), help="of a segment to ignore")
-    add("--note", default="", help="any text")
-    add("--withdraw", action="store_true", help="take an earlier verdict back")
 
 
 def _duplicates(arguments: argparse.Namespace) -> None:
@@ -115,8 +105,23 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     )
 
 
+def _add_verdicts(commands: "Commands[argparse.ArgumentParser]") -> None:
+    summary = "record, export or import decisions on copies: same, different, keep, ignore"
+    parser = add_parser(commands, "verdicts", summary, _verdicts, VERDICTS_EPILOG)
+    add = parser.add_argument
+    add("action", choices=["add", "export", "import"])
+    add("words", nargs="+", metavar="WORD", help="add: same|different|keep|ignore NAME ...; else a file")
+    add("--index", type=Path, required=True, help="folder of the index")
+    add("--seconds", type=float, nargs=2, metavar=("START", "END"), help="of a segment to ignore")
+    add("--note", default="", help="any text")
+    add("--withdraw", action="store_true", help="take an earlier verdict back")
+
+
 def _verdicts(arguments: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from evaluate.archive.verdicts import N_PLACES, Verdicts
+    from evaluate.errors import EvaluateError
     from evaluate.fingerprint.index.archive import Archive
 
     archive, verdicts, given = Archive.open(arguments.index), Verdicts(arguments.index), arguments.words
