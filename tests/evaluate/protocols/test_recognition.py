@@ -144,8 +144,8 @@ def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_pat
         (["--dataset", "../escape"], "file name"),
         (["--speeds", "fast"], "--speeds"),
         (["--clips", "0"], "n_clips"),
-        (["--speeds", "0"], "above 0"),
-        (["--batch-size", "-1"], "at least 1"),
+        (["--speeds", "0"], "not at 0"),
+        (["--batch-size", "-1"], "above 0"),
     ],
 )
 def test_errors_are_explained_on_stderr_with_status_2(run_folder, shards, capsys, change, words):
