@@ -28,7 +28,6 @@ SPREAD, DISTORTION = 0.6, 0.3
 """Length of the noise on unit vectors: of a source's second on its descriptor, of a query's on the source's."""
 MILLISECONDS, MEGABYTES, FOUND = "ms a query", "MB an hour, codes", "found first"
 ROWS, BUILD = "descriptors", "s to build"
-GOAL_MILLISECONDS = 100.0
 
 Vectors = dict[str, np.ndarray]
 """(n, d) float32 by modality, row i of all of the same clip."""
@@ -52,15 +51,26 @@ def pool(folder: Path, n_videos: int) -> Vectors:
     }
 
 
-def _of_size(clips: Vectors, hours: int, setting: Setting) -> dict[str, float]:
-    rng, n_hop = np.random.default_rng(hours), round(SOURCE_SECONDS / HOP_SECONDS)
-    n_sources = setting.sized(round(hours * 3600 / SOURCE_SECONDS), 2)
-    described = []
+def simulated(clips: Vectors, n_sources: int, rng: np.random.Generator, n_copies: int = 0) -> list[Descriptors]:
+    """Sources of clips drawn anew with noise; the last ones are copies of those before them."""
+    made: list[Descriptors] = []
     for number in range(n_sources):
-        rows = rng.integers(len(clips[MODALITIES[0]]), size=n_hop)
-        drawn = {name: vectors[rows] for name, vectors in clips.items()}
+        is_copy = number >= n_sources - n_copies
+        rows = rng.integers(len(clips[MODALITIES[0]]), size=round(SOURCE_SECONDS / HOP_SECONDS))
+        drawn = {
+            name: np.asarray(getattr(made[number - n_copies], name)) if is_copy else vectors[rows]
+            for name, vectors in clips.items()
+        }
         # float16 as in an index: a thousand hours fit into memory
-        described.append(descriptors(f"{number:06d}", drawn, HOP_SECONDS, SPREAD, rng, np.float16))
+        made.append(
+            descriptors(f"{number:06d}", drawn, HOP_SECONDS, DISTORTION if is_copy else SPREAD, rng, np.float16)
+        )
+    return made
+
+
+def _of_size(clips: Vectors, hours: int, setting: Setting) -> dict[str, float]:
+    rng, n_sources = np.random.default_rng(hours), setting.sized(round(hours * 3600 / SOURCE_SECONDS), 2)
+    described = simulated(clips, n_sources, rng)
     since = time.perf_counter()
     library = build_library(described, HOP_SECONDS, flat_below_rows=0)
     built = time.perf_counter() - since

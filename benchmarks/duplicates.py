@@ -10,21 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import psutil
 
-from benchmarks.archive import (
-    DISTORTION,
-    HOP_SECONDS,
-    HOURS,
-    N_VIDEOS,
-    SOURCE_SECONDS,
-    SPREAD,
-    Vectors,
-    descriptors,
-    pool,
-)
+from benchmarks import archive
 from benchmarks.question import Setting, logger, records
 from evaluate.archive.compare import Comparison
 from evaluate.fingerprint.describe.descriptors import Descriptors
-from evaluate.fingerprint.index.library import MODALITIES, Library, build_library
+from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.results.results import Result
 
@@ -35,27 +25,14 @@ SOURCES_A_COPY = 50
 
 def measure(setting: Setting) -> list[Result]:
     """Compare all sources of an archive of each size."""
-    clips = pool(setting.data, setting.sized(N_VIDEOS, 4))
-    values = {(f"{hours} h", name): value for hours in HOURS for name, value in of_size(clips, hours, setting).items()}
+    clips, values = archive.pool(setting.data, setting.sized(archive.N_VIDEOS, 4)), dict[tuple[str, str], float]()
+    for hours in archive.HOURS:
+        n_sources = setting.sized(round(hours * 3600 / archive.SOURCE_SECONDS), 4)
+        n_copies = max(1, n_sources // SOURCES_A_COPY)
+        described = archive.simulated(clips, n_sources, np.random.default_rng(hours), n_copies)
+        found = _compared(described, build_library(described, archive.HOP_SECONDS), n_copies)
+        values |= {(f"{hours} h", name): value for name, value in found.items()}
     return records(TASK, values, 1)
-
-
-def of_size(clips: Vectors, hours: int, setting: Setting) -> dict[str, float]:
-    """Make an archive and compare it."""
-    rng, n_hop = np.random.default_rng(hours), round(SOURCE_SECONDS / HOP_SECONDS)
-    n_sources = setting.sized(round(hours * 3600 / SOURCE_SECONDS), 4)
-    n_copies = max(1, n_sources // SOURCES_A_COPY)
-    described: list[Descriptors] = []
-    for number in range(n_sources):
-        is_copy = number >= n_sources - n_copies
-        rows = rng.integers(len(clips[MODALITIES[0]]), size=n_hop)
-        drawn = {
-            name: np.asarray(getattr(described[number - n_copies], name)) if is_copy else vectors[rows]
-            for name, vectors in clips.items()
-        }
-        noise = DISTORTION if is_copy else SPREAD
-        described.append(descriptors(f"{number:06d}", drawn, HOP_SECONDS, noise, rng, np.float16))
-    return _compared(described, build_library(described, HOP_SECONDS), n_copies)
 
 
 def _compared(described: Sequence[Descriptors], library: Library, n_copies: int) -> dict[str, float]:

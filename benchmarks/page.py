@@ -4,19 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import archive, duplicates, growth, training_step
+from benchmarks import archive, duplicates, training_step
 from benchmarks.question import GOAL, OURS, RATIO, SECONDS
 from evaluate.publish import FIGURES_DIR, RESULTS_DIR, Marker, fill_pages
 from evaluate.results.results import Result, read_header
+from evaluate.results.sheet import Sheet
 from evaluate.results.svg_style import svg_figure
 
 RESULTS, FIGURE = RESULTS_DIR / "bench.json", FIGURES_DIR / "bench-ratios.svg"
 _MET, _MISSED, _NO_GOAL = "#0b5394", "#b45f06", "#999999"
-_UNITS = {"seconds of video/s": "hours of video an hour"}
-"""Units that the table calls by another name."""
-_TEXTS = ("job", "way", "archive", "stage", "part", "")
-"""Titles of columns that hold texts."""
-
 Values = dict[str, dict[str, float]]
 """By model and metric."""
 
@@ -41,15 +37,17 @@ def table(task: str, results: Sequence[Result]) -> str:
     return _TABLES.get(task, _race)(results)
 
 
-def _markdown(titles: Sequence[str], rows: Iterable[Sequence[str]], *below: str) -> str:
-    """A table, texts to the left and numbers to the right, and lines below it."""
-    rule = "".join("---|" if title in _TEXTS else "---:|" for title in titles)
-    head, *lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
-    return "\n".join([head, f"|{rule}", *lines, *below])
+def _number(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
 
 
-def _met(*, met: bool) -> str:
-    return "met" if met else "**missed**"
+def _sizes(results: Sequence[Result]) -> str:
+    """One row a size of the archive, and a column a metric."""
+    found = values_of(results)
+    titles = list(dict.fromkeys(result.metric for result in results))
+    return Sheet(
+        "", ["archive", *titles], [[name, *map(_number, values.values())] for name, values in found.items()]
+    ).grid()
 
 
 def _race(results: Sequence[Result]) -> str:
@@ -58,76 +56,28 @@ def _race(results: Sequence[Result]) -> str:
     units = [metric for metric in next(iter(cases.values()))[OURS] if metric.endswith("/s")]
 
     def row(case: str, way: str, values: dict[str, float]) -> list[str]:
-        rates = [f"{values[unit]:,.3g}" if values[unit] < 100 else f"{values[unit]:,.0f}" for unit in units]
         ratio, goal = (f"{values[key]:.2f}" if key in values else "" for key in (RATIO, GOAL))
-        met = _met(met=values[RATIO] >= values[GOAL]) if goal else ""
-        return [case, way, f"{values[SECONDS]:.3f}", *rates, ratio, goal, met]
+        met = ("met" if values[RATIO] >= values[GOAL] else "**missed**") if goal else ""
+        return [case, way, f"{values[SECONDS]:.3f}", *(_number(values[unit]) for unit in units), ratio, goal, met]
 
-    titles = ["job", "way", "s", *(_UNITS.get(unit, unit) for unit in units), f"{OURS}'s speed over it", "goal", ""]
     rows = [row(case, way, values) for case, ways in cases.items() for way, values in ways.items()]
+    sheet = Sheet("", ["job", "way", "s", *units, f"{OURS}'s speed over it", "goal", ""], rows, n_labels=2)
     below = f"Medians of {results[0].n} rounds; the speed over another way is the median of the ratios within a round."
-    return _markdown(titles, rows, "", below)
-
-
-def _growth(results: Sequence[Result]) -> str:
-    rows = []
-    for stage in dict.fromkeys(result.model for result in results):
-        first: list[float] = []
-        for values in cases_of(results).values():  # by size, the smallest first
-            times = [values[stage].pop(key) for key in (growth.SECONDS, growth.MEBIBYTES)]
-            first = first or times
-            ((unit, size),) = values[stage].items()
-            ratios = [f"{now / before:.2f}" for now, before in zip(times, first, strict=True)]
-            rows.append([stage, f"{size:,.0f} {unit}", f"{times[0]:.3f}", f"{times[1]:.0f}", *ratios])
-    titles = ["stage", "size", "s", growth.MEBIBYTES, "s, times the smallest", "MiB, times the smallest"]
-    return _markdown(titles, rows)
+    return f"{sheet.grid()}\n\n{below}"
 
 
 def _step(results: Sequence[Result]) -> str:
     (values,) = values_of(results).values()
     step, loop = values["step, seconds"], values["trainer loop, seconds"]
     seconds = {name: values[f"{name}, seconds"] for name in training_step.FUNCTIONS}
-    overhead = sum(seconds[name] for name in training_step.OVERHEAD)
+    seconds[f"overhead: {', '.join(training_step.OVERHEAD)}"] = sum(seconds[name] for name in training_step.OVERHEAD)
+    seconds |= {"the step, timed part by part": step, "the step by the trainer's own clock": loop}
     rows = [[name, f"{1e3 * part:.1f}", f"{100 * part / step:.1f}"] for name, part in seconds.items()]
-    rows += [
-        [f"**overhead**: {', '.join(training_step.OVERHEAD)}", "", f"{100 * overhead / step:.1f}"],
-        ["the step, timed part by part", f"{1e3 * step:.1f}", "100"],
-        ["the step by the trainer's own clock", f"{1e3 * loop:.1f}", f"{100 * loop / step:.1f}"],
-    ]
-    return _markdown(["part", "ms a step", "share, per cent"], rows, "", f"Medians of {results[0].n} steps.")
-
-
-def _archive(results: Sequence[Result]) -> str:
-    titles = [
-        "archive", "descriptors", "codes, MB an hour", "s to build", "ms a query", "goal", "", "found first, per cent",
-    ]  # fmt: skip
-    goal = archive.GOAL_MILLISECONDS
-    rows = [
-        [
-            name, f"{values[archive.ROWS]:,.0f}", f"{values[archive.MEGABYTES]:.2f}", f"{values[archive.BUILD]:.0f}",
-            f"{values[archive.MILLISECONDS]:.0f}", f"{goal:.0f}", _met(met=values[archive.MILLISECONDS] <= goal),
-            f"{100 * values[archive.FOUND]:.0f}",
-        ]
-        for name, values in values_of(results).items()
-    ]  # fmt: skip
-    return _markdown(titles, rows, "", f"Medians of {results[0].n} queries of 10 s.")
-
-
-def _duplicates(results: Sequence[Result]) -> str:
-    titles = ["archive", "sources", "s", "s a source", duplicates.PEAK, "copies found, per cent", duplicates.FALSE]
-    rows = [
-        [
-            name, f"{values[duplicates.SOURCES]:,.0f}", f"{values[duplicates.SECONDS]:.0f}",
-            f"{values[duplicates.SECONDS] / values[duplicates.SOURCES]:.3f}", f"{values[duplicates.PEAK]:.0f}",
-            f"{100 * values[duplicates.FOUND]:.0f}", f"{values[duplicates.FALSE]:.0f}",
-        ]
-        for name, values in values_of(results).items()
-    ]  # fmt: skip
-    return _markdown(titles, rows)
+    return f"{Sheet('', ['part', 'ms a step', 'share, per cent'], rows).grid()}\n\nMedians of {results[0].n} steps."
 
 
 _TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
-    growth.TASK: _growth, training_step.TASK: _step, archive.TASK: _archive, duplicates.TASK: _duplicates,
+    training_step.TASK: _step, archive.TASK: _sizes, duplicates.TASK: _sizes,
 }  # fmt: skip
 """Tables of the questions that are no races."""
 

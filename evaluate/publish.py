@@ -24,10 +24,9 @@ from typing import Any
 from evaluate.ablation.ablation_tables import ablation_markdown
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
-from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
 from evaluate.fingerprint.benchmark.false_matches import false_matches_table
-from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
-from evaluate.fingerprint.benchmark.scoring import TEST as FINGERPRINT
+from evaluate.fingerprint.benchmark.metrics import TEST as FINGERPRINT
+from evaluate.fingerprint.benchmark.tables_and_figures import benchmark_tables, write_heat_map, write_roc
 from evaluate.protocols.cross_modal import CROSS_MODAL
 from evaluate.protocols.result_table import (
     CROSS_MODAL_TABLE,
@@ -38,6 +37,7 @@ from evaluate.protocols.result_table import (
 )
 from evaluate.results.origin import code, origin
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
+from evaluate.results.sheet import Sheet
 from store.atomic_files import write_text
 
 RESULTS_DIR, FIGURES_DIR = Path("docs/results"), Path("docs/figures")
@@ -233,8 +233,8 @@ def unmatched(marker: Marker) -> str:
 def heldout(marker: Marker) -> str:
     """Return the accuracies of a run's temporal heads on held-out videos."""
     found = read_header(marker.path)["training"]["heldout"]
-    rows = (f"| `{name}` | {100 * accuracy:.1f} |" for name, accuracy in found.items())
-    return "\n".join(["| task | accuracy, per cent |", "|---|---:|", *rows, "", marker.source(decided_by=LEARNING)])
+    rows = [[f"`{name}`", f"{100 * accuracy:.1f}"] for name, accuracy in found.items()]
+    return f"{Sheet('', ['task', 'accuracy, per cent'], rows).grid()}\n\n{marker.source(decided_by=LEARNING)}"
 
 
 KINDS: dict[str, Kind] = {

@@ -9,14 +9,24 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
+from scipy.stats import t
+
+from evaluate.protocols.video_features import MODALITY_ORDER, PARTS
 from evaluate.results.results import Result
+from train.config.load import load_config, objective_names
+from train.model.spaces import MODALITIES
 
 Column = tuple[str, str, str]
 """(task, modality, metric)."""
 WHOLE = "whole"
-COMPARED: tuple[Column, ...] = (("retrieval", "joint", "R@1"), ("linear", "joint", "top-1"))
-"""Columns in which the whole method is compared with the others."""
+COMPARED: Mapping[str, Column] = {
+    f"{modality} {title}": (task, modality, metric)
+    for title, task, metric in (("R@1", "retrieval", "R@1"), ("linear", "linear", "top-1"))
+    for modality in MODALITY_ORDER
+}
+"""Columns in which the whole method is compared with the others, by title."""
 _SEEDLESS = ("raw", "chance")
 _NOT_LEARNT = ("untrained", *_SEEDLESS)
 
@@ -56,21 +66,24 @@ class Comparison:
         column: the column.
         difference: whole - row, of the means over seeds.
         spread: pooled sample standard deviation over seeds; None if neither has two seeds.
+        by_chance: probability that a difference exceeds the spread where the row is as good as the whole method: t
+            distribution, for normal values of independent seeds; 0 without a spread.
     """
 
     model: str
     column: Column
     difference: float
     spread: float | None
+    by_chance: float = 0.0
 
     @property
     def verdict(self) -> str:
         """Says whether the difference exceeds the spread."""
         if self.spread is None:
-            return "one seed: no spread"
+            return "one seed"
         if abs(self.difference) <= self.spread:
-            return "within the spread"
-        return "better by more than the spread" if self.difference > 0 else "worse"
+            return "within"
+        return "better" if self.difference > 0 else "worse"
 
 
 def aggregate(measured: Iterable[Measured]) -> tuple[Result, ...]:
@@ -110,10 +123,24 @@ def row_order(models: Iterable[str]) -> list[str]:
     return sorted(set(models), key=place)
 
 
+@cache
+def untrained_by(objective: str) -> tuple[str, ...]:
+    """Name the encoders that no term of an objective trains; none for a row that is no objective."""
+    if objective not in objective_names():
+        return ()
+    loss = load_config("sample", objective=objective).loss
+    return tuple(each for each in MODALITIES if not loss.terms_of(each))
+
+
 def read_cells(results: Sequence[Result]) -> dict[str, dict[Column, Cell]]:
-    """Return the cells of an aggregated list, by model in `row_order` and by column."""
+    """Return the cells of an aggregated list, by model in `row_order` and by column.
+
+    A row has none of a modality whose encoder its objective does not train.
+    """
     cells: dict[str, dict[Column, Cell]] = {model: {} for model in row_order(r.model for r in results)}
     for r in results:
+        if set(PARTS[r.modality]).intersection(untrained_by(r.model)):  # type: ignore[index]
+            continue
         metric, _, seed = r.metric.partition(" seed ")
         row, column = cells[r.model], (r.task, r.modality, metric.removesuffix(" sd"))
         cell = row.get(column, Cell(0.0))
@@ -130,10 +157,14 @@ def compare(cells: Mapping[str, Mapping[Column, Cell]]) -> tuple[Comparison, ...
     """Compare the whole method with every other objective, given cells by model and column; empty without it."""
     found = []
     for model, row in cells.items():
-        for column in COMPARED:
+        for column in COMPARED.values():
             whole, other = cells.get(WHOLE, {}).get(column), row.get(column)
             if whole and other and model not in (WHOLE, *_NOT_LEARNT):
-                found.append(Comparison(model, column, whole.mean - other.mean, pooled_sd(whole, other)))
+                counts = len(whole.by_seed), len(other.by_seed)
+                spread, freedom = pooled_sd(whole, other), sum(counts) - 2
+                # The difference of two means of such counts, over the spread, is t times the root of 1/n1 + 1/n2.
+                by_chance = 2 * float(t.sf(sum(1 / n for n in counts) ** -0.5, freedom)) if spread is not None else 0.0
+                found.append(Comparison(model, column, whole.mean - other.mean, spread, by_chance))
     return tuple(found)
 
 

@@ -8,9 +8,12 @@ places that a span links are one segment.
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from evaluate.fingerprint.match.matches import Match
 
@@ -163,17 +166,12 @@ def _links(there: Interval | None, one: tuple[str, float, float], other: tuple[s
 
 
 def components(links: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
-    """Return the nodes of each component, in the order in which they were named first (union-find)."""
-    above: dict[Node, Node] = {}
-
-    def top(node: Node) -> Node:
-        while above.setdefault(node, node) != node:
-            above[node] = node = above[above[node]]
-        return node
-
-    for one, other in links:
-        above[top(other)] = top(one)
-    found = defaultdict[Node, list[Node]](list)
-    for node in list(above):
-        found[top(node)].append(node)
+    """Return the nodes of each component, in the order in which they were named first."""
+    linked = list(links)
+    numbers: dict[Node, int] = {node: number for number, node in enumerate(dict.fromkeys(chain(*linked)))}
+    ends = np.array([[numbers[one], numbers[other]] for one, other in linked], np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(len(numbers), len(numbers)))
+    found = defaultdict[int, list[Node]](list)
+    for node, component in zip(numbers, connected_components(graph, directed=False)[1].tolist(), strict=True):
+        found[component].append(node)
     return list(found.values())

@@ -1,7 +1,6 @@
 """`python -m evaluate ablate`: train, measure and compare objectives."""
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +69,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
-    from evaluate.ablation.ablation_tables import MAIN, comparison_lines, make_sheet
+    from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
     from evaluate.ablation.figure import write_figure
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
@@ -83,8 +82,9 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     cells = read_cells(results)
     title = f"{name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"
     console.print(make_sheet(title, MAIN, cells).shown())
-    for line in comparison_lines(compare(cells)):
-        say(line)
+    if comparisons := compare(cells):
+        console.print(comparison_sheet(comparisons, cells).shown())
+        say(comparison_note(comparisons))
     say(f"all numbers: {path}; figure: {figure}")
 
 
@@ -92,12 +92,8 @@ def _header(plan: "Plan", measured: "Sequence[Measured]") -> dict[str, Any]:
     from evaluate.results.origin import origin
 
     chosen, there = plan.options, {(run.objective, run.seed) for run in measured}
-    command = ["python", "-m", "evaluate", "ablate", "--shards", str(chosen.shards), "--preset", chosen.preset]
-    command += ["--runs", str(chosen.folder), "--seeds", ",".join(map(str, chosen.seeds))]
-    command += ["--objectives", ",".join(chosen.objectives), "--jobs", str(chosen.jobs)]
-    command += [word for setting in chosen.overrides for word in ("--set", setting)]
     return {
-        "command": shlex.join(command), **origin(), "preset": chosen.preset, "objectives": list(chosen.objectives),
+        **origin(), "preset": chosen.preset, "overrides": list(chosen.overrides), "objectives": list(chosen.objectives),
         "seeds": list(chosen.seeds), "steps": plan.steps, "shards_fingerprint": plan.fingerprint,
         "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
     }  # fmt: skip

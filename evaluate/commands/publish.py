@@ -17,12 +17,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "write results into docs/results, and the docs' tables from there"
     parser = add_parser(commands, "publish", summary, _publish, EPILOG)
-    parser.add_argument("--run", type=Path, help="folder of the run; without it the tables alone")
-    parser.add_argument("--name", help="of the published list, such as demo")
-    parser.add_argument("--made-by", default="", help="the command that makes these numbers")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail where a table is not that of its file"
-    )
+    add = parser.add_argument
+    add("--run", type=Path, help="folder of the run; without it the tables alone")
+    add("--name", help="of the published list, such as demo")
+    add("--made-by", default="", help="the command that makes these numbers")
+    add("--check", action="store_true", help="write nothing; fail where a table is not that of its file")
 
 
 def _publish(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import archive, duplicates, embedding, ingest, loading, searching, sources, storing, training_step
+from benchmarks import archive, duplicates, embedding, ingest, loading, sources, storing, training_step
 from benchmarks.page import cases_of, table, values_of
 from benchmarks.question import OURS, Setting
 from tests.train.conftest import write_shards
@@ -32,7 +32,6 @@ def short(monkeypatch, tmp_path):
         (loading, {"window": [loading.FLOOR], "whole": [loading.FLOOR]}),
         (embedding, {"tiny encoder": [embedding.FLOOR, embedding.PARTS]}),
         (storing, {"to an empty store": [storing.RAW], "to as many rows": [storing.RAW, storing.SAFE]}),
-        (searching, {"from vectors": [searching.FAISS], "in an index": [searching.FAISS]}),
     ],
 )
 def test_races_without_peers(question, cases, setting):
@@ -54,8 +53,8 @@ def test_archives(setting, monkeypatch):
 
 
 def test_duplicates(setting, monkeypatch):
-    monkeypatch.setattr(duplicates, "HOURS", (10, 20))
-    monkeypatch.setattr(duplicates, "SOURCE_SECONDS", 30.0)
+    monkeypatch.setattr(archive, "HOURS", (10, 20))
+    monkeypatch.setattr(archive, "SOURCE_SECONDS", 30.0)
     results = duplicates.measure(setting)
     for values, n in zip(values_of(results).values(), (12, 24), strict=True):
         assert (values[duplicates.SOURCES], values[duplicates.FOUND]) == (n, 1)

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from evaluate.fingerprint.benchmark.method import Method
+from evaluate.fingerprint.benchmark.metrics import COST, TEST, Number, score
 from evaluate.fingerprint.benchmark.protocol import Plan
 from evaluate.fingerprint.benchmark.render import render_queries
-from evaluate.fingerprint.benchmark.scoring import COST, TEST, Number, score
 from evaluate.fingerprint.match.matches import Match
 from evaluate.results.results import Result
 from preprocess.sources import path_of

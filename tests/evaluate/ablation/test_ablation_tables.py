@@ -6,8 +6,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from evaluate.ablation.ablation_tables import comparison_lines
-from evaluate.ablation.aggregate import Cell, Comparison, Measured, aggregate, compare, pooled_sd, read_cells
+from evaluate.ablation.ablation_tables import ablation_markdown
+from evaluate.ablation.aggregate import (
+    COMPARED,
+    Cell,
+    Comparison,
+    Measured,
+    aggregate,
+    compare,
+    pooled_sd,
+    read_cells,
+)
 from evaluate.ablation.figure import write_figure
 from evaluate.errors import AblationError, ResultsError
 from evaluate.protocols.temporal_heads import temporal_results
@@ -16,9 +25,7 @@ from evaluate.results.results import RESULTS_NAME, Result, read_header, read_res
 
 SEEDS = (0, 1, 4)
 COLUMNS = (
-    ("retrieval", "video", "R@1"), ("retrieval", "audio", "R@1"), ("retrieval", "joint", "R@1"),
-    ("retrieval", "joint", "R@5"), ("linear", "joint", "top-1"), ("pairs-time", "video", "R@1"),
-    ("pairs-sound", "audio", "R@1"),
+    *COMPARED.values(), ("retrieval", "joint", "R@5"), ("pairs-time", "video", "R@1"), ("pairs-sound", "audio", "R@1"),
 )  # fmt: skip
 OBJECTIVES = ("whole", "avid", "without-speed", "temporal")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,7 +33,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def record(column, model, value, n=20):
     task, modality, metric = column
-    return Result("world", task, 1, modality, model, metric, value, n)
+    return Result("world", task, 1, modality, model, metric, value, n, value / 2, 1.0)
 
 
 def measured_runs(keep=lambda column: True):
@@ -67,6 +74,9 @@ def test_means_and_spreads_agree_with_numpy_and_are_read_back_as_cells(tmp_path)
             by_seed = dict(zip(SEEDS, values, strict=True))
             assert cells[row][column] == Cell(pytest.approx(values.mean()), pytest.approx(sd), by_seed, 20)
         assert cells["raw"][column] == Cell(value_of(runs[0], "raw", column), None, {}, 20)
+    assert {r.high for r in results if r.model in OBJECTIVES and " seed " not in r.metric} == {
+        None
+    }  # of one run's videos
     (sd,) = [r for r in results if (r.model, r.metric, r.modality) == ("avid", "R@5 sd", "joint")]
     assert sd.n == 3  # seeds
 
@@ -78,14 +88,6 @@ def test_a_run_that_is_missing_leaves_the_others_and_one_seed_has_no_spread():
     assert (cells["avid"][COLUMNS[0]].sd, set(cells["avid"][COLUMNS[0]].by_seed)) == (None, {4})
     assert set(cells["whole"][COLUMNS[0]].by_seed) == {0, 4}
     assert set(cells["temporal"][COLUMNS[0]].by_seed) == set(SEEDS)
-
-
-def test_a_mean_over_seeds_has_no_interval_of_one_run():
-    runs = [
-        Measured("whole", seed, (Result("t", "linear", 1, "video", "pretrained", "top-1", 0.5, 9, 0.4, 0.6),))
-        for seed in (0, 1)
-    ]
-    assert all((r.low, r.high) == (None, None) for r in aggregate(runs) if " seed " not in r.metric)
 
 
 def cell(*values):
@@ -101,22 +103,37 @@ def test_the_pooled_spread_is_that_of_both_samples_about_their_own_means():
     assert pooled_sd(cell(0.3), cell(0.4)) is None
 
 
-def test_a_difference_is_judged_by_the_spread():
-    verdicts = [Comparison("avid", COLUMNS[2], points, 0.04).verdict for points in (0.05, 0.04, -0.04, -0.05)]
-    assert verdicts == ["better by more than the spread", "within the spread", "within the spread", "worse"]
-    assert Comparison("avid", COLUMNS[2], 0.05, None).verdict == "one seed: no spread"
-
-
-def test_whole_is_compared_with_every_objective_in_both_columns():
-    cells, joint = read_cells(aggregate(measured_runs())), ("retrieval", "joint", "R@1")
-    found = compare(cells)
-    assert [(c.model, c.column[0]) for c in found] == [
-        (model, task) for model in ("without-speed", "avid", "temporal") for task in ("retrieval", "linear")
-    ]
-    assert found[2].difference == pytest.approx(cells["whole"][joint].mean - cells["avid"][joint].mean)
+def test_whole_is_compared_with_every_row_in_all_six_columns_by_the_spread():
+    cells = read_cells(aggregate(measured_runs()))
+    found = {(c.model, c.column): c for c in compare(cells)}
+    assert list(found) == [(row, each) for row in ("without-speed", "avid", "temporal") for each in COMPARED.values()]
+    for (model, column), comparison in found.items():
+        assert comparison.difference == pytest.approx(cells["whole"][column].mean - cells[model][column].mean)
     assert compare({model: row for model, row in cells.items() if model != "whole"}) == ()
-    line = comparison_lines([Comparison("avid", joint, 0.0512, 0.013)])[0]
-    assert line == "whole - avid, joint R@1: +5.1 (spread 1.3): better by more than the spread"
+    verdicts = [Comparison("avid", COLUMNS[2], points, 0.04).verdict for points in (0.05, 0.04, -0.04, -0.05)]
+    assert verdicts == ["better", "within", "within", "worse"]
+    assert Comparison("avid", COLUMNS[2], 0.05, None).verdict == "one seed"
+
+
+def test_how_often_chance_exceeds_the_spread_agrees_with_a_simulation():
+    drawn = np.random.default_rng(0).normal(size=(100_000, 5))
+    first, second = drawn[:, :3], drawn[:, 3:]
+    pooled = np.sqrt((2 * first.var(1, ddof=1) + second.var(1, ddof=1)) / 3)
+    beyond = np.mean(np.abs(first.mean(1) - second.mean(1)) > pooled)
+    column = COMPARED["audio linear"]
+    (found,) = compare({"whole": {column: cell(0.5, 0.6, 0.9)}, "avid": {column: cell(0.1, 0.4)}})
+    assert found.by_chance == pytest.approx(beyond, abs=0.005)
+
+
+def test_an_encoder_that_a_row_does_not_train_is_untrained_and_not_compared():
+    runs = [
+        Measured(objective, run.seed, run.results) for run in measured_runs() for objective in ("whole", "video-only")
+    ]
+    text = ablation_markdown(aggregate(runs))
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| video-only |")]
+    untrained = [[number for number, cell in enumerate(row) if cell.startswith("audio untrained")] for row in rows]
+    assert untrained == [[2, 3, 5, 6], [2, 3, 5, 6]]
+    assert "\n\n2 comparisons, of which " in text
 
 
 def texts_of(path):
@@ -164,7 +181,7 @@ def test_an_ablation_goes_into_the_docs_and_comes_out_the_same(tmp_path):
     assert "(figures/small.svg)" in text
     assert (tmp_path / "docs" / "figures" / "small.svg").exists()
     first = read_cells(read_results(path))["avid"]["retrieval", "video", "R@1"]
-    (row,) = [line for line in text.splitlines() if line.startswith("| avid |") and line.count("±") == 5]
+    (row,) = [line for line in text.splitlines() if line.startswith("| avid |") and line.count("±") == 7]
     assert row.split(" | ")[1] == f"{100 * first.mean:.1f} ± {100 * first.sd:.1f}"
     assert "`make ablate`, 30 steps, seeds 0, 1, 4" in text
     assert "a machine; 2020-02-02, commit abc1234, older than today's code ([data](results/small.json))" in text

@@ -1,5 +1,3 @@
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.match import Matcher
 from preprocess.executors.processes import SerialExecutor
-from preprocess.media.ffmpeg import ffmpeg_executable
+from tests.preprocess.made_media import write_clip
 
 DIMS, HOP, CLIP, KNOT = 32, 0.5, 1.8, 0.8
 
@@ -69,17 +67,7 @@ def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blo
         blocks[:] = 0
     frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(size[1] // 4, 1).repeat(size[0] // 6, 2)
     tones = rng.integers(200, 4000, len(blocks)).repeat(8000)[: int(16000 * seconds)]
-    wave = (0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)) * 32767).astype("<i2")
-    samples = path.with_suffix(".pcm")
-    samples.write_bytes((wave if sound else 0 * wave).tobytes())
-    command = [
-        ffmpeg_executable(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}",
-        "-r", "16", "-i", "-", "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", str(samples), "-c:a", "aac",
-        "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path),
-    ]  # fmt: skip
-    subprocess.run(command, input=frames.tobytes(), check=True)
-    samples.unlink()
-    return path
+    return write_clip(path, frames, 16, sound * 0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)))
 
 
 @pytest.fixture(scope="session")

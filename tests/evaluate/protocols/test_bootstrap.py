@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evaluate.protocols.bootstrap import CHANCE, Outcomes, interval, to_results
 
@@ -25,17 +23,6 @@ def test_agrees_with_drawing_query_by_query(shares, sizes):
     assert interval(hits) == pytest.approx(slow_interval(hits), abs=0.02)
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=4))
-def test_is_reproducible_blind_to_order_and_around_the_value(lists):
-    hits = [np.array(own) for own in lists]
-    low, high = interval(hits)
-    assert 0 <= low <= high <= 1
-    assert low - 0.05 <= np.mean([own.mean() for own in hits]) <= high + 0.05
-    assert interval([own[::-1] for own in hits]) == (low, high)
-    if all(own.all() for own in hits):
-        assert (low, high) == (1, 1)
-
-
 def test_records_of_splits_then_chance_then_means():
     given_hits = [[True, True, False, False], [True, False], [True]]
     records = to_results(outcomes(hits, split, chance=0.1 * split) for split, hits in enumerate(given_hits, 1))
@@ -47,8 +34,3 @@ def test_records_of_splits_then_chance_then_means():
     assert (mean.value, mean.n) == (pytest.approx(2 / 3), 7)
     assert (mean.low, mean.high) == interval([np.array(hits) for hits in given_hits])
     assert (chance.value, chance.n, chance.low, chance.high) == (pytest.approx(0.2), 7, None, None)
-
-
-def test_chance_has_one_record_for_models_with_the_same_queries():
-    records = to_results([outcomes([True], model="raw"), outcomes([False]), outcomes([True], metric="R@5", chance=0.4)])
-    assert len({r.identity for r in records}) == len(records) == 2 * (3 + 2)

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, s
 from evaluate.results.results import read_results
 from preprocess.shards.manifest import read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50
-from tests.processes import ROOT
+from tests.processes import run as start_python
 from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
 from train.config.load import load_config
@@ -193,20 +191,8 @@ def test_cepstra_are_scipys_and_distinguish_classes():
 def test_two_ranks_train_and_one_tests_and_writes(esc_shards, tmp_path):
     run = pretrain(tmp_path / "run", esc_shards, "steps=1")
     command = ["esc50-scratch", "--run", str(run), "--shards", str(esc_shards), "--folds", "1,2", "--steps", "2"]
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "--",
-        "evaluate",
-    ]
-    done = subprocess.run(
-        [*launch, *command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "evaluate"]
+    done = start_python(*launch, *command, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("esc50: top-1") == 1, done.stdout
     rows = {row.split: row.n for row in read_results(run / "results.json") if row.task == "supervised"}

@@ -8,12 +8,8 @@ from evaluate.errors import SplitError
 from evaluate.protocols.coverage import pretraining_note
 from evaluate.protocols.recognition import evaluate
 from evaluate.results.results import Result, read_results, write_results
-from preprocess.build.pipeline import build
-from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.executors.processes import SerialExecutor
 from preprocess.shards.manifest import read_dataset
 from store.reader import EmbeddingStore
-from tests.evaluate.conftest import CLASSES, PARAMS
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 
 SPLITS = ("1", "2", "3")
@@ -112,31 +108,6 @@ def test_from_shards_to_results(run_folder, shards, capsys):
     assert [r for r in again if r.test == "ucf101"] == list(results)
 
 
-def test_hmdb51_from_videos_to_results(run_folder, ucf_folder, tmp_path, capsys):
-    """In each split two videos of a class are tested, three trained on and one is left out."""
-    root, lists = tmp_path / "hmdb51", tmp_path / "testTrainMulti_7030_splits"
-    lists.mkdir()
-    for label in CLASSES:
-        (root / label).mkdir(parents=True)
-        names = [f"film{number}_{label}_u_cm_np1_ba_goo_0" for number in range(6)]
-        for video, name in zip(sorted((ucf_folder / label).iterdir()), names, strict=True):
-            (root / label / f"{name}.mp4").symlink_to(video)
-        for split in (1, 2, 3):
-            marks = np.roll([2, 1, 0, 1, 2, 1], split)
-            lines = (f"{name}.avi {mark} \n" for name, mark in zip(names, marks, strict=True))
-            (lists / f"{label}_test_split{split}.txt").write_text("".join(lines))
-    build(open_catalogue("hmdb51", root), tmp_path / "shards", PARAMS, executor=SerialExecutor())
-    arguments = ["--run", str(run_folder), "--shards", str(tmp_path / "shards"), "--threads", "1", "--clips", "2"]
-    assert main(["hmdb51", *arguments]) == 0
-    said, results = capsys.readouterr().out, read_results(run_folder / "results.json")
-    assert {(r.test, r.split) for r in results} == {("hmdb51", split) for split in (1, 2, 3, None)}
-    assert {r.task for r in results} == {"retrieval", "knn", "linear", "cross-modal"}
-    assert {r.n for r in results if r.split and r.modality == "video"} == {6}
-    for split in (1, 2, 3):
-        assert f"split {split}: 9 of 9 training and 6 of 6 test videos are there" in said
-    assert (run_folder / "embeddings" / "hmdb51.h5").exists()
-
-
 def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_path(run_folder, shards, capsys):
     path = run_folder / "checkpoints" / LAST_NAME
     saved = read_checkpoint(path)
@@ -161,6 +132,8 @@ def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_pat
         (["--dataset", "../escape"], "file name"),
         (["--speeds", "fast"], "--speeds"),
         (["--clips", "0"], "n_clips"),
+        (["--speeds", "0"], "not at 0"),
+        (["--batch-size", "-1"], "above 0"),
     ],
 )
 def test_errors_are_explained_on_stderr_with_status_2(run_folder, shards, capsys, change, words):

@@ -70,18 +70,3 @@ def test_chance_is_the_exact_hypergeometric_expectation():
         drawn = min(k, 20)
         exact = [1 - Fraction(math.comb(20 - counts[int(q)], drawn), math.comb(20, drawn)) for q in queries]
         assert chance_recall(queries, reference, k) == pytest.approx(float(sum(exact) / 5), abs=1e-12)
-
-
-def test_missing_audio_is_not_a_feature(make_videos):
-    """Classes that differ in nothing but having an audio track are not judged by audio or joint at all."""
-    rng = np.random.default_rng(5)
-    labels = np.arange(400) % 3
-    videos = make_videos(
-        labels, video=rng.normal(size=(400, 32)) + 1, audio=rng.normal(size=(400, 32)) + 1, has_audio=labels > 0
-    )
-    for modality in ("audio", "joint"):
-        parts = narrow(videos, split(200, 400), modality)
-        assert set(videos.labels[parts.train]) == set(videos.labels[parts.test]) == {1, 2}
-        recall = recall_at(neighbourhood(videos, parts, modality), 1)
-        assert 0.35 < recall < 0.65
-    assert len(narrow(videos, split(200, 400), "video").test) == 200

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from evaluate.protocols.twin_pairs import ClassPair, judge_pairs, sample_pairs
-from evaluate.protocols.video_features import narrow, take_split
+from evaluate.protocols.video_features import Split, narrow, take_split
 from preprocess.synthetic.sample.classes import CLASSES
+from tests.evaluate.protocols.test_retrieval import slow_recall
 
 PAIRS = (
     ClassPair("class0", "class1", "time"),
@@ -16,28 +17,11 @@ PAIRS = (
 )
 
 
-def slow_recall(videos, modality, pair):
-    """One query after the other, cosine by hand; the first of equals wins."""
-    names = {"video": ["video"], "audio": ["audio"], "joint": ["video", "audio"]}[modality]
-
-    def there(row):
-        return videos.label_names[row] in (pair.first, pair.second) and all(videos.parts[p].present[row] for p in names)
-
-    def vector(row):
-        return [float(x) for p in names for x in videos.parts[p].vectors[row]]
-
-    right = []
-    for query in range(len(videos)):
-        if not there(query) or videos.splits[query].get("1") != "test":
-            continue
-        best, answer = -2.0, None
-        for reference in range(len(videos)):
-            if there(reference) and videos.splits[reference].get("1") == "train":
-                score = sum(a * b for a, b in zip(vector(query), vector(reference), strict=True))
-                if score > best + 1e-9:
-                    best, answer = score, videos.label_names[reference]
-        right.append(answer == videos.label_names[query])
-    return sum(right) / len(right), len(right)
+def slow(videos, split, modality, pair):
+    """Recall and queries of the pair alone."""
+    of_pair = np.isin(videos.label_names, (pair.first, pair.second))
+    alone = Split("1", split.train[of_pair[split.train]], split.test[of_pair[split.test]])
+    return slow_recall(videos, alone, modality, 1), len(alone.test)
 
 
 def judged(videos, split, pairs, modality="video"):
@@ -53,12 +37,13 @@ def test_pairs_agree_with_a_slow_version(make_videos, modality):
         labels, video=signal + 2 * rng.normal(size=(84, 5)), audio=signal + 2 * rng.normal(size=(84, 5)),
         has_audio=rng.random(84) < 0.8,
     )  # fmt: skip
-    found = judged(videos, narrow(videos, take_split(videos, "1"), modality), PAIRS, modality)
-    slow = [slow_recall(videos, modality, pair) for pair in PAIRS]
+    split = narrow(videos, take_split(videos, "1"), modality)
+    found = judged(videos, split, PAIRS, modality)
+    (first, n_first), (of_sound, _), (third, n_third) = [slow(videos, split, modality, pair) for pair in PAIRS]
     time, sound = found["pairs-time", "whole"], found["pairs-sound", "whole"]
-    assert time.value == pytest.approx((slow[0][0] + slow[2][0]) / 2)  # of the pairs, not of the queries
-    assert time.n == slow[0][1] + slow[2][1]
-    assert sound.value == pytest.approx(slow[1][0])
+    assert time.value == pytest.approx((first + third) / 2)  # of the pairs, not of the queries
+    assert time.n == n_first + n_third
+    assert sound.value == pytest.approx(of_sound)
     assert 0 < sound.value < 1
     assert {(r.metric, r.split, r.modality) for r in found.values()} == {("R@1", 1, modality)}
 

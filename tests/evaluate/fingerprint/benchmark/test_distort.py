@@ -1,7 +1,5 @@
 """Distortions on real media: the video's brightness is a clock, so the ground truth can be read off the pixels."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -14,8 +12,8 @@ from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.render import render
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.media.decode import decode
-from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
+from tests.preprocess.made_media import run_ffmpeg
 
 PARAMS = ShardParams(fps=10.0, short_side_px=48, hop_length=200, win_length=300)
 LUMA_A_SECOND = 20
@@ -31,9 +29,8 @@ def folder(tmp_path_factory):
         "host.mp4": ("color=white:s=80x80:r=20", "sine=300"),
     }
     for name, (video, tone) in sources.items():
-        arguments = [ffmpeg_executable(), "-v", "error", "-f", "lavfi", "-i", video, "-f", "lavfi", "-i", tone]
-        arguments += ["-t", "8", "-c:v", "libx264", "-qp", "4", "-c:a", "aac", "-threads", "1", str(folder / name)]
-        subprocess.run(arguments, check=True)
+        coding = ["-t", 8, "-c:v", "libx264", "-qp", 4, "-c:a", "aac", "-threads", 1]
+        run_ffmpeg("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", tone, *coding, folder / name)
     return folder
 
 
@@ -91,8 +88,7 @@ def test_edited_copies_are_named_by_their_edit_and_kept(folder, tmp_path):
 
 
 def test_a_source_that_lost_its_audio_is_refused_and_leaves_no_file(folder, tmp_path):
-    arguments = [ffmpeg_executable(), "-v", "error", "-i", str(folder / "clock.mp4"), "-an", "-c", "copy"]
-    subprocess.run([*arguments, str(tmp_path / "clock.mp4")], check=True)
+    run_ffmpeg("-i", folder / "clock.mp4", "-an", "-c", "copy", tmp_path / "clock.mp4")
     (tmp_path / "host.mp4").write_bytes((folder / "host.mp4").read_bytes())
     with pytest.raises(FingerprintError, match="cannot be rendered"):
         rendered(tmp_path, tmp_path / "q.mp4", "music/light")

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.fingerprint.benchmark import metrics
@@ -71,6 +71,7 @@ matches_drawn = st.lists(
 MANY_SPANS = TRUTH | {("q4", "r5"): (Span(0, 2, 8, 10), Span(3, 5, 12, 14))}
 
 
+@settings(deadline=None)
 @given(matches_drawn)
 def test_both_average_precisions_equal_their_slow_versions(matches):
     assert micro_average_precision(matches, MANY_SPANS) == pytest.approx(slow_micro_ap(matches, MANY_SPANS))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import warnings
 
 import numpy as np
@@ -12,20 +11,19 @@ from hypothesis import strategies as st
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark import peers
-from evaluate.fingerprint.benchmark.benchmark_tables import benchmark_tables
 from evaluate.fingerprint.benchmark.false_matches import Trial, false_matches_table, measure
-from evaluate.fingerprint.benchmark.figure import write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.method import best_diagonal
+from evaluate.fingerprint.benchmark.metrics import tasks_of
 from evaluate.fingerprint.benchmark.ours import Avtempo
 from evaluate.fingerprint.benchmark.peers import PEERS, make_peers
 from evaluate.fingerprint.benchmark.protocol import Size, Video, make_plan, prepare
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.render import render
 from evaluate.fingerprint.benchmark.run import benchmark
-from evaluate.fingerprint.benchmark.scoring import tasks_of
+from evaluate.fingerprint.benchmark.tables_and_figures import benchmark_tables, write_heat_map, write_roc
 from evaluate.fingerprint.benchmark.truth import Piece
 from evaluate.fingerprint.describe.encoder import load_encoder
-from preprocess.media.ffmpeg import ffmpeg_executable
+from tests.preprocess.made_media import run_ffmpeg
 
 SMALL = Size(n_queries=3, n_unmatched=2, n_background=2, length_seconds=3.0, tasks=("crop/light", "cut/medium"))
 
@@ -106,9 +104,8 @@ def folder(tmp_path_factory):
         blotches = f"color=gray:s=12x8:r=12,noise=alls=100:all_seed={seed}"  # one pattern for all frames
         video = f"{blotches},scale=96:64:flags=bicubic,scroll=horizontal=0.002"
         tone = f"anoisesrc=r=16000:a=0.5:seed={seed},tremolo=f={seed / 2},bandpass=f={200 * seed}:w=300"
-        arguments = [ffmpeg_executable(), "-v", "error", "-f", "lavfi", "-i", video, "-f", "lavfi", "-i", tone]
-        arguments += ["-t", "7", "-c:v", "libx264", "-c:a", "aac", "-threads", "1", str(folder / f"{seed}.mp4")]
-        subprocess.run(arguments, check=True)
+        coding = ["-t", 7, "-c:v", "libx264", "-c:a", "aac", "-threads", 1]
+        run_ffmpeg("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", tone, *coding, folder / f"{seed}.mp4")
     return folder
 
 

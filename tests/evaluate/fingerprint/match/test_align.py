@@ -44,15 +44,6 @@ def test_a_planted_span_is_found_at_any_speed_and_offset(speed, offset, n_rows, 
     assert abs(best.reference_end - (offset + speed * seconds)) < 0.75
 
 
-def test_a_cut_makes_two_spans():
-    first, second = plant(20, 120, 5, 1, rows=range(10)), plant(20, 120, 35, 1, rows=range(10, 20))
-    both = grid(first.query_seconds, np.maximum(first.evidence[0], second.evidence[0]))
-    spans = sorted(find_spans(both), key=lambda span: span.query_start)
-    assert len(spans) == 2
-    assert abs(spans[0].reference_start - 5) < 0.3
-    assert abs(spans[1].reference_end - (35 + CLIP + HOP * 19)) < 0.3
-
-
 def test_no_evidence_gives_no_span():
     assert find_spans(plant(20, 50, 0, 1, rows=())) == []
 

@@ -58,19 +58,6 @@ def test_a_muted_and_a_black_query_are_found_by_the_other_modality(matcher, sign
     assert matcher.answer(described("both", signal(3, 40).at, 8, picture=False)).matches == ()
 
 
-def test_two_references_cut_together_are_both_found(matcher, signal, described):
-    first, second = signal(2, 40), signal(9, 40)
-
-    def cut(t):
-        return np.where((t < 6)[:, None], first.at(t + 10), second.at(t + 14))
-
-    decided = matcher.answer(described("q", cut, 12)).decided
-    assert {match.reference for match in decided} == {"r2", "r9"}
-    spans = {match.reference: match for match in decided}
-    assert spans["r2"].query_end_seconds == pytest.approx(6, abs=1.3)
-    assert spans["r9"].query_start_seconds == pytest.approx(6, abs=1.3)
-
-
 def test_one_second_of_a_reference_names_it_first(matcher, signal, described):
     source = signal(4, 40)
     answer = matcher.answer(described("q", lambda t: source.at(t + 8), 1.0, sound=lambda t: signal(1004, 40).at(t + 8)))
