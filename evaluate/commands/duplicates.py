@@ -26,7 +26,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = add_parser(commands, "duplicates", summary, _duplicates, EPILOG)
     add = parser.add_argument
     add("--index", type=Path, required=True, help="folder of the index")
-    add("--out", type=Path, help="file for pairs and segments: .json, .csv or .edl")
+    add("--out", type=Path, help="file for pairs and segments: .json, .csv, .edl or .otio")
     add("--page", type=Path, help="HTML page that shows the spans of each pair side by side")
     add("--since", choices=["last"], help="compare only sources that are new since the last run of this scope")
     add("--references", action="append", default=[], metavar="NAMES", help="folder, name, or pattern such as 'news/*'")
@@ -40,7 +40,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--order", default="duration,resolution,bit_rate", help="what makes a file better (default: %(default)s)")
     add("--moves-to", type=Path, default=Path("copies"), help="folder for copies in keep.sh (default: %(default)s)")
     add("--hard-links", action="store_true", help="keep.sh leaves a link to the kept file where a copy was")
-    add("--fps", type=float, default=25.0, help="of an EDL (default: %(default)s)")
+    add("--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)")
     add(
         "--false-positive-rate",
         type=float,

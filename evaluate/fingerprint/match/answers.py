@@ -25,12 +25,13 @@ def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for answer in answers:
         if not answer.decided:
-            found.append(_record(answer.query, None, answer.reason))
-        found += [_record(answer.query, match, "") for match in answer.matches]
+            found.append(record(None, answer.query, answer.reason))
+        found += [record(match, answer.query) for match in answer.matches]
     return found
 
 
-def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
+def record(match: Match | None, query: str, reason: str = "") -> dict[str, Any]:
+    """Make the record of a match, or of why there is none."""
     return {
         "query": query,
         "reference": match.reference if match else None,

@@ -10,6 +10,7 @@ const LIMIT = 50;
 const DEFAULTS = { agree: "any", verdict: "all", offset: "0" };
 const FORMS = {
   "pairs.json": "Pairs, JSON", "pairs.csv": "Pairs, CSV", "pairs.edl": "Pairs, edit list (EDL)",
+  "pairs.otio": "Pairs, timelines (OpenTimelineIO)",
   "keep.csv": "What to keep, CSV", "keep.json": "What to keep, JSON", "keep.sh": "Script that moves copies away",
 };
 

@@ -148,8 +148,8 @@ def test_the_command_writes_all_files(indexed, tmp_path, capsys):
     assert page.read_text().count("data:image/jpeg") >= 2 * 8 * 5
     moved = {line.split()[1].rpartition("/")[2] for line in keep.read_text().splitlines() if line.startswith("away /")}
     assert moved == {"small.mp4", "part.mp4", "mute.mp4", "15.mp4"}
-    assert main([*words, "--out", str(tmp_path / "found.otio")]) == 2
-    assert ".json, .csv, .edl" in capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "found.xml")]) == 2
+    assert ".json, .csv, .edl, .otio" in capsys.readouterr().err
 
 
 def test_the_best_k_however_weak(indexed, tmp_path):
