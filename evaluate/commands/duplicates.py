@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, add_parser, say, words
+from evaluate.commands.common import Commands, add_parser, add_workers, say, words
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -32,6 +32,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--references", action="append", default=[], metavar="NAMES", help="folder, name, or pattern such as 'news/*'")
     add("--candidates", action="append", default=[], metavar="NAMES", help="what is compared with the references")
     add("--across-folders", action="store_true", help="never compare sources of one folder")
+    add(
+        "--mirrored",
+        action="store_true",
+        help="also seek mirrored copies; decodes each source once more, the first time",
+    )
     add("--shortest", type=float, default=0.0, metavar="SECONDS", help="leave shorter sources out")
     add("--longest", type=float, default=float("inf"), metavar="SECONDS", help="leave longer sources out")
     add("--shared", type=float, default=0.0, metavar="SECONDS", help="least that a pair shares")
@@ -47,6 +52,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         default=0.001,
         help="share of sources with a false match (default: %(default)s)",
     )
+    add_workers(parser)
 
 
 def _duplicates(arguments: argparse.Namespace) -> None:
@@ -61,12 +67,12 @@ def _duplicates(arguments: argparse.Namespace) -> None:
         check_suffix(arguments.out, arguments.fps)
     scope = Scope(
         tuple(arguments.references), tuple(arguments.candidates), arguments.across_folders, arguments.shortest,
-        arguments.longest, arguments.shared, arguments.agree,
+        arguments.longest, arguments.shared, arguments.agree, arguments.mirrored,
     )  # fmt: skip
     with Progress("sources") as shown:
         found = find_duplicates(
             Index.open(arguments.index), scope=scope, since_last=arguments.since == "last",
-            false_positive_rate=arguments.false_positive_rate, progress=shown.show,
+            workers=arguments.workers, false_positive_rate=arguments.false_positive_rate, progress=shown.show,
         )  # fmt: skip
     if arguments.out:
         write_duplicates(arguments.out, found, arguments.fps)
@@ -80,7 +86,8 @@ def _duplicates(arguments: argparse.Namespace) -> None:
         say(f"{path}: written; {sum(not each.keeps for each in decisions)} of {len(decisions)} sources are copies")
     for pair in found.pairs:
         shares = f"{pair.shared_seconds:.1f} s, {100 * pair.one_share:.0f} % and {100 * pair.other_share:.0f} %"
-        say(f"{pair.one} | {pair.other} | {shares} | video {pair.video}, audio {pair.audio} | score {pair.score:.1f}")
+        told = f"video {pair.video}, audio {pair.audio}{', mirrored' if pair.is_mirrored else ''}"
+        say(f"{pair.one} | {pair.other} | {shares} | {told} | score {pair.score:.1f}")
     for segment in found.segments:
         name, start, end = segment.places[0]
         say(f"{segment.n_sources} sources share {segment.seconds:.1f} s, such as {start:.1f}-{end:.1f} s of {name}")

@@ -1,7 +1,7 @@
 """The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, rea
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
-from evaluate.fingerprint.index.update import Growth, grow
+from evaluate.fingerprint.index.update import Growth, follow, grow
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.fingerprint.match.viewed import ViewMatcher
@@ -24,7 +24,7 @@ from preprocess.sources import escaped_name
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
 DEFAULT_HOP_SECONDS = 0.5
-BACKGROUND_FOLDER = "background"
+BACKGROUND_FOLDER, MIRRORED_FOLDER = "background", "mirrored"
 QUERIES_AT_ONCE = 16
 DEFAULT_MAX_HOURS = Limits.max_duration_seconds / 3600
 
@@ -117,6 +117,27 @@ class Index:
                 if load_library(library, key) is None:
                     save_library(library, key, _build(archives))
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
+
+    def mirrored(self, names: Collection[str], workers: int, progress: Callable[[int, int, str], None]) -> Archive:
+        """Return mirrored descriptors of sources; they are kept beside the index, and described where they are missing.
+
+        Args:
+            names: of the sources.
+            workers, progress: as in `add`.
+
+        Raises:
+            FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
+        """
+        archive, encoder = self.archive, self.encoder()
+        sources = {name: source for name, source in archive.sources().items() if name in names}
+        longest = max((source.seconds for source in sources.values()), default=0.0)
+        options = ExtractOptions(
+            archive.hop_seconds, workers, device=self.device, executor=None if workers else SerialExecutor(),
+            limits=Limits(max_duration_seconds=max(Limits.max_duration_seconds, 2 * longest)), is_mirrored=True,
+        )  # fmt: skip
+        kept = Archive.open_or_make(self.folder / MIRRORED_FOLDER, encoder, archive.hop_seconds, archive.encoder_path)
+        follow(kept, sources, encoder, options, progress)
+        return kept
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
         """Find the sources, and their seconds, that a file came from.
