@@ -14,11 +14,13 @@ from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
+from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.match.matches import Match
+from preprocess.executors.processes import SerialExecutor
 
 SAVE_EVERY_SECONDS = 300.0
 MIRRORED = View(is_mirrored=True)
@@ -52,10 +54,13 @@ def find_duplicates(
     before = set(run.done)
     new = {name for name, source in sources.items() if identity(source) not in before}
     described, n = {PLAIN: archive}, len(new)
-    if scope.is_mirrored and "picture" in library.searches:
-        shows = {library.sources[number] for number in set(library.searches["picture"].source.tolist())}
-        described = {MIRRORED: index.mirrored(shows, workers, lambda at, all_, _: progress(at, all_)), PLAIN: archive}
-        n += len(new & shows)
+    if scope.is_mirrored:
+        options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
+        described = {
+            MIRRORED: index.beside("mirrored", options, lambda at, all_, _: progress(at, all_)),
+            PLAIN: archive,
+        }
+        n += len(new & described[MIRRORED].sources().keys())
     comparison, found = Comparison(library, _rate_a_view(compared)), list(run.matches)
     numbers, done, saved = (
         {name: number for number, name in enumerate(library.sources)},

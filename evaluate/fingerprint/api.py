@@ -1,13 +1,15 @@
 """The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.describe.descriptors import Unreadable
-from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Vectors, load_encoder
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
@@ -24,7 +26,7 @@ from preprocess.sources import escaped_name
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
 DEFAULT_HOP_SECONDS = 0.5
-BACKGROUND_FOLDER, MIRRORED_FOLDER = "background", "mirrored"
+BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
 DEFAULT_MAX_HOURS = Limits.max_duration_seconds / 3600
 
@@ -118,26 +120,28 @@ class Index:
                     save_library(library, key, _build(archives))
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
-    def mirrored(self, names: Collection[str], workers: int, progress: Callable[[int, int, str], None]) -> Archive:
-        """Return mirrored descriptors of sources; they are kept beside the index, and described where they are missing.
+    def beside(
+        self, variant: Variant, options: ExtractOptions, progress: Callable[[int, int, str], None] = lambda *_: None
+    ) -> Archive:
+        """Describe the sources with video in another way, as far as this is not done yet, in a folder of the index.
 
         Args:
-            names: of the sources.
-            workers, progress: as in `add`.
+            variant: of their clips; it names the folder.
+            options: how files are described.
+            progress: as in `add`.
 
         Raises:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
-        archive, encoder = self.archive, self.encoder()
-        sources = {name: source for name, source in archive.sources().items() if name in names}
-        longest = max((source.seconds for source in sources.values()), default=0.0)
-        options = ExtractOptions(
-            archive.hop_seconds, workers, device=self.device, executor=None if workers else SerialExecutor(),
-            limits=Limits(max_duration_seconds=max(Limits.max_duration_seconds, 2 * longest)), is_mirrored=True,
-        )  # fmt: skip
-        kept = Archive.open_or_make(self.folder / MIRRORED_FOLDER, encoder, archive.hop_seconds, archive.encoder_path)
-        follow(kept, sources, encoder, options, progress)
-        return kept
+        library, archive, encoder = self.matcher().library, self.archive, self.encoder().varied(variant)
+        rows = library.searches["picture"].source if "picture" in library.searches else np.zeros(0, np.int64)
+        shown = {library.sources[number] for number in np.unique(rows)}
+        sources = {name: source for name, source in archive.sources().items() if name in shown}
+        beside = Archive.open_or_make(self.folder / variant, encoder, archive.hop_seconds, archive.encoder_path)
+        longest = max([options.limits.max_duration_seconds, *(2 * each.seconds for each in sources.values())])
+        limits = replace(options.limits, max_duration_seconds=longest)  # they were within the limits once
+        follow(beside, sources, encoder, replace(options, limits=limits), progress)
+        return beside
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
         """Find the sources, and their seconds, that a file came from.

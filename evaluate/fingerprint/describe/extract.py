@@ -58,7 +58,6 @@ class ExtractOptions:
         executor: decodes files; None starts `workers` processes.
         limits: on one file.
         part_executor: runs the parts of an index; None makes them in this process, one after another.
-        is_mirrored: left and right of each frame are exchanged.
     """
 
     hop_seconds: float
@@ -68,7 +67,6 @@ class ExtractOptions:
     executor: Executor | None = None
     limits: Limits = field(default_factory=Limits)
     part_executor: Executor | None = None
-    is_mirrored: bool = False
 
 
 def describe_files(
@@ -166,8 +164,7 @@ def _describe(
                     yield track.finish()
                 track = Track(name, encoder, params, hop)
             n_frames = int(batch.n_frames[row])
-            frames = None if batch.frames is None else batch.frames[row, :n_frames]  # (T, H, W, 3)
-            frames = frames.flip(2) if frames is not None and options.is_mirrored else frames
+            frames = None if batch.frames is None else batch.frames[row, :n_frames]
             columns = batch.logmel[row, :, : n_frames * params.columns_per_frame]
             track.add(frames, columns, has_audio=bool(batch.has_audio[row]))
     if track is not None:
