@@ -14,6 +14,8 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --top 10 --out matches.csv
   python -m evaluate match clip.mp4 --index index/archive --out matches.edl --fps 24
       an edit list (CMX 3600) that makes the clip of what it came from; .otio is a timeline (OpenTimelineIO) of both
+  python -m evaluate match still.jpg --index index/archive --top 5
+      the frames that a picture shows most of, if the index was made with --stills
 
 Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
@@ -23,7 +25,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "find which indexed video, and which seconds of it, clips came from"
     parser = add_parser(commands, "match", summary, _match, EPILOG)
-    parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
+    parser.add_argument("queries", type=Path, help="a video or audio file, a picture, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
     parser.add_argument("--out", type=Path, help="file for the matches: .json, .csv, .edl or .otio")
     parser.add_argument("--top", type=int, metavar="K", help="the best K spans of each query, however weak")

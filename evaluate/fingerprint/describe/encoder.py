@@ -5,7 +5,7 @@ Every index records the checksum and the settings of its encoder.
 
 import functools
 import socket
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
