@@ -14,7 +14,6 @@ from starlette.requests import ClientDisconnect
 
 from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
-from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.server.problems import ConflictError, NotFoundError, RefusedError, TooLargeError, TooManyError
 from evaluate.server.state.kept_folder import KeptFolder
@@ -114,7 +113,7 @@ class Queries:
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
         identity = secrets.token_hex(8)
-        known = EXTENSIONS["video"] | EXTENSIONS["audio"] | PICTURES
+        known = EXTENSIONS["video"] | EXTENSIONS["audio"]
         path = Path(self.folder.path, identity + (suffix if suffix in known else ""))
         with self._turn():
             try:
