@@ -2,7 +2,7 @@
 
 Descriptors of clips tell little of a still, because they hold how a clip moves. So the frames of the archive are described
 like a still: each as a clip in which it is repeated. Nothing changes in a still, so its score has a level only, and that
-is bounded (match/chance.py): in all but the smallest archives no score reaches the threshold.
+is bounded (match/chance.py): no score reaches the threshold in an archive of more than some seconds.
 """
 
 from collections.abc import Iterator, Sequence
