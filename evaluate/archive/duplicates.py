@@ -2,7 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from evaluate.archive.compare import Comparison
 from evaluate.archive.last_run import LastRun, identity, last_compared, load_run, save_run
@@ -12,16 +14,20 @@ from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
+from evaluate.fingerprint.describe.extract import ExtractOptions
+from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.match.matches import Match
+from preprocess.executors.processes import SerialExecutor
 
 SAVE_EVERY_SECONDS = 300.0
+MIRRORED = View(is_mirrored=True)
 
 
 def find_duplicates(
-    index: Index, *, scope: Scope | None = None, since_last: bool = False,
+    index: Index, *, scope: Scope | None = None, since_last: bool = False, workers: int = 0,
     false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Duplicates:  # fmt: skip
     """Compare all sources of an index with each other, and apply the verdicts beside it.
@@ -30,8 +36,9 @@ def find_duplicates(
         index: of the archive.
         scope: what is compared and listed; None for all.
         since_last: compare only sources that are new since the last run of this scope, or that a killed run had left.
+        workers: processes that decode sources to compare them mirrored, as in `Index.add`.
         false_positive_rate: share of sources that may get a false match.
-        progress: called after every source with sources done and all.
+        progress: called after every source with sources done and all; while they are decoded, with bytes.
 
     Raises:
         FingerprintError: the index is empty, or a pattern of the scope fits nothing.
@@ -46,17 +53,29 @@ def find_duplicates(
     scoped = Scoped(scope, library.sources, sources)
     before = set(run.done)
     new = {name for name, source in sources.items() if identity(source) not in before}
-    comparison, found = Comparison(library, false_positive_rate), list(run.matches)
+    described, n = {PLAIN: archive}, len(new)
+    if scope.is_mirrored:
+        options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
+        described = {
+            MIRRORED: index.beside("mirrored", options, lambda at, all_, _: progress(at, all_)),
+            PLAIN: archive,
+        }
+        n += len(new & described[MIRRORED].sources().keys())
+    comparison, found = Comparison(library, _rate_a_view(compared)), list(run.matches)
     numbers, done, saved = (
         {name: number for number, name in enumerate(library.sources)},
         list(run.done),
         time.monotonic(),
     )
     try:
-        for n_done, each in enumerate(_described(archive, new), 1):
-            found += comparison.matches(each, scoped.with_source(numbers[each.source]))
-            done.append(identity(sources[each.source]))
-            progress(n_done, len(new))
+        for n_done, (view, each) in enumerate(_described(described, new), 1):
+            spans = comparison.matches(each, scoped.with_source(numbers[each.source]))
+            if view == PLAIN:
+                found += spans
+                done.append(identity(sources[each.source]))
+            else:  # audio is the same in both, and tells nothing of the view
+                found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
+            progress(n_done, n)
             if time.monotonic() - saved > SAVE_EVERY_SECONDS:
                 save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
                 saved = time.monotonic()
@@ -87,34 +106,53 @@ def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
         return None
     sources = {name: source for name, source in archive.sources().items() if not source.reason}
     run = load_run(archive, compared, list(sources.values()))
-    least = threshold(compared["false_positive_rate"])
+    least = threshold(_rate_a_view(compared))
     ruled, library = ruled_names(Verdicts(index.folder), sources), index.matcher().library
     return list_duplicates(run.matches, library, sources, Scope(agree=agree), ruled, n_compared=0, least=least)
 
 
-def _described(archive: Archive, names: set[str]) -> Iterator[Descriptors]:
-    """Read the descriptors of some sources, one part at a time."""
-    for part in archive.parts():
-        chosen = [source.name for source in part.sources if source.name in names]
-        if chosen:
-            yield from read_descriptors(archive.part_path(part.number), chosen, archive.provenance)
+def _rate_a_view(compared: Mapping[str, Any]) -> float:
+    """Return the accepted share of sources with a false match, in equal parts for plain and mirrored ones."""
+    return float(compared["false_positive_rate"]) / (2 if "is_mirrored" in compared else 1)
+
+
+def _described(described: Mapping[View, Archive], names: Collection[str]) -> Iterator[tuple[View, Descriptors]]:
+    """Read the descriptors of some sources, one part at a time; the plain ones last, after which a source is done."""
+    for view, archive in described.items():
+        for part in archive.parts():
+            chosen = [source.name for source in part.sources if source.name in names and not source.reason]
+            if chosen:
+                for each in read_descriptors(archive.part_path(part.number), chosen, archive.provenance):
+                    yield view, each
 
 
 def merged(matches: Iterable[Match]) -> list[Match]:
-    """Bring the names of all spans in order, and keep the longest of those that say the same: pairs are compared twice."""
+    """Bring the names of all spans in order, and keep one of those that say the same: pairs are compared twice.
+
+    It is the longest one; of plain and mirrored ones, that with the best score.
+    """
     kept = defaultdict[tuple[str, str], list[Match]](list)
     for match in sorted(matches, key=lambda each: (-_seconds(each), -each.score)):
         match = match if match.query < match.reference else swapped(match)  # noqa: PLW2901
         before = kept[match.query, match.reference]
-        if not any(_is_within(match, one) and _is_within(swapped(match), swapped(one)) for one in before):
+        if not any(one.view == match.view and _is_same(match, one) for one in before):
             before.append(match)
-    return [match for _, each in sorted(kept.items()) for match in each]
+    return [
+        match
+        for _, each in sorted(kept.items())
+        for match in each
+        if not any(one.view != match.view and one.score > match.score and _is_same(match, one) for one in each)
+    ]
 
 
 def _seconds(match: Match) -> float:
     """Length on both sides."""
     query = match.query_end_seconds - match.query_start_seconds
     return query + match.reference_end_seconds - match.reference_start_seconds
+
+
+def _is_same(one: Match, other: Match) -> bool:
+    return _is_within(one, other) and _is_within(swapped(one), swapped(other))
 
 
 def _is_within(one: Match, other: Match) -> bool:

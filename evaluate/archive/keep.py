@@ -152,7 +152,7 @@ def _copied(
         if pair.verdict == "same":
             return other, "same by verdict"
         agreeing = {each for each in has if getattr(pair, each) == "agrees"}
-        if share >= COPY_SHARE and agreeing == has:
+        if share >= COPY_SHARE and agreeing == has and not any(span.view.is_mirrored for span in pair.spans):
             return other, f"{100 * share:.0f} % of it is in the kept source, {' and '.join(sorted(has))} agree"
         best = max(best, share)
-    return "", f"no kept source holds all of it: {100 * best:.0f} %, or its audio or video differs"
+    return "", f"no kept source holds all of it: {100 * best:.0f} %, its audio or video differs, or it is mirrored"

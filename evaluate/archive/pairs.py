@@ -51,6 +51,11 @@ class Pair:
         return sum(span.query_end_seconds - span.query_start_seconds for span in self.spans)
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether the best span shows one source mirrored."""
+        return max(self.spans, key=lambda span: span.score).view.is_mirrored if self.spans else False
+
+    @property
     def score(self) -> float:
         """The best span's."""
         return max((span.score for span in self.spans), default=0.0)

@@ -27,6 +27,7 @@ class Scope:
         shortest_seconds, longest_seconds: of a source.
         shortest_shared_seconds: of all spans of a pair together.
         agree: what must agree in a pair.
+        is_mirrored: sources are also compared mirrored, for which each is decoded once more.
 
     Raises:
         FingerprintError: seconds that exclude everything, or an unknown agreement.
@@ -39,6 +40,7 @@ class Scope:
     longest_seconds: float = float("inf")
     shortest_shared_seconds: float = 0.0
     agree: Agree = "any"
+    is_mirrored: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.shortest_seconds <= self.longest_seconds or not self.shortest_shared_seconds >= 0:
@@ -50,6 +52,8 @@ class Scope:
         """Return what decides which pairs are searched; the rest only selects from what was found."""
         values = asdict(self)
         del values["shortest_shared_seconds"], values["agree"]
+        if not self.is_mirrored:  # so that the state of earlier runs counts
+            del values["is_mirrored"]
         return {**values, "longest_seconds": min(self.longest_seconds, NO_LIMIT_SECONDS)}
 
 

@@ -1,48 +1,26 @@
-"""Spans as JSON for programs, CSV for tables, EDL (CMX 3600) for video editors, and as a page."""
+"""Spans as JSON for programs, CSV for tables, EDL (CMX 3600) and OpenTimelineIO for video editors, and as a page."""
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from evaluate.archive.pairs import Duplicates
 from evaluate.archive.segments import swapped
+from evaluate.archive.timelines import Event, Timeline, write_timelines
 from evaluate.errors import EvaluateError
-from evaluate.fingerprint.match.answers import records, write_answers
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.fingerprint.match.answers import record, records, write_answers
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.page import write_page
 from store.atomic_files import replacing
 
 EDL_EVENTS = 999
 """CMX 3600 numbers events with three digits."""
-SAME_LENGTH_SECONDS = 0.75
-"""Ends of spans are found to about half a second; a smaller difference is not taken for another speed."""
 _PLACE = ("query", "query_start_seconds", "query_end_seconds")
-SUFFIXES = (".json", ".csv", ".edl")
-
-
-@dataclass(frozen=True)
-class Event:
-    """Seconds of a source at a place of the timeline.
-
-    Attributes:
-        source: its name.
-        start_seconds, end_seconds: of the source.
-        record_seconds: where it begins on the timeline.
-        length_seconds: on the timeline; another length than the source's means another speed.
-        channels: "B" for both, "V" or "A".
-        notes: comments.
-    """
-
-    source: str
-    start_seconds: float
-    end_seconds: float
-    record_seconds: float
-    length_seconds: float
-    channels: str = "B"
-    notes: tuple[str, ...] = ()
+SUFFIXES = (".json", ".csv", ".edl", ".otio")
 
 
 def check_suffix(path: Path, fps: float) -> None:
@@ -57,31 +35,50 @@ def check_suffix(path: Path, fps: float) -> None:
         raise EvaluateError(f"{path}: a timecode cannot count {fps} frames/s; give --fps from 1 to 1000")
 
 
-def write_matches(path: Path, answers: Sequence[Answer], fps: float) -> None:
-    """Write matches by the suffix of the path; an EDL lays the queries one after another, made of their references."""
+def write_matches(
+    path: Path, answers: Sequence[Answer], fps: float, queries: Mapping[str, Path], sources: Mapping[str, IndexedSource]
+) -> None:
+    """Write matches by the suffix of the path.
+
+    An EDL lays the queries one after another, made of their references. OpenTimelineIO has a timeline for each query.
+
+    Args:
+        path: of the file.
+        answers: the results of the queries.
+        fps: of an EDL, and of files without video.
+        queries: path of each query.
+        sources: the index's record of each reference.
+    """
     check_suffix(path, fps)
     if path.suffix == ".json":
         write_answers(path, answers)
     elif path.suffix == ".csv":
         rows = records(answers)
         write_csv(path, list(rows[0]) if rows else [], rows)
+    elif path.suffix == ".otio":
+        timelines = [
+            Timeline(each.query, (queries[each.query], each.seconds), _layers(each.decided, sources))
+            for each in answers
+            if each.decided
+        ]
+        write_timelines(path, timelines, fps)
     else:
         events, at = list[Event](), 0.0
         for answer in answers:
-            for match in _apart(answer.decided):
-                length = match.query_end_seconds - match.query_start_seconds
-                span = match.reference_start_seconds, match.reference_end_seconds
-                notes = (f"QUERY: {answer.query}", f"SCORE: {match.score:.1f}")
-                events.append(
-                    Event(match.reference, *span, at + match.query_start_seconds, length, _channels(match), notes)
-                )
+            for layer in _layers(answer.decided, sources)[:1]:
+                events += [replace(each, record_seconds=at + each.record_seconds) for each in layer]
             at += answer.seconds
         _write_edl(path, events, fps)
 
 
 def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
-    """Write duplicates by the suffix of the path; an EDL shows both sides of each span, then each place of a segment."""
+    """Write duplicates by the suffix of the path.
+
+    An EDL shows both sides of each span, then each place of a segment. OpenTimelineIO has a timeline for each pair, and one
+    with all places for each segment.
+    """
     check_suffix(path, fps)
+    told = ("one_share", "other_share", "video", "audio", "verdict")
     if path.suffix == ".json":
         values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
         values |= {name: [asdict(each) for each in getattr(found, name)] for name in ("pairs", "set_aside")}
@@ -93,7 +90,6 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
         }
         write_json(path, values)
     elif path.suffix == ".csv":
-        told = ("one_share", "other_share", "video", "audio", "verdict")
         rows = [
             {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **span,
              **{each: getattr(pair, each) for each in told}}
@@ -107,6 +103,16 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
         ]
         names = ["kind", "number", *(field.name for field in fields(Match)), *told]
         write_csv(path, names, rows)
+    elif path.suffix == ".otio":
+        timelines = list[Timeline]()
+        for pair in found.pairs:
+            one, shares = found.sources[pair.one], {each: getattr(pair, each) for each in told}
+            layers = _layers(pair.spans, found.sources)
+            timelines.append(Timeline(f"{pair.one} | {pair.other}", (Path(one.path), one.seconds), layers, shares))
+        for number, segment in enumerate(found.segments, 1):
+            sides = [(*place, "", "B") for place in segment.places]
+            timelines.append(Timeline(f"segment {number}", None, [_one_after_another(sides, found.sources)]))
+        write_timelines(path, timelines, fps)
     else:
         sides = [
             (*(getattr(side, name) for name in _PLACE), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span))
@@ -117,11 +123,7 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
         sides += [
             (*each, f"SEGMENT {n}", "B") for n, segment in enumerate(found.segments, 1) for each in segment.places
         ]
-        events, at = list[Event](), 0.0
-        for name, start, end, note, channels in sides:
-            events.append(Event(name, start, end, at, end - start, channels, (note,)))
-            at += end - start
-        _write_edl(path, events, fps)
+        _write_edl(path, _one_after_another(sides, found.sources), fps)
 
 
 def write_duplicates_page(path: Path, found: Duplicates) -> None:
@@ -140,14 +142,40 @@ def write_duplicates_page(path: Path, found: Duplicates) -> None:
     write_page(path, shown, {name: file for name, (file, _) in files.items()}, files, found.threshold)
 
 
-def _apart(matches: Sequence[Match]) -> list[Match]:
-    """Select the best matches that do not overlap in the query, in order of time: a timeline has one source at a time."""
-    laid = list[Match]()
+def _layers(matches: Sequence[Match], sources: Mapping[str, IndexedSource]) -> list[list[Event]]:
+    """Lay matches on tracks, the best first: a track has one source at a time. Events are in order of time."""
+    layers = list[list[Match]]()
     for match in sorted(matches, key=lambda each: -each.score):
         start, end = match.query_start_seconds, match.query_end_seconds
-        if all(end <= each.query_start_seconds or each.query_end_seconds <= start for each in laid):
-            laid.append(match)
-    return sorted(laid, key=lambda each: each.query_start_seconds)
+        for layer in layers:
+            if all(end <= each.query_start_seconds or each.query_end_seconds <= start for each in layer):
+                layer.append(match)
+                break
+        else:
+            layers.append([match])
+    return [
+        [_event(each, sources) for each in sorted(layer, key=lambda each: each.query_start_seconds)] for layer in layers
+    ]
+
+
+def _event(match: Match, sources: Mapping[str, IndexedSource]) -> Event:
+    notes = (f"QUERY: {match.query}", f"SCORE: {match.score:.1f}")
+    return Event(
+        match.reference, Path(sources[match.reference].path), match.reference_start_seconds, match.reference_end_seconds,
+        match.query_start_seconds, match.query_end_seconds - match.query_start_seconds, _channels(match), notes,
+        record(match, match.query),
+    )  # fmt: skip
+
+
+def _one_after_another(
+    sides: Sequence[tuple[str, float, float, str, str]], sources: Mapping[str, IndexedSource]
+) -> list[Event]:
+    """Lay name, start, end, note and channels after each other."""
+    events, at = list[Event](), 0.0
+    for name, start, end, note, channels in sides:
+        events.append(Event(name, Path(sources[name].path), start, end, at, end - start, channels, (note,)))
+        at += end - start
+    return events
 
 
 def _channels(match: Match) -> str:
@@ -173,16 +201,13 @@ def _write_edl(path: Path, events: Sequence[Event], fps: float) -> None:
         raise EvaluateError(f"{path}: {len(events)} events, an EDL holds {EDL_EVENTS}: narrow the scope, or write .csv")
     lines = [f"TITLE: {_plain(path.stem)}", "FCM: NON-DROP FRAME", ""]
     for number, event in enumerate(events, 1):
-        source_seconds = event.end_seconds - event.start_seconds
-        is_same = abs(source_seconds - event.length_seconds) < SAME_LENGTH_SECONDS
-        speed = 1.0 if is_same else source_seconds / event.length_seconds
         first, record = round(event.start_seconds * fps), round(event.record_seconds * fps)
         end = round((event.record_seconds + event.length_seconds) * fps)  # where the next event begins
-        last = first + round((end - record) * speed)
+        last = first + round((end - record) * event.speed)
         times = " ".join(_timecode(frame, fps) for frame in (first, last, record, end))
         lines.append(f"{number:03d}  AX       {event.channels}     C        {times}")
-        if speed != 1:
-            lines.append(f"M2   AX       {speed * fps:05.1f}                {_timecode(first, fps)}")
+        if event.speed != 1:
+            lines.append(f"M2   AX       {event.speed * fps:05.1f}                {_timecode(first, fps)}")
         lines += [f"* FROM CLIP NAME: {_plain(event.source)}", *(f"* {_plain(note)}" for note in event.notes)]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

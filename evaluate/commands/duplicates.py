@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, add_parser, say, words
+from evaluate.commands.common import Commands, add_parser, add_workers, say, words
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -40,12 +40,17 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = add_parser(commands, "duplicates", summary, _duplicates, EPILOG)
     add = parser.add_argument
     add("--index", type=Path, required=True, help="folder of the index")
-    add("--out", type=Path, help="file for pairs and segments: .json, .csv or .edl")
+    add("--out", type=Path, help="file for pairs and segments: .json, .csv, .edl or .otio")
     add("--page", type=Path, help="HTML page that shows the spans of each pair side by side")
     add("--since", choices=["last"], help="compare only sources that are new since the last run of this scope")
     add("--references", action="append", default=[], metavar="NAMES", help="folder, name, or pattern such as 'news/*'")
     add("--candidates", action="append", default=[], metavar="NAMES", help="what is compared with the references")
     add("--across-folders", action="store_true", help="never compare sources of one folder")
+    add(
+        "--mirrored",
+        action="store_true",
+        help="also seek mirrored copies; decodes each source once more, the first time",
+    )
     add("--shortest", type=float, default=0.0, metavar="SECONDS", help="leave shorter sources out")
     add("--longest", type=float, default=float("inf"), metavar="SECONDS", help="leave longer sources out")
     add("--shared", type=float, default=0.0, metavar="SECONDS", help="least that a pair shares")
@@ -54,13 +59,14 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--order", default="duration,resolution,bit_rate", help="what makes a file better (default: %(default)s)")
     add("--moves-to", type=Path, default=Path("copies"), help="folder for copies in keep.sh (default: %(default)s)")
     add("--hard-links", action="store_true", help="keep.sh leaves a link to the kept file where a copy was")
-    add("--fps", type=float, default=25.0, help="of an EDL (default: %(default)s)")
+    add("--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)")
     add(
         "--false-positive-rate",
         type=float,
         default=0.001,
         help="share of sources with a false match (default: %(default)s)",
     )
+    add_workers(parser)
 
 
 def _duplicates(arguments: argparse.Namespace) -> None:
@@ -75,12 +81,12 @@ def _duplicates(arguments: argparse.Namespace) -> None:
         check_suffix(arguments.out, arguments.fps)
     scope = Scope(
         tuple(arguments.references), tuple(arguments.candidates), arguments.across_folders, arguments.shortest,
-        arguments.longest, arguments.shared, arguments.agree,
+        arguments.longest, arguments.shared, arguments.agree, arguments.mirrored,
     )  # fmt: skip
     with Progress("sources") as shown:
         found = find_duplicates(
             Index.open(arguments.index), scope=scope, since_last=arguments.since == "last",
-            false_positive_rate=arguments.false_positive_rate, progress=shown.show,
+            workers=arguments.workers, false_positive_rate=arguments.false_positive_rate, progress=shown.show,
         )  # fmt: skip
     if arguments.out:
         write_duplicates(arguments.out, found, arguments.fps)
@@ -94,7 +100,8 @@ def _duplicates(arguments: argparse.Namespace) -> None:
         say(f"{path}: written; {sum(not each.keeps for each in decisions)} of {len(decisions)} sources are copies")
     for pair in found.pairs:
         shares = f"{pair.shared_seconds:.1f} s, {100 * pair.one_share:.0f} % and {100 * pair.other_share:.0f} %"
-        say(f"{pair.one} | {pair.other} | {shares} | video {pair.video}, audio {pair.audio} | score {pair.score:.1f}")
+        told = f"video {pair.video}, audio {pair.audio}{', mirrored' if pair.is_mirrored else ''}"
+        say(f"{pair.one} | {pair.other} | {shares} | {told} | score {pair.score:.1f}")
     for segment in found.segments:
         name, start, end = segment.places[0]
         say(f"{segment.n_sources} sources share {segment.seconds:.1f} s, such as {start:.1f}-{end:.1f} s of {name}")

@@ -37,6 +37,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--remove", action="append", default=[], metavar="PATTERN", help="remove sources by name, or such as 'news/*'"
     )
+    parser.add_argument(
+        "--stills",
+        action="store_true",
+        help="describe single frames too, in which `match` finds pictures; as long again",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="try unreadable files again")
     add_workers(parser)
     add_max_hours(parser)
@@ -55,7 +60,7 @@ def _index(arguments: argparse.Namespace) -> None:
         growth = index.add(
             arguments.videos, picture=arguments.picture, sound=arguments.sound, hop_seconds=arguments.hop,
             background=arguments.background, remove=arguments.remove, retry_failed=arguments.retry_failed,
-            workers=arguments.workers, max_hours=arguments.max_hours, progress=shown.show,
+            stills=arguments.stills, workers=arguments.workers, max_hours=arguments.max_hours, progress=shown.show,
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
     say(

@@ -13,7 +13,9 @@ examples:
   python -m evaluate match clips/ --index index/archive --out matches.json --page matches.html
   python -m evaluate match clip.mp4 --index index/archive --top 10 --out matches.csv
   python -m evaluate match clip.mp4 --index index/archive --out matches.edl --fps 24
-      an edit list (CMX 3600) that makes the clip of what it came from
+      an edit list (CMX 3600) that makes the clip of what it came from; .otio is a timeline (OpenTimelineIO) of both
+  python -m evaluate match still.jpg --index index/archive --top 5
+      the frames that a picture shows most of, if the index was made with --stills
 
 Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
@@ -23,11 +25,13 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "find which indexed video, and which seconds of it, clips came from"
     parser = add_parser(commands, "match", summary, _match, EPILOG)
-    parser.add_argument("queries", type=Path, help="a video or audio file, or a folder of them")
+    parser.add_argument("queries", type=Path, help="a video or audio file, a picture, or a folder of them")
     parser.add_argument("--index", type=Path, required=True, help="folder of the index")
-    parser.add_argument("--out", type=Path, help="file for the matches: .json, .csv or .edl")
+    parser.add_argument("--out", type=Path, help="file for the matches: .json, .csv, .edl or .otio")
     parser.add_argument("--top", type=int, metavar="K", help="the best K spans of each query, however weak")
-    parser.add_argument("--fps", type=float, default=25.0, help="of an EDL (default: %(default)s)")
+    parser.add_argument(
+        "--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)"
+    )
     parser.add_argument("--page", type=Path, help="HTML page that shows query and reference side by side")
     parser.add_argument(
         "--false-positive-rate",
@@ -64,12 +68,13 @@ def _match(arguments: argparse.Namespace) -> None:
             answers.append(answer)
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
+    paths = {file.name: file.path for file in files}
+    sources = archive.sources()
     if arguments.out:
-        write_matches(arguments.out, answers, arguments.fps)
+        write_matches(arguments.out, answers, arguments.fps, paths, sources)
         say(f"{arguments.out}: written")
     if arguments.page:
-        paths = {file.name: file.path for file in files}
-        references = {name: (Path(each.path), each.seconds) for name, each in archive.sources().items()}
+        references = {name: (Path(each.path), each.seconds) for name, each in sources.items()}
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
     console.print(answers_table(answers, matcher.threshold))

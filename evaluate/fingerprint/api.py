@@ -5,24 +5,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.describe.descriptors import Unreadable
-from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Vectors, load_encoder
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
+from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
-from evaluate.fingerprint.index.update import Growth, grow
+from evaluate.fingerprint.index.update import Growth, follow, grow
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
+from evaluate.fingerprint.match.still import StillMatcher, match_pictures
 from evaluate.fingerprint.match.viewed import ViewMatcher
 from preprocess.catalogues.scan import scan
+from preprocess.errors import CatalogueError
 from preprocess.executors.processes import Executor, SerialExecutor
 from preprocess.media.media_info import Limits
 from preprocess.sources import escaped_name
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
+NO_STILLS = "pictures are found once `python -m evaluate index VIDEOS --index DIR --stills` has described single frames"
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
@@ -41,6 +47,7 @@ class Index:
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
         self._library: Library | None = None
+        self._frames: Library | None = None
         self._encoder: DescriptorEncoder | None = None
 
     @classmethod
@@ -67,8 +74,8 @@ class Index:
     def add(
         self, videos: Path | str | None, *, picture: Vectors = "within", sound: Vectors = "within",
         hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
-        retry_failed: bool = False, workers: int = 0, executor: Executor | None = None, max_hours: float = DEFAULT_MAX_HOURS,
-        progress: Callable[[int, int, str], None] = lambda *_: None,
+        retry_failed: bool = False, stills: bool = False, workers: int = 0, executor: Executor | None = None,
+        max_hours: float = DEFAULT_MAX_HOURS, progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
         """Make the index of a folder, or bring it up to date; after a kill, the same call continues.
 
@@ -79,6 +86,7 @@ class Index:
             background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
+            stills: describe single frames too, so that pictures are found; later calls keep them up to date unasked.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; None for this machine.
@@ -88,7 +96,7 @@ class Index:
         Raises:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
-        self._library = None
+        self._library = self._frames = None
         if self.encoder_path is None and (self.folder / ARCHIVE_FILE).is_file():
             archive, encoder = self.archive, self.encoder()
         else:
@@ -111,18 +119,39 @@ class Index:
         folder = None if videos is None else Path(videos)
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
-            archives, library = self._archives(), self.folder / LIBRARY_FOLDER
-            with archive.only_writer():
-                key = library_key(archives)
-                if load_library(library, key) is None:
-                    save_library(library, key, _build(archives))
+            _keep_library(self._archives())
+            if stills or self._has_stills:
+                _keep_library([self.beside("still", options, progress)])
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
+
+    def beside(
+        self, variant: Variant, options: ExtractOptions, progress: Callable[[int, int, str], None] = lambda *_: None
+    ) -> Archive:
+        """Describe the sources with video in another way, as far as this is not done yet, in a folder of the index.
+
+        Args:
+            variant: of their clips; it names the folder.
+            options: how files are described.
+            progress: as in `add`.
+
+        Raises:
+            FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
+        """
+        library, archive, encoder = self.matcher().library, self.archive, self.encoder().varied(variant)
+        rows = library.searches["picture"].source if "picture" in library.searches else np.zeros(0, np.int64)
+        shown = {library.sources[number] for number in np.unique(rows)}
+        sources = {name: source for name, source in archive.sources().items() if name in shown}
+        beside = Archive.open_or_make(self.folder / variant, encoder, archive.hop_seconds, archive.encoder_path)
+        longest = max([options.limits.max_duration_seconds, *(2 * each.seconds for each in sources.values())])
+        limits = replace(options.limits, max_duration_seconds=longest)  # they were within the limits once
+        follow(beside, sources, encoder, replace(options, limits=limits), progress)
+        return beside
 
     def match(self, query: Path | str, *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Answer:
         """Find the sources, and their seconds, that a file came from.
 
         Args:
-            query: a video or audio file.
+            query: a video or audio file, or a picture.
             false_positive_rate: share of unmatched queries that may be matched.
 
         Raises:
@@ -138,11 +167,14 @@ class Index:
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
         max_hours: float = DEFAULT_MAX_HOURS, top: int | None = None,
     ) -> Iterator[Answer]:  # fmt: skip
-        """Match files a few at a time; the answer for an unreadable file holds the reason. Other arguments as in `add`.
+        """Match files, a few at a time, then pictures; the answer for an unreadable one holds the reason.
+
+        Other arguments as in `add`.
 
         `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
         """
-        encoder = self.encoder()
+        encoder, pictures = self.encoder(), [file for file in files if file.path.suffix.lower() in PICTURES]
+        files = [file for file in files if file not in pictures]
         matcher = ViewMatcher(replace(self.matcher(false_positive_rate), top=top), encoder)
         limits, here = Limits(max_duration_seconds=3600 * max_hours), None if workers else SerialExecutor()
         options = ExtractOptions(self.archive.hop_seconds, workers, device=self.device, executor=here, limits=limits)
@@ -152,6 +184,11 @@ class Index:
                     yield Answer(each.source, 0.0, (), each.reason)
                 else:
                     yield matcher.answer(each)
+        if pictures and not self._has_stills:
+            yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in pictures)
+        elif pictures:
+            stills = Matcher(self._stills(), false_positive_rate, top)
+            yield from match_pictures(pictures, StillMatcher(stills, encoder.varied("still")), limits)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
         """Read the index into memory; if its library is missing or outdated, build it in memory.
@@ -161,8 +198,7 @@ class Index:
             StoreError: a part is damaged.
         """
         if self._library is None:
-            archives = self._archives()
-            self._library = load_library(self.folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
+            self._library = _load(self._archives())
         return Matcher(self._library, false_positive_rate)
 
     def encoder(self) -> DescriptorEncoder:
@@ -179,10 +215,30 @@ class Index:
         archive.check(self._encoder.sha256, {**self._encoder.settings(), "hop_seconds": archive.hop_seconds})
         return self._encoder
 
+    @property
+    def _has_stills(self) -> bool:
+        return (self.folder / "still" / ARCHIVE_FILE).is_file()
+
+    def _stills(self) -> Library:
+        if self._frames is None:
+            self._frames = _load([Archive.open(self.folder / "still")])
+        return self._frames
+
     def _archives(self) -> list[Archive]:
         """Open the archive, and its background if there is one."""
         apart = self.folder / BACKGROUND_FOLDER
         return [self.archive, *([Archive.open(apart)] if (apart / ARCHIVE_FILE).is_file() else [])]
+
+
+def _keep_library(archives: Sequence[Archive]) -> None:
+    folder, key = archives[0].folder / LIBRARY_FOLDER, library_key(archives)
+    with archives[0].only_writer():
+        if load_library(folder, key) is None:
+            save_library(folder, key, _build(archives))
+
+
+def _load(archives: Sequence[Archive]) -> Library:
+    return load_library(archives[0].folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
 
 
 def _build(archives: Sequence[Archive]) -> Library:
@@ -195,6 +251,8 @@ def _build(archives: Sequence[Archive]) -> Library:
 def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
     """List a file under its own name, or the files of a folder under their paths below it; and its unreadable folders.
 
+    Pictures in a folder count if there is neither video nor audio: else they are covers and thumbnails.
+
     Raises:
         FingerprintError: there is no such file or folder.
         CatalogueError: the folder holds nothing to match.
@@ -204,6 +262,12 @@ def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
     except OSError as error:
         raise FingerprintError(f"{queries}: {error.strerror}; give a file or folder that can be read") from error
     if is_folder:
-        listing = scan(queries, "video", "audio")
+        try:
+            listing = scan(queries, "video", "audio")
+        except CatalogueError:
+            pictures = sorted(each for each in queries.rglob("*") if each.suffix.lower() in PICTURES and each.is_file())
+            if not pictures:
+                raise
+            return [MediaFile(escaped_name(each.relative_to(queries).as_posix()), each) for each in pictures], ()
         return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
     return [MediaFile(escaped_name(queries.name), queries)], ()

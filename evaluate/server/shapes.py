@@ -34,6 +34,7 @@ class LastScopeShape(Shape):
     is_across_folders: bool
     shortest_seconds: float
     longest_seconds: float | None
+    is_mirrored: bool = False
 
 
 class StatusShape(Shape):

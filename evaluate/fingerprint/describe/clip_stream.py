@@ -122,6 +122,8 @@ def describe_sounds(
     Returns:
         which clips sound, bool (n,), and their vectors (n, e) float32, zeros where there is silence.
     """
+    if encoder.variant == "still":
+        return np.zeros(len(starts), bool), np.zeros((len(starts), encoder.sound_dims), np.float32)
     clip, has, vectors = encoder.clip, [np.zeros(0, bool)], [np.zeros((0, encoder.sound_dims), np.float32)]
     per_frame = encoder.shard_params.columns_per_frame
     ramp = torch.arange(0, (clip.span_frames - 1) * per_frame + 1, clip.column_stride)

@@ -23,9 +23,13 @@ Vectors = Literal["within", "projections", "features"]
 """Vectors of one modality's own space, of the space that video and audio share, or the encoder's features."""
 
 
+Variant = Literal["plain", "mirrored", "still"]
+"""Clips as they are; with left and right exchanged; of one frame that is repeated, without audio."""
+
+
 @dataclass(frozen=True)
 class ClipShape:
-    """The clips of an encoder: `n_frames` frames, every `stride`-th of the shards' clock.
+    """The clips of an encoder: `n_frames` frames, every `stride`-th of the shards' clock; a stride of 0 repeats one frame.
 
     Attributes:
         n_frames: frames per clip.
@@ -55,16 +59,29 @@ class DescriptorEncoder:
         shard_params: clock and log-mels that the encoder was trained on.
         clip: shape of its clips.
         device: where it runs.
+        variant: what becomes of clips before they are described.
         picture_dims, sound_dims: lengths of the vectors.
     """
 
-    def __init__(self, loaded: LoadedEncoders, picture: Vectors, sound: Vectors, path: Path, device: str) -> None:
+    def __init__(
+        self,
+        loaded: LoadedEncoders,
+        picture: Vectors,
+        sound: Vectors,
+        path: Path,
+        device: str,
+        variant: Variant = "plain",
+    ) -> None:
+        self._loaded, self.variant = loaded, variant
         self._path, self.device, self._picture, self._sound = path.absolute(), device, picture, sound
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip, projection = loaded.config.clip, loaded.config.model.projection_dim
         self.clip = ClipShape(
-            clip.n_frames, clip.eval_speed * clip.base_stride, loaded.config.data.frame_px, clip.eval_speed
+            clip.n_frames,
+            0 if variant == "still" else clip.eval_speed * clip.base_stride,
+            loaded.config.data.frame_px,
+            clip.eval_speed,
         )
         self.picture_dims = loaded.encoders.video_dim if picture == "features" else projection
         self.sound_dims = loaded.encoders.audio_dim if sound == "features" else projection
@@ -72,17 +89,23 @@ class DescriptorEncoder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Load again where this is unpickled."""
-        return _load_elsewhere, (self._path, self._picture, self._sound, self.device, self.sha256)
+        return _load_elsewhere, (self._path, self._picture, self._sound, self.device, self.sha256, self.variant)
+
+    def varied(self, variant: Variant) -> "DescriptorEncoder":
+        """Return this encoder for another variant of its clips."""
+        return DescriptorEncoder(self._loaded, self._picture, self._sound, self._path, self.device, variant)
 
     def settings(self) -> dict[str, Any]:
         """Return architecture, clips and the chosen vectors; with the checksum they determine the descriptors."""
         clip = {**asdict(self.clip), "crop_px": self._config.clip.crop_px}
         model = self._config.as_dict()["model"]
-        return {"model": model, "clip": clip, "picture": self._picture, "sound": self._sound}
+        settings = {"model": model, "clip": clip, "picture": self._picture, "sound": self._sound}
+        return settings if self.variant == "plain" else {**settings, "variant": self.variant}
 
     @torch.inference_mode()
     def describe_picture(self, frames: Tensor) -> Tensor:
         """(B, n_frames, frame_px, frame_px, 3) uint8 to unit vectors (B, d) float32."""
+        frames = frames.flip(3) if self.variant == "mirrored" else frames
         features = self._encoders.video(plain_video(frames, self._config.clip.crop_px))
         if self._picture == "within":
             return self._encoders.project_within_video(features)
@@ -119,8 +142,10 @@ def load_encoder(
 
 
 @functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
-def _load_elsewhere(path: Path, picture: Vectors, sound: Vectors, device: str, sha256: str) -> DescriptorEncoder:
+def _load_elsewhere(
+    path: Path, picture: Vectors, sound: Vectors, device: str, sha256: str, variant: Variant
+) -> DescriptorEncoder:
     loaded = load_encoder(path, picture=picture, sound=sound, device=device)
     if loaded.sha256 != sha256:
         raise FingerprintError(f"{path}: is another encoder on {socket.gethostname()} than where this was started")
-    return loaded
+    return loaded.varied(variant)

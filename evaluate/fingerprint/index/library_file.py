@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ ARRAYS_FILE = "library.npz"
 FORMAT_VERSION = 5
 
 
-def library_key(archives: list[Archive]) -> str:
+def library_key(archives: Sequence[Archive]) -> str:
     """Return a checksum over the archives' contents; a library with another key is outdated."""
     held = [[each.encoder_sha256, each.settings, [asdict(part) for part in each.parts()]] for each in archives]
     return hashlib.sha256(canonical_json([FORMAT_VERSION, held]).encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,5 +1,6 @@
 """Updates of an index: new files are added, changed ones indexed again, others removed on demand."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -12,10 +13,12 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource, Part
 from evaluate.fingerprint.index.selection import chosen_names, refuse_other_root
-from preprocess.catalogues.scan import FoundFile, Listing, scan
+from preprocess.catalogues.scan import FoundFile, Listing, first_names, scan
 from preprocess.executors.processes import SerialExecutor
 from store.format import Provenance
 from store.writer import write_part
+
+_log = logging.getLogger(__name__)
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
@@ -82,13 +85,11 @@ def grow(
             refuse_other_root(archive, known, found, videos)
         unwanted = chosen_names(archive, remove, known.keys() | found.keys())
         _revise(archive, unwanted, found)
-        todo = []
-        for file in found.values():
-            before = known.get(file.name)
-            is_new = before is None or before.size_bytes != file.size_bytes or before.modified_ns != file.modified_ns
-            is_retried = retry_failed and before is not None and before.reason
-            if (is_new or is_retried) and file.name not in unwanted:
-                todo.append(file)
+        todo = [
+            file
+            for name, file in found.items()
+            if name not in unwanted and _is_due(known.get(name), file, retry_failed=retry_failed)
+        ]
         _add(archive, todo, encoder, options, progress)
         archive.tidy()
     now = archive.sources()
@@ -106,6 +107,35 @@ def grow(
         n_descriptors=sum(source.n_descriptors for source in now.values()),
         media_seconds=sum(source.seconds for source in now.values()),
     )
+
+
+def follow(
+    archive: Archive, sources: Mapping[str, IndexedSource], encoder: DescriptorEncoder, options: ExtractOptions,
+    progress: Callable[[int, int, str], None],
+) -> None:  # fmt: skip
+    """Let an archive hold the sources of another one, described in another way; the log names those that cannot be read.
+
+    Raises:
+        BusyError: another process is adding to this archive.
+    """
+    with archive.only_writer():
+        (archive.folder / PARTS_FOLDER).mkdir(exist_ok=True)
+        archive.tidy()
+        known = archive.sources()
+        _revise(archive, known.keys() - sources.keys(), sources)
+        due = [each for name, each in sources.items() if _is_due(known.get(name), each, retry_failed=True)]
+        _add(archive, [replace(each, n_descriptors=0, seconds=0.0) for each in due], encoder, options, progress)
+        archive.tidy()
+    unread = [f"{each.name} ({each.reason})" for each in archive.sources().values() if each.reason]
+    if unread:
+        _log.warning("%s: %d sources cannot be read now: %s", archive.folder, len(unread), first_names(unread))
+
+
+def _is_due(before: IndexedSource | None, file: IndexedSource, *, retry_failed: bool) -> bool:
+    """Whether a file is new or was changed, or is to be tried again."""
+    if before is None or (before.size_bytes, before.modified_ns) != (file.size_bytes, file.modified_ns):
+        return True
+    return retry_failed and bool(before.reason)
 
 
 def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSource]) -> None:

@@ -25,12 +25,13 @@ def records(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for answer in answers:
         if not answer.decided:
-            found.append(_record(answer.query, None, answer.reason))
-        found += [_record(answer.query, match, "") for match in answer.matches]
+            found.append(record(None, answer.query, answer.reason))
+        found += [record(match, answer.query) for match in answer.matches]
     return found
 
 
-def _record(query: str, match: Match | None, reason: str) -> dict[str, Any]:
+def record(match: Match | None, query: str, reason: str = "") -> dict[str, Any]:
+    """Make the record of a match, or of why there is none."""
     return {
         "query": query,
         "reference": match.reference if match else None,
@@ -61,7 +62,7 @@ def write_answers(path: Path, answers: Sequence[Answer]) -> None:
 
 
 def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
-    """Make a table with a row for each decided match, and one for each query without any."""
+    """Make a table with a row for each decided match, or for each candidate of a query that could not be decided."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -70,16 +71,21 @@ def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":
         table.add_column(name, overflow="fold")
     for name in ("query, s", "reference, s", "score"):
         table.add_column(name, justify="right", no_wrap=True)
+
+    def add(match: Match, style: str) -> None:
+        table.add_row(
+            escape(match.query), escape(match.reference), f"{match.query_start_seconds:.1f}-{match.query_end_seconds:.1f}",
+            f"{match.reference_start_seconds:.1f}-{match.reference_end_seconds:.1f}", f"{match.score:.3f}", style=style,
+        )  # fmt: skip
+
     for answer in answers:
         for match in answer.decided:
-            table.add_row(
-                escape(answer.query), escape(match.reference),
-                f"{match.query_start_seconds:.1f}-{match.query_end_seconds:.1f}",
-                f"{match.reference_start_seconds:.1f}-{match.reference_end_seconds:.1f}", f"{match.score:.3f}",
-            )  # fmt: skip
+            add(match, "")
         if answer.unreadable:
             table.add_row(escape(answer.query), f"[red]cannot be read: {escape(answer.unreadable)}[/red]", "", "", "")
         elif not answer.decided:
             best = f"{answer.matches[0].score:.3f}" if answer.matches else ""
             table.add_row(escape(answer.query), f"[dim]{escape(answer.reason)}[/dim]", "", "", f"[dim]{best}[/dim]")
+            for match in () if answer.is_decidable else answer.matches:
+                add(match, "dim")
     return table

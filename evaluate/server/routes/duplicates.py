@@ -29,9 +29,9 @@ from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
-Form = Literal["pairs.json", "pairs.csv", "pairs.edl", "keep.csv", "keep.json", "keep.sh"]
+Form = Literal["pairs.json", "pairs.csv", "pairs.edl", "pairs.otio", "keep.csv", "keep.json", "keep.sh"]
 MEDIA_TYPES = {
-    ".json": "application/json", ".csv": "text/csv", ".edl": "text/plain", ".sh": "application/x-sh",
+    ".json": "application/json", ".csv": "text/csv", ".edl": "text/plain", ".otio": "application/json", ".sh": "application/x-sh",
 }  # fmt: skip
 FPS = 25.0
 
@@ -82,7 +82,7 @@ async def pair(
     "/duplicates/export", response_class=Response,
     responses={
         **described(409),
-        200: {"content": {kind: {"schema": {}} for kind in sorted(MEDIA_TYPES.values())}},
+        200: {"content": {kind: {"schema": {}} for kind in sorted({*MEDIA_TYPES.values()})}},
     },
 )  # fmt: skip
 async def export(

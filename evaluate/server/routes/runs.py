@@ -41,6 +41,7 @@ class ScopeRequest(BaseModel):
     longest_seconds: Seconds | None = None
     shortest_shared_seconds: Seconds = 0.0
     agree: Agree = "any"
+    is_mirrored: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return the arguments of `Scope`.
@@ -52,7 +53,7 @@ class ScopeRequest(BaseModel):
         return asdict(
             Scope(
                 tuple(self.references), tuple(self.candidates), self.is_across_folders, self.shortest_seconds, longest,
-                self.shortest_shared_seconds, self.agree,
+                self.shortest_shared_seconds, self.agree, self.is_mirrored,
             )
         )  # fmt: skip
 
@@ -82,7 +83,7 @@ def start(parts: GivenParts, body: RunRequest) -> RunShape:
         rate = settings.false_positive_rate
         task = RunTask(
             "duplicates", settings.index_folder, since_last=body.since_last, scope=body.scope.values(),
-            false_positive_rate=rate,
+            false_positive_rate=rate, workers=n_processors(),
         )  # fmt: skip
     return run_shape(parts.runs.start(task))
 

@@ -98,7 +98,7 @@ def _find_duplicates(task: RunTask, reporter: "_Reporter") -> str:
 
     found = find_duplicates(
         Index.open(task.index_folder), scope=Scope(**(task.scope or {})), since_last=task.since_last,
-        false_positive_rate=task.false_positive_rate, progress=reporter.show,
+        workers=task.workers, false_positive_rate=task.false_positive_rate, progress=reporter.show,
     )  # fmt: skip
     return (
         f"{found.n_compared} sources compared, {len(found.pairs)} pairs, {len(found.segments)} segments of many sources"

@@ -10,6 +10,7 @@ const LIMIT = 50;
 const DEFAULTS = { agree: "any", verdict: "all", offset: "0" };
 const FORMS = {
   "pairs.json": "Pairs, JSON", "pairs.csv": "Pairs, CSV", "pairs.edl": "Pairs, edit list (EDL)",
+  "pairs.otio": "Pairs, timelines (OpenTimelineIO)",
   "keep.csv": "What to keep, CSV", "keep.json": "What to keep, JSON", "keep.sh": "Script that moves copies away",
 };
 
@@ -106,6 +107,7 @@ function scope() {
   const form = at("scope"), words = (name) => form[name].value.split(",").map((each) => each.trim()).filter(Boolean);
   return {
     references: words("references"), candidates: words("candidates"), is_across_folders: form.is_across_folders.checked,
+    is_mirrored: form.is_mirrored.checked,
     shortest_seconds: Number(form.shortest_seconds.value), shortest_shared_seconds: Number(form.shortest_shared_seconds.value),
     ...(form.longest_seconds.value ? { longest_seconds: Number(form.longest_seconds.value) } : {}),
   };

@@ -7,12 +7,14 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.archive import duplicates
-from evaluate.archive.duplicates import find_duplicates
+from evaluate.archive.duplicates import find_duplicates, last_duplicates
+from evaluate.archive.keep import propose_kept
 from evaluate.archive.scope import Scope
 from evaluate.archive.verdicts import Verdicts
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.api import Index
 from tests.evaluate.archive.conftest import INTRO, PLANTED, write_pieces
+from tests.preprocess.made_media import run_ffmpeg
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +78,34 @@ def test_a_new_file_is_compared_alone_and_the_answer_is_that_of_a_full_run(own):
     assert (len(later.segments), later.segments[0].seconds) == (1, pytest.approx(whole.segments[0].seconds, abs=0.5))
     with pytest.raises(EvaluateError, match="another scope"):
         find_duplicates(index, scope=Scope(is_across_folders=True), since_last=True)
+
+
+def test_mirrored_copies(own):
+    """One without audio, one whose audio alone is found anyway. The plain pairs stay plain; nothing is decoded twice."""
+    videos, index = own
+    for name, audio in (("16", ["-an"]), ("17", [])):
+        run_ffmpeg(
+            "-i", videos / f"news/{name}.mp4", "-vf", "hflip", *audio, "-c:v", "libx264", videos / f"web/{name}.mp4"
+        )
+    index.add(videos)
+    mirrored = {("news/16.mp4", "web/16.mp4"), ("news/17.mp4", "web/17.mp4")}
+    assert names(find_duplicates(index).pairs) == PLANTED | {("news/17.mp4", "web/17.mp4")}
+    scope = Scope(is_mirrored=True)
+    found = find_duplicates(index, scope=scope)
+    assert names(found.pairs) == PLANTED | mirrored
+    assert {(pair.one, pair.other) for pair in found.pairs if pair.is_mirrored} == mirrored
+    assert {(pair.video, pair.audio) for pair in found.pairs if pair.is_mirrored} == {
+        ("agrees", "missing"), ("agrees", "agrees"),
+    }  # fmt: skip
+    assert {each.copy_of for each in propose_kept(found) if each.name[-6:] in ("16.mp4", "17.mp4")} == {""}
+    (videos / "web/16.mp4").rename(videos / "web/18.mp4")
+    index.add(videos, remove=["web/16.mp4"])
+    kept = index.folder / "mirrored/parts/part-000001.h5"
+    before = kept.stat().st_mtime_ns
+    later = find_duplicates(index, scope=scope, since_last=True)
+    assert (later.n_compared, kept.stat().st_mtime_ns) == (1, before)
+    assert names(later.pairs) == PLANTED | {("news/16.mp4", "web/18.mp4"), ("news/17.mp4", "web/17.mp4")}
+    assert names(last_duplicates(index).pairs) == names(later.pairs)
 
 
 def test_a_stopped_run_goes_on(own, monkeypatch):
@@ -148,8 +178,8 @@ def test_the_command_writes_all_files(indexed, tmp_path, capsys):
     assert page.read_text().count("data:image/jpeg") >= 2 * 8 * 5
     moved = {line.split()[1].rpartition("/")[2] for line in keep.read_text().splitlines() if line.startswith("away /")}
     assert moved == {"small.mp4", "part.mp4", "mute.mp4", "15.mp4"}
-    assert main([*words, "--out", str(tmp_path / "found.otio")]) == 2
-    assert ".json, .csv, .edl" in capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "found.xml")]) == 2
+    assert ".json, .csv, .edl, .otio" in capsys.readouterr().err
 
 
 def test_the_best_k_however_weak(indexed, tmp_path):

@@ -3,8 +3,12 @@
 import csv
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import opentimelineio as otio
 import pytest
+from opentimelineio.opentime import RationalTime, TimeRange
 
 from evaluate.archive.keep import MediaFacts, media_facts, propose_kept
 from evaluate.archive.keep_files import write_decisions
@@ -20,15 +24,15 @@ from tests.preprocess.made_media import run_ffmpeg
 ODD = ["-rf x.mp4", "two\nlines '$(touch bad)'.mp4", "web/ö .mp4"]
 
 
-def match(one, other, span, where=None, score=20.0, **scores):
-    return Match(
-        one, other, *span, *(where or span), score, decision=True, **{"video_score": 9.0, "audio_score": 9.0, **scores}
-    )
+def match(one, other, span, where=None, score=20.0, **others):
+    values = {"decision": True, "video_score": 9.0, "audio_score": 9.0, **others}
+    return Match(one, other, *span, *(where or span), score, **values)
 
 
 def duplicates(root, pairs, *, kept=(), has=("video", "audio"), segments=()):
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
-    sources = {name: IndexedSource(name, str(root / name), 1, 1, 9, 8.0) for name in names}
+    shared = [place[0] for segment in segments for place in segment.places]
+    sources = {name: IndexedSource(name, str(root / name), 1, 1, 9, 8.0) for name in [*names, *shared]}
     return Duplicates(
         tuple(pairs), tuple(segments), (), (), (tuple(names),), sources, dict.fromkeys(names, frozenset(has)),
         frozenset(kept), len(names), 3.0,
@@ -122,9 +126,9 @@ def test_edit_lists(tmp_path):
         match("q", "a\nb.mp4", (0, 4), (10.5, 14.5)), match("q", "c.mp4", (4, 14), (0, 11), audio_score=None),
         match("q", "weaker.mp4", (1, 3), score=5.0),
     ]  # fmt: skip
-    write_matches(
-        tmp_path / "m.edl", [Answer("q", 14.0, tuple(matches)), Answer("r", 3.0, (match("r", "d", (1, 3)),))], 25
-    )
+    answers = [Answer("q", 14.0, tuple(matches)), Answer("r", 3.0, (match("r", "d", (1, 3)),))]
+    sources = {each.reference: IndexedSource(each.reference, "/gone", 1, 1) for one in answers for each in one.matches}
+    write_matches(tmp_path / "m.edl", answers, 25, {}, sources)
     assert (tmp_path / "m.edl").read_text().splitlines() == [
         "TITLE: m", "FCM: NON-DROP FRAME", "",
         "001  AX       B     C        00:00:10:12 00:00:14:12 00:00:00:00 00:00:04:00",
@@ -136,7 +140,54 @@ def test_edit_lists(tmp_path):
         "* FROM CLIP NAME: d", "* QUERY: r", "* SCORE: 20.0",
     ]  # fmt: skip
     with pytest.raises(EvaluateError, match="999"):
-        write_matches(tmp_path / "m.edl", [Answer("q", 3.0, (matches[0],))] * 1000, 25)
+        write_matches(tmp_path / "m.edl", [Answer("q", 3.0, (matches[0],))] * 1000, 25, {}, sources)
+
+
+def seconds(each):
+    return round(each.start_time.to_seconds(), 2), round(each.duration.to_seconds(), 2)
+
+
+def test_timelines_of_matches(files, tmp_path):
+    """The query has 16 frames/s. Of its sources one has 30000/1001, one plays faster, one is gone."""
+    run_ffmpeg("-i", files / "master.mp4", "-r", "30000/1001", "-t", 6, files / "ntsc.mp4")
+    sources = {name: IndexedSource(name, str(files / name), 1, 1) for name in ("ntsc.mp4", ODD[1], "gone.mp4")}
+    matches = [
+        match(ODD[0], "ntsc.mp4", (1, 4), (2, 5)), match(ODD[0], ODD[1], (5, 7), (0, 3), audio_score=None),
+        match(ODD[0], "gone.mp4", (0.5, 3), score=5.0), match(ODD[0], "gone.mp4", (4, 5), score=5.0, decision=False),
+    ]  # fmt: skip
+    answers = [Answer(ODD[0], 8.0, tuple(matches)), Answer("nothing", 3.0, ())]
+    write_matches(tmp_path / "m.otio", answers, 25, {ODD[0]: files / ODD[0]}, sources)
+    timeline = otio.adapters.read_from_file(tmp_path / "m.otio")
+    assert [(each.name, each.kind) for each in timeline.tracks] == [
+        (name, kind) for name in (ODD[0], "sources 2", "sources 1") for kind in ("Video", "Audio")
+    ]  # fmt: skip
+    own, _, weaker, _, best, best_audio = timeline.tracks
+    assert (timeline.name, timeline.global_start_time.rate, seconds(own[0].source_range)) == (ODD[0], 16, (0, 8))
+    before, ntsc, between, faster = best
+    assert [seconds(best.range_of_child(each)) for each in best] == [(0, 1), (1, 3), (4, 1), (5, 2)]
+    assert isinstance(before, otio.schema.Gap)
+    assert isinstance(between, otio.schema.Gap)
+    assert ntsc.source_range == TimeRange(RationalTime(60, 30000 / 1001), RationalTime(90, 30000 / 1001))
+    assert seconds(ntsc.media_reference.available_range) == (0, 6.01)
+    assert Path(url2pathname(urlsplit(faster.media_reference.target_url).path)) == files / ODD[1]
+    assert (seconds(faster.source_range), faster.effects[0].time_scalar) == ((0, 2), 1.5)
+    assert [each.name for each in best_audio] == ["", "ntsc.mp4"]
+    assert (weaker[1].name, weaker[1].source_range.duration.rate) == ("gone.mp4", 25)
+    told = dict(ntsc.metadata["avtempo"])
+    assert (told["score"], told["mirrored"], told["speed"], list(told["region"])) == (20, False, 1, [0, 0, 1, 1])
+
+
+def test_timelines_of_duplicates(files, tmp_path):
+    segment = Segment(((ODD[0], 1.0, 3.0), ("master.mp4", 4.0, 5.5)))
+    write_duplicates(tmp_path / "d.otio", duplicates(files, [pair("master.mp4", ODD[0])], segments=[segment]), 25)
+    of_pair, of_segment = otio.adapters.read_from_file(tmp_path / "d.otio")
+    assert (of_pair.name, of_pair.metadata["avtempo"]["one_share"]) == (f"{ODD[0]} | master.mp4", 1)
+    assert [each[0].name for each in of_pair.tracks] == [ODD[0]] * 2 + ["master.mp4"] * 2
+    assert seconds(of_pair.tracks[2][0].source_range) == (0, 7.5)
+    places = of_segment.tracks[0]
+    assert [(each.name, seconds(places.range_of_child(each)), seconds(each.source_range)) for each in places] == [
+        (ODD[0], (0, 2), (1, 2)), ("master.mp4", (2, 1.5), (4, 1.5))
+    ]  # fmt: skip
 
 
 def test_duplicates_as_tables_and_edit_lists(tmp_path):

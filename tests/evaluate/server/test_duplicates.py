@@ -111,7 +111,9 @@ def test_neighbours_lead_through_the_list(client):
     assert client.get("/api/duplicates/pairs/0123456789abcdef").status_code == 404
 
 
-@pytest.mark.parametrize("form", ["pairs.json", "pairs.csv", "pairs.edl", "keep.csv", "keep.json", "keep.sh"])
+@pytest.mark.parametrize(
+    "form", ["pairs.json", "pairs.csv", "pairs.edl", "pairs.otio", "keep.csv", "keep.json", "keep.sh"]
+)
 def test_exports_are_the_files_of_the_command(client, form, tmp_path):
     answer = client.get("/api/duplicates/export", params={"form": form})
     assert answer.status_code == 200

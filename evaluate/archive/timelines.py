@@ -1,0 +1,140 @@
+"""Events of a timeline, and whole timelines as OpenTimelineIO: clips that refer to the media files.
+
+The lowest track is the query (of a pair its first source), whole. Above it lie the sources that hold the same, where they
+belong, with gaps. Where several hold the same seconds, the best one lies on the highest track.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+from opentimelineio.opentime import RationalTime, TimeRange
+
+from preprocess.errors import MediaError
+from preprocess.media.media_info import MediaInfo
+from preprocess.media.probe import probe
+from store.atomic_files import replacing
+
+SAME_LENGTH_SECONDS = 0.75
+"""Ends of spans are found to about half a second; a smaller difference is not taken for another speed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Seconds of a file at a place of the timeline.
+
+    Attributes:
+        source: its name.
+        path: of the file.
+        start_seconds, end_seconds: of the source.
+        record_seconds: where it begins on the timeline.
+        length_seconds: on the timeline; another length than the source's means another speed.
+        channels: "B" for both, "V" or "A".
+        notes: comments of an EDL.
+        told: metadata of OpenTimelineIO.
+    """
+
+    source: str
+    path: Path
+    start_seconds: float
+    end_seconds: float
+    record_seconds: float
+    length_seconds: float
+    channels: str = "B"
+    notes: tuple[str, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as the source the timeline plays it."""
+        seconds = self.end_seconds - self.start_seconds
+        return 1.0 if abs(seconds - self.length_seconds) < SAME_LENGTH_SECONDS else seconds / self.length_seconds
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A timeline.
+
+    Attributes:
+        name: of the timeline.
+        below: the file of the lowest track, and its seconds if its container has none; None without.
+        layers: events in order of time that do not overlap, the best layer first.
+        told: metadata of OpenTimelineIO.
+    """
+
+    name: str
+    below: tuple[Path, float] | None
+    layers: Sequence[Sequence[Event]]
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> None:
+    """Write one timeline, or a collection of several, whole or not at all.
+
+    Args:
+        path: of the file.
+        timelines: what it holds.
+        fps: of files without video, and of those that cannot be read.
+    """
+    infos = dict[Path, MediaInfo]()
+    made = [_timeline(each, infos, fps) for each in timelines]
+    root = made[0] if len(made) == 1 else otio.schema.SerializableCollection(path.stem, made)
+    with replacing(path) as temporary:
+        temporary.write_text(otio.adapters.write_to_string(root, "otio_json"), encoding="utf-8")
+
+
+def _timeline(timeline: Timeline, infos: dict[Path, MediaInfo], fps: float) -> otio.schema.Timeline:
+    layers = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)]
+    rate = fps
+    if timeline.below is not None:
+        path, seconds = timeline.below
+        info = _info(path, infos)
+        rate, seconds = info.fps or fps, info.duration_seconds or seconds
+        channels = "B" if info.has_video == info.has_audio else "V" if info.has_video else "A"
+        layers.append((path.name, [Event(path.name, path, 0.0, seconds, 0.0, seconds, channels)]))
+    made = otio.schema.Timeline(
+        timeline.name, global_start_time=RationalTime(0, rate), metadata={"avtempo": dict(timeline.told)}
+    )
+    for name, events in reversed(layers):
+        clips = [(each, _clip(each, infos, fps)) for each in events]
+        for kind in (otio.schema.TrackKind.Video, otio.schema.TrackKind.Audio):
+            track, end = otio.schema.Track(name, kind=kind), 0.0
+            for event, clip in clips:
+                if event.channels in ("B", kind[0]):
+                    gap = RationalTime(max(0, round((event.record_seconds - end) * rate)), rate)
+                    track.extend([otio.schema.Gap(duration=gap)] if gap.value else [])
+                    track.append(clip.deepcopy())
+                    end += gap.to_seconds() + clip.source_range.duration.to_seconds()
+            if len(track):
+                made.tracks.append(track)
+    return made
+
+
+def _clip(event: Event, infos: dict[Path, MediaInfo], fps: float) -> otio.schema.Clip:
+    """Refer to seconds of a file, in frames of its own rate; as with all effects, they are as long as on the timeline."""
+    info = _info(event.path, infos)
+    rate = info.fps or fps
+
+    def span(start: float, seconds: float) -> TimeRange:
+        return TimeRange(*(RationalTime(round(each * rate), rate) for each in (start, seconds)))
+
+    available = span(0.0, info.duration_seconds) if info.duration_seconds else None
+    clip = otio.schema.Clip(
+        event.source, otio.schema.ExternalReference(event.path.absolute().as_uri(), available),
+        span(event.start_seconds, event.length_seconds), metadata={"avtempo": dict(event.told)},
+    )  # fmt: skip
+    if event.speed != 1:
+        clip.effects.append(otio.schema.LinearTimeWarp("speed", time_scalar=event.speed))
+    return clip
+
+
+def _info(path: Path, infos: dict[Path, MediaInfo]) -> MediaInfo:
+    """Probe a file, once; nothing is known of one that cannot be read."""
+    if path not in infos:
+        try:
+            infos[path] = probe(path)
+        except MediaError:
+            infos[path] = MediaInfo(None)
+    return infos[path]

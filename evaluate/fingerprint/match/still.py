@@ -1,0 +1,89 @@
+"""Matching of pictures: which source shows the same as a still, and at which second.
+
+Descriptors of clips tell little of a still, because they hold how a clip moves. So the frames of the archive are described
+like a still: each as a clip in which it is repeated. Nothing changes in a still, so its score has a level only, and that
+is bounded (match/chance.py): no score reaches the threshold in an archive of more than some seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.extract import QUERY_SIDE_PX, MediaFile
+from evaluate.fingerprint.describe.footage import Footage
+from evaluate.fingerprint.describe.picture import read_picture
+from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
+from evaluate.fingerprint.describe.view import PLAIN, View
+from evaluate.fingerprint.index.library import NEIGHBOURS
+from evaluate.fingerprint.match.match import Matcher, best_first
+from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.match.spans import Pair, score_of
+from evaluate.fingerprint.match.viewed import PLAIN_SHARE
+from preprocess.errors import MediaError
+from preprocess.media.media_info import Limits
+
+SAME_FRAMES = 0.005
+"""Frames before and after the most similar one count as the same as far as their cosines are less than this below."""
+
+
+@dataclass(frozen=True)
+class StillMatcher:
+    """Answers pictures from a library of frames.
+
+    Attributes:
+        matcher: of the library.
+        encoder: of its descriptors.
+    """
+
+    matcher: Matcher
+    encoder: DescriptorEncoder
+
+    def answer(self, name: str, picture: Footage) -> Answer:
+        """Find for each source the frames that show most of a picture; the best ones, however weak, are candidates."""
+        viewed, hop_seconds = ViewedFootage(name, picture, self.encoder), self.matcher.library.hop_seconds
+        plain = viewed.describe(PLAIN, hop_seconds)
+        views = [view for view in views_of(picture) if view.speed == view.pitch == 1]
+        found = list(self._matches(plain, PLAIN, 1 / PLAIN_SHARE))
+        for view in views:
+            found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / (1 - PLAIN_SHARE))
+        best = {match.reference: match for match in reversed(best_first(found))}
+        return self.matcher.answer(plain, best_first(best.values()))
+
+    def _matches(self, still: Descriptors, view: View, n_views: float) -> Iterator[Match]:
+        library = self.matcher.library
+        if still.picture is None or not still.has_picture[0] or "picture" not in library.searches:
+            return
+        search, places = library.searches["picture"], library.places(1) * n_views
+        rows = search.nearest(still.picture, min(NEIGHBOURS, len(search))).rows[0]
+        rows = rows[rows >= 0]
+        _, firsts = np.unique(search.source[rows], return_index=True)
+        numbers = search.source[rows[firsts]].tolist()
+        for number, row, frames in zip(numbers, rows[firsts].tolist(), search.vectors_of(numbers), strict=True):
+            cosines, at = frames @ still.picture[0], row - search.rows_of(number).start
+            others = np.flatnonzero(cosines < cosines[at] - SAME_FRAMES)
+            until = np.searchsorted(others, at)
+            first = others[until - 1] + 1 if until else 0
+            last = others[until] - 1 if until < len(others) else len(frames) - 1
+            seconds = search.middle_seconds[search.rows_of(number)][[first, last]]
+            score = score_of({"picture": Pair(np.zeros(1), still.picture, frames[at][None])}, places)
+            start, end = (
+                max(0.0, float(seconds[0]) - library.hop_seconds / 2),
+                float(seconds[1]) + library.hop_seconds / 2,
+            )
+            yield Match(
+                still.source, library.sources[number], 0.0, 0.0, start, end, score, score >= self.matcher.threshold, score,
+                None, view,
+            )  # fmt: skip
+
+
+def match_pictures(files: Sequence[MediaFile], matcher: StillMatcher, limits: Limits) -> Iterator[Answer]:
+    """Read and match pictures; the answer for an unreadable one holds the reason."""
+    params = replace(matcher.encoder.shard_params, short_side_px=QUERY_SIDE_PX)
+    for file in files:
+        try:
+            yield matcher.answer(file.name, read_picture(file.path, params, limits))
+        except MediaError as error:
+            yield Answer(file.name, 0.0, (), error.reason)
