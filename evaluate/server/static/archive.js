@@ -40,8 +40,8 @@ async function showErrors() {
 function showSources({ total, sources }, state) {
   fill(document.querySelector("thead tr"), make("td"), ...Object.entries(COLUMNS).map(([name, title]) => {
     const isSorted = state.sort === name, isDown = isSorted && state.descending === "true";
-    const sort = button(title, async () => {
-      await list.change({ sort: name, descending: String(isSorted && !isDown) });
+    const sort = button(title, async () => { // the choices of now: the table may still show former ones
+      await list.change({ sort: name, descending: String(list.state.sort === name && list.state.descending === "false") });
       document.querySelector(`th.${name} button`).focus(); // the columns are new
     });
     if (isSorted) sort.append(make("span", { "aria-hidden": true }, isDown ? " ↓" : " ↑"));

@@ -1,10 +1,12 @@
 /** Two videos in step: the first leads, the second follows the line of the matched span. */
 
 const FAR_SECONDS = 0.3; // beyond it both wait while the follower seeks
-const HELD_SECONDS = 0.06; // beyond it the side that is ahead all but stands: one of two videos may start 0.3 s late
+const HELD_SECONDS = 0.06; // beyond it the side that is ahead all but stands
 const CLOSE_SECONDS = 0.02; // within it nothing is nudged
 const GAIN = 4; // share of a drift that is taken back in a second, by the speed of the side that is not heard
 const SLOWEST = 0.07, FASTEST = 16; // what browsers take; from a pause instead, the side would start late again
+const MOVED_SECONDS = 0.001; // one of two videos may start 0.3 s late: until both have moved so far, both all but stand
+const RAMP = 3; // times the speed from one frame to the next, as not both may take a new speed at once
 
 /** @typedef {{start: [number, number], end: [number, number]}} Span seconds in the leader and in the follower */
 
@@ -26,7 +28,7 @@ export class InStep {
    * @param {(player: InStep) => void} onTick called at each frame of the screen
    */
   constructor(clips, spans, onTick) {
-    Object.assign(this, { clips, spans, onTick, at: 0, rate: 1, isPlaying: false, isOpen: true });
+    Object.assign(this, { clips, spans, onTick, at: 0, rate: 1, isPlaying: false, isOpen: true, from: [0, 0] });
     this.setSounding(0);
     const tick = () => {
       if (!this.isOpen) return;
@@ -93,29 +95,28 @@ export class InStep {
       this.halt();
       if (isFar) follower.seconds = held;
     } else {
-      this.run(leader);
       if (isOver) follower.element.pause();
-      else this.run(follower);
-      this.nudge(isOver || follower.isBroken ? 0 : drift);
+      this.run(isOver ? [leader] : this.clips, isOver ? 0 : drift);
     }
   }
 
-  /** Take a drift back by speed. @param {number} drift seconds of the follower */
-  nudge(drift) {
+  /** Play, and take a drift back by speed. @param {Clip[]} clips that have this moment @param {number} drift seconds of the follower */
+  run(clips, drift) {
+    const runs = clips.filter(({ element, isBroken }) => !element.ended && !isBroken);
+    if (runs.some(({ element }) => element.paused)) this.from = this.times;
+    const isStarting = runs.some((clip) => Math.abs(clip.seconds - this.from[this.clips.indexOf(clip)]) < MOVED_SECONDS);
     const rates = [this.rate, this.rate * speedOf(this.span)], quiet = 1 - this.sounding, ahead = drift > 0 ? 1 : 0;
-    if (Math.abs(drift) > HELD_SECONDS) rates[ahead] = SLOWEST;
-    else if (Math.abs(drift) > CLOSE_SECONDS) rates[quiet] *= 1 + GAIN * Math.abs(drift) * (quiet === ahead ? -1 : 1);
+    if (isStarting) rates.fill(SLOWEST);
+    else if (runs.length < 2 || Math.abs(drift) < CLOSE_SECONDS) { /* nothing to take back */ }
+    else if (Math.abs(drift) > HELD_SECONDS) rates[ahead] = SLOWEST;
+    else rates[quiet] *= 1 + GAIN * Math.abs(drift) * (quiet === ahead ? -1 : 1);
     this.clips.forEach(({ element }, i) => {
-      const rate = Math.min(Math.max(rates[i], SLOWEST), FASTEST);
+      const rate = Math.max(SLOWEST, Math.min(rates[i], FASTEST, RAMP * element.playbackRate));
       if (Math.abs(element.playbackRate - rate) > 0.005) element.playbackRate = rate;
     });
-  }
-
-  run({ element, isBroken }) {
-    if (!element.paused || element.ended || isBroken) return;
-    element.play().catch((error) => { // a page may sound only after a key or a click; a pause meanwhile is no fault
-      if (error.name === "NotAllowedError") this.pause();
-    });
+    runs.filter(({ element }) => element.paused).forEach(({ element }) => element.play().catch((error) => {
+      if (error.name === "NotAllowedError") this.pause(); // a page may sound only after a key or a click; else a pause came
+    }));
   }
 }
 

@@ -11,7 +11,8 @@ export function useKeys() {
     const key = button.dataset.key;
     button.type = "button";
     button.setAttribute("aria-keyshortcuts", key === " " ? "Space" : key);
-    if (!button.getAttribute("aria-label") && button.title) button.setAttribute("aria-description", button.title);
+    // Read aloud, an arrow says nothing: the title is then the name.
+    if (button.title) button.setAttribute(/[‹›]/.test(button.textContent) ? "aria-label" : "aria-description", button.title);
     button.append(" ", make("kbd", { "aria-hidden": "true" }, SHOWN[key] ?? key));
     // After a click the focus leaves the button: Space then plays instead of pressing it once more.
     button.addEventListener("click", (event) => event.detail && button.blur());

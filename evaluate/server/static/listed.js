@@ -41,5 +41,5 @@ export function listed(defaults, ask, show) {
     typed = setTimeout(() => change(Object.fromEntries(new FormData(form))), event.target.type === "search" ? TYPING_MS : 0);
   };
   form.onsubmit = (event) => event.preventDefault();
-  return { change, refresh };
+  return { state, change, refresh };
 }

@@ -76,7 +76,7 @@ function dress() {
   });
   word("keep", `Keep ${side}`);
   word("sound", `Sound: ${side}`);
-  word("rate", `${player.rate}×`);
+  word("rate", `Speed ${player.rate}×`);
   at("alike").hidden = !shown.spans.some((span) => alike.isEdited(span.view));
   at("alike").setAttribute("aria-pressed", isAlike);
 }
