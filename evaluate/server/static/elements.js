@@ -36,6 +36,6 @@ export const chip = (kind, text) => text && make("span", { class: `chip ${kind}`
 
 /** Show text, or hide the element if there is none. */
 export function tell(element, text) {
-  element.textContent = text ?? "";
+  element.textContent = text || "";
   element.hidden = !text;
 }

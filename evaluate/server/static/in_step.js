@@ -1,9 +1,10 @@
 /** Two videos in step: the first leads, the second follows the line of the matched span. */
 
 const FAR_SECONDS = 0.3; // beyond it both wait while the follower seeks
-const HELD_SECONDS = 0.06; // beyond it the side that is ahead all but stands
+const HELD_SECONDS = 0.06; // beyond it the side that is ahead all but stands, and the other comes up slowly
+const CATCH_UP = 0.3; // of the speed: fast enough to be back soon, slow enough not to overshoot where frames come late
 const CLOSE_SECONDS = 0.02; // within it nothing is nudged
-const GAIN = 4; // share of a drift that is taken back in a second, by the speed of the side that is not heard
+const GAIN = 2; // share of a drift that is taken back in a second; more overshoots where frames come late
 const SLOWEST = 0.07, FASTEST = 16; // what browsers take; from a pause instead, the side would start late again
 const MOVED_SECONDS = 0.001; // one of two videos may start 0.3 s late: until both have moved so far, both all but stand
 const RAMP = 3; // times the speed from one frame to the next, as not both may take a new speed at once
@@ -105,11 +106,12 @@ export class InStep {
     const runs = clips.filter(({ element, isBroken }) => !element.ended && !isBroken);
     if (runs.some(({ element }) => element.paused)) this.from = this.times;
     const isStarting = runs.some((clip) => Math.abs(clip.seconds - this.from[this.clips.indexOf(clip)]) < MOVED_SECONDS);
-    const rates = [this.rate, this.rate * speedOf(this.span)], quiet = 1 - this.sounding, ahead = drift > 0 ? 1 : 0;
+    const rates = [this.rate, this.rate * speedOf(this.span)], quiet = 1 - this.sounding;
     if (isStarting) rates.fill(SLOWEST);
-    else if (runs.length < 2 || Math.abs(drift) < CLOSE_SECONDS) { /* nothing to take back */ }
-    else if (Math.abs(drift) > HELD_SECONDS) rates[ahead] = SLOWEST;
-    else rates[quiet] *= 1 + GAIN * Math.abs(drift) * (quiet === ahead ? -1 : 1);
+    else if (runs.length === 2 && Math.abs(drift) > HELD_SECONDS) {
+      rates[drift > 0 ? 1 : 0] = SLOWEST;
+      rates[drift > 0 ? 0 : 1] *= CATCH_UP;
+    } else if (runs.length === 2 && Math.abs(drift) > CLOSE_SECONDS) rates[quiet] *= 1 + GAIN * (quiet ? -drift : drift);
     this.clips.forEach(({ element }, i) => {
       const rate = Math.max(SLOWEST, Math.min(rates[i], FASTEST, RAMP * element.playbackRate));
       if (Math.abs(element.playbackRate - rate) > 0.005) element.playbackRate = rate;

@@ -1,6 +1,6 @@
 /** Keys press the buttons that carry them in `data-key`, and buttons show their keys. */
 
-import { make } from "/static/elements.js";
+import { fill, make } from "/static/elements.js";
 
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
 const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
@@ -35,9 +35,5 @@ function press(event) {
 }
 
 /** Fill a list with the keys of this page and what they do; @param {HTMLElement} list a <dl> */
-export function listKeys(list) {
-  list.replaceChildren(...[...document.querySelectorAll("button[data-key]")].flatMap((button) => [
-    make("dt", {}, make("kbd", {}, SHOWN[button.dataset.key] ?? button.dataset.key)),
-    make("dd", {}, button.title || button.textContent),
-  ]));
-}
+export const listKeys = (list) => fill(list, ...[...document.querySelectorAll("button[data-key]")].flatMap(({ dataset: { key }, title }) =>
+  [make("dt", {}, make("kbd", {}, SHOWN[key] ?? key)), make("dd", {}, title)]));

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,12 +28,13 @@ FLAGS = (
 HOSTILE = """<img src=x onerror="alert(1)"> & 'ü'.mp4"""
 SOURCE, COPY = "news/long.mp4", f"web/{HOSTILE}"
 CUT_SECONDS, SPEED = 6.0, 1.25
-IN_STEP_SECONDS = 0.1
+IN_STEP_SECONDS, FRAME_SECONDS = 0.1, 0.05
+"""The page looks once a frame, so it may be out of step by as much as frames come late: without cores, not on others."""
 MOMENTS = """() => {
     window.moments = [];
     const look = () => {
         const videos = [...document.querySelectorAll("#stage video")];
-        if (!videos.some((each) => each.seeking)) moments.push(videos.map((each) => each.currentTime));
+        if (!videos.some((each) => each.seeking)) moments.push([performance.now() / 1000, ...videos.map((each) => each.currentTime)]);
         window.looking = requestAnimationFrame(look);
     };
     look();
@@ -88,7 +90,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="need
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """23 videos: three are copies of others, one under a name like markup, one in a codec no browser plays; nine share an intro."""
+    """23 videos: three are copies, one under a name like markup, one in a codec no browser plays; nine share an intro."""
     root = tmp_path_factory.mktemp("made")
     for folder in ("news", "web"):
         (root / "videos" / folder).mkdir(parents=True)
@@ -156,7 +158,7 @@ def page(browser, address, request):
     options = {"viewport": {"width": 1280, "height": 900}, **getattr(request, "param", {})}
     context = browser.new_context(base_url=address, **options)
     page, errors, hosts = context.new_page(), [], set()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
@@ -195,7 +197,7 @@ def first_span(page):
 
 
 def play_in_step(page, seconds=2.0, *, is_swapped=False):
-    """Play for some seconds of the left video; once both have moved, they must be in step at every frame."""
+    """Play for some seconds of the left video; both must be in step at every frame."""
     page.wait_for_selector("#lanes .film")
     start, other_start, speed = first_span(page)
     first, other_first = times(page)
@@ -204,11 +206,14 @@ def play_in_step(page, seconds=2.0, *, is_swapped=False):
     page.wait_for_function(f"() => document.querySelector('#stage video').currentTime > {first + seconds}")
     page.evaluate("() => cancelAnimationFrame(looking)")
     page.keyboard.press("Space")
-    found = [(t, other) for t, other in page.evaluate("() => moments") if t > first and other > other_first]
+    frames = page.evaluate("() => moments")
+    found = [(t, other) for _, t, other in frames if t > first and other > other_first]
     assert len(found) > 3 * seconds
-    pairs = [(other, t) if is_swapped else (t, other) for t, other in found]
-    drifts = [other - (other_start + (t - start) * speed) for t, other in pairs]
-    assert max(map(abs, drifts)) < IN_STEP_SECONDS, drifts
+    for i, (now, *moment) in enumerate(frames[1:], 1):
+        t, other = reversed(moment) if is_swapped else moment
+        gaps = [b[0] - a[0] for a, b in pairwise(frames[: i + 1]) if b[0] > now - 1]
+        late = max(0.0, max(gaps) - FRAME_SECONDS)
+        assert abs(other - (other_start + (t - start) * speed)) < IN_STEP_SECONDS + late, (i, late, frames)
     return found, speed
 
 
