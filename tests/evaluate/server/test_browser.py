@@ -34,7 +34,8 @@ MOMENTS = """() => {
     window.moments = [];
     const look = () => {
         const videos = [...document.querySelectorAll("#stage video")];
-        if (!videos.some((each) => each.seeking)) moments.push([performance.now() / 1000, ...videos.map((each) => each.currentTime)]);
+        const moment = [performance.now() / 1000, ...videos.map((each) => each.currentTime)];
+        if (!videos.some((each) => each.seeking)) moments.push(moment);
         window.looking = requestAnimationFrame(look);
     };
     look();
