@@ -1,38 +1,37 @@
 /** Calls of the server's API; what fails is an ApiError whose message can be shown. */
 
-import { at, tell } from "/static/elements.js";
+import { at, button, tell } from "/static/elements.js";
 
-export class ApiError extends Error {
-  /** @param {string} message @param {number} status of HTTP; 0 if the server was not reached */
-  constructor(message, status) {
-    super(message);
-    this.status = status;
-  }
-}
+export class ApiError extends Error {}
 
 const GOOD_SECONDS = 8;
 const AWAY = "The server cannot be reached. Start it again, then reload this page.";
 
 /** Make the error of an answer: FastAPI's `detail` is a text, or a list for a body that does not fit. */
 function failure(text, status) {
+  if (status === 401) return new ApiError("This session has ended: open the address that the server printed.");
   let detail = "";
   try {
     detail = JSON.parse(text).detail;
-  } catch {
-    detail = status === 401 ? "This session has ended: open the address that the server printed." : "";
-  }
-  const told = Array.isArray(detail) ? detail.map((each) => `${each.loc?.at(-1)}: ${each.msg}`).join("; ") : detail;
-  return new ApiError(told || `The server answered ${status}.`, status);
+  } catch { /* no JSON: a proxy's words, or none */ }
+  if (Array.isArray(detail)) detail = detail.map((each) => `${each.loc?.at(-1)}: ${each.msg}`).join("; ");
+  return new ApiError(detail || `The server answered ${status}.`);
 }
 
-/** @param {string} method @param {string} path below /api @param {any} [body] sent as JSON @returns {Promise<any>} */
-export async function call(method, path, body) {
+/**
+ * @param {string} method
+ * @param {string} path below /api
+ * @param {any} [body] sent as JSON
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function call(method, path, body, signal) {
   let answer;
   try {
     const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-    answer = await fetch(`/api${path}`, { method, ...json });
+    answer = await fetch(`/api${path}`, { method, signal, ...json });
   } catch {
-    throw new ApiError(AWAY, 0);
+    throw new ApiError(signal?.aborted ? "" : AWAY);
   }
   const text = await answer.text();
   if (!answer.ok) throw failure(text, answer.status);
@@ -60,8 +59,8 @@ export function upload(file, onProgress, signal) {
     request.upload.onprogress = (event) => onProgress(event.loaded / Math.max(event.total, 1));
     request.onload = () => request.status < 300 ? resolve(JSON.parse(request.responseText))
       : reject(failure(request.responseText, request.status));
-    request.onerror = () => reject(new ApiError(AWAY, 0));
-    signal.onabort = () => { request.abort(); reject(new ApiError("", 0)); };
+    request.onerror = () => reject(new ApiError(AWAY));
+    signal.onabort = () => { request.abort(); reject(new ApiError("")); };
     request.send(file);
   });
 }
@@ -74,11 +73,16 @@ export const strip = (id, start, end, n) =>
 
 let leaving = 0;
 
-/** Show an error at the top of the page, or take it away; good news leaves by itself. @param {Error|string} [problem] */
-export function notice(problem, isGood = false) {
-  if (problem && !(problem instanceof ApiError) && problem instanceof Error) console.error(problem);
+/**
+ * Show an error at the top of the page, or take it away; good news leaves by itself.
+ * @param {Error|string} [problem]
+ * @param {() => any} [onUndo] adds a button
+ */
+export function notice(problem, isGood = false, onUndo = null) {
+  if (problem instanceof Error && !(problem instanceof ApiError)) console.error(problem);
   const node = at("notice");
   tell(node, problem?.message ?? problem);
+  if (onUndo) node.append(" ", button("Undo", onUndo));
   node.classList.toggle("good", isGood);
   clearTimeout(leaving);
   if (isGood) leaving = setTimeout(() => tell(node, ""), 1000 * GOOD_SECONDS);
@@ -92,15 +96,4 @@ export async function attempt(action) {
     notice(error);
     return null;
   }
-}
-
-/** The choices of a page live in its address, so that they survive back and reload. */
-export function readAddress(defaults) {
-  const found = new URLSearchParams(location.search);
-  return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, found.get(name) ?? value]));
-}
-
-export function writeAddress(values, defaults) {
-  const told = Object.fromEntries(Object.entries(values).filter(([name, value]) => String(value) !== String(defaults[name])));
-  history.replaceState(null, "", location.pathname + asQuery(told));
 }

@@ -5,7 +5,7 @@ import { tell } from "/static/elements.js";
 
 const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
 
-/** @typedef {{plays: string, has_video: boolean, has_audio: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info */
+/** @typedef {{plays: string, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
 
 export class Clip {
   /**
@@ -16,22 +16,18 @@ export class Clip {
    */
   constructor(element, id, info, note) {
     Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
-    tell(note, this.words());
+    const { plays, reason, has_video } = info;
+    tell(note, plays === "none" ? `This file cannot be played${reason && `: ${reason}`}.`
+      : plays !== "direct" && "A copy that this browser plays is being made…");
     element.onerror = () => this.again();
     element.onloadeddata = () => {
       this.tries = 0;
-      tell(note, info.has_video ? "" : "♪ audio alone");
+      tell(note, !has_video && "♪ audio alone");
     };
-    if (info.plays === "none") element.removeAttribute("src");
+    if (plays === "none") element.removeAttribute("src");
   }
 
-  words() {
-    const { plays, reason } = this.info;
-    if (plays === "none") return `This file cannot be played${reason ? `: ${reason}` : ""}.`;
-    return plays === "direct" ? "" : "A copy that this browser plays is being made…";
-  }
-
-  /** Whether there is anything to wait for. */
+  /** Whether there is nothing to wait for. */
   get isBroken() { return this.info.plays === "none" || this.tries > MOST_TRIES; }
 
   /** The present moment, in seconds of the file. */
@@ -40,7 +36,11 @@ export class Clip {
   set seconds(t) {
     if (this.info.plays === "none") return;
     const held = this.info.excerpt_seconds, isBeside = held && (t < this.start || t >= this.start + held - 1);
-    if (!this.isLoaded || isBeside) this.load(held ? Math.max(0, Math.floor((2 * t) / held - 0.5) * (held / 2)) : 0);
+    if (!this.isLoaded || isBeside) { // a part of the file begins at `start`
+      this.start = held ? Math.max(0, Math.floor((2 * t) / held - 0.5) * (held / 2)) : 0;
+      this.isLoaded = true;
+      this.element.src = media(this.id) + (this.start ? `?start=${this.start}` : "");
+    }
     this.element.currentTime = t - this.start;
   }
 
@@ -52,12 +52,6 @@ export class Clip {
     if (!this.info.excerpt_seconds || this.seconds >= this.info.seconds - 1) return false;
     this.seconds += 0.01;
     return true;
-  }
-
-  /** @param {number} start seconds of the file at which the part begins */
-  load(start) {
-    Object.assign(this, { start, isLoaded: true });
-    this.element.src = media(this.id) + (start ? `?start=${start}` : "");
   }
 
   /** The server answers 503 while it makes a copy: ask again. */

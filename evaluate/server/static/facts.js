@@ -1,6 +1,6 @@
 /** Facts of both files beside each other, the better one of each marked. */
 
-import { make } from "/static/elements.js";
+import { chip, fill, make } from "/static/elements.js";
 import { date, duration, percent, size } from "/static/words.js";
 
 const SAME_SECONDS = 1, SAME_SHARE = 0.01; // as evaluate/archive/keep.py counts equal lengths
@@ -27,17 +27,13 @@ const ROWS = [
  * @param {string[]} keptByVerdict names that a person keeps
  */
 export function showFacts(table, sides, facts, kept, keptByVerdict) {
-  const row = (title, cells, better = -1) => make("tr", {}, make("th", { scope: "row" }, title), ...cells.map((text, i) =>
-    make("td", { class: i === better ? "better" : "" }, String(text), i === better && make("span", { class: "sign" }, "better"))));
   const known = facts.every(Boolean);
-  const head = make("tr", {}, make("td"), ...sides.map((side) => make("th", { scope: "col" }, side.name,
-    keptByVerdict.includes(side.name) ? make("span", { class: "chip same" }, "kept by verdict")
-      : side.name === kept && make("span", { class: "chip agrees" }, "keep"))));
-  table.replaceChildren(make("thead", {}, head), make("tbody", {},
-    row("Shared", sides.map((side) => percent(side.share))),
-    ...ROWS.map(([title, text, value, isBetter]) => {
-      const values = known && value ? facts.map(value) : [0, 0];
-      const better = !isBetter || !known ? -1 : isBetter(values[0], values[1]) ? 0 : isBetter(values[1], values[0]) ? 1 : -1;
-      return row(title, facts.map((each) => each ? text(each) : "cannot be read"), better);
-    })));
+  const row = (title, cells, better = -1) => make("tr", {}, make("th", { scope: "row" }, title), ...cells.map((text, i) =>
+    make("td", { class: i === better && "better" }, String(text), i === better && make("span", { class: "sign" }, "better"))));
+  fill(table, make("thead", {}, make("tr", {}, make("td"), ...sides.map(({ name }) => make("th", { scope: "col" }, name,
+    keptByVerdict.includes(name) ? chip("same", "kept by verdict") : name === kept && chip("agrees", "keep"))))),
+  make("tbody", {}, row("Shared", sides.map((side) => percent(side.share))), ...ROWS.map(([title, text, value, isBetter]) => {
+    const [a, b] = known && value ? facts.map(value) : [];
+    return row(title, facts.map((each) => each ? text(each) : "cannot be read"), a === undefined ? -1 : isBetter(a, b) ? 0 : isBetter(b, a) ? 1 : -1);
+  })));
 }

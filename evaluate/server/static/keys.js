@@ -1,6 +1,6 @@
 /** Keys press the buttons that carry them in `data-key`, and buttons show their keys. */
 
-import { make } from "/static/elements.js";
+import { fill, make } from "/static/elements.js";
 
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
 const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
@@ -11,7 +11,8 @@ export function useKeys() {
     const key = button.dataset.key;
     button.type = "button";
     button.setAttribute("aria-keyshortcuts", key === " " ? "Space" : key);
-    if (!button.getAttribute("aria-label") && button.title) button.setAttribute("aria-description", button.title);
+    // Read aloud, an arrow says nothing: the title is then the name.
+    if (button.title) button.setAttribute(/[‹›]/.test(button.textContent) ? "aria-label" : "aria-description", button.title);
     button.append(" ", make("kbd", { "aria-hidden": "true" }, SHOWN[key] ?? key));
     // After a click the focus leaves the button: Space then plays instead of pressing it once more.
     button.addEventListener("click", (event) => event.detail && button.blur());
@@ -34,9 +35,5 @@ function press(event) {
 }
 
 /** Fill a list with the keys of this page and what they do; @param {HTMLElement} list a <dl> */
-export function listKeys(list) {
-  list.replaceChildren(...[...document.querySelectorAll("button[data-key]")].flatMap((button) => [
-    make("dt", {}, make("kbd", {}, SHOWN[button.dataset.key] ?? button.dataset.key)),
-    make("dd", {}, button.title || button.textContent),
-  ]));
-}
+export const listKeys = (list) => fill(list, ...[...document.querySelectorAll("button[data-key]")].flatMap(({ dataset: { key }, title }) =>
+  [make("dt", {}, make("kbd", {}, SHOWN[key] ?? key)), make("dd", {}, title)]));

@@ -4,14 +4,15 @@ import * as alike from "/static/alike.js";
 import { attempt, get, notice } from "/static/api.js";
 import { Clip } from "/static/clip.js";
 import { load, swapped } from "/static/comparison.js";
-import { at, make, tell } from "/static/elements.js";
+import { at, chip, fill, tell } from "/static/elements.js";
 import { showFacts } from "/static/facts.js";
 import { InStep, lead } from "/static/in_step.js";
 import { listKeys, useKeys } from "/static/keys.js";
 import { showLanes } from "/static/lanes.js";
 import { drawMap } from "/static/span_map.js";
+import { named } from "/static/span_strips.js";
 import { decide, lastMade, undo } from "/static/verdicts.js";
-import { by, clock, edits, parts, score } from "/static/words.js";
+import { by, clock, parts, score } from "/static/words.js";
 
 const RATES = [1, 0.5, 0.25, 2];
 const figures = () => [...document.querySelectorAll("#stage .side")];
@@ -35,7 +36,7 @@ async function open(address, plays = false) {
   clips = videos().map((video, i) => new Clip(video, shown.sides[i].id, infos[i], figures()[i].querySelector(".problem")));
   begin(shown.spans[shown.at].start[0], shown.at, 0);
   if (plays) player.play();
-  document.title = `${shown.sides.map((side) => parts(side.name)[1]).join(" and ")} – Avtempo`;
+  document.title = `${names()} – Avtempo`;
 }
 
 /** Make the player and everything around it; @param {number} t seconds of the left one @param {number} n span @param {number} sounding */
@@ -46,39 +47,36 @@ function begin(t, n, sounding) {
   drawn = -1;
   showMoment = drawMap(at("map"), shown.sides.map((side) => side.seconds), shown.spans, (to, span) => player.seek(to, span));
   tell(at("position"), shown.place);
-  at("back").textContent = shown.back.startsWith("/match") ? "‹ Matches" : "‹ Duplicates";
-  at("back").href = shown.back;
-  figures().forEach((figure, i) => figure.querySelector(".name").replaceChildren(
-    make("small", {}, parts(shown.sides[i].name)[0]), parts(shown.sides[i].name)[1]));
-  showFacts(at("facts"), shown.sides, infos.map((info) => info.facts), shown.kept, shown.keptByVerdict);
   const isPair = shown.back.startsWith("/duplicates"), goes = shown.sides.find((side) => side.name !== shown.kept);
+  at("back").textContent = isPair ? "‹ Duplicates" : "‹ Matches";
+  at("back").href = shown.back;
+  figures().forEach((figure, i) => {
+    fill(figure.querySelector("figcaption div"), named(shown.sides[i].name));
+    videos()[i].setAttribute("aria-label", `${i ? "Right" : "Left"}: ${shown.sides[i].name}`);
+  });
+  showFacts(at("facts"), shown.sides, infos.map((info) => info.facts), shown.kept, shown.keptByVerdict);
   at("told").textContent = isPair ? "Which to keep" : "The files";
   tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
     : isPair && "Keep both: neither holds all of the other.");
   at("keep").hidden = at("ignore").hidden = !isPair;
   at("ignore").disabled = Boolean(shown.spans[0].isWhole);
-  at("same").setAttribute("aria-pressed", shown.verdict === "same");
-  at("different").setAttribute("aria-pressed", shown.verdict === "different");
-  at("previous").disabled = !shown.to.previous;
-  at("next").disabled = !shown.to.next;
-  showUndo();
-  dress();
-}
-
-function showUndo() {
+  for (const verdict of ["same", "different"]) at(verdict).setAttribute("aria-pressed", shown.verdict === verdict);
+  for (const way of ["previous", "next"]) at(way).disabled = !shown.to[way];
   at("undo").disabled = !lastMade();
   at("undo").title = lastMade() ? `Take back: ${lastMade().title}` : "Take the last decision back";
+  dress();
 }
 
 /** Show what depends on switches: which side sounds, whether both look alike. */
 function dress() {
+  const side = player.sounding ? "right" : "left", word = (id, text) => { at(id).firstChild.textContent = text; };
   figures().forEach((figure, i) => {
     figure.querySelector(".sounds").hidden = i !== player.sounding || !infos[i].has_audio;
     alike.show(videos()[i], figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
   });
-  at("keep").firstChild.textContent = player.sounding ? "Keep right" : "Keep left";
-  at("sound").firstChild.textContent = player.sounding ? "Sound: right" : "Sound: left";
-  at("rate").firstChild.textContent = `${player.rate}×`;
+  word("keep", `Keep ${side}`);
+  word("sound", `Sound: ${side}`);
+  word("rate", `Speed ${player.rate}×`);
   at("alike").hidden = !shown.spans.some((span) => alike.isEdited(span.view));
   at("alike").setAttribute("aria-pressed", isAlike);
 }
@@ -87,15 +85,12 @@ function dress() {
 function showSpan() {
   const { span } = player;
   drawn = player.at;
-  showLaneMoment = showLanes(at("lanes"), shown.sides, infos, shown.spans, drawn, (t, i) =>
-    player.seek(i ? lead(span, t) : t));
+  showLaneMoment = showLanes(at("lanes"), shown.sides, infos, shown.spans, drawn, (t, i) => player.seek(i ? lead(span, t) : t));
   at("span").textContent = `Span ${drawn + 1} of ${shown.spans.length}`;
   at("span-back").disabled = drawn === 0;
   at("span-on").disabled = drawn === shown.spans.length - 1;
-  const chip = (kind, text) => text && make("span", { class: `chip ${kind}` }, text);
-  at("chips").replaceChildren(...[chip(`verdict ${shown.verdict}`, shown.verdict || "open"),
-    !span.isWhole && chip("strong", score(span)), !span.isWhole && chip("", by(span)),
-    ...edits(span).map((each) => chip("edit", each)), ...shown.told.map((each) => chip(...each))].filter(Boolean));
+  fill(at("chips"), chip(`verdict ${shown.verdict}`, shown.verdict || "open"), !span.isWhole && chip("strong", score(span)),
+    !span.isWhole && chip("", by(span)), chip("edit", span.edits), ...shown.told.map((each) => chip(...each)));
   dress();
 }
 
@@ -110,8 +105,7 @@ function tick({ times, at: n, isPlaying }) {
 
 /** Go to another pair without loading the page anew: the sound that a key has allowed stays allowed. */
 async function go(address) {
-  const plays = player.isPlaying;
-  await open(address, plays);
+  await open(address, player.isPlaying);
   history.pushState(null, "", address);
 }
 
@@ -125,25 +119,23 @@ const judge = (body, title, stays = at("stay").checked) => attempt(async () => {
 });
 
 const ids = () => shown.sides.map((side) => side.id);
-const names = () => shown.sides.map((side) => parts(side.name)[1]).join(" and ");
-const stepBy = (seconds) => () => player.seek(player.times[0] + seconds);
-const toSpan = (step) => () => {
-  const n = Math.min(Math.max(0, player.at + step), shown.spans.length - 1);
-  player.seek(shown.spans[n].start[0], n);
-};
+const file = (i) => parts(shown.sides[i].name)[1];
+const names = () => `${file(0)} and ${file(1)}`;
+const stepBy = (seconds) => player.seek(player.times[0] + seconds);
 const frame = () => 1 / (infos[0].fps || 25);
+const toSpan = (n) => shown.spans[n] && player.seek(shown.spans[n].start[0], n);
 const actions = {
   play: () => player.isPlaying ? player.pause() : player.play(),
-  "step-back": stepBy(-1), "step-on": stepBy(1),
-  "frame-back": () => stepBy(-frame())(), "frame-on": () => stepBy(frame())(),
-  "span-back": toSpan(-1), "span-on": toSpan(1),
+  "step-back": () => stepBy(-1), "step-on": () => stepBy(1),
+  "frame-back": () => stepBy(-frame()), "frame-on": () => stepBy(frame()),
+  "span-back": () => toSpan(player.at - 1), "span-on": () => toSpan(player.at + 1),
   rate: () => { player.rate = RATES[(RATES.indexOf(player.rate) + 1) % RATES.length]; dress(); },
   sound: () => { player.setSounding(1 - player.sounding); dress(); },
   alike: () => { isAlike = !isAlike; dress(); },
   swap: () => {
     const { times, at: n, sounding, isPlaying, rate } = player;
     player.close();
-    [shown, infos, clips] = [swapped(shown), [...infos].reverse(), [...clips].reverse()];
+    [shown, infos, clips] = [swapped(shown), infos.toReversed(), clips.toReversed()];
     figures()[1].after(figures()[0]); // the media keep what they have loaded
     begin(times[1], n, 1 - sounding);
     player.rate = rate;
@@ -151,9 +143,12 @@ const actions = {
   },
   same: () => judge({ kind: "same", ids: ids() }, `Same: ${names()}`),
   different: () => judge({ kind: "different", ids: ids() }, `Different: ${names()}`),
-  ignore: () => judge({ kind: "ignore", ids: [shown.sides[0].id], start_seconds: player.span.start[0], end_seconds: player.span.end[0] },
-    `Ignored everywhere: ${clock(player.span.start[0])} to ${clock(player.span.end[0])} of ${parts(shown.sides[0].name)[1]}`),
-  keep: () => judge({ kind: "keep", ids: [ids()[player.sounding]] }, `Kept: ${parts(shown.sides[player.sounding].name)[1]}`, true),
+  ignore: () => {
+    const [start_seconds, end_seconds] = [player.span.start[0], player.span.end[0]];
+    judge({ kind: "ignore", ids: [ids()[0]], start_seconds, end_seconds },
+      `Ignored everywhere: ${clock(start_seconds)} to ${clock(end_seconds)} of ${file(0)}`);
+  },
+  keep: () => judge({ kind: "keep", ids: [ids()[player.sounding]] }, `Kept: ${file(player.sounding)}`, true),
   undo: () => attempt(async () => {
     const last = await undo();
     if (last.address === location.pathname + location.search) await open(location.href);
@@ -168,9 +163,8 @@ useKeys();
 for (const [id, action] of Object.entries(actions)) at(id).onclick = action;
 at("stay").checked = localStorage.getItem("stay") === "yes";
 at("stay").onchange = () => localStorage.setItem("stay", at("stay").checked ? "yes" : "");
-videos().forEach((video) => video.addEventListener("loadedmetadata", () => dress()));
+videos().forEach((video) => video.addEventListener("loadedmetadata", dress));
 new ResizeObserver(() => shown && dress()).observe(at("stage"));
 window.addEventListener("popstate", () => attempt(() => open(location.href)));
-if (new URLSearchParams(location.search).size) {
-  attempt(() => open(location.href)).then(() => shown || tell(at("empty"), "There is nothing to show here. Go back to the list."));
-} else tell(at("empty"), "Choose a pair on the page of duplicates, or a match of a clip: it opens here.");
+if (!location.search) tell(at("empty"), "Choose a pair on the page of duplicates, or a match of a clip: it opens here.");
+else attempt(() => open(location.href)).then(() => shown || tell(at("empty"), "There is nothing to show here. Go back to the list."));

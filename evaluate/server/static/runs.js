@@ -1,7 +1,7 @@
 /** Runs of indexing and of duplicates: start, progress as the server tells it, stop. */
 
 import { attempt, call, get, notice } from "/static/api.js";
-import { make } from "/static/elements.js";
+import { button, make } from "/static/elements.js";
 import { duration, size } from "/static/words.js";
 
 const TITLES = { index: "Indexing", duplicates: "Looking for duplicates" };
@@ -19,8 +19,10 @@ export async function watchRuns(node, onEnd, starters) {
     const isRunning = run.state === "running";
     starters.forEach((button) => { button.disabled = isRunning; });
     if (isRunning && shown?.id !== run.id) node.replaceChildren((shown = card(run)).node);
-    if (shown?.id === run.id) shown.update(run);
-    if (shown?.id === run.id && !isRunning && !isOver) onEnd(run);
+    if (shown?.id === run.id) {
+      shown.update(run);
+      if (!isRunning && !isOver) onEnd(run);
+    }
     isOver = !isRunning;
   };
   const runs = await attempt(() => get("/runs"));
@@ -45,20 +47,19 @@ export const start = (body) => attempt(async () => {
 function told(run) {
   const isRunning = run.state === "running", n = run.kind === "index" ? size : (value) => value.toLocaleString("en");
   return [
-    isRunning ? TITLES[run.kind] : `${TITLES[run.kind]}: ${ENDS[run.state]}`,
-    isRunning && run.total ? `${n(run.done)} of ${n(run.total)}` : "",
-    isRunning && run.seconds_left != null ? `about ${duration(run.seconds_left)} left` : "",
-    run.note, isRunning ? "" : run.message,
+    ...isRunning ? [TITLES[run.kind], run.total && `${n(run.done)} of ${n(run.total)}`,
+      run.seconds_left != null && `about ${duration(run.seconds_left)} left`, run.note]
+      : [`${TITLES[run.kind]}: ${ENDS[run.state]}`, run.note, run.message],
   ].filter(Boolean).join(" · ");
 }
 
 /** A card that stays while a run goes, so that its button keeps the focus. */
 function card(run) {
   const text = make("p"), bar = make("progress", { max: 1, "aria-label": TITLES[run.kind] });
-  const stop = make("button", { type: "button", onclick: () => {
+  const stop = button("Stop", () => {
     stop.disabled = true;
     attempt(() => call("DELETE", `/runs/${run.id}`));
-  } }, "Stop");
+  });
   const node = make("div", { class: "card run" }, text, bar, stop);
   return { id: run.id, node, update: (now) => {
     text.textContent = told(now);

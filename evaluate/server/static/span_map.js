@@ -1,15 +1,20 @@
 /** The map: seconds of one source across, of the other down; each span a line, the present moment a cross. */
 
-import { draw } from "/static/elements.js";
+import { draw, fill } from "/static/elements.js";
 import { clock } from "/static/words.js";
 
-const SIZE = 300, LEFT = 44, TOP = 26, RIGHT = 10, BOTTOM = 10; // of the drawing
+const SIZE = 300, LEFT = 44, TOP = 26, END = 290; // of the drawing
+const STEPS_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const MOST_TICKS = 4;
 
-/** Round steps of a scale, at most `n` of them. @param {number} seconds @returns {number} */
-function step(seconds, n) {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
-  return steps.find((each) => seconds / each <= n) ?? Math.ceil(seconds / n / 3600) * 3600;
+/** Round places of a scale. @param {number} seconds @returns {number[]} */
+function ticks(seconds) {
+  const step = STEPS_SECONDS.find((each) => seconds / each <= MOST_TICKS) ?? Math.ceil(seconds / MOST_TICKS / 3600) * 3600;
+  return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
 }
+
+const line = (kind, x1, y1, x2, y2) => draw("line", { class: kind, x1, y1, x2, y2 });
+const text = (kind, x, y, words) => draw("text", { class: kind, x, y }, words);
 
 /**
  * Draw the map into an SVG element.
@@ -20,52 +25,34 @@ function step(seconds, n) {
  * @returns {(times: number[], at: number) => void} shows the present moment and span
  */
 export function drawMap(svg, seconds, spans, go) {
-  const width = SIZE - LEFT - RIGHT, height = SIZE - TOP - BOTTOM;
-  const x = (t) => LEFT + (width * t) / Math.max(seconds[0], 1e-9);
-  const y = (t) => TOP + (height * t) / Math.max(seconds[1], 1e-9);
-  svg.setAttribute("viewBox", `0 0 ${SIZE} ${SIZE}`);
-  const ticks = [];
-  for (const [i, scale] of [x, y].entries()) {
-    const each = step(seconds[i], 4);
-    for (let t = 0; t <= seconds[i]; t += each) {
-      const text = clock(t).replace(".0", ""), p = scale(t);
-      ticks.push(...(i ? [draw("line", { class: "tick", x1: LEFT, x2: LEFT + width, y1: p, y2: p }),
-        draw("text", { x: LEFT - 6, y: p + 3.5, class: "down" }, text)]
-        : [draw("line", { class: "tick", y1: TOP, y2: TOP + height, x1: p, x2: p }),
-          draw("text", { x: p, y: TOP - 8, class: "across" }, text)]));
-    }
-  }
-  const field = draw("rect", { class: "field", x: LEFT, y: TOP, width, height, rx: 3 });
-  const lines = spans.map((span, i) => {
-    const ends = { x1: x(span.start[0]), y1: y(span.start[1]), x2: x(span.end[0]), y2: y(span.end[1]) };
-    const name = `Span ${i + 1}: ${clock(span.start[0])} to ${clock(span.end[0])}, there ${clock(span.start[1])} to ${clock(span.end[1])}`;
+  const x = (t) => LEFT + ((END - LEFT) * Math.min(t, seconds[0])) / Math.max(seconds[0], 1e-9);
+  const y = (t) => TOP + ((END - TOP) * Math.min(t, seconds[1])) / Math.max(seconds[1], 1e-9);
+  const round = (t) => clock(t).replace(".0", "");
+  const lines = spans.map(({ start, end }, i) => {
+    const name = `Span ${i + 1}: ${clock(start[0])} to ${clock(end[0])}, there ${clock(start[1])} to ${clock(end[1])}`;
+    const ends = [x(start[0]), y(start[1]), x(end[0]), y(end[1])];
     return draw("g", { class: "span", tabindex: 0, role: "button", "aria-label": name, onkeydown: (event) => {
-      if (event.key === "Enter" || event.key === " ") {
-        event.preventDefault();
-        go(span.start[0], i);
-      }
-    } }, draw("title", {}, name), draw("line", { class: "reach", ...ends }), draw("line", { class: "stretch", ...ends }));
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      go(start[0], i);
+    } }, draw("title", {}, name), line("reach", ...ends), line("stretch", ...ends));
   });
-  const axes = [draw("text", { class: "axis end", x: LEFT + width - 6, y: TOP + 15 }, "left →"), draw("text", { class: "axis", x: LEFT + 6, y: TOP + height - 8 }, "right ↓")];
-  const cross = [draw("line", { class: "now", y1: TOP, y2: TOP + height }), draw("line", { class: "now", x1: LEFT, x2: LEFT + width }),
-    draw("circle", { class: "now", r: 4 })];
-  svg.replaceChildren(field, ...ticks, ...axes, ...lines, ...cross);
+  const cross = draw("path", { class: "now" }), dot = draw("circle", { class: "now", r: 4 });
+  svg.setAttribute("viewBox", `0 0 ${SIZE} ${SIZE}`);
+  fill(svg, draw("rect", { class: "field", x: LEFT, y: TOP, width: END - LEFT, height: END - TOP, rx: 3 }),
+    ...ticks(seconds[0]).flatMap((t) => [line("tick", x(t), TOP, x(t), END), text("across", x(t), TOP - 8, round(t))]),
+    ...ticks(seconds[1]).flatMap((t) => [line("tick", LEFT, y(t), END, y(t)), text("down", LEFT - 6, y(t) + 3.5, round(t))]),
+    text("axis end", END - 6, TOP + 15, "left →"), text("axis", LEFT + 6, END - 8, "right ↓"), ...lines, cross, dot);
   svg.onclick = (event) => { // a span takes the moment that was pointed at, the ground the nearest line
     const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    const t = ((point.x - LEFT) / width) * seconds[0];
-    const hit = lines.indexOf(event.target.closest("g.span"));
+    const t = ((point.x - LEFT) / (END - LEFT)) * seconds[0], hit = lines.indexOf(event.target.closest("g.span"));
     if (hit >= 0) go(Math.min(Math.max(t, spans[hit].start[0]), spans[hit].end[0]), hit);
     else if (t >= 0 && t <= seconds[0]) go(t);
   };
   return (times, at) => {
-    const px = x(Math.min(times[0], seconds[0])), py = y(Math.min(times[1], seconds[1]));
-    set(cross[0], { x1: px, x2: px });
-    set(cross[1], { y1: py, y2: py });
-    set(cross[2], { cx: px, cy: py });
-    lines.forEach((line, i) => line.classList.toggle("current", i === at));
+    const [px, py] = [x(times[0]).toFixed(1), y(times[1]).toFixed(1)];
+    cross.setAttribute("d", `M${px} ${TOP}V${END}M${LEFT} ${py}H${END}`);
+    dot.setAttribute("transform", `translate(${px} ${py})`);
+    lines.forEach((each, i) => each.classList.toggle("current", i === at));
   };
-}
-
-function set(element, values) {
-  for (const [name, value] of Object.entries(values)) element.setAttribute(name, value.toFixed(1));
 }

@@ -2,12 +2,13 @@
 
 import { call } from "/static/api.js";
 
-const PLACE = "decisions";
+const PLACE = "decisions", MOST = 100;
 
 /** @typedef {{body: Object, before: string, address: string, title: string}} Decision `before`: the pair's verdict until then */
 
 /** @returns {Decision[]} */
 const made = () => JSON.parse(sessionStorage.getItem(PLACE) ?? "[]");
+const keep = (decisions) => sessionStorage.setItem(PLACE, JSON.stringify(decisions));
 
 export const lastMade = () => made().at(-1);
 
@@ -18,16 +19,14 @@ export const lastMade = () => made().at(-1);
  */
 export async function decide(body, before, title) {
   await call("POST", "/verdicts", body);
-  const address = location.pathname + location.search;
-  sessionStorage.setItem(PLACE, JSON.stringify([...made(), { body, before, address, title }].slice(-100)));
+  keep([...made(), { body, before, address: location.pathname + location.search, title }].slice(-MOST));
 }
 
 /** Take the last decision back: the former verdict holds again. @returns {Promise<Decision>} what was taken back */
 export async function undo() {
-  const last = lastMade();
-  const isPair = last.body.kind === "same" || last.body.kind === "different";
-  const had = isPair && (last.before === "same" || last.before === "different");
-  await call("POST", "/verdicts", had ? { ...last.body, kind: last.before } : { ...last.body, withdraw: true });
-  sessionStorage.setItem(PLACE, JSON.stringify(made().slice(0, -1)));
+  const last = lastMade(), pairs = ["same", "different"];
+  const had = pairs.includes(last.body.kind) && pairs.includes(last.before);
+  await call("POST", "/verdicts", { ...last.body, ...(had ? { kind: last.before } : { withdraw: true }) });
+  keep(made().slice(0, -1));
   return last;
 }

@@ -3,7 +3,7 @@
 const whole = new Intl.NumberFormat("en");
 
 /** 3, "source" -> "3 sources" */
-export const count = (n, noun) => `${whole.format(n)} ${noun}${n === 1 ? "" : "s"}`;
+export const count = (n, noun, plural = "s") => `${whole.format(n)} ${noun}${n === 1 ? "" : plural}`;
 
 /** @param {number} seconds @returns {string} "12.5 s", "4 min 12 s", "1 h 05 min" */
 export function duration(seconds) {
@@ -40,17 +40,6 @@ export const percent = (share) => `${Math.round(100 * share)} %`;
 export function parts(name) {
   const cut = name.lastIndexOf("/") + 1;
   return [name.slice(0, cut), name.slice(cut)];
-}
-
-/** What was done to the copy, and what says so; @param {Match} span @returns {string[]} */
-export function edits(span) {
-  const { view, speed } = span, { left, top, right, bottom } = view.region;
-  const told = [];
-  if (Math.abs(speed - 1) >= 0.1) told.push(`${speed.toFixed(2)} times the speed`);
-  if (view.is_mirrored) told.push("mirrored");
-  if (view.turned_degrees) told.push(`turned by ${view.turned_degrees}°`);
-  if ((right - left) * (bottom - top) < 1) told.push(`in ${percent((right - left) * (bottom - top))} of the frame`);
-  return told;
 }
 
 /** @param {Match} span @returns {string} "score 12.3"; with a true minus sign */
