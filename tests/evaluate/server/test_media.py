@@ -12,6 +12,7 @@ from evaluate.fingerprint.api import Index
 from evaluate.server.routes import media
 from evaluate.server.state import copies
 from evaluate.server.state.parts import Parts
+from evaluate.server.state.processes import Processes
 from preprocess.media.playable import playback
 from tests.evaluate.server.conftest import Made
 
@@ -62,7 +63,7 @@ def test_other_formats_become_mp4_with_the_same_clock(client, ids, tmp_path, mad
 
 def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, ids):
     with made.client(copies_bytes=1) as client:
-        folder = client.app.state.parts.copies.folder.path
+        folder = client.app.state.parts.copies.folder
         made_at = []
         for name in ("web/old.avi", "web/old.avi", "web/part.mkv"):
             assert client.get(f"/api/media/{ids[name]}").status_code == 200
@@ -74,14 +75,18 @@ def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, id
 def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
     release, running, most = threading.Event(), set(), []
 
-    def slow(path, target, *_):
+    def slow(processes, work, *given):
+        if work is not copies.write_playable:
+            return call(processes, work, *given)
+        target = given[1]
         running.add(target)
         most.append(len(running))
         release.wait(20)
         target.write_bytes(b"copy")
         running.discard(target)
 
-    monkeypatch.setattr(copies, "write_playable", slow)
+    call = Processes.call
+    monkeypatch.setattr(Processes, "call", slow)
     monkeypatch.setattr(copies, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(copies, "MOST_WAITING", 0)
     with made.client() as client:
@@ -118,7 +123,7 @@ def test_a_link_that_is_put_there_after_the_check_is_not_followed(
         shutil.copytree(made.videos, tmp_path / folder)
     shutil.copytree(made.index, tmp_path / "index")
     Index.open(tmp_path / "index").add(tmp_path / "videos")
-    where, attribute = (Parts, "media_path") if rest else (media, "_found")
+    where, attribute = (Parts, "media_path") if rest else (media, "_probed")
     check = getattr(where, attribute)
 
     def swapped(*given):
