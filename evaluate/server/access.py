@@ -62,6 +62,8 @@ class Access:
         try:
             await (self._refusal(Request(scope)) or self._app)(scope, receive, with_headers)
         except asyncio.CancelledError:
+            if not scope["app"].state.parts.ending.is_set():
+                raise
             if not has_started:
                 await answer(503, "the server ends; start it again")(scope, receive, with_headers)
 

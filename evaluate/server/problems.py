@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from evaluate.errors import EvaluateError
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
-from store.errors import AvtempoError, BusyError, StoreError
+from store.errors import AvtempoError, BusyError, StoreError, WriteError
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
@@ -95,7 +95,9 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AvtempoError)
     def on_purpose(_: Request, error: AvtempoError) -> JSONResponse:
-        kinds = {RefusedError: getattr(error, "status", 422), DiskFullError: 507, BusyError: 409, StoreError: 500}
+        kinds = {
+            RefusedError: getattr(error, "status", 422), DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500,
+        }  # fmt: skip
         status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), 422)
         if status == 500:
             _log.error("%s", error)

@@ -68,7 +68,7 @@ def pair(parts: PartsInTurn, identity: str, agree: Agree = "any", verdict: Verdi
 @router.get(
     "/duplicates/export", response_class=Response,
     responses={
-        **described(409),
+        **described(409, 507),
         200: {"content": {kind: {"schema": {}} for kind in sorted(MEDIA_TYPES.values())}},
     },
 )  # fmt: skip

@@ -74,7 +74,7 @@ router = APIRouter(tags=["media"])
 @router.head("/media/{identity}", include_in_schema=False)
 @router.get(
     "/media/{identity}", response_class=FileResponse,
-    responses={**described(404, 416, 503), **_PLAYED},
+    responses={**described(404, 416, 503, 507), **_PLAYED},
 )  # fmt: skip
 async def media(
     parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
@@ -103,7 +103,7 @@ def info(parts: PartsInTurn, identity: str, start: Annotated[int, Query(ge=0, le
 
 @router.get(
     "/media/{identity}/strip", response_class=Response,
-    responses={**described(404), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
+    responses={**described(404, 507), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
 )  # fmt: skip
 def strip(
     parts: PartsInTurn,
@@ -113,15 +113,17 @@ def strip(
     n: Annotated[int, Query(ge=1, le=48)] = 12,
 ) -> Response:
     """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
-    at = start + (np.arange(n) + 0.5) / n * max(0.0, end - start)
+    path, found, _ = _probed(parts, identity)
+    last = (found.info and found.info.duration_seconds) or np.inf  # beyond it ffmpeg would seek for long
+    at = np.minimum(start + (np.arange(n) + 0.5) / n * max(0.0, end - start), last)
     try:
-        jpeg = parts.processes.call(_strip, parts.media_path(identity), at.tolist())
+        jpeg = parts.processes.call(_strip, path, at.tolist())
     except (MediaError, CrashedError):
         jpeg = b""
     return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
 
 
-@router.get("/media/{identity}/waveform", responses=described(404))
+@router.get("/media/{identity}/waveform", responses=described(404, 507))
 def waveform(
     parts: PartsInTurn,
     response: Response, identity: str, start: Seconds = 0.0, end: Seconds = 0.0,

@@ -81,7 +81,7 @@ def add(parts: GivenParts, body: VerdictRequest) -> Verdict:
     return parts.opened.verdicts.add(body.kind, _places_of(parts, body), note=body.note, withdraw=body.withdraw)
 
 
-@router.get("/verdicts/export", responses={200: LINES}, response_class=Response)
+@router.get("/verdicts/export", responses={**described(507), 200: LINES}, response_class=Response)
 def export(parts: GivenParts) -> Response:
     """Return all verdicts ever made as JSON lines."""
     return attachment("verdicts.jsonl", parts.opened.verdicts.export)

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from evaluate.server.state import queries as queries_module
 from evaluate.server.problems import SlowUploadError
+from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
 from tests.preprocess.made_media import run_ffmpeg

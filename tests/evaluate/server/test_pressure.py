@@ -219,7 +219,9 @@ def _runs(process):
     return False
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /api/status HTTP/1.1\r\nHost: local", b"GET /static/page.css HTTP/1.1\r\n" * 2])
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /api/status HTTP/1.1\r\nHost: local", b"GET /static/page.css HTTP/1.1\r\n" * 2]
+)
 def test_connections_without_a_token_do_not_lock_others_out(made, sent):
     with serving(made.index) as (address, server), contextlib.ExitStack() as held:
         port = urlsplit(address).port
