@@ -73,14 +73,7 @@ class TooManyError(RefusedError):
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of failures that a route may answer with."""
-    words = {
-        400: "The host is not this server's, or the request is no HTTP that it reads", 401: "The token is missing or wrong",
-        403: "From another site, or a path outside the archive", 404: "There is no such thing",
-        408: "The upload took too long", 409: "The state of the index or of a run does not allow it",
-        413: "Too large", 416: "No such range", 422: "The request cannot be carried out", 503: "Too much waits: try later",
-        507: "The disk is full",
-    }  # fmt: skip
-    return {status: {"model": Problem, "description": words[status]} for status in statuses}
+    return {status: {"model": Problem} for status in statuses}
 
 
 def answer(status: int, words: str) -> JSONResponse:

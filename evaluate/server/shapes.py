@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from evaluate.archive.keep import MediaFacts
 from evaluate.archive.pairs import Agreement, Pair, PairVerdict
@@ -21,13 +21,7 @@ SourceStatus = Literal["indexed", "unreadable", "gone"]
 SpanVerdict = Literal["", "same", "different"]
 
 
-class Shape(BaseModel):
-    """An answer."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class LastScopeShape(Shape):
+class LastScopeShape(BaseModel):
     """What the last search for duplicates compared; the least that is shared and what agrees only select from that."""
 
     references: list[str]
@@ -37,7 +31,7 @@ class LastScopeShape(Shape):
     longest_seconds: float | None
 
 
-class StatusShape(Shape):
+class StatusShape(BaseModel):
     """The state of the index and of this server."""
 
     index: str
@@ -54,7 +48,7 @@ class StatusShape(Shape):
     last_scope: LastScopeShape | None
 
 
-class SourceShape(Shape):
+class SourceShape(BaseModel):
     """A file of the archive."""
 
     id: str
@@ -66,14 +60,14 @@ class SourceShape(Shape):
     reason: str
 
 
-class SourcesShape(Shape):
+class SourcesShape(BaseModel):
     """A page of the archive's files."""
 
     total: int
     sources: list[SourceShape]
 
 
-class ErrorShape(Shape):
+class ErrorShape(BaseModel):
     """Files that could not be read for one reason."""
 
     reason: str
@@ -81,7 +75,7 @@ class ErrorShape(Shape):
     names: list[str]
 
 
-class SpanShape(Shape):
+class SpanShape(BaseModel):
     """A span that two files share, in seconds from the start of each; `reference` is a source."""
 
     query: str
@@ -103,7 +97,7 @@ class SpanShape(Shape):
     verdict: SpanVerdict
 
 
-class QueryShape(Shape):
+class QueryShape(BaseModel):
     """A query without its matches."""
 
     id: str
@@ -124,7 +118,7 @@ class AnswerShape(QueryShape):
     matches: list[SpanShape]
 
 
-class GroupShape(Shape):
+class GroupShape(BaseModel):
     """Sources that hang together by pairs."""
 
     number: int
@@ -132,7 +126,7 @@ class GroupShape(Shape):
     ids: list[str]
 
 
-class PairShape(Shape):
+class PairShape(BaseModel):
     """Two sources that share material; in the spans, `one` is the query."""
 
     id: str
@@ -169,7 +163,7 @@ class PairDetailShape(PairShape):
     n_open: int
 
 
-class PlaceShape(Shape):
+class PlaceShape(BaseModel):
     """Seconds of a source."""
 
     id: str
@@ -178,7 +172,7 @@ class PlaceShape(Shape):
     end_seconds: float
 
 
-class SegmentShape(Shape):
+class SegmentShape(BaseModel):
     """Seconds that more than eight sources share."""
 
     number: int
@@ -187,7 +181,7 @@ class SegmentShape(Shape):
     places: list[PlaceShape]
 
 
-class DuplicatesShape(Shape):
+class DuplicatesShape(BaseModel):
     """The copies inside the archive, as the last run found them."""
 
     n_pairs: int = 0
@@ -199,7 +193,7 @@ class DuplicatesShape(Shape):
     threshold: float | None
 
 
-class MediaShape(Shape):
+class MediaShape(BaseModel):
     """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
 
     plays: Plays

@@ -1,11 +1,12 @@
 """Processes for what reads media or takes long: they end with the server, even if it is killed; a crash ends one alone."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from multiprocessing import active_children, connection
+from multiprocessing import active_children, connection, forkserver, get_context
 from typing import Any, Never, TypeVar
 
 from evaluate.server.problems import ConflictError, CrashedError
@@ -14,14 +15,21 @@ from preprocess.executors.processes import GRACE_SECONDS, STOP, ProcessExecutor,
 from store.errors import AvtempoError
 
 Result = TypeVar("Result")
+PRELOADED = ("evaluate.server.routes.media", "evaluate.__main__", "preprocess.build.shard_task", *PRELOAD)
+"""Modules with what is called, loaded once."""
 
 
 class Processes(ProcessExecutor):
     """The processes of a server, each for one task."""
 
     def __init__(self) -> None:
-        super().__init__(1, ("preprocess.media.playable", "preprocess.media.stills", *PRELOAD))
+        super().__init__(1, PRELOADED)
         self._is_closed = False
+        get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # Ctrl-C while it loads modules is not its own
+        with suppress(OSError):  # which the first task tells of
+            forkserver.ensure_running()  # while the index is read
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def call(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Call a function that can be imported by its name.

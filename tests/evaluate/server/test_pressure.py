@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -19,19 +18,10 @@ import pytest
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.server.serve import MOST_CONNECTIONS
-from tests.evaluate.server.conftest import BEARER, Made, answers, serving, wait_for
+from tests.evaluate.server.conftest import BEARER, answers, serving, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def own(made, tmp_path):
-    """An archive that a test may change."""
-    shutil.copytree(made.videos, tmp_path / "videos")
-    shutil.copytree(made.index, tmp_path / "index")
-    Index.open(tmp_path / "index").add(tmp_path / "videos")
-    return Made(tmp_path)
 
 
 def requests(ids, clip):
