@@ -26,9 +26,10 @@ class Processes(ProcessExecutor):
         super().__init__(1, PRELOADED)
         self._is_closed = False
         get_context("forkserver").set_forkserver_preload(list(PRELOADED))
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # Ctrl-C while it loads modules is not its own
+        # The fork server loads modules while the index is read; Ctrl-C then is not for it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         with suppress(OSError):  # which the first task tells of
-            forkserver.ensure_running()  # while the index is read
+            forkserver.ensure_running()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def call(self, work: Callable[..., Result], *arguments: object) -> Result:
