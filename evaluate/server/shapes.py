@@ -1,7 +1,7 @@
 """The shapes of the API's answers; where a frozen dataclass says it all, a route returns that instead."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
@@ -207,17 +207,6 @@ class MediaShape(BaseModel):
     excerpt_seconds: int | None
     reason: str
     facts: MediaFacts | None
-
-
-def status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
-    """Tell whether a source is indexed, could not be read, or is no longer there."""
-    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
-
-
-def source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
-    """Describe a source."""
-    modified = datetime.fromtimestamp(source.modified_ns / 1e9, UTC)
-    return SourceShape(**source.__dict__, id=id_of(source.name), modified=modified, status=status_of(source, gone))
 
 
 def span_shape(match: Match, sources: Mapping[str, IndexedSource], verdict: SpanVerdict = "") -> SpanShape:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -15,12 +16,12 @@ from evaluate.server.problems import described
 from evaluate.server.shapes import (
     ErrorShape,
     LastScopeShape,
+    SourceShape,
     SourcesShape,
+    SourceStatus,
     StatusShape,
-    source_shape,
-    status_of,
 )
-from evaluate.server.state.opened_index import Snapshot
+from evaluate.server.state.opened_index import Snapshot, id_of
 from evaluate.server.state.parts import GivenParts
 
 NAMES_SHOWN = 10
@@ -69,9 +70,11 @@ def sources(
     found = [
         each
         for each in _sorted(now, gone, sort, descending=descending)
-        if wanted in each.name.casefold() and status in ("all", status_of(each, gone))
+        if wanted in each.name.casefold() and status in ("all", _status_of(each, gone))
     ]
-    return SourcesShape(total=len(found), sources=[source_shape(each, gone) for each in found[offset : offset + limit]])
+    return SourcesShape(
+        total=len(found), sources=[_source_shape(each, gone) for each in found[offset : offset + limit]]
+    )
 
 
 @router.get("/errors")
@@ -93,6 +96,17 @@ def remove(parts: GivenParts, body: Names) -> dict[str, tuple[str, ...]]:
     growth = Index.open(parts.opened.settings.index_folder).add(None, remove=names)
     parts.opened.refresh(at_once=True)
     return {"removed": growth.removed}
+
+
+def _status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
+    """Tell whether a source is indexed, could not be read, or is no longer there."""
+    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
+
+
+def _source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
+    """Describe a source."""
+    modified = datetime.fromtimestamp(source.modified_ns / 1e9, UTC)
+    return SourceShape(**source.__dict__, id=id_of(source.name), modified=modified, status=_status_of(source, gone))
 
 
 def _last_scope(now: Snapshot) -> LastScopeShape | None:
