@@ -5,6 +5,7 @@ encoder. A checksum of all bytes would read hours of video for one decision. So 
 checksum of evenly spaced blocks. Any edit or re-encoding of a video changes bytes everywhere in its streams.
 """
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -13,13 +14,15 @@ BLOCKS, BLOCK_BYTES = 64, 1 << 16
 """A file of up to 4 MiB is read whole."""
 
 
-def content_of(path: Path) -> str:
+def content_of(path: Path, *, follows_links: bool = True) -> str:
     """Return the content of a file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or a link leads there although none may be followed.
     """
-    with path.open("rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO would wait for a writer
+        if not follows_links and Path(f"/proc/self/fd/{file.fileno()}").readlink() != path:
+            raise OSError(errno.ELOOP, "a link, or replaced while it was opened")
         size = os.fstat(file.fileno()).st_size
         if size <= BLOCKS * BLOCK_BYTES:
             digest = hashlib.file_digest(file, "sha256")

@@ -1,5 +1,6 @@
 """Which sources of a group to keep, and why: a proposal. Nothing is moved or removed here."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.index.archive import IndexedSource
 from preprocess.errors import PreprocessError
-from preprocess.media.probe import probe
+from preprocess.media.media_info import USUAL_LIMITS, Limits
+from preprocess.media.probe import open_source, probe_file
 
 COPY_SHARE = 0.9
 """Share of a source that a kept one must hold, so that it is proposed to go."""
@@ -70,11 +72,13 @@ ORDERS: dict[str, tuple[str, Callable[[MediaFacts], float]]] = {
 DEFAULT_ORDER = ("duration", "resolution", "bit_rate")
 
 
-def media_facts(source: IndexedSource) -> MediaFacts | None:
+def media_facts(source: IndexedSource, limits: Limits = USUAL_LIMITS) -> MediaFacts | None:
     """Probe a file; None if it cannot be read."""
+    path = Path(source.path)
     try:
-        info, status = probe(Path(source.path)), Path(source.path).stat()
-    except (PreprocessError, OSError):
+        with open_source(path, limits) as file:
+            info, status = probe_file(file, path, limits), os.fstat(file.fileno())
+    except PreprocessError:
         return None
     seconds = info.duration_seconds or source.seconds
     return MediaFacts(
@@ -84,12 +88,16 @@ def media_facts(source: IndexedSource) -> MediaFacts | None:
     )  # fmt: skip
 
 
-def propose_kept(found: Duplicates, order: Sequence[str] = DEFAULT_ORDER) -> tuple[Decision, ...]:
+def propose_kept(
+    found: Duplicates, order: Sequence[str] = DEFAULT_ORDER,
+    facts_of: Callable[[IndexedSource], MediaFacts | None] = media_facts,
+) -> tuple[Decision, ...]:  # fmt: skip
     """Propose for each source of each group whether to keep it: the best, and what no kept one holds.
 
     Args:
-        found: the groups; their files are probed now.
+        found: the groups.
         order: names in ORDERS; the first that differs decides.
+        facts_of: probes a file; None for one that cannot be read.
 
     Raises:
         EvaluateError: the order has an unknown name.
@@ -100,7 +108,7 @@ def propose_kept(found: Duplicates, order: Sequence[str] = DEFAULT_ORDER) -> tup
     pairs = {(pair.one, pair.other): pair for pair in found.pairs}
     decisions = list[Decision]()
     for number, names in enumerate(found.groups, 1):
-        facts = {name: media_facts(found.sources[name]) for name in names}
+        facts = {name: facts_of(found.sources[name]) for name in names}
         ranked = _ranked(facts, order, found.kept)
         kept = list[str]()
         for name in ranked:

@@ -22,6 +22,7 @@ from evaluate.archive.contents import content_of, size_of
 from evaluate.errors import VerdictError
 from preprocess.sources import escaped_name
 from store.atomic_files import TEMPORARY_SUFFIX, replacing, temporary_path
+from store.errors import WriteError
 
 if TYPE_CHECKING:  # it imports torch
     from evaluate.fingerprint.index.archive import IndexedSource
@@ -109,7 +110,8 @@ class Verdicts:
         """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back.
 
         Raises:
-            VerdictError: the places do not fit, or the file cannot be written.
+            VerdictError: the places do not fit, or the file cannot be used.
+            WriteError: the disk is full.
         """
         try:
             verdict = Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
@@ -200,12 +202,23 @@ class Verdicts:
         try:
             if not self.path.exists():
                 self._make()
-            with closing(sqlite3.connect(self.path, timeout=PATIENCE_SECONDS)) as connection:
+            with closing(self._connect()) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 yield connection
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise WriteError(
+                    self.path, "cannot be written: the disk is full", "free space, then try again"
+                ) from error
             remedy = "free space, or move the file away and import an exported one"
             raise VerdictError(self.path, f"cannot be used ({error})", remedy) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file; for reading where nothing can be written, since SQLite writes beside it even to read."""
+        if os.access(self.path.parent, os.W_OK):
+            return sqlite3.connect(self.path, timeout=PATIENCE_SECONDS)
+        has_log = self.path.with_name(f"{self.path.name}-wal").exists()  # of a writer that was killed
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
 
     def _make(self) -> None:
         """Make an empty file under another name, and link it here unless another process was first."""
@@ -233,7 +246,7 @@ def _content(connection: sqlite3.Connection, source: "IndexedSource") -> str | N
     except OSError:
         return None
     if size_of(content) == source.size_bytes:  # else it was changed after it was indexed
-        with connection:
+        with suppress(sqlite3.OperationalError), connection:  # no space, or no right: it is read again next time
             connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
     return content
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
 from preprocess.executors.options import add_max_hours
+from preprocess.media.media_info import Limits
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -59,8 +60,9 @@ def _match(arguments: argparse.Namespace) -> None:
     files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
+    limits = Limits(max_duration_seconds=3600 * arguments.max_hours)
     found = index.match_files(
-        files, false_positive_rate=rate, workers=arguments.workers, max_hours=arguments.max_hours, top=arguments.top
+        files, false_positive_rate=rate, workers=arguments.workers, limits=limits, top=arguments.top
     )
     answers = []
     with Progress("queries") as shown:

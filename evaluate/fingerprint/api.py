@@ -23,7 +23,7 @@ from evaluate.fingerprint.match.viewed import ViewMatcher
 from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
 from preprocess.executors.processes import Executor, SerialExecutor
-from preprocess.media.media_info import Limits
+from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.sources import escaped_name
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
@@ -165,19 +165,20 @@ class Index:
 
     def match_files(
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
-        max_hours: float = DEFAULT_MAX_HOURS, top: int | None = None,
+        executor: Executor | None = None, limits: Limits = USUAL_LIMITS, top: int | None = None,
     ) -> Iterator[Answer]:  # fmt: skip
-        """Match files, a few at a time, then pictures; the answer for an unreadable one holds the reason.
+        """Match files, a few at a time, then pictures; the answer for an unreadable one holds the reason. `workers` as in `add`.
 
-        Other arguments as in `add`.
-
+        `executor` decodes files, instead of workers. `limits` are on one file.
         `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
         """
         encoder, pictures = self.encoder(), [file for file in files if file.path.suffix.lower() in PICTURES]
         files = [file for file in files if file not in pictures]
         matcher = ViewMatcher(replace(self.matcher(false_positive_rate), top=top), encoder)
-        limits, here = Limits(max_duration_seconds=3600 * max_hours), None if workers else SerialExecutor()
-        options = ExtractOptions(self.archive.hop_seconds, workers, device=self.device, executor=here, limits=limits)
+        executor = executor or (None if workers else SerialExecutor())
+        options = ExtractOptions(
+            self.archive.hop_seconds, workers, device=self.device, executor=executor, limits=limits
+        )
         for start in range(0, len(files), QUERIES_AT_ONCE):
             for each in read_footage(files[start : start + QUERIES_AT_ONCE], encoder, options):
                 if isinstance(each, Unreadable):

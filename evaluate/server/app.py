@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
@@ -12,17 +12,18 @@ from fastapi import APIRouter, FastAPI
 from evaluate.server.access import Access
 from evaluate.server.api_page import add_api_page
 from evaluate.server.pages import add_pages
-from evaluate.server.problems import add_handlers
+from evaluate.server.problems import add_handlers, described
 from evaluate.server.routes import archive, duplicates, match, media, runs, verdicts
 from evaluate.server.settings import ServerSettings
 from evaluate.server.state.copies import Copies
 from evaluate.server.state.found_pairs import PairsFinder
-from evaluate.server.state.opened_index import OpenedIndex, keep_fresh
+from evaluate.server.state.kept_folder import kept_folder
+from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.parts import Parts
+from evaluate.server.state.processes import Processes
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
 from evaluate.server.state.watch import Watch
-from store.errors import AvtempoError
 
 LOOK_EVERY_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -34,9 +35,14 @@ def make_app(settings: ServerSettings) -> FastAPI:
     Raises:
         AvtempoError: the index cannot be read; the message names the remedy.
     """
-    opened = OpenedIndex(settings)
-    runner = Runs(opened.read_only_reason, lambda: keep_fresh(opened, at_once=True))
-    parts = Parts(opened, Queries(opened), runner, Copies(settings.copies_bytes), PairsFinder(opened))
+    opened, processes, held = OpenedIndex(settings), Processes(), ExitStack()
+    uploads, copied = (held.enter_context(kept_folder(purpose)) for purpose in ("uploads", "copies"))
+    copies = Copies(copied, settings.copies_bytes, processes)
+    parts = Parts(
+        opened, processes, Queries(uploads, opened, processes),
+        Runs(processes, opened.read_only_reason, after=partial(opened.refresh, at_once=True)),
+        copies, PairsFinder(opened, copies),
+    )  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,23 +51,21 @@ def make_app(settings: ServerSettings) -> FastAPI:
             _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
         tasks = [asyncio.create_task(_keep_fresh(parts))]
         if settings.watch_folder:
-            tasks.append(asyncio.create_task(_watch(settings.watch_folder, parts)))
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            parts.copies.close()
-            await to_thread.run_sync(parts.runs.close)
-            parts.queries.close()
-            opened.close()
+            tasks.append(asyncio.create_task(Watch(settings.watch_folder, parts).run()))
+        with held:
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await to_thread.run_sync(parts.close)
 
     app = FastAPI(
         title="Avtempo archive", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Matches, copies and verdicts of an indexed archive. Every request needs the token.",
     )  # fmt: skip
-    api = APIRouter(prefix="/api")
+    api = APIRouter(prefix="/api", responses=described(400, 401, 403, 422))
     for each in (archive, runs, match, duplicates, verdicts, media):
         api.include_router(each.router)
     app.include_router(api)
@@ -73,17 +77,9 @@ def make_app(settings: ServerSettings) -> FastAPI:
     return app
 
 
-async def _watch(folder: Path, parts: Parts) -> None:
-    """Watch a folder; serving goes on if that fails."""
-    try:
-        await Watch(folder, parts).run()
-    except (OSError, AvtempoError) as error:
-        _log.error("%s is no longer watched: %s; start the server anew", folder, error)
-
-
 async def _keep_fresh(parts: Parts) -> None:
     """Read the index anew when another process has changed it."""
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         if not parts.runs.is_running():
-            await to_thread.run_sync(keep_fresh, parts.opened)
+            await to_thread.run_sync(parts.opened.refresh)

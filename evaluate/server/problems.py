@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from evaluate.errors import EvaluateError
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
-from store.errors import AvtempoError, BusyError, StoreError
+from store.errors import AvtempoError, BusyError, StoreError, WriteError
 
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
@@ -55,6 +55,16 @@ class TooLargeError(RefusedError):
     status = 413
 
 
+class CrashedError(RefusedError):
+    """The process that read a file died."""
+
+
+class SlowUploadError(RefusedError):
+    """An upload took longer than it may."""
+
+    status = 408
+
+
 class TooManyError(RefusedError):
     """Too much waits already; the same request may succeed later."""
 
@@ -62,15 +72,8 @@ class TooManyError(RefusedError):
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI entries of failures that a route may answer with, besides those that any may."""
-    words = {
-        400: "The host is not this server's, or the request is no HTTP that it reads", 401: "The token is missing or wrong",
-        403: "From another site, or a path outside the archive", 404: "There is no such thing",
-        408: "The upload took too long", 409: "The state of the index or of a run does not allow it",
-        413: "Too large", 416: "No such range", 422: "The request cannot be carried out", 503: "Too much waits: try later",
-        507: "The disk is full",
-    }  # fmt: skip
-    return {status: {"model": Problem, "description": words[status]} for status in (400, 401, 403, 422, *statuses)}
+    """Return the OpenAPI entries of failures that a route may answer with."""
+    return {status: {"model": Problem} for status in statuses}
 
 
 def answer(status: int, words: str) -> JSONResponse:
@@ -85,14 +88,13 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AvtempoError)
     def on_purpose(_: Request, error: AvtempoError) -> JSONResponse:
-        if isinstance(error, RefusedError):
-            return answer(error.status, str(error))
-        if isinstance(error, DiskFullError):
-            return answer(507, str(error))
-        if isinstance(error, StoreError) and not isinstance(error, BusyError):
+        kinds = {
+            RefusedError: getattr(error, "status", 422), DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500,
+        }  # fmt: skip
+        status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), 422)
+        if status == 500:
             _log.error("%s", error)
-            return answer(500, str(error))
-        return answer(409 if isinstance(error, BusyError) else 422, str(error))
+        return answer(status, str(error))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

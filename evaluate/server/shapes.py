@@ -1,32 +1,27 @@
-"""The shapes of the API's answers."""
+"""The shapes of the API's answers; where a frozen dataclass says it all, a route returns that instead."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from evaluate.archive.keep import MediaFacts
-from evaluate.archive.pairs import Agreement, PairVerdict
+from evaluate.archive.pairs import Agreement, Pair, PairVerdict
+from evaluate.archive.segments import Segment
 from evaluate.fingerprint.describe.view import View
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.fingerprint.match.matches import Match
+from evaluate.server.state.found_pairs import FoundPairs
 from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.queries import Query
-from evaluate.server.state.run_process import RunKind
-from evaluate.server.state.runs import Run
 from preprocess.media.playable import Plays
 
 SourceStatus = Literal["indexed", "unreadable", "gone"]
+SpanVerdict = Literal["", "same", "different"]
 
 
-class Shape(BaseModel):
-    """An answer."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class LastScopeShape(Shape):
+class LastScopeShape(BaseModel):
     """What the last search for duplicates compared; the least that is shared and what agrees only select from that."""
 
     references: list[str]
@@ -37,7 +32,7 @@ class LastScopeShape(Shape):
     is_mirrored: bool = False
 
 
-class StatusShape(Shape):
+class StatusShape(BaseModel):
     """The state of the index and of this server."""
 
     index: str
@@ -54,7 +49,7 @@ class StatusShape(Shape):
     last_scope: LastScopeShape | None
 
 
-class SourceShape(Shape):
+class SourceShape(BaseModel):
     """A file of the archive."""
 
     id: str
@@ -66,14 +61,14 @@ class SourceShape(Shape):
     reason: str
 
 
-class SourcesShape(Shape):
+class SourcesShape(BaseModel):
     """A page of the archive's files."""
 
     total: int
     sources: list[SourceShape]
 
 
-class ErrorShape(Shape):
+class ErrorShape(BaseModel):
     """Files that could not be read for one reason."""
 
     reason: str
@@ -81,28 +76,7 @@ class ErrorShape(Shape):
     names: list[str]
 
 
-class RemovedShape(Shape):
-    """Names that were taken out of the index."""
-
-    removed: list[str]
-
-
-class RunShape(Shape):
-    """A run and how far it is: bytes of indexing, sources of a search for duplicates."""
-
-    id: str
-    kind: RunKind
-    state: Literal["running", "done", "failed", "stopped"]
-    done: int
-    total: int
-    note: str
-    message: str
-    started_at: datetime
-    ended_at: datetime | None
-    seconds_left: float | None
-
-
-class SpanShape(Shape):
+class SpanShape(BaseModel):
     """A span that two files share, in seconds from the start of each; `reference` is a source."""
 
     query: str
@@ -121,10 +95,10 @@ class SpanShape(Shape):
     speed: float
     matched_by: Literal["video", "audio", "both"]
     edits: str
-    verdict: Literal["", "same", "different"] = ""
+    verdict: SpanVerdict
 
 
-class QueryShape(Shape):
+class QueryShape(BaseModel):
     """A query without its matches."""
 
     id: str
@@ -145,7 +119,7 @@ class AnswerShape(QueryShape):
     matches: list[SpanShape]
 
 
-class GroupShape(Shape):
+class GroupShape(BaseModel):
     """Sources that hang together by pairs."""
 
     number: int
@@ -153,7 +127,7 @@ class GroupShape(Shape):
     ids: list[str]
 
 
-class PairShape(Shape):
+class PairShape(BaseModel):
     """Two sources that share material; in the spans, `one` is the query."""
 
     id: str
@@ -190,7 +164,7 @@ class PairDetailShape(PairShape):
     n_open: int
 
 
-class PlaceShape(Shape):
+class PlaceShape(BaseModel):
     """Seconds of a source."""
 
     id: str
@@ -199,7 +173,7 @@ class PlaceShape(Shape):
     end_seconds: float
 
 
-class SegmentShape(Shape):
+class SegmentShape(BaseModel):
     """Seconds that more than eight sources share."""
 
     number: int
@@ -208,25 +182,19 @@ class SegmentShape(Shape):
     places: list[PlaceShape]
 
 
-class DuplicatesShape(Shape):
+class DuplicatesShape(BaseModel):
     """The copies inside the archive, as the last run found them."""
 
-    n_pairs: int
-    n_open: int
-    groups: list[GroupShape]
-    pairs: list[PairShape]
-    segments: list[SegmentShape]
-    n_set_aside: int
+    n_pairs: int = 0
+    n_open: int = 0
+    groups: list[GroupShape] = []
+    pairs: list[PairShape] = []
+    segments: list[SegmentShape] = []
+    n_set_aside: int = 0
     threshold: float | None
 
 
-class ImportedShape(Shape):
-    """How many verdicts of a file were new."""
-
-    n_new: int
-
-
-class MediaShape(Shape):
+class MediaShape(BaseModel):
     """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
 
     plays: Plays
@@ -242,15 +210,7 @@ class MediaShape(Shape):
     facts: MediaFacts | None
 
 
-class PeaksShape(Shape):
-    """The loudest sample of each of n equal parts, 0 to 1."""
-
-    peaks: list[float]
-
-
-def span_shape(
-    match: Match, sources: Mapping[str, IndexedSource], verdict: Literal["", "same", "different"] = ""
-) -> SpanShape:
+def span_shape(match: Match, sources: Mapping[str, IndexedSource], verdict: SpanVerdict = "") -> SpanShape:
     """Describe a match."""
     source = sources.get(match.reference)
     return SpanShape(
@@ -259,32 +219,28 @@ def span_shape(
     )  # fmt: skip
 
 
-def query_values(query: Query, threshold: float) -> dict[str, object]:
+def query_values(query: Query, threshold: float | None) -> dict[str, object]:
     """Return the values of a query's shape."""
     answer = query.answer
+    told = {"reason": answer.reason, "n_matches": len(answer.decided), "threshold": threshold or 0.0}
+    return {**answer.__dict__, **query.__dict__, **told}
+
+
+def pair_values(found: FoundPairs, pair: Pair) -> dict[str, object]:
+    """Return the values of a pair's shape."""
+    sources = found.found.sources
     return {
-        "id": query.id, "name": query.name, "seconds": answer.seconds, "unreadable": answer.unreadable,
-        "reason": answer.reason, "n_alike": answer.n_alike, "is_decidable": answer.is_decidable,
-        "n_matches": len(answer.decided), "threshold": threshold, "made_at": query.made_at,
+        **pair.__dict__, "id": id_of(pair.one, pair.other), "one_id": id_of(pair.one), "other_id": id_of(pair.other),
+        "one_seconds": sources[pair.one].seconds, "other_seconds": sources[pair.other].seconds,
+        "shared_seconds": pair.shared_seconds, "score": pair.score, "group": found.group(pair),
+        "spans": [span_shape(each, sources) for each in pair.spans],
     }  # fmt: skip
 
 
-def run_shape(run: Run) -> RunShape:
-    """Describe a run."""
-    return RunShape(
-        id=run.id, kind=run.task.kind, started_at=run.started_at, ended_at=run.ended_at, seconds_left=run.seconds_left,
-        **run.report.__dict__,
-    )  # fmt: skip
-
-
-def status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
-    """Tell whether a source is indexed, could not be read, or is no longer there."""
-    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
-
-
-def source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
-    """Describe a source."""
-    return SourceShape(
-        id=id_of(source.name), name=source.name, seconds=source.seconds, size_bytes=source.size_bytes,
-        modified=datetime.fromtimestamp(source.modified_ns / 1e9, UTC), status=status_of(source, gone), reason=source.reason,
-    )  # fmt: skip
+def segment_shape(number: int, segment: Segment) -> SegmentShape:
+    """Describe a segment."""
+    places = [
+        PlaceShape(id=id_of(name), name=name, start_seconds=start, end_seconds=end)
+        for name, start, end in segment.places
+    ]
+    return SegmentShape(number=number, n_sources=segment.n_sources, seconds=segment.seconds, places=places)

@@ -34,7 +34,8 @@ GRACE_SECONDS = 5.0
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that a terminal or a service manager sends to the whole process group; only the first process acts on them.
 If ffmpeg got them, it would end early, and its source would count as damaged."""
-_STOP = signal.SIGUSR1
+STOP = signal.SIGUSR1
+"""Ends a task: its stack unwinds, which ends ffmpeg and removes unfinished files."""
 
 
 class Executor(ABC):
@@ -151,7 +152,9 @@ class ProcessExecutor(ConcurrentExecutor):
         context = get_context("forkserver")
         context.set_forkserver_preload([work.__module__, *self.preload])
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_do_task, args=(work, task, theirs), daemon=True)
+        process = context.Process(
+            target=_do_task, args=(work, task, theirs)
+        )  # no daemon: a task may have processes too
         try:
             process.start()
         except (EOFError, ConnectionError) as error:
@@ -185,7 +188,7 @@ class ProcessExecutor(ConcurrentExecutor):
         """End processes and their ffmpegs; kill those that do not react."""
         for child in places:
             if child.process.is_alive():
-                os.kill(child.process.pid, _STOP)
+                os.kill(child.process.pid, STOP)
         deadline = time.monotonic() + GRACE_SECONDS
         for child in places:
             child.close(max(0.0, deadline - time.monotonic()))
@@ -194,7 +197,7 @@ class ProcessExecutor(ConcurrentExecutor):
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
     """Do one task in this process, which must not outlive the one that started it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # ffmpeg inherits the mask
-    signal.signal(_STOP, _leave)
+    signal.signal(STOP, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         pipe.send(("result", work(task, lambda message: pipe.send(("report", message)))))
@@ -216,6 +219,6 @@ def _follow_parent() -> None:
     if parent is None or main is None:
         return
     connection.wait([parent.sentinel])
-    signal.pthread_kill(main, _STOP)
+    signal.pthread_kill(main, STOP)
     time.sleep(GRACE_SECONDS)
     os._exit(1)

@@ -29,9 +29,6 @@ _CODEC = 1
 _LINE = re.compile(r"(?P<part>(?:\[[^]]* @ 0x[0-9a-f]+\] )*)(?:\[(?P<level>panic|fatal|error|warning)\] )?(?P<text>.*)")
 
 
-_running = set["subprocess.Popen[bytes]"]()
-
-
 @functools.cache
 def ffmpeg_executable() -> str:
     """Path of the ffmpeg to use: $AVTEMPO_FFMPEG, else the one in the package imageio-ffmpeg.
@@ -92,7 +89,6 @@ def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) 
         )
     except OSError as error:
         raise FfmpegMissingError(f"{arguments[0]} does not start: {error}; {_REMEDY}") from error
-    _running.add(process)
     try:
         words = _read_stderr(process, timeout_seconds)
         status = process.wait(timeout=timeout_seconds)
@@ -103,15 +99,8 @@ def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) 
         if process.poll() is None:
             process.kill()
             process.wait()
-        _running.discard(process)
         if process.stderr is not None:
             process.stderr.close()
-
-
-def kill_running() -> None:
-    """Kill every ffmpeg of this process, at its end; what waits for one fails."""
-    for process in tuple(_running):
-        process.kill()
 
 
 def _read_stderr(process: "subprocess.Popen[bytes]", timeout_seconds: float) -> bytes:

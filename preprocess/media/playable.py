@@ -1,11 +1,13 @@
 """What browsers play, and copies in MP4 of what they do not; a copy keeps the clock of the source."""
 
+import errno
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from preprocess.errors import MediaError, MediaLimitError
+from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
@@ -101,6 +103,7 @@ def write_playable(
 
     Raises:
         MediaError: the source cannot be decoded; the subclasses say more.
+        DiskFullError: there is no space left for the copy.
     """
     with open_source(path, limits) as source:
         info = probe_file(source, path, limits)
@@ -115,6 +118,8 @@ def write_playable(
             status, words = run_ffmpeg(output, pass_fds=[source.fileno()], timeout_seconds=timeout_seconds)
         except subprocess.TimeoutExpired as error:
             raise MediaLimitError(path, f"making a copy to play took more than {timeout_seconds:.0f} s") from error
+    if status != 0 and os.strerror(errno.ENOSPC) in words:
+        raise DiskFullError(target.parent, "no space left for a copy to play; free some or set TMPDIR")
     if status != 0:
         raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
 

@@ -17,6 +17,7 @@ from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import ShardParams
+from preprocess.temporary_folder import temporary_folder
 
 TIMEOUT_SECONDS = 60.0
 
@@ -31,6 +32,7 @@ def stills(
 
     Raises:
         MediaError: the source has no video, or cannot be decoded; the subclasses say more.
+        DiskFullError: no temporary file can be written.
     """
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(path, limits))
@@ -41,7 +43,7 @@ def stills(
         # From the key frame before; the last image before the moment counts, also if it is the last one of all.
         moment = ["tpad=stop=-1:stop_mode=clone", "fps=1000:start_time=0"]
         filters = ",".join([*deinterlaced(info), *moment, *fitted(info, width, height)])
-        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in seconds]
+        files = [stack.enter_context(tempfile.TemporaryFile(dir=temporary_folder())) for _ in seconds]
         outputs = [
             media_input(source, info, max_pixels=limits.max_pixels, ss=f"{second:.3f}", noaccurate_seek=None)[
                 str(info.video_stream)

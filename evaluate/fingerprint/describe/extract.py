@@ -5,7 +5,7 @@ The shards of a few files are removed once these are described. So an archive of
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.footage import FootageFile, footage_files
-from preprocess.build.pipeline import build
+from preprocess.build.pipeline import PRELOAD, build
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
-from preprocess.executors.processes import Executor
+from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media, ShardParams
@@ -78,16 +78,39 @@ def describe_files(
         preprocess.errors.DiskFullError: the system's temporary folder has no space for the shards.
         train.errors.LoaderError: the shards cannot be read back.
     """
-    for media, chosen, shards in _by_media(files):
+    for media, chosen, shards in _by_media(files, options):
         yield from _describe(chosen, media, encoder, options, shards)
 
 
-def _media(path: Path) -> Media:
+@dataclass(frozen=True)
+class _Asked:
+    """Files that a process is asked about, and what is known of the first ones."""
+
+    files: tuple[MediaFile, ...]
+    limits: Limits
+    known: tuple[Media, ...] = ()
+
+
+def _tell_media(asked: _Asked, report: Callable[[tuple[Media, ...]], None]) -> tuple[Media, ...]:
     """Tell files of audio only; a file that cannot be probed counts as video, and building shards gives the reason."""
+    known = asked.known
+    for file in asked.files[len(known) :]:
+        report(known)
+        known = (*known, _media(file.path, asked.limits))
+    return known
+
+
+def _after_crash(asked: _Asked, last: tuple[Media, ...] | None, how: str) -> _Asked:
+    """Go on with the next file: a decoder crashed, and building shards gives the reason."""
+    del how
+    return replace(asked, known=(*(last or asked.known), "video"))
+
+
+def _media(path: Path, limits: Limits) -> Media:
     if path.suffix.lower() in EXTENSIONS["audio"]:
         return "audio"
     try:
-        info = probe(path)
+        info = probe(path, limits)
     except MediaError:
         return "video"
     return "audio" if info.has_audio and not info.has_video else "video"
@@ -101,7 +124,7 @@ def read_footage(
     Raises:
         preprocess.errors.DiskFullError: the system's temporary folder has no space for the shards.
     """
-    for media, chosen, shards in _by_media(files):
+    for media, chosen, shards in _by_media(files, options):
         params = replace(
             encoder.shard_params, media=media, sources_per_shard=SOURCES_PER_SHARD, short_side_px=QUERY_SIDE_PX
         )
@@ -111,11 +134,14 @@ def read_footage(
             yield from footage_files(shards, params, {index: file.name for index, file in enumerate(chosen)})
 
 
-def _by_media(files: Sequence[MediaFile]) -> Iterator[tuple[Media, list[MediaFile], Path]]:
+def _by_media(files: Sequence[MediaFile], options: ExtractOptions) -> Iterator[tuple[Media, list[MediaFile], Path]]:
     """Give the files with video, then those with audio only, and a folder for the shards of each; it is removed afterwards."""
     by_media: dict[Media, list[MediaFile]] = {"video": [], "audio": []}
-    for file in sorted(files, key=lambda each: each.name):
-        by_media[_media(file.path)].append(file)
+    asked = _Asked(tuple(sorted(files, key=lambda each: each.name)), options.limits)
+    executor = options.executor or ProcessExecutor(1, PRELOAD)
+    (known,) = executor.run(_tell_media, [asked], lambda _: None, _after_crash)
+    for file, media in zip(asked.files, known, strict=True):
+        by_media[media].append(file)
     for media, chosen in by_media.items():
         if chosen:
             folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))

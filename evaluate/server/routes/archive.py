@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -11,17 +12,16 @@ from evaluate.archive.last_run import LAST_RUN_FILE, last_compared
 from evaluate.archive.scope import NO_LIMIT_SECONDS
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.server.problems import ConflictError, described
+from evaluate.server.problems import described
 from evaluate.server.shapes import (
     ErrorShape,
     LastScopeShape,
-    RemovedShape,
+    SourceShape,
     SourcesShape,
+    SourceStatus,
     StatusShape,
-    source_shape,
-    status_of,
 )
-from evaluate.server.state.opened_index import Snapshot
+from evaluate.server.state.opened_index import Snapshot, id_of
 from evaluate.server.state.parts import GivenParts
 
 NAMES_SHOWN = 10
@@ -37,24 +37,24 @@ class Names(BaseModel):
 router = APIRouter(tags=["archive"])
 
 
-@router.get("/status", responses=described())
+@router.get("/status")
 def status(parts: GivenParts) -> StatusShape:
     """Return the state of the index and of this server."""
     now, settings = parts.opened.now, parts.opened.settings
     reason = parts.opened.read_only_reason()
     sources = now.sources.values()
-    folders = [str(each) for each in (settings.archive_folder, *now.folders) if each is not None]
+    folders = [str(each).encode("utf-8", "replace").decode() for each in parts.opened.archive_folders]
     return StatusShape(
-        index=settings.index_folder.name, folder=folders[0].encode("utf-8", "replace").decode() if folders else None,
+        index=settings.index_folder.name, folder=folders[0] if folders else None,
         n_sources=sum(not each.reason for each in sources), n_unreadable=sum(bool(each.reason) for each in sources),
         n_descriptors=sum(each.n_descriptors for each in sources), media_seconds=sum(each.seconds for each in sources),
         has_duplicates=(settings.index_folder / LAST_RUN_FILE).is_file(), is_writer=not reason,
-        read_only_reason=reason, encoder=now.encoder_sha256[:12], threshold=now.threshold,
-        last_scope=_last_scope(now),
+        read_only_reason=reason, encoder=now.index.archive.encoder_sha256[:12] if now.version[0] else "",
+        threshold=now.threshold, last_scope=_last_scope(now),
     )  # fmt: skip
 
 
-@router.get("/sources", responses=described())
+@router.get("/sources")
 def sources(
     parts: GivenParts,
     search: Annotated[str, Query(max_length=1000)] = "",
@@ -70,12 +70,14 @@ def sources(
     found = [
         each
         for each in _sorted(now, gone, sort, descending=descending)
-        if wanted in each.name.casefold() and status in ("all", status_of(each, gone))
+        if wanted in each.name.casefold() and status in ("all", _status_of(each, gone))
     ]
-    return SourcesShape(total=len(found), sources=[source_shape(each, gone) for each in found[offset : offset + limit]])
+    return SourcesShape(
+        total=len(found), sources=[_source_shape(each, gone) for each in found[offset : offset + limit]]
+    )
 
 
-@router.get("/errors", responses=described())
+@router.get("/errors")
 def errors(parts: GivenParts) -> list[ErrorShape]:
     """List why files could not be read, the most frequent reason first."""
     by_reason = defaultdict[str, list[str]](list)
@@ -87,18 +89,24 @@ def errors(parts: GivenParts) -> list[ErrorShape]:
 
 
 @router.post("/sources/remove", responses=described(404, 409, 507))
-def remove(parts: GivenParts, body: Names) -> RemovedShape:
+def remove(parts: GivenParts, body: Names) -> dict[str, tuple[str, ...]]:
     """Take sources out of the index; a file that stays in the folder comes back with the next run."""
-    reason = parts.opened.read_only_reason()
-    if reason:
-        raise ConflictError(f"this server reads only: {reason}")
-    if parts.runs.is_running():
-        raise ConflictError("a run goes on; wait for its end, or stop it")
-    now = parts.opened.now
-    names = [each.name for each in now.sources_of(body.names)]
+    parts.runs.refuse_if_busy()
+    names = [each.name for each in parts.opened.now.sources_of(body.names)]
     growth = Index.open(parts.opened.settings.index_folder).add(None, remove=names)
     parts.opened.refresh(at_once=True)
-    return RemovedShape(removed=list(growth.removed))
+    return {"removed": growth.removed}
+
+
+def _status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
+    """Tell whether a source is indexed, could not be read, or is no longer there."""
+    return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
+
+
+def _source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
+    """Describe a source."""
+    modified = datetime.fromtimestamp(source.modified_ns / 1e9, UTC)
+    return SourceShape(**source.__dict__, id=id_of(source.name), modified=modified, status=_status_of(source, gone))
 
 
 def _last_scope(now: Snapshot) -> LastScopeShape | None:

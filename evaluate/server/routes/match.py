@@ -1,13 +1,13 @@
 """Routes of matching: uploads, files by path, and the answers that are kept."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from evaluate.server.problems import described
-from evaluate.server.shapes import AnswerShape, QueryShape, query_values, span_shape
+from evaluate.server.shapes import AnswerShape, QueryShape, SpanVerdict, query_values, span_shape
 from evaluate.server.state.parts import GivenParts, Parts
 from evaluate.server.state.queries import Query as Matched
 
@@ -26,11 +26,7 @@ class PathRequest(BaseModel):
 router = APIRouter(tags=["matches"])
 
 
-@router.post(
-    "/match",
-    responses=described(408, 409, 413, 503, 507),
-    openapi_extra=_BINARY,
-)
+@router.post("/match", responses=described(408, 409, 413, 503, 507), openapi_extra=_BINARY)
 async def match(
     parts: GivenParts, request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
 ) -> AnswerShape:
@@ -46,10 +42,10 @@ async def match_path(parts: GivenParts, body: PathRequest) -> AnswerShape:
     return await to_thread.run_sync(_answer, parts, query)
 
 
-@router.get("/queries", responses=described())
+@router.get("/queries")
 def listed(parts: GivenParts) -> list[QueryShape]:
     """List the queries of this server, newest first."""
-    return [QueryShape(**_values(parts, each)) for each in parts.queries.newest_first()]
+    return [_shape(parts, each) for each in parts.queries.newest_first()]
 
 
 @router.get("/queries/{identity}", responses=described(404))
@@ -61,22 +57,22 @@ def answer(parts: GivenParts, identity: str) -> AnswerShape:
 @router.delete("/queries/{identity}", responses=described(404))
 def remove(parts: GivenParts, identity: str) -> QueryShape:
     """Forget a query, and remove its upload; verdicts on it stay."""
-    return QueryShape(**_values(parts, parts.queries.remove(identity)))
+    return _shape(parts, parts.queries.remove(identity))
 
 
-def _values(parts: Parts, query: Matched) -> dict[str, Any]:
-    return query_values(query, parts.opened.now.threshold or 0.0)
+def _shape(parts: Parts, query: Matched) -> QueryShape:
+    return QueryShape.model_validate(query_values(query, parts.opened.now.threshold))
 
 
 def _answer(parts: Parts, query: Matched) -> AnswerShape:
-    sources, verdicts = parts.opened.now.sources, _verdicts(parts, query)
-    matches = [span_shape(each, sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
-    return AnswerShape(**_values(parts, query), matches=matches)
+    now, verdicts = parts.opened.now, _verdicts(parts, query)
+    spans = [span_shape(each, now.sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
+    return AnswerShape.model_validate({**query_values(query, now.threshold), "matches": spans})
 
 
-def _verdicts(parts: Parts, query: Matched) -> dict[str, Literal["same", "different"]]:
+def _verdicts(parts: Parts, query: Matched) -> dict[str, SpanVerdict]:
     """Return the verdicts on the query and a reference, by the reference's name."""
-    told = dict[str, Literal["same", "different"]]()  # by the reference's content
+    told = dict[str, SpanVerdict]()  # by the reference's content
     for verdict in parts.opened.verdicts.current():
         contents = [place.content for place in verdict.places]
         if verdict.kind in ("same", "different") and query.content in contents:

@@ -11,15 +11,15 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from evaluate.archive.keep import media_facts
-from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.server.problems import RefusedError, described
-from evaluate.server.shapes import MediaShape, PeaksShape
+from evaluate.archive.keep import MediaFacts
+from evaluate.server.problems import CrashedError, RefusedError, described
+from evaluate.server.shapes import MediaShape
 from evaluate.server.state.copies import AS_PERMITTED
-from evaluate.server.state.parts import GivenParts, Parts
+from evaluate.server.state.parts import GivenParts, Parts, PartsInTurn
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
 from preprocess.media.loudness import peaks
+from preprocess.media.media_info import MediaInfo
 from preprocess.media.planes import split
 from preprocess.media.playable import EXCERPT_SECONDS, Playback
 from preprocess.media.probe import open_source
@@ -74,13 +74,13 @@ router = APIRouter(tags=["media"])
 @router.head("/media/{identity}", include_in_schema=False)
 @router.get(
     "/media/{identity}", response_class=FileResponse,
-    responses={**described(404, 416, 503), **_PLAYED},
+    responses={**described(404, 416, 503, 507), **_PLAYED},
 )  # fmt: skip
 async def media(
     parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000, multiple_of=STARTS_SECONDS)] = 0
 ) -> FileResponse:
     """Return a file as it is, or a copy that browsers play; of a transcoded one ten minutes from second `start` on."""
-    path, found = await to_thread.run_sync(_found, parts, identity, limiter=parts.copies.limiter)
+    path, found, _ = await to_thread.run_sync(_probed, parts, identity)
     if found.plays == "none":
         raise RefusedError(f"it cannot be played: {found.reason}")
     if found.plays != "direct":
@@ -89,65 +89,63 @@ async def media(
 
 
 @router.get("/media/{identity}/info", responses=described(404))
-async def info(parts: GivenParts, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
+def info(parts: PartsInTurn, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
     """Say how a browser plays a file, and whether its copy is ready."""
-    return await to_thread.run_sync(_info, parts, identity, start, limiter=parts.copies.limiter)
+    path, found, facts = _probed(parts, identity)
+    known = found.info or MediaInfo(None)
+    return MediaShape(
+        plays=found.plays, has_video=known.has_video, has_audio=known.has_audio, seconds=known.duration_seconds or 0.0,
+        width_px=known.width_px, height_px=known.height_px, fps=known.fps, reason=found.reason, facts=facts,
+        is_ready=found.plays == "direct" or parts.copies.is_ready(path, start if found.is_in_parts else 0),
+        excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None,
+    )  # fmt: skip
 
 
 @router.get(
     "/media/{identity}/strip", response_class=Response,
-    responses={**described(404), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
+    responses={**described(404, 507), 200: {"content": {"image/jpeg": _BINARY}}, 204: {"description": "It has no frames"}},
 )  # fmt: skip
-async def strip(
-    parts: GivenParts,
+def strip(
+    parts: PartsInTurn,
     identity: str,
     start: Seconds = 0.0,
     end: Seconds = 0.0,
     n: Annotated[int, Query(ge=1, le=48)] = 12,
 ) -> Response:
     """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
-    jpeg = await to_thread.run_sync(_strip, parts, identity, start, end, n, limiter=parts.copies.limiter)
+    path, found, _ = _probed(parts, identity)
+    last = (found.info and found.info.duration_seconds) or np.inf  # beyond it ffmpeg would seek for long
+    at = np.minimum(start + (np.arange(n) + 0.5) / n * max(0.0, end - start), last)
+    try:
+        jpeg = parts.processes.call(_strip, path, at.tolist())
+    except (MediaError, CrashedError):
+        jpeg = b""
     return Response(jpeg, media_type="image/jpeg", headers=SHORT_CACHE) if jpeg else Response(status_code=204)
 
 
-@router.get("/media/{identity}/waveform", responses=described(404))
-async def waveform(
-    parts: GivenParts,
+@router.get("/media/{identity}/waveform", responses=described(404, 507))
+def waveform(
+    parts: PartsInTurn,
     response: Response, identity: str, start: Seconds = 0.0, end: Seconds = 0.0,
     n: Annotated[int, Query(ge=1, le=4000)] = 400,
-) -> PeaksShape:  # fmt: skip
-    """Return the loudest sample of each of `n` equal parts of these seconds; none without audio."""
-    found = await to_thread.run_sync(_peaks, parts, identity, start, end, n, limiter=parts.copies.limiter)
+) -> dict[str, list[float]]:  # fmt: skip
+    """Return the loudest sample of each of `n` equal parts of these seconds, 0 to 1; none without audio."""
+    path, found = parts.media_path(identity), list[float]()
+    with suppress(MediaError, CrashedError):
+        if start < end:
+            found = parts.processes.call(peaks, path, start, end, n, AS_PERMITTED).round(4).tolist()
     response.headers.update(SHORT_CACHE)
-    return PeaksShape(peaks=found)
+    return {"peaks": found}
 
 
-def _found(parts: Parts, identity: str) -> tuple[Path, Playback]:
+def _probed(parts: Parts, identity: str) -> tuple[Path, Playback, MediaFacts | None]:
     path = parts.media_path(identity)
-    return path, parts.copies.playback(path)
+    return path, *parts.copies.probed(path)
 
 
-def _info(parts: Parts, identity: str, start: int) -> MediaShape:
-    path, found = _found(parts, identity)
-    facts = media_facts(IndexedSource(path.name, str(path), 0, 0))
-    known = found.info
-    return MediaShape(
-        plays=found.plays, has_video=bool(known and known.has_video), has_audio=bool(known and known.has_audio),
-        seconds=(known and known.duration_seconds) or 0.0, width_px=known.width_px if known else 0,
-        height_px=known.height_px if known else 0, fps=known.fps if known else 0.0,
-        is_ready=found.plays == "direct" or parts.copies.is_ready(path, start if found.is_in_parts else 0),
-        excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None, reason=found.reason, facts=facts,
-    )  # fmt: skip
-
-
-def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> bytes:
+def _strip(path: Path, seconds: list[float]) -> bytes:
     """Encode stills side by side; b"" without any."""
-    path = parts.media_path(identity)
-    at = start + (np.arange(n) + 0.5) / n * max(0.0, end - start)
-    try:
-        frames = stills(path, at.tolist(), STILL, AS_PERMITTED)
-    except MediaError:
-        return b""
+    frames = stills(path, seconds, STILL, AS_PERMITTED)
     shown = next((each for each in frames if each is not None), None)
     if shown is None:
         return b""
@@ -156,13 +154,3 @@ def _strip(parts: Parts, identity: str, start: float, end: float, n: int) -> byt
     wide = [np.concatenate(each, axis=1) for each in planes]  # Y, Cb, Cr
     frame = np.concatenate([each.reshape(-1, wide[0].shape[1]) for each in wide])  # (H * 3 / 2, n * W)
     return encode_planes(frame[None], JPEG_QUALITY)
-
-
-def _peaks(parts: Parts, identity: str, start: float, end: float, n: int) -> list[float]:
-    path = parts.media_path(identity)
-    if end <= start:
-        return []
-    try:
-        return [round(float(each), 4) for each in peaks(path, start, end, n, AS_PERMITTED)]
-    except MediaError:
-        return []

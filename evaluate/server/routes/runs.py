@@ -2,25 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from anyio import to_thread
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 
-from evaluate.archive.scope import Agree, Scope
+from evaluate.archive.scope import Scope
 from evaluate.server.problems import TooManyError, described
-from evaluate.server.shapes import RunShape, run_shape
 from evaluate.server.state.parts import GivenParts, Parts
-from evaluate.server.state.run_process import RunTask
-from preprocess.executors.options import n_processors
+from evaluate.server.state.run_process import search, update_index
+from evaluate.server.state.runs import Run
 
 MOST_LISTENERS = 64
 LOOK_EVERY_SECONDS = 0.25
 COMMENT_EVERY_SECONDS = 15.0
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+_RUN = TypeAdapter(Run)
+
+
+def _without_nulls(given: Any) -> Any:
+    return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+GivenScope = Annotated[Scope, BeforeValidator(_without_nulls)]
+"""What is compared with what; null for no limit."""
 
 
 class IndexRequest(BaseModel):
@@ -31,39 +36,12 @@ class IndexRequest(BaseModel):
     retry_failed: bool = False
 
 
-class ScopeRequest(BaseModel):
-    """What is compared with what; see `Scope` of `evaluate`."""
-
-    references: list[str] = Field(default=[], max_length=1000)
-    candidates: list[str] = Field(default=[], max_length=1000)
-    is_across_folders: bool = False
-    shortest_seconds: Seconds = 0.0
-    longest_seconds: Seconds | None = None
-    shortest_shared_seconds: Seconds = 0.0
-    agree: Agree = "any"
-    is_mirrored: bool = False
-
-    def values(self) -> dict[str, Any]:
-        """Return the arguments of `Scope`.
-
-        Raises:
-            FingerprintError: its seconds exclude everything.
-        """
-        longest = float("inf") if self.longest_seconds is None else self.longest_seconds
-        return asdict(
-            Scope(
-                tuple(self.references), tuple(self.candidates), self.is_across_folders, self.shortest_seconds, longest,
-                self.shortest_shared_seconds, self.agree, self.is_mirrored,
-            )
-        )  # fmt: skip
-
-
 class DuplicatesRequest(BaseModel):
     """Find copies inside the archive; `since_last` compares only what is new since the last run of this scope."""
 
     kind: Literal["duplicates"]
     since_last: bool = False
-    scope: ScopeRequest = ScopeRequest()
+    scope: GivenScope = Scope()
 
 
 RunRequest = Annotated[IndexRequest | DuplicatesRequest, Field(discriminator="kind")]
@@ -73,31 +51,31 @@ router = APIRouter(tags=["runs"])
 
 
 @router.post("/runs", status_code=202, responses=described(404, 409))
-def start(parts: GivenParts, body: RunRequest) -> RunShape:
+def start(parts: GivenParts, body: RunRequest) -> Run:
     """Start a run in a process of its own."""
     settings = parts.opened.settings
     if isinstance(body, IndexRequest):
         folder = parts.opened.archive_folder if body.folder is None else parts.opened.given_path(body.folder)
-        task = RunTask("index", settings.index_folder, folder, body.retry_failed, workers=n_processors())
-    else:
-        rate = settings.false_positive_rate
-        task = RunTask(
-            "duplicates", settings.index_folder, since_last=body.since_last, scope=body.scope.values(),
-            false_positive_rate=rate, workers=n_processors(),
-        )  # fmt: skip
-    return run_shape(parts.runs.start(task))
+        retry_failed = body.retry_failed
+        return parts.runs.start(
+            "index", update_index, index_folder=settings.index_folder, folder=folder, retry_failed=retry_failed
+        )
+    return parts.runs.start(
+        "duplicates", search, index_folder=settings.index_folder, scope=body.scope, since_last=body.since_last,
+        false_positive_rate=settings.false_positive_rate,
+    )  # fmt: skip
 
 
-@router.get("/runs", responses=described())
-def listed(parts: GivenParts) -> list[RunShape]:
+@router.get("/runs")
+def listed(parts: GivenParts) -> list[Run]:
     """List the runs of this server, newest first."""
-    return [run_shape(each) for each in parts.runs.newest_first()]
+    return parts.runs.newest_first()
 
 
 @router.delete("/runs/{identity}", responses=described(404))
-async def stop(parts: GivenParts, identity: str) -> RunShape:
+def stop(parts: GivenParts, identity: str) -> Run:
     """Stop a run and wait for its end; what it did is kept, and the next run continues from there."""
-    return run_shape(await to_thread.run_sync(parts.runs.stop, identity))
+    return parts.runs.stop(identity)
 
 
 async def _changes(parts: Parts) -> AsyncIterator[str]:
@@ -109,7 +87,7 @@ async def _changes(parts: Parts) -> AsyncIterator[str]:
             for run in parts.runs.newest_first()[::-1]:
                 if seen.get(run.id) is not run:
                     seen[run.id] = run
-                    yield f"event: run\ndata: {run_shape(run).model_dump_json()}\n\n"
+                    yield f"event: run\ndata: {_RUN.dump_json(run).decode()}\n\n"
                     quiet = 0.0
             if quiet >= COMMENT_EVERY_SECONDS:
                 yield ": still here\n\n"

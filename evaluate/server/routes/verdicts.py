@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from evaluate.archive.verdicts import Place, Verdict
 from evaluate.errors import VerdictError
 from evaluate.server.problems import RefusedError, TooLargeError, described
-from evaluate.server.shapes import ImportedShape
+from evaluate.server.routes.attachment import attachment
 from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
@@ -69,7 +69,7 @@ def _places_of(parts: Parts, body: VerdictRequest) -> list[Place]:
     ]
 
 
-@router.get("/verdicts", responses=described())
+@router.get("/verdicts")
 def current(parts: GivenParts) -> list[Verdict]:
     """List the latest verdict of every subject that has one, in order of time."""
     return list(parts.opened.verdicts.current())
@@ -81,27 +81,23 @@ def add(parts: GivenParts, body: VerdictRequest) -> Verdict:
     return parts.opened.verdicts.add(body.kind, _places_of(parts, body), note=body.note, withdraw=body.withdraw)
 
 
-@router.get("/verdicts/export", responses={**described(), 200: LINES}, response_class=Response)
+@router.get("/verdicts/export", responses={**described(507), 200: LINES}, response_class=Response)
 def export(parts: GivenParts) -> Response:
     """Return all verdicts ever made as JSON lines."""
-    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
-        path = Path(folder, "verdicts.jsonl")
-        parts.opened.verdicts.export(path)
-        headers = {"Content-Disposition": 'attachment; filename="verdicts.jsonl"'}
-        return Response(path.read_bytes(), media_type="application/jsonl", headers=headers)
+    return attachment("verdicts.jsonl", parts.opened.verdicts.export)
 
 
 @router.post(
     "/verdicts/import", responses=described(413, 507), openapi_extra={"requestBody": {"required": True, **LINES}}
 )
-async def take_in(parts: GivenParts, request: Request) -> ImportedShape:
+async def take_in(parts: GivenParts, request: Request) -> dict[str, int]:
     """Add the verdicts of an exported file, all or none."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > IMPORT_BYTES:
             raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
-    return ImportedShape(n_new=await to_thread.run_sync(_take_in, parts, bytes(body)))
+    return {"n_new": await to_thread.run_sync(_take_in, parts, bytes(body))}
 
 
 def _take_in(parts: Parts, body: bytes) -> int:

@@ -2,14 +2,15 @@
 
 import asyncio
 import hashlib
-import threading
+from functools import lru_cache
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 
-from evaluate.server.problems import TooManyError
-from evaluate.server.state.kept_folder import KeptFolder
-from preprocess.media.ffmpeg import kill_running
+from evaluate.archive.keep import MediaFacts, media_facts
+from evaluate.fingerprint.index.archive import IndexedSource
+from evaluate.server.problems import CrashedError, TooManyError
+from evaluate.server.state.processes import Processes
 from preprocess.media.media_info import Limits
 from preprocess.media.playable import Playback, Plays, playback, write_playable
 
@@ -24,45 +25,27 @@ AS_PERMITTED = Limits(follows_links=False)
 
 
 class Copies:
-    """The copies of a server.
+    """The copies of a server, and what is known of its files.
 
     Args:
-        most_bytes: limit on all of them; those that were not asked for the longest time go first.
-
-    Attributes:
         folder: of the copies.
-        limiter: of the threads that read media for stills, waveforms and properties.
+        most_bytes: limit on all copies; those that were not asked for the longest time go first.
+        processes: of the server.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self.folder = KeptFolder("copies")
+    def __init__(self, folder: Path, most_bytes: int, processes: Processes) -> None:
+        self.folder, self._most_bytes, self._processes = folder, most_bytes, processes
         self._making = dict[Path, asyncio.Task[None]]()
-        self._known = dict[tuple[Path, int, int], Playback]()
-        self._lock, self._encoders = threading.Lock(), CapacityLimiter(AT_ONCE)
-        self.limiter = CapacityLimiter(AT_ONCE)
+        self._known = lru_cache(MOST_KNOWN)(lambda path, *_: self._probed(path))
+        self._encoders = CapacityLimiter(AT_ONCE)
 
-    def close(self) -> None:
-        """Stop what is made, and remove all copies: an ffmpeg that goes on would outlive the server."""
-        for task in self._making.values():
-            task.cancel()
-        kill_running()
-        self.folder.close()
-
-    def playback(self, path: Path) -> Playback:
-        """Say how a browser plays a file; a file is probed once."""
+    def probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
+        """Say how a browser plays a permitted file, and its facts; a file is probed once."""
         try:
             status = path.stat()
         except OSError as error:
-            return Playback("none", None, "", error.strerror or "cannot be read")
-        key = path, status.st_size, status.st_mtime_ns
-        if key not in self._known:
-            found = playback(path, AS_PERMITTED)
-            with self._lock:
-                while len(self._known) >= MOST_KNOWN:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = found
-        return self._known[key]
+            return Playback("none", None, "", error.strerror or "cannot be read"), None
+        return self._known(path, status.st_size, status.st_mtime_ns)
 
     def is_ready(self, path: Path, start_seconds: int = 0) -> bool:
         """Whether a copy is there."""
@@ -92,18 +75,24 @@ class Copies:
         making.result()
         return target
 
+    def _probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
+        try:
+            return self._processes.call(_probed, path)
+        except CrashedError as error:
+            return Playback("none", None, "", str(error)), None
+
     async def _make(self, path: Path, target: Path, plays: Plays, start_seconds: int) -> None:
         partial = target.with_suffix(".part")
         try:
             arguments = path, partial, plays, float(start_seconds), AS_PERMITTED
-            await to_thread.run_sync(write_playable, *arguments, limiter=self._encoders)
+            await to_thread.run_sync(self._processes.call, write_playable, *arguments, limiter=self._encoders)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
         self._make_room(target)
 
     def _make_room(self, newest: Path) -> None:
-        sizes = {each: each.stat() for each in self.folder.path.glob("*.mp4")}
+        sizes = {each: each.stat() for each in self.folder.glob("*.mp4")}
         n_bytes = sum(status.st_size for status in sizes.values())
         for each in sorted(sizes, key=lambda one: sizes[one].st_mtime_ns):
             if n_bytes <= self._most_bytes:
@@ -115,4 +104,8 @@ class Copies:
     def _target(self, path: Path, start_seconds: int) -> Path:
         status = path.stat()
         key = f"{path}\n{status.st_size}\n{status.st_mtime_ns}\n{start_seconds}"
-        return Path(self.folder.path, hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".mp4")
+        return Path(self.folder, hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".mp4")
+
+
+def _probed(path: Path) -> tuple[Playback, MediaFacts | None]:
+    return playback(path, AS_PERMITTED), media_facts(IndexedSource(path.name, str(path), 0, 0), AS_PERMITTED)

@@ -2,30 +2,21 @@
 
 import threading
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from evaluate.archive.duplicates import last_duplicates
-from evaluate.archive.keep import Decision, MediaFacts, media_facts, propose_kept
+from evaluate.archive.keep import DEFAULT_ORDER, Decision, MediaFacts, propose_kept
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.archive.scope import Agree
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import NotFoundError, RefusedError
+from evaluate.server.state.copies import Copies
 from evaluate.server.state.opened_index import OpenedIndex, id_of
 
 VerdictFilter = Literal["all", "open", "decided"]
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Where a pair is in a list; ids are None where there is none."""
-
-    previous_id: str | None
-    next_id: str | None
-    next_open_id: str | None
-    position: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,28 +52,16 @@ class FoundPairs:
         is_out = pair.verdict in ("different", "ignored")
         return None if is_out else self.groups.get(pair.one)
 
-    def pair(self, identity: str) -> Pair:
-        """Return a pair.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        pair = self.pairs.get(identity)
-        if pair is None:
-            raise NotFoundError(f"there is no pair {identity}; list them anew")
-        return pair
-
-    def neighbours(self, identity: str, verdict: VerdictFilter) -> Neighbours:
-        """Find the pairs of a list beside one, which need not be in it itself."""
+    def neighbours(self, identity: str, verdict: VerdictFilter) -> dict[str, str | int | None]:
+        """Tell where a pair is in a list, and the ids beside it; the pair need not be in the list itself."""
         order, chosen = list(self.pairs), self.chosen(verdict)
         at = order.index(identity)
-        before = [each for each in order[:at] if each in chosen]
-        after = [each for each in order[at + 1 :] if each in chosen]
-        open_ones = [each for each in (*order[at + 1 :], *order[:at]) if not self.pairs[each].verdict]
-        return Neighbours(
-            before[-1] if before else None, after[0] if after else None, open_ones[0] if open_ones else None,
-            len(before) + 1 if identity in chosen else None,
-        )  # fmt: skip
+        before, after = ([each for each in some if each in chosen] for some in (order[:at], order[at + 1 :]))
+        next_open = (each for each in (*order[at + 1 :], *order[:at]) if not self.pairs[each].verdict)
+        return {
+            "previous_id": before[-1] if before else None, "next_id": after[0] if after else None,
+            "next_open_id": next(next_open, None), "position": len(before) + 1 if identity in chosen else None,
+        }  # fmt: skip
 
 
 class PairsFinder:
@@ -90,11 +69,12 @@ class PairsFinder:
 
     Args:
         opened: the index.
+        copies: which knows the facts of files.
     """
 
-    def __init__(self, opened: OpenedIndex) -> None:
-        self._opened, self._lock = opened, threading.Lock()
-        self._kept = dict[Agree, tuple[tuple[object, ...], FoundPairs | None]]()
+    def __init__(self, opened: OpenedIndex, copies: Copies) -> None:
+        self._opened, self._copies, self._lock = opened, copies, threading.Lock()
+        self._kept = lru_cache(len(get_args(Agree)))(self._found)
 
     def last(self, agree: Agree) -> FoundPairs | None:
         """Return the pairs of the last run; None if there was none.
@@ -106,25 +86,40 @@ class PairsFinder:
         with self._lock:
             if now.matcher is None or not path.is_file():
                 return None
-            state = now.version, path.stat().st_mtime_ns, self._opened.verdicts.count()
-            if agree not in self._kept or self._kept[agree][0] != state:
-                found = last_duplicates(now.index, agree=agree)
-                self._kept[agree] = state, FoundPairs(found) if found else None
-            return self._kept[agree][1]
+            return self._kept(agree, now.version, path.stat().st_mtime_ns, self._opened.verdicts.count())
+
+    def _found(self, agree: Agree, *_: object) -> FoundPairs | None:
+        found = last_duplicates(self._opened.now.index, agree=agree)
+        return FoundPairs(found) if found else None
+
+    def pair(self, identity: str, agree: Agree) -> tuple[FoundPairs, Pair]:
+        """Return a pair, and all others with it.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self.last(agree)
+        pair = found.pairs.get(identity) if found else None
+        if found is None or pair is None:
+            raise NotFoundError(f"there is no pair {identity}; list them anew, or find duplicates first")
+        return found, pair
 
     def proposed(self, found: Duplicates, order: tuple[str, ...]) -> tuple[Decision, ...]:
         """Propose which sources of the groups to keep; files that may not be read count as unreadable, and are kept."""
-        names = {name for names in found.groups for name in names}
-        sources = {**found.sources, **{name: self._readable(found.sources[name]) for name in names}}
-        decisions = propose_kept(replace(found, sources=sources), order)
-        return tuple(replace(each, path=found.sources[each.name].path) for each in decisions)
+        return propose_kept(found, order, self.facts)
+
+    def proposed_of(self, found: FoundPairs, pair: Pair) -> tuple[str | None, str]:
+        """Return which source of a pair is proposed to be kept, if only one is, and why."""
+        group, both = found.group(pair), (pair.one, pair.other)
+        groups = (found.found.groups[group - 1],) if group else ()
+        for each in self.proposed(replace(found.found, groups=groups), DEFAULT_ORDER):
+            if each.name in both and each.copy_of in both:
+                return each.copy_of, each.reason
+        return None, ""
 
     def facts(self, source: IndexedSource) -> MediaFacts | None:
         """Probe a source's file; None if it cannot be read or may not be."""
-        return media_facts(self._readable(source))
-
-    def _readable(self, source: IndexedSource) -> IndexedSource:
         try:
-            return replace(source, path=str(self._opened.permitted(Path(source.path))))
+            return self._copies.probed(self._opened.permitted(Path(source.path)))[1]
         except RefusedError:
-            return replace(source, path="")
+            return None

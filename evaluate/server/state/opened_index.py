@@ -55,11 +55,6 @@ class Snapshot:
         return {id_of(name): name for name in self.sources}
 
     @property
-    def encoder_sha256(self) -> str:
-        """Checksum of the encoder; "" while there is no index."""
-        return self.index.archive.encoder_sha256 if self.version[0] else ""
-
-    @property
     def threshold(self) -> float | None:
         """Least score of a match; None while the index holds nothing."""
         return self.matcher.threshold if self.matcher else None
@@ -68,17 +63,6 @@ class Snapshot:
     def folders(self) -> tuple[Path, ...]:
         """The archive's folder; several if the sources were moved and are not indexed again yet."""
         return tuple({Path(source.root) for source in self.sources.values()})
-
-    def source(self, identity: str) -> IndexedSource:
-        """Return a source by its id.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        name = self.names.get(identity)
-        if name is None:
-            raise NotFoundError(f"the index has no source {identity}; list them anew")
-        return self.sources[name]
 
     def sources_of(self, names: Sequence[str]) -> list[IndexedSource]:
         """Return sources by name.
@@ -109,16 +93,21 @@ class OpenedIndex:
         self._tried = self._version()
         self.now = self._read(self._tried)
 
-    def refresh(self, *, at_once: bool = False) -> bool:
-        """Read the index anew if it was changed and nobody is still writing, or `at_once`; return whether it was."""
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Read the index anew if it was changed and nobody is still writing, or `at_once`.
+
+        An index that cannot be read now leaves the former one.
+        """
         with self._reading:
             version, is_written = self._version(), (self.settings.index_folder / LOCK_NAME).exists()
             if not at_once and (is_written or version == self._tried):
-                return False
+                return
             self._tried = version  # also if it cannot be read: it is not tried again before it changes
-            self.now = self._read(version)
+            try:
+                self.now = self._read(version)
+            except AvtempoError as error:
+                _log.warning("the index cannot be read anew, the former state is kept: %s", error)
             self._gone = 0.0, frozenset()
-            return True
 
     def read_only_reason(self) -> str:
         """Return why this server starts no runs; "" if it may. The right is taken when it is free."""
@@ -143,10 +132,10 @@ class OpenedIndex:
             self._is_writer = False
 
     @property
-    def folders(self) -> tuple[Path, ...]:
-        """Folders whose files may be read and served."""
+    def archive_folders(self) -> tuple[Path, ...]:
+        """The folder that runs index first; none while there is neither an index nor a folder to index."""
         given = (self.settings.archive_folder,) if self.settings.archive_folder else ()
-        return (*given, *self.now.folders, *self.settings.allowed_folders)
+        return (*given, *self.now.folders)
 
     @property
     def archive_folder(self) -> Path:
@@ -155,10 +144,9 @@ class OpenedIndex:
         Raises:
             ConflictError: there is none.
         """
-        for folder in (self.settings.archive_folder, *self.now.folders):
-            if folder is not None:
-                return folder
-        raise ConflictError("the index holds nothing yet; name the archive's folder: --archive FOLDER")
+        if not self.archive_folders:
+            raise ConflictError("the index holds nothing yet; name the archive's folder: --archive FOLDER")
+        return self.archive_folders[0]
 
     def permitted(self, path: Path) -> Path:
         """Return the path without links, if the file or folder there may be read.
@@ -169,7 +157,8 @@ class OpenedIndex:
         """
         try:
             real = path.resolve()
-            is_inside = any(real.is_relative_to(folder.resolve()) for folder in self.folders)
+            folders = (*self.archive_folders, *self.settings.allowed_folders)
+            is_inside = any(real.is_relative_to(folder.resolve()) for folder in folders)
             is_there = is_inside and real.exists()  # whether a file is there outside is not told
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long
             raise NotFoundError("no such file or folder; index the archive again, or mount its disk") from error
@@ -216,12 +205,3 @@ class OpenedIndex:
                 raise
             matcher = None
         return Snapshot(index, sources, matcher, version)
-
-
-def keep_fresh(opened: OpenedIndex, *, at_once: bool = False) -> None:
-    """Read the index anew after another process changed it; an index that cannot be read now leaves the former one."""
-    try:
-        if opened.refresh(at_once=at_once):
-            _log.info("%s: read anew, %d sources", opened.settings.index_folder, len(opened.now.sources))
-    except AvtempoError as error:
-        _log.warning("the index cannot be read anew, the former state is kept: %s", error)

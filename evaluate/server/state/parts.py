@@ -1,5 +1,6 @@
 """The parts of a running server, which its routes share."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -9,9 +10,10 @@ from fastapi import Depends, Request
 
 from evaluate.archive.verdicts import Place
 from evaluate.server.problems import NotFoundError
-from evaluate.server.state.copies import Copies
+from evaluate.server.state.copies import AT_ONCE, Copies
 from evaluate.server.state.found_pairs import PairsFinder
 from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.processes import Processes
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
 
@@ -22,6 +24,7 @@ class Parts:
 
     Attributes:
         opened: the index.
+        processes: that read media, and runs.
         queries: uploads and answers.
         runs: of indexing and duplicates.
         copies: of media that browsers do not play.
@@ -31,12 +34,19 @@ class Parts:
     """
 
     opened: OpenedIndex
+    processes: Processes
     queries: Queries
     runs: Runs
     copies: Copies
     pairs: PairsFinder
     listeners: set[object] = field(default_factory=set)
     ending: Event = field(default_factory=Event)
+
+    def close(self) -> None:
+        """Stop what runs, and give the right to run back."""
+        self.runs.close()
+        self.processes.close()
+        self.opened.close()
 
     def media_path(self, identity: str) -> Path:
         """Return the file of a source or a query, if it may be served.
@@ -45,8 +55,9 @@ class Parts:
             NotFoundError: there is no such source or query, or its file is gone.
             ForbiddenError: its file lies outside the archive.
         """
-        if identity in self.opened.now.names:
-            return self.opened.permitted(Path(self.opened.now.source(identity).path))
+        now = self.opened.now
+        if identity in now.names:
+            return self.opened.permitted(Path(now.sources[now.names[identity]].path))
         query = self.queries.get(identity)
         if not query.path.is_file():
             raise NotFoundError(f"the file of query {identity} is gone; match it again")
@@ -74,3 +85,11 @@ async def _parts_of(request: Request) -> Parts:
 
 GivenParts = Annotated[Parts, Depends(_parts_of)]
 """A route's parameter that is filled with the parts of its server."""
+
+
+async def _in_turn(parts: GivenParts) -> AsyncIterator[Parts]:
+    yield parts
+
+
+PartsInTurn = Annotated[Parts, Depends(_in_turn, scope="function", max_concurrency=AT_ONCE)]
+"""The same for a route that reads media: few at a time, so that others do not wait for a thread."""

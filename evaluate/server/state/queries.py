@@ -9,21 +9,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+import anyio
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect
 
 from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
 from evaluate.fingerprint.match.matches import Answer
-from evaluate.server.problems import ConflictError, NotFoundError, RefusedError, TooLargeError, TooManyError
-from evaluate.server.state.kept_folder import KeptFolder
-from evaluate.server.state.opened_index import OpenedIndex, Snapshot
+from evaluate.server.problems import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    SlowUploadError,
+    TooLargeError,
+    TooManyError,
+)
+from evaluate.server.state.copies import AS_PERMITTED
+from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.processes import Processes
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
 
 MOST_QUERIES = 200
-PIECE_BYTES = 1 << 20
 LONGEST_NAME = 200
 
 
@@ -36,7 +44,7 @@ class Query:
         name: given by the user.
         path: of the upload, or of the file that the user named.
         is_upload: whether the file is removed with the query.
-        size_bytes, content: of the file; verdicts are on the content.
+        content: of the file, which verdicts are on.
         made_at: time in UTC.
         answer: its matches.
     """
@@ -45,40 +53,28 @@ class Query:
     name: str
     path: Path
     is_upload: bool
-    size_bytes: int
     content: str
     made_at: datetime
     answer: Answer
-
-
-class SlowUploadError(RefusedError):
-    """An upload took longer than it may."""
-
-    status = 408
 
 
 class Queries:
     """The queries of a server; matching takes one thread, and a bounded number waits for it.
 
     Args:
+        folder: of the uploads.
         opened: what they are matched with.
+        processes: that decode.
 
     Attributes:
-        folder: of the uploads.
         limiter: of the threads that match.
     """
 
-    def __init__(self, opened: OpenedIndex) -> None:
-        self._opened, self._settings = opened, opened.settings
-        self.folder = KeptFolder("uploads")
+    def __init__(self, folder: Path, opened: OpenedIndex, processes: Processes) -> None:
+        self.folder, self._opened, self._settings, self._processes = folder, opened, opened.settings, processes
         self._kept = dict[str, Query]()
         self._lock, self._n_open = threading.Lock(), 0
         self.limiter = CapacityLimiter(1)  # encoder and search use all cores
-
-    def close(self) -> None:
-        """Remove all uploads."""
-        self.folder.close()
-        self._kept.clear()
 
     def newest_first(self) -> list[Query]:
         """Return all queries."""
@@ -112,18 +108,17 @@ class Queries:
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
-        identity = secrets.token_hex(8)
         known = EXTENSIONS["video"] | EXTENSIONS["audio"]
-        path = Path(self.folder.path, identity + (suffix if suffix in known else ""))
+        path = Path(self.folder, secrets.token_hex(8) + (suffix if suffix in known else ""))
         with self._turn():
             try:
                 async with asyncio.timeout(self._settings.upload_seconds):
                     await self._store(path, body)
-                return await to_thread.run_sync(self._match, identity, name, path, top, limiter=self.limiter)
+                return await to_thread.run_sync(self._match, name, path, top, limiter=self.limiter)
             except TimeoutError as error:
                 raise SlowUploadError(f"the upload took more than {self._settings.upload_seconds:.0f} s") from error
             finally:
-                if identity not in self._kept:
+                if path.stem not in self._kept:
                     path.unlink(missing_ok=True)
 
     async def match_path(self, path: Path, top: int | None) -> Query:
@@ -136,28 +131,25 @@ class Queries:
         if not await to_thread.run_sync(path.is_file):
             raise NotFoundError("no such file; give the path of a video or audio file")
         with self._turn():
-            arguments = secrets.token_hex(8), escaped_name(path.name), path, top
-            return await to_thread.run_sync(self._match, *arguments, limiter=self.limiter)
+            return await to_thread.run_sync(self._match, escaped_name(path.name), path, top, limiter=self.limiter)
 
     def answer(self, name: str, path: Path, top: int | None = None) -> Answer:
-        """Match a file in this thread, which must hold `limiter`.
+        """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process.
 
         Raises:
-            ConflictError: the index holds nothing.
+            FingerprintError: the index holds nothing.
         """
-        now = self._now()
-        rate = self._settings.false_positive_rate
-        return next(now.index.match_files([MediaFile(name, path)], false_positive_rate=rate, top=top))
-
-    def _now(self) -> Snapshot:
-        if self._opened.now.matcher is None:
-            raise ConflictError("the index holds no source that could be read; index the archive first")
-        return self._opened.now
+        index, rate = self._opened.now.index, self._settings.false_positive_rate
+        files = [MediaFile(name, path)]
+        return next(
+            index.match_files(files, false_positive_rate=rate, executor=self._processes, limits=AS_PERMITTED, top=top)
+        )
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Count those who match or wait to; refuse one too many."""
-        self._now()
+        if self._opened.now.matcher is None:
+            raise ConflictError("the index holds no source that could be read; index the archive first")
         if self._n_open > self._settings.n_waiting:
             raise TooManyError(f"{self._n_open} matches wait already; try again in some seconds")
         self._n_open += 1
@@ -167,19 +159,15 @@ class Queries:
             self._n_open -= 1
 
     async def _store(self, path: Path, body: AsyncIterator[bytes]) -> None:
-        n_bytes, piece = 0, bytearray()
+        n_bytes = 0
         try:
-            with path.open("xb") as file:
+            async with await anyio.open_file(path, "xb") as file:
                 async for part in body:
                     n_bytes += len(part)
                     if n_bytes > self._settings.upload_bytes:
                         limit = self._settings.upload_bytes >> 20
                         raise TooLargeError(f"the upload has more than {limit} MB; give a part of it, or --upload-mb")
-                    piece += part
-                    if len(piece) >= PIECE_BYTES:
-                        await to_thread.run_sync(file.write, bytes(piece))
-                        piece.clear()
-                file.write(piece)
+                    await file.write(part)
         except ClientDisconnect as error:
             raise RefusedError("the upload ended early; send it again") from error
         except OSError as error:
@@ -187,11 +175,14 @@ class Queries:
         if not n_bytes:
             raise RefusedError("the upload is empty; send the bytes of a video or audio file")
 
-    def _match(self, identity: str, name: str, path: Path, top: int | None) -> Query:
-        answer = self.answer(name, path, top)
-        is_upload = path.parent == self.folder.path
-        content = content_of(path)
-        query = Query(identity, name, path, is_upload, size_of(content), content, datetime.now(UTC), answer)
+    def _match(self, name: str, path: Path, top: int | None) -> Query:
+        answer, is_upload = self.answer(name, path, top), path.parent == self.folder
+        identity = path.stem if is_upload else secrets.token_hex(8)
+        try:
+            content = content_of(path, follows_links=False)
+        except OSError as error:
+            raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
+        query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer)
         with self._lock:
             self._kept[identity] = query
             self._make_room()
@@ -200,7 +191,7 @@ class Queries:
     def _make_room(self) -> None:
         """Forget the oldest queries beyond the limits."""
         while len(self._kept) > 1:
-            n_bytes = sum(each.size_bytes for each in self._kept.values() if each.is_upload)
+            n_bytes = sum(size_of(each.content) for each in self._kept.values() if each.is_upload)
             if len(self._kept) <= MOST_QUERIES and n_bytes <= self._settings.uploads_bytes:
                 return
             with suppress(NotFoundError):

@@ -1,20 +1,23 @@
 """Runs of indexing and of duplicates: at most one at a time, each in a process of its own, which can be stopped."""
 
-import os
 import secrets
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from multiprocessing import get_context
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from evaluate.server.problems import ConflictError, NotFoundError
-from evaluate.server.state.run_process import GRACE_SECONDS, Report, RunTask, work
+from evaluate.server.state.processes import Processes, interrupt
+from evaluate.server.state.run_process import work
 from preprocess.sources import escaped_name
 
 MOST_RUNS = 50
+RunKind = Literal["index", "duplicates"]
+RunState = Literal["running", "done", "failed", "stopped"]
+GRACE_SECONDS = 20.0
+"""Time that a run has to save what it did before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -23,83 +26,82 @@ class Run:
 
     Attributes:
         id: random.
-        task: what it does.
-        report: the last one.
+        kind: what it does.
         started_at, ended_at: times in UTC.
+        state: running, or how it ended.
+        done, total: bytes of indexing, sources of a search for duplicates.
+        note: more to show.
+        message: the result or the cause of a failure.
+        seconds_left: estimate of the time that it still takes; None if there is none yet.
     """
 
     id: str
-    task: RunTask
-    report: Report
+    kind: RunKind
     started_at: datetime
     ended_at: datetime | None = None
+    state: RunState = "running"
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    message: str = ""
+    seconds_left: float | None = None
 
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate of the time that it still takes; None if there is none yet."""
-        if self.ended_at or not self.report.done or not self.report.total:
-            return None
-        spent = (datetime.now(UTC) - self.started_at).total_seconds()
-        return spent * (self.report.total - self.report.done) / self.report.done
+    def at(self, done: int, total: int, note: str) -> "Run":
+        """Return the run after a report."""
+        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
+        left = seconds * (total - done) / done if done and total else None
+        return replace(self, done=done, total=total, note=note, seconds_left=left)
 
 
 class Runs:
     """The runs of a server.
 
     Args:
+        processes: of the server.
         read_only_reason: tells why no run may start; "" if one may.
         after: called in a thread after each run ended, before it counts as ended.
     """
 
-    def __init__(self, read_only_reason: Callable[[], str], after: Callable[[], None]) -> None:
-        self._read_only_reason, self._after = read_only_reason, after
+    def __init__(self, processes: Processes, read_only_reason: Callable[[], str], after: Callable[[], None]) -> None:
+        self._processes, self._read_only_reason, self._after = processes, read_only_reason, after
         self._lock = threading.Lock()
         self._runs = dict[str, Run]()
-        self._process: Any = None
         self._stopped = set[str]()
-        self._follower: threading.Thread | None = None
-        self.n_changes = 0
+        self._child: Any = None
+        self._follower = threading.Thread()
 
     def newest_first(self) -> list[Run]:
         """Return the runs of this server."""
         return list(self._runs.values())[::-1]
 
-    def get(self, identity: str) -> Run:
-        """Return a run.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        run = self._runs.get(identity)
-        if run is None:
-            raise NotFoundError(f"there is no run {identity}; list them anew")
-        return run
-
     def is_running(self) -> bool:
         """Whether a run goes on."""
-        return any(run.ended_at is None for run in self._runs.values())
+        return any(run.ended_at is None for run in self.newest_first())
 
-    def start(self, task: RunTask) -> Run:
-        """Start a run.
+    def refuse_if_busy(self) -> None:
+        """Refuse what changes the index while it may not be changed.
 
         Raises:
-            ConflictError: one runs, or another process may write the index.
+            ConflictError: a run goes on, or another process may write the index.
+        """
+        reason = self._read_only_reason()
+        if reason:
+            raise ConflictError(f"this server reads only: {reason}")
+        if self.is_running():
+            raise ConflictError("a run goes on; wait for its end, or stop it")
+
+    def start(self, kind: RunKind, call: Callable[..., str], **given: object) -> Run:
+        """Start a run: a function of run_process.py, and what it is given.
+
+        Raises:
+            ConflictError: see `refuse_if_busy`.
+            PathError: no process can be started.
         """
         with self._lock:
-            reason = self._read_only_reason()
-            if reason:
-                raise ConflictError(f"this server reads only: {reason}")
-            if self.is_running():
-                raise ConflictError("a run goes on; wait for its end, or stop it")
-            context = get_context("spawn")  # a fork would copy threads and locks of the server
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=work, args=(task, theirs), name=f"avtempo {task.kind}")
-            process.start()
-            theirs.close()  # now the pipe ends when the process does
-            run = Run(secrets.token_hex(8), task, Report("running"), datetime.now(UTC))
-            self._process = process
-            self._put(run)
-            self._follower = threading.Thread(target=self._follow, args=(run, process, ours), daemon=True)
+            self.refuse_if_busy()
+            self._child = self._processes.start(work, partial(call, **given))
+            run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
+            self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
             self._follower.start()
             return run
 
@@ -109,45 +111,39 @@ class Runs:
         Raises:
             NotFoundError: there is none.
         """
-        run = self.get(identity)
-        process, follower = self._process, self._follower
-        if run.ended_at is None and process is not None and follower is not None:
+        if identity not in self._runs:
+            raise NotFoundError(f"there is no run {identity}; list them anew")
+        if self._runs[identity].ended_at is None:
             self._stopped.add(identity)
-            if process.is_alive():
-                os.kill(process.pid, signal.SIGINT)
-            follower.join(GRACE_SECONDS)
-            if process.is_alive():
-                process.kill()
-            follower.join(GRACE_SECONDS)
-        return self.get(identity)
+            interrupt([self._child.process], GRACE_SECONDS)
+            self._follower.join(GRACE_SECONDS)
+        return self._runs[identity]
 
     def close(self) -> None:
         """Stop what runs."""
         for run in self.newest_first():
             self.stop(run.id)
 
-    def _follow(self, run: Run, process: Any, pipe: Any) -> None:
-        report = run.report
-        try:
-            while True:
-                report = pipe.recv()
-                if report.state != "running":
-                    break
-                self._put(replace(run, report=report))
-        except (EOFError, OSError):
-            process.join()
-            words = f"its process ended with status {process.exitcode}; the next run continues from here"
-            report = replace(report, state="stopped" if run.id in self._stopped else "failed", message=words)
-        process.join(GRACE_SECONDS)
+    def _follow(self, run: Run, child: Any) -> None:
+        ended: tuple[RunState, str] | None = None
+        while ended is None:
+            for _, kind, message in self._processes.messages({child: run}):
+                if kind == "report":
+                    run = self._put(run.at(*message))
+                elif kind == "result":
+                    ended = message
+                else:
+                    words = f"its process ended with {message}; the next run continues from here"
+                    ended = "stopped" if run.id in self._stopped else "failed", words
         try:
             self._after()
         finally:
-            report = replace(report, message=escaped_name(report.message))
-            self._put(replace(run, report=report, ended_at=datetime.now(UTC)))
-            pipe.close()
+            state, words = ended
+            now = datetime.now(UTC)
+            self._put(replace(run, state=state, message=escaped_name(words), ended_at=now, seconds_left=None))
 
-    def _put(self, run: Run) -> None:
+    def _put(self, run: Run) -> Run:
         self._runs[run.id] = run
-        self.n_changes += 1
         while len(self._runs) > MOST_RUNS:
             del self._runs[next(iter(self._runs))]
+        return run

@@ -9,36 +9,29 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
-from watchfiles import awatch
 
 from evaluate.fingerprint.match.answers import records
 from evaluate.server.problems import RefusedError
 from evaluate.server.state.parts import Parts
-from evaluate.server.state.run_process import RunTask
+from evaluate.server.state.run_process import update_index
 from evaluate.server.state.webhook import post
 from preprocess.catalogues.scan import EXTENSIONS
-from preprocess.executors.options import n_processors
+from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
 from store.errors import AvtempoError
 
 _log = logging.getLogger(__name__)
 WATCHED_FILE = "watched.jsonl"
 LOOK_EVERY_SECONDS = 0.5
+WAITING_SHARE = 10.0
+"""A look lists all, because file systems of other machines tell of no changes; the pause is so many times as long."""
+AGAIN_SECONDS = 60.0
 
 Taken = tuple[str, int, int]
 """Name below the folder, size and time of change."""
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A file as it was, and since when."""
-
-    taken: Taken
-    since: float
 
 
 class Watch:
@@ -52,45 +45,36 @@ class Watch:
     def __init__(self, folder: Path, parts: Parts) -> None:
         self._folder, self._parts, self._settings = folder.resolve(), parts, parts.opened.settings
         self._out = self._settings.watch_out or self._settings.index_folder / WATCHED_FILE
-        self._seen = dict[Path, _Seen]()
+        self._seen = dict[Path, tuple[Taken, float]]()  # a file as it was, and since when
         self._must_index = False
 
     async def run(self) -> None:
-        """Take what comes in."""
+        """Take what comes in; without space, or without a folder that can be read and written, try again later."""
         taken = await to_thread.run_sync(_lines_of, self._out)
         while True:
+            started = time.monotonic()
             try:
-                await self._take(taken)
-            except* RuntimeError as errors:  # such as a change of a file whose name is no UTF-8
-                _log.warning("%s is watched anew: %s", self._folder, errors.exceptions[0])
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                settled = await to_thread.run_sync(self._settled, taken)
+                pause_seconds = max(LOOK_EVERY_SECONDS, WAITING_SHARE * (time.monotonic() - started))
+                if not self._parts.opened.read_only_reason():
+                    for path, each in settled:
+                        await self._take(path, each)
+                        taken.add(each)
+                    self._start_index()
+            except (OSError, DiskFullError) as error:
+                _log.error("%s is looked at again in %.0f s: %s", self._folder, AGAIN_SECONDS, error)
+                pause_seconds = AGAIN_SECONDS
+            await asyncio.sleep(pause_seconds)
 
-    async def _take(self, taken: set[Taken]) -> None:
-        is_due = True
-        async for changes in awatch(
-            self._folder, yield_on_timeout=True, rust_timeout=int(1000 * LOOK_EVERY_SECONDS), step=100, debounce=400
-        ):
-            if changes or is_due:
-                is_due = await self._take_settled(taken)
-            if self._must_index:
-                self._start_index()
+    async def _take(self, path: Path, each: Taken) -> None:
+        line = json.dumps(await self._matched(path, each), ensure_ascii=False).encode() + b"\n"
+        if self._settings.webhook:
+            await post(self._settings.webhook, line)
+        await to_thread.run_sync(_append, self._out, line)
+        self._must_index = self._must_index or self._own_name(self._folder) is not None
 
-    async def _take_settled(self, taken: set[Taken]) -> bool:
-        """Match the files that have stopped growing; return whether others may stop later."""
-        if self._parts.opened.read_only_reason():
-            return True
-        settled, n_growing = await to_thread.run_sync(self._look, taken)
-        for path, each in settled:
-            line = json.dumps(await self._matched(path, each), ensure_ascii=False).encode() + b"\n"
-            if self._settings.webhook:
-                await post(self._settings.webhook, line)
-            await to_thread.run_sync(_append, self._out, line)
-            taken.add(each)
-            self._must_index = self._must_index or self._is_in_archive()
-        return n_growing > 0
-
-    def _look(self, taken: set[Taken]) -> tuple[list[tuple[Path, Taken]], int]:
-        """List the files that have not changed for a while, and count the others."""
+    def _settled(self, taken: set[Taken]) -> list[tuple[Path, Taken]]:
+        """List the new files that have not changed for a while."""
         before, self._seen = self._seen, {}
         settled, now = list[tuple[Path, Taken]](), time.monotonic()
         for path in self._media_files():
@@ -101,11 +85,11 @@ class Watch:
             each = escaped_name(path.relative_to(self._folder).as_posix()), status.st_size, status.st_mtime_ns
             if each in taken:
                 continue
-            seen = before.get(path)
-            self._seen[path] = seen if seen and seen.taken == each else _Seen(each, now)
-            if status.st_size and now - self._seen[path].since >= self._settings.settle_seconds:
+            seen, since = before.get(path, (each, now))
+            self._seen[path] = each, since if seen == each else now
+            if status.st_size and now - self._seen[path][1] >= self._settings.settle_seconds:
                 settled.append((path, each))
-        return settled, len(self._seen) - len(settled)
+        return settled
 
     def _media_files(self) -> list[Path]:
         """List media by name that lie in the folder itself, not behind a link that leads out of it."""
@@ -122,16 +106,15 @@ class Watch:
         line: dict[str, object] = {"file": name, "size_bytes": size_bytes, "modified_ns": modified_ns}
         queries = self._parts.queries
         try:
-            answer = await to_thread.run_sync(queries.answer, name, path, limiter=queries.limiter)
+            answer = await to_thread.run_sync(queries.answer, name, path.resolve(), limiter=queries.limiter)
+        except DiskFullError:
+            raise
         except AvtempoError as error:
             _log.warning("%s: %s", name, error)
             return {**line, "reason": escaped_name(str(error)), "matches": []}
         own = self._own_name(path)
         found = [each for each in records([answer]) if own is None or each["reference"] != own]
         return {**line, "reason": answer.reason, "matches": found}
-
-    def _is_in_archive(self) -> bool:
-        return self._own_name(self._folder) is not None
 
     def _own_name(self, path: Path) -> str | None:
         """Return the name that a file has or will have in the index; None if it lies outside the archive."""
@@ -142,11 +125,11 @@ class Watch:
 
     def _start_index(self) -> None:
         opened, runs = self._parts.opened, self._parts.runs
-        if runs.is_running():
+        if not self._must_index or runs.is_running():
             return
         self._must_index = False
         try:
-            runs.start(RunTask("index", self._settings.index_folder, opened.archive_folder, workers=n_processors()))
+            runs.start("index", update_index, index_folder=self._settings.index_folder, folder=opened.archive_folder)
         except RefusedError as error:
             _log.warning("what came in is not indexed: %s", error)
 

@@ -10,6 +10,7 @@ from evaluate.archive.contents import BLOCK_BYTES, BLOCKS, content_of
 from evaluate.archive.verdicts import Place, Verdicts
 from evaluate.errors import VerdictError
 from evaluate.fingerprint.index.archive import IndexedSource
+from store.errors import WriteError
 from tests.processes import start
 
 WRITER = """
@@ -99,3 +100,44 @@ def test_contents_follow_a_file_and_change_with_it(tmp_path):
     new.write_bytes(bytes_[:-1] + b"!" if bytes_[-1:] != b"!" else bytes_[:-1] + b"?")
     assert content_of(new) != place.content
     assert verdicts.names_of({"new": source(new)}, [place.content]) == {}
+
+
+def test_a_content_is_not_read_through_a_link_and_nothing_waits_for_a_writer(tmp_path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "link").symlink_to("secret")
+    with pytest.raises(OSError, match="link"):
+        content_of(tmp_path / "link", follows_links=False)
+    assert content_of(tmp_path / "secret", follows_links=False) == content_of(tmp_path / "link")
+    os.mkfifo(tmp_path / "fifo")
+    content_of(tmp_path / "fifo")
+
+
+def test_verdicts_are_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    """As on a disk that is mounted for reading: SQLite would make two files beside the verdicts."""
+    verdicts = Verdicts(tmp_path)
+    made = verdicts.add("keep", [Place("1-a", "a")])
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = [*tmp_path.iterdir()]
+    with verdicts._connection() as connection:
+        connection.execute("SELECT * FROM verdicts").fetchall()
+        assert [*tmp_path.iterdir()] == before
+    assert verdicts.current() == (made,)
+    (tmp_path / "b").write_bytes(b"b")
+    assert verdicts.names_of({"b": source(tmp_path / "b")}, [content_of(tmp_path / "b")]) != {}
+    with pytest.raises(VerdictError, match="readonly"):
+        verdicts.add("keep", [Place("2-b", "b")])
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
+    verdicts = Verdicts(tmp_path)
+    made, connect = verdicts.add("keep", [Place("1-a", "a")]), Verdicts._connect
+
+    def full(self):
+        connection = connect(self)
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes the pages that are there, and no more
+        return connection
+
+    monkeypatch.setattr(Verdicts, "_connect", full)
+    with pytest.raises(WriteError, match="free space"):
+        verdicts.add("keep", [Place("2-b", "b" * 100_000)])
+    assert verdicts.current() == (made,)

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import shutil
 import socket
 import time
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ def made(tmp_path_factory):
     made = make(tmp_path_factory.mktemp("served"))
     find_duplicates(Index.open(made.index))
     return made
+
+
+@pytest.fixture
+def own(made, tmp_path):
+    """A copy that a test may change."""
+    shutil.copytree(made.videos, tmp_path / "videos")
+    shutil.copytree(made.index, tmp_path / "index")
+    Index.open(tmp_path / "index").add(tmp_path / "videos")
+    return Made(tmp_path)
 
 
 @pytest.fixture(scope="module")

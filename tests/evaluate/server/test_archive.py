@@ -5,8 +5,6 @@ import shutil
 
 import pytest
 
-from tests.evaluate.server.conftest import Made
-
 
 def test_the_state_is_told(client):
     told = client.get("/api/status").json()
@@ -30,52 +28,41 @@ def test_sources_are_searched_sorted_and_paged(client, query, names):
     assert [each["name"] for each in client.get(f"/api/sources?{query}").json()["sources"]] == names
 
 
-def test_removed_sources_are_gone_from_index_and_matches(made, tmp_path):
-    shutil.copytree(made.index, tmp_path / "index")
-    with Made(tmp_path).client() as client:
+def test_removed_sources_are_gone_from_index_and_matches(own):
+    with own.client() as client:
         assert client.post("/api/sources/remove", json={"names": ["0.mp4", "nonsense"]}).status_code == 404
         assert client.get("/api/status").json()["n_sources"] == 8
         answer = client.post("/api/sources/remove", json={"names": ["0.mp4", "web/small.mp4"]})
         assert answer.json() == {"removed": ["0.mp4", "web/small.mp4"]}
         assert client.get("/api/status").json()["n_sources"] == 6
-        found = client.post("/api/match", content=(made.videos / "0.mp4").read_bytes()).json()
-        assert found["n_matches"] == 0
+        assert client.post("/api/match-path", json={"path": "0.mp4"}).json()["n_matches"] == 0
         assert client.post("/api/sources/remove", json={"names": ["*"]}).status_code == 404  # names only, no patterns
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../secret.mp4", "/etc/passwd", "/etc/nonsense", "out.mp4", "web/../../secret.mp4", "folder/secret.mp4", ""],
-)
-def test_paths_outside_the_archive_are_not_read(made, tmp_path, path):
+def test_paths_outside_the_archive_are_not_read(own):
     """Links out of the archive are indexed, but not served."""
-    videos = tmp_path / "videos"
-    shutil.copytree(made.videos, videos)
-    outside = tmp_path / "outside"
+    outside = own.root / "outside"
     outside.mkdir()
-    for place in (tmp_path / "secret.mp4", outside / "secret.mp4"):
-        shutil.copy(made.videos / "3.mp4", place)
-    (videos / "out.mp4").symlink_to(tmp_path / "secret.mp4")
-    (videos / "folder").symlink_to(outside)
-    shutil.copytree(made.index, tmp_path / "index")
-    with Made(tmp_path).client(archive_folder=videos) as client:
-        answer = client.post("/api/match-path", json={"path": path})
-        assert answer.status_code == (403 if path else 422)
-        assert client.post("/api/runs", json={"kind": "index", "folder": path or ".."}).status_code == 403
-    with Made(tmp_path).client(archive_folder=videos, allowed_folders=(outside,)) as client:
-        allowed = client.post("/api/match-path", json={"path": path})
-        assert allowed.status_code == (200 if path.startswith("folder/") else answer.status_code)
+    for place in (own.root / "secret.mp4", outside / "secret.mp4"):
+        shutil.copy(own.videos / "3.mp4", place)
+    (own.videos / "out.mp4").symlink_to(own.root / "secret.mp4")
+    (own.videos / "folder").symlink_to(outside)
+    paths = ["../secret.mp4", "/etc/passwd", "/etc/nonsense", "out.mp4", "web/../../secret.mp4", "folder/secret.mp4"]
+
+    def statuses(client):
+        return [client.post("/api/match-path", json={"path": path}).status_code for path in [*paths, ""]]
+
+    with own.client(archive_folder=own.videos) as client:
+        assert statuses(client) == [*[403] * len(paths), 422]
+        for path in (*paths, ".."):
+            assert client.post("/api/runs", json={"kind": "index", "folder": path}).status_code == 403
+    with own.client(archive_folder=own.videos, allowed_folders=(outside,)) as client:
+        assert statuses(client) == [*[403] * (len(paths) - 1), 200, 422]
 
 
 @pytest.mark.parametrize("made_by", ["link", "folder", "gone", "fifo"])
-def test_a_source_that_became_something_else_is_not_served(made, tmp_path, made_by):
-    shutil.copytree(made.videos, tmp_path / "videos")
-    shutil.copytree(made.index, tmp_path / "index")
-    moved = Made(tmp_path)
-    from evaluate.fingerprint.api import Index
-
-    Index.open(moved.index).add(moved.videos)  # it has moved: the paths are those of the copy now
-    place = moved.videos / "web/small.mp4"
+def test_a_source_that_became_something_else_is_not_served(own, made, made_by):
+    place = own.videos / "web/small.mp4"
     place.unlink()
     if made_by == "link":
         place.symlink_to(made.videos / "3.mp4")
@@ -83,7 +70,7 @@ def test_a_source_that_became_something_else_is_not_served(made, tmp_path, made_
         os.mkfifo(place)
     elif made_by == "folder":
         place.mkdir()
-    with moved.client() as client:
+    with own.client() as client:
         (source,) = client.get("/api/sources?search=small").json()["sources"]
         assert (source["status"] == "gone") == (made_by == "gone")
         for path in ("", "/info", "/strip", "/waveform"):

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from evaluate.archive.duplicates import find_duplicates, last_duplicates
+from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.archive.scope import Scope
 from evaluate.fingerprint.api import Index
 
@@ -28,21 +29,13 @@ def test_the_last_run_is_listed_as_it_was_found(made, client):
     assert pairs(client, agree="both")["n_pairs"] <= told["n_pairs"]
 
 
-def test_no_run_is_none(tmp_path, made):
-    import shutil
-
-    shutil.copytree(made.index, tmp_path / "index", ignore=shutil.ignore_patterns("duplicates.json"))
-    assert last_duplicates(Index.open(tmp_path / "index")) is None
-
-
-def test_a_run_of_a_scope_is_listed_with_it(made, tmp_path):
-    import shutil
-
-    shutil.copytree(made.index, tmp_path / "index")
-    index = Index.open(tmp_path / "index")
+def test_a_run_of_a_scope_is_listed_with_it_and_no_run_is_none(own):
+    index = Index.open(own.index)
     found = find_duplicates(index, scope=Scope(candidates=("web/small.mp4",)))
     assert last_duplicates(index).pairs == found.pairs
     assert len(found.pairs) == 1
+    (own.index / LAST_RUN_FILE).unlink()
+    assert last_duplicates(index) is None
 
 
 def test_verdicts_go_round(client, ids):

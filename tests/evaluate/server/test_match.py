@@ -5,8 +5,10 @@ import threading
 
 import pytest
 
+from evaluate.server.problems import SlowUploadError
 from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.processes import Processes
 from tests.preprocess.made_media import run_ffmpeg
 
 
@@ -19,7 +21,7 @@ def clip(made, tmp_path_factory):
 
 
 def folder_of(client):
-    return client.app.state.parts.queries.folder.path
+    return client.app.state.parts.queries.folder
 
 
 def test_an_upload_is_matched_kept_and_removed(client, ids, clip):
@@ -73,17 +75,16 @@ def test_uploads_beyond_the_limits_leave_nothing_behind(made, clip):
     assert not folder.exists()
 
 
-def test_an_upload_that_drips_is_ended(made):
+def test_an_upload_that_drips_is_ended(made, tmp_path):
     async def drip():
         while True:
             yield b"x"
             await asyncio.sleep(0.01)
 
-    queries = queries_module.Queries(OpenedIndex(made.settings(upload_seconds=0.2)))
-    with pytest.raises(queries_module.SlowUploadError, match="more than"):
+    queries = queries_module.Queries(tmp_path, OpenedIndex(made.settings(upload_seconds=0.2)), Processes())
+    with pytest.raises(SlowUploadError, match="more than"):
         asyncio.run(queries.match_upload("clip.mp4", drip(), None))
-    assert not list(queries.folder.path.glob("[!.]*"))
-    queries.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_match_too_many_is_refused_and_others_go_on(made, clip, monkeypatch):

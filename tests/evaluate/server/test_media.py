@@ -8,12 +8,11 @@ import time
 import pytest
 from PIL import Image
 
-from evaluate.fingerprint.api import Index
 from evaluate.server.routes import media
 from evaluate.server.state import copies
-from evaluate.server.state.parts import Parts
+from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.processes import Processes
 from preprocess.media.playable import playback
-from tests.evaluate.server.conftest import Made
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_other_formats_become_mp4_with_the_same_clock(client, ids, tmp_path, mad
 
 def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, ids):
     with made.client(copies_bytes=1) as client:
-        folder = client.app.state.parts.copies.folder.path
+        folder = client.app.state.parts.copies.folder
         made_at = []
         for name in ("web/old.avi", "web/old.avi", "web/part.mkv"):
             assert client.get(f"/api/media/{ids[name]}").status_code == 200
@@ -74,14 +73,19 @@ def test_a_copy_is_made_once_kept_within_a_limit_and_removed_at_the_end(made, id
 def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
     release, running, most = threading.Event(), set(), []
 
-    def slow(path, target, *_):
+    def slow(processes, work, *given):
+        if work is not copies.write_playable:
+            return call(processes, work, *given)
+        target = given[1]
         running.add(target)
         most.append(len(running))
         release.wait(20)
         target.write_bytes(b"copy")
         running.discard(target)
+        return None
 
-    monkeypatch.setattr(copies, "write_playable", slow)
+    call = Processes.call
+    monkeypatch.setattr(Processes, "call", slow)
     monkeypatch.setattr(copies, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(copies, "MOST_WAITING", 0)
     with made.client() as client:
@@ -102,36 +106,41 @@ def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
         assert max(most) <= copies.AT_ONCE
 
 
-@pytest.mark.parametrize("above", [False, True])
+SWAPPED = [
+    ("0.mp4", "media/ID", (422, b"link")), ("web/old.avi", "media/ID", (422, b"link")),
+    ("0.mp4", "media/ID/info", (200, b'"facts":null')), ("0.mp4", "media/ID/strip?start=0&end=8", (204, b"")),
+    ("0.mp4", "media/ID/waveform?start=0&end=8", (200, b'"peaks":[]')),
+    ("0.mp4", "duplicates/pairs/PAIR", (200, b'"one_facts":null')), ("0.mp4", "match-path", (404, b"replaced")),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("name", "rest", "denied"),
-    [
-        ("0.mp4", "", (422, b"link")), ("web/old.avi", "", (422, b"link")), ("0.mp4", "/info", (200, b'"none"')),
-        ("0.mp4", "/strip?start=0&end=8", (204, b"")), ("0.mp4", "/waveform?start=0&end=8", (200, b'"peaks":[]')),
-    ],
-)  # fmt: skip
-def test_a_link_that_is_put_there_after_the_check_is_not_followed(
-    made, tmp_path, monkeypatch, name, rest, denied, above
-):
+    ("name", "asked", "denied", "above"),
+    [(*each, above) for each in SWAPPED for above in (False, True) if not (above and "PAIR" in each[1])],
+)
+def test_a_link_that_is_put_there_after_the_check_is_not_followed(own, monkeypatch, name, asked, denied, above):
     """The file, or the folder of the archive, becomes a link to a file that may not be read."""
-    for folder in ("videos", "away"):
-        shutil.copytree(made.videos, tmp_path / folder)
-    shutil.copytree(made.index, tmp_path / "index")
-    Index.open(tmp_path / "index").add(tmp_path / "videos")
-    where, attribute = (Parts, "media_path") if rest else (media, "_found")
+    shutil.copytree(own.videos, own.root / "away")
+    where, attribute = (media, "_probed") if asked == "media/ID" else (OpenedIndex, "permitted")
     check = getattr(where, attribute)
 
     def swapped(*given):
         found = check(*given)
-        path = tmp_path / "videos" / ("" if above else name)
-        path.rename(tmp_path / "moved")
-        path.symlink_to(tmp_path / "away" / ("" if above else name))
+        path = own.videos / ("" if above else name)
+        if not path.is_symlink():
+            path.rename(own.root / "moved")
+            path.symlink_to(own.root / "away" / ("" if above else name))
         return found
 
-    monkeypatch.setattr(where, attribute, swapped)
-    with Made(tmp_path).client() as client:
+    with own.client() as client:
         (source,) = client.get("/api/sources", params={"search": name}).json()["sources"]
-        answer = client.get(f"/api/media/{source['id']}{rest}")
+        pairs = client.get("/api/duplicates").json()["pairs"]
+        monkeypatch.setattr(where, attribute, swapped)
+        pair = next((each["id"] for each in pairs if each["one"] == name), "")
+        path = asked.replace("ID", source["id"]).replace("PAIR", pair)
+        answer = (
+            client.post("/api/match-path", json={"path": name}) if asked == "match-path" else client.get(f"/api/{path}")
+        )
         assert answer.status_code == denied[0]
         assert denied[1] in answer.content
 

@@ -3,31 +3,25 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
-from tests.evaluate.server.conftest import BEARER, Made, answers, serving, wait_for
+from evaluate.server.serve import MOST_CONNECTIONS
+from tests.evaluate.server.conftest import BEARER, answers, serving, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def own(made, tmp_path):
-    """An archive that a test may change."""
-    shutil.copytree(made.videos, tmp_path / "videos")
-    shutil.copytree(made.index, tmp_path / "index")
-    Index.open(tmp_path / "index").add(tmp_path / "videos")
-    return Made(tmp_path)
 
 
 def requests(ids, clip):
@@ -151,35 +145,82 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
         assert "/?token=" in out
 
 
-def test_the_end_of_the_server_ends_its_ffmpeg(own, ids):
-    long = own.videos / "long.avi"
-    run_ffmpeg("-stream_loop", 70, "-i", own.videos / "web/old.avi", "-c", "copy", long)
-    long.replace(own.videos / "web/old.avi")
-    with serving(own.index) as (address, server):
-        asking = threading.Thread(target=_ask, args=(f"{address}/api/media/{ids['web/old.avi']}",))
+@pytest.fixture
+def long(own):
+    """The archive with an AVI of nine minutes, of which copies take long to make and stills to decode."""
+    path = own.videos / "long.avi"
+    run_ffmpeg("-stream_loop", 70, "-i", own.videos / "web/old.avi", "-c", "copy", path)
+    path.replace(own.videos / "web/old.avi")
+    return own
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("asked", ["copy", "match"])
+def test_the_end_of_the_server_ends_what_it_started(long, ids, number, asked):
+    """Also while requests wait for that; the end is quick, and no error."""
+    with serving(long.index) as (address, server):
+        asking = threading.Thread(target=_ask, args=(address, asked, ids["web/old.avi"]))
         asking.start()
-        (ffmpeg,) = wait_for(lambda: _ffmpegs_of(server.pid))
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=20)
+        wait_for(lambda: _ffmpegs(server))
+        processes = psutil.Process(server.pid).children(recursive=True)
+        server.send_signal(number)
+        server.wait(timeout=20)
+        assert "Traceback" not in server.communicate(timeout=60)[1]
         asking.join()
-        wait_for(lambda: not _makes_a_copy(ffmpeg), seconds=1)
+        wait_for(lambda: not [each for each in processes if _runs(each)], seconds=20)
 
 
-def _ask(address):
+def test_a_crash_of_a_decoder_costs_one_answer(long, ids):
+    with serving(long.index) as (address, server):
+        path, answers_of = "web/old.avi", []
+        asking = threading.Thread(target=lambda: answers_of.append(_ask(address, "match", ids[path])))
+        asking.start()
+        killed = set[int]()
+        while asking.is_alive():
+            for ffmpeg in _ffmpegs(server):
+                decoder = ffmpeg.parent()
+                if decoder and decoder.pid not in {*killed, server.pid}:
+                    killed.add(decoder.pid)
+                    decoder.send_signal(signal.SIGSEGV)
+            time.sleep(0.02)
+        (answer,) = answers_of
+        assert (answer.status_code, "SIGSEGV" in answer.json()["unreadable"]) == (200, True)
+        assert answers(address)
+
+
+def _ask(address, asked, identity):
     with contextlib.suppress(httpx2.HTTPError):
-        httpx2.get(address, headers=BEARER, timeout=60)
+        if asked == "copy":
+            return httpx2.get(f"{address}/api/media/{identity}", headers=BEARER, timeout=60)
+        return httpx2.post(f"{address}/api/match-path", json={"path": "web/old.avi"}, headers=BEARER, timeout=60)
+    return None
 
 
-def _ffmpegs_of(parent):
-    """Numbers of the processes that make copies for a server."""
-    children = " ".join(path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")).split()
-    return [each for each in children if _makes_a_copy(each)]
+def _ffmpegs(server):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        below = psutil.Process(server.pid).children(recursive=True)
+        return [each for each in below if _runs(each) and "ffmpeg" in each.name()]
+    return []
 
 
-def _makes_a_copy(process):
-    with contextlib.suppress(OSError):  # a process that nobody waited for has an empty command line
-        return b"avtempo-copies" in Path(f"/proc/{process}/cmdline").read_bytes()
+def _runs(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /api/status HTTP/1.1\r\nHost: local", b"GET /static/page.css HTTP/1.1\r\n" * 2]
+)
+def test_connections_without_a_token_do_not_lock_others_out(made, sent):
+    with serving(made.index) as (address, server), contextlib.ExitStack() as held:
+        port = urlsplit(address).port
+        for _ in range(MOST_CONNECTIONS + 5):
+            held.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(sent)
+        wait_for(lambda: answers(address), seconds=15)
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=20)
+        assert "Traceback" not in server.communicate(timeout=60)[1]
 
 
 @pytest.mark.parametrize("change", ["shrinks", "grows"])

@@ -8,15 +8,7 @@ import pytest
 
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
-from tests.evaluate.server.conftest import Made, wait_for
-
-
-@pytest.fixture
-def own(made, tmp_path):
-    """An archive that a test may change."""
-    shutil.copytree(made.videos, tmp_path / "videos")
-    shutil.copytree(made.index, tmp_path / "index")
-    return Made(tmp_path)
+from tests.evaluate.server.conftest import wait_for
 
 
 def ended(client, identity):

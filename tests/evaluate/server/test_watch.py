@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from evaluate.server.state import webhook
-from tests.evaluate.server.conftest import Made, wait_for
+from tests.evaluate.server.conftest import wait_for
 
 
 def lines(path):
@@ -82,10 +82,7 @@ def test_a_webhook_that_always_fails_is_given_up(hook, caplog):
 
 
 @pytest.mark.slow
-def test_a_file_that_comes_into_the_archive_is_matched_and_indexed(made, tmp_path):
-    shutil.copytree(made.videos, tmp_path / "videos")
-    shutil.copytree(made.index, tmp_path / "index")
-    own = Made(tmp_path)
+def test_a_file_that_comes_into_the_archive_is_matched_and_indexed(own):
     (own.videos / "incoming").mkdir()
     folder = own.videos / "incoming"
     with own.client(archive_folder=own.videos, watch_folder=folder, settle_seconds=0.3) as client:

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,7 @@ import torch
 from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
+from preprocess.executors.processes import ProcessExecutor
 
 
 def described(encoder, here, *paths):
@@ -52,3 +56,23 @@ def test_black_silent_short_and_corrupt_files(encoder, here, video, tmp_path):
     assert not found["silent.mp4"].sound.any()
     assert len(found["short.mp4"]) == 1
     assert found["short.mp4"].end_seconds[0] == pytest.approx(0.25, abs=0.1)
+
+
+class Crashing(ProcessExecutor):
+    """Its first process dies as a decoder's crash ends it, when it is about to probe the first file."""
+
+    crashed = False
+
+    def messages(self, running):
+        for child, kind, message in super().messages(running):
+            if message == () and not self.crashed:
+                self.crashed = True
+                os.kill(child.process.pid, signal.SIGSEGV)
+            yield child, kind, message
+
+
+def test_a_crash_of_a_probe_costs_no_file(encoder, video, tmp_path):
+    executor = Crashing(1)
+    found = described(encoder, executor, *(video(tmp_path / f"{name}.mp4", 1, 2.0) for name in "ab"))
+    assert executor.crashed
+    assert [len(found[f"{name}.mp4"]) for name in "ab"] == [7, 7]

@@ -1,0 +1,86 @@
+"""Processes for what reads media or takes long: they end with the server, even if it is killed; a crash ends one alone."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing import active_children, connection, forkserver, get_context
+from typing import Any, Never, TypeVar
+
+from evaluate.server.problems import ConflictError, CrashedError
+from preprocess.build.pipeline import PRELOAD
+from preprocess.executors.processes import GRACE_SECONDS, STOP, ProcessExecutor, T, Work
+from store.errors import AvtempoError
+
+Result = TypeVar("Result")
+PRELOADED = ("evaluate.server.routes.media", "evaluate.__main__", "preprocess.build.shard_task", *PRELOAD)
+"""Modules with what is called, loaded once."""
+
+
+class Processes(ProcessExecutor):
+    """The processes of a server, each for one task."""
+
+    def __init__(self) -> None:
+        super().__init__(1, PRELOADED)
+        self._is_closed = False
+        get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+        # The fork server loads modules while the index is read; Ctrl-C then is not for it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        with suppress(OSError):  # which the first task tells of
+            forkserver.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def call(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Call a function that can be imported by its name.
+
+        Raises:
+            CrashedError: its process died.
+            AvtempoError: the function raised it.
+        """
+        (found,) = self.run(_answer, [partial(work, *arguments)], lambda _: None, _died)
+        if isinstance(found, AvtempoError):
+            raise found
+        return found
+
+    def start(self, work: Work[T, Any], task: T) -> Any:
+        """Start a process.
+
+        Raises:
+            ConflictError: the server ends.
+        """
+        child = super().start(work, task)
+        if self._is_closed:
+            self.stop([child])
+            raise ConflictError("the server ends; start it again")
+        return child
+
+    def close(self) -> None:
+        """End all processes; none starts any more."""
+        self._is_closed = True
+        interrupt(active_children(), GRACE_SECONDS)
+
+
+def interrupt(processes: Sequence[Any], seconds: float) -> None:
+    """End processes and their ffmpegs, and kill those that take longer; who waits for their messages learns of it."""
+    deadline = time.monotonic() + seconds
+    for each in processes:
+        with suppress(ProcessLookupError):
+            os.kill(each.pid, STOP)
+    for each in processes:
+        if not connection.wait([each.sentinel], max(0.0, deadline - time.monotonic())):
+            each.kill()
+
+
+def _answer(call: Callable[[], Any], report: Callable[[Any], None]) -> Any:
+    """Return what a call returns, or the error that it raises on purpose."""
+    del report
+    try:
+        return call()
+    except AvtempoError as error:
+        return error
+
+
+def _died(call: Any, last: Any, how: str) -> Never:
+    raise CrashedError(f"the process that read it ended ({how}); check the file, it may be damaged")
