@@ -1,4 +1,4 @@
-"""Read mutated files in a process of its own: this finds readers that crash, hang, or break another rule.
+"""Read damaged files in a process of its own: this finds readers that crash, hang, or break another rule.
 
 A case follows from its seed and number. The process's memory is limited, so that a claim of terabytes fails on any machine.
 """
@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import tempfile
-import time
 import traceback
 import zlib
 from multiprocessing import get_context
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from pebble import ProcessExpired, ProcessPool
 
-from tests.fuzz.mutate import mutate
+from tests.fuzz.damage import mutate_bytes
 from tests.fuzz.targets import Case, Target, UnsoundError
 
 CASE_SECONDS = 60.0
@@ -27,39 +26,22 @@ START_SECONDS = 180.0
 CRAFTED_SHARE = 0.4
 MEMORY_BYTES = 4 << 30
 """Address space that a case may use beyond the process's own."""
-CANARY = "canary"
 
 
-def hunt(
-    target: Target, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf")
-) -> list[str]:
-    """Go through the cases [first, first + n_cases) of a target, or as far as the seconds reach.
+def hunt(target: Target, folder: Path, seed: int, first: int, n_cases: int) -> list[str]:
+    """Go through the cases [first, first + n_cases) of a target; the folder takes specimen, work and output.
 
-    Args:
-        target: what to fuzz.
-        folder: for specimens, work and output; each target makes a folder of its own in it.
-        seed: of all cases.
-        first: number of the first case.
-        n_cases: how many.
-        seconds: after which no case is begun.
-
-    Returns:
-        How each case ended: "read", "refused: ..." or "FOUND: ..." with the command that repeats it.
-
+    Returns how each ended: "read", "refused: ..." or "FOUND: ...".
     """
-    specimen, scratch = folder / target.name / "specimen", folder / target.name / "scratch"
-    if not specimen.exists():
-        specimen.mkdir(parents=True)
-        target.make(specimen)
-    shutil.rmtree(scratch, ignore_errors=True)
+    (folder / "specimen").mkdir()
+    target.make(folder / "specimen")
+    scratch = folder / "scratch"
     for name in ("tmp", "home", "out"):
         (scratch / name).mkdir(parents=True)
-    (scratch / CANARY).write_text("alive")
-    seen, is_ready, until = list[str](), False, time.monotonic() + seconds
+    (scratch / "canary").write_text("alive")
+    seen, is_ready = list[str](), False
     with ProcessPool(1, context=get_context("spawn")) as pool:
         for number in range(first, first + n_cases):
-            if time.monotonic() >= until:
-                break
             if not is_ready:
                 pool.schedule(_begin, (target, scratch), timeout=START_SECONDS).result()
             is_ready = False  # after a crash or a hang, another process must begin
@@ -70,9 +52,7 @@ def hunt(
                 said = "FOUND: hangs"
             except ProcessExpired as error:
                 said = f"FOUND: crash, status {error.exitcode}"
-            if said.startswith("FOUND: "):
-                said += f"   (python -m tests.fuzz --only {target.name} --seed {seed} --first {number} --cases 1)"
-            seen.append(said)
+            seen.append(f"{said} (case {number})" if said.startswith("FOUND") else said)
     return seen
 
 
@@ -99,22 +79,17 @@ def _fresh_copy(scratch: Path) -> Path:
 
 
 def _run(target: Target, scratch: Path, seed: int, number: int) -> str:
-    """Change one file of the specimen and read it; return "read", "refused: ..." or "FOUND: ..."."""
+    """Change one file of the specimen, read it, and say how that ended."""
     work = _fresh_copy(scratch)
     rng = np.random.default_rng([seed, zlib.crc32(target.name.encode()), number])
     is_crafted = rng.uniform() < CRAFTED_SHARE and target.crafts
-    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, _mutate_bytes)
+    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, mutate_bytes)
     changed = Path(rng.choice(sorted(map(str, work.glob(pattern)))))
-    change(changed, rng, scratch / CANARY)
+    change(changed, rng, scratch / "canary")
     before = _state(scratch)
     said = _judge(target, Case(work, changed, scratch / "out"))
     touched = sorted(path for path, state in _state(scratch).items() if before.get(path) != state)
     return f"FOUND: touched {touched[:3]}" if touched else said
-
-
-def _mutate_bytes(path: Path, rng: np.random.Generator, canary: Path) -> None:
-    del canary
-    path.write_bytes(mutate(path.read_bytes(), rng))
 
 
 def _judge(target: Target, case: Case) -> str:

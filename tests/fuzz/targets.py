@@ -26,8 +26,8 @@ from store.format import Provenance
 from store.reader import EmbeddingStore
 from store.verify import verify as verify_store
 from store.writer import write_part
-from tests.fuzz.hostile import CHECKPOINT, EXPORT, JSON, SHARDS, STORE, Craft
-from tests.soak.sources import AUDIO_ALONE, GOOD, write_clip
+from tests.fuzz.damage import CHECKPOINT, JSON, STORE, Craft
+from tests.soak.archive import AUDIO_ALONE, GOOD, write_card
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 from train.errors import TrainError
@@ -97,8 +97,8 @@ def _make_media(folder: Path) -> None:
     """Write small clips in the containers that matter, and a still picture."""
     for kind in ("plain", "no audio track", "variable rate", "transport stream", "motion JPEG"):
         suffix, options = GOOD[kind]
-        write_clip(folder / f"{kind}.{suffix}", 0, **options)
-    write_clip(folder / "audio.wav", 0, **AUDIO_ALONE)
+        write_card(folder / f"{kind}.{suffix}", 0, **options)
+    write_card(folder / "audio.wav", 0, **AUDIO_ALONE)
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     (folder / "still.jpg").write_bytes(simplejpeg.encode_jpeg(pixels))
 
@@ -231,14 +231,14 @@ _CHECKPOINTS = "run/checkpoints/*.pt"
 TARGETS = {
     target.name: target
     for target in (
-        Target("shards", _make_shards, _verify_shards, (PreprocessError,), crafts=SHARDS),
+        Target("shards", _make_shards, _verify_shards, (PreprocessError,), crafts=JSON),
         Target("store", _make_store, _read_store, (StoreError,), crafts=STORE),
         Target("index", _make_index, _read_index, (EvaluateError, StoreError), crafts=JSON),
         Target("library", _make_library, _read_library, (EvaluateError,), crafts=JSON),
         Target("checkpoint", _make_run, _read_checkpoint, (TrainError,), _CHECKPOINTS, CHECKPOINT),
         Target("resume", _make_run, _resume_run, _TRAIN, _CHECKPOINTS, CHECKPOINT),
-        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", EXPORT),  # not README.md
-        Target("loader", _make_shards, _load_shards, _TRAIN, crafts=SHARDS),
+        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", JSON),  # not README.md
+        Target("loader", _make_shards, _load_shards, _TRAIN, crafts=JSON),
         Target("media", _make_media, _ingest_media, (PreprocessError,)),
     )
 }

@@ -1,12 +1,8 @@
-"""Write an archive like those that users have: small videos of many kinds, and among them files that cannot be read.
-
-Source i follows from the seed and i alone. Every file's kind is known, and with it whether ingest must read the file.
-"""
+"""Write an archive like those that users have: small videos of many kinds, and among them files that cannot be read."""
 
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +30,11 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "slow": ("mp4", {"fps": 5}),
     "rotated": ("mp4", {"before": "-display_rotation 90 -noautorotate"}),
 }
-"""Kind -> extension and arguments of `write_clip`."""
+"""Kind -> extension and arguments of `write_card`."""
 AUDIO_ALONE = {"video": "-vn -f wav", "audio": "-c:a pcm_s16le"}
 
 
-def write_clip(
+def write_card(
     path: Path, seed: int, *, size: str = "64x48", fps: int = 15, seconds: float = 1.0, before: str = "",
     video: str = _H264, video_filter: str = "", audio: str = _AAC, audio_filter: str = "",
 ) -> None:  # fmt: skip
@@ -51,15 +47,14 @@ def write_clip(
 
 def _truncated(path: Path, rng: np.random.Generator) -> None:
     """Write an mp4 without its index, which stands at the end, so that nothing can be read."""
-    write_clip(path, int(rng.integers(1000)))
+    write_card(path, int(rng.integers(1000)))
     data = path.read_bytes()
     path.write_bytes(data[: data.rindex(b"moov") - 4 - int(rng.integers(0, 2000))])
 
 
-def _bomb(path: Path, rng: np.random.Generator) -> None:
+def _bomb(path: Path, _: np.random.Generator) -> None:
     """Write a few KB that claim images of 3.6 thousand million pixels: a PNG of packed zeros in a QuickTime file."""
-    del rng
-    write_clip(path, 0, seconds=0.1, video="-c:v png -pix_fmt rgb24", audio="-an")
+    write_card(path, 0, seconds=0.1, video="-c:v png -pix_fmt rgb24", audio="-an")
     data, small, large = path.read_bytes(), struct.pack(">II", 64, 48), struct.pack(">II", _HUGE_PX, _HUGE_PX)
     at = data.index(b"IHDR")
     header = b"IHDR" + large + data[at + 12 : at + 17]
@@ -67,60 +62,34 @@ def _bomb(path: Path, rng: np.random.Generator) -> None:
     path.write_bytes(data.replace(small, large))
 
 
-def _audio_alone(path: Path, rng: np.random.Generator) -> None:
-    """Write an audio file with the extension of a video."""
-    write_clip(path, int(rng.integers(1000)), **AUDIO_ALONE)
-
-
-def _playlist(path: Path, rng: np.random.Generator) -> None:
-    path.write_text(f"#EXTM3U\n#EXTINF:2,\n/etc/passwd?{rng.integers(99)}\n#EXT-X-ENDLIST\n")
-
-
-def _script(path: Path, rng: np.random.Generator) -> None:
-    path.write_text(f"ffconcat version 1.0\nfile 'video-{rng.integers(99):06d}.mp4'\n")
-
-
 BAD: dict[str, tuple[str, Callable[[Path, np.random.Generator], object]]] = {
     "truncated": ("mp4", _truncated),
     "empty": ("mp4", lambda path, _: path.touch()),
     "text": ("avi", lambda path, rng: path.write_text("This is no video. " * int(rng.integers(1, 200)))),
     "noise": ("mkv", lambda path, rng: path.write_bytes(rng.bytes(int(rng.integers(100, 20_000))))),
-    "audio alone": ("mp4", _audio_alone),
-    "playlist": ("mp4", _playlist),
-    "script": ("mp4", _script),
+    "audio alone": ("mp4", lambda path, rng: write_card(path, int(rng.integers(1000)), **AUDIO_ALONE)),
+    "playlist": ("mp4", lambda path, _: path.write_text("#EXTM3U\n#EXTINF:2,\n/etc/passwd\n#EXT-X-ENDLIST\n")),
+    "script": ("mp4", lambda path, _: path.write_text("ffconcat version 1.0\nfile 'video-000000.mp4'\n")),
     "huge images": ("mov", _bomb),
 }
 """Kind -> extension and the function that writes it; none can be read."""
 
 
-@dataclass(frozen=True)
-class MadeSource:
-    """A file of the archive: its path below the root, its kind, and whether ingest must read it."""
-
-    name: str
-    kind: str
-    is_good: bool
-
-
-def plan_sources(n_sources: int, bad_share: float, seed: int) -> list[MadeSource]:
-    """Return the files that there will be, sorted by name; bad ones lie at random places, each kind equally often."""
-    rng = np.random.default_rng([seed, n_sources])
-    bad_indexes = rng.choice(n_sources, round(bad_share * n_sources), replace=False).tolist()
-    bad = {index: list(BAD)[number % len(BAD)] for number, index in enumerate(bad_indexes)}
-    planned = []
+def write_archive(root: Path, n_sources: int, bad_share: float, seed: int) -> dict[str, bool]:
+    """Write the files; bad ones lie at random places. Returns path below the root -> whether ingest must read it."""
+    rng = np.random.default_rng(seed)
+    bad = {
+        int(index): number for number, index in enumerate(rng.permutation(n_sources)[: round(bad_share * n_sources)])
+    }
+    written = {}
     for index in range(n_sources):
-        kind = bad.get(index) or list(GOOD)[index % len(GOOD)]
-        suffix = (BAD if index in bad else GOOD)[kind][0]
-        name = f"{index // FILES_A_FOLDER:03d}/video-{index:06d}.{suffix}"
-        planned.append(MadeSource(name, kind, index not in bad))
-    return planned
-
-
-def write_source(root: Path, source: MadeSource, index: int, seed: int) -> None:
-    """Write one file."""
-    path, rng = root / source.name, np.random.default_rng([seed, index])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_good:
-        write_clip(path, int(rng.integers(1000)), **GOOD[source.kind][1])
-    else:
-        BAD[source.kind][1](path, rng)
+        kinds, turn = (BAD, bad[index]) if index in bad else (GOOD, index)
+        suffix, made = list(kinds.values())[turn % len(kinds)]
+        path = root / f"{index // FILES_A_FOLDER:03d}" / f"video-{index:06d}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if callable(made):
+            made(path, rng)
+        else:
+            write_card(path, int(rng.integers(1000)), **made)
+        written[path.relative_to(root).as_posix()] = index not in bad
+    return written
