@@ -17,7 +17,7 @@ from tests.fuzz.targets import TARGETS, Target
 CASES = dict.fromkeys(TARGETS, 150) | {"shards": 40, "store": 60, "index": 40, "media": 60, "resume": 40, "loader": 60}
 FAST = ("shards", "store", "index")
 """Kinds whose cases take a few seconds; the others load torch or start ffmpeg."""
-SEED, FIRST, ASKED = (int(os.environ.get(f"FUZZ_{name}", 0)) for name in ("SEED", "FIRST", "CASES"))
+SEED, FIRST, ASKED = (int(os.environ.get(f"FUZZ_{name}", "0")) for name in ("SEED", "FIRST", "CASES"))
 
 
 @pytest.mark.parametrize(
