@@ -1,12 +1,11 @@
 """What browsers play, and copies in MP4 of what they do not; a copy keeps the clock of the source."""
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.ffmpeg import cause, run_ffmpeg
+from preprocess.errors import MediaError
+from preprocess.media.ffmpeg import run_on
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
 from preprocess.media.mono import mix_filters
@@ -110,13 +109,8 @@ def write_playable(
             else _encoded(source, info, target, start_seconds, limits)
         )
         seconds = min(info.duration_seconds or EXCERPT_SECONDS, EXCERPT_SECONDS)
-        timeout_seconds = TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
-        try:
-            status, words = run_ffmpeg(output, pass_fds=[source.fileno()], timeout_seconds=timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise MediaLimitError(path, f"making a copy to play took more than {timeout_seconds:.0f} s") from error
-    if status != 0:
-        raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
+        fds, work = [source.fileno()], "making a copy to play"
+        run_on(path, output, pass_fds=fds, timeout_seconds=TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds, work=work)
 
 
 def _copied(source: Any, info: MediaInfo, target: Path) -> Any:

@@ -11,7 +11,8 @@ import pytest
 import preprocess.media.decode as media_module
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.features.logmel import rms_dbfs
-from preprocess.media.decode import decode, frame_size_px
+from preprocess.media.decode import decode
+from preprocess.media.decode_command import frame_size_px
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
@@ -139,7 +140,7 @@ def test_full_disk_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
 
 
 def test_too_little_space_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
-    monkeypatch.setattr(media_module, "SPACE_SHARE", 1e-12)
+    monkeypatch.setattr("preprocess.media.decode_command.SPACE_SHARE", 1e-12)
     with pytest.raises(DiskFullError, match=r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"):
         decode(ordinary_clip, SMALL)
 
