@@ -84,7 +84,8 @@ def _verify_shards(case: Case) -> None:
 
 def _load_shards(case: Case) -> None:
     """Load every segment, then those of a split."""
-    from train.data.loader import LoaderConfig, iterate_once
+    from train.data.loader import iterate_once
+    from train.data.loader_config import LoaderConfig
 
     config = LoaderConfig(
         str(case.folder / "shards"), batch_size=4, frame_px=32, window_frames=6, shuffle=False, seed=0, num_threads=1

@@ -16,7 +16,7 @@ from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardWriter, shard_name
 from preprocess.sources import Source
 from tests.planes import from_rgb
-from train.data.loader import LoaderConfig
+from train.data.loader_config import LoaderConfig
 
 SMALL = ShardParams(
     fps=16.0, short_side_px=32, segment_seconds=0.5, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=4

@@ -133,7 +133,8 @@ def test_memory_does_not_grow_over_many_batches(small_shards):
     code = (
         "import resource, sys\n"
         "from train.config.clip_config import ClipConfig\n"
-        "from train.data.loader import LoaderConfig, SegmentLoader\n"
+        "from train.data.loader import SegmentLoader\n"
+        "from train.data.loader_config import LoaderConfig\n"
         "from train.plans.clip_planners import TwoViews\n"
         "clips = TwoViews(ClipConfig(n_frames=3, speeds=(1, 2)))\n"
         "loader = SegmentLoader(LoaderConfig(sys.argv[1], 6, 32, 8, True, 0, 1, clips=clips))\n"
