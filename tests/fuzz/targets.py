@@ -27,7 +27,7 @@ from store.reader import EmbeddingStore
 from store.verify import verify as verify_store
 from store.writer import write_part
 from tests.fuzz.damage import CHECKPOINT, JSON, STORE, Craft
-from tests.soak.archive import AUDIO_ALONE, GOOD, write_card
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 from train.errors import TrainError
@@ -95,11 +95,16 @@ def _load_shards(case: Case) -> None:
 
 
 def _make_media(folder: Path) -> None:
-    """Write small clips in the containers that matter, and a still picture."""
-    for kind in ("plain", "no audio track", "variable rate", "transport stream", "motion JPEG"):
-        suffix, options = GOOD[kind]
-        write_card(folder / f"{kind}.{suffix}", 0, **options)
-    write_card(folder / "audio.wav", 0, **AUDIO_ALONE)
+    """Write small clips in the containers that matter, audio alone, and a still picture."""
+    frames = counter_frames(15, 48, 64)
+    write_clip(folder / "mute.mp4", frames, 15)
+    for name, codecs in (
+        ("plain.mp4", ("libx264", "aac")), ("a.mkv", ("mpeg4", "libmp3lame")), ("a.ts", ("libx264", "mp2")),
+        ("a.avi", ("mjpeg", "pcm_s16le")), ("a.webm", ("libvpx", "libopus")),
+    ):  # fmt: skip
+        output = ("-pix_fmt", "yuvj420p") if codecs[0] == "mjpeg" else ()
+        write_clip(folder / name, frames, 15, tone(1.0), video_codec=codecs[0], audio_codec=codecs[1], output=output)
+    write_clip(folder / "audio.wav", sound=tone(1.0), audio_codec="pcm_s16le")
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     (folder / "still.jpg").write_bytes(simplejpeg.encode_jpeg(pixels))
 

@@ -14,8 +14,8 @@ import pytest
 from preprocess.shards.manifest import read_segments, read_sources
 from store.reader import EmbeddingStore
 from tests import processes
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import bytes_of
-from tests.soak.archive import write_archive
 from tests.soak.disturb import Job, disturb
 from tests.train.small_runs import assert_same_end, command, losses, records
 
@@ -24,7 +24,8 @@ SOURCES, KILLS, STEPS, SEED = (
     int(os.environ.get(f"SOAK_{name}", few))
     for name, few in {"SOURCES": 18, "KILLS": 2, "STEPS": 12, "SEED": 0}.items()
 )
-BAD_SHARE = 0.3 if SOURCES < 100 else 0.05
+BAD_EVERY = 5
+"""One source in so many lacks its index."""
 SHARDS = {"short_side_px": 32, "segment_seconds": 1.0, "n_mels": 16, "fps": 8, "hop_length": 500, "win_length": 750}
 TRAINING = ("data.num_threads=1", "data.batch_size=8", "bank.size=128", "clip.eval_speed=1")
 STOPPED = 3
@@ -42,7 +43,15 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(root):
-    return write_archive(root / "sources", SOURCES, BAD_SHARE, SEED)
+    """Path of each source -> whether it can be read; clips of one and of two segments, some without audio."""
+    (root / "sources").mkdir()
+    sounds = [None, tone(1.0), tone(2.7)]
+    clips = [write_clip(root / f"{n}.mp4", counter_frames(15 * (1 + n), 48, 64), 15, sounds[n]) for n in range(3)]
+    written = {f"{number:06d}.mp4": number % BAD_EVERY > 0 for number in range(SOURCES)}
+    for number, (name, is_good) in enumerate(written.items()):
+        data = clips[number % 3].read_bytes()
+        (root / "sources" / name).write_bytes(data if is_good else data[: data.rindex(b"moov") - 4])
+    return written
 
 
 @pytest.fixture(scope="module")

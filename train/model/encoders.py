@@ -1,7 +1,5 @@
 """Video and audio encoders with their projections: clips to features and to the contrastive space."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -76,17 +74,6 @@ def _projection(dim: int, config: ModelConfig) -> nn.Sequential:
     )
 
 
-def _torchvision_video(name: str) -> tuple[nn.Module, int]:
-    from torchvision.models import video as models
-
-    if name == "s3d":
-        return _FlatS3d(models.s3d().features), 1024
-    builders: dict[str, Callable[[], nn.Module]] = {"r2plus1d_18": models.r2plus1d_18, "r3d_18": models.r3d_18}
-    net = builders[name]()
-    net.fc = nn.Identity()
-    return net, 512
-
-
 class _FlatS3d(nn.Module):
     """S3D's features, pooled over whatever time and space are left: torchvision's own pooling expects 224 px."""
 
@@ -98,7 +85,25 @@ class _FlatS3d(nn.Module):
         return self.features(clips).mean(dim=(2, 3, 4))
 
 
-def _audio_resnet18() -> tuple[nn.Module, int]:
+def _video(config: ModelConfig) -> tuple[nn.Module, int]:
+    """Make the video network, and say how many features it gives."""
+    if config.video == "tiny":
+        tiny = TinyVideo(config.tiny_width)
+        return tiny, tiny.feature_dim
+    from torchvision.models import video as models
+
+    if config.video == "s3d":
+        return _FlatS3d(models.s3d().features), 1024
+    net = models.r2plus1d_18() if config.video == "r2plus1d_18" else models.r3d_18()
+    net.fc = nn.Identity()
+    return net, 512
+
+
+def _audio(config: ModelConfig) -> tuple[nn.Module, int]:
+    """Make the audio network, and say how many features it gives."""
+    if config.audio == "tiny":
+        tiny = TinyAudio(config.tiny_width, config.tiny_audio_stride, config.tiny_audio_pool)
+        return tiny, tiny.feature_dim
     from torchvision.models import resnet18
 
     net = resnet18()
@@ -107,18 +112,7 @@ def _audio_resnet18() -> tuple[nn.Module, int]:
     return net, 512
 
 
-def _tiny_audio(config: ModelConfig) -> tuple[nn.Module, int]:
-    net = TinyAudio(config.tiny_width, config.tiny_audio_stride, config.tiny_audio_pool)
-    return net, net.feature_dim
-
-
-def _tiny_video(config: ModelConfig) -> tuple[nn.Module, int]:
-    net = TinyVideo(config.tiny_width)
-    return net, net.feature_dim
-
-
 def build_encoders(config: ModelConfig) -> Encoders:
     """Build encoders with random weights from torch's global generator."""
-    video, video_dim = _tiny_video(config) if config.video == "tiny" else _torchvision_video(config.video)
-    audio, audio_dim = _tiny_audio(config) if config.audio == "tiny" else _audio_resnet18()
+    (video, video_dim), (audio, audio_dim) = _video(config), _audio(config)
     return Encoders(video, audio, video_dim, audio_dim, config)

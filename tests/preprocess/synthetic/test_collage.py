@@ -16,7 +16,7 @@ from preprocess.synthetic.collage import archive
 from preprocess.synthetic.collage.archive import GENERATOR_VERSION, VideoTask
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ
 from preprocess.synthetic.collage.camera import CameraPath, take_frames
-from preprocess.synthetic.collage.shot import HEIGHT_PX, WIDTH_PX
+from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
 from tests.preprocess.whole_run import bytes_of
 from tests.processes import run
 
@@ -26,6 +26,21 @@ SIZES = {"seed": 7, "n_videos": 3, "seconds": 1.0, "workers": 1}
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive.generate(tmp_path_factory.mktemp("collage") / "c", **SIZES)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 999_999))
+def test_the_same_seed_and_number_give_the_same_bytes_and_others_other_ones(seed: int, number: int) -> None:
+    frames, waveform = archive.video_arrays(VideoTask(seed, number, 1.0))
+    again = archive.video_arrays(VideoTask(seed, number, 1.0))
+    assert (frames.tobytes(), waveform.tobytes()) == (again[0].tobytes(), again[1].tobytes())
+    for other in (VideoTask(seed, number + 1, 1.0), VideoTask(seed + 1, number, 1.0)):
+        differing = archive.video_arrays(other)
+        assert not np.array_equal(frames, differing[0])
+        assert not np.array_equal(waveform, differing[1])
+    assert (frames.shape, frames.dtype) == ((12, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    assert (waveform.shape, waveform.dtype) == ((round(12 / FPS * SAMPLE_RATE_HZ),), np.float32)
+    assert 0.1 < np.abs(waveform).max() <= 1
 
 
 def test_files_decode_to_the_stated_length_with_both_streams(tmp_path: Path) -> None:
