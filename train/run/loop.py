@@ -26,9 +26,8 @@ from train.errors import CheckpointError, RunError, writing
 from train.objective.losses import Objective
 from train.ranks.distributed import World, any_rank, average, gather_objects
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
-from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
+from train.run.checkpoint import LAST_NAME, State, read_state, refuse_another_run, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
-from train.run.resume import refuse_another_run
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
 from train.seeds import stream_seed
@@ -244,7 +243,9 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     def _resume(self) -> None:
         saved = read_state(self.KIND, self.checkpoint_path, self.world.device)
-        refuse_another_run(saved, self.config, self.dataset, self.world.size, str(self.run_dir), self.REMEDY)
+        refuse_another_run(
+            saved, self.config, self.dataset.fingerprint, self.world.size, str(self.run_dir), self.REMEDY
+        )
         try:
             self.model.load_state_dict(saved.model)
             load_moments(self.optimizer, saved.optimizer)
