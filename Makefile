@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-esc50 ablation bench soak
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-esc50 ablation bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -91,9 +91,11 @@ BENCH ?=
 GPU_OUT ?= runs/gpu-check
 GPU_SET ?=
 
-# What lasts: make soak SOAK="--sources 300 --kills 4 --steps 200 --out runs/soak-small"; make fuzz SECONDS=3600 SEED=7
-SOAK ?= --sources 3000 --bad-share 0.05 --kills 10 --steps 2000 --segments 100000 --seed 0
-SECONDS ?= 600
+# What lasts: make soak SOURCES=300 KILLS=4 STEPS=200; make fuzz CASES=5000 SEED=7
+SOURCES ?= 3000
+KILLS ?= 10
+STEPS ?= 2000
+CASES ?= 1000
 SEED ?= 0
 
 # Tests at a time; each may take 3 GB of memory and a core. Every process takes its share of the files in one piece, so
@@ -240,8 +242,8 @@ _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
 	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
 
-_result-bench _result-soak: _result-%: | $(READY)
-	$(MAKE) $*
+_result-bench: | $(READY)
+	$(MAKE) bench
 
 docs: $(READY) ## Build the documentation in docs/_build; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
@@ -286,11 +288,12 @@ bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares 
 gpu-check: ## On a GPU, in 8 minutes: tests, speed by part, a short training and its store: make gpu-check SHARDS=shards/ucf-six
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu.check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
 
-soak: $(READY) ## Everything killed at random, and checked: hours; writes docs/explanation/reliability.md; resumes
-	$(BIN)/python -m tests.soak $(SOAK) --publish
+soak: $(READY) ## Everything killed at random, and checked: hours; make soak SOURCES=300 KILLS=4 STEPS=200
+	SOAK_SOURCES=$(SOURCES) SOAK_KILLS=$(KILLS) SOAK_STEPS=$(STEPS) SOAK_SEED=$(SEED) \
+	    $(BIN)/python -m pytest -m slow --log-cli-level INFO tests/soak
 
-fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz SECONDS=3600 SEED=7
-	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+fuzz: $(READY) ## Mutated and hostile files for every reader: make fuzz CASES=5000 SEED=7
+	FUZZ_CASES=$(CASES) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -n $(TEST_JOBS) -m "slow or not slow" tests/fuzz
 
 lock: $(READY) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header --upgrade -o requirements.lock

@@ -19,7 +19,8 @@ from preprocess.schema import ShardParams
 from store.reader import EmbeddingStore
 from train.config.load import load_config
 from train.data.batch import SegmentBatch
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 from train.plans.clip_planners import EvenClips
 from train.run.checkpoint import LAST_NAME
 from train.run.pretraining import pretrain

@@ -16,7 +16,8 @@ from benchmarks.sources import CORES, FPS, HEIGHT_PX, collage_params
 from evaluate.results.results import Result
 from preprocess.features.splice import splice
 from preprocess.schema import FRAMES_MEMBER
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
+from train.data.loader_config import LoaderConfig
 
 TASK = "loading"
 VIDEOS, BATCH, WINDOW = 96, 8, 16

@@ -10,7 +10,7 @@ Every table lies between two markers and is generated from its file:
     <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
     <!-- unmatched: NAME --> ... <!-- end unmatched -->   how often unrelated files are falsely matched
 
-The benchmarks and the soak test add kinds of their own (`fill_pages`).
+The benchmarks add kinds of their own (`fill_pages`).
 """
 
 import json

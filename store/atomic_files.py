@@ -58,9 +58,9 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.~{socket.gethostname()}.{os.getpid()}{TEMPORARY_SUFFIX}")
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove the leftovers of killed processes; only for the holder of the folder's lock."""
-    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+def remove_temporaries(folder: Path, name: str = "") -> None:
+    """Remove the leftovers of killed writers, of all files or of one name; only for the holder of the lock."""
+    for path in folder.glob(f".{glob.escape(name)}{'.~' * bool(name)}*{TEMPORARY_SUFFIX}"):
         _remove(path)
 
 
@@ -96,8 +96,8 @@ def replacing(path: Path) -> Iterator[Path]:
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _file_lock(path) as is_locked:
-            for stale in _temporaries_of(path) if is_locked else ():
-                _remove(stale)
+            if is_locked:
+                remove_temporaries(path.parent, path.name)
             with _renamed(path) as temporary:
                 yield temporary
 
@@ -134,8 +134,9 @@ def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
                 _sync(path.parent)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
-            for stale in _temporaries_of(path) if is_locked else (replaced,):
-                _remove(stale)
+            _remove(replaced)
+            if is_locked:
+                remove_temporaries(path.parent, path.name)
 
 
 def folder_lock(
@@ -193,11 +194,12 @@ def _acquire(lock: Path, patience_seconds: float) -> tuple[int, bool]:
                 raise BlockingIOError(errno.EWOULDBLOCK, f"another process is writing here ({holder})") from error
             time.sleep(_POLL_SECONDS)
             continue
-        if _is_at(descriptor, lock):
-            with contextlib.suppress(OSError):  # the name of the holder is not worth an error
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-            return descriptor, True
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                with contextlib.suppress(OSError):  # the name of the holder is not worth an error
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return descriptor, True
         os.close(descriptor)  # its last holder removed the file between open and flock: start over
 
 
@@ -215,18 +217,6 @@ def _open_lock(lock: Path) -> int:
         if error.errno == errno.ELOOP:
             raise OSError(error.errno, f"its lock {lock.name} is a link, remove it") from error
         raise
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether this open file still has this name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _temporaries_of(path: Path) -> Iterator[Path]:
-    return path.parent.glob(f".{glob.escape(path.name)}.~*{TEMPORARY_SUFFIX}")
 
 
 def _remove(path: Path) -> None:

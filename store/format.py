@@ -1,14 +1,14 @@
 """The two records that go into stores and come out of them: `Rows`, checked when it is made, and `Provenance`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 
 from store.errors import RowsError
-from store.layout import COLUMNS, modality
+from store.layout import COLUMNS, TEXT_COLUMNS, Layout, encode_texts, modality
 
 _KINDS = {"<i8": "iu", "<f8": "fiu", "bool": "b"}
 """numpy kinds that convert to a column type without loss."""
@@ -113,6 +113,28 @@ class Rows:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in self.vectors.items())
         return f"Rows(n={len(self)}, {shapes})"
+
+
+class GivenRows:
+    """Rows in memory, their texts encoded once; it is read like an `EmbeddingStore`."""
+
+    def __init__(self, rows: Rows) -> None:
+        texts = {name: encode_texts(getattr(rows, name)) for name in TEXT_COLUMNS}
+        self._stored = {name: getattr(rows, name) for name in COLUMNS} | texts | rows.vectors
+        self.path = None
+        self.layout = Layout(
+            len(rows),
+            {name: (array.shape[1], array.dtype.str) for name, array in rows.vectors.items()},
+            {name: array.dtype.itemsize for name, array in texts.items()},
+        )
+
+    def blocks(self, name: str, *, as_stored: bool) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in one block, texts as they are stored."""
+        del as_stored
+        yield self._stored[name]
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ Every store is written under a temporary name and renamed. The same rows and pro
 they are written at once or joined from parts.
 """
 
+import io
 import itertools
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from store.atomic_files import replacing
 from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, StoreError
-from store.forgiving_file import ForgivingFile
-from store.format import Provenance, Rows, canonical_json
+from store.format import GivenRows, Provenance, Rows, canonical_json
 from store.layout import (
     COLUMNS,
     CONTENT_ATTRIBUTE,
@@ -26,33 +27,9 @@ from store.layout import (
     Digest,
     Layout,
     content_digest,
-    encode_texts,
 )
 from store.reader import EmbeddingStore
 from store.verify import altered
-
-
-class GivenRows:
-    """Rows in memory, their texts encoded once; it is read like an `EmbeddingStore`."""
-
-    def __init__(self, rows: Rows) -> None:
-        texts = {name: encode_texts(getattr(rows, name)) for name in TEXT_COLUMNS}
-        self._stored = {name: getattr(rows, name) for name in COLUMNS} | texts | rows.vectors
-        self.path = None
-        self.layout = Layout(
-            len(rows),
-            {name: (array.shape[1], array.dtype.str) for name, array in rows.vectors.items()},
-            {name: array.dtype.itemsize for name, array in texts.items()},
-        )
-
-    def blocks(self, name: str, *, as_stored: bool) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in one block, texts as they are stored."""
-        del as_stored
-        yield self._stored[name]
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
-
 
 Piece = GivenRows | EmbeddingStore
 """Consecutive rows of a store that is written. A piece is closed after each use: a process may open only so many files."""
@@ -97,11 +74,13 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
         raise LayoutError(out, "there are no parts to join", "give at least one")
     ranges = sorted((*_key_range(Path(each)), Path(each)) for each in parts)
     pieces = [EmbeddingStore(path) for _, _, path in ranges]
-    provenance = pieces[0].provenance
+    provenance, layout = pieces[0].provenance, pieces[0].layout
     for piece in pieces:
         piece.expect(**provenance.__dict__)
+        if piece.layout.vectors != layout.vectors:
+            problem = f"holds {piece.layout}, the others hold {layout}"
+            raise LayoutError(piece.path, problem, "embed all of them with the same settings")
         piece.close()
-    _refuse_other_vectors(pieces)
     filled = [(first, last) for (first, last, _), piece in zip(ranges, pieces, strict=True) if len(piece)]
     if any(last >= first for (_, last), (first, _) in itertools.pairwise(filled)):
         _refuse_repeated(out, pieces)
@@ -118,10 +97,8 @@ def write_text(owner: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
 def _key_range(path: Path) -> tuple[bytes, bytes]:
     """Return the least and the greatest key of a store; empty without rows."""
     with EmbeddingStore(path) as store:
-        keys = [
-            key for block in store.blocks("key", as_stored=True) for key in (min(block.tolist()), max(block.tolist()))
-        ]
-    return min(keys, default=b""), max(keys, default=b"")
+        ends = [(min(keys), max(keys)) for keys in (block.tolist() for block in store.blocks("key", as_stored=True))]
+    return min((first for first, _ in ends), default=b""), max((last for _, last in ends), default=b"")
 
 
 def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
@@ -149,12 +126,46 @@ def _row_hashes(piece: Piece) -> np.ndarray:
     return hashes
 
 
-def _refuse_other_vectors(pieces: Sequence[Piece]) -> None:
-    first = pieces[0].layout
-    for piece in pieces[1:]:
-        if piece.layout.vectors != first.vectors:
-            problem = f"holds {piece.layout}, the others hold {first}"
-            raise LayoutError(piece.path, problem, "embed all of them with the same settings")
+class _ForgivingFile(io.FileIO):
+    """A file that keeps the first error and drops all later writes, until `check` raises the error.
+
+    HDF5 cannot close a file whose writes fail: it keeps the objects open and crashes the interpreter at exit
+    (segmentation fault measured with HDF5 2.0 on a full disk). With this file HDF5 closes in peace.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+b")
+        self._error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write all of it, or, after a failure, nothing."""
+        rest = view = memoryview(data).cast("B")
+        try:
+            while self._error is None and rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer; bytes that were never written read as zeros."""
+        view = memoryview(buffer).cast("B")
+        count = super().readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the length."""
+        try:
+            return super().truncate(size) if self._error is None else size or 0
+        except OSError as error:
+            self._error = error
+            return size or 0
+
+    def check(self) -> None:
+        """Raise the OSError that a write met, if one did."""
+        if self._error is not None:
+            raise self._error
 
 
 def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
@@ -163,7 +174,7 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
     layout = Layout(sum(each.n_rows for each in layouts), layouts[0].vectors, text_bytes)
     attributes = provenance.attributes()
     digests = dict(attributes)
-    with ForgivingFile(path) as target:
+    with _ForgivingFile(path) as target:
         # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
         # chunks they lie in the file in the order in which they come, however many come at once.
         with h5py.File(target, "w", libver=("v110", "v110"), rdcc_nbytes=0) as file:
@@ -196,7 +207,7 @@ def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:
     return file.create_dataset(name, shape, kind, track_times=False, **stored)
 
 
-def _fill(dataset: h5py.Dataset, layout: Layout, pieces: Sequence[Piece], target: ForgivingFile) -> str:
+def _fill(dataset: h5py.Dataset, layout: Layout, pieces: Sequence[Piece], target: _ForgivingFile) -> str:
     """Write all rows of a data set and return their digest.
 
     Raises:

@@ -15,7 +15,8 @@ from preprocess.schema import Media, ShardParams
 from preprocess.shards.manifest import read_segments
 from preprocess.sources import Catalogue, Source, escaped_name
 from preprocess.temporary_folder import temporary_folder
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 from train.export.export import WEIGHTS_NAME, load_exported
 from train.model.spaces import MODALITIES
 from train.plans.clip_planners import EvenClips

@@ -17,7 +17,8 @@ from evaluate.errors import EmbedError
 from preprocess.shards.manifest import DatasetInfo, read_dataset, read_segments
 from store.format import Provenance
 from store.writer import join_parts, part_is_complete, write_part
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 from train.plans.clip_planners import EvenClips
 
 PARTS_FOLDER = "parts"

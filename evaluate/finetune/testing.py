@@ -15,7 +15,8 @@ import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_segments
-from train.data.loader import SQUARES, LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import SQUARES, LoaderConfig
 from train.data.subset import read_info
 from train.finetune.labels import refuse_unlabelled
 from train.finetune.model import Finetuned

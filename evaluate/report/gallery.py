@@ -13,7 +13,7 @@ import numpy as np
 from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.report.strips import Thumbnail, thumbnails
 from preprocess.errors import MediaError
-from preprocess.media.excerpt import sound_excerpt
+from preprocess.media.audio_part import sound_excerpt
 from preprocess.shards.manifest import read_segments
 from preprocess.sources import path_of
 

@@ -8,9 +8,10 @@ import selectors
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from preprocess.errors import FfmpegMissingError
+from preprocess.errors import FfmpegMissingError, MediaError, MediaLimitError
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,21 @@ def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) 
             process.wait()
         if process.stderr is not None:
             process.stderr.close()
+
+
+def run_on(path: Path, output: Any, *, pass_fds: Sequence[int], timeout_seconds: float, work: str) -> None:
+    """Run ffmpeg on a source, as `run_ffmpeg` does; `work` says what for, such as "decoding its stills".
+
+    Raises:
+        MediaLimitError: it took too long.
+        MediaError: it failed.
+    """
+    try:
+        status, words = run_ffmpeg(output, pass_fds=pass_fds, timeout_seconds=timeout_seconds)
+    except subprocess.TimeoutExpired as error:
+        raise MediaLimitError(path, f"{work} took more than {timeout_seconds:.0f} s") from error
+    if status != 0:
+        raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
 
 
 def _read_stderr(process: "subprocess.Popen[bytes]", timeout_seconds: float) -> bytes:

@@ -2,13 +2,12 @@
 
 import errno
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from preprocess.errors import DiskFullError, MediaError, MediaLimitError
-from preprocess.media.ffmpeg import cause, run_ffmpeg
+from preprocess.errors import DiskFullError, MediaError
+from preprocess.media.ffmpeg import run_on
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
 from preprocess.media.mono import mix_filters
@@ -113,15 +112,14 @@ def write_playable(
             else _encoded(source, info, target, start_seconds, limits)
         )
         seconds = min(info.duration_seconds or EXCERPT_SECONDS, EXCERPT_SECONDS)
-        timeout_seconds = TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
+        fds, timeout_seconds = [source.fileno()], TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
         try:
-            status, words = run_ffmpeg(output, pass_fds=[source.fileno()], timeout_seconds=timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise MediaLimitError(path, f"making a copy to play took more than {timeout_seconds:.0f} s") from error
-    if status != 0 and os.strerror(errno.ENOSPC) in words:
-        raise DiskFullError(target.parent, "no space left for a copy to play; free some or set TMPDIR")
-    if status != 0:
-        raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
+            run_on(path, output, pass_fds=fds, timeout_seconds=timeout_seconds, work="making a copy to play")
+        except MediaError as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                words = "no space left for a copy to play; free some or set TMPDIR"
+                raise DiskFullError(target.parent, words) from error
+            raise
 
 
 def _copied(source: Any, info: MediaInfo, target: Path) -> Any:

@@ -1,7 +1,6 @@
 """Single frames of a source, for pages that show where something lies in it."""
 
 import contextlib
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import BinaryIO
 import ffmpeg
 import numpy as np
 
-from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.decode import frame_size_px
-from preprocess.media.ffmpeg import cause, run_ffmpeg
+from preprocess.errors import MediaError
+from preprocess.media.decode_command import frame_size_px
+from preprocess.media.ffmpeg import run_on
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.probe import media_input, open_source, probe_file
@@ -52,12 +51,7 @@ def stills(
         ]
         merged = ffmpeg.merge_outputs(*outputs).global_args("-filter_threads", "1")
         descriptors = [source.fileno(), *(file.fileno() for file in files)]
-        try:
-            status, words = run_ffmpeg(merged, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise MediaLimitError(path, f"decoding its stills took more than {TIMEOUT_SECONDS:.0f} s") from error
-        if status != 0:
-            raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
+        run_on(path, merged, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its stills")
         shape = height * 3 // 2, width
         found = [np.frombuffer(_content(file), np.uint8) for file in files]
         return [frame[: shape[0] * width].reshape(shape) if len(frame) else None for frame in found]

@@ -8,6 +8,7 @@ import numpy as np
 
 from preprocess import schema
 from preprocess.errors import StripError
+from preprocess.features.logmel import SILENCE_DBFS
 from preprocess.features.sample_members import json_values, meta_numbers
 from preprocess.features.splice import count_frames
 from preprocess.features.strip import decode_strip
@@ -58,9 +59,21 @@ def _check_logmel(data: bytes, row: Row, params: ShardParams) -> list[str]:
     lowest, highest = LOGMEL_RANGE
     if low < lowest or high > highest:
         return [f"holds values from {low:.2f} to {high:.2f}, beyond the range of {lowest:.2f} to {highest:.2f}"]
-    if not row.has_audio and high > lowest + 0.04:
+    if not row.has_audio and _is_audible(mel, params):
         return [f"reaches {high:.2f} though the segment has no audio"]
     return []
+
+
+def _is_audible(mel: np.ndarray, params: ShardParams) -> bool:
+    """Whether log-mels (n_mels, C) are louder on average than the limit below which a segment counts as one without audio.
+
+    The outer columns do not count: their windows reach into the neighbouring segments, which may have audio.
+    """
+    n_shared = math.ceil((params.win_length / params.hop_length - 1) / 2)
+    power = np.exp(mel[:, n_shared : mel.shape[1] - n_shared].astype(np.float64)).sum(axis=0)  # (C,)
+    # The floor of each band as float16 stores it, and the limit; columns that overlap count some samples twice.
+    most = 1.02 * params.n_mels * schema.MEL_POWER_FLOOR + 2 * 10 ** (SILENCE_DBFS / 10)
+    return bool(power.size and power.mean() > most)
 
 
 def _check_meta(data: bytes, row: Row, params: ShardParams) -> list[str]:

@@ -1,4 +1,4 @@
-"""Read mutated files in a process of its own: this finds readers that crash, hang, or break another rule.
+"""Read damaged files in a process of its own: this finds readers that crash, hang, or break another rule.
 
 A case follows from its seed and number. The process's memory is limited, so that a claim of terabytes fails on any machine.
 """
@@ -7,127 +7,98 @@ import faulthandler
 import os
 import resource
 import shutil
+import signal
 import tempfile
-import time
 import traceback
 import zlib
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from pebble import ProcessExpired, ProcessPool
 
-from tests.fuzz.mutate import mutate
+from tests.fuzz.damage import mutate_bytes
 from tests.fuzz.targets import Case, Target, UnsoundError
 
-CASE_SECONDS = 60.0
-"""A case that takes longer hangs."""
-START_SECONDS = 180.0
-"""For a process to load its modules on a busy machine."""
 CRAFTED_SHARE = 0.4
 MEMORY_BYTES = 4 << 30
 """Address space that a case may use beyond the process's own."""
-CANARY = "canary"
 
 
-def hunt(
-    target: Target, folder: Path, seed: int, first: int, n_cases: int, *, seconds: float = float("inf")
-) -> list[str]:
-    """Go through the cases [first, first + n_cases) of a target, or as far as the seconds reach.
+def hunt(target: Target, folder: Path, seed: int, cases: range, *, seconds_a_case: int = 60) -> str:
+    """Go through cases of a target until one is a finding; the folder takes specimen, work and output.
 
-    Args:
-        target: what to fuzz.
-        folder: for specimens, work and output; each target makes a folder of its own in it.
-        seed: of all cases.
-        first: number of the first case.
-        n_cases: how many.
-        seconds: after which no case is begun.
-
-    Returns:
-        How each case ended: "read", "refused: ..." or "FOUND: ..." with the command that repeats it.
-
+    Returns what was found and in which case, "" for nothing.
     """
-    specimen, scratch = folder / target.name / "specimen", folder / target.name / "scratch"
-    if not specimen.exists():
-        specimen.mkdir(parents=True)
-        target.make(specimen)
-    shutil.rmtree(scratch, ignore_errors=True)
+    (folder / "specimen").mkdir()
+    target.make(folder / "specimen")
     for name in ("tmp", "home", "out"):
-        (scratch / name).mkdir(parents=True)
-    (scratch / CANARY).write_text("alive")
-    seen, is_ready, until = list[str](), False, time.monotonic() + seconds
-    with ProcessPool(1, context=get_context("spawn")) as pool:
-        for number in range(first, first + n_cases):
-            if time.monotonic() >= until:
-                break
-            if not is_ready:
-                pool.schedule(_begin, (target, scratch), timeout=START_SECONDS).result()
-            is_ready = False  # after a crash or a hang, another process must begin
-            try:
-                said = pool.schedule(_run, (target, scratch, seed, number), timeout=CASE_SECONDS).result()
-                is_ready = True
-            except TimeoutError:
-                said = "FOUND: hangs"
-            except ProcessExpired as error:
-                said = f"FOUND: crash, status {error.exitcode}"
-            if said.startswith("FOUND: "):
-                said += f"   (python -m tests.fuzz --only {target.name} --seed {seed} --first {number} --cases 1)"
-            seen.append(said)
-    return seen
+        (folder / "scratch" / name).mkdir(parents=True)
+    (folder / "scratch" / "canary").write_text("alive")
+    (folder / "found").write_text("the specimen: ")
+    process = get_context("spawn").Process(target=_read_all, args=(target, folder, seed, cases, seconds_a_case))
+    process.start()
+    process.join()
+    found = (folder / "found").read_text()
+    number, _, said = found.partition(": ")
+    if process.exitcode == -signal.SIGALRM:
+        said = "hangs"
+    elif process.exitcode:
+        said = f"crash, status {process.exitcode}"
+    return f"{said} (case {number})" if said else ""
 
 
-def _begin(target: Target, scratch: Path) -> None:
-    """Read the whole specimen, which must succeed and loads every module; then limit the memory."""
-    with scratch.with_name("log").open("ab") as log:  # what libraries print
+def _read_all(target: Target, folder: Path, seed: int, cases: range, seconds_a_case: int) -> None:
+    """Read the whole specimen, which loads every module, then the cases; `found` names the case at hand."""
+    with (folder / "log").open("ab") as log:  # what libraries print
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     faulthandler.enable()
+    scratch, found = folder / "scratch", folder / "found"
     tempfile.tempdir = str(scratch / "tmp")
     os.environ |= {"TMPDIR": tempfile.tempdir, "HOME": str(scratch / "home"), "OMP_NUM_THREADS": "1"}
-    target.read(Case(_fresh_copy(scratch), None, scratch / "out"))
+    target.read(Case(_fresh_copy(folder), None, scratch / "out"))
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in cases:
+        found.write_text(f"{number}: ")
+        signal.alarm(seconds_a_case)
+        said = _read_one(target, folder, seed, number)
+        signal.alarm(0)
+        if said:
+            found.write_text(f"{number}: {said}")
+            return
+    found.write_text("")
 
 
-def _fresh_copy(scratch: Path) -> Path:
+def _fresh_copy(folder: Path) -> Path:
     """Empty the output; return a fresh copy of the specimen."""
     for name in ("work", "out"):
-        shutil.rmtree(scratch / name, ignore_errors=True)
-    (scratch / "out").mkdir()
-    return Path(shutil.copytree(scratch.with_name("specimen"), scratch / "work"))
+        shutil.rmtree(folder / "scratch" / name, ignore_errors=True)
+    (folder / "scratch" / "out").mkdir()
+    return Path(shutil.copytree(folder / "specimen", folder / "scratch" / "work"))
 
 
-def _run(target: Target, scratch: Path, seed: int, number: int) -> str:
-    """Change one file of the specimen and read it; return "read", "refused: ..." or "FOUND: ..."."""
-    work = _fresh_copy(scratch)
+def _read_one(target: Target, folder: Path, seed: int, number: int) -> str:
+    """Change one file of the specimen and read it; return the rule that was broken."""
+    work, scratch = _fresh_copy(folder), folder / "scratch"
     rng = np.random.default_rng([seed, zlib.crc32(target.name.encode()), number])
     is_crafted = rng.uniform() < CRAFTED_SHARE and target.crafts
-    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, _mutate_bytes)
+    pattern, change = target.crafts[rng.integers(len(target.crafts))] if is_crafted else (target.pattern, mutate_bytes)
     changed = Path(rng.choice(sorted(map(str, work.glob(pattern)))))
-    change(changed, rng, scratch / CANARY)
+    change(changed, rng, scratch / "canary")
     before = _state(scratch)
-    said = _judge(target, Case(work, changed, scratch / "out"))
-    touched = sorted(path for path, state in _state(scratch).items() if before.get(path) != state)
-    return f"FOUND: touched {touched[:3]}" if touched else said
-
-
-def _mutate_bytes(path: Path, rng: np.random.Generator, canary: Path) -> None:
-    del canary
-    path.write_bytes(mutate(path.read_bytes(), rng))
-
-
-def _judge(target: Target, case: Case) -> str:
     try:
-        target.read(case)
+        target.read(Case(work, changed, scratch / "out"))
+    except target.errors:
+        pass  # refused, as it should be
     except UnsoundError as error:
-        return f"FOUND: {error}"
-    except target.errors as error:
-        return f"refused: {type(error).__name__}"
+        return str(error)
     except Exception as error:  # noqa: BLE001 - the question is which errors come
         frames = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)][-4:]
-        return f"FOUND: untyped {type(error).__name__}: {str(error)[:160]} at {' '.join(frames)}"
-    return "read"
+        return f"untyped {type(error).__name__}: {str(error)[:160]} at {' '.join(frames)}"
+    touched = sorted(path for path, state in _state(scratch).items() if before.get(path) != state)
+    return f"touched {touched[:3]}" if touched else ""
 
 
 def _state(root: Path) -> dict[str, tuple[int, int]]:

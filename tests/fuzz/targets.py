@@ -26,8 +26,8 @@ from store.format import Provenance
 from store.reader import EmbeddingStore
 from store.verify import verify as verify_store
 from store.writer import write_part
-from tests.fuzz.hostile import CHECKPOINT, EXPORT, JSON, SHARDS, STORE, Craft
-from tests.soak.sources import AUDIO_ALONE, GOOD, write_clip
+from tests.fuzz.damage import CHECKPOINT, JSON, STORE, Craft
+from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.store.conftest import _make_rows
 from tests.train.conftest import SMALL, write_shards
 from train.errors import TrainError
@@ -84,7 +84,8 @@ def _verify_shards(case: Case) -> None:
 
 def _load_shards(case: Case) -> None:
     """Load every segment, then those of a split."""
-    from train.data.loader import LoaderConfig, iterate_once
+    from train.data.loader import iterate_once
+    from train.data.loader_config import LoaderConfig
 
     config = LoaderConfig(
         str(case.folder / "shards"), batch_size=4, frame_px=32, window_frames=6, shuffle=False, seed=0, num_threads=1
@@ -94,11 +95,16 @@ def _load_shards(case: Case) -> None:
 
 
 def _make_media(folder: Path) -> None:
-    """Write small clips in the containers that matter, and a still picture."""
-    for kind in ("plain", "no audio track", "variable rate", "transport stream", "motion JPEG"):
-        suffix, options = GOOD[kind]
-        write_clip(folder / f"{kind}.{suffix}", 0, **options)
-    write_clip(folder / "audio.wav", 0, **AUDIO_ALONE)
+    """Write small clips in the containers that matter, audio alone, and a still picture."""
+    frames = counter_frames(15, 48, 64)
+    write_clip(folder / "mute.mp4", frames, 15)
+    for name, codecs in (
+        ("plain.mp4", ("libx264", "aac")), ("a.mkv", ("mpeg4", "libmp3lame")), ("a.ts", ("libx264", "mp2")),
+        ("a.avi", ("mjpeg", "pcm_s16le")), ("a.webm", ("libvpx", "libopus")),
+    ):  # fmt: skip
+        output = ("-pix_fmt", "yuvj420p") if codecs[0] == "mjpeg" else ()
+        write_clip(folder / name, frames, 15, tone(1.0), video_codec=codecs[0], audio_codec=codecs[1], output=output)
+    write_clip(folder / "audio.wav", sound=tone(1.0), audio_codec="pcm_s16le")
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     (folder / "still.jpg").write_bytes(simplejpeg.encode_jpeg(pixels))
 
@@ -231,14 +237,14 @@ _CHECKPOINTS = "run/checkpoints/*.pt"
 TARGETS = {
     target.name: target
     for target in (
-        Target("shards", _make_shards, _verify_shards, (PreprocessError,), crafts=SHARDS),
+        Target("shards", _make_shards, _verify_shards, (PreprocessError,), crafts=JSON),
         Target("store", _make_store, _read_store, (StoreError,), crafts=STORE),
         Target("index", _make_index, _read_index, (EvaluateError, StoreError), crafts=JSON),
         Target("library", _make_library, _read_library, (EvaluateError,), crafts=JSON),
         Target("checkpoint", _make_run, _read_checkpoint, (TrainError,), _CHECKPOINTS, CHECKPOINT),
         Target("resume", _make_run, _resume_run, _TRAIN, _CHECKPOINTS, CHECKPOINT),
-        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", EXPORT),  # not README.md
-        Target("loader", _make_shards, _load_shards, _TRAIN, crafts=SHARDS),
+        Target("export", _make_export, _read_export, (TrainError,), "export/[!R]*", JSON),  # not README.md
+        Target("loader", _make_shards, _load_shards, _TRAIN, crafts=JSON),
         Target("media", _make_media, _ingest_media, (PreprocessError,)),
     )
 }

@@ -19,7 +19,7 @@ from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.shards.manifest import read_dataset, read_sources
 from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.preprocess.whole_run import bytes_of
-from tests.processes import start
+from tests.processes import run, start
 
 SETTINGS = ("short_side_px=32", "segment_seconds=0.8", "sources_per_shard=2", "n_mels=32")
 PARAMS = changed_params("default", SETTINGS)
@@ -46,15 +46,13 @@ def _arguments(clips: Path, out: Path, *options: str) -> list[str]:
     return ["shards", "--dataset", "folder", "--data", str(clips), "--out", str(out), *options]
 
 
-def _start(clips: Path, out: Path, *options: str, **environment: str) -> "subprocess.Popen[str]":
+def _words(clips: Path, out: Path, *options: str) -> list[str]:
     settings = [text for setting in SETTINGS for text in ("--set", setting)]
-    return start("-m", "preprocess", *_arguments(clips, out, "--workers", "2", *settings, *options), **environment)
+    return ["-m", "preprocess", *_arguments(clips, out, "--workers", "2", *settings, *options)]
 
 
-def _run(*arguments, **environment: str) -> "subprocess.CompletedProcess[str]":
-    process = _start(*arguments, **environment)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess([], process.returncode, out, err)
+def _run(clips: Path, out: Path, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return run(*_words(clips, out, *options), **environment)
 
 
 def _wait_for(condition, seconds: float = 120) -> bool:
@@ -143,7 +141,7 @@ def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, referenc
     out, slow = tmp_path / "shards", tmp_path / "ffmpeg"
     slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
     slow.chmod(0o755)
-    process = _start(clips, out, AVTEMPO_FFMPEG=str(slow))
+    process = start(*_words(clips, out), AVTEMPO_FFMPEG=str(slow))
     _wait_for(lambda: any(out.glob("*.parquet")))
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)

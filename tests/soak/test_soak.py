@@ -1,64 +1,123 @@
-"""A small soak, whole; and that what it checks would notice."""
+"""Ingest, training and embedding, killed again and again: what they leave is what an undisturbed run leaves.
 
-import json
-import shutil
-from dataclasses import replace
+`make soak` runs it for hours, with larger numbers in the environment than these few.
+"""
+
+import os
+import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evaluate.results.results import read_results
-from store.format import Provenance
-from store.writer import write_part
-from tests.soak.__main__ import main
-from tests.soak.checks import same_files, same_stores, segments_accounted_for, sources_accounted_for
-from tests.soak.sources import plan_sources
-from tests.soak.stages import FLAT_MIB, growth_mib
-from tests.store.conftest import _make_rows
-from tests.train.conftest import SMALL, write_shards
+from preprocess.shards.manifest import read_segments, read_sources
+from store.reader import EmbeddingStore
+from tests import processes
+from tests.preprocess.made_media import counter_frames, tone, write_clip
+from tests.preprocess.whole_run import bytes_of
+from tests.soak.disturb import Job, disturb
+from tests.train.small_runs import assert_same_end, command, losses, records
+
+pytestmark = pytest.mark.slow
+SOURCES, KILLS, STEPS, SEED = (
+    int(os.environ.get(f"SOAK_{name}", few))
+    for name, few in {"SOURCES": 18, "KILLS": 2, "STEPS": 12, "SEED": 0}.items()
+)
+BAD_EVERY = 5
+"""One source in so many lacks its index."""
+SHARDS = {"short_side_px": 32, "segment_seconds": 1.0, "n_mels": 16, "fps": 8, "hop_length": 500, "win_length": 750}
+TRAINING = ("data.num_threads=1", "data.batch_size=8", "bank.size=128", "clip.eval_speed=1")
+STOPPED = 3
+"""Exit status of a training run that a signal has stopped and that has saved."""
+ROUNDING = 1e-4
+"""Largest difference of a coordinate that counts as rounding; vectors have a length of about 1."""
+KILL, TERM = ("main", signal.SIGKILL), ("main", signal.SIGTERM)
+DISTURBED = {"whole": 0, "killed": KILLS}
 
 
-def test_what_is_lost_doubled_or_changed_is_noticed(tmp_path):
-    shards = write_shards(tmp_path / "shards", 6, replace(SMALL, sources_per_shard=2))
-    planned = [replace(source, name=f"{i}.mp4") for i, source in enumerate(plan_sources(6, 0.0, 0))]
-    assert sources_accounted_for(shards, planned) == segments_accounted_for(shards, planned) == []
-    assert "each once and in order" in sources_accounted_for(shards, [*planned[1:], planned[0]])[0]
-    assert "3.mp4" in sources_accounted_for(shards, [*planned[:3], replace(planned[3], is_good=False), *planned[4:]])[0]
-    copied = shutil.copytree(shards, tmp_path / "copied")
-    shutil.copy(copied / "shard-000001.tar", copied / "shard-000002.tar")
-    lines = segments_accounted_for(copied, planned)
-    assert any("stored 2 times" in line for line in lines) and any("lost" in line for line in lines)
-    assert [line.partition(":")[0] for line in same_files(shards, copied)] == ["shard-000002.tar"]
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("soak")
 
 
-def test_stores_that_differ_are_noticed(tmp_path):
-    provenance = Provenance("ab" * 32, {}, "cd" * 32, "sample", "pretrained")
-    for name, stop, shift in (("a", 9, 0.0), ("rounded", 9, 1e-6), ("other", 9, 0.1), ("short", 8, 0.0)):
-        rows = _make_rows(0, stop)
-        vectors = rows.vectors["video/features"] + np.float32(shift)
-        write_part(tmp_path / name, replace(rows, vectors={"video/x": vectors}), provenance)
-    said = [same_stores(tmp_path / "a", tmp_path / name) for name in ("a", "rounded", "other", "short")]
-    assert said[:2] == [[], []]
-    assert "/video/x differs by 0.1" in said[2][0]
-    assert "(8, 16)" in said[3][0]
+@pytest.fixture(scope="module")
+def written(root):
+    """Path of each source -> whether it can be read; clips of one and of two segments, some without audio."""
+    (root / "sources").mkdir()
+    sounds = [None, tone(1.0), tone(2.7)]
+    clips = [write_clip(root / f"{n}.mp4", counter_frames(15 * (1 + n), 48, 64), 15, sounds[n]) for n in range(3)]
+    written = {f"{number:06d}.mp4": number % BAD_EVERY > 0 for number in range(SOURCES)}
+    for number, (name, is_good) in enumerate(written.items()):
+        data = clips[number % 3].read_bytes()
+        (root / "sources" / name).write_bytes(data if is_good else data[: data.rindex(b"moov") - 4])
+    return written
 
 
-def test_memory_that_grows_is_noticed():
-    segments = range(100, 5100, 100)
-    assert growth_mib(segments, [300 + 40 * np.exp(-n / 200) for n in segments]) < FLAT_MIB
-    assert growth_mib(segments, [300 + 0.01 * n for n in segments]) > FLAT_MIB
+@pytest.fixture(scope="module")
+def shards(root, written):
+    per_shard = max(2, min(16, SOURCES // (2 * KILLS + 2)))  # kills fall into different shards
+    settings = [f"--set={key}={value}" for key, value in (SHARDS | {"sources_per_shard": per_shard}).items()]
+    blows = (KILL, ("worker", signal.SIGKILL), TERM, ("ffmpeg", signal.SIGKILL), ("fork server", signal.SIGKILL))
+    # Not in the soak's folder: the fork server keeps a socket there, and sockets have short paths only.
+    with tempfile.TemporaryDirectory(prefix="soak-") as tmp:
+        for name, n_kills in DISTURBED.items():
+            out = root / f"shards-{name}"
+            words = ["preprocess", "shards", "--dataset", "folder", "--data", root / "sources", "--out", out, *settings]
+            words += ["--workers", 2, "--max-failed", SOURCES]
+            job = Job(words, lambda out=out: len(list(out.glob("shard-*.parquet"))), -(-SOURCES // per_shard), blows,
+                      root / f"{name}.log", 128 + signal.SIGTERM, {"TMPDIR": tmp})  # fmt: skip
+            disturb(job, n_kills, np.random.default_rng(SEED))
+            # A source whose decoder was killed has failed, and so has one whose reader was killed twice.
+            job.command.append("--retry-failed")
+            disturb(job, 0, np.random.default_rng(SEED))
+        # A killed first process leaves the sockets of Python's fork servers behind; they do not count.
+        assert not [path.name for path in Path(tmp).iterdir() if not path.name.startswith("pymp-")]
+    return root / "shards-killed"
 
 
-@pytest.mark.slow
-def test_a_small_soak_ends_as_if_nothing_had_happened(tmp_path):
-    options = ["--sources", "18", "--bad-share", "0.3", "--kills", "2", "--steps", "12", "--segments", "800"]
-    assert main([*options, "--out", str(tmp_path)]) == 0
-    results = {(each.task, each.metric): each.value for each in read_results(tmp_path / "results.json")}
-    n_kills = sum(value for (task, name), value in results.items() if task == "ingest" and name.startswith("kills"))
-    assert 1 <= n_kills <= 2  # so few sources may be finished before the second
-    breaches = [value for (_, name), value in results.items() if name.endswith(", breaches")]
-    assert len(breaches) >= 9
-    assert not any(breaches)
-    kept = json.loads((tmp_path / "stages" / "training.json").read_text())
-    assert main([*options, "--out", str(tmp_path)]) == 0  # nothing is run again
-    assert json.loads((tmp_path / "stages" / "training.json").read_text()) == kept
+@pytest.fixture(scope="module")
+def runs(root, shards):
+    every = max(2, STEPS // (4 * KILLS + 4))
+    for name, n_kills in DISTURBED.items():
+        log = root / f"run-{name}" / "log.jsonl"
+        settings = (*TRAINING, f"steps={STEPS}", f"checkpoint_every={every}", "seed=0")
+        words = ["train", *command(log.parent, shards, *settings)]
+        steps_logged = lambda log=log: log.read_bytes().count(b"\n") if log.exists() else 0  # noqa: E731
+        job = Job(words, steps_logged, STEPS, (KILL, TERM, KILL), root / f"{name}.log", STOPPED)
+        disturb(job, n_kills, np.random.default_rng(SEED))
+    return [root / f"run-{name}" for name in DISTURBED]
+
+
+def test_shards_are_the_undisturbed_runs_bytes_and_account_for_every_source(root, written, shards):
+    assert bytes_of(shards) == bytes_of(root / "shards-whole")
+    assert processes.run("-m", "preprocess", "verify", shards).returncode == 0
+    sources, good = read_sources(shards), {name for name, is_good in written.items() if is_good}
+    assert sources["source"].tolist() == list(written)
+    assert set(sources["source"][sources["status"] == "ok"]) == good == set(read_segments(shards)["source"])
+    assert all(sources["reason"][sources["status"] != "ok"])
+
+
+def test_losses_and_weights_are_the_undisturbed_runs(runs):
+    whole, killed = runs
+    assert list(losses(whole)) == list(losses(killed)) == list(range(1, STEPS + 1))
+    assert (killed / "log.jsonl").read_text().count("\n") == STEPS, "no step twice"
+    for step, record in records(whole).items():
+        assert [records(killed)[step][key] for key in ("terms", "metrics")] == [record["terms"], record["metrics"]]
+    assert_same_end(killed, whole)
+
+
+def test_embeddings_hold_the_same_clips_and_vectors_up_to_rounding(root, shards, runs):
+    """A resumed run embeds only the missing shards, so its batches have other sizes, which add in another order."""
+    for (name, n_kills), run in zip(DISTURBED.items(), runs, strict=True):
+        words = ["evaluate", "embed", "--run", run, "--shards", shards, "--clips", 2, "--threads", 1, "--device", "cpu"]
+        done = lambda run=run: len(list((run / "embeddings" / "parts").rglob("shard-*.h5")))  # noqa: E731
+        job = Job(words, done, len(list(shards.glob("shard-*.tar"))), (KILL, TERM), root / f"{name}.log")
+        disturb(job, n_kills, np.random.default_rng(SEED))
+    stores = [run / "embeddings" / "folder.h5" for run in runs]
+    assert processes.run("-m", "store", "verify", *stores).returncode == 0
+    with EmbeddingStore(stores[0]) as one, EmbeddingStore(stores[1]) as other:
+        assert one.frame().equals(other.frame())
+        assert one.vector_names == other.vector_names
+        for name in one.vector_names:
+            np.testing.assert_allclose(one.vectors(name), other.vectors(name), rtol=0, atol=ROUNDING)

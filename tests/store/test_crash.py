@@ -1,10 +1,8 @@
 """Killed or out of disk: a store is whole or it is not there."""
 
 import fcntl
-import signal
 import subprocess
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from store.atomic_files import replacing
 from store.errors import BusyError
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import part_is_complete, write_part
+from store.writer import write_part
 from tests.processes import start
 
 PRELUDE = """
@@ -40,36 +38,6 @@ def rows(start, stop, n_dims=16):
 
 def _start(folder: Path, body: str) -> subprocess.Popen[str]:
     return start("-c", PRELUDE + textwrap.dedent(body), folder)
-
-
-def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
-def test_killed_while_writing_leaves_whole_parts_and_joins(tmp_path, make_rows, provenance):
-    body = """
-    part = rows(0, 3000, 256)
-    print("ready", flush=True)
-    for number in range(10_000):
-        write_part(FOLDER / "part.h5", part, PROVENANCE)
-        join_parts([FOLDER / "part.h5"], FOLDER / "joined.h5")
-    """
-    for seconds in (0.05, 0.3, 0.5):
-        _kill_after(_start(tmp_path, body), seconds)
-        for path in tmp_path.glob("*.h5"):
-            assert verify(path) == []
-            assert EmbeddingStore(path).n_rows == 3000
-        for path in tmp_path.glob("*.h5"):
-            path.unlink()
-    # The leftovers of the killed writers are no obstacle, and they go.
-    for name in ("joined.h5", "part.h5"):
-        write_part(tmp_path / name, make_rows(0, 5), provenance)
-        assert part_is_complete(tmp_path / name, provenance)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["joined.h5", "part.h5"]
 
 
 @pytest.mark.parametrize("limit_kib", [1, 40, 300, 1000])

@@ -19,11 +19,11 @@ from store.errors import (
     ProvenanceError,
     ReplacedError,
 )
-from store.format import Provenance, Rows
+from store.format import GivenRows, Provenance, Rows
 from store.layout import COLUMNS, TEXT_COLUMNS
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import GivenRows, join_parts, part_is_complete, write_part
+from store.writer import join_parts, part_is_complete, write_part
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

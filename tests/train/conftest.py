@@ -16,7 +16,7 @@ from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardWriter, shard_name
 from preprocess.sources import Source
 from tests.planes import from_rgb
-from train.data.loader import LoaderConfig
+from train.data.loader_config import LoaderConfig
 
 SMALL = ShardParams(
     fps=16.0, short_side_px=32, segment_seconds=0.5, hop_length=500, win_length=1000, n_mels=16, sources_per_shard=4
@@ -36,20 +36,21 @@ def make_frames(index: int, n_frames: int, height: int, width: int) -> np.ndarra
     return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
 
+def decoded_of(frames: np.ndarray | None, waveform: np.ndarray | None, n_frames: int, params: ShardParams) -> Decoded:
+    """What the decoder would hand over of frames (T, H, W, 3) uint8 and samples (N,) float32."""
+    info = MediaInfo(
+        n_frames / params.fps, 64, 48, params.fps, has_video=frames is not None, has_audio=waveform is not None
+    )
+    return Decoded(n_frames, None if frames is None else from_rgb(frames), waveform, info)
+
+
 def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
     """Every third source is silent; audio data sets have no frames."""
     height, width = SIZES[index % len(SIZES)]
     scale = params.short_side_px // 32
-    video = params.media == "video"
-    info = MediaInfo(
-        duration_seconds=n_frames / params.fps, width_px=width, height_px=height, fps=params.fps, rotation_degrees=0,
-        has_video=video, has_audio=index % 3 != 2, video_codec="h264" if video else "", audio_codec="aac",
-    )  # fmt: skip
     waveform = np.random.default_rng(index).normal(0, 0.1, n_frames * params.samples_per_frame).astype(np.float32)
-    planes = from_rgb(make_frames(index, n_frames, height * scale, width * scale)) if video else None
-    return Decoded(
-        n_frames=n_frames, planes=planes, waveform=waveform if info.has_audio else None, info=info, warnings=""
-    )
+    frames = make_frames(index, n_frames, height * scale, width * scale) if params.media == "video" else None
+    return decoded_of(frames, waveform if index % 3 != 2 else None, n_frames, params)
 
 
 def write_shards(

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from preprocess.media.media_info import Decoded, MediaInfo
+from preprocess.media.media_info import Decoded
 from preprocess.schema import PRESETS, ShardParams
-from tests.planes import from_rgb
-from tests.train.conftest import loading, write_shards
+from tests.train.conftest import decoded_of, loading, write_shards
 from train.data.loader import SegmentLoader
 from train.plans.clip_planners import TwoViews
 from train.plans.temporal_labels import temporal_labels
@@ -38,12 +37,8 @@ def noise_waveform(index: int, n_samples: int) -> np.ndarray:
 
 def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
     """A source of noise, as the decoder would hand it over."""
-    info = MediaInfo(
-        duration_seconds=n_frames / params.fps, width_px=64, height_px=48, fps=params.fps, rotation_degrees=0,
-        has_video=True, has_audio=True, video_codec="rawvideo", audio_codec="pcm_s16le",
-    )  # fmt: skip
-    frames, waveform = noise_frames(index, n_frames), noise_waveform(index, n_frames * params.samples_per_frame)
-    return Decoded(n_frames=n_frames, planes=from_rgb(frames), waveform=waveform, info=info, warnings="")
+    waveform = noise_waveform(index, n_frames * params.samples_per_frame)
+    return decoded_of(noise_frames(index, n_frames), waveform, n_frames, params)
 
 
 def write_noise(folder: Path, n_sources: int, params: ShardParams = PARAMS) -> Path:

@@ -20,11 +20,18 @@ Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 """What torch's generators take."""
 
 
+@dataclass(frozen=True, config=STRICT)
 class SegmentsConfig:
-    """What every training's settings say about its segments."""
+    """Where segments come from and how they reach the device, in every training."""
 
-    shards: str
-    batch_size: int
+    shards: str = "shards/sample"
+    split: str = ""
+    """`"1:train"` keeps the training part of official split 1, `"fold:2,3,4,5"` four folds; empty keeps everything."""
+    batch_size: BatchSize = 32
+    """Segments per rank and step; two at least, for batch norm and for contrast."""
+    frame_px: PositiveInt = 128
+    """Side of the square frames that the loader gives, before the random crop."""
+    num_threads: PositiveInt = 2
 
 
 class RunConfig:
@@ -60,18 +67,10 @@ class RunConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig(SegmentsConfig):
-    """Where segments come from and how they reach the device."""
+    """Segments for pretraining."""
 
-    shards: str = "shards/sample"
-    split: str = ""
-    """`"1:train"` keeps the training part of official split 1, `"fold:2,3,4,5"` four folds; empty keeps everything."""
-    batch_size: BatchSize = 32
-    """Segments per rank and step; two at least, for batch norm and for contrast."""
-    frame_px: PositiveInt = 128
-    """Side of the square frames that the loader gives, before the random crop."""
     window_frames: PositiveInt = 125
     """Frames of a segment that the loader gives; clips are cut out of these."""
-    num_threads: PositiveInt = 2
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,6 +13,7 @@ from nvidia.dali import Pipeline
 
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, MEL_POWER_FLOOR, META_MEMBER, ShardParams
 from train.data.frame_selection import N_PLACES, N_SEEDS, FrameSelector
+from train.data.loader_config import LoaderConfig
 from train.data.subset import Subset
 from train.seeds import stream_seed
 
@@ -41,23 +42,14 @@ class Graph:
 
     Attributes:
         params: of the shards.
-        batch_size: segments a batch.
-        frame_px: side of the square frames that come out.
+        config: batches, ranks, seed and threads.
         selector: of windows, squares and clips; if it draws them at random, the segments are shuffled too.
-        seed: of everything random; ranks share it.
-        rank: this process among `world_size`.
-        num_threads: DALI's decoding threads.
         device_id: GPU to decode on, or None for the CPU.
     """
 
     params: ShardParams
-    batch_size: int
-    frame_px: int
+    config: LoaderConfig
     selector: FrameSelector
-    seed: int
-    rank: int
-    world_size: int
-    num_threads: int
     device_id: int | None
 
 
@@ -68,11 +60,11 @@ def build_pipeline(graph: Graph, subset: Subset, checkpoint: bytes | None = None
     both arrays of `train.data.frame_selection.Selection.packed`.
     """
     definition = pipeline_def(
-        batch_size=graph.batch_size,
-        num_threads=graph.num_threads,
+        batch_size=graph.config.batch_size,
+        num_threads=graph.config.num_threads,
         device_id=graph.device_id,
         # Windows differ between ranks, the order of the shards must not.
-        seed=stream_seed("windows", graph.seed, graph.rank) >> _DALI_SHIFT,
+        seed=stream_seed("windows", graph.config.seed, graph.config.rank) >> _DALI_SHIFT,
         prefetch_queue_depth=2,
         enable_checkpointing=True,
         checkpoint=checkpoint,
@@ -107,7 +99,7 @@ def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
             "random_shuffle": True,
             "initial_fill": min(subset.n_segments, SHUFFLE_SEGMENTS),
             "shuffle_after_epoch": True,
-            "shuffle_after_epoch_seed": stream_seed("shards", graph.seed) >> _DALI_SHIFT,
+            "shuffle_after_epoch_seed": stream_seed("shards", graph.config.seed) >> _DALI_SHIFT,
         }
     return tuple(
         fn.readers.webdataset(
@@ -115,8 +107,8 @@ def _read(graph: Graph, subset: Subset) -> tuple[Node, ...]:
             index_paths=[str(path) for path in subset.indexes],
             ext=members,
             missing_component_behavior="error",
-            shard_id=graph.rank,
-            num_shards=graph.world_size,
+            shard_id=graph.config.rank,
+            num_shards=graph.config.world_size,
             tensor_init_bytes=_FILE_BYTES,
             name="shards",
             **order,
@@ -151,7 +143,7 @@ def _decode(strip: Node, first: Node, size: Node, rows: Node, *resizing: Node, g
     )
     # Rows as the frames of a sequence: one copy cuts the square and overwrites the edges.
     rows = fn.sequence_rearrange(fn.reshape(pixels, layout="FWC"), new_order=rows)
-    px = graph.frame_px
+    px = graph.config.frame_px
     if not resizing:
         return fn.reshape(rows, shape=[graph.selector.most_frames, px, px, 3], layout="FHWC")
     shape, square_from, square_to, order = resizing

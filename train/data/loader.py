@@ -16,9 +16,9 @@ are shuffled completely.
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from nvidia.dali import Pipeline
@@ -28,66 +28,14 @@ from preprocess.temporary_folder import temporary_folder
 from train.data.batch import SegmentBatch
 from train.data.dali_graph import Graph, build_pipeline
 from train.data.frame_selection import FrameSelector, Selection
-from train.data.subset import Subset, parse_split, read_info, select
-from train.errors import ConfigError, LoaderStateError, ShardSetError, TooFewSegmentsError
-from train.plans.clip_planners import Planner, WholeWindow
+from train.data.loader_config import SQUARES, LoaderConfig
+from train.data.subset import Subset, read_info, select
+from train.errors import LoaderStateError, ShardSetError, TooFewSegmentsError
+from train.plans.clip_planners import WholeWindow
 from train.seeds import stream_seed
-
-Square = Literal["first", "middle", "last"]
-SQUARES: tuple[Square, ...] = ("first", "middle", "last")
-"""Places of the square along a frame's longer side: left, centre and right, or top, middle and bottom."""
 
 _STATE_FIELDS = ("batch_size", "frame_px", "window_frames", "shuffle", "seed", "split", "rank", "world_size")
 """Settings that must be the same when a state is loaded, besides the shards; folder and threads may change."""
-
-
-@dataclass(frozen=True)
-class LoaderConfig:
-    """What to load, and how.
-
-    Attributes:
-        shards: folder of the data set.
-        batch_size: segments per batch and rank.
-        frame_px: side of the square frames.
-        window_frames: length of the window in which clips are planned. Longer segments give a random window (shuffle) or
-            their first.
-        shuffle: random order, windows and squares, for training.
-        seed: seed of everything random.
-        num_threads: DALI's decoding threads.
-        split: `"1:train"` keeps segments whose split 1 says train, `"fold:2,3"` those of folds 2 and 3; empty all.
-        rank, world_size: this process among its peers.
-        only_shards: names of the shards to read, such as `shard-000002.tar`; empty for all.
-        square: which square of the frames is taken, unless it is drawn at random.
-        clips: plans the clips of a segment; None for one clip of the whole window.
-
-    Raises:
-        ConfigError: a value is out of range.
-    """
-
-    shards: str
-    batch_size: int
-    frame_px: int
-    window_frames: int
-    shuffle: bool
-    seed: int
-    num_threads: int
-    split: str = ""
-    rank: int = 0
-    world_size: int = 1
-    only_shards: tuple[str, ...] = ()
-    square: Square = "middle"
-    clips: Planner | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "frame_px", "window_frames", "num_threads", "world_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"loader: {name} must be above 0, not {getattr(self, name)}")
-        if not 0 <= self.rank < self.world_size:
-            raise ConfigError(f"loader: rank {self.rank} is not one of {self.world_size}")
-        if self.square not in SQUARES or (self.shuffle and self.square != "middle"):
-            raise ConfigError(f"loader: square is one of {', '.join(SQUARES)}, and drawn at random with shuffle")
-        if self.split:
-            parse_split(self.split)
 
 
 class SegmentLoader:
@@ -110,10 +58,12 @@ class SegmentLoader:
         self._source = _Source(config, torch.device(device))
         self._config = config
         self.n_segments = self._source.subset.n_segments
-        if self.n_segments // config.world_size < config.batch_size:
+        share = self.n_segments // config.world_size
+        if share < config.batch_size:
+            fitting = f"--set data.batch_size={1 << share.bit_length() - 1}, or " if share > 1 else ""
             raise TooFewSegmentsError(
                 f"{self._source.name} holds {self.n_segments} segments: too few for {config.world_size} rank(s) with "
-                f"batches of {config.batch_size}. Lower the batch size or the number of ranks, or make more shards"
+                f"batches of {config.batch_size}. Train with {fitting}fewer ranks, or make more shards"
             )
         self.wait_seconds = 0.0
         self._pipeline: Pipeline | None = None
@@ -202,10 +152,7 @@ class _Source:
             config.clips or WholeWindow(config.window_frames), config.window_frames, info.params.columns_per_frame,
             random=config.shuffle, square=SQUARES.index(config.square), final_px=config.frame_px if is_final else 0,
         )  # fmt: skip
-        self._graph = Graph(
-            info.params, config.batch_size, config.frame_px, self._selector, config.seed, config.rank, config.world_size,
-            config.num_threads, device_id,
-        )  # fmt: skip
+        self._graph = Graph(info.params, config, self._selector, device_id)
         self._lent: list[tuple[Any, torch.cuda.Event]] = []
 
     def settle(self) -> None:

@@ -12,7 +12,7 @@ from train.config import STRICT
 from train.config.augment_config import VideoAugmentConfig
 from train.config.clip_config import ClipConfig
 from train.config.load import check, merge_settings, preset_path
-from train.config.schema import BatchSize, ModelConfig, OptimConfig, RunConfig, Seed, SegmentsConfig
+from train.config.schema import ModelConfig, OptimConfig, RunConfig, Seed, SegmentsConfig
 from train.run.checkpoint import LoadedEncoders
 
 PRESETS_DIR = Path(__file__).parent / "presets"
@@ -23,16 +23,9 @@ INITS: tuple[Init, ...] = ("pretrained", "scratch")
 
 @dataclass(frozen=True, config=STRICT)
 class FinetuneData(SegmentsConfig):
-    """Where labelled segments come from."""
+    """Labelled segments: the part to train on, one clip each."""
 
-    shards: str = "shards/sample"
     split: str = "1:train"
-    """The part to train on."""
-    batch_size: BatchSize = 32
-    """Segments per rank and step; one clip each."""
-    frame_px: PositiveInt = 128
-    """Side of the square frames that the loader gives, before the random crop."""
-    num_threads: PositiveInt = 2
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.data.batch import SegmentBatch
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
+from train.data.loader_config import LoaderConfig
 from train.data.subset import read_info
 from train.errors import LabelError
 from train.finetune.config import FinetuneClip, FinetuneConfig

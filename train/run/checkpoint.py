@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without pickled code; and the encoders in them."""
+"""Checkpoints: written whole or not at all, read without pickled code; whether a run may continue; the encoders in them."""
 
 import hashlib
 import pickle
@@ -14,11 +14,16 @@ from torch import Tensor
 from preprocess.schema import ShardParams
 from store.atomic_files import atomic_file
 from train.config.load import check
-from train.config.schema import Config
-from train.errors import CheckpointError, writing
+from train.config.schema import Config, RunConfig
+from train.errors import CheckpointError, RunError, writing
 from train.model.encoders import Encoders, build_encoders
 
 LAST_NAME = "last.pt"
+_FREE_SETTINGS = {
+    "name", "steps", "log_every", "checkpoint_every", "heldout.split", "heldout.every", "heldout.n_batches", "data.shards",
+    "data.num_threads",
+}  # fmt: skip
+"""The settings that a resumed run may change: none decides what a step computes (steps stretches the schedule)."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,34 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
 def read_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """Read a pretraining run's checkpoint; see `read_state`."""
     return read_state(Checkpoint, path, device)
+
+
+def refuse_another_run(
+    saved: TrainingState, config: RunConfig, shards_fingerprint: str, world_size: int, here: str, remedy: str
+) -> None:
+    """Compare a checkpoint with the run that would continue from it.
+
+    Args:
+        saved: the checkpoint.
+        config, shards_fingerprint, world_size: settings, shards and number of ranks of the run.
+        here: its directory.
+        remedy: what to do where they differ.
+
+    Raises:
+        RunError: the settings that decide what a step computes, the shards or the number of ranks differ.
+    """
+    # `check` adds the defaults of settings that older releases lack.
+    before, now = check(type(config), saved.config, here).flat(), config.flat()
+    changed = [
+        f"{key}: {before[key]} in the run, {value} now" for key, value in now.items()
+        if key not in _FREE_SETTINGS and before[key] != value
+    ]  # fmt: skip
+    if changed:
+        raise RunError(f"{here} holds a run with other settings ({'; '.join(changed)}): {remedy}")
+    if saved.shards_fingerprint != shards_fingerprint:
+        raise RunError(f"{here} was trained on other shards than {config.data.shards}: {remedy}")
+    if saved.world_size != world_size:
+        raise RunError(f"{here} was trained on {saved.world_size} ranks, not {world_size}: start as many, or {remedy}")
 
 
 def load_encoders(path: Path, device: torch.device | str = "cpu") -> LoadedEncoders:

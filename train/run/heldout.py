@@ -14,7 +14,8 @@ import torch
 
 from preprocess.temporary_folder import temporary_folder
 from train.config.schema import Config
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
+from train.data.loader_config import LoaderConfig
 from train.data.subset import parse_split, read_info, select
 from train.errors import ConfigError
 from train.model.heads import Model

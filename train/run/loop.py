@@ -19,7 +19,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from preprocess.shards.manifest import DatasetInfo
 from store.atomic_files import folder_lock, remove_temporaries, write_text
-from train.config.load import check
 from train.config.schema import RunConfig
 from train.data.batch import SegmentBatch
 from train.data.loader import SegmentLoader
@@ -27,19 +26,13 @@ from train.errors import CheckpointError, RunError, writing
 from train.objective.losses import Objective
 from train.ranks.distributed import World, any_rank, average, gather_objects
 from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
-from train.run.checkpoint import LAST_NAME, State, read_state, save_checkpoint
+from train.run.checkpoint import LAST_NAME, State, read_state, refuse_another_run, save_checkpoint
 from train.run.optim import LR_FRACTION, learning_rate, load_moments
 from train.run.run_log import Record, RunLog
 from train.run.signals import StopFlag
 from train.seeds import stream_seed
 
 logger = logging.getLogger("train")
-
-_FREE_SETTINGS = {
-    "name", "steps", "log_every", "checkpoint_every", "heldout.split", "heldout.every", "heldout.n_batches", "data.shards",
-    "data.num_threads",
-}  # fmt: skip
-"""The settings that a resumed run may change: none decides what a step computes (steps stretches the schedule)."""
 
 AnyConfig = TypeVar("AnyConfig", bound=RunConfig)
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
@@ -250,7 +243,9 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
 
     def _resume(self) -> None:
         saved = read_state(self.KIND, self.checkpoint_path, self.world.device)
-        self._refuse_another_run(saved)
+        refuse_another_run(
+            saved, self.config, self.dataset.fingerprint, self.world.size, str(self.run_dir), self.REMEDY
+        )
         try:
             self.model.load_state_dict(saved.model)
             load_moments(self.optimizer, saved.optimizer)
@@ -261,21 +256,3 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
             raise CheckpointError(f"{self.checkpoint_path}: damaged, does not fit its own settings ({said})") from error
         self.step, self.seconds = saved.step, saved.seconds
         logger.info("resumed %s at step %d", self.run_dir, self.step)
-
-    def _refuse_another_run(self, saved: State) -> None:
-        """Raise RunError if the settings that decide what a step computes, the shards or the number of ranks differ."""
-        here, size = self.run_dir, self.world.size
-        # `check` adds the defaults of settings that older releases lack.
-        before, now = check(type(self.config), saved.config, str(here)).flat(), self.config.flat()
-        changed = [
-            f"{key}: {before[key]} in the run, {value} now" for key, value in now.items()
-            if key not in _FREE_SETTINGS and before[key] != value
-        ]  # fmt: skip
-        if changed:
-            raise RunError(f"{here} holds a run with other settings ({'; '.join(changed)}): {self.REMEDY}")
-        if saved.shards_fingerprint != self.dataset.fingerprint:
-            raise RunError(f"{here} was trained on other shards than {self.config.data.shards}: {self.REMEDY}")
-        if saved.world_size != size:
-            raise RunError(
-                f"{here} was trained on {saved.world_size} ranks, not {size}: start as many, or {self.REMEDY}"
-            )

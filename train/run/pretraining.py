@@ -12,7 +12,8 @@ from preprocess.schema import Media
 from preprocess.shards.manifest import read_dataset
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
+from train.data.loader_config import LoaderConfig
 from train.errors import ConfigError
 from train.model.heads import Model
 from train.objective.bank import Bank

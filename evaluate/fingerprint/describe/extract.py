@@ -23,7 +23,8 @@ from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media, ShardParams
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
 from preprocess.temporary_folder import temporary_folder
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 
 SOURCES_PER_SHARD = 8
 """Few, so that several processes find work in one batch of files."""

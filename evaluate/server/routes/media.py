@@ -18,7 +18,7 @@ from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.parts import GivenParts, Parts, PartsInTurn
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
-from preprocess.media.loudness import peaks
+from preprocess.media.audio_part import peaks
 from preprocess.media.media_info import MediaInfo
 from preprocess.media.planes import split
 from preprocess.media.playable import EXCERPT_SECONDS, Playback

@@ -13,7 +13,8 @@ from evaluate.errors import EmbedError
 from evaluate.protocols.stores import store_paths
 from preprocess.shards.manifest import read_dataset, read_segments
 from store.reader import EmbeddingStore
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 from train.plans.clip_planners import EvenClips
 from train.run.checkpoint import LAST_NAME, load_encoders
 

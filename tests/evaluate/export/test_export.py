@@ -10,7 +10,8 @@ import torch
 
 from evaluate.__main__ import main
 from evaluate.export.export import export_run
-from train.data.loader import LoaderConfig, iterate_once
+from train.data.loader import iterate_once
+from train.data.loader_config import LoaderConfig
 from train.errors import ExportError
 from train.export.export import CONFIG_NAME, WEIGHTS_NAME, load_exported
 from train.plans.clip_planners import EvenClips

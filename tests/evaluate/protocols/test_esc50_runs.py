@@ -20,7 +20,8 @@ from tests.processes import run as start_python
 from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
 from train.config.load import load_config
-from train.data.loader import LoaderConfig, SegmentLoader, iterate_once
+from train.data.loader import SegmentLoader, iterate_once
+from train.data.loader_config import LoaderConfig
 from train.errors import CheckpointError, ConfigError, RunError
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME

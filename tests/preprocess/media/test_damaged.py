@@ -3,6 +3,8 @@
 import os
 import pickle
 import random
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,18 @@ def test_contents_that_are_not_a_video(spoil, words, tmp_path, ordinary_clip):
     file.write_bytes(spoil(ordinary_clip.read_bytes()))
     with pytest.raises(MediaError, match=words):
         decode(file, SMALL)
+
+
+def test_a_few_kilobytes_that_claim_huge_images_are_refused(tmp_path):
+    """A PNG of packed zeros in a QuickTime file, which says that it has 60,000 x 60,000 px."""
+    clip = write_clip(tmp_path / "bomb.mov", counter_frames(2, 48, 64), 15, video_codec="png")
+    data, small, large = clip.read_bytes(), struct.pack(">II", 64, 48), struct.pack(">II", 60_000, 60_000)
+    at = data.index(b"IHDR")
+    header = b"IHDR" + large + data[at + 12 : at + 17]
+    data = data[:at] + header + struct.pack(">I", zlib.crc32(header)) + data[at + 21 :]
+    clip.write_bytes(data.replace(small, large))
+    with pytest.raises(MediaError, match="Invalid image size"):
+        decode(clip, SMALL)
 
 
 def test_truncated_file_is_used_as_far_as_it_goes(tmp_path):

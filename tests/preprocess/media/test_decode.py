@@ -1,8 +1,6 @@
 """Streams, geometry, short clips, limits, and what decoding may cost."""
 
 import contextlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +9,13 @@ import pytest
 import preprocess.media.decode as media_module
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.features.logmel import rms_dbfs
-from preprocess.media.decode import decode, frame_size_px
+from preprocess.media.decode import decode
+from preprocess.media.decode_command import frame_size_px
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
+from tests.processes import run
 
 
 def test_no_audio_track(tmp_path):
@@ -139,7 +139,7 @@ def test_full_disk_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
 
 
 def test_too_little_space_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
-    monkeypatch.setattr(media_module, "SPACE_SHARE", 1e-12)
+    monkeypatch.setattr("preprocess.media.decode_command.SPACE_SHARE", 1e-12)
     with pytest.raises(DiskFullError, match=r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"):
         decode(ordinary_clip, SMALL)
 
@@ -171,8 +171,7 @@ def test_memory_does_not_grow_with_the_source(tmp_path):
     answers = []
     for n_frames in (10, 250):
         clip = write_clip(tmp_path / f"{n_frames}.mp4", counter_frames(n_frames), 1)
-        answer = subprocess.run([sys.executable, "-c", program, clip], capture_output=True, text=True, check=True)
-        answers.append([int(word) for word in answer.stdout.split()])
+        answers.append([int(word) for word in run("-c", program, clip).stdout.split()])
     assert [answer[0] for answer in answers] == [125, 3125]
     assert answers[1][1] - answers[0][1] < 40  # MiB; the longer source's frames are 64 MB
     assert answers[1][2] - answers[0][2] < 40

@@ -1,13 +1,10 @@
 """An ffmpeg that is missing, is something else, or breaks while shards are made: named, with the remedy, and no hang."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from preprocess.errors import FfmpegMissingError
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
+from tests.processes import run
 
 
 @pytest.mark.parametrize(
@@ -25,11 +22,8 @@ def test_an_ffmpeg_that_breaks_under_the_fork_server_is_named(clips, tmp_path):
     broken = tmp_path / "ffmpeg"
     broken.write_text(f'#!/bin/sh\n[ -e "{runs}" ] && exit 1\ntouch "{runs}"\nexec "{ffmpeg_executable()}" "$@"\n')
     broken.chmod(0o755)
-    command = [sys.executable, "-m", "preprocess", "shards", "--dataset", "folder", "--data", clips]
-    command += ["--out", tmp_path / "shards", "--preset", "sample", "--workers", "2"]
-    root = Path(__file__).parents[3]
-    environment = {"PATH": "/usr/bin:/bin", ENVIRONMENT_VARIABLE: str(broken), "PYTHONPATH": str(root)}
-    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    words = ["--data", clips, "--out", tmp_path / "shards", "--preset", "sample", "--workers", "2"]
+    ended = run("-m", "preprocess", "shards", "--dataset", "folder", *words, **{ENVIRONMENT_VARIABLE: str(broken)})
     assert ended.returncode == 2
     assert f"error: {broken} does not run" in ended.stderr
     assert "Traceback" not in ended.stderr

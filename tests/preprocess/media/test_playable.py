@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from preprocess.errors import MediaError, MediaLimitError
+from preprocess.media.audio_part import peaks
 from preprocess.media.decode import decode
-from preprocess.media.loudness import peaks
 from preprocess.media.media_info import Limits
 from preprocess.media.planes import to_rgb
 from preprocess.media.playable import EXCERPT_SECONDS, playback, write_playable

@@ -139,12 +139,3 @@ def test_foreign_tables_are_refused(reference, tmp_path):
         read_rows(path)
     with pytest.raises(ShardError, match="is damaged"):
         read_part(path)  # no description in it
-
-
-def test_recipes_name_what_differs():
-    other = replace(RECIPE, ffmpeg_version="8.1", packages={"torch": "2.15"}, params=replace(RECIPE.params, n_mels=64))
-    assert RECIPE.differences(other) == [
-        "ffmpeg was 8.1, now is 9.0",
-        "n_mels was 64, now is 80",
-        "version of torch was 2.15, now is 2.14",
-    ]

@@ -16,12 +16,14 @@ import simplejpeg
 
 from preprocess.errors import ShardError
 from preprocess.executors.processes import SerialExecutor
-from preprocess.shards.manifest import read_part, write_part
+from preprocess.shards.manifest import read_part, read_segments, write_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.shard_files import ShardWriter, array_bytes, read_samples
 from preprocess.verify.shard_checks import _read_members
 from preprocess.verify.shard_set import verify
 from tests.planes import encode_strip
+from tests.preprocess.made_media import counter_frames, tone, write_clip
+from tests.preprocess.whole_run import build_folder
 
 PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, colorsubsampling="420")
 """Seven frames without restart markers between them."""
@@ -142,6 +144,18 @@ def test_audio_in_a_segment_without_audio_is_found(shards):
     samples["00000001-00000"]["logmel.npy"] = samples["00000000-00000"]["logmel.npy"]
     _rewrite(shards, list(samples.items()))
     assert re.search(r"00000001-00000.logmel.npy\|reaches .* though the segment has no audio", _findings(shards))
+
+
+def test_audio_that_ends_where_a_segment_begins_is_no_finding(tmp_path):
+    """The first window of a silent segment reaches into the segment before, and AAC rings on after its end."""
+    for codec, suffix in (("pcm_s16le", "mov"), ("aac", "mp4")):
+        (tmp_path / codec).mkdir()
+        clip = write_clip(
+            tmp_path / codec / f"a.{suffix}", counter_frames(40, 48, 64), 25, tone(0.8), audio_codec=codec
+        )
+        build_folder(clip.parent, tmp_path / f"shards-{codec}")
+        assert read_segments(tmp_path / f"shards-{codec}")["has_audio"].tolist() == [True, False]
+        assert _findings(tmp_path / f"shards-{codec}") == ""
 
 
 def test_order_of_members_duplicates_and_missing_samples_are_found(shards):

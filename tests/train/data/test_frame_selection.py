@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.planes import encode_strip
-from tests.train.conftest import SMALL, loading, make_frames, write_shards
+from tests.train.conftest import SMALL, loading, write_shards
 from train.config.clip_config import ClipConfig
-from train.data.frame_selection import N_PLACES, N_SEEDS, FrameSelector
 from train.data.loader import SegmentLoader, iterate_once
 from train.finetune.config import FinetuneClip
 from train.finetune.trainer import OneClip
-from train.plans.clip_planners import EvenClips, TwoViews, WholeWindow
+from train.plans.clip_planners import EvenClips, TwoViews
 
 ANYWHERE = ClipConfig(n_frames=4, crop_px=32, speeds=(1, 2, 4), eval_speed=2, shared_direction=False)
 MOMENT = ClipConfig(
@@ -61,32 +59,6 @@ def test_planned_clips_are_those_cut_out_of_whole_windows(shards, planner, frame
             assert shown.unique().tolist() == list(range(len(distinct))), "each frame is there once"
             assert torch.equal(batch.frames[row, : len(distinct)], window.frames[row, distinct])
             assert (batch.frames[row, len(distinct) :] == batch.frames[row, len(distinct) - 1]).all()
-
-
-def selector(planner, **changes):
-    return replace(FrameSelector(planner, 20, 4, random=True, square=1, final_px=32), **changes)
-
-
-@pytest.mark.parametrize(("size", "room"), [((32, 48), (0, 16)), ((80, 32), (48, 0)), ((32, 32), (0, 0))])
-def test_squares_lie_anywhere_inside_or_where_they_are_asked_for(size, room):
-    (height, width), n = size, 400
-    meta = [np.array([i, 0, 30, height, width, 120, 1]) for i in range(n)]
-    noise = list(np.random.default_rng(1).random((n, N_PLACES + N_SEEDS), np.float32))
-    strips = [np.frombuffer(encode_strip(make_frames(3, 30, height, width), 90), np.uint8)] * n
-
-    def places(**changes):
-        *_, first, _, _, shape, begin, end, order = selector(WholeWindow(20), final_px=0, **changes)(
-            meta, noise, strips
-        )
-        assert shape[0].tolist() == [20, height, min(size), 3]
-        assert order[0].tolist() == list(range(20))
-        assert {tuple(b - a) for a, b in zip(begin, end, strict=True)} == {(min(size), min(size))}
-        return np.stack([np.stack(begin)[:, 0], np.stack(first)[:, 1]], 1)  # (n, 2) top and left
-
-    for axis, last in enumerate(room):
-        assert set(places()[:, axis]) == set(range(last + 1))
-    for square, place in enumerate(((0, 0), (room[0] // 2, room[1] // 2), room)):
-        assert (places(random=False, square=square) == place).all()
 
 
 def test_the_same_seed_draws_the_same_plans_and_ranks_seeds_and_batches_draw_others(shards):

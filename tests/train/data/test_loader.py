@@ -2,10 +2,7 @@
 
 import io
 import json
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +10,11 @@ import simplejpeg
 import torch
 
 from preprocess.shards.manifest import read_segments
+from tests.processes import run
 from tests.train.conftest import SMALL, loading
 from train.data.loader import SegmentLoader, iterate_once
 from train.errors import TrainError
 
-ROOT = Path(__file__).parents[3]
 FLOOR = float(np.log(1e-8))
 
 
@@ -133,7 +130,8 @@ def test_memory_does_not_grow_over_many_batches(small_shards):
     code = (
         "import resource, sys\n"
         "from train.config.clip_config import ClipConfig\n"
-        "from train.data.loader import LoaderConfig, SegmentLoader\n"
+        "from train.data.loader import SegmentLoader\n"
+        "from train.data.loader_config import LoaderConfig\n"
         "from train.plans.clip_planners import TwoViews\n"
         "clips = TwoViews(ClipConfig(n_frames=3, speeds=(1, 2)))\n"
         "loader = SegmentLoader(LoaderConfig(sys.argv[1], 6, 32, 8, True, 0, 1, clips=clips))\n"
@@ -143,10 +141,7 @@ def test_memory_does_not_grow_over_many_batches(small_shards):
         "    if i == 500: before = peak()\n"
         "print(peak() - before)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, small_shards], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
-    )
-    assert int(done.stdout) < 20  # MiB
+    assert int(run("-c", code, small_shards).stdout) < 20  # MiB
 
 
 @pytest.mark.parametrize(("square", "place"), [("first", 0), ("middle", 1), ("last", 2)])

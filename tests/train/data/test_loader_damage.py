@@ -147,7 +147,9 @@ def test_too_few_segments_for_a_split_or_a_batch(small_shards):
     with pytest.raises(TooFewSegmentsError, match="1:nobody"):
         list(iterate_once(loading(small_shards, split="1:nobody")))
     assert len(next(SegmentLoader(loading(small_shards, split="1:test", batch_size=12)))) == 12
-    with pytest.raises(TooFewSegmentsError, match=r"12 segments: too few for 2 rank\(s\) with batches of 7"):
+    with pytest.raises(
+        TooFewSegmentsError, match=r"12 segments: too few for 2 rank\(s\) .*of 7\..* data\.batch_size=4, or"
+    ):
         SegmentLoader(loading(small_shards, split="1:test", batch_size=7, world_size=2))
 
 

@@ -1,24 +1,19 @@
 """A loader's state across processes, epochs, ranks and shuffle buffers; the rest must come out bit by bit."""
 
 import hashlib
-import subprocess
-import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import torch
 
 import train.data.dali_graph
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from tests.processes import run
 from tests.train.conftest import loading
 from train.config.clip_config import ClipConfig
 from train.data.loader import SegmentLoader
 from train.errors import LoaderStateError
 from train.plans.clip_planners import TwoViews
-
-ROOT = Path(__file__).parents[3]
-
 
 MOMENT = ClipConfig(
     n_frames=2, crop_px=32, speeds=(1,), base_stride=2, views="same_moment", jitter_frames=1.0, eval_speed=1
@@ -53,8 +48,7 @@ def sources(loader, n):
 
 
 REST = """
-import sys, torch
-sys.path.insert(0, {root!r})
+import torch
 from tests.train.data.test_loader_resume import config, digests
 from train.data.loader import SegmentLoader
 saved = torch.load({path!r}, weights_only=True)
@@ -76,10 +70,8 @@ def test_a_new_process_goes_on_with_the_very_next_batch_on_every_rank(small_shar
         expected.append(digests(loader, 12))
     path = tmp_path / "state.pt"
     torch.save(states, path)
-    code = REST.format(root=str(ROOT), path=str(path), shards=str(small_shards))
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
-    )
+    code = REST.format(path=str(path), shards=str(small_shards))
+    done = run("-c", code)
     assert [line.split() for line in done.stdout.splitlines()] == expected
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from train.config.schema import ModelConfig
-from train.model.encoders import Pointwise2d, build_encoders
+from train.model.encoders import build_encoders
+from train.model.tiny_nets import Pointwise2d
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,6 @@ def test_uneven_shares_end_cleanly_and_too_few_segments_are_refused_with_the_num
     assert int(saved(tmp_path / "even").bank["cursor"]) == 7 * 2 * 5
     status, _, said = Pair(tmp_path / "few", shards, "steps=7", "data.batch_size=7").end()
     assert status == 1
-    assert "holds 13 segments: too few for 2 rank(s) with batches of 7. Lower the batch size" in said
+    assert "holds 13 segments: too few for 2 rank(s) with batches of 7. Train with --set data.batch_size=4" in said
     assert "Error:" not in said.split("torch.distributed.elastic")[0]  # no traceback of ours
     assert not (tmp_path / "few").exists()

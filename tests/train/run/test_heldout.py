@@ -12,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.train import small_runs
 from tests.train.conftest import SMALL, write_shards
 from tests.train.small_runs import assert_same_end, records
-from train.data.loader import LoaderConfig, SegmentLoader
+from train.data.loader import SegmentLoader
+from train.data.loader_config import LoaderConfig
 from train.errors import ConfigError
 from train.plans.clip_planners import TwoViews
 from train.ranks.distributed import join_world

@@ -113,12 +113,6 @@ def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_p
     assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}
 
 
-def test_channels_last_gives_about_the_same_first_loss(small_shards, tmp_path):
-    train(tmp_path / "plain", small_shards, "steps=1")
-    train(tmp_path / "other", small_shards, "steps=1", "optim.channels_last=true")
-    assert losses(tmp_path / "other")[1] == pytest.approx(losses(tmp_path / "plain")[1], rel=0.05)
-
-
 def test_a_step_of_two_accumulated_batches_draws_two_and_moves_the_weights_once(small_shards, tmp_path):
     train(tmp_path, small_shards, "steps=1", "optim.accumulate=2")
     assert int(saved(tmp_path).bank["cursor"]) == 12

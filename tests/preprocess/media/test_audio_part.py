@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocess.errors import MediaError, MediaRefusedError
-from preprocess.media.excerpt import MAX_SECONDS, SAMPLE_RATE_HZ, sound_excerpt
+from preprocess.media.audio_part import EXCERPT_RATE_HZ, MAX_EXCERPT_SECONDS, sound_excerpt
 from preprocess.media.ffmpeg import ffmpeg_executable
 from tests.preprocess.made_media import counter_frames, tone, write_clip
 
@@ -25,19 +25,19 @@ def decoded(sound):
 
 
 def loudest_hz(samples):
-    return np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE_HZ / len(samples)
+    return np.argmax(np.abs(np.fft.rfft(samples))) * EXCERPT_RATE_HZ / len(samples)
 
 
 def test_the_seconds_asked_for(tones):
     samples = decoded(sound_excerpt(tones, 5.0, 1.0))
-    assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(1.0, abs=0.2)
+    assert len(samples) / EXCERPT_RATE_HZ == pytest.approx(1.0, abs=0.2)
     assert loudest_hz(samples[2000:-2000]) == pytest.approx(1800, abs=10)
 
 
 def test_no_more_than_the_limit(tones):
     sound = sound_excerpt(tones, 0.0, 100.0)
     assert len(sound) < 16_500
-    assert len(decoded(sound)) / SAMPLE_RATE_HZ == pytest.approx(MAX_SECONDS, abs=0.2)
+    assert len(decoded(sound)) / EXCERPT_RATE_HZ == pytest.approx(MAX_EXCERPT_SECONDS, abs=0.2)
 
 
 def test_beyond_the_end_is_an_error_that_names_the_file(tones):
