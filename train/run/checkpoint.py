@@ -125,10 +125,10 @@ def read_state(kind: type[State], path: Path, device: torch.device | str = "cpu"
     except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(error).__name__}: {error})") from error
     name, readable = kind.FORMAT
-    if not isinstance(values, dict) or values.pop("format", None) != name:
+    if not isinstance(values, dict) or str(values.pop("format", None)) != name:
         raise CheckpointError(f"{path}: not a checkpoint of the kind {name}")
     version = values.pop("format_version", None)
-    if version != readable:
+    if not isinstance(version, int) or version != readable:  # a tensor has no single truth
         raise CheckpointError(f"{path}: checkpoint format {version}; this release reads {readable}")
     return check(kind, values, f"{path}: damaged", CheckpointError)
 

@@ -158,6 +158,8 @@ def one_step(small_shards, tmp_path_factory):
         ({"model": None}, "damaged: model: "),
         ({"model": {"encoders.x": 3}}, "damaged: model.encoders.x: "),
         ({"step": "two"}, "damaged: step: "),
+        ({"format": torch.zeros(3)}, "not a checkpoint of the kind"),
+        ({"format_version": torch.zeros(3)}, "checkpoint format tensor"),
         ({"format_version": 3}, "checkpoint format 3; this release reads 4"),
         ({"model": {"encoders.x": torch.zeros(3)}}, "weights do not fit"),
         ({"shard_params": {"fps": 0}}, "shard_params|fps must be above 0"),
