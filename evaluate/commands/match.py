@@ -5,7 +5,6 @@ from pathlib import Path
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
 from preprocess.executors.options import add_max_hours
-from preprocess.media.media_info import Limits
 from preprocess.progress import Progress
 
 EPILOG = """\
@@ -52,6 +51,7 @@ def _match(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.match.answers import answers_table
     from evaluate.fingerprint.page import write_page
+    from preprocess.media.media_info import Limits
 
     if arguments.out:
         check_suffix(arguments.out, arguments.fps)
