@@ -26,7 +26,7 @@ SOURCE_SECONDS, QUERY_SECONDS, HOP_SECONDS = 180.0, 10.0, 0.5
 N_VIDEOS, N_QUERIES = 40, 50
 SPREAD, DISTORTION = 0.6, 0.3
 """Length of the noise on unit vectors: of a source's second on its descriptor, of a query's on the source's."""
-MILLISECONDS, MEGABYTES, FOUND = "ms a query", "MB an hour, codes", "found first"
+MILLISECONDS, MEGABYTES, FOUND = "ms a query", "MB an hour, codes", "found first, per cent"
 ROWS, BUILD = "descriptors", "s to build"
 
 Vectors = dict[str, np.ndarray]
@@ -88,7 +88,7 @@ def _of_size(clips: Vectors, hours: int, setting: Setting) -> dict[str, float]:
     logger.info("%s: %d h: %.0f ms a query, %s", TASK, hours, 1e3 * median(took), library.method)
     return {
         ROWS: sum(len(search) for search in searches), BUILD: built, MILLISECONDS: 1e3 * median(took),
-        MEGABYTES: codes / 1e6 / (n_sources * SOURCE_SECONDS / 3600), FOUND: n_right / len(queries),
+        MEGABYTES: codes / 1e6 / (n_sources * SOURCE_SECONDS / 3600), FOUND: 100 * n_right / len(queries),
     }  # fmt: skip
 
 

@@ -21,7 +21,9 @@ NEIGHBOURS = 64
 """Per descriptor: a still of four seconds is as near in eight places."""
 FLAT_ROWS = 20_000
 """A flat library with more rows is searched by inverted lists: each row is searched, which would be quadratic."""
-ROWS_A_LIST, PROBED_SHARE, LEAST_PROBED, SEED = 256, 32, 4, 1234
+ROWS_A_LIST, PROBED_SHARE, SEED = 256, 32, 1234
+PROBED = 6
+"""Lists of codes that are searched for a row, few in archives of any size: of a run, half of the neighbours do."""
 CHANCE = 0.5
 """Cosine that counts nothing; unrelated real clips reach it often."""
 OFFSETS = 4
@@ -132,6 +134,5 @@ def _selected(index: Any, allowed: np.ndarray) -> Any:
         return of_faiss.SearchParameters(sel=chosen)
     if not isinstance(faiss.downcast_index(index.quantizer), faiss.IndexHNSW):
         return of_faiss.SearchParametersIVF(sel=chosen, nprobe=index.nprobe)
-    nprobe = max(LEAST_PROBED, index.nprobe // 2)  # of a run, half of the neighbours do
-    lists = of_faiss.SearchParametersHNSW(efSearch=4 * nprobe)
-    return of_faiss.SearchParametersIVF(sel=chosen, nprobe=nprobe, quantizer_params=lists)
+    lists = of_faiss.SearchParametersHNSW(efSearch=4 * PROBED)
+    return of_faiss.SearchParametersIVF(sel=chosen, nprobe=PROBED, quantizer_params=lists)

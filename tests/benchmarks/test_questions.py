@@ -48,7 +48,7 @@ def test_archives(setting, monkeypatch):
     small, large = values_of(archive.measure(setting)).values()
     assert large[archive.ROWS] == 4 * small[archive.ROWS] == 40 * 360 * 2
     assert large[archive.MEGABYTES] == pytest.approx(2 * 2 * 3600 * 34 / 1e6)
-    assert small[archive.FOUND] == large[archive.FOUND] == 1
+    assert small[archive.FOUND] == large[archive.FOUND] == 100
     assert small[archive.MILLISECONDS] > 0
 
 
@@ -57,7 +57,7 @@ def test_duplicates(setting, monkeypatch):
     monkeypatch.setattr(archive, "SOURCE_SECONDS", 30.0)
     results = duplicates.measure(setting)
     for values, n in zip(values_of(results).values(), (12, 24), strict=True):
-        assert (values[duplicates.SOURCES], values[duplicates.FOUND]) == (n, 1)
+        assert (values[duplicates.SOURCES], values[duplicates.FOUND]) == (n, 100)
     assert "| 20 h | 24 |" in table(duplicates.TASK, results)
 
 
