@@ -21,7 +21,7 @@ EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
-# ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict row is tested on this fold, its pretraining hears the others.
+# ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict row is tested on this fold; its pretraining reads the others.
 ESC_RUN ?= runs/esc50
 ESC_FOLD ?= 1
 ESC_CLIPS ?= 4
@@ -46,7 +46,7 @@ ABLATE_JOBS ?= 1
 
 # Fingerprints, by the shipped encoder or ENCODER=runs/archive: make index VIDEOS=/archive INDEX=index/archive; then
 # make match QUERY=clip.mp4 INDEX=index/archive OUT=matches.json; make duplicates INDEX=index/archive
-# BACKGROUND: a folder of videos that are not in the archive; they tell what chance gives.
+# BACKGROUND: a folder of videos that are not in the archive; they show what foreign material looks like.
 VIDEOS ?=
 INDEX ?=
 ENCODER ?=
@@ -65,7 +65,7 @@ FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
 # How often unrelated files are falsely matched: make false-matches VIDEOS=/videos RUN=runs/rates FALSE_MATCHES="--queries 50"
 FALSE_MATCHES ?= --streams both$(comma)video
 
-# Every number of the docs from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
+# The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-esc50 ablation ablation-ucf bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
@@ -134,9 +134,9 @@ demo: ## The main job on the embedded sample, down to a page to look at
 
 sample: $(SAMPLE) ## Render the sample videos to data/sample
 
-collage: data/collage/collage.json ## Render made-up videos to data/collage, to train fingerprint encoders on; resumes
+collage: data/collage/collage.json ## Render generated videos to data/collage, to train fingerprint encoders on; resumes
 
-fingerprint-encoder: data/collage/collage.json ## The encoder of make index anew, from the collage, in ENCODER_OUT
+fingerprint-encoder: data/collage/collage.json ## Train the encoder of make index anew, on the collage, to ENCODER_OUT
 	$(MAKE) pretrain RUN=runs/fingerprint DATA=data/collage DATASET=folder PRESET=fingerprint \
 	    SHARDS=shards/fingerprint SHARD_PRESET=fingerprint
 	$(BIN)/python -m evaluate export runs/fingerprint "$(ENCODER_OUT)" --no-onnx --force
@@ -149,10 +149,10 @@ eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a
 
 eval-hmdb: $(RUN)/report/index.html ## The same on HMDB51: make eval-hmdb DATA=/videos/hmdb51
 
-eval-esc: ## ESC-50 from its recordings in DATA: strict, transductive and beside them what learnt nothing; resumes
+eval-esc: ## ESC-50 from DATA: pretraining, strict and transductive, baselines, training from scratch; resumes
 	$(MAKE) esc50 RUN=$(ESC_RUN) DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
 
-esc50: $(RUN)/training.json ## What eval-esc does, with RUN, SHARDS and PRESET as given
+esc50: $(RUN)/training.json ## The same as eval-esc, with RUN, SHARDS and PRESET as given
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) $(SET) \
 	    --set data.split=fold:$(subst $(space),$(comma),$(filter-out $(ESC_FOLD),1 2 3 4 5))
 	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)
@@ -198,7 +198,7 @@ serve: $(READY) ## The archive of INDEX in a browser, and an API for programs; V
 	$(if $(INDEX),,$(error give INDEX=folder))
 	$(BIN)/python -m evaluate serve --index "$(INDEX)" $(if $(VIDEOS),--archive "$(VIDEOS)") $(SERVE)
 
-results: $(READY) $(addprefix _result-,$(ONLY)) ## Measure all numbers of the docs and write their tables; resumes
+results: $(READY) $(addprefix _result-,$(ONLY)) ## Measure the docs' generated tables and write them; resumes
 
 _result-demo: | $(READY)
 	$(MAKE) eval-ucf RUN=$(AT)/sample SHARDS=$(AT)/shards/sample

@@ -17,6 +17,6 @@ def exit_status(work: Callable[[], object]) -> int:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        errors.print("interrupted; the same command continues from here")
+        errors.print("interrupted; run the same command again")
         return 130
     return 0

@@ -49,7 +49,7 @@ After Ctrl-C, a full disk or a power cut, the same command continues. Failed sou
 --retry-failed; OUT/manifest.parquet holds the reasons.
 
 exit status: 0 success; 1 more than --max-failed sources failed, or a folder cannot be read; 2 an error, or no source
-could be read; 130 stopped.
+could be read; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 _VERIFY_EPILOG = """\
@@ -76,7 +76,7 @@ examples:
   python -m preprocess sample --out data/sample
   python -m preprocess sample --out /tmp/tiny --groups 4 --clips 1 --seed 3
 
-The same seed gives the same videos. Existing videos are kept.
+The same seed and release of ffmpeg give the same videos. Existing videos are kept.
 """
 
 _COLLAGE_EPILOG = """\
@@ -84,8 +84,8 @@ examples:
   python -m preprocess collage --out data/collage
   python -m preprocess collage --out data/collage --videos 1600 --seconds 10 --seed 1 --workers 8
 
-An archive of generated videos with audio, to train a fingerprint encoder on. The same seed gives the same
-videos. Existing videos are kept; after a stop the same command continues.
+An archive of generated videos with audio, to train a fingerprint encoder on. The same seed, length, and releases of
+ffmpeg and Pillow give the same videos. Existing videos are kept; after a stop the same command continues.
 """
 
 _DOCTOR_EPILOG = """\
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--out", type=Path, metavar="DIR", help="folder whose disk is checked (default: here)")
     sample = command("sample", "render the embedded sample videos", _SAMPLE_EPILOG)
     _add_rendering(sample, seed=0)
-    _add_number(sample, "--groups", 25, "groups of clips, each with a look and a voice")
+    _add_number(sample, "--groups", 25, "groups of clips")
     _add_number(sample, "--clips", 2, "clips a group and class")
     _add_classes(sample)
     collage = command("collage", "render an archive of generated videos", _COLLAGE_EPILOG)

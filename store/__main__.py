@@ -11,7 +11,7 @@ from store.standard_streams import ESCAPING, guard_standard_streams
 
 EXAMPLES = """\
 examples:
-  python -m store info runs/sample/embeddings/sample.h5
+  python -m store info runs/sample/embeddings/ucf101.h5
   python -m store verify runs/sample/embeddings/*.h5
   python -m store merge parts/*.h5 --out all.h5
   python -m store export sample.h5 --out sample.parquet
@@ -24,7 +24,7 @@ EPILOG = f"""\
 {EXAMPLES}
 in a notebook:
   import store
-  clips = store.open("runs/sample/embeddings/sample.h5")
+  clips = store.open("runs/sample/embeddings/ucf101.h5")
   clips.frame()                            # the columns, a pandas frame
   clips.vectors("video/features")          # (n, d) numpy
 

@@ -15,7 +15,7 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.edl --fps 24
       an edit list (CMX 3600) that makes the clip of what it came from; .otio is a timeline (OpenTimelineIO) of both
   python -m evaluate match still.jpg --index index/archive --top 5
-      the frames that a picture shows most of, if the index was made with --stills
+      the frames most like a picture, if the index was made with --stills
 
 Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """

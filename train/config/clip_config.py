@@ -23,8 +23,8 @@ class ClipConfig:
     """Where the two views of a segment lie. "anywhere": each at a place and a speed of its own. "same_moment": both at one
     moment, forwards, at paces near 1; for fingerprints, without temporal terms."""
     moments: PositiveInt = 1
-    """At one moment: moments per segment, each with two views of its own. The others of a segment are negatives, so that
-    features also distinguish the moments of one video."""
+    """At one moment: moments per segment, each with two views of its own. Those of one source are not negatives of each
+    other."""
     jitter_frames: NonNegativeFloat = 2.0
     """At one moment: the largest distance of a view's start from it, before or after."""
     pace_max: float = 1.19

@@ -61,9 +61,12 @@ class SegmentLoader:
         share = self.n_segments // config.world_size
         if share < config.batch_size:
             fitting = f"--set data.batch_size={1 << share.bit_length() - 1}, or " if share > 1 else ""
+            remedy = f"Train with {fitting}fewer ranks, or make more shards"
+            if config.split and not self.n_segments:
+                remedy = "Name a split that the shards have, or train on all: --set \"data.split=''\""
             raise TooFewSegmentsError(
                 f"{self._source.name} holds {self.n_segments} segments: too few for {config.world_size} rank(s) with "
-                f"batches of {config.batch_size}. Train with {fitting}fewer ranks, or make more shards"
+                f"batches of {config.batch_size}. {remedy}"
             )
         self.wait_seconds = 0.0
         self._pipeline: Pipeline | None = None

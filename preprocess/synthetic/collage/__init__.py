@@ -1,1 +1,1 @@
-"""An archive of made-up videos, rendered to real files: what a fingerprint encoder is trained on where there is no archive."""
+"""An archive of generated videos, rendered to files, on which the shipped fingerprint encoder was trained."""

@@ -66,7 +66,7 @@ def generate(
     Args:
         out: folder; made if missing.
         seed: decides everything together with the other parameters.
-        n_groups: groups (looks and voices), each with all classes.
+        n_groups: groups, each with clips of all classes.
         n_clips: clips per class and group.
         classes: names out of CLASSES; None for all.
         workers: processes; None for one per usable core.

@@ -39,10 +39,11 @@ def test_the_card_says_what_the_records_say(run):
         "negative_rank_high `32`", "| device | `cpu` |", "| seed | 0 |", "step | 3 of 3 |", "US patent 12,586,350 B2",
         f"{100 * last['metrics']['accuracy/speed_video']:.1f}", "6 segments a rank, 1 rank(s)",
         'loaded = load_exported("PATH/TO/THIS/FOLDER")', "`batch x 3 x 4 x 24 x 24`", "no ONNX files",
-        "None: this run has not been evaluated", "No quality was measured",
+        "None: this run has not been evaluated", "No quality was measured", "`audio_audio` was switched off: `project_within",
+        "at speed 2 where they fit: steps of 2 frames and of 2 log-mel",
     ):  # fmt: skip
         assert text in said, text
-    assert not any(text in said for text in ("| `order_audio` |", "not recorded", "not trained", str(run.parent)))
+    assert not any(text in said for text in ("| `order_audio` |", "not recorded", "- `video_", str(run.parent)))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_the_card_says_what_the_records_say(run):
     [
         ({"video_audio"}, r"- `video_audio` was switched off: .*`project_audio`.* not trained"),
         ({"video_video"}, r"- `video_video` was switched off: .*`project_within_video`.* not trained"),
+        ({"audio_audio"}, r"- `audio_audio` was switched off: .*`audio\.onnx`.* not trained"),
         ({"video_audio", "speed_audio", "direction_audio", "order_video_audio"}, "- No term reads the audio encoder"),
     ],
 )
@@ -58,6 +60,11 @@ def test_networks_that_no_term_trained_are_named(run, off, line):
     said = card(run)
     assert re.search(rf"^{line}", said, re.MULTILINE)
     assert "No term reads the video encoder" not in said
+
+
+def test_clips_of_a_base_stride_take_steps_of_so_many_frames(run):
+    change_config(run, clip={"base_stride": 2, "eval_speed": 2}, data={"window_frames": 16})
+    assert "at speed 2 where they fit: steps of 4 frames and of 2 log-mel columns" in card(run)
 
 
 def result(model, metric, value, split=None, n=40, test="ucf101", task="retrieval", modality="video"):

@@ -170,6 +170,17 @@ def test_the_end_of_the_server_ends_what_it_started(long, ids, number, asked):
         wait_for(lambda: not [each for each in processes if _runs(each)], seconds=20)
 
 
+def test_an_upload_that_finds_no_space_is_told_and_the_next_one_is_matched(made):
+    clip = (made.videos / "web/small.mp4").read_bytes()
+    with serving(made.index) as (address, server):
+        process = psutil.Process(server.pid)
+        soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+        for most, status in ((1000, 507), (soft, 200)):  # beyond the limit the system writes no more, as on a full disk
+            process.rlimit(psutil.RLIMIT_FSIZE, (most, hard))
+            told = httpx2.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
+            assert told.status_code == status, told.text
+
+
 def test_a_crash_of_a_decoder_costs_one_answer(long, ids):
     with serving(long.index) as (address, server):
         path, answers_of = "web/old.avi", []

@@ -146,6 +146,8 @@ def test_ranks_take_turns_in_reading_once(small_shards):
 def test_too_few_segments_for_a_split_or_a_batch(small_shards):
     with pytest.raises(TooFewSegmentsError, match="1:nobody"):
         list(iterate_once(loading(small_shards, split="1:nobody")))
+    with pytest.raises(TooFewSegmentsError, match=r"0 segments: .*train on all: --set \"data\.split=''\""):
+        SegmentLoader(loading(small_shards, split="1:nobody"))
     assert len(next(SegmentLoader(loading(small_shards, split="1:test", batch_size=12)))) == 12
     with pytest.raises(
         TooFewSegmentsError, match=r"12 segments: too few for 2 rank\(s\) .*of 7\..* data\.batch_size=4, or"
