@@ -16,8 +16,9 @@ examples:
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 
-Ctrl-C or a kill loses at most 16 files of work, on a cluster 16 a task; the same command continues. Exit status 2 if a file or a folder
-could not be read, now or earlier; all others are indexed. Unreadable files are tried again with --retry-failed.
+Ctrl-C or a kill loses at most 16 files of work, on a cluster 16 a task; the same command continues. Exit status 2 if a
+file or a folder could not be read, now or earlier; all others are indexed. Unreadable files are tried again with
+--retry-failed.
 """
 
 

@@ -1,8 +1,9 @@
 """The seven events of the sample world, each in two variants: from a timeline to a motion with its strikes.
 
-A class and its time-reversed twin share every single frame; their sounds glide in opposite directions. A quantity that runs one way only
-(radius, size, height) leaves no trail; the trail is that of a coordinate that runs both ways alike (angle, sway). Trail,
-halo and decay of the sound always follow their cause, so that a clip played backwards is not a clip of the twin.
+A class and its time-reversed twin share every single frame; their sounds glide in opposite directions. A quantity that
+runs one way only (radius, size, height) leaves no trail; the trail is that of a coordinate that runs both ways alike
+(angle, sway). Trail, halo and decay of the sound always follow their cause, so that a clip played backwards is not a clip
+of the twin.
 """
 
 from collections.abc import Callable
