@@ -37,9 +37,9 @@ def make_app(settings: ServerSettings) -> FastAPI:
     opened, processes, held = OpenedIndex(settings), Processes(), ExitStack()
     uploads, copied = (held.enter_context(kept_folder(purpose)) for purpose in ("uploads", "copies"))
     copies = Copies(copied, settings.copies_bytes, processes)
-    queries, runs = Queries(uploads, opened, processes), Runs(processes, opened)
-    watch = Watch(settings.watch_folder, opened, queries, runs) if settings.watch_folder else None
-    parts = Parts(opened, processes, queries, runs, copies, PairsFinder(opened, copies), watch)
+    queries, started = Queries(uploads, opened, processes), Runs(processes, opened)
+    watch = Watch(settings.watch_folder, opened, queries, started) if settings.watch_folder else None
+    parts = Parts(opened, processes, queries, started, copies, PairsFinder(opened, copies), watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -76,8 +76,7 @@ def _places_of(parts: Parts, body: VerdictRequest, place: Callable[[str], Place]
     if body.start_seconds is not None:
         places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
     return places + [
-        replace(place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds)
-        for each in body.places
+        replace(place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds) for each in body.places
     ]
 
 
@@ -92,7 +91,8 @@ def add(parts: GivenParts, body: Several) -> Recorded:
     """Record verdicts, all or none; to take them back, send `undo` of the answer."""
     verdicts, place = parts.opened.verdicts, cache(parts.place)
     made = [
-        verdicts.made(each.kind, _places_of(parts, each, place), note=each.note, withdraw=each.withdraw) for each in body
+        verdicts.made(each.kind, _places_of(parts, each, place), note=each.note, withdraw=each.withdraw)
+        for each in body
     ]
     former = {each.subject: {"kind": each.kind, "note": each.note, "withdraw": False} for each in verdicts.current()}
     verdicts.write(made)

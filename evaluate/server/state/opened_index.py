@@ -157,7 +157,8 @@ class OpenedIndex:
         """
         try:
             real = path.resolve()
-            folders = (*self.archive_folders, *self.settings.allowed_folders, *filter(None, [self.settings.watch_folder]))
+            allowed = (*self.settings.allowed_folders, self.settings.watch_folder)
+            folders = [*self.archive_folders, *filter(None, allowed)]
             is_inside = any(real.is_relative_to(folder.resolve()) for folder in folders)
             is_there = is_inside and real.exists()  # whether a file is there outside is not told
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long

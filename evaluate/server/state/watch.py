@@ -197,9 +197,10 @@ class Watch:
             self._forget(query)
             return None
         references = tuple(dict.fromkeys(match["reference"] for match in found if match["decision"]))
-        line = {**dict(zip(("file", "size_bytes", "modified_ns"), each, strict=True)), "reason": reason, "matches": found}
-        line_bytes = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-        return WatchedFile(each[0], query, references, problem), line_bytes
+        name, size_bytes, modified_ns = each
+        told = {"file": name, "size_bytes": size_bytes, "modified_ns": modified_ns, "reason": reason, "matches": found}
+        line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        return WatchedFile(name, query, references, problem), line
 
     def _forget(self, query: str) -> None:
         with suppress(NotFoundError):

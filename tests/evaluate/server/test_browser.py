@@ -438,7 +438,11 @@ def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, video
     page.wait_for_selector("#lanes .film")
     assert "a picture is never decided" in page.locator("#chips").inner_text()
     picture = page.locator("#stage video").last
-    wide = "(video) => new Promise((done) => { const shown = new Image(); shown.onload = () => done(shown.naturalWidth); shown.src = video.poster; })"
+    wide = """(video) => new Promise((done) => {
+        const shown = new Image();
+        shown.onload = () => done(shown.naturalWidth);
+        shown.src = video.poster;
+    })"""
     assert picture.evaluate(wide) == 528
     at = times(page)[0]
     page.keyboard.press("Space")

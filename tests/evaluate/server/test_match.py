@@ -60,13 +60,13 @@ def test_a_picture_names_videos_with_their_second_and_is_never_decided(own):
     run_ffmpeg("-ss", 3.2, "-i", own.videos / "3.mp4", "-frames:v", 1, still)
     with own.client() as client:
 
-        def match(content=still.read_bytes()):
+        def match(content):
             return client.post("/api/match", params={"name": "a/still.PNG"}, content=content).json()
 
-        found = match()
+        found = match(still.read_bytes())
         assert (found["is_picture"], found["matches"], "--stills" in found["unreadable"]) == (True, [], True)
         Index.open(own.index).add(own.videos, stills=True)
-        for found in (match(), client.post("/api/match-path", json={"path": "still.png"}).json()):
+        for found in (match(still.read_bytes()), client.post("/api/match-path", json={"path": "still.png"}).json()):
             assert (found["is_picture"], found["n_matches"], found["reason"][:9]) == (True, 0, "undecided")
             best = found["matches"][0]
             assert (best["reference"], best["decision"]) == ("3.mp4", False)
