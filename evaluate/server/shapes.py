@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from evaluate.archive.keep import MediaFacts
 from evaluate.archive.pairs import Agreement, Pair, PairVerdict
@@ -20,6 +20,7 @@ from preprocess.media.playable import Plays
 
 SourceStatus = Literal["indexed", "unreadable", "gone"]
 SpanVerdict = Literal["", "same", "different"]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class LastScopeShape(BaseModel):
@@ -167,12 +168,12 @@ class PairDetailShape(PairShape):
 
 
 class PlaceShape(BaseModel):
-    """Seconds of a source."""
+    """Seconds of a source, by its id; the name is for the reader."""
 
     id: str
-    name: str
-    start_seconds: float
-    end_seconds: float
+    name: str = ""
+    start_seconds: Seconds
+    end_seconds: Seconds
 
 
 class SegmentShape(BaseModel):

@@ -15,21 +15,13 @@ from evaluate.archive.verdicts import Place, Verdict
 from evaluate.errors import VerdictError
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.routes.attachment import attachment
+from evaluate.server.shapes import PlaceShape, Seconds
 from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
 IMPORT_BYTES = 64 << 20
 LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-
-
-class VerdictPlace(BaseModel):
-    """Seconds of a source, by its id."""
-
-    id: str
-    start_seconds: Seconds
-    end_seconds: Seconds
 
 
 class VerdictRequest(BaseModel):
@@ -40,7 +32,7 @@ class VerdictRequest(BaseModel):
     ids: list[str] = Field([], max_length=1000)
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = None
-    places: list[VerdictPlace] = Field([], max_length=10_000)
+    places: list[PlaceShape] = Field([], max_length=10_000)
     note: str = Field("", max_length=10_000)
     withdraw: bool = False
 
