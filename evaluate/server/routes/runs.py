@@ -81,11 +81,13 @@ async def _changes(parts: Parts) -> AsyncIterator[str]:
     try:
         yield ": connected\n\n"
         while not parts.ending.is_set():
-            told = [("run", run.id, run) for run in parts.runs.newest_first()[::-1]]
-            for event, key, now in [*told, *([("watched", "", parts.watch.watched)] if parts.watch else [])]:
+            told: list[tuple[str, Run | Watched]] = [(run.id, run) for run in parts.runs.newest_first()[::-1]]
+            if parts.watch:
+                told.append(("watched", parts.watch.watched))
+            for key, now in told:
                 if seen.get(key) is not now:
                     seen[key] = now
-                    yield f"event: {event}\ndata: {_TOLD.dump_json(now).decode()}\n\n"
+                    yield f"event: {'run' if isinstance(now, Run) else key}\ndata: {_TOLD.dump_json(now).decode()}\n\n"
                     quiet = 0.0
             if quiet >= COMMENT_EVERY_SECONDS:
                 yield ": still here\n\n"
