@@ -24,9 +24,7 @@ const MOST_SOURCES = 141; // of a group that is decided at once: 9,870 pairs, as
 const MOST_KEYS = 9;
 
 let isScopeShown = false;
-const list = listed({ agree: "any", verdict: "all" }, ask, show);
-
-const ask = (asked) => Promise.all([get("/status"), get("/duplicates", asked)]);
+const list = listed({ agree: "any", verdict: "all" }, (asked) => Promise.all([get("/status"), get("/duplicates", asked)]), show);
 
 function show([status, found], { agree, verdict }) {
   at("find").hidden = !status.is_writer;
