@@ -125,7 +125,8 @@ def ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> Rul
                 at = place.start_seconds or 0.0, place.end_seconds or 0.0
                 ignored += [(name, *at) for name in names.get(place.content, [])]
         elif each.kind == "keep":
-            kept.update(names.get(each.places[0].content, []))
+            (place,), equal = each.places, names.get(each.places[0].content, [])
+            kept.update([place.name] if place.name in equal else equal)  # else it was renamed
         else:
             one, other = (names.get(place.content, []) for place in each.places)
             pairs |= {(min(a, b), max(a, b)): each.kind for a in one for b in other if a != b}

@@ -113,12 +113,31 @@ class Verdicts:
             VerdictError: the places do not fit, or the file cannot be used.
             WriteError: the disk is full.
         """
+        verdict = self.made(kind, places, note=note, withdraw=withdraw)
+        self.write([verdict])
+        return verdict
+
+    def made(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
+        """Return the verdict that `add` would record.
+
+        Raises:
+            VerdictError: the places do not fit.
+        """
         try:
-            verdict = Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
+            return Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
         except ValueError as error:
             raise VerdictError(self.path, f"no verdict: {error}", "give two sources, one source, or seconds") from error
-        self._write([verdict])
-        return verdict
+
+    def write(self, verdicts: Sequence[Verdict]) -> int:
+        """Record verdicts, all or none; return how many were new.
+
+        Raises:
+            VerdictError: the file cannot be used.
+            WriteError: the disk is full.
+        """
+        rows = [(_line(each),) for each in verdicts]
+        with self._connection() as connection, connection:
+            return connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?)", rows).rowcount
 
     def current(self) -> tuple[Verdict, ...]:
         """Return the latest verdict of every subject that has one, in order of time."""
@@ -157,7 +176,7 @@ class Verdicts:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
-        return self._write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
+        return self.write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
 
     def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:
         """Return the place of whole sources by name; a content is read once per name, size and time of change.
@@ -191,11 +210,6 @@ class Verdicts:
                 if content in wanted:
                     found.setdefault(content, []).append(source.name)
         return found
-
-    def _write(self, verdicts: Sequence[Verdict]) -> int:
-        rows = [(_line(each),) for each in verdicts]
-        with self._connection() as connection, connection:
-            return connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?)", rows).rowcount
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -20,9 +20,10 @@ from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRI
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.fingerprint.match.still import StillMatcher, match_pictures
 from evaluate.fingerprint.match.viewed import ViewMatcher
+from preprocess.build.pipeline import PRELOAD
 from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
-from preprocess.executors.processes import Executor, SerialExecutor
+from preprocess.executors.processes import Executor, ProcessExecutor, SerialExecutor
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.sources import escaped_name
 
@@ -189,7 +190,8 @@ class Index:
             yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in pictures)
         elif pictures:
             stills = Matcher(self._stills(), false_positive_rate, top)
-            yield from match_pictures(pictures, StillMatcher(stills, encoder.varied("still")), limits)
+            decoding = executor or ProcessExecutor(1, PRELOAD)
+            yield from match_pictures(pictures, StillMatcher(stills, encoder.varied("still")), limits, decoding)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
         """Read the index into memory; if its library is missing or outdated, build it in memory.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
@@ -38,11 +37,9 @@ def make_app(settings: ServerSettings) -> FastAPI:
     opened, processes, held = OpenedIndex(settings), Processes(), ExitStack()
     uploads, copied = (held.enter_context(kept_folder(purpose)) for purpose in ("uploads", "copies"))
     copies = Copies(copied, settings.copies_bytes, processes)
-    parts = Parts(
-        opened, processes, Queries(uploads, opened, processes),
-        Runs(processes, opened.read_only_reason, after=partial(opened.refresh, at_once=True)),
-        copies, PairsFinder(opened, copies),
-    )  # fmt: skip
+    queries, started = Queries(uploads, opened, processes), Runs(processes, opened)
+    watch = Watch(settings.watch_folder, opened, queries, started) if settings.watch_folder else None
+    parts = Parts(opened, processes, queries, started, copies, PairsFinder(opened, copies), watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,8 +47,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         if reason:
             _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
         tasks = [asyncio.create_task(_keep_fresh(parts))]
-        if settings.watch_folder:
-            tasks.append(asyncio.create_task(Watch(settings.watch_folder, parts).run()))
+        if watch:
+            tasks.append(asyncio.create_task(watch.run()))
         with held:
             try:
                 yield

@@ -1,6 +1,6 @@
 """The HTML pages and their static files: each page is a shell whose JavaScript calls the API."""
 
-from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -16,7 +16,7 @@ PAGES = {"/": "archive", "/match": "match", "/duplicates": "duplicates", "/revie
 def add_pages(app: FastAPI) -> None:
     """Add a route for each page, and /static for the style and the JavaScript."""
     for address, name in PAGES.items():
-        app.add_api_route(address, _page(_text(name)), include_in_schema=False, response_class=HTMLResponse)
+        app.add_api_route(address, partial(_text, name), include_in_schema=False, response_class=HTMLResponse)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 
@@ -25,10 +25,7 @@ def locked() -> HTMLResponse:
     return HTMLResponse(_text("locked"), status_code=401)
 
 
-def _page(text: str) -> Callable[[], str]:
-    return lambda: text
-
-
+@cache
 def _text(name: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

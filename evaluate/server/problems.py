@@ -28,31 +28,21 @@ class Problem(BaseModel):
 class RefusedError(EvaluateError):
     """A request is refused; the message says why."""
 
-    status = 422
-
 
 class NotFoundError(RefusedError):
     """There is no such source, query, pair or run."""
-
-    status = 404
 
 
 class ForbiddenError(RefusedError):
     """A path outside the archive and the allowed folders."""
 
-    status = 403
-
 
 class ConflictError(RefusedError):
     """The state of the index or of a run does not allow it."""
 
-    status = 409
-
 
 class TooLargeError(RefusedError):
     """An upload beyond its limit."""
-
-    status = 413
 
 
 class CrashedError(RefusedError):
@@ -62,13 +52,16 @@ class CrashedError(RefusedError):
 class SlowUploadError(RefusedError):
     """An upload took longer than it may."""
 
-    status = 408
-
 
 class TooManyError(RefusedError):
     """Too much waits already; the same request may succeed later."""
 
-    status = 503
+
+STATUSES: dict[type[AvtempoError], int] = {
+    NotFoundError: 404, ForbiddenError: 403, ConflictError: 409, TooLargeError: 413, SlowUploadError: 408, TooManyError: 503,
+    DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500,
+}  # fmt: skip
+"""HTTP status of errors that were raised on purpose; the first that fits, 422 for all others."""
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -88,10 +81,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AvtempoError)
     def on_purpose(_: Request, error: AvtempoError) -> JSONResponse:
-        kinds = {
-            RefusedError: getattr(error, "status", 422), DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500,
-        }  # fmt: skip
-        status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), 422)
+        status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 422)
         if status == 500:
             _log.error("%s", error)
         return answer(status, str(error))

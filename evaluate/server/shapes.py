@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from evaluate.archive.keep import MediaFacts
 from evaluate.archive.pairs import Agreement, Pair, PairVerdict
@@ -15,10 +15,12 @@ from evaluate.fingerprint.match.matches import Match
 from evaluate.server.state.found_pairs import FoundPairs
 from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.queries import Query
+from evaluate.server.state.watch import Watched
 from preprocess.media.playable import Plays
 
 SourceStatus = Literal["indexed", "unreadable", "gone"]
 SpanVerdict = Literal["", "same", "different"]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class LastScopeShape(BaseModel):
@@ -47,6 +49,7 @@ class StatusShape(BaseModel):
     encoder: str
     threshold: float | None
     last_scope: LastScopeShape | None
+    watched: Watched | None
 
 
 class SourceShape(BaseModel):
@@ -99,11 +102,12 @@ class SpanShape(BaseModel):
 
 
 class QueryShape(BaseModel):
-    """A query without its matches."""
+    """A query without its matches; a picture is never decided."""
 
     id: str
     name: str
     seconds: float
+    is_picture: bool
     unreadable: str
     reason: str
     n_alike: int
@@ -120,11 +124,12 @@ class AnswerShape(QueryShape):
 
 
 class GroupShape(BaseModel):
-    """Sources that hang together by pairs."""
+    """Sources that hang together by pairs; `kept` are those that a verdict keeps, by id."""
 
     number: int
     names: list[str]
     ids: list[str]
+    kept: list[str]
 
 
 class PairShape(BaseModel):
@@ -149,10 +154,8 @@ class PairShape(BaseModel):
 
 
 class PairDetailShape(PairShape):
-    """A pair with its files, what is proposed to keep, and its neighbours in the list."""
+    """A pair with what is proposed to keep, and its neighbours in the list."""
 
-    one_facts: MediaFacts | None
-    other_facts: MediaFacts | None
     kept: str | None
     reason: str
     kept_by_verdict: list[str]
@@ -165,18 +168,17 @@ class PairDetailShape(PairShape):
 
 
 class PlaceShape(BaseModel):
-    """Seconds of a source."""
+    """Seconds of a source, by its id; the name is for the reader."""
 
     id: str
-    name: str
-    start_seconds: float
-    end_seconds: float
+    name: str = ""
+    start_seconds: Seconds
+    end_seconds: Seconds
 
 
 class SegmentShape(BaseModel):
     """Seconds that more than eight sources share."""
 
-    number: int
     n_sources: int
     seconds: float
     places: list[PlaceShape]
@@ -187,6 +189,7 @@ class DuplicatesShape(BaseModel):
 
     n_pairs: int = 0
     n_open: int = 0
+    first_open_id: str | None = None
     groups: list[GroupShape] = []
     pairs: list[PairShape] = []
     segments: list[SegmentShape] = []
@@ -198,13 +201,13 @@ class MediaShape(BaseModel):
     """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
 
     plays: Plays
+    is_picture: bool
     has_video: bool
     has_audio: bool
     seconds: float
     width_px: int
     height_px: int
     fps: float
-    is_ready: bool
     excerpt_seconds: int | None
     reason: str
     facts: MediaFacts | None
@@ -223,7 +226,7 @@ def query_values(query: Query, threshold: float | None) -> dict[str, object]:
     """Return the values of a query's shape."""
     answer = query.answer
     told = {"reason": answer.reason, "n_matches": len(answer.decided), "threshold": threshold or 0.0}
-    return {**answer.__dict__, **query.__dict__, **told}
+    return {**answer.__dict__, **query.__dict__, **told, "is_picture": query.is_picture}
 
 
 def pair_values(found: FoundPairs, pair: Pair) -> dict[str, object]:
@@ -237,10 +240,10 @@ def pair_values(found: FoundPairs, pair: Pair) -> dict[str, object]:
     }  # fmt: skip
 
 
-def segment_shape(number: int, segment: Segment) -> SegmentShape:
+def segment_shape(segment: Segment) -> SegmentShape:
     """Describe a segment."""
     places = [
         PlaceShape(id=id_of(name), name=name, start_seconds=start, end_seconds=end)
         for name, start, end in segment.places
     ]
-    return SegmentShape(number=number, n_sources=segment.n_sources, seconds=segment.seconds, places=places)
+    return SegmentShape(n_sources=segment.n_sources, seconds=segment.seconds, places=places)

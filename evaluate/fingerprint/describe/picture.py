@@ -1,16 +1,17 @@
-"""Pictures as queries: a still from a video, or a photo of one, as footage of a single frame."""
+"""Pictures as queries: a still from a video, or a photo of one. A crash of a decoder ends a process of its own."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Never
 
 import numpy as np
-import torch
 
-from evaluate.fingerprint.describe.footage import Footage
 from preprocess.errors import MediaError, MediaLimitError
+from preprocess.executors.processes import Executor
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.probe import open_source
-from preprocess.schema import MAX_ASPECT_RATIO, ShardParams
+from preprocess.schema import MAX_ASPECT_RATIO
 
 FORMATS = {
     "JPEG": ".jpg .jpeg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "BMP": ".bmp", "TIFF": ".tif .tiff"
@@ -21,8 +22,11 @@ _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, 
 """What Pillow raises for files that are no pictures, or damaged ones."""
 
 
-def read_picture(path: Path, params: ShardParams, limits: Limits = USUAL_LIMITS) -> Footage:
-    """Read a picture, upright, its short side reduced or enlarged to `params.short_side_px`.
+_Asked = tuple[Path, int, Limits]
+
+
+def read_picture(path: Path, short_side_px: int, limits: Limits = USUAL_LIMITS) -> np.ndarray:
+    """Read a picture, upright, its short side reduced or enlarged to `short_side_px`: (H, W, 3) uint8.
 
     Raises:
         MediaError: it cannot be read; the subclasses say more.
@@ -36,9 +40,28 @@ def read_picture(path: Path, params: ShardParams, limits: Limits = USUAL_LIMITS)
                 if width * height > limits.max_pixels:
                     raise MediaLimitError(path, f"{width}x{height} px, the limit is {limits.max_pixels} pixels")
                 upright = ImageOps.exif_transpose(picture).convert("RGB")
-        except _DAMAGED as error:
+        except (*_DAMAGED, Image.DecompressionBombError) as error:
             raise MediaError(path, f"no picture that can be read ({error})") from error
     aspect = min(max(upright.width / upright.height, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)
-    size = (round(params.short_side_px * max(1, each)) for each in (aspect, 1 / aspect))
-    frame = torch.from_numpy(np.array(upright.resize((next(size), next(size)), Image.Resampling.LANCZOS)))
-    return Footage(frame[None], torch.zeros(params.n_mels, params.columns_per_frame), torch.zeros(1, dtype=torch.bool))
+    width, height = (round(short_side_px * max(1, each)) for each in (aspect, 1 / aspect))
+    return np.array(upright.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def read_picture_apart(path: Path, short_side_px: int, limits: Limits, executor: Executor) -> np.ndarray:
+    """As `read_picture`, where an executor runs tasks.
+
+    Raises:
+        MediaError: it cannot be read, or its decoder crashed.
+    """
+    (frame,) = executor.run(_read, [(path, short_side_px, limits)], lambda _: None, _crashed)
+    return frame
+
+
+def _read(asked: _Asked, report: Callable[[np.ndarray], None]) -> np.ndarray:
+    del report
+    return read_picture(*asked)
+
+
+def _crashed(asked: _Asked, last: np.ndarray | None, how: str) -> Never:
+    del last
+    raise MediaError(asked[0], f"the process that read it ended: {how}")

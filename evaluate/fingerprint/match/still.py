@@ -6,15 +6,16 @@ is bounded (match/chance.py): no score reaches the threshold in an archive of mo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import QUERY_SIDE_PX, MediaFile
 from evaluate.fingerprint.describe.footage import Footage
-from evaluate.fingerprint.describe.picture import read_picture
+from evaluate.fingerprint.describe.picture import read_picture_apart
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import NEIGHBOURS
@@ -23,6 +24,7 @@ from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.spans import Pair, score_of
 from evaluate.fingerprint.match.viewed import PLAIN_SHARE
 from preprocess.errors import MediaError
+from preprocess.executors.processes import Executor
 from preprocess.media.media_info import Limits
 
 SAME_FRAMES = 0.005
@@ -41,11 +43,19 @@ class StillMatcher:
     matcher: Matcher
     encoder: DescriptorEncoder
 
-    def answer(self, name: str, picture: Footage) -> Answer:
-        """Find for each source the frames that show most of a picture; the best ones, however weak, are candidates."""
-        viewed, hop_seconds = ViewedFootage(name, picture, self.encoder), self.matcher.library.hop_seconds
+    def answer(self, name: str, picture: np.ndarray) -> Answer:
+        """Find for each source the frames that show most of a picture; the best ones, however weak, are candidates.
+
+        Args:
+            name: of the picture.
+            picture: (H, W, 3) uint8.
+        """
+        params = self.encoder.shard_params
+        silence = torch.zeros(params.n_mels, params.columns_per_frame)
+        footage = Footage(torch.from_numpy(picture)[None], silence, torch.zeros(1, dtype=torch.bool))
+        viewed, hop_seconds = ViewedFootage(name, footage, self.encoder), self.matcher.library.hop_seconds
         plain = viewed.describe(PLAIN, hop_seconds)
-        views = [view for view in views_of(picture) if view.speed == view.pitch == 1]
+        views = [view for view in views_of(footage) if view.speed == view.pitch == 1]
         found = list(self._matches(plain, PLAIN, 1 / PLAIN_SHARE))
         for view in views:
             found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / (1 - PLAIN_SHARE))
@@ -79,11 +89,12 @@ class StillMatcher:
             )  # fmt: skip
 
 
-def match_pictures(files: Sequence[MediaFile], matcher: StillMatcher, limits: Limits) -> Iterator[Answer]:
-    """Read and match pictures; the answer for an unreadable one holds the reason."""
-    params = replace(matcher.encoder.shard_params, short_side_px=QUERY_SIDE_PX)
+def match_pictures(
+    files: Sequence[MediaFile], matcher: StillMatcher, limits: Limits, executor: Executor
+) -> Iterator[Answer]:
+    """Read pictures where an executor runs, and match them; the answer for an unreadable one holds the reason."""
     for file in files:
         try:
-            yield matcher.answer(file.name, read_picture(file.path, params, limits))
+            yield matcher.answer(file.name, read_picture_apart(file.path, QUERY_SIDE_PX, limits, executor))
         except MediaError as error:
             yield Answer(file.name, 0.0, (), error.reason)

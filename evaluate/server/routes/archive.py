@@ -1,9 +1,9 @@
 """Routes of the archive: what is indexed, what could not be read, and the removal of sources."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from operator import attrgetter
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -51,6 +51,7 @@ def status(parts: GivenParts) -> StatusShape:
         has_duplicates=(settings.index_folder / LAST_RUN_FILE).is_file(), is_writer=not reason,
         read_only_reason=reason, encoder=now.index.archive.encoder_sha256[:12] if now.version[0] else "",
         threshold=now.threshold, last_scope=_last_scope(now),
+        watched=parts.watch.watched if parts.watch else None,
     )  # fmt: skip
 
 
@@ -118,9 +119,7 @@ def _last_scope(now: Snapshot) -> LastScopeShape | None:
 
 
 def _sorted(now: Snapshot, gone: frozenset[str], sort: Sort, *, descending: bool) -> list[IndexedSource]:
-    keys: dict[str, Callable[[IndexedSource], Any]] = {
-        "name": lambda each: each.name, "seconds": lambda each: each.seconds, "size_bytes": lambda each: each.size_bytes,
-        "modified": lambda each: each.modified_ns, "status": lambda each: (each.name in gone, bool(each.reason)),
-    }  # fmt: skip
-    by_name = sorted(now.sources.values(), key=keys["name"])
-    return sorted(by_name, key=keys[sort], reverse=descending)
+    by_name = sorted(now.sources.values(), key=attrgetter("name"))
+    if sort == "status":
+        return sorted(by_name, key=lambda each: (each.name in gone, bool(each.reason)), reverse=descending)
+    return sorted(by_name, key=attrgetter("modified_ns" if sort == "modified" else sort), reverse=descending)

@@ -39,27 +39,29 @@ def listed(
     found = parts.pairs.last(agree)
     if found is None:
         return DuplicatesShape(threshold=parts.opened.now.threshold)
-    chosen = list(found.chosen(verdict).values())
+    chosen, is_open, kept = list(found.chosen(verdict).values()), list(found.chosen("open")), found.found.kept
     groups = [
-        GroupShape(number=number, names=list(names), ids=[id_of(name) for name in names])
+        GroupShape(
+            number=number, names=list(names), ids=[id_of(name) for name in names],
+            kept=[id_of(name) for name in names if name in kept],
+        )
         for number, names in enumerate(found.found.groups, 1)
-    ]
+    ]  # fmt: skip
     return DuplicatesShape(
-        n_pairs=len(chosen), n_open=len(found.chosen("open")), groups=groups,
+        n_pairs=len(chosen), n_open=len(is_open), first_open_id=next(iter(is_open), None), groups=groups,
         pairs=[PairShape.model_validate(pair_values(found, each)) for each in chosen[offset : offset + limit]],
-        segments=[segment_shape(number, each) for number, each in enumerate(found.found.segments, 1)],
+        segments=[segment_shape(each) for each in found.found.segments],
         n_set_aside=len(found.found.set_aside) + len(found.found.ignored), threshold=found.found.threshold,
     )  # fmt: skip
 
 
 @router.get("/duplicates/pairs/{identity}", responses=described(404))
 def pair(parts: PartsInTurn, identity: str, agree: Agree = "any", verdict: VerdictFilter = "all") -> PairDetailShape:
-    """Return a pair with its files, what is proposed to keep, and its neighbours in the list of this filter."""
+    """Return a pair with what is proposed to keep, and its neighbours in the list of this filter."""
     found, each = parts.pairs.pair(identity, agree)
-    sources, (kept, reason) = found.found.sources, parts.pairs.proposed_of(found, each)
+    kept, reason = parts.pairs.proposed_of(found, each)
     return PairDetailShape.model_validate({
         **pair_values(found, each), **found.neighbours(identity, verdict), "kept": kept, "reason": reason,
-        "one_facts": parts.pairs.facts(sources[each.one]), "other_facts": parts.pairs.facts(sources[each.other]),
         "kept_by_verdict": sorted({each.one, each.other} & found.found.kept), "n_pairs": len(found.chosen(verdict)),
         "n_open": len(found.chosen("open")),
     })  # fmt: skip

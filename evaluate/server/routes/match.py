@@ -30,7 +30,7 @@ router = APIRouter(tags=["matches"])
 async def match(
     parts: GivenParts, request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
 ) -> AnswerShape:
-    """Find the sources, and their seconds, that a clip came from; the body is its bytes."""
+    """Find the sources, and their seconds, that a clip or picture came from; the body is its bytes, `name` its kind."""
     query = await parts.queries.match_upload(name, request.stream(), top)
     return await to_thread.run_sync(_answer, parts, query)
 

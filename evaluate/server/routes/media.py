@@ -1,5 +1,6 @@
 """Routes of media: files with ranges, or copies that browsers play; film strips and waveforms."""
 
+import io
 import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
+from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import MediaFacts
+from evaluate.fingerprint.describe.picture import PICTURES, read_picture
 from evaluate.server.problems import CrashedError, RefusedError, described
 from evaluate.server.shapes import MediaShape
 from evaluate.server.state.copies import AS_PERMITTED
@@ -26,7 +29,7 @@ from preprocess.media.probe import open_source
 from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
 
-STILL = ShardParams(short_side_px=64)
+STRIP, STILL = ShardParams(short_side_px=64), ShardParams(short_side_px=352)
 JPEG_QUALITY = 70
 GREY = 128
 STARTS_SECONDS = 60
@@ -89,15 +92,14 @@ async def media(
 
 
 @router.get("/media/{identity}/info", responses=described(404))
-def info(parts: PartsInTurn, identity: str, start: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> MediaShape:
-    """Say how a browser plays a file, and whether its copy is ready."""
+def info(parts: PartsInTurn, identity: str) -> MediaShape:
+    """Say how a browser plays a file; of a picture, `strip` shows it."""
     path, found, facts = _probed(parts, identity)
-    known = found.info or MediaInfo(None)
+    known, is_picture = found.info or MediaInfo(None), _is_picture(path)
     return MediaShape(
-        plays=found.plays, has_video=known.has_video, has_audio=known.has_audio, seconds=known.duration_seconds or 0.0,
-        width_px=known.width_px, height_px=known.height_px, fps=known.fps, reason=found.reason, facts=facts,
-        is_ready=found.plays == "direct" or parts.copies.is_ready(path, start if found.is_in_parts else 0),
-        excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None,
+        plays=found.plays, is_picture=is_picture, has_video=is_picture or known.has_video, has_audio=known.has_audio,
+        seconds=known.duration_seconds or 0.0, width_px=known.width_px, height_px=known.height_px, fps=known.fps,
+        reason=found.reason, facts=facts, excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None,
     )  # fmt: skip
 
 
@@ -112,7 +114,7 @@ def strip(
     end: Seconds = 0.0,
     n: Annotated[int, Query(ge=1, le=48)] = 12,
 ) -> Response:
-    """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds."""
+    """Return `n` stills side by side as one JPEG, from the middles of equal parts of these seconds; one is larger."""
     path, found, _ = _probed(parts, identity)
     last = (found.info and found.info.duration_seconds) or np.inf  # beyond it ffmpeg would seek for long
     at = np.minimum(start + (np.arange(n) + 0.5) / n * max(0.0, end - start), last)
@@ -143,9 +145,18 @@ def _probed(parts: Parts, identity: str) -> tuple[Path, Playback, MediaFacts | N
     return path, *parts.copies.probed(path)
 
 
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES
+
+
 def _strip(path: Path, seconds: list[float]) -> bytes:
-    """Encode stills side by side; b"" without any."""
-    frames = stills(path, seconds, STILL, AS_PERMITTED)
+    """Encode stills side by side, a picture as often; b"" without any."""
+    params = STRIP if len(seconds) > 1 else STILL
+    if _is_picture(path):
+        jpeg, picture = io.BytesIO(), read_picture(path, params.short_side_px, AS_PERMITTED)
+        Image.fromarray(np.tile(picture, (1, len(seconds), 1))).save(jpeg, "JPEG", quality=JPEG_QUALITY)
+        return jpeg.getvalue()
+    frames = stills(path, seconds, params, AS_PERMITTED)
     shown = next((each for each in frames if each is not None), None)
     if shown is None:
         return b""

@@ -13,11 +13,12 @@ from evaluate.server.problems import TooManyError, described
 from evaluate.server.state.parts import GivenParts, Parts
 from evaluate.server.state.run_process import search, update_index
 from evaluate.server.state.runs import Run
+from evaluate.server.state.watch import Watched
 
 MOST_LISTENERS = 64
 LOOK_EVERY_SECONDS = 0.25
 COMMENT_EVERY_SECONDS = 15.0
-_RUN = TypeAdapter(Run)
+_TOLD = TypeAdapter[Run | Watched](Run | Watched)
 
 
 def _without_nulls(given: Any) -> Any:
@@ -53,17 +54,13 @@ router = APIRouter(tags=["runs"])
 @router.post("/runs", status_code=202, responses=described(404, 409))
 def start(parts: GivenParts, body: RunRequest) -> Run:
     """Start a run in a process of its own."""
-    settings = parts.opened.settings
     if isinstance(body, IndexRequest):
         folder = parts.opened.archive_folder if body.folder is None else parts.opened.given_path(body.folder)
-        retry_failed = body.retry_failed
-        return parts.runs.start(
-            "index", update_index, index_folder=settings.index_folder, folder=folder, retry_failed=retry_failed
-        )
+        return parts.runs.start("index", update_index, folder=folder, retry_failed=body.retry_failed)
+    rate = parts.opened.settings.false_positive_rate
     return parts.runs.start(
-        "duplicates", search, index_folder=settings.index_folder, scope=body.scope, since_last=body.since_last,
-        false_positive_rate=settings.false_positive_rate,
-    )  # fmt: skip
+        "duplicates", search, scope=body.scope, since_last=body.since_last, false_positive_rate=rate
+    )
 
 
 @router.get("/runs")
@@ -84,10 +81,13 @@ async def _changes(parts: Parts) -> AsyncIterator[str]:
     try:
         yield ": connected\n\n"
         while not parts.ending.is_set():
-            for run in parts.runs.newest_first()[::-1]:
-                if seen.get(run.id) is not run:
-                    seen[run.id] = run
-                    yield f"event: run\ndata: {_RUN.dump_json(run).decode()}\n\n"
+            told: list[tuple[str, Run | Watched]] = [(run.id, run) for run in parts.runs.newest_first()[::-1]]
+            if parts.watch:
+                told.append(("watched", parts.watch.watched))
+            for key, now in told:
+                if seen.get(key) is not now:
+                    seen[key] = now
+                    yield f"event: {'run' if isinstance(now, Run) else key}\ndata: {_TOLD.dump_json(now).decode()}\n\n"
                     quiet = 0.0
             if quiet >= COMMENT_EVERY_SECONDS:
                 yield ": still here\n\n"
@@ -103,7 +103,7 @@ async def _changes(parts: Parts) -> AsyncIterator[str]:
     responses={**described(503), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )  # fmt: skip
 async def events(parts: GivenParts) -> StreamingResponse:
-    """Send an event `run` with the run at each change, and a comment every 15 s."""
+    """Send an event `run` or `watched` with what has changed of a run or of the watched folder; a comment every 15 s."""
     if len(parts.listeners) >= MOST_LISTENERS:
         raise TooManyError(f"{MOST_LISTENERS} pages listen already; close some")
     return StreamingResponse(_changes(parts), media_type="text/event-stream")

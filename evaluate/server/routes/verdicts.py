@@ -1,7 +1,9 @@
 """Routes of verdicts: decisions of a person, which later runs and lists apply."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,20 +15,13 @@ from evaluate.archive.verdicts import Place, Verdict
 from evaluate.errors import VerdictError
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.routes.attachment import attachment
+from evaluate.server.shapes import PlaceShape, Seconds
+from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.parts import GivenParts, Parts
 from preprocess.temporary_folder import temporary_folder
 
 IMPORT_BYTES = 64 << 20
 LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-
-
-class VerdictPlace(BaseModel):
-    """Seconds of a source, by its id."""
-
-    id: str
-    start_seconds: Seconds
-    end_seconds: Seconds
 
 
 class VerdictRequest(BaseModel):
@@ -37,7 +32,7 @@ class VerdictRequest(BaseModel):
     ids: list[str] = Field([], max_length=1000)
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = None
-    places: list[VerdictPlace] = Field([], max_length=10_000)
+    places: list[PlaceShape] = Field([], max_length=10_000)
     note: str = Field("", max_length=10_000)
     withdraw: bool = False
 
@@ -54,18 +49,26 @@ class VerdictRequest(BaseModel):
         return self
 
 
+class Recorded(BaseModel):
+    """Verdicts, and the body of the request that takes them back: what held before holds again."""
+
+    verdicts: list[Verdict]
+    undo: list[VerdictRequest]
+
+
+Several = Annotated[list[VerdictRequest], Field(min_length=1, max_length=10_000)]
+"""As many as the pairs of a group of 141 sources."""
+
 router = APIRouter(tags=["verdicts"])
 
 
-def _places_of(parts: Parts, body: VerdictRequest) -> list[Place]:
-    sources = parts.opened.now.sources_of(body.names)
-    places = list(parts.opened.verdicts.places_of(parts.opened.now.sources, [each.name for each in sources]).values())
-    places += [parts.place(each) for each in body.ids]
+def _places_of(parts: Parts, body: VerdictRequest, place: Callable[[str], Place]) -> list[Place]:
+    names = [id_of(each.name) for each in parts.opened.now.sources_of(body.names)]
+    places = [place(each) for each in (*names, *body.ids)]
     if body.start_seconds is not None:
         places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
     return places + [
-        replace(parts.place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds)
-        for each in body.places
+        replace(place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds) for each in body.places
     ]
 
 
@@ -76,9 +79,20 @@ def current(parts: GivenParts) -> list[Verdict]:
 
 
 @router.post("/verdicts", responses=described(404, 507))
-def add(parts: GivenParts, body: VerdictRequest) -> Verdict:
-    """Record a verdict; to undo it, send it with `withdraw`, or send the former one again."""
-    return parts.opened.verdicts.add(body.kind, _places_of(parts, body), note=body.note, withdraw=body.withdraw)
+def add(parts: GivenParts, body: Several) -> Recorded:
+    """Record verdicts, all or none; to take them back, send `undo` of the answer."""
+    verdicts, place = parts.opened.verdicts, cache(parts.place)
+    made = [
+        verdicts.made(each.kind, _places_of(parts, each, place), note=each.note, withdraw=each.withdraw)
+        for each in body
+    ]
+    former = {each.subject: {"kind": each.kind, "note": each.note, "withdraw": False} for each in verdicts.current()}
+    verdicts.write(made)
+    undo = [
+        asked.model_copy(update=former.get(each.subject, {"withdraw": True}))
+        for asked, each in zip(body, made, strict=True)
+    ]
+    return Recorded(verdicts=made, undo=undo[::-1])
 
 
 @router.get("/verdicts/export", responses={**described(507), 200: LINES}, response_class=Response)

@@ -47,10 +47,6 @@ class Copies:
             return Playback("none", None, "", error.strerror or "cannot be read"), None
         return self._known(path, status.st_size, status.st_mtime_ns)
 
-    def is_ready(self, path: Path, start_seconds: int = 0) -> bool:
-        """Whether a copy is there."""
-        return self._target(path, start_seconds).is_file()
-
     async def playable(self, path: Path, plays: Plays, start_seconds: int = 0) -> Path:
         """Return a copy that browsers play.
 

@@ -157,7 +157,8 @@ class OpenedIndex:
         """
         try:
             real = path.resolve()
-            folders = (*self.archive_folders, *self.settings.allowed_folders)
+            allowed = (*self.settings.allowed_folders, self.settings.watch_folder)
+            folders = [*self.archive_folders, *filter(None, allowed)]
             is_inside = any(real.is_relative_to(folder.resolve()) for folder in folders)
             is_there = is_inside and real.exists()  # whether a file is there outside is not told
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long
@@ -185,7 +186,8 @@ class OpenedIndex:
         """Tell two states of the index on disk apart: each writing of a list or of the library renames a file there."""
         folder = self.settings.index_folder
         times = []
-        for path in (folder / ARCHIVE_FILE, folder / PARTS_FOLDER, folder / LIBRARY_FOLDER / LIBRARY_FILE):
+        library = Path(LIBRARY_FOLDER, LIBRARY_FILE)
+        for path in (folder / ARCHIVE_FILE, folder / PARTS_FOLDER, folder / library, folder / "still" / library):
             try:
                 times.append(path.stat().st_mtime_ns)
             except OSError:

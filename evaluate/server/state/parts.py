@@ -16,6 +16,7 @@ from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
+from evaluate.server.state.watch import Watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Parts:
         runs: of indexing and duplicates.
         copies: of media that browsers do not play.
         pairs: of the last run.
+        watch: of the folder whose files are matched; None without.
         listeners: those whom events are sent to.
         ending: set when the server is about to end, so that endless answers end too.
     """
@@ -39,6 +41,7 @@ class Parts:
     runs: Runs
     copies: Copies
     pairs: PairsFinder
+    watch: Watch | None
     listeners: set[object] = field(default_factory=set)
     ending: Event = field(default_factory=Event)
 

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
+from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.server.problems import (
     ConflictError,
@@ -37,7 +38,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A clip that was matched.
+    """A clip or picture that was matched.
 
     Attributes:
         id: random.
@@ -56,6 +57,11 @@ class Query:
     content: str
     made_at: datetime
     answer: Answer
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a still, which is never decided."""
+        return self.path.suffix.lower() in PICTURES
 
 
 class Queries:
@@ -108,13 +114,13 @@ class Queries:
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
-        known = EXTENSIONS["video"] | EXTENSIONS["audio"]
+        known = EXTENSIONS["video"] | EXTENSIONS["audio"] | PICTURES
         path = Path(self.folder, secrets.token_hex(8) + (suffix if suffix in known else ""))
         with self._turn():
             try:
                 async with asyncio.timeout(self._settings.upload_seconds):
                     await self._store(path, body)
-                return await to_thread.run_sync(self._match, name, path, top, limiter=self.limiter)
+                return await to_thread.run_sync(self.match, name, path, top, limiter=self.limiter)
             except TimeoutError as error:
                 raise SlowUploadError(f"the upload took more than {self._settings.upload_seconds:.0f} s") from error
             finally:
@@ -129,21 +135,32 @@ class Queries:
             TooManyError, ConflictError: what is refused.
         """
         if not await to_thread.run_sync(path.is_file):
-            raise NotFoundError("no such file; give the path of a video or audio file")
+            raise NotFoundError("no such file; give the path of a video, an audio file or a picture")
         with self._turn():
-            return await to_thread.run_sync(self._match, escaped_name(path.name), path, top, limiter=self.limiter)
+            return await to_thread.run_sync(self.match, escaped_name(path.name), path, top, limiter=self.limiter)
 
-    def answer(self, name: str, path: Path, top: int | None = None) -> Answer:
+    def match(self, name: str, path: Path, top: int | None = None) -> Query:
         """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process.
 
         Raises:
             FingerprintError: the index holds nothing.
+            NotFoundError: the file was replaced.
         """
-        index, rate = self._opened.now.index, self._settings.false_positive_rate
-        files = [MediaFile(name, path)]
-        return next(
-            index.match_files(files, false_positive_rate=rate, executor=self._processes, limits=AS_PERMITTED, top=top)
-        )
+        answers = self._opened.now.index.match_files(
+            [MediaFile(name, path)], false_positive_rate=self._settings.false_positive_rate, executor=self._processes,
+            limits=AS_PERMITTED, top=top,
+        )  # fmt: skip
+        answer, is_upload = next(answers), path.parent == self.folder
+        try:
+            content = content_of(path, follows_links=False)
+        except OSError as error:
+            raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
+        identity = path.stem if is_upload else secrets.token_hex(8)
+        query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer)
+        with self._lock:
+            self._kept[identity] = query
+            self._make_room()
+        return query
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -173,20 +190,7 @@ class Queries:
         except OSError as error:
             raise DiskFullError(path.parent, f"no space for the upload ({error.strerror}); set TMPDIR") from error
         if not n_bytes:
-            raise RefusedError("the upload is empty; send the bytes of a video or audio file")
-
-    def _match(self, name: str, path: Path, top: int | None) -> Query:
-        answer, is_upload = self.answer(name, path, top), path.parent == self.folder
-        identity = path.stem if is_upload else secrets.token_hex(8)
-        try:
-            content = content_of(path, follows_links=False)
-        except OSError as error:
-            raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
-        query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer)
-        with self._lock:
-            self._kept[identity] = query
-            self._make_room()
-        return query
+            raise RefusedError("the upload is empty; send the bytes of a video, an audio file or a picture")
 
     def _make_room(self) -> None:
         """Forget the oldest queries beyond the limits."""

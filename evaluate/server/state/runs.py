@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from evaluate.server.problems import ConflictError, NotFoundError
+from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes, interrupt
 from evaluate.server.state.run_process import work
 from preprocess.sources import escaped_name
@@ -58,12 +59,11 @@ class Runs:
 
     Args:
         processes: of the server.
-        read_only_reason: tells why no run may start; "" if one may.
-        after: called in a thread after each run ended, before it counts as ended.
+        opened: the index, which is read anew after each run, before that counts as ended.
     """
 
-    def __init__(self, processes: Processes, read_only_reason: Callable[[], str], after: Callable[[], None]) -> None:
-        self._processes, self._read_only_reason, self._after = processes, read_only_reason, after
+    def __init__(self, processes: Processes, opened: OpenedIndex) -> None:
+        self._processes, self._opened = processes, opened
         self._lock = threading.Lock()
         self._runs = dict[str, Run]()
         self._stopped = set[str]()
@@ -84,14 +84,14 @@ class Runs:
         Raises:
             ConflictError: a run goes on, or another process may write the index.
         """
-        reason = self._read_only_reason()
+        reason = self._opened.read_only_reason()
         if reason:
             raise ConflictError(f"this server reads only: {reason}")
         if self.is_running():
             raise ConflictError("a run goes on; wait for its end, or stop it")
 
     def start(self, kind: RunKind, call: Callable[..., str], **given: object) -> Run:
-        """Start a run: a function of run_process.py, and what it is given.
+        """Start a run: a function of run_process.py, and what it is given besides the index.
 
         Raises:
             ConflictError: see `refuse_if_busy`.
@@ -99,7 +99,8 @@ class Runs:
         """
         with self._lock:
             self.refuse_if_busy()
-            self._child = self._processes.start(work, partial(call, **given))
+            work_on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
+            self._child = self._processes.start(work, work_on_index)
             run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
             self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
             self._follower.start()
@@ -136,7 +137,7 @@ class Runs:
                     words = f"its process ended with {message}; the next run continues from here"
                     ended = "stopped" if run.id in self._stopped else "failed", words
         try:
-            self._after()
+            self._opened.refresh(at_once=True)
         finally:
             state, words = ended
             now = datetime.now(UTC)

@@ -1,7 +1,8 @@
 """A folder whose new files are matched, and indexed too if it lies in the archive.
 
 Each file has one line in a JSON-lines file, which is also the record of what was taken: after a restart, files without a
-line of this size and time of change are taken. A file is matched before it is indexed, so it is not found in itself.
+line of this size and time of change are taken. A file is matched before it is indexed, so it is not found in itself. One
+that changes before its line is written is still being written: it is taken when it stands still again.
 """
 
 import asyncio
@@ -9,14 +10,19 @@ import json
 import logging
 import os
 import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 
 from evaluate.fingerprint.match.answers import records
-from evaluate.server.problems import RefusedError
-from evaluate.server.state.parts import Parts
+from evaluate.server.problems import NotFoundError, RefusedError
+from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.queries import Queries
 from evaluate.server.state.run_process import update_index
+from evaluate.server.state.runs import Runs
 from evaluate.server.state.webhook import post
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import DiskFullError
@@ -29,9 +35,50 @@ LOOK_EVERY_SECONDS = 0.5
 WAITING_SHARE = 10.0
 """A look lists all, because file systems of other machines tell of no changes; the pause is so many times as long."""
 AGAIN_SECONDS = 60.0
+LAST_SHOWN = 10
 
 Taken = tuple[str, int, int]
 """Name below the folder, size and time of change."""
+
+
+@dataclass(frozen=True)
+class WatchedFile:
+    """A file that came in.
+
+    Attributes:
+        name: below the folder.
+        query: id of the query; "" if the matching failed.
+        references: that were decided, the best first.
+        problem: why it could not be matched; "" if it was.
+    """
+
+    name: str
+    query: str
+    references: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What came in since the server was started.
+
+    Attributes:
+        folder: that is watched.
+        n_waiting: files that still change, or wait for their turn.
+        n_matched: files that were compared with the archive.
+        n_found: of these, those of which a source was decided.
+        n_failed: files that could not be read.
+        problem: why nothing is taken now; "" if all goes on.
+        last: the last few, newest first.
+    """
+
+    folder: str
+    n_waiting: int = 0
+    n_matched: int = 0
+    n_found: int = 0
+    n_failed: int = 0
+    problem: str = ""
+    last: tuple[WatchedFile, ...] = ()
 
 
 class Watch:
@@ -39,57 +86,88 @@ class Watch:
 
     Args:
         folder: that is watched, with all below it.
-        parts: of the server.
+        opened: what its files are matched with.
+        queries: which keeps the answers of the last few.
+        runs: that index.
+
+    Attributes:
+        watched: what came in; another object after each change.
     """
 
-    def __init__(self, folder: Path, parts: Parts) -> None:
-        self._folder, self._parts, self._settings = folder.resolve(), parts, parts.opened.settings
+    def __init__(self, folder: Path, opened: OpenedIndex, queries: Queries, runs: Runs) -> None:
+        self._folder, self._opened, self._queries, self._runs = folder.resolve(), opened, queries, runs
+        self._settings = opened.settings
         self._out = self._settings.watch_out or self._settings.index_folder / WATCHED_FILE
         self._seen = dict[Path, tuple[Taken, float]]()  # a file as it was, and since when
         self._must_index = False
+        self.watched = Watched(escaped_name(str(folder)))
 
     async def run(self) -> None:
         """Take what comes in; without space, or without a folder that can be read and written, try again later."""
-        taken = await to_thread.run_sync(_lines_of, self._out)
+        taken: set[Taken] | None = None
         while True:
             started = time.monotonic()
             try:
+                taken = await to_thread.run_sync(_lines_of, self._out) if taken is None else taken
                 settled = await to_thread.run_sync(self._settled, taken)
                 pause_seconds = max(LOOK_EVERY_SECONDS, WAITING_SHARE * (time.monotonic() - started))
-                if not self._parts.opened.read_only_reason():
+                self._tell(n_waiting=len(self._seen), problem=self._opened.read_only_reason())
+                if not self.watched.problem:
                     for path, each in settled:
-                        await self._take(path, each)
-                        taken.add(each)
+                        if await self._take(path, each):
+                            taken.add(each)
                     self._start_index()
-            except (OSError, DiskFullError) as error:
+            except (OSError, AvtempoError) as error:
                 _log.error("%s is looked at again in %.0f s: %s", self._folder, AGAIN_SECONDS, error)
+                self._tell(problem=escaped_name(str(error)))
                 pause_seconds = AGAIN_SECONDS
             await asyncio.sleep(pause_seconds)
 
-    async def _take(self, path: Path, each: Taken) -> None:
-        line = json.dumps(await self._matched(path, each), ensure_ascii=False).encode() + b"\n"
+    async def _take(self, path: Path, each: Taken) -> bool:
+        """Match a file, and tell of it; return whether it was still as it was seen."""
+        found = await to_thread.run_sync(self._matched, path, each, limiter=self._queries.limiter)
+        if found is None:
+            return False
+        told, line = found
         if self._settings.webhook:
             await post(self._settings.webhook, line)
         await to_thread.run_sync(_append, self._out, line)
+        now = self.watched
+        for old in now.last[LAST_SHOWN - 1 :]:
+            self._forget(old.query)
+        self._tell(
+            n_waiting=now.n_waiting - 1, last=(told, *now.last[: LAST_SHOWN - 1]), n_matched=now.n_matched + (not told.problem),
+            n_found=now.n_found + bool(told.references), n_failed=now.n_failed + bool(told.problem),
+        )  # fmt: skip
         self._must_index = self._must_index or self._own_name(self._folder) is not None
+        return True
+
+    def _tell(self, **changes: Any) -> None:
+        told = replace(self.watched, **changes)
+        if told != self.watched:
+            self.watched = told
 
     def _settled(self, taken: set[Taken]) -> list[tuple[Path, Taken]]:
         """List the new files that have not changed for a while."""
         before, self._seen = self._seen, {}
         settled, now = list[tuple[Path, Taken]](), time.monotonic()
         for path in self._media_files():
-            try:
-                status = path.stat()
-            except OSError:  # it has gone again
-                continue
-            each = escaped_name(path.relative_to(self._folder).as_posix()), status.st_size, status.st_mtime_ns
-            if each in taken:
+            each = self._state_of(path)
+            if each is None or each in taken:
                 continue
             seen, since = before.get(path, (each, now))
             self._seen[path] = each, since if seen == each else now
-            if status.st_size and now - self._seen[path][1] >= self._settings.settle_seconds:
+            if each[1] and now - self._seen[path][1] >= self._settings.settle_seconds:
                 settled.append((path, each))
         return settled
+
+    def _state_of(self, path: Path) -> Taken | None:
+        """Return what tells a change of a file; None if it has gone again."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return escaped_name(path.relative_to(self._folder).as_posix()), status.st_size, status.st_mtime_ns
 
     def _media_files(self) -> list[Path]:
         """List media by name that lie in the folder itself, not behind a link that leads out of it."""
@@ -101,35 +179,46 @@ class Watch:
             found += [each for each in paths if each.suffix.lower() in known and each.is_file()]
         return [each for each in found if each.resolve().is_relative_to(self._folder)]
 
-    async def _matched(self, path: Path, each: Taken) -> dict[str, object]:
-        name, size_bytes, modified_ns = each
-        line: dict[str, object] = {"file": name, "size_bytes": size_bytes, "modified_ns": modified_ns}
-        queries = self._parts.queries
+    def _matched(self, path: Path, each: Taken) -> tuple[WatchedFile, bytes] | None:
+        """Return what is told of a file, and its line; None if it changed meanwhile: then it is still being written."""
+        if self._state_of(path) != each:
+            return None
+        query, own, found, reason = "", self._own_name(path), list[dict[str, Any]](), ""
         try:
-            answer = await to_thread.run_sync(queries.answer, name, path.resolve(), limiter=queries.limiter)
+            matched = self._queries.match(each[0], path.resolve())
+            query, problem, reason = matched.id, matched.answer.unreadable, matched.answer.reason
+            found = [match for match in records([matched.answer]) if own is None or match["reference"] != own]
         except DiskFullError:
             raise
         except AvtempoError as error:
-            _log.warning("%s: %s", name, error)
-            return {**line, "reason": escaped_name(str(error)), "matches": []}
-        own = self._own_name(path)
-        found = [each for each in records([answer]) if own is None or each["reference"] != own]
-        return {**line, "reason": answer.reason, "matches": found}
+            reason = problem = escaped_name(str(error))
+            _log.warning("%s: %s", each[0], error)
+        if self._state_of(path) != each:
+            self._forget(query)
+            return None
+        references = tuple(dict.fromkeys(match["reference"] for match in found if match["decision"]))
+        name, size_bytes, modified_ns = each
+        told = {"file": name, "size_bytes": size_bytes, "modified_ns": modified_ns, "reason": reason, "matches": found}
+        line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        return WatchedFile(name, query, references, problem), line
+
+    def _forget(self, query: str) -> None:
+        with suppress(NotFoundError):
+            self._queries.remove(query)
 
     def _own_name(self, path: Path) -> str | None:
         """Return the name that a file has or will have in the index; None if it lies outside the archive."""
         try:
-            return escaped_name(path.relative_to(self._parts.opened.archive_folder.resolve()).as_posix())
+            return escaped_name(path.relative_to(self._opened.archive_folder.resolve()).as_posix())
         except (RefusedError, ValueError):
             return None
 
     def _start_index(self) -> None:
-        opened, runs = self._parts.opened, self._parts.runs
-        if not self._must_index or runs.is_running():
+        if not self._must_index or self._runs.is_running():
             return
         self._must_index = False
         try:
-            runs.start("index", update_index, index_folder=self._settings.index_folder, folder=opened.archive_folder)
+            self._runs.start("index", update_index, folder=self._opened.archive_folder)
         except RefusedError as error:
             _log.warning("what came in is not indexed: %s", error)
 

@@ -7,14 +7,12 @@ export class ApiError extends Error {}
 const GOOD_SECONDS = 8;
 const AWAY = "The server cannot be reached. Start it again, then reload this page.";
 
-/** Make the error of an answer: FastAPI's `detail` is a text, or a list for a body that does not fit. */
 function failure(text, status) {
   if (status === 401) return new ApiError("This session has ended: open the address that the server printed.");
   let detail = "";
   try {
     detail = JSON.parse(text).detail;
   } catch { /* no JSON: a proxy's words, or none */ }
-  if (Array.isArray(detail)) detail = detail.map((each) => `${each.loc?.at(-1)}: ${each.msg}`).join("; ");
   return new ApiError(detail || `The server answered ${status}.`);
 }
 

@@ -25,6 +25,18 @@ async function showStatus() {
   if (!status.is_writer) notice(`Reading only: ${status.read_only_reason}`);
 }
 
+/** @param {{folder: string, n_waiting: number, n_matched: number, n_found: number, n_failed: number, problem: string, last: Object[]}} watched */
+function showWatched({ folder, n_waiting, n_matched, n_found, n_failed, problem, last }) {
+  const box = at("watched"), [told, why] = box.children;
+  box.hidden = false;
+  fill(told, make("strong", {}, `Watching ${folder}`), ` · ${[`${n_waiting + n_matched + n_failed} came in`, n_waiting && `${n_waiting} waiting`,
+    `${n_matched} matched, ${n_found} with a source of the archive`, `${n_failed} failed`].filter(Boolean).join(" · ")}`);
+  tell(why, problem);
+  fill(box.lastElementChild, ...last.map((each) => make("li", {},
+    each.query ? make("a", { href: `/match${asQuery({ query: each.query })}` }, each.name) : each.name,
+    make("small", {}, ` ${each.problem || each.references.join(", ") || "no match"}`))));
+}
+
 async function showErrors() {
   const errors = await get("/errors"), box = at("errors");
   const n = errors.reduce((sum, each) => sum + each.n_sources, 0);
@@ -101,4 +113,4 @@ refresh();
 watchRuns(at("runs"), (run) => {
   refresh();
   if (run.kind === "duplicates" && run.state === "done") location.assign("/duplicates");
-}, [at("index"), at("duplicates")]);
+}, [at("index"), at("duplicates")], showWatched);

@@ -1,11 +1,11 @@
 /** A file in a video element, in seconds of the file: the server may give a copy that holds a part of it. */
 
-import { media } from "/static/api.js";
+import { media, strip } from "/static/api.js";
 import { tell } from "/static/elements.js";
 
 const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
 
-/** @typedef {{plays: string, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
+/** @typedef {{plays: string, is_picture: boolean, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
 
 export class Clip {
   /**
@@ -16,8 +16,9 @@ export class Clip {
    */
   constructor(element, id, info, note) {
     Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
-    const { plays, reason, has_video } = info;
-    tell(note, plays === "none" ? `This file cannot be played${reason && `: ${reason}`}.`
+    const { plays, reason, has_video, is_picture } = info;
+    element.poster = is_picture ? strip(id, 0, 0, 1) : "";
+    tell(note, is_picture ? "" : plays === "none" ? `This file cannot be played${reason && `: ${reason}`}.`
       : plays !== "direct" && "A copy that this browser plays is being made…");
     element.onerror = () => this.again();
     element.onloadeddata = () => {

@@ -19,8 +19,8 @@ import { asSpan } from "/static/span_strips.js";
  * @property {[string, string][]} told kind and words of what else is known, as how audio and video agree
  */
 
-const empty = (seconds) => ({ start: [0, 0], end: [seconds, seconds], isWhole: true,
-  view: { region: { left: 0, top: 0, right: 1, bottom: 1 }, is_mirrored: false, turned_degrees: 0 } });
+const PLAIN = { region: { left: 0, top: 0, right: 1, bottom: 1 }, is_mirrored: false, turned_degrees: 0 };
+const empty = (seconds) => ({ start: [0, 0], end: [seconds, seconds], isWhole: true, view: PLAIN });
 
 /** @param {string} search of a page's address @returns {Promise<Comparison>} */
 export async function load(search) {
@@ -54,7 +54,8 @@ export const candidates = (answer, of) => answer.matches.map((each, number) => (
   .filter((each) => each.reference_id && each.reference_id !== of);
 
 async function ofMatch({ query, match, of }) {
-  const answer = await get(`/queries/${query}`), found = candidates(answer, of);
+  const answer = await get(`/queries/${query}`), isPicture = answer.is_picture;
+  const found = candidates(answer, of).map((each) => isPicture ? { ...each, view: PLAIN } : each); // a poster stays as it is
   const here = found.find((each) => each.number === Number(match ?? 0)) ?? found[0];
   if (!here) throw new ApiError("This clip has no match to review.");
   const isHere = (each) => each.reference_id === here.reference_id;
@@ -65,12 +66,14 @@ async function ofMatch({ query, match, of }) {
   const open = [...best.slice(place + 1), ...best.slice(0, place)].find((each) => each.decision && !each.verdict);
   const sides = [{ id: query, name: answer.name, seconds: answer.seconds },
     { id: here.reference_id, name: here.reference, seconds: here.reference_seconds_total }];
-  return {
+  const shown = {
     sides: sides.map((side, i) => ({ ...side, share: Math.min(1, covered(spans, i) / Math.max(side.seconds, 1e-9)) })),
     spans, at: spans.indexOf(chosen), edited: 0, verdict: here.verdict, back: `/match${asQuery({ query, of })}`,
     place: `Source ${place + 1} of ${best.length}`, to: { previous: to(best[place - 1]), next: to(best[place + 1]), open: to(open) },
-    kept: null, reason: "", keptByVerdict: [], told: here.decision ? [] : [["unclear", "below the threshold"]],
+    kept: null, reason: "", keptByVerdict: [],
+    told: here.decision ? [] : [["unclear", isPicture ? "a picture is never decided" : "below the threshold"]],
   };
+  return isPicture ? swapped(shown) : shown; // the left side leads, and a picture has no time
 }
 
 const inOrder = (spans) => spans.sort((a, b) => a.start[0] - b.start[0]);

@@ -1,12 +1,14 @@
 /** Duplicates inside the archive, group by group; the way into the review. */
 
-import { asQuery, attempt, call, get, notice } from "/static/api.js";
+import { asQuery, attempt, get, notice } from "/static/api.js";
 import { agreement, sidesOf } from "/static/comparison.js";
 import { at, button, fill, make, tell } from "/static/elements.js";
+import { showKey, useKeys } from "/static/keys.js";
 import { listed } from "/static/listed.js";
 import { start, watchRuns } from "/static/runs.js";
 import { asSpan, film, pairCard } from "/static/span_strips.js";
-import { clock, count, duration } from "/static/words.js";
+import { decide, showUndo, undo } from "/static/verdicts.js";
+import { clock, count, duration, parts } from "/static/words.js";
 
 const EXPORTS = {
   "duplicates/export?form=keep.sh": "Script that moves copies to a folder beside the archive",
@@ -18,18 +20,13 @@ const EXPORTS = {
   "duplicates/export?form=pairs.otio": "Pairs, timelines (OpenTimelineIO)",
   "verdicts/export": "Verdicts, JSON lines",
 };
-const NOTHING = { n_pairs: 0, n_open: 0, groups: [], pairs: [], segments: [], n_set_aside: 0 };
+const MOST_SOURCES = 141; // of a group that is decided at once: 9,870 pairs, as many as a request may hold
+const MOST_KEYS = 9;
 
 let isScopeShown = false;
-const list = listed({ agree: "any", verdict: "all" }, ask, show);
+const list = listed({ agree: "any", verdict: "all" }, (asked) => Promise.all([get("/status"), get("/duplicates", asked)]), show);
 
-async function ask(asked) {
-  const status = await get("/status"), found = status.has_duplicates ? await get("/duplicates", asked) : NOTHING;
-  const open = found.n_open ? await get("/duplicates", { agree: asked.agree, verdict: "open", limit: 1 }) : NOTHING;
-  return { status, found, open: open.pairs[0] };
-}
-
-function show({ status, found, open }, { agree, verdict }) {
+function show([status, found], { agree, verdict }) {
   at("find").hidden = !status.is_writer;
   if (!isScopeShown) showScope(status.last_scope);
   const { n_pairs, n_open, pairs, segments } = found, isAll = verdict === "all", has = Boolean(n_pairs || n_open);
@@ -42,14 +39,15 @@ function show({ status, found, open }, { agree, verdict }) {
     `score from ${found.threshold.toFixed(1)} on`].filter(Boolean).join(" · "));
   at("decided").hidden = !isAll || !n_pairs;
   at("decided").value = n_pairs ? 1 - n_open / n_pairs : 0;
-  at("first").hidden = !open;
-  if (open) at("first").href = reviewOf(open.id);
+  at("first").hidden = !n_open;
+  at("first").href = reviewOf(found.first_open_id);
+  showUndo();
   at("filters").hidden = !has && isAll && agree === "any";
   fill(at("groups"), ...[...new Set(pairs.map((pair) => pair.group))].map((number) => {
-    const names = found.groups.find((each) => each.number === number)?.names; // without: pairs that a verdict set aside
+    const group = found.groups.find((each) => each.number === number); // without: pairs that a verdict set aside
     return make("section", { class: "group" },
-      make("h2", {}, names ? `Group ${number}` : "Set aside", names && make("small", {}, count(names.length, "source"))),
-      ...pairs.filter((pair) => pair.group === number).map((pair) => card(pair, reviewOf(pair.id))));
+      make("h2", {}, group ? `Group ${number}` : "Set aside", group && make("small", {}, count(group.names.length, "source"))),
+      group && choices(group), ...pairs.filter((pair) => pair.group === number).map((pair) => card(pair, reviewOf(pair.id))));
   }));
   tell(at("empty"), pairs.length ? "" : !status.n_sources ? "Nothing is indexed yet. Update the index on the page “Archive” first."
     : !status.has_duplicates ? "No search for duplicates has been made yet. “Find duplicates” compares all sources of the index with each other."
@@ -61,6 +59,41 @@ function show({ status, found, open }, { agree, verdict }) {
   return n_pairs;
 }
 
+/** Buttons that decide all pairs of a group at once. @param {{number: number, names: string[], ids: string[], kept: string[]}} group */
+function choices({ number, names, ids, kept }) {
+  const all = `all ${names.length} sources of group ${number}`;
+  if (names.length > MOST_SOURCES) return make("p", { class: "muted" }, `${names.length} sources are too many to decide at once: review the pairs.`);
+  const pairs = (kind) => ids.flatMap((id, i) => ids.slice(i + 1).map((other) => ({ kind, ids: [id, other] })));
+  const choice = (title, key, told, verdicts) => {
+    const made = button(title, () => judge(verdicts(), told), { "data-key": key, title: told });
+    return key ? showKey(made) : made;
+  };
+  const keep = (id) => [...pairs("same"), ...kept.map((each) => ({ kind: "keep", ids: [each], withdraw: true })), { kind: "keep", ids: [id] }];
+  return make("div", { class: "bar" }, choice("All the same", "s", `The same: ${all}`, () => pairs("same")),
+    choice("None the same", "d", `Different: ${all}`, () => pairs("different")),
+    make("details", { open: names.length <= MOST_KEYS }, make("summary", {}, "Keep one, all the same"), make("div", { class: "bar" }, ...names.map((name, i) =>
+      choice(`Keep ${parts(name)[1]}`, i < MOST_KEYS ? i + 1 : null, `Keep ${name}, the same: ${all}`, () => keep(ids[i]))))));
+}
+
+/** Keep decisions, then go on with the next group. @param {Object[]} verdicts of POST /api/verdicts */
+const judge = (verdicts, title) => attempt(async () => {
+  const number = focused();
+  await decide(verdicts, title);
+  await list.refresh();
+  if (number >= 0) focus(number);
+  notice(title, true, takeBack);
+});
+
+const takeBack = () => attempt(async () => {
+  const { title } = await undo();
+  await list.refresh();
+  notice(`Taken back – ${title}`, true);
+});
+
+const groups = () => [...document.querySelectorAll(".group:has(.bar)")];
+const focused = () => groups().findIndex((each) => each.contains(document.activeElement));
+const focus = (number) => groups()[Math.max(0, Math.min(number, groups().length - 1))]?.querySelector("button").focus();
+
 /** @param {Pair} pair */
 const card = (pair, href) => pairCard([[`verdict ${pair.verdict}`, pair.verdict || "open"],
   ["strong", `${duration(pair.shared_seconds)} shared`], ...agreement(pair),
@@ -68,17 +101,13 @@ const card = (pair, href) => pairCard([[`verdict ${pair.verdict}`, pair.verdict 
 
 function segment(found) {
   const [first] = found.places;
-  const ignore = (withdraw) => attempt(async () => {
-    await call("POST", "/verdicts", { kind: "ignore", places: found.places, withdraw });
-    notice(withdraw ? "The segment counts again." : "The segment is ignored everywhere.", true, withdraw ? null : () => ignore(true));
-    await list.refresh();
-  });
+  const told = `Ignored everywhere: ${clock(first.start_seconds)} to ${clock(first.end_seconds)} of ${parts(first.name)[1]}`;
   return make("li", { class: "card" },
     make("p", {}, make("strong", {}, `${duration(found.seconds)} in ${count(found.n_sources, "source")}`)),
     film(first.id, first.start_seconds, first.end_seconds, 8),
     make("details", {}, make("summary", {}, "Places"), make("ul", {}, ...found.places.map((place) =>
       make("li", {}, `${clock(place.start_seconds)} – ${clock(place.end_seconds)} of ${place.name}`)))),
-    make("div", { class: "actions" }, button("Ignore everywhere", () => ignore(false))));
+    make("div", { class: "actions" }, button("Ignore everywhere", () => judge([{ kind: "ignore", places: found.places }], told))));
 }
 
 /** Fill the form with what the last run compared: only with the same can the next one add what is new. */
@@ -106,5 +135,9 @@ fill(at("exports").querySelector("ul"), ...Object.entries(EXPORTS).map(([path, t
   make("li", {}, make("a", { href: `/api/${path}`, download: path === "verdicts/export" ? "verdicts.jsonl" : path.split("=")[1] }, title))));
 at("export").onclick = () => at("exports").showModal();
 at("find").onclick = () => start({ kind: "duplicates", since_last: at("scope").since_last.checked, scope: scope() });
+at("undo").onclick = takeBack;
+at("before").onclick = () => focus(focused() - 1);
+at("after").onclick = () => focus(focused() + 1);
+useKeys();
 list.refresh();
 watchRuns(at("runs"), list.refresh, [at("find")]);

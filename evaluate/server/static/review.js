@@ -11,7 +11,7 @@ import { listKeys, useKeys } from "/static/keys.js";
 import { showLanes } from "/static/lanes.js";
 import { drawMap } from "/static/span_map.js";
 import { named } from "/static/span_strips.js";
-import { decide, lastMade, undo } from "/static/verdicts.js";
+import { decide, showUndo, undo } from "/static/verdicts.js";
 import { by, clock, parts, score } from "/static/words.js";
 
 const RATES = [1, 0.5, 0.25, 2];
@@ -56,14 +56,14 @@ function begin(t, n, sounding) {
   });
   showFacts(at("facts"), shown.sides, infos.map((info) => info.facts), shown.kept, shown.keptByVerdict);
   at("told").textContent = isPair ? "Which to keep" : "The files";
+  at("told").parentElement.hidden = infos.some((info) => info.is_picture);
   tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
     : isPair && "Keep both: neither holds all of the other.");
   at("keep").hidden = at("ignore").hidden = !isPair;
   at("ignore").disabled = Boolean(shown.spans[0].isWhole);
   for (const verdict of ["same", "different"]) at(verdict).setAttribute("aria-pressed", shown.verdict === verdict);
   for (const way of ["previous", "next"]) at(way).disabled = !shown.to[way];
-  at("undo").disabled = !lastMade();
-  at("undo").title = lastMade() ? `Take back: ${lastMade().title}` : "Take the last decision back";
+  showUndo();
   dress();
 }
 
@@ -109,9 +109,9 @@ async function go(address) {
   history.pushState(null, "", address);
 }
 
-/** Keep a decision, then go on; @param {Object} body of POST /api/verdicts */
+/** Keep a decision, then go on; @param {Object} body a verdict of POST /api/verdicts */
 const judge = (body, title, stays = at("stay").checked) => attempt(async () => {
-  await decide(body, shown.verdict, title);
+  await decide([body], title);
   const { open: next } = shown.to;
   if (!stays && next) await go(next);
   else await open(location.href, player.isPlaying);
@@ -151,8 +151,8 @@ const actions = {
   keep: () => judge({ kind: "keep", ids: [ids()[player.sounding]] }, `Kept: ${file(player.sounding)}`, true),
   undo: () => attempt(async () => {
     const last = await undo();
-    if (last.address === location.pathname + location.search) await open(location.href);
-    else await go(last.address);
+    if (last.address.startsWith("/review") && last.address !== location.pathname + location.search) await go(last.address);
+    else await open(location.href);
     notice(`Taken back – ${last.title}`, true);
   }),
   previous: () => attempt(() => go(shown.to.previous)), next: () => attempt(() => go(shown.to.next)),

@@ -8,12 +8,13 @@ const TITLES = { index: "Indexing", duplicates: "Looking for duplicates" };
 const ENDS = { done: "done", failed: "failed", stopped: "stopped; what was done is kept" };
 
 /**
- * Show the newest run in a node and follow it.
+ * Show the newest run in a node and follow it, and what comes into the watched folder.
  * @param {HTMLElement} node
  * @param {(run: Run) => void} onEnd called when a run ends that this page saw running
  * @param {HTMLButtonElement[]} starters buttons that wait while a run goes
+ * @param {(watched: Watched) => void} [onWatched]
  */
-export async function watchRuns(node, onEnd, starters) {
+export async function watchRuns(node, onEnd, starters, onWatched = () => {}) {
   let shown = null, isOver = true;
   const show = (run) => {
     const isRunning = run.state === "running";
@@ -32,6 +33,7 @@ export async function watchRuns(node, onEnd, starters) {
     events?.close();
     events = document.hidden ? null : new EventSource("/api/events");
     events?.addEventListener("run", (event) => show(JSON.parse(event.data)));
+    events?.addEventListener("watched", (event) => onWatched(JSON.parse(event.data)));
   };
   document.addEventListener("visibilitychange", follow);
   follow();

@@ -12,8 +12,8 @@ const PEAKS = 400, HALF = 20; // of a waveform's drawing
  * @typedef {{start: [number, number], end: [number, number], score: number, view: Object}} Span seconds in both files
  */
 
-/** A film strip; a waveform where there is no video. @param {number} n stills */
-export const film = (id, start, end, n) => make("img", { class: "strip", alt: "", loading: "lazy", src: strip(id, start, end, n),
+/** A film strip; a waveform where there is no video. @param {number} n stills; one is shown whole */
+export const film = (id, start, end, n) => make("img", { class: n > 1 ? "strip" : "strip still", alt: "", loading: "lazy", src: strip(id, start, end, n),
   onerror: (event) => event.target.replaceWith(waveform(id, start, end)) });
 
 /** An outline in the colour of the page, filled when the server has answered. @returns {HTMLElement} */
@@ -45,15 +45,16 @@ export const asSpan = (match) => ({
  * @param {Side[]} sides
  * @param {Span[]} spans the first is shown, all are marked
  * @param {string} href
+ * @param {number} [n] stills
  */
-export function pairCard(chips, sides, spans, href) {
+export function pairCard(chips, sides, spans, href, n = STILLS) {
   const [span] = spans;
   return make("article", { class: "card pair" },
     make("p", { class: "chips" }, ...chips.map((each) => chip(...each))),
     make("div", { class: "strips" }, ...sides.flatMap((side, i) => [
-      make("p", { class: "label" }, named(side.name), span && make("small", { class: "when" },
+      make("p", { class: "label" }, named(side.name), span?.end[i] > span?.start[i] && make("small", { class: "when" },
         `${clock(span.start[i])} – ${clock(span.end[i])}`, side.share == null ? "" : `, ${percent(side.share)} of it`)),
-      span && film(side.id, span.start[i], span.end[i], STILLS),
+      span && film(side.id, span.start[i], span.end[i], n),
       wholeLine(side, i, spans),
     ])),
     make("a", { href, class: "open", "aria-label": `Review ${sides[0].name} and ${sides[1].name}` }, "Review"));

@@ -4,7 +4,7 @@ import { call } from "/static/api.js";
 
 const PLACE = "decisions", MOST = 100;
 
-/** @typedef {{body: Object, before: string, address: string, title: string}} Decision `before`: the pair's verdict until then */
+/** @typedef {{undo: Object[], address: string, title: string}} Decision `undo`: the verdicts that take it back */
 
 /** @returns {Decision[]} */
 const made = () => JSON.parse(sessionStorage.getItem(PLACE) ?? "[]");
@@ -13,20 +13,25 @@ const keep = (decisions) => sessionStorage.setItem(PLACE, JSON.stringify(decisio
 export const lastMade = () => made().at(-1);
 
 /**
- * @param {Object} body of POST /api/verdicts
- * @param {string} before the pair's verdict until now: same, different, or none
+ * @param {Object[]} verdicts body of POST /api/verdicts: all are recorded, or none
  * @param {string} title of the decision, for the reader
  */
-export async function decide(body, before, title) {
-  await call("POST", "/verdicts", body);
-  keep([...made(), { body, before, address: location.pathname + location.search, title }].slice(-MOST));
+export async function decide(verdicts, title) {
+  const { undo } = await call("POST", "/verdicts", verdicts);
+  keep([...made(), { undo, address: location.pathname + location.search, title }].slice(-MOST));
 }
 
-/** Take the last decision back: the former verdict holds again. @returns {Promise<Decision>} what was taken back */
+/** Take the last decision back: what held before holds again. @returns {Promise<Decision>} what was taken back */
 export async function undo() {
-  const last = lastMade(), pairs = ["same", "different"];
-  const had = pairs.includes(last.body.kind) && pairs.includes(last.before);
-  await call("POST", "/verdicts", { ...last.body, ...(had ? { kind: last.before } : { withdraw: true }) });
+  const last = lastMade();
+  await call("POST", "/verdicts", last.undo);
   keep(made().slice(0, -1));
   return last;
+}
+
+/** Say on the button #undo what it takes back. */
+export function showUndo() {
+  const button = document.getElementById("undo"), last = lastMade();
+  button.disabled = !last;
+  button.title = last ? `Take back: ${last.title}` : "Take the last decision back";
 }

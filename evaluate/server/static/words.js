@@ -46,4 +46,4 @@ export function parts(name) {
 export const score = (span) => `score ${span.score.toFixed(1).replace("-", "−")}`;
 
 /** Which of audio and video a match rests on. */
-export const by = (span) => `by ${span.matched_by === "both" ? "video and audio" : span.matched_by}`;
+export const by = (span) => `by ${span.matched_by !== "both" ? span.matched_by : span.audio_score == null ? "video" : "video and audio"}`;

@@ -122,5 +122,5 @@ def test_tokens_and_webhooks_that_make_no_sense_are_refused(made):
 
 @pytest.mark.parametrize("body", [{"kind": "keep", "ids": ["\ud800"]}, {"kind": "\ud800"}])
 def test_half_a_character_is_refused_like_any_other_value(client, body):
-    answer = client.post("/api/verdicts", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    answer = client.post("/api/verdicts", content=json.dumps([body]), headers={"Content-Type": "application/json"})
     assert (answer.status_code in (404, 422), "detail" in answer.json()) == (True, True)

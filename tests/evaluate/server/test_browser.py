@@ -120,12 +120,14 @@ def videos(tmp_path_factory):
 def address(videos):
     """Address, with the token, of a server whose index is made and searched for duplicates."""
     index = Index.open(videos / "index")
-    index.add(videos / "videos")
+    index.add(videos / "videos", stills=True)
     find_duplicates(index)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    (videos / "in").mkdir()
     command = [sys.executable, "-m", "evaluate", "serve", "--index", videos / "index", "--port", port]
+    command += ["--watch", videos / "in", "--watch-out", videos / "watched.jsonl"]
     with (videos / "log.txt").open("w") as log:
         environment = {**os.environ, "AVTEMPO_TOKEN": "known"}
         server = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
@@ -386,6 +388,74 @@ def test_a_segment_is_ignored_by_key_or_button_and_counts_again(page):
     page.wait_for_selector("#segments", state="hidden")
     page.click("#notice >> text=Undo")
     page.wait_for_selector("#segments li")
+
+
+def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page, address):
+    """Two groups of two are made one of four: six pairs."""
+    join = [{"kind": "same", "names": ["news/01.mp4", "news/02.mp4"]}]
+    headers = {"Authorization": "Bearer known"}
+    undo = httpx2.post(f"{address}/api/verdicts", json=join, headers=headers).json()["undo"]
+    page.goto("/duplicates")
+    page.wait_for_selector(".group:has-text('4 sources') >> .chip.same")
+    page.keyboard.press("s")  # no group has the focus
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.keyboard.press("p")
+    group = page.locator(".group").filter(has=page.locator(":focus"))
+    assert "4 sources" in group.inner_text()
+    page.keyboard.press("s")
+    page.wait_for_selector("#notice:has-text('The same')")
+    assert page.locator(".group:has-text('4 sources') >> .chip.same").count() == 6
+    assert "1 open" in page.locator("#facts").inner_text()
+    page.reload()
+    page.wait_for_selector("#undo:enabled")
+    page.keyboard.press("u")
+    page.wait_for_selector("#notice:has-text('Taken back')")
+    assert page.locator(".group:has-text('4 sources') >> .chip.same").count() == 1
+    page.click(".group:has-text('4 sources') >> text=Keep old.avi")
+    page.wait_for_selector("#notice:has-text('Keep web/old.avi')")
+    page.click(".group:has-text('4 sources') >> article >> text=Review >> nth=0")
+    page.wait_for_selector("#undo:enabled")
+    page.keyboard.press("u")
+    page.wait_for_selector("#notice:has-text('Taken back')")
+    page.goto("/duplicates")
+    page.click(".group:has-text('4 sources') >> text=None the same")
+    page.wait_for_selector(".group:has-text('Set aside') >> .chip.different")
+    page.click("#notice >> text=Undo")
+    page.wait_for_selector(".group:has-text('4 sources')")
+    httpx2.post(f"{address}/api/verdicts", json=undo, headers=headers)
+    assert httpx2.get(f"{address}/api/verdicts", headers=headers).json() == []
+
+
+def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, videos):
+    run_ffmpeg("-ss", 3.2, "-i", videos / "videos/news/03.mp4", "-frames:v", 1, "-y", videos / "still.png")
+    page.click("nav >> text=Match a clip")
+    drop(page, videos / "still.png")
+    page.wait_for_selector("#answer >> text=A picture is never decided")
+    card = page.locator("#answer article:has-text('03.mp4'), #answer article:has-text('part.mp4')").first
+    assert "0:03." in card.inner_text() or "0:01." in card.inner_text()
+    card.locator("text=Review").click()
+    page.wait_for_selector("#lanes .film")
+    assert "a picture is never decided" in page.locator("#chips").inner_text()
+    picture = page.locator("#stage video").last
+    wide = """(video) => new Promise((done) => {
+        const shown = new Image();
+        shown.onload = () => done(shown.naturalWidth);
+        shown.src = video.poster;
+    })"""
+    assert picture.evaluate(wide) == 528
+    at = times(page)[0]
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => document.querySelector('#stage video').currentTime > {at + 0.5}")
+    page.keyboard.press("Space")
+
+
+def test_what_comes_into_the_watched_folder_is_told_with_a_link(page, videos):
+    page.wait_for_selector("#watched:has-text('0 came in')")
+    shutil.copy(videos / "clip.mp4", videos / "in/came <b>.mp4")
+    page.wait_for_selector("#watched:has-text('1 matched, 1 with a source')")
+    page.click("#watched >> text=came <b>.mp4")
+    page.wait_for_selector("article:has-text('long.mp4')")
 
 
 def test_the_page_stays_after_a_decision_if_told_to(page):

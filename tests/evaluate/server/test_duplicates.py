@@ -1,6 +1,8 @@
 """Copies, verdicts on them, and exports."""
 
+import itertools
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -41,8 +43,9 @@ def test_a_run_of_a_scope_is_listed_with_it_and_no_run_is_none(own):
 def test_verdicts_go_round(client, ids):
     told = pairs(client)
     pair = next(each for each in told["pairs"] if each["other"] == "web/small.mp4")
-    body = {"kind": "different", "ids": [pair["one_id"], pair["other_id"]], "note": "two takes"}
-    assert client.post("/api/verdicts", json=body).json()["note"] == "two takes"
+    body = [{"kind": "different", "ids": [pair["one_id"], pair["other_id"]], "note": "two takes"}]
+    answer = client.post("/api/verdicts", json=body).json()
+    assert answer["verdicts"][0]["note"] == "two takes"
     after = pairs(client)
     assert (after["n_pairs"], after["n_open"], after["n_set_aside"]) == (told["n_pairs"], told["n_open"] - 1, 1)
     assert [each["id"] for each in pairs(client, verdict="decided")["pairs"]] == [pair["id"]]
@@ -53,8 +56,8 @@ def test_verdicts_go_round(client, ids):
     assert (detail["verdict"], detail["position"], detail["n_pairs"]) == ("different", None, after["n_open"])
     exported = client.get("/api/verdicts/export")
     assert [json.loads(line)["note"] for line in exported.text.splitlines()][-1] == "two takes"
-    undone = client.post("/api/verdicts", json={**body, "withdraw": True})
-    assert undone.json()["is_withdrawn"]
+    undone = client.post("/api/verdicts", json=answer["undo"])
+    assert undone.json()["verdicts"][0]["is_withdrawn"]
     assert pairs(client)["pairs"] == told["pairs"]
     assert client.post("/api/verdicts/import", content=exported.content).json() == {"n_new": 0}
     assert client.get("/api/verdicts").json() == []
@@ -70,8 +73,42 @@ def test_verdicts_go_round(client, ids):
     ],
 )  # fmt: skip
 def test_verdicts_that_do_not_fit_are_refused(client, body, status):
-    assert client.post("/api/verdicts", json=body).status_code == status
+    fits = {"kind": "keep", "names": ["0.mp4"]}  # what fits is not recorded either
+    for bodies, expected in (([body], status), ([fits, body], status), ([body, fits], status), (fits, 422), ([], 422)):
+        assert client.post("/api/verdicts", json=bodies).status_code == expected
     assert client.get("/api/verdicts").json() == []
+
+
+@pytest.mark.slow
+def test_a_group_is_decided_and_undone_in_one_request_each(own):
+    """Two of its three files are equal; before, one of these was kept, and a pair was different."""
+    shutil.copy(own.videos / "0.mp4", own.videos / "again.mp4")
+    index = Index.open(own.index)
+    index.add(own.videos)
+    find_duplicates(index)
+
+    def kept(client):
+        rows = client.get("/api/duplicates/export?form=keep.json").json()
+        return {row["name"]: row["keeps"] for row in rows if row["name"] in names}
+
+    with own.client() as client:
+        group = next(each for each in pairs(client)["groups"] if "again.mp4" in each["names"])
+        names, ids = group["names"], group["ids"]
+        assert (names, group["kept"]) == (["0.mp4", "again.mp4", "web/small.mp4"], [])
+        before = [{"kind": "keep", "ids": ids[:1]}, {"kind": "different", "ids": [ids[0], ids[2]], "note": "no"}]
+        client.post("/api/verdicts", json=before)
+        held, told = client.get("/api/verdicts").json(), pairs(client)
+        assert next(each for each in told["groups"] if "0.mp4" in each["names"])["kept"] == ids[:1]
+        same = [{"kind": "same", "ids": list(each)} for each in itertools.combinations(ids, 2)]
+        keep = [{"kind": "keep", "ids": ids[:1], "withdraw": True}, {"kind": "keep", "ids": ids[1:2]}]
+        answer = client.post("/api/verdicts", json=[*same, *keep]).json()
+        assert len(answer["verdicts"]) == 5
+        assert {each["verdict"] for each in pairs(client)["pairs"] if each["one"] in names} == {"same"}
+        assert kept(client) == {"0.mp4": False, "again.mp4": True, "web/small.mp4": False}
+        client.post("/api/verdicts", json=answer["undo"])
+        assert pairs(client) == told
+        times = {"made_at": ""}
+        assert [each | times for each in client.get("/api/verdicts").json()] == [each | times for each in held]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{}", b'{"kind": "keep", "places": []}'])
@@ -84,10 +121,10 @@ def test_verdicts_that_cannot_be_read_are_not_imported(client, body):
 def test_ignored_seconds_take_a_pair_out(client, ids):
     told = pairs(client)
     place = {"id": ids["0.mp4"], "start_seconds": 0, "end_seconds": 8, "name": "0.mp4"}
-    assert client.post("/api/verdicts", json={"kind": "ignore", "places": [place]}).is_success
+    answer = client.post("/api/verdicts", json=[{"kind": "ignore", "places": [place]}])
     (pair,) = pairs(client, verdict="decided")["pairs"]
     assert (pair["one"], pair["verdict"]) == ("0.mp4", "ignored")
-    assert client.post("/api/verdicts", json={"kind": "ignore", "places": [place], "withdraw": True}).is_success
+    assert client.post("/api/verdicts", json=answer.json()["undo"]).is_success
     assert pairs(client)["pairs"] == told["pairs"]
 
 
@@ -100,7 +137,6 @@ def test_neighbours_lead_through_the_list(client):
     assert [found[each]["next_open_id"] for each in told] == [*told[1:], told[0]]
     small = next(each for each in found.values() if each["other"] == "web/small.mp4")
     assert (small["kept"], "%" in small["reason"]) == ("0.mp4", True)
-    assert small["one_facts"]["width_px"] > small["other_facts"]["width_px"]
     assert client.get("/api/duplicates/pairs/0123456789abcdef").status_code == 404
 
 

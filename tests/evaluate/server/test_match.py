@@ -1,10 +1,13 @@
 """Matching by upload and by path, bounds of uploads, and decisions on matches."""
 
 import asyncio
+import io
 import threading
 
 import pytest
+from PIL import Image
 
+from evaluate.fingerprint.api import Index
 from evaluate.server.problems import SlowUploadError
 from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
@@ -51,6 +54,41 @@ def test_a_path_below_the_archive_is_matched(client, made):
     assert (made.videos / "web/part.mkv").exists()  # it is no upload
 
 
+@pytest.mark.slow
+def test_a_picture_names_videos_with_their_second_and_is_never_decided(own):
+    still = own.videos / "still.png"
+    run_ffmpeg("-ss", 3.2, "-i", own.videos / "3.mp4", "-frames:v", 1, still)
+    with own.client() as client:
+
+        def match(content):
+            return client.post("/api/match", params={"name": "a/still.PNG"}, content=content).json()
+
+        found = match(still.read_bytes())
+        assert (found["is_picture"], found["matches"], "--stills" in found["unreadable"]) == (True, [], True)
+        Index.open(own.index).add(own.videos, stills=True)
+        for found in (match(still.read_bytes()), client.post("/api/match-path", json={"path": "still.png"}).json()):
+            assert (found["is_picture"], found["n_matches"], found["reason"][:9]) == (True, 0, "undecided")
+            best = found["matches"][0]
+            assert (best["reference"], best["decision"]) == ("3.mp4", False)
+            assert best["reference_start_seconds"] <= 3.2 <= best["reference_end_seconds"]
+        assert client.get(f"/api/media/{found['id']}/info").json()["is_picture"]
+        assert client.get(f"/api/media/{found['id']}").status_code == 422
+        for n, size in ((1, (528, 352)), (8, (768, 64))):
+            strip = client.get(f"/api/media/{found['id']}/strip?n={n}").content
+            assert Image.open(io.BytesIO(strip)).size == size
+        client.delete(f"/api/queries/{found['id']}")
+        assert still.exists()
+        uploads = list(folder_of(client).glob("*.png"))
+        assert len(uploads) == 2
+        for path in uploads:
+            client.delete(f"/api/queries/{path.stem}")
+            assert not path.exists()
+        for content in (still.read_bytes()[:500], b"no picture", b"#EXTM3U\nfile:///etc/passwd"):
+            found = match(content)
+            assert found["unreadable"]
+            assert client.get(f"/api/media/{found['id']}/strip").status_code == 204
+
+
 @pytest.mark.parametrize(
     "content", [b"no media", b"#EXTM3U\nfile:///etc/passwd", b"ffconcat version 1.0\nfile /etc/passwd"]
 )
@@ -90,14 +128,14 @@ def test_an_upload_that_drips_is_ended(made, tmp_path):
 def test_one_match_too_many_is_refused_and_others_go_on(made, clip, monkeypatch):
     """The event loop answers while matches wait; afterwards all is as before."""
     release, began = threading.Event(), threading.Event()
-    matched = queries_module.Queries.answer
+    matched = queries_module.Queries.match
 
     def slow(self, *arguments):
         began.set()
         assert release.wait(30)
         return matched(self, *arguments)
 
-    monkeypatch.setattr(queries_module.Queries, "answer", slow)
+    monkeypatch.setattr(queries_module.Queries, "match", slow)
     with made.client(n_waiting=1) as client:
         codes = []
         threads = [
@@ -126,13 +164,17 @@ def test_a_decision_on_a_match_lasts(client, ids, clip):
         }
 
     assert set(verdicts(first).values()) == {""}
-    body = {"kind": "same", "ids": [first["id"], ids["1.mp4"]]}
-    assert client.post("/api/verdicts", json=body).json()["kind"] == "same"
+    body = [{"kind": "same", "ids": [first["id"], ids["1.mp4"]]}]
+    undo = client.post("/api/verdicts", json=body).json()["undo"]
     assert verdicts(second)["1.mp4"] == "same"
     assert verdicts(second)["web/part.mkv"] == ""
+    assert client.post("/api/verdicts", json=undo).is_success
+    assert set(verdicts(second).values()) == {""}
+    client.post("/api/verdicts", json=body)
     client.delete(f"/api/queries/{first['id']}")
     assert verdicts(second)["1.mp4"] == "same"
-    assert client.post("/api/verdicts", json={**body, "ids": [second["id"], ids["1.mp4"]], "withdraw": True}).is_success
+    withdrawn = [{**body[0], "ids": [second["id"], ids["1.mp4"]], "withdraw": True}]
+    assert client.post("/api/verdicts", json=withdrawn).is_success
     assert set(verdicts(second).values()) == {""}
 
 

@@ -65,7 +65,7 @@ def test_killed_among_verdicts_all_that_were_answered_are_there(own, ids):
             note = f"{number} {at}"
             body = {"kind": "keep", "ids": [ids[names[at % len(names)]]], "note": note}
             try:
-                answer = httpx2.post(f"{address}/api/verdicts", json=body, headers=BEARER, timeout=30)
+                answer = httpx2.post(f"{address}/api/verdicts", json=[body], headers=BEARER, timeout=30)
             except httpx2.HTTPError:
                 return
             assert answer.status_code == 200

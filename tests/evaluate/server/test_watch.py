@@ -11,6 +11,7 @@ import pytest
 
 from evaluate.server.state import webhook
 from tests.evaluate.server.conftest import wait_for
+from tests.preprocess.made_media import run_ffmpeg
 
 
 def lines(path):
@@ -61,6 +62,12 @@ def test_a_file_is_matched_when_it_has_stopped_growing(made, tmp_path, hook):
         assert (line["file"], line["size_bytes"]) == ("sub/growing.mp4", len(whole))
         assert {each["reference"] for each in line["matches"] if each["decision"]} == {"0.mp4", "web/small.mp4"}
         assert client.get("/api/runs").json() == []
+        told = client.get("/api/status").json()["watched"]
+        assert (told["n_waiting"], told["n_matched"], told["n_found"], told["n_failed"]) == (0, 2, 2, 0)
+        assert [each["name"] for each in told["last"]] == ["sub/growing.mp4", "before.mp4"]
+        assert set(told["last"][0]["references"]) == {"0.mp4", "web/small.mp4"}
+        assert client.get(f"/api/queries/{told['last'][0]['query']}").json()["n_matches"] == 2
+        assert client.get(f"/api/media/{told['last'][0]['query']}").content == whole
     assert [json.loads(body) for kind, body in got if kind == "application/json"][1:] == lines(out)
     with out.open("ab") as file:
         file.write(b'{"file": "cut')  # by a kill
@@ -79,6 +86,58 @@ def test_a_webhook_that_always_fails_is_given_up(hook, caplog):
     assert not asyncio.run(webhook.post(address, b"{}"))
     assert len(got) == 3  # the redirect is not followed
     assert "did not take" in caplog.text
+
+
+def test_files_that_change_while_they_wait_or_are_matched_are_taken_once_at_their_end(made, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "matches.jsonl"
+    folder.mkdir()
+    whole = (made.videos / "0.mp4").read_bytes()
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(whole)
+    with made.client(watch_folder=folder, watch_out=out, settle_seconds=0.3) as client:
+        limiter = client.app.state.parts.queries.limiter
+        wait_for(lambda: limiter.borrowed_tokens)  # a.mp4 is being matched, b.mp4 waits
+        for name in ("a.mp4", "b.mp4"):
+            with (folder / name).open("ab") as file:
+                file.write(b"more")
+        wait_for(lambda: len(lines(out)) == 2)
+        time.sleep(1.5)
+        assert sorted((each["file"], each["size_bytes"]) for each in lines(out)) == [
+            ("a.mp4", len(whole) + 4), ("b.mp4", len(whole) + 4),
+        ]  # fmt: skip
+        assert [each["name"] for each in client.get("/api/queries").json()] == ["b.mp4", "a.mp4"]
+
+
+@pytest.mark.slow
+def test_three_hundred_files_at_once_are_each_taken_once(made, tmp_path):
+    """Half are copies of real clips, a third are no media, the rest is audio; one is still written as they come."""
+    folder, out = tmp_path / "in", tmp_path / "matches.jsonl"
+    folder.mkdir()
+    clip = tmp_path / "clip.mp4"
+    run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 3, "-vf", "scale=96:64", "-c:a", "aac", clip)
+    run_ffmpeg("-i", clip, "-vn", tmp_path / "audio.wav")
+    kinds = [(clip.read_bytes(), "mp4"), (b"torn", "mp4"), (clip.read_bytes(), "mp4")]
+    kinds += [((tmp_path / "audio.wav").read_bytes(), "wav"), (b"torn", "mp4"), (clip.read_bytes(), "mp4")]
+    names = [f"{number:03d}.{kinds[number % 6][1]}" for number in range(300)]
+    with made.client(watch_folder=folder, watch_out=out, settle_seconds=1.0) as client:
+        for number, name in enumerate(names):
+            (folder / name).write_bytes(kinds[number % 6][0])
+        writing = (folder / "writing.mp4").open("wb")
+        whole, at, seen = clip.read_bytes(), 0, []
+        while at < len(whole):
+            writing.write(whole[at : at + len(whole) // 20])
+            writing.flush()
+            at += len(whole) // 20
+            seen.append(client.get("/api/status").json()["watched"])
+            assert "writing.mp4" not in [each["name"] for each in seen[-1]["last"]]
+            time.sleep(0.4)
+        writing.close()
+        wait_for(lambda: len(lines(out)) == 301, seconds=900)
+        told = client.get("/api/status").json()["watched"]
+        assert sorted(each["file"] for each in lines(out)) == [*names, "writing.mp4"]
+        assert (told["n_waiting"], told["n_matched"], told["n_found"], told["n_failed"]) == (0, 201, 201, 100)
+        assert all(each["n_waiting"] + each["n_matched"] + each["n_failed"] <= 301 for each in seen)
+        assert len(told["last"]) == len(client.get("/api/queries").json()) == 10
 
 
 @pytest.mark.slow

@@ -1,16 +1,17 @@
 """Stills of real videos as queries: named with their second, undecided; and pictures that are none."""
 
 import json
+import struct
 
 import pytest
 from PIL import Image, ImageOps
 
 from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index, query_files
-from evaluate.fingerprint.describe.picture import read_picture
+from evaluate.fingerprint.describe.picture import read_picture, read_picture_apart
 from preprocess.errors import CatalogueError, MediaError
+from preprocess.executors.processes import ProcessExecutor
 from preprocess.media.media_info import Limits
-from preprocess.schema import ShardParams
 from tests.evaluate.archive.conftest import write_pieces
 from tests.preprocess.made_media import run_ffmpeg
 
@@ -94,21 +95,41 @@ def test_pictures_are_read_upright_and_reduced(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn clockwise to show
     picture.save(tmp_path / "photo.jpg", exif=exif)
-    footage = read_picture(tmp_path / "photo.jpg", ShardParams(short_side_px=80))
-    assert (tuple(footage.frames.shape), len(footage), footage.has_audio.any()) == ((1, 240, 80, 3), 1, False)
+    assert read_picture(tmp_path / "photo.jpg", 80).shape == (240, 80, 3)
     picture.convert("P").save(tmp_path / "palette.png")
-    assert read_picture(tmp_path / "palette.png", ShardParams(short_side_px=80)).frames[0, 0, 0].tolist() == [255, 0, 0]
+    assert read_picture(tmp_path / "palette.png", 80)[0, 0].tolist() == [255, 0, 0]
+
+
+def bomb():
+    """The first bytes of a bitmap of 40,000 by 40,000 pixels."""
+    return b"BM" + struct.pack("<IIIIiiHHIIIIII", 54, 0, 54, 40, 40_000, 40_000, 1, 24, 0, 0, 0, 0, 0, 0)
+
+
+def test_a_crash_of_the_decoder_costs_one_picture(tmp_path):
+    class Crashing(ProcessExecutor):
+        def start(self, work, task):
+            child = super().start(work, task)
+            child.process.kill()
+            return child
+
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    assert read_picture_apart(tmp_path / "a.png", 32, Limits(), ProcessExecutor(1)).shape == (32, 32, 3)
+    with pytest.raises(MediaError, match="ended: signal SIGKILL"):
+        read_picture_apart(tmp_path / "a.png", 32, Limits(), Crashing(1))
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
     Image.new("RGB", (64, 64)).save(tmp_path / "gif.jpg", "GIF")
-    bad = {"empty.png": b"", "cut.jpg": whole[:300], "list.jpg": b"#EXTM3U\n", "gif.jpg": None, "text.webp": b"hello"}
+    bad = {
+        "empty.png": b"", "cut.jpg": whole[:300], "list.jpg": b"#EXTM3U\n", "gif.jpg": None, "text.webp": b"hello",
+        "bomb.bmp": bomb(),
+    }  # fmt: skip
     for name, content in bad.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(MediaError):
-            read_picture(tmp_path / name, ShardParams())
+            read_picture(tmp_path / name, 128)
     with pytest.raises(MediaError, match="64x64 px, the limit is 100"):
-        read_picture(tmp_path / "whole.jpg", ShardParams(), Limits(max_pixels=100))
+        read_picture(tmp_path / "whole.jpg", 128, Limits(max_pixels=100))
