@@ -38,7 +38,7 @@ EDITS = (
     Edit("excerpt", first=0.3, last=0.8),
     Edit("upright", ("upright/medium",)),
     Edit("with-text-and-logo", ("text/light", "logo/medium")),
-    Edit("faster", ("speed/strong",)),
+    Edit("other-speed", ("speed/strong",)),
     Edit("inside-another", ("concatenation/medium",)),
     Edit("silent", ("muted/strong",)),
     Edit("with-bars", ("pad/medium",)),
