@@ -71,6 +71,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--queries", type=int, default=200, help="files that are matched at most (default: %(default)s)")
     add("--background", type=int, default=0, help="scenes for normalisation (default: none)")
     add("--streams", default="both", help="of the queries: both, video, audio (default: %(default)s)")
+    fade = "all files rise out of black for so long (default: as they are)"
+    add("--fade", type=float, default=0.0, metavar="SECONDS", help=fade)
     _add_encoder_and_seed(parser)
     summary = "make edited copies of some videos, to try the tools of an archive"
     parser = add_parser(commands, "edited-copies", summary, _edited_copies, EDITED_COPIES_EPILOG)
@@ -148,8 +150,9 @@ def _false_matches(arguments: argparse.Namespace) -> None:
     if unknown := set(words(arguments.streams)) - set(streams):
         raise FingerprintError(f"no streams called {', '.join(unknown)}: choose from {', '.join(get_args(Streams))}")
     trial = Trial(
-        whole_numbers(arguments.sizes, "--sizes"), arguments.queries, arguments.background, streams, seed=arguments.seed
-    )
+        whole_numbers(arguments.sizes, "--sizes"), arguments.queries, arguments.background, streams, seed=arguments.seed,
+        fade_seconds=arguments.fade,
+    )  # fmt: skip
     encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture="within", sound="within")
     with Progress("false matches") as shown:
         results, false = measure(arguments.videos, encoder, trial, shown.stage)

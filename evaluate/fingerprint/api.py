@@ -11,6 +11,7 @@ from evaluate.errors import FingerprintError
 from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
+from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
@@ -120,9 +121,9 @@ class Index:
         folder = None if videos is None else Path(videos)
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
-            _keep_library(self._archives())
+            _keep_library(self._archives(), encoder)
             if stills or self._has_stills:
-                _keep_library([self.beside("still", options, progress)])
+                _keep_library([self.beside("still", options, progress)], encoder.varied("still"))
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
     def beside(
@@ -201,7 +202,7 @@ class Index:
             StoreError: a part is damaged.
         """
         if self._library is None:
-            self._library = _load(self._archives())
+            self._library = _load(self._archives(), self.encoder)
         return Matcher(self._library, false_positive_rate)
 
     def encoder(self) -> DescriptorEncoder:
@@ -224,7 +225,7 @@ class Index:
 
     def _stills(self) -> Library:
         if self._frames is None:
-            self._frames = _load([Archive.open(self.folder / "still")])
+            self._frames = _load([Archive.open(self.folder / "still")], lambda: self.encoder().varied("still"))
         return self._frames
 
     def _archives(self) -> list[Archive]:
@@ -233,21 +234,23 @@ class Index:
         return [self.archive, *([Archive.open(apart)] if (apart / ARCHIVE_FILE).is_file() else [])]
 
 
-def _keep_library(archives: Sequence[Archive]) -> None:
+def _keep_library(archives: Sequence[Archive], encoder: DescriptorEncoder) -> None:
     folder, key = archives[0].folder / LIBRARY_FOLDER, library_key(archives)
     with archives[0].only_writer():
         if load_library(folder, key) is None:
-            save_library(folder, key, _build(archives))
+            save_library(folder, key, _build(archives, encoder))
 
 
-def _load(archives: Sequence[Archive]) -> Library:
-    return load_library(archives[0].folder / LIBRARY_FOLDER, library_key(archives)) or _build(archives)
+def _load(archives: Sequence[Archive], encoder: Callable[[], DescriptorEncoder]) -> Library:
+    loaded = load_library(archives[0].folder / LIBRARY_FOLDER, library_key(archives))
+    return loaded or _build(archives, encoder())
 
 
-def _build(archives: Sequence[Archive]) -> Library:
+def _build(archives: Sequence[Archive], encoder: DescriptorEncoder) -> Library:
     described, apart, *_ = (*(list(archive.descriptors()) for archive in archives), [])
     if not described:
         raise FingerprintError(f"{archives[0].folder}: holds no source that could be read; index a folder first")
+    apart += describe_fades(encoder, archives[0].hop_seconds / DESCRIPTORS_A_HOP)
     return build_library(described, archives[0].hop_seconds, background=apart)
 
 

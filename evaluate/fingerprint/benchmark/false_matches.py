@@ -17,12 +17,13 @@ import torch
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.protocol import scene
 from evaluate.fingerprint.benchmark.query import Streams
-from evaluate.fingerprint.describe.descriptors import Descriptors
+from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable, join_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
+from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.footage import Footage, FootageFile
 from evaluate.fingerprint.describe.query_view import ViewedFootage
-from evaluate.fingerprint.describe.view import View
+from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
 from evaluate.fingerprint.match.chance import threshold
@@ -53,6 +54,7 @@ class Trial:
         streams: which streams of the queries are used, in turn.
         hop_seconds: time between descriptors of a source.
         seed: of the drawing.
+        fade_seconds: all sources and queries rise out of black for so long; 0 for files as they are.
 
     Raises:
         FingerprintError: a number is too small.
@@ -64,6 +66,7 @@ class Trial:
     streams: tuple[Streams, ...] = ("both",)
     hop_seconds: float = 0.5
     seed: int = 0
+    fade_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.sizes, default=0) < 1 or self.n_unmatched < 1 or self.n_background < 0:
@@ -116,8 +119,9 @@ def measure(
     options = ExtractOptions(trial.hop_seconds, executor=SerialExecutor())
     dense = replace(options, hop_seconds=trial.hop_seconds / DESCRIPTORS_A_HOP)
     background = [each for each in describe_files(apart, encoder, dense) if isinstance(each, Descriptors)]
+    background += describe_fades(encoder, dense.hop_seconds)
     described = list[Descriptors]()
-    for number, each in enumerate(describe_files(rest, encoder, options), 1):
+    for number, each in enumerate(_described(rest, encoder, trial, options), 1):
         progress("describing", number, len(rest))
         if isinstance(each, Descriptors):
             described.append(each)
@@ -136,7 +140,7 @@ def measure(
     for number, file in enumerate(read_footage(unmatched, encoder, options)):
         progress("matching", number, len(unmatched))
         if isinstance(file, FootageFile):
-            for streams, windows in _streams(file, encoder, trial.streams):
+            for streams, windows in _streams(_windows(file, encoder, trial), trial.streams, file.source, encoder):
                 for size, matchers in archives.items():
                     matcher = _WindowMatcher(matchers[number % len(matchers)], encoder, windows)
                     found = matcher.match(file)[:1]
@@ -164,17 +168,45 @@ def _cast(folder: Path, trial: Trial) -> tuple[list[MediaFile], list[MediaFile],
     return unmatched, list(chain(*apart)), list(chain(*rest))
 
 
+def _described(
+    files: Sequence[MediaFile], encoder: DescriptorEncoder, trial: Trial, options: ExtractOptions
+) -> Iterator[Descriptors | Unreadable]:
+    """Describe the sources of archives."""
+    if not trial.fade_seconds:
+        yield from describe_files(files, encoder, options)
+        return
+    for file in read_footage(files, encoder, options):
+        if isinstance(file, Unreadable):
+            yield file
+        else:
+            viewed = [ViewedFootage(file.source, each, encoder) for each in _windows(file, encoder, trial)]
+            yield join_rows([each.describe(PLAIN, trial.hop_seconds) for each in viewed])
+
+
+def _windows(file: FootageFile, encoder: DescriptorEncoder, trial: Trial) -> list[Footage]:
+    """Read a file, and let it rise out of black if the trial says so."""
+    windows = file.windows(WINDOW_SECONDS, encoder.clip.span_frames - 1)
+    return [_faded(each, trial.fade_seconds * encoder.shard_params.fps) for each in windows]
+
+
+def _faded(window: Footage, n_frames: float) -> Footage:
+    """Let a file rise out of black over its first frames; return a window of it."""
+    if window.frames is None or not n_frames:
+        return window
+    shown = ((window.first_frame + torch.arange(len(window))) / n_frames).clamp(max=1)[:, None, None, None]
+    return replace(window, frames=(window.frames * shown).round().to(torch.uint8))
+
+
 def _streams(
-    file: FootageFile, encoder: DescriptorEncoder, wanted: Sequence[Streams]
+    windows: Sequence[Footage], wanted: Sequence[Streams], source: str, encoder: DescriptorEncoder
 ) -> Iterator[tuple[Streams, list[_Remembered]]]:
     """Give the windows of a file by each of the streams that it has."""
-    windows = list(file.windows(WINDOW_SECONDS, encoder.clip.span_frames - 1))
     silent = [replace(each, has_audio=torch.zeros_like(each.has_audio)) for each in windows]
-    kept = {"both": windows, "video": silent, "audio": [replace(each, frames=None) for each in windows]}
+    kept = {"both": list(windows), "video": silent, "audio": [replace(each, frames=None) for each in windows]}
     has = {"video": windows[0].frames is not None, "audio": any(bool(each.has_audio.any()) for each in windows)}
     for streams in wanted:
         if has.get(streams, True):
-            yield streams, [_Remembered(file.source, each, encoder) for each in kept[streams]]
+            yield streams, [_Remembered(source, each, encoder) for each in kept[streams]]
 
 
 def _results(best: Mapping[tuple[int, Streams], Sequence[float]]) -> Iterator[Result]:

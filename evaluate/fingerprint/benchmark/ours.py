@@ -7,6 +7,7 @@ from evaluate.fingerprint.benchmark.method import FALSE_POSITIVE_RATE
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
+from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.footage import FootageFile
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
@@ -39,7 +40,8 @@ class Avtempo:
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
         """Describe references and background; the background normalises scores."""
         described = self._describe(references, self._hop_seconds)
-        apart = self._describe(background, self._hop_seconds / DESCRIPTORS_A_HOP)
+        dense = self._hop_seconds / DESCRIPTORS_A_HOP
+        apart = [*self._describe(background, dense), *describe_fades(self._encoder, dense)]
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
         self._matcher = Matcher(library, FALSE_POSITIVE_RATE)

@@ -177,7 +177,8 @@ class Question:
             both = has[best] & rows[columns].any(axis=1)
             if both.any():
                 seconds = (self.query.start_seconds[best] + self.query.end_seconds[best]) / 2
-                paired[modality] = Pair(seconds[both], vectors[best[both]], rows[columns[both]])
+                expected = self.expected[modality][best[both]]
+                paired[modality] = Pair(seconds[both], vectors[best[both]], rows[columns[both]], expected)
         return paired
 
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
 ARRAYS_FILE = "library.npz"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 
 
 def library_key(archives: Sequence[Archive]) -> str:

@@ -13,8 +13,10 @@ of independent moments (the variance of an inner product of two matrices with th
 share most of their seconds, and a slow change is one event, however long.
 
 **Level**: how alike the means are. Unrelated videos of one kind (rain and rain, two talking heads) have similar means.
-Their mean cosine c exceeds 1 - e with a probability of about (2 e)^3, measured on real recordings. Nearer than LEAST_APART
-counts no more, so a level alone hardly decides.
+Let m be the mean of the similarities that are expected by chance (normalise.py). The mean cosine exceeds 1 - e (1 - m) for
+about (2 e)^3 sources, measured on real recordings, so for at least one with a probability of 1 - exp(-(2 e)^3). So fades,
+which look alike whatever they show, have hardly a level where the background has fades. Means nearer than LEAST_APART
+count no more, so a level alone hardly decides.
 
 Fisher's method joins the probabilities of all modalities that both have: minus the sum of their k logarithms has a gamma
 distribution of shape k. A modality that disagrees adds nothing to the sum and raises k, so it lowers the score. The product
@@ -49,17 +51,20 @@ def moments_of(query: np.ndarray, reference: np.ndarray) -> float:
 
 
 def surprises(
-    query: np.ndarray, reference: np.ndarray, dimensions: float, most_moments: float = math.inf
-) -> tuple[float, float]:  # fmt: skip
+    query: np.ndarray, reference: np.ndarray, expected: np.ndarray, dimensions: float, most_moments: float = math.inf
+) -> tuple[float, float]:
     """Return -ln of the probabilities that chance gives the course and the level of a span, in one modality.
 
     Args:
         query, reference: unit descriptors of the same moments (n, d), n at least 1.
+        expected: similarity of each of the query's descriptors that is expected by chance (n,).
         dimensions: d of the modality.
         most_moments: the number of independent moments is at most this.
     """
     apart = max(1 - float((query * reference).sum(axis=1).mean()), LEAST_APART)
-    level = max(0.0, LEVEL_POWER * math.log(LEVEL_APART / apart))
+    room = min(max(1 - float(expected.mean()), LEAST_APART), 1)
+    n_alike = (apart / room / LEVEL_APART) ** LEVEL_POWER
+    level = -math.log(-math.expm1(-n_alike))
     dimensions *= min(moments_of(query, reference), most_moments)
     query, reference = query - query.mean(axis=0), reference - reference.mean(axis=0)
     agreement, changes = float((query * reference).sum()), float((query**2).sum() * (reference**2).sum())

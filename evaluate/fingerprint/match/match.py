@@ -100,14 +100,14 @@ class Matcher:
 
     def _is_decidable(self, window: Descriptors) -> bool:
         """Whether an exact copy would be decided."""
-        rows = first_of_hops(window.start_seconds, self.library.hop_seconds)
+        question = self.library.ask(window)
         pairs = {}
-        for name in self.library.searches:
+        for name, expected in question.expected.items():
             has, vectors = window.of(name)
-            if vectors is not None and has[rows].any():
-                own = vectors[rows[has[rows]]]
-                pairs[name] = Pair(window.start_seconds[rows[has[rows]]], own, own)
-        return score_of(pairs, self.library.places(len(rows))) >= self.threshold
+            rows = question.firsts[has[question.firsts]]
+            if vectors is not None and len(rows):
+                pairs[name] = Pair(window.start_seconds[rows], vectors[rows], vectors[rows], expected[rows])
+        return score_of(pairs, self.library.places(len(question.firsts))) >= self.threshold
 
 
 def best_first(matches: Iterable[Match]) -> list[Match]:

@@ -20,11 +20,13 @@ class Pair(NamedTuple):
     Attributes:
         seconds: float64 (n,), middles of the query's clips.
         query, reference: float32 (n, d).
+        expected: float32 (n,), similarity of each of the query's descriptors that is expected by chance.
     """
 
     seconds: np.ndarray
     query: np.ndarray
     reference: np.ndarray
+    expected: np.ndarray
 
 
 Pairs = Mapping[str, Pair]
@@ -99,7 +101,10 @@ def _continues(before: Span, span: Span, near_seconds: float) -> bool:
 def score_of(pairs: Pairs, places: float, most: Mapping[str, float] | None = None) -> float:
     """Return the score of all modalities of a span together, as `score` does; `most` limits their moments."""
     limits = most or dict.fromkeys(pairs, np.inf)
-    told = [surprises(each.query, each.reference, DIMENSIONS[name], limits[name]) for name, each in pairs.items()]
+    told = [
+        surprises(each.query, each.reference, each.expected, DIMENSIONS[name], limits[name])
+        for name, each in pairs.items()
+    ]
     return score([each for both in told for each in both], places)
 
 

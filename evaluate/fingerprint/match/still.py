@@ -18,7 +18,6 @@ from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.picture import read_picture_apart
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
-from evaluate.fingerprint.index.library import NEIGHBOURS
 from evaluate.fingerprint.match.match import Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.spans import Pair, score_of
@@ -64,10 +63,11 @@ class StillMatcher:
 
     def _matches(self, still: Descriptors, view: View, n_views: float) -> Iterator[Match]:
         library = self.matcher.library
-        if still.picture is None or not still.has_picture[0] or "picture" not in library.searches:
+        question = library.ask(still)
+        if still.picture is None or "picture" not in question.found:
             return
         search, places = library.searches["picture"], library.places(1) * n_views
-        rows = search.nearest(still.picture, min(NEIGHBOURS, len(search))).rows[0]
+        rows, expected = question.found["picture"].rows[0], question.expected["picture"]
         rows = rows[rows >= 0]
         _, firsts = np.unique(search.source[rows], return_index=True)
         numbers = search.source[rows[firsts]].tolist()
@@ -78,7 +78,7 @@ class StillMatcher:
             first = others[until - 1] + 1 if until else 0
             last = others[until] - 1 if until < len(others) else len(frames) - 1
             seconds = search.middle_seconds[search.rows_of(number)][[first, last]]
-            score = score_of({"picture": Pair(np.zeros(1), still.picture, frames[at][None])}, places)
+            score = score_of({"picture": Pair(np.zeros(1), still.picture, frames[at][None], expected)}, places)
             start, end = (
                 max(0.0, float(seconds[0]) - library.hop_seconds / 2),
                 float(seconds[1]) + library.hop_seconds / 2,

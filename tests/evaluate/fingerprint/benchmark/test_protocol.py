@@ -209,3 +209,6 @@ def test_unmatched_files_are_falsely_matched_with_an_archive_that_has_them_under
     assert value > 0.5
     assert all(match.query[0] == match.reference[0] for match in false)
     assert [row[:2] for row in rows] == [("audio", "2 sources")]
+    black = dataclasses.replace(trial, sizes=(1,), streams=("video",), fade_seconds=1e6)
+    results, false = measure(renamed, shipped_encoder, black, lambda *_: None)
+    assert not false and max(r.value for r in results) == 0

@@ -10,7 +10,7 @@ HOP, CLIP = 0.5, 1.8
 
 def grid(seconds, *evidence):
     def numbers(rows, columns):
-        return {"picture": Pair(seconds[rows], rows, columns)}
+        return {"picture": Pair(seconds[rows], rows, columns, np.zeros(len(rows)))}
 
     return Grid(seconds, CLIP / 2, HOP, np.array(evidence, np.float32), CLIP, numbers)
 
