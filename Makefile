@@ -80,7 +80,7 @@ seed7 = --seed 7 --queries 60 --unmatched 12 --background 10 --only medium --met
 edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
-six_ablation = ABLATE_OBJECTIVES=whole$(comma)without-temporal$(comma)avid ABLATE_JOBS=2
+six_ablation = ABLATE_OBJECTIVES=whole$(comma)avid$(comma)without-temporal$(comma)avid-cma$(comma)video-only$(comma)temporal ABLATE_JOBS=2
 unmatched = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100 --streams video
 unmatched_esc = --queries 400 --streams audio
 
