@@ -11,9 +11,9 @@ from tests.store.test_standard_streams import run_without_reader
 
 
 @pytest.fixture(scope="module")
-def index(videos, tmp_path_factory, make_checkpoint):
+def index(videos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("index")
-    Index.open(folder, encoder=make_checkpoint(folder / "encoder" / "last.pt")).add(videos)
+    Index.open(folder).add(videos)
     return folder
 
 
