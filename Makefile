@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-esc50 ablation ablation-ucf bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 ablation ablation-ucf bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -238,6 +238,11 @@ _result-false-matches-fades: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) false-matches RUN=$(AT)/fades VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched) --fade 3'
 	$(call publish,$(AT)/fades/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched) --fade 3")
+
+_result-false-matches-fades-again: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(MAKE) false-matches RUN=$(AT)/fades-again VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched) --fade 1.5 --seed 5'
+	$(call publish,$(AT)/fades-again/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched) --fade 1.5 --seed 5")
 
 _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))

@@ -19,6 +19,8 @@ FLAT_BELOW_ROWS = 200_000
 """Below it a flat search for a 10 s query takes tens of ms; at a hop of 0.5 s these are 28 hours."""
 CODE_BYTES = 32
 """Size of a row in IVF-PQ: 0.23 MB per hour and modality at a hop of 0.5 s."""
+ROWS_A_VALUE = 8
+"""Rows for each value of a code's byte; with fewer rows, as in tests, a code has half a byte."""
 TRAINING_ROWS = 200_000
 PROBED_SHARE = 256
 PROBED_LEAST = 8
@@ -148,7 +150,7 @@ def _inverted(described: Sequence[Descriptors], modality: str, n_rows: int) -> "
     n_dims = training.shape[1]
     code_bytes = max(size for size in range(1, min(CODE_BYTES, n_dims) + 1) if n_dims % size == 0)
     n_lists = max(1, min(round(4 * n_rows**0.5), min(n_rows, TRAINING_ROWS) // 39))  # FAISS wants 39 rows a list
-    n_bits = 8 if n_rows >= 39 * 256 else 4
+    n_bits = 8 if n_rows >= ROWS_A_VALUE * 256 else 4
     lists = faiss.IndexHNSWFlat(n_dims, LINKS, faiss.METRIC_INNER_PRODUCT)
     index = faiss.IndexIVFPQ(lists, n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
     index.quantizer_trains_alone = chr(2)  # FAISS for: train the lists first, then build the graph from them

@@ -8,9 +8,10 @@ minus n times the mean over all n x n pairs. So hum, loops, stills and static ca
 have no course to agree on. By chance, r is the cosine of two random directions in D dimensions, which exceeds r with
 a probability of at most (1 - r^2)^((D - 1) / 2) / 2: half the regularised incomplete beta function
 I_(1-r^2)((D - 1) / 2, 1 / 2), which is below its value without the factor of the 1 / 2 (S. Li, "Concise formulas for the
-area and volume of a hyperspherical cap", 2011). D = d x |X|^2 |Y|^2 / <XX', YY'>. The second factor is the number
+area and volume of a hyperspherical cap", 2011). D = d (n - n_0), where n = |X|^2 |Y|^2 / <XX', YY'> is the number
 of independent moments (the variance of an inner product of two matrices with these covariances over time): adjacent clips
-share most of their seconds, and a slow change is one event, however long.
+share most of their seconds, and a slow change is one event, however long. n_0 of a moment tells nothing: where all that
+happens is that a picture rises out of black, the change is the picture itself, and pictures of one kind resemble each other.
 
 **Level**: how alike the means are. Unrelated videos of one kind (rain and rain, two talking heads) have similar means.
 Let m be the mean of the similarities that are expected by chance (normalise.py). The mean cosine exceeds 1 - e (1 - m) for
@@ -27,14 +28,28 @@ holds was measured: docs/results/fingerprint-benchmark.md.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from evaluate.errors import FingerprintError
 
-DIMENSIONS = {"picture": 18.0, "sound": 10.0}
-"""d, dimensions of a change within a video, by modality. Spans of unrelated real videos have 26 by video and 21 by audio on
-average; fades, tones and rhythms have fewer, and these are what chance takes for copies."""
+
+class Course(NamedTuple):
+    """What is known of the changes within unrelated videos, in one modality.
+
+    Attributes:
+        dimensions: d, of a moment's change.
+        idle_moments: n_0, of the moments, those that tell nothing.
+    """
+
+    dimensions: float
+    idle_moments: float
+
+
+COURSES = {"picture": Course(18.0, 0.3), "sound": Course(10.0, 0.0)}
+"""By modality. Spans of unrelated real videos have a d of 26 by video and 21 by audio on average; fades, tones and rhythms
+have fewer, and these are what chance takes for copies."""
 LEVEL_APART, LEVEL_POWER = 0.5, 3.0
 LEAST_APART = 0.01
 LEAST_CHANGE = 0.002
@@ -51,27 +66,27 @@ def moments_of(query: np.ndarray, reference: np.ndarray) -> float:
 
 
 def surprises(
-    query: np.ndarray, reference: np.ndarray, expected: np.ndarray, dimensions: float, most_moments: float = math.inf
+    query: np.ndarray, reference: np.ndarray, expected: np.ndarray, course: Course, most_moments: float = math.inf
 ) -> tuple[float, float]:
     """Return -ln of the probabilities that chance gives the course and the level of a span, in one modality.
 
     Args:
         query, reference: unit descriptors of the same moments (n, d), n at least 1.
         expected: similarity of each of the query's descriptors that is expected by chance (n,).
-        dimensions: d of the modality.
+        course: of the modality.
         most_moments: the number of independent moments is at most this.
     """
     apart = max(1 - float((query * reference).sum(axis=1).mean()), LEAST_APART)
     room = min(max(1 - float(expected.mean()), LEAST_APART), 1)
     n_alike = (apart / room / LEVEL_APART) ** LEVEL_POWER
     level = -math.log(-math.expm1(-n_alike))
-    dimensions *= min(moments_of(query, reference), most_moments)
+    n_moments = min(moments_of(query, reference), most_moments) - course.idle_moments
     query, reference = query - query.mean(axis=0), reference - reference.mean(axis=0)
     agreement, changes = float((query * reference).sum()), float((query**2).sum() * (reference**2).sum())
-    if agreement <= 0 or not dimensions:
+    if agreement <= 0 or n_moments <= 0:
         return 0.0, level
     unlike = max(1 - agreement**2 / changes, 1e-6)
-    return max(0.0, math.log(2) - (dimensions - 1) / 2 * math.log(unlike)), level
+    return max(0.0, math.log(2) - (course.dimensions * n_moments - 1) / 2 * math.log(unlike)), level
 
 
 def score(surprise: Sequence[float], places: float) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.fingerprint.match.chance import DIMENSIONS, moments_of, score, surprises
+from evaluate.fingerprint.match.chance import COURSES, moments_of, score, surprises
 
 TRIMMED = 96
 """Moments at each end of a span where it may be cut."""
@@ -102,7 +102,7 @@ def score_of(pairs: Pairs, places: float, most: Mapping[str, float] | None = Non
     """Return the score of all modalities of a span together, as `score` does; `most` limits their moments."""
     limits = most or dict.fromkeys(pairs, np.inf)
     told = [
-        surprises(each.query, each.reference, each.expected, DIMENSIONS[name], limits[name])
+        surprises(each.query, each.reference, each.expected, COURSES[name], limits[name])
         for name, each in pairs.items()
     ]
     return score([each for both in told for each in both], places)
