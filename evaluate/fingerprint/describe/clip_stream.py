@@ -10,7 +10,7 @@ from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from preprocess.schema import ShardParams
 
-CLIPS_AT_ONCE = 32
+CLIPS_AT_ONCE, FRAMES_AT_ONCE = 32, 256
 FLAT_LEVELS = 4.0
 """A clip counts as black or of one colour if its pixels' standard deviation over space is less than this, of 255."""
 QUIET_DB = -60.0
@@ -98,14 +98,14 @@ def describe_pictures(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor
     Returns:
         which clips show anything, bool (n,), and their vectors (n, d) float32, zeros where nothing is shown.
     """
-    clip, has, vectors = encoder.clip, [np.zeros(0, bool)], [np.zeros((0, encoder.picture_dims), np.float32)]
-    for some in starts.split(CLIPS_AT_ONCE):
-        index = some[:, None] + clip.stride * torch.arange(clip.n_frames)
-        clips = frames[index % len(frames)]  # (B, n_frames, H, W, 3)
-        spread = clips.float().mean(4).std(dim=(2, 3)).mean(1)
-        has.append((spread >= FLAT_LEVELS).cpu().numpy())
-        vectors.append(_masked(encoder.describe_picture(clips), has[-1]))
-    return np.concatenate(has), np.concatenate(vectors)
+    ramp = encoder.clip.stride * torch.arange(encoder.clip.n_frames)
+    spread = torch.cat([some.float().mean(3).std(dim=(1, 2)) for some in frames.split(FRAMES_AT_ONCE)])
+    shows = spread[(starts[:, None] + ramp) % len(frames)].mean(1) >= FLAT_LEVELS
+    vectors = torch.zeros(len(starts), encoder.picture_dims)
+    for some in shows.cpu().nonzero()[:, 0].split(CLIPS_AT_ONCE):
+        clips = frames[(starts[some, None] + ramp) % len(frames)]  # (B, n_frames, H, W, 3)
+        vectors[some] = encoder.describe_picture(clips).float().cpu()
+    return shows.cpu().numpy(), vectors.numpy()
 
 
 def describe_sounds(
@@ -122,22 +122,16 @@ def describe_sounds(
     Returns:
         which clips sound, bool (n,), and their vectors (n, e) float32, zeros where there is silence.
     """
+    clip, vectors = encoder.clip, torch.zeros(len(starts), encoder.sound_dims)
     if encoder.variant == "still":
-        return np.zeros(len(starts), bool), np.zeros((len(starts), encoder.sound_dims), np.float32)
-    clip, has, vectors = encoder.clip, [np.zeros(0, bool)], [np.zeros((0, encoder.sound_dims), np.float32)]
+        return np.zeros(len(starts), bool), vectors.numpy()
     per_frame = encoder.shard_params.columns_per_frame
     ramp = torch.arange(0, (clip.span_frames - 1) * per_frame + 1, clip.column_stride)
-    for some in starts.split(CLIPS_AT_ONCE):
-        index = (some[:, None] * per_frame + ramp) % logmel.shape[1]
-        columns = logmel[:, index].transpose(0, 1)  # (B, n_mels, columns)
-        loudest = columns.exp().amax(1).mean(1).cpu()
-        middle = torch.minimum(some + clip.span_frames // 2, torch.tensor(len(has_audio) - 1))
-        has_sound = has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
-        has.append(has_sound.numpy())
-        vectors.append(_masked(encoder.describe_sound(columns), has[-1]))
-    return np.concatenate(has), np.concatenate(vectors)
-
-
-def _masked(vectors: Tensor, has: np.ndarray) -> np.ndarray:
-    """Return vectors (B, d) as float32, zeros where there is nothing to describe."""
-    return vectors.float().cpu().numpy() * has[:, None].astype(np.float32)
+    columns = (starts[:, None] * per_frame + ramp) % logmel.shape[1]
+    loudest = logmel.amax(0).exp()[columns].mean(1).cpu()
+    middle = (starts + clip.span_frames // 2).clamp(max=len(has_audio) - 1)
+    sounds = has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
+    for some in sounds.nonzero()[:, 0].split(CLIPS_AT_ONCE):
+        heard = logmel[:, columns[some]].transpose(0, 1)  # (B, n_mels, columns)
+        vectors[some] = encoder.describe_sound(heard).float().cpu()
+    return sounds.numpy(), vectors.numpy()

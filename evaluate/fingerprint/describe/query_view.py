@@ -61,6 +61,7 @@ class ViewedFootage:
         frames = None if footage.frames is None else footage.frames.to(encoder.device)
         moved = replace(footage, frames=frames, logmel=footage.logmel.to(encoder.device))
         self.source, self.footage, self._encoder = source, moved, encoder
+        self._squares: dict[Region, Tensor] = {}
         self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def describe(self, view: View, hop_seconds: float) -> Descriptors:
@@ -94,14 +95,19 @@ class ViewedFootage:
 
     def _frames(self, view: View, n_frames: int) -> Tensor:
         """Return the frames of a view, (n_frames, frame_px, frame_px, 3) uint8."""
-        frames = self.footage.frames
-        assert frames is not None  # noqa: S101 - the caller looked
-        height, width = frames.shape[1:3]
-        shown = frames[:, *view.region.pixels(height, width)]
+        squares = self._squares_of(view.region)
         if view.speed != 1.0:
-            shown = shown[_steps(n_frames, len(frames), view.speed)]
-        shown = torch.rot90(shown, view.turned_degrees // 90, (1, 2))
-        return middle_squares(shown.flip(2) if view.is_mirrored else shown, self._encoder.clip.frame_px)
+            squares = squares[_steps(n_frames, len(squares), view.speed)]
+        squares = torch.rot90(squares, view.turned_degrees // 90, (1, 2))
+        return squares.flip(2) if view.is_mirrored else squares
+
+    def _squares_of(self, region: Region) -> Tensor:
+        if region not in self._squares:
+            frames = self.footage.frames
+            assert frames is not None  # noqa: S101 - the caller looked
+            shown = frames[:, *region.pixels(*frames.shape[1:3])]
+            self._squares[region] = middle_squares(shown, self._encoder.clip.frame_px)
+        return self._squares[region]
 
 
 def _steps(n: int, limit: int, speed: float) -> Tensor:

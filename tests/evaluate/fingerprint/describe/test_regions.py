@@ -67,7 +67,7 @@ def test_a_view_undoes_what_was_done(shipped_encoder, mirrored, degrees, region)
     footage = [Footage(each, torch.zeros(64, 16 * 5), torch.zeros(16, dtype=torch.bool)) for each in (original, edited)]
     plain = ViewedFootage("q", footage[0], shipped_encoder).describe(PLAIN, 0.5)
     undone = ViewedFootage("q", footage[1], shipped_encoder).describe(view, 0.5)
-    assert np.allclose(plain.picture, undone.picture, atol=1e-5)
+    assert np.allclose(plain.picture, undone.picture, atol=1e-3)  # pixels are rounded before they are turned
     assert np.array_equal(plain.start_seconds, undone.start_seconds)
 
 
