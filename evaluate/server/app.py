@@ -23,6 +23,7 @@ from evaluate.server.state.processes import Processes
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
 from evaluate.server.state.watch import Watch
+from evaluate.server.state.webhook import Webhook
 
 LOOK_EVERY_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def make_app(settings: ServerSettings) -> FastAPI:
     copies = Copies(copied, settings.copies_bytes, processes)
     queries, started = Queries(uploads, opened, processes), Runs(processes, opened)
     watch = Watch(settings.watch_folder, opened, queries, started) if settings.watch_folder else None
+    webhook = Webhook(settings.webhook, settings.watched_lines, opened) if watch and settings.webhook else None
     parts = Parts(opened, processes, queries, started, copies, PairsFinder(opened, copies), watch)
 
     @asynccontextmanager
@@ -49,6 +51,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         tasks = [asyncio.create_task(_keep_fresh(parts))]
         if watch:
             tasks.append(asyncio.create_task(watch.run()))
+        if webhook:
+            tasks.append(asyncio.create_task(webhook.run()))
         with held:
             try:
                 yield

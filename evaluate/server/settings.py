@@ -8,6 +8,7 @@ from evaluate.errors import EvaluateError
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 
 MEGABYTE = 1 << 20
+WATCHED_FILE = "watched.jsonl"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ServerSettings:
         false_positive_rate: share of unmatched queries that may be matched.
         watch_folder: files that come in here are matched; None to watch nothing.
         watch_out: JSON-lines file with a line for each of them; None for one in the index.
-        webhook: address to which each line is posted; "" for none.
+        webhook: address to which these lines are posted; "" for none.
         settle_seconds: a file is taken when it has not changed for so long.
 
     Raises:
@@ -52,6 +53,11 @@ class ServerSettings:
     watch_out: Path | None = None
     webhook: str = ""
     settle_seconds: float = 2.0
+
+    @property
+    def watched_lines(self) -> Path:
+        """JSON-lines file with a line for each file that came in."""
+        return self.watch_out or self.index_folder / WATCHED_FILE
 
     def __post_init__(self) -> None:
         if not self.token or any(not "!" <= each <= "~" for each in self.token):

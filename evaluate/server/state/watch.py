@@ -23,14 +23,12 @@ from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.run_process import update_index
 from evaluate.server.state.runs import Runs
-from evaluate.server.state.webhook import post
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
 from store.errors import AvtempoError
 
 _log = logging.getLogger(__name__)
-WATCHED_FILE = "watched.jsonl"
 LOOK_EVERY_SECONDS = 0.5
 WAITING_SHARE = 10.0
 """A look lists all, because file systems of other machines tell of no changes; the pause is so many times as long."""
@@ -97,7 +95,7 @@ class Watch:
     def __init__(self, folder: Path, opened: OpenedIndex, queries: Queries, runs: Runs) -> None:
         self._folder, self._opened, self._queries, self._runs = folder.resolve(), opened, queries, runs
         self._settings = opened.settings
-        self._out = self._settings.watch_out or self._settings.index_folder / WATCHED_FILE
+        self._out = self._settings.watched_lines
         self._seen = dict[Path, tuple[Taken, float]]()  # a file as it was, and since when
         self._must_index = False
         self.watched = Watched(escaped_name(str(folder)))
@@ -129,8 +127,6 @@ class Watch:
         if found is None:
             return False
         told, line = found
-        if self._settings.webhook:
-            await post(self._settings.webhook, line)
         await to_thread.run_sync(_append, self._out, line)
         now = self.watched
         for old in now.last[LAST_SHOWN - 1 :]:

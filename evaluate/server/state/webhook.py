@@ -1,16 +1,27 @@
-"""Posts JSON to an http or https address, a bounded number of times."""
+"""Posts what is added to a file of JSON lines to an http or https address, in order, and again until it is taken."""
 
 import asyncio
+import json
 import logging
 from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from anyio import to_thread
 
+from evaluate.server.state.opened_index import OpenedIndex
+from store.atomic_files import write_text
+from store.errors import AvtempoError
+
 _log = logging.getLogger(__name__)
-PAUSES_SECONDS = (0.0, 2.0, 8.0)
-"""Before each try."""
+LOOK_EVERY_SECONDS = 0.5
+AGAIN_SECONDS = (2.0, 8.0, 60.0)
+"""After the first failures; the last one goes on."""
 TIMEOUT_SECONDS = 10.0
+REFUSED = range(400, 500)
+"""Answers to a line that would be the same another time; so the next line is posted. 408 and 429 ask for another try."""
+ASKED_AGAIN = (408, 429)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -23,21 +34,74 @@ class _NoRedirects(HTTPRedirectHandler):
 _OPENER = build_opener(_NoRedirects)
 
 
-async def post(address: str, body: bytes) -> bool:
-    """Post JSON; return whether the other side took it. Failures are logged."""
-    for number, pause in enumerate(PAUSES_SECONDS, 1):
-        await asyncio.sleep(pause)
+class Webhook:
+    """Posts lines until its task is cancelled; a server that only reads the index posts none.
+
+    How far it came is kept in a file beside the lines, so a restart goes on there. A line may be posted twice if the server
+    is killed in between. Lines that were there before it was first made are not posted.
+
+    Args:
+        address: that they are posted to.
+        lines: their file.
+        opened: the server's index.
+    """
+
+    def __init__(self, address: str, lines: Path, opened: OpenedIndex) -> None:
+        self._address, self._lines, self._opened = address, lines, opened
+        self._kept = lines.with_name(f"{lines.name}.posted")
+        self._begin = self._n_bytes()
+
+    async def run(self) -> None:
+        """Post what is added; if the other side fails or the disk is full, try again later."""
+        n_failures = 0
+        while True:
+            pause_seconds = LOOK_EVERY_SECONDS
+            try:
+                if not self._opened.read_only_reason():
+                    while await to_thread.run_sync(self._post_next, abandon_on_cancel=True):
+                        n_failures = 0
+            except (OSError, HTTPException, AvtempoError) as error:
+                pause_seconds = AGAIN_SECONDS[min(n_failures, len(AGAIN_SECONDS) - 1)]
+                n_failures += 1
+                _log.warning("webhook: %s; tried again in %.0f s", error, pause_seconds)
+            await asyncio.sleep(pause_seconds)
+
+    def _post_next(self) -> bool:
+        """Post the next line; return whether there was one."""
+        kept = self._kept.read_text().strip() if self._kept.exists() else ""
+        posted = int(kept) if kept.isdecimal() else self._begin
+        if posted > self._n_bytes():  # the file of lines was begun anew
+            posted = 0
+        if not kept:
+            write_text(self._kept, f"{posted}\n")
+        if posted == self._n_bytes():
+            return False
+        with self._lines.open("rb") as file:
+            file.seek(posted)
+            line = file.readline()
+        if not line.endswith(b"\n"):
+            return False
+        if _is_json(line):  # a kill may have cut one off
+            self._post(line)
+        write_text(self._kept, f"{posted + len(line)}\n")
+        return True
+
+    def _n_bytes(self) -> int:
+        return self._lines.stat().st_size if self._lines.exists() else 0
+
+    def _post(self, line: bytes) -> None:
+        request = Request(self._address, line, {"Content-Type": "application/json"})  # noqa: S310 - http or https by settings
         try:
-            await to_thread.run_sync(_post, address, body)
-        except (OSError, HTTPException) as error:
-            _log.warning("webhook, try %d of %d: %s", number, len(PAUSES_SECONDS), error)
-        else:
-            return True
-    _log.error("the webhook did not take a line after %d tries; the JSON-lines file holds it", len(PAUSES_SECONDS))
-    return False
+            _OPENER.open(request, timeout=TIMEOUT_SECONDS).close()
+        except HTTPError as error:
+            if error.code not in REFUSED or error.code in ASKED_AGAIN:
+                raise
+            _log.error("the webhook refuses a line of %s: %s", self._lines, error)
 
 
-def _post(address: str, body: bytes) -> None:
-    request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - settings allow http and https
-    with _OPENER.open(request, timeout=TIMEOUT_SECONDS):
-        return
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
