@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 ablation ablation-ucf bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -248,6 +248,12 @@ _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
 	$(MAKE) false-matches RUN=$(AT)/esc50 VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(unmatched_esc)'
 	$(call publish,$(AT)/esc50/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(unmatched_esc)")
+
+_result-augly: | bench-peers
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(BIN)/python -m benchmarks.augly --videos "$(CLIPS)" --out $(AT)/augly
+	$(BIN)/python -m evaluate found-copies --videos "$(CLIPS)" --copies $(AT)/augly/copies --run $(AT)/augly
+	$(call publish,$(AT)/augly/found-copies,python -m benchmarks.augly --videos VIDEOS --out runs/augly; python -m evaluate found-copies --videos VIDEOS --copies runs/augly/copies --run runs/augly)
 
 _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2

@@ -40,18 +40,22 @@ def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float
     ways = []
     for name, job in jobs.items():
         try:
-            first = _answer(script, job)
+            first = answer(script, job)
         except BenchmarkError as error:
             logger.warning("not run: %s: %s", name, error)
             continue
         if expected != (found := {key: first.get(key) for key in expected}):
             raise BenchmarkError(f"{name} did another job: {found}, not {expected}")
-        ways.append(Way(name, lambda job=job: float(_answer(script, job)["seconds"]), goal))
+        ways.append(Way(name, lambda job=job: float(answer(script, job)["seconds"]), goal))
     return ways
 
 
-def _answer(script: str, job: Values) -> dict[str, Any]:
-    """Do a job; BenchmarkError carries the peer's last words."""
+def answer(script: str, job: Values) -> dict[str, Any]:
+    """Let a script of `benchmarks/peers` do a job.
+
+    Raises:
+        BenchmarkError: it failed; with its last words.
+    """
     python = peer_python()
     if python is None:
         raise BenchmarkError(NOT_INSTALLED)

@@ -9,6 +9,7 @@ Every table lies between two markers and is generated from its file:
     <!-- heldout: NAME --> ... <!-- end heldout -->   the temporal tasks of a training
     <!-- plan: NAME --> ... <!-- end plan -->   the counts of a fingerprint benchmark
     <!-- unmatched: NAME --> ... <!-- end unmatched -->   how often unrelated files are falsely matched
+    <!-- copies: NAME --> ... <!-- end copies -->   how many copies that another tool edited are found
 
 The benchmarks add kinds of their own (`fill_pages`).
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 from evaluate.ablation.ablation_tables import ablation_markdown
 from evaluate.ablation.figure import write_figure
+from evaluate.archive.found_copies import found_copies_table
 from evaluate.errors import AblationError, ResultsError
 from evaluate.fingerprint.benchmark.false_matches import false_matches_table
 from evaluate.fingerprint.benchmark.metrics import TEST as FINGERPRINT
@@ -230,6 +232,11 @@ def unmatched(marker: Marker) -> str:
     return f"{false_matches_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
 
 
+def copies(marker: Marker) -> str:
+    """Return how many copies that another tool edited are found."""
+    return f"{found_copies_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
+
+
 def heldout(marker: Marker) -> str:
     """Return the accuracies of a run's temporal heads on held-out videos."""
     found = read_header(marker.path)["training"]["heldout"]
@@ -239,5 +246,5 @@ def heldout(marker: Marker) -> str:
 
 KINDS: dict[str, Kind] = {
     "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "unmatched": unmatched,
-    "heldout": heldout,
+    "copies": copies, "heldout": heldout,
 }  # fmt: skip

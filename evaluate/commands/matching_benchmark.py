@@ -1,4 +1,4 @@
-"""The benchmark of matching: `python -m evaluate fingerprint`, `false-matches`, and `edited-copies` to try matching on."""
+"""The benchmark of matching: `python -m evaluate fingerprint`, `false-matches`, `found-copies`; and `edited-copies`."""
 
 import argparse
 import json
@@ -30,6 +30,13 @@ examples:
 Files must show different scenes, or be named so that scenes are known: UCF101's groups, YouTube ids, ESC-50's clip ids.
 RUN/false-matches holds the rates (results.json), and each false match to look at (matches.json).
 """
+FOUND_COPIES_EPILOG = """\
+examples:
+  python -m evaluate found-copies --videos /archive --copies /tmp/copies --run runs/copies
+
+COPIES/EDIT/NAME is a copy of the source NAME of the archive, made by any tool; its suffix may differ.
+RUN/found-copies holds the numbers (results.json) and all answers (matches.json); RUN/index, the index.
+"""
 EDITED_COPIES_EPILOG = """\
 examples:
   python -m evaluate edited-copies --videos /archive --out /archive/copies
@@ -40,7 +47,7 @@ Copies are named by what was done: mirrored, upright, with text and logo, faster
 
 
 def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Put the three commands on the command line."""
+    """Put the four commands on the command line."""
     summary = "find distorted clips among distractors, beside known fingerprints"
     parser = add_parser(commands, "fingerprint", summary, _fingerprint, FINGERPRINT_EPILOG)
     add = parser.add_argument
@@ -74,6 +81,13 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     fade = "all files rise out of black for so long (default: as they are)"
     add("--fade", type=float, default=0.0, metavar="SECONDS", help=fade)
     _add_encoder_and_seed(parser)
+    summary = "measure how many copies, edited by any tool, are found in the archive that they came from"
+    parser = add_parser(commands, "found-copies", summary, _found_copies, FOUND_COPIES_EPILOG)
+    add = parser.add_argument
+    add("--videos", type=Path, required=True, help="folder of the archive")
+    add("--copies", type=Path, required=True, help="folder of EDIT/NAME")
+    add("--run", type=Path, required=True, help="folder for the index and the numbers, such as runs/copies")
+    add("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
     summary = "make edited copies of some videos, to try the tools of an archive"
     parser = add_parser(commands, "edited-copies", summary, _edited_copies, EDITED_COPIES_EPILOG)
     add = parser.add_argument
@@ -162,6 +176,26 @@ def _false_matches(arguments: argparse.Namespace) -> None:
     write_text(out / "matches.json", json.dumps([asdict(each) for each in false], indent=1) + "\n")
     console.print(false_matches_table(results).shown())
     say(f"all numbers: {out / RESULTS_NAME}; false matches: {out}/matches.json")
+
+
+def _found_copies(arguments: argparse.Namespace) -> None:
+    from evaluate.archive.found_copies import TEST, find_copies, found_copies_table
+    from evaluate.fingerprint.api import Index
+    from evaluate.fingerprint.match.answers import write_answers
+    from evaluate.results.origin import origin
+    from evaluate.results.results import RESULTS_NAME, write_results
+
+    index = Index.open(arguments.run / "index", encoder=arguments.encoder)
+    with Progress("index") as shown:
+        index.add(arguments.videos, progress=shown.show)
+    with Progress("copies") as shown:
+        results, answers = find_copies(index, arguments.copies, shown.show)
+    out = arguments.run / TEST
+    out.mkdir(parents=True, exist_ok=True)
+    write_results(out / RESULTS_NAME, results, origin())
+    write_answers(out / "matches.json", answers)
+    console.print(found_copies_table(results).shown())
+    say(f"all numbers: {out / RESULTS_NAME}; answers: {out}/matches.json")
 
 
 def _edited_copies(arguments: argparse.Namespace) -> None:

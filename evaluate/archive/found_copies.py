@@ -1,0 +1,79 @@
+"""How many copies that any other tool edited are found in the archive that they came from."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from evaluate.errors import FingerprintError
+from evaluate.fingerprint.api import Index
+from evaluate.fingerprint.describe.extract import MediaFile
+from evaluate.fingerprint.match.matches import Answer
+from evaluate.results.results import Result
+from evaluate.results.sheet import Sheet
+from preprocess.catalogues.scan import scan
+
+TEST = "found-copies"
+ALL = "all"
+METRICS = ("decided", "named first", "wrongly decided")
+
+
+def find_copies(
+    index: Index, copies: Path, progress: Callable[[int, int], None]
+) -> tuple[tuple[Result, ...], list[Answer]]:
+    """Match copies with an index.
+
+    Args:
+        index: of the archive that they came from.
+        copies: folder of EDIT/NAME, where NAME is that of the source in the archive; its suffix may differ.
+        progress: told copies done and all.
+
+    Returns:
+        By edit and over all, the share of copies whose source is decided, is named first, and of which another source is
+        decided; and the answers.
+
+    Raises:
+        FingerprintError: a copy has no edit or no source.
+        CatalogueError: there is no such folder, or it has no media.
+    """
+    sources = {_stem(each): each for each in index.matcher().library.sources}
+    files = [MediaFile(file.name, file.path) for file in scan(copies, "video", "audio").files]
+    wanted = dict[str, tuple[str, str]]()
+    for file in files:
+        edit, _, name = file.name.partition("/")
+        if (source := sources.get(_stem(name))) is None:
+            raise FingerprintError(f"{copies / file.name}: no source of this name; lay copies in COPIES/EDIT/SOURCE")
+        wanted[file.name] = edit, source
+    answers, told = list[Answer](), list[tuple[str, tuple[bool, ...]]]()
+    for number, answer in enumerate(index.match_files(files), 1):
+        progress(number, len(files))
+        answers.append(answer)
+        edit, source = wanted[answer.query]
+        decided = [match.reference for match in answer.decided]
+        first = [match.reference for match in answer.matches[:1]]
+        told.append((edit, (source in decided, first == [source], any(each != source for each in decided))))
+    edits = dict.fromkeys(edit for edit, _ in told)
+    results = [each for edit in edits for each in _results(edit, [was for of, was in told if of == edit])]
+    return (*results, *_results(ALL, [was for _, was in told])), answers
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _results(edit: str, told: Sequence[tuple[bool, ...]]) -> list[Result]:
+    shares = [sum(each) / len(told) for each in zip(*told, strict=True)]
+    return [
+        Result(TEST, edit, None, "joint", "avtempo", metric, share, len(told))
+        for metric, share in zip(METRICS, shares, strict=True)
+    ]
+
+
+def found_copies_table(results: Sequence[Result]) -> Sheet:
+    """Make a table of the edits, those with the fewest decisions first, and of all together."""
+    cells = {(each.task, each.metric): each for each in results if each.test == TEST}
+    edits = sorted({edit for edit, _ in cells} - {ALL}, key=lambda edit: (cells[edit, METRICS[0]].value, edit))
+
+    def told(result: Result) -> str:
+        return f"{round(result.value * result.n)} of {result.n}"
+
+    rows = [(edit, *(told(cells[edit, metric]) for metric in METRICS)) for edit in (ALL, *edits)]
+    return Sheet("copies found", ("edit", *METRICS), rows)
