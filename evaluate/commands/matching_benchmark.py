@@ -153,8 +153,8 @@ def _summary(plan: "Plan") -> str:
 def _false_matches(arguments: argparse.Namespace) -> None:
     from evaluate.errors import FingerprintError
     from evaluate.fingerprint.api import SHIPPED_ENCODER
+    from evaluate.fingerprint.benchmark.distort.catalogue import Streams
     from evaluate.fingerprint.benchmark.false_matches import TEST, Trial, false_matches_table, measure
-    from evaluate.fingerprint.benchmark.query import Streams
     from evaluate.fingerprint.describe.encoder import load_encoder
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, write_results

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.benchmark.distort.catalogue import Streams
 from evaluate.fingerprint.benchmark.protocol import scene
-from evaluate.fingerprint.benchmark.query import Streams
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable, join_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage

@@ -16,7 +16,7 @@ from preprocess.media.probe import probe
 logger = logging.getLogger(__name__)
 
 FALSE_POSITIVE_RATE = 0.01
-"""Share of unmatched queries that should pass a method's threshold; the same for all methods."""
+"""Share of background queries that pass a peer's threshold. Ours decides at its own default, as users get it."""
 
 
 class MethodMissingError(FingerprintError):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaluate.fingerprint.benchmark.method import FALSE_POSITIVE_RATE
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
@@ -11,7 +10,7 @@ from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.footage import FootageFile
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
+from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.viewed import ViewMatcher
 
@@ -44,7 +43,7 @@ class Avtempo:
         apart = [*self._describe(background, dense), *describe_fades(self._encoder, dense)]
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
-        self._matcher = Matcher(library, FALSE_POSITIVE_RATE)
+        self._matcher = Matcher(library, DEFAULT_FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())
         vectors = [each for source in described for each in (source.picture, source.sound) if each is not None]

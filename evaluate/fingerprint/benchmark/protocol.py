@@ -22,8 +22,8 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from evaluate.errors import FingerprintError
-from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, STRENGTHS, draw_medium, draw_pair
-from evaluate.fingerprint.benchmark.query import Query, Role, Streams
+from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, STRENGTHS, Streams, draw_medium, draw_pair
+from evaluate.fingerprint.benchmark.query import Query, Role
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.catalogues.folder import open_folder
 from preprocess.errors import MediaError
@@ -229,8 +229,8 @@ def _draw_queries(
     tasks: list[tuple[str, float, Callable[[np.random.Generator], tuple[str, ...]]]] = [
         (CLEAN, plain, lambda _: ()),
         *((task, plain, lambda _, task=task: (task,)) for task in size.tasks),
-        *((f"pair/{strength}", plain, partial(draw_pair, strength)) for strength in STRENGTHS),
-        *((f"length/{seconds:g}s", seconds, draw_medium) for seconds in size.lengths_seconds),
+        *((f"pair/{strength}", plain, partial(draw_pair, strength, size.streams)) for strength in STRENGTHS),
+        *((f"length/{seconds:g}s", seconds, partial(draw_medium, size.streams)) for seconds in size.lengths_seconds),
     ]
     queries: list[Query] = []
     for number, (task, seconds, draw_distortions) in enumerate(tasks):

@@ -6,12 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, Distortion, Part
+from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, Distortion, Part, Streams
 from evaluate.fingerprint.benchmark.truth import Piece, Span, spans_of
 
-Streams = Literal["both", "video", "audio"]
 Role = Literal["matched", "unmatched", "background"]
-_STREAMS: dict[Part, int] = {"cut": 0, "speed": 0, "tempo": 0, "video": 1, "waveform": 2, "audio": 3, "encoding": 4}
+_STREAMS: dict[Part, int] = {
+    "cut": 0,
+    "speed": 0,
+    "tempo": 0,
+    "video": 1,
+    "waveform": 2,
+    "audio": 3,
+    "video-encoding": 4,
+    "audio-encoding": 4,
+}
 """Seeds of the random generator for each part of a query; other numbers would give other queries."""
 
 

@@ -111,7 +111,7 @@ def render(query: Query, folder: Path, target: Path) -> None:
         StoreError: the disk is full, or another process writes the same query.
     """
     options = dict(_OPTIONS)
-    for distortion, _ in query.distortions_of("encoding"):
+    for distortion, _ in query.distortions_of("video-encoding", "audio-encoding"):
         options |= distortion.apply()
     try:
         with (

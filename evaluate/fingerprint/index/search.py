@@ -155,6 +155,7 @@ def _inverted(described: Sequence[Descriptors], modality: str, n_rows: int) -> "
     index = faiss.IndexIVFPQ(lists, n_dims, n_lists, code_bytes, n_bits, faiss.METRIC_INNER_PRODUCT)
     index.quantizer_trains_alone = chr(2)  # FAISS for: train the lists first, then build the graph from them
     index.cp.seed = index.pq.cp.seed = SEED
+    index.pq.cp.min_points_per_centroid = ROWS_A_VALUE
     lists.hnsw.efSearch = LISTS_SEEN_ADDING
     index.train(training)
     waiting: list[np.ndarray] = []

@@ -2,9 +2,9 @@
 
 A raw cosine says little: some clips are similar to everything (a talking head, hiss), others to nothing. So each query
 descriptor is compared with background, as the winners of VSC2022 did (Yokoo et al., arXiv 2304.10305, section on score
-normalisation). There are two backgrounds. One is videos known not to be in the archive, if there are any. The other is
-the archive without its most similar sources, which may be true matches. Because of the second, an intro or a logo that
-many videos share does not match all of them: it is similar to more sources than a true match is.
+normalisation). There are two backgrounds. One is generated fades, and videos known not to be in the archive, if there are
+any. The other is the archive without its most similar sources, which may be true matches. Because of the second, an intro
+or a logo that many videos share does not match all of them: it is similar to more sources than a true match is.
 """
 
 from collections.abc import Callable

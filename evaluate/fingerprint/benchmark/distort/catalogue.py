@@ -12,7 +12,8 @@ from evaluate.fingerprint.benchmark.distort import audio, video
 
 Strength = Literal["light", "medium", "strong"]
 STRENGTHS: tuple[Strength, ...] = ("light", "medium", "strong")
-Part = Literal["cut", "speed", "tempo", "video", "waveform", "audio", "encoding"]
+Streams = Literal["both", "video", "audio"]
+Part = Literal["cut", "speed", "tempo", "video", "waveform", "audio", "video-encoding", "audio-encoding"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Distortion:
     - "video": (ffmpeg-python stream, scene, value) -> stream
     - "waveform": (samples (N,) float32 in [-1, 1] at SAMPLE_RATE_HZ, generator, value) -> samples (N,)
     - "audio": (ffmpeg-python stream, generator, value) -> stream of the same length
-    - "encoding": (value) -> ffmpeg's output options
+    - "video-encoding", "audio-encoding": (value) -> ffmpeg's output options
 
     All random choices come from the generator, so one seed gives one query.
     """
@@ -48,7 +49,7 @@ def _low(codec: str) -> Callable[[int], dict[str, Any]]:
 
 _TABLE: tuple[tuple[str, Part, Callable[..., Any], tuple[Any, Any, Any]], ...] = (
     # name, the part of a query that it changes, its function, the function's last argument from light to strong
-    ("bit-rate", "encoding", lambda crf: {"crf": crf}, (33, 39, 45)),
+    ("bit-rate", "video-encoding", lambda crf: {"crf": crf}, (33, 39, 45)),
     ("resolution", "video", video.shrink, (0.6, 0.35, 0.2)),
     ("crop", "video", video.crop, (0.9, 0.75, 0.5)),
     ("pad", "video", video.pad, (0.1, 0.3, 0.6)),
@@ -73,8 +74,8 @@ _TABLE: tuple[tuple[str, Part, Callable[..., Any], tuple[Any, Any, Any]], ...] =
     ("pace", "tempo", truth.times, (1.25, 1.5, 2.0)),
     ("cut", "cut", truth.cut_out, (0.1, 0.25, 0.4)),
     ("concatenation", "cut", truth.concatenate, (0.25, 0.5, 0.7)),
-    ("mp3", "encoding", _low("libmp3lame"), (48, 24, 16)),
-    ("aac", "encoding", _low("aac"), (48, 24, 12)),
+    ("mp3", "audio-encoding", _low("libmp3lame"), (48, 24, 16)),
+    ("aac", "audio-encoding", _low("aac"), (48, 24, 12)),
     ("sound-noise", "waveform", audio.noise, (10.0, 5.0, 0.0)),
     ("reverb", "waveform", audio.reverb, (0.3, 0.8, 1.8)),
     ("band-pass", "waveform", audio.band_pass, ((150, 6000), (300, 3400), (500, 2000))),
@@ -83,8 +84,12 @@ _TABLE: tuple[tuple[str, Part, Callable[..., Any], tuple[Any, Any, Any]], ...] =
     ("volume", "waveform", audio.volume, (-6.0, -20.0, 20.0)),
     ("muted", "waveform", audio.mute, (0.3, 0.6, 1.0)),
 )
-_ALONE: tuple[set[Part], ...] = ({"speed", "tempo"}, {"cut"}, {"encoding"})
+_ALONE: tuple[set[Part], ...] = ({"speed", "tempo"}, {"cut"}, {"video-encoding", "audio-encoding"})
 """A query has at most one distortion of each of these sets of parts."""
+_OTHERS: dict[Streams, set[Part]] = {
+    "both": set(), "video": {"waveform", "audio", "audio-encoding"}, "audio": {"video", "video-encoding"},
+}  # fmt: skip
+"""Parts that queries of some streams lack."""
 
 NAMES: tuple[str, ...] = tuple(row[0] for row in _TABLE)
 CATALOGUE: dict[str, Distortion] = {
@@ -95,19 +100,25 @@ CATALOGUE: dict[str, Distortion] = {
 """By task, such as "crop/medium", in the order of the table."""
 
 
-def draw_medium(random: np.random.Generator) -> tuple[str]:
-    """Draw one distortion of medium strength, as a task."""
-    return (str(random.choice([task for task in CATALOGUE if task.endswith("/medium")])),)
+def draw_medium(streams: Streams, random: np.random.Generator) -> tuple[str]:
+    """Draw one distortion of medium strength that alters these streams, as a task."""
+    return (str(random.choice(_tasks("medium", streams))),)
 
 
-def draw_pair(strength: Strength, random: np.random.Generator) -> tuple[str, str]:
-    """Draw two different distortions of one strength that can be combined, as tasks in the catalogue's order."""
+def draw_pair(strength: Strength, streams: Streams, random: np.random.Generator) -> tuple[str, str]:
+    """Draw two different distortions of these streams that can be combined, as tasks in the catalogue's order."""
+    tasks = _tasks(strength, streams)
     while True:
-        first, second = sorted(random.choice(len(NAMES), 2, replace=False))
-        pair = (f"{NAMES[first]}/{strength}", f"{NAMES[second]}/{strength}")
+        first, second = sorted(random.choice(len(tasks), 2, replace=False))
+        pair = (tasks[first], tasks[second])
         parts = {CATALOGUE[task].part for task in pair}
         if not any(parts <= alone for alone in _ALONE):
             return pair
+
+
+def _tasks(strength: Strength, streams: Streams) -> list[str]:
+    tasks = [f"{name}/{strength}" for name in NAMES]
+    return [task for task in tasks if CATALOGUE[task].part not in _OTHERS[streams]]
 
 
 def choose(words: str) -> tuple[str, ...]:

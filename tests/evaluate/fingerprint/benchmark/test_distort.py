@@ -6,7 +6,7 @@ import pytest
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort import audio
 from evaluate.fingerprint.benchmark.distort.audio import SAMPLE_RATE_HZ
-from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, NAMES, choose, draw_pair
+from evaluate.fingerprint.benchmark.distort.catalogue import CATALOGUE, NAMES, choose, draw_medium, draw_pair
 from evaluate.fingerprint.benchmark.edited_copies import write_edited_copies
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.render import render
@@ -131,10 +131,16 @@ def test_band_pass_reverb_volume_and_mute_do_what_they_say():
 
 def test_pairs_are_two_different_distortions_that_go_together():
     random = np.random.default_rng(0)
-    pairs = [draw_pair("medium", random) for _ in range(200)]
+    pairs = [draw_pair("medium", "both", random) for _ in range(200)]
     assert all(one.split("/")[0] != other.split("/")[0] for one, other in pairs)
     assert not {("speed/medium", "tempo/medium"), ("mp3/medium", "aac/medium")} & set(pairs)
     assert len({name for pair in pairs for name in pair}) == len(NAMES)
+    shown, heard = (
+        {task for _ in range(200) for task in (*draw_pair("light", streams, random), *draw_medium(streams, random))}
+        for streams in ("video", "audio")
+    )
+    assert not shown & {"mp3/light", "reverb/medium", "pitch/light"} and not heard & {"crop/light", "bit-rate/medium"}
+    assert {each.split("/")[0] for each in shown & heard} == {"speed", "tempo", "pace", "cut", "concatenation"}
 
 
 def test_words_choose_distortions():
