@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -81,6 +81,7 @@ edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --me
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
 six_ablation = ABLATE_OBJECTIVES=whole$(comma)avid$(comma)without-temporal$(comma)avid-cma$(comma)video-only$(comma)temporal ABLATE_JOBS=2
+audio_ablation = ABLATE_OBJECTIVES=whole$(comma)without-temporal-audio ABLATE_JOBS=2
 unmatched = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100 --streams video
 unmatched_esc = --queries 400 --streams audio
 
@@ -264,6 +265,12 @@ _result-ablation-ucf: | $(READY)
 	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
 	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/ablation-ucf $(six_ablation)
 	$(call publish,$(AT)/ablation-ucf,make ablate RUN=runs/ucf-six $(six_ablation))
+
+_result-ablation-audio: | $(READY)
+	$(if $(UCF),,$(error give UCF=folder of UCF101))
+	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
+	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/ablation-audio $(audio_ablation)
+	$(call publish,$(AT)/ablation-audio,make ablate RUN=runs/ucf-six $(audio_ablation))
 
 _result-bench: | $(READY)
 	$(MAKE) bench

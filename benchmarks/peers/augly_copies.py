@@ -1,8 +1,8 @@
 """Copies of clips by AugLy: each of its video functions at its defaults, but those that need a function of one's own.
 
 AugLy 1.0.0 is older than what it needs: torchaudio has no sox effects any more, which only its audio part would use, NumPy
-has no `float`, and Pillow's fonts have no sizes of texts. These are given back before it is imported. Its functions do not
-seed themselves.
+has no `float`, Pillow's fonts have no sizes of texts, and ffmpeg reads `-vsync` and aspects otherwise. These are mended
+before it is imported. Its functions do not seed themselves, and do not tell when ffmpeg fails.
 """
 
 import inspect
@@ -26,7 +26,19 @@ ImageFont.FreeTypeFont.getsize = ImageFont.FreeTypeFont.getsize_multiline = lamb
 ).multiline_textbbox((0, 0), text, font)[2:]
 
 from augly.video import functional  # noqa: E402
+from vidgear.gears import WriteGear  # noqa: E402
 
+_execute = WriteGear.execute_ffmpeg_cmd
+
+
+def _execute_today(self, words):
+    todays = [word.replace("setsar=ratio=1:1", "setsar=1/1").replace("-vsync", "-fps_mode") for word in words]
+    _execute(
+        self, ["vfr" if before == "-fps_mode" else word for before, word in zip(["", *todays], todays, strict=False)]
+    )
+
+
+WriteGear.execute_ffmpeg_cmd = _execute_today
 OTHERS = {"audio_swap", "blend_videos", "concat", "hstack", "overlay", "overlay_onto_background_video", "vstack"}
 """Functions that need another clip."""
 LEFT_OUT = {"apply_lambda", "augment_audio"}
@@ -39,16 +51,20 @@ def functions():
 
 
 def copy(name, clip, other, out, seed):
+    if out.is_file():
+        return ""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - that is what AugLy draws from
     out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f"partial-{out.name}")
     first = [str(clip)] if name != "concat" else [[str(clip), str(other)]]
     if name in OTHERS - {"concat"}:
         first.append(str(other))
     try:
-        getattr(functional, name)(*first, str(out))
+        getattr(functional, name)(*first, str(partial))
+        partial.replace(out)
     except Exception as error:  # noqa: BLE001 - whatever a peer fails with is reported, and nothing else depends on it
-        out.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         return f"{name}: {type(error).__name__}: {error}"[:300]
     return ""
 

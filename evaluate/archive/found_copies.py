@@ -76,4 +76,4 @@ def found_copies_table(results: Sequence[Result]) -> Sheet:
         return f"{round(result.value * result.n)} of {result.n}"
 
     rows = [(edit, *(told(cells[edit, metric]) for metric in METRICS)) for edit in (ALL, *edits)]
-    return Sheet("copies found", ("edit", *METRICS), rows)
+    return Sheet("copies found", ("edit", "decided", "named first", "another source decided"), rows)
