@@ -50,4 +50,4 @@ def test_unrelated_fades_match_less_often_and_each_is_found_in_itself(encoder, d
         n_false.append(int(decided.sum()) - len(sources))
     without, with_fades = n_false
     assert with_fades <= without / 3
-    assert with_fades <= 0.05 * len(sources) * (len(queries) - 1)
+    assert with_fades <= 0.035 * len(sources) * (len(queries) - 1)  # without idle moments 0.042
