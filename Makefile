@@ -77,7 +77,7 @@ six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
 real = --queries 60 --unmatched 12 --background 10 --only medium \
     --methods avtempo$(comma)chromaprint$(comma)vpdq$(comma)mpeg-7$(comma)raw-pixels$(comma)log-mel
 seed7 = --seed 7 --queries 60 --unmatched 12 --background 10 --only medium --methods avtempo
-edits = --seed 7 --queries 15 --unmatched 6 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
+edits = --seed 7 --queries 60 --unmatched 12 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
     --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
 
 six_ablation = ABLATE_OBJECTIVES=whole$(comma)avid$(comma)without-temporal$(comma)avid-cma$(comma)video-only$(comma)temporal ABLATE_JOBS=2

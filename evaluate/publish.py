@@ -117,7 +117,7 @@ Kind = Callable[[Marker], str]
 
 
 def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Path:
-    """Copy a run's results to docs/results/NAME.json with their origin, and draw their figures.
+    """Copy a run's results to docs/results/NAME.json with their origin.
 
     Args:
         run: folder of the run, or of an ablation's runs.
@@ -140,14 +140,24 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
         raise ResultsError(run / RESULTS_NAME, "was made by code that is not committed; commit, then measure again")
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
-    path, figures = root / RESULTS_DIR / f"{name}.json", root / FIGURES_DIR
+    path = root / RESULTS_DIR / f"{name}.json"
     write_results(path, results, {"command": ""} | known | {"command": made_by} | facts)
-    if "seeds" in known:
-        write_figure(results, figures / f"{name}.svg")
-    if any(result.test == FINGERPRINT for result in results):
-        write_heat_map(results, figures / f"{name}-distortions.svg")
-        write_roc(results, figures / f"{name}-roc.svg")
     return path
+
+
+def draw_figures(root: Path) -> None:
+    """Draw the figures of all published lists; the same list gives the same bytes.
+
+    Raises:
+        ResultsError: a published list is damaged.
+    """
+    for path in sorted((root / RESULTS_DIR).glob("*.json")):
+        results, figure = read_results(path), root / FIGURES_DIR / path.with_suffix(".svg").name
+        if "seeds" in read_header(path):
+            write_figure(results, figure)
+        if any(result.test == FINGERPRINT for result in results):
+            write_heat_map(results, figure.with_stem(f"{path.stem}-distortions"))
+            write_roc(results, figure.with_stem(f"{path.stem}-roc"))
 
 
 def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> dict[Path, bool]:

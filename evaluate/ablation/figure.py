@@ -1,20 +1,20 @@
-"""Figure of an ablation: a row an objective, a dot a seed, a bar at the mean."""
+"""Figure of an ablation, a panel a measure and modality: a row an objective, a dot a seed, a bar at the mean."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from evaluate.ablation.aggregate import WHOLE, Cell, Column, read_cells
+from evaluate.ablation.aggregate import WHOLE, Cell, read_cells
 from evaluate.results.results import Result
 from evaluate.results.svg_style import svg_figure
 
-PANELS: tuple[tuple[str, tuple[Column, ...]], ...] = (
-    ("retrieval R@1", (("retrieval", "joint", "R@1"), ("retrieval", "video", "R@1"), ("retrieval", "audio", "R@1"))),
-    ("linear probe", (("linear", "joint", "top-1"), ("linear", "video", "top-1"), ("linear", "audio", "top-1"))),
-    ("reversed pairs R@1", (("pairs-time", "joint", "R@1"), ("pairs-time", "video", "R@1"))),
-)
-"""Title, and columns; the first column that was measured is shown."""
+MEASURES = {
+    "R@1": ("retrieval", "R@1"), "linear probe": ("linear", "top-1"), "reversed pairs R@1": ("pairs-time", "R@1")
+}  # fmt: skip
+"""Task and metric of each row of panels, by title; measures that are missing are left out."""
+MODALITIES = ("video", "audio", "joint")
 WIDTH_PX = 900
 WHOLE_COLOUR, WITHOUT_COLOUR, RIVAL_COLOUR, BASELINE_COLOUR = "#0b5394", "#4d88c4", "#b45f06", "#6b6b6b"
 
@@ -29,16 +29,23 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
     cells = read_cells(results)
     rows = [model for model in cells if model != "chance"]
     measured = {column for model in rows for column in cells[model]}
-    panels = [(title, next((c for c in columns if c in measured), None)) for title, columns in PANELS]
-    shown = [(title, column) for title, column in panels if column]
-    with svg_figure(path, WIDTH_PX, 26 * len(rows) + 80) as figure:
-        axes = figure.subplots(1, max(1, len(shown)), sharey=True, squeeze=False)[0]
-        for ax, (title, column) in zip(axes, shown, strict=False):
-            _draw(ax, rows, {model: row[column] for model, row in cells.items() if column in row})
-            ax.set_title(f"{column[1]} {title}", fontsize=10, loc="left")
-        axes[0].set_yticks(range(len(rows)), rows)
-        axes[0].set_ylim(len(rows) - 0.4, -0.6)
-        for label in axes[0].get_yticklabels():
+    modalities = [each for each in MODALITIES if each in {modality for _, modality, _ in measured}]
+    lines = [
+        [(f"{modality} {title}", (task, modality, metric)) for modality in modalities]
+        for title, (task, metric) in MEASURES.items()
+        if any((task, modality, metric) in measured for modality in modalities)
+    ]
+    height_px = (26 * len(rows) + 80) * max(1, len(lines))
+    with svg_figure(path, WIDTH_PX, height_px) as figure:
+        panels = figure.subplots(max(1, len(lines)), max(1, len(modalities)), sharey=True, squeeze=False)
+        for axes, line in zip(panels, lines, strict=False):
+            for ax, (title, column) in zip(axes, line, strict=True):
+                ax.set_visible(column in measured)
+                _draw(ax, rows, {model: row[column] for model, row in cells.items() if column in row})
+                ax.set_title(title, fontsize=10, loc="left")
+        panels[0, 0].set_yticks(range(len(rows)), rows)
+        panels[0, 0].set_ylim(len(rows) - 0.4, -0.6)
+        for label in chain.from_iterable(ax.get_yticklabels() for ax in panels[:, 0]):
             label.set_fontweight("bold" if label.get_text() == WHOLE else "normal")
 
 

@@ -80,11 +80,12 @@ class _Remembered(ViewedFootage):
         super().__init__(source, footage, encoder)
         self._described: dict[tuple[View, float], Descriptors] = {}
 
-    def describe(self, view: View, hop_seconds: float) -> Descriptors:
-        """Describe a view once."""
-        if (view, hop_seconds) not in self._described:
-            self._described[view, hop_seconds] = super().describe(view, hop_seconds)
-        return self._described[view, hop_seconds]
+    def describe_all(self, views: Sequence[View], hop_seconds: float) -> list[Descriptors]:
+        """Describe each view once."""
+        new = [view for view in views if (view, hop_seconds) not in self._described]
+        for view, described in zip(new, super().describe_all(new, hop_seconds), strict=True):
+            self._described[view, hop_seconds] = described
+        return [self._described[view, hop_seconds] for view in views]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ AXES = ("query", "reference")
 TEST = "fingerprint"
 OVERALL = "all"
 COST = "cost"
+DECIDED = "found-and-decided"
 ROC_RATES = (1e-5, 1e-4, 1e-3, 1e-2)
 LENGTH_PREFIX = "length/"
 
@@ -200,6 +201,8 @@ def _score_task(task: str, queries: Sequence[Query], matches: Sequence[Match], n
     yield task, "segment-AP", segment_average_precision(matches, truth), n
     yield task, "top-1", recall_at(matches, truth, 1), n
     yield task, "top-10", recall_at(matches, truth, 10), n
+    decided = {(match.query, match.reference) for match in matches if match.decision}
+    yield task, DECIDED, len(decided.intersection(truth)) / n, n
     if not task.startswith(OVERALL):
         return
     for rate in ROC_RATES:
@@ -208,7 +211,5 @@ def _score_task(task: str, queries: Sequence[Query], matches: Sequence[Match], n
     errors = localisation_errors_seconds(matches, truth)
     if errors:
         yield task, "median-localisation-error-seconds", float(np.median(errors)), len(errors)
-    decided = {(match.query, match.reference) for match in matches if match.decision}
-    yield task, "found-and-decided", len(decided.intersection(truth)) / n, n
     unmatched = [query.name for query in queries if query.role == "unmatched"]
     yield task, "false-match-rate", false_match_rate(matches, unmatched), len(unmatched)

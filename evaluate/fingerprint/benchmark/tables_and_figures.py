@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.fingerprint.benchmark.distort.catalogue import NAMES, STRENGTHS
-from evaluate.fingerprint.benchmark.metrics import COST, LENGTH_PREFIX, OVERALL, ROC_RATES, TEST
+from evaluate.fingerprint.benchmark.metrics import COST, DECIDED, LENGTH_PREFIX, OVERALL, ROC_RATES, TEST
 from evaluate.fingerprint.benchmark.protocol import CLEAN
 from evaluate.results.results import Result
 from evaluate.results.sheet import Sheet
@@ -22,7 +22,7 @@ TITLE_PX = 9
 ROWS = (CLEAN, *NAMES, "pair", OVERALL)
 _SHARES = (
     "micro-AP", "segment-AP", "top-1", "top-10", *(f"TPR@FPR={rate:g}" for rate in ROC_RATES),
-    "found-and-decided", "false-match-rate",
+    DECIDED, "false-match-rate",
 )  # fmt: skip
 _UNITS = (
     (OVERALL, "median-localisation-error-seconds", "median localisation error, s"),
@@ -32,12 +32,12 @@ _UNITS = (
 )
 
 
-def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
-    """Return micro-AP of one method, (rows of ROWS, 3 strengths); nan if it was not measured.
+def heat_values(results: Sequence[Result], model: str, metric: str = METRIC) -> np.ndarray:
+    """Return a metric of one method, (rows of ROWS, 3 strengths); nan if it was not measured.
 
     Undistorted clips have no strength; their value is in the first column.
     """
-    found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == METRIC}
+    found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == metric}
     cells = [[found.get(f"{name}/{strength}", np.nan) for strength in STRENGTHS] for name in ROWS]
     cells[0][0] = found.get(CLEAN, np.nan)
     return np.array(cells)
@@ -89,10 +89,10 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
             ax.legend(frameon=False)
 
 
-def benchmark_tables(results: Sequence[Result]) -> tuple[Sheet, Sheet, Sheet]:
-    """Make tables of the overall numbers, micro-AP by distortion and strength, and top-1 by query length.
+def benchmark_tables(results: Sequence[Result]) -> list[Sheet]:
+    """Make tables: overall; micro-AP, and the share decided, by distortion and strength; both shares by query length.
 
-    Every table has a column for each method.
+    Every table has a column for each method. Lists without the share decided have no table of it.
     """
     found = {(r.task, r.model, r.metric): r for r in results if r.test == TEST}
     models = list(dict.fromkeys(model for _, model, _ in found))
@@ -105,23 +105,27 @@ def benchmark_tables(results: Sequence[Result]) -> tuple[Sheet, Sheet, Sheet]:
     overall = [row(metric, OVERALL, metric, 100, ".1f") for metric in _SHARES]
     overall += [row(title, task, metric, 1, ",.2f") for task, metric, title in _UNITS]
     lengths = []
-    for task in dict.fromkeys(
-        task for task, _, metric in found if task.startswith(LENGTH_PREFIX) and metric == "top-1"
-    ):
-        n = max(found[task, model, "top-1"].n for model in models if (task, model, "top-1") in found)
-        lengths.append(row(f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", task, "top-1", 100, ".1f"))
-    title = "top-1 in per cent by query length, under a medium distortion drawn"
-    return (
+    for task in dict.fromkeys(task for task, _, _ in found if task.startswith(LENGTH_PREFIX)):
+        n = max(each.n for (of, _, metric), each in found.items() if (of, metric) == (task, "top-1"))
+        shares = zip(*(row("", task, metric, 100, ".0f")[1:] for metric in ("top-1", DECIDED)), strict=True)
+        lengths.append((f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", *map("/".join, shares)))
+    strengths, titles = " / ".join(STRENGTHS), ("distortion", *models)
+    sheets = [
         Sheet("all distortions and strengths", ("per cent, or as named", *models), tuple(overall)),
-        _distortions(results, models),
-        Sheet(title, ("length", *models), tuple(lengths)),
-    )
+        Sheet(f"micro-AP in per cent: {strengths}", titles, _distortions(results, models, METRIC)),
+        Sheet(f"found and decided in per cent: {strengths}", titles, _distortions(results, models, DECIDED)),
+        Sheet(
+            "found first / found and decided, in per cent, by query length, under a medium distortion drawn",
+            ("length", *models), tuple(lengths),
+        ),
+    ]  # fmt: skip
+    return [sheet for sheet in sheets if sheet.rows]
 
 
-def _distortions(results: Sequence[Result], models: Sequence[str]) -> Sheet:
-    values, rows = {model: heat_values(results, model) for model in models}, []
+def _distortions(results: Sequence[Result], models: Sequence[str], metric: str) -> tuple[tuple[str, ...], ...]:
+    values, rows = [heat_values(results, model, metric) for model in models], []
     for row, name in enumerate(ROWS):
-        cells = ["/".join("-" if v != v else f"{100 * v:.0f}" for v in values[model][row]) for model in models]  # noqa: PLR0124
+        cells = ["/".join("-" if v != v else f"{100 * v:.0f}" for v in each[row]) for each in values]  # noqa: PLR0124
         if any(cell != "-/-/-" for cell in cells):
             rows.append((name, *cells))
-    return Sheet(f"micro-AP in per cent: {' / '.join(STRENGTHS)}", ("distortion", *models), tuple(rows))
+    return tuple(rows)

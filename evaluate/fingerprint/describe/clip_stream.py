@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from evaluate.fingerprint.describe.descriptors import Descriptors
-from evaluate.fingerprint.describe.encoder import DescriptorEncoder
+from evaluate.fingerprint.describe.encoder import ClipShape, DescriptorEncoder
 from preprocess.schema import ShardParams
 
 CLIPS_AT_ONCE, FRAMES_AT_ONCE = 32, 256
@@ -98,14 +98,52 @@ def describe_pictures(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor
     Returns:
         which clips show anything, bool (n,), and their vectors (n, d) float32, zeros where nothing is shown.
     """
-    ramp = encoder.clip.stride * torch.arange(encoder.clip.n_frames)
-    spread = torch.cat([some.float().mean(3).std(dim=(1, 2)) for some in frames.split(FRAMES_AT_ONCE)])
-    shows = spread[(starts[:, None] + ramp) % len(frames)].mean(1) >= FLAT_LEVELS
-    vectors = torch.zeros(len(starts), encoder.picture_dims)
-    for some in shows.cpu().nonzero()[:, 0].split(CLIPS_AT_ONCE):
-        clips = frames[(starts[some, None] + ramp) % len(frames)]  # (B, n_frames, H, W, 3)
-        vectors[some] = encoder.describe_picture(clips).float().cpu()
-    return shows.cpu().numpy(), vectors.numpy()
+    shows, clips = shown_clips(encoder.clip, frames, spread_levels(frames), starts)
+    return shows, laid_out(shows, describe_clips(encoder, clips))
+
+
+def spread_levels(frames: Tensor) -> Tensor:
+    """Standard deviation of brightness over the pixels of each frame: (T, H, W, 3) uint8 to (T,) float32 in 0..255."""
+    levels = []
+    for some in frames.split(FRAMES_AT_ONCE):
+        grey = ((some[..., 0].float() + some[..., 1] + some[..., 2]) / 3).flatten(
+            1
+        )  # a fifth of the time of mean and std
+        levels.append(torch.linalg.vector_norm(grey - grey.mean(1, keepdim=True), dim=1) / grey.shape[1] ** 0.5)
+    return torch.cat(levels)
+
+
+def shown_clips(clip: ClipShape, frames: Tensor, spread: Tensor, starts: Tensor) -> tuple[np.ndarray, Tensor]:
+    """Cut the clips that show anything.
+
+    Args:
+        clip: their shape.
+        frames: (T, frame_px, frame_px, 3) uint8; looped if shorter than a clip.
+        spread: (T,) the frames' `spread_levels`.
+        starts: (n,) int64, first frame of each clip.
+
+    Returns:
+        which clips show anything, bool (n,), and these clips (k, n_frames, frame_px, frame_px, 3) uint8.
+    """
+    at = (starts[:, None] + clip.stride * torch.arange(clip.n_frames)) % len(frames)
+    shows = (spread[at].mean(1) >= FLAT_LEVELS).cpu()
+    return shows.numpy(), frames[at[shows]]
+
+
+def describe_clips(encoder: DescriptorEncoder, clips: Tensor) -> np.ndarray:
+    """Describe clips (k, n_frames, frame_px, frame_px, 3) uint8, some at a time: (k, d) float32."""
+    described = torch.zeros(len(clips), encoder.picture_dims)
+    for first in range(0, len(clips), CLIPS_AT_ONCE):
+        some = slice(first, first + CLIPS_AT_ONCE)
+        described[some] = encoder.describe_picture(clips[some]).float().cpu()
+    return described.numpy()
+
+
+def laid_out(shows: np.ndarray, described: np.ndarray) -> np.ndarray:
+    """Lay the vectors (k, d) of the clips that show anything into rows for all, (n, d) float32, zeros elsewhere."""
+    vectors = np.zeros((len(shows), described.shape[1]), np.float32)
+    vectors[shows] = described
+    return vectors
 
 
 def describe_sounds(

@@ -5,6 +5,7 @@ slower. The references are described once, as they are. A query is described in 
 these edits was undone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluate.fingerprint.describe.clip_stream import describe_pictures, describe_sounds
+from evaluate.fingerprint.describe.clip_stream import (
+    describe_clips,
+    describe_sounds,
+    laid_out,
+    shown_clips,
+    spread_levels,
+)
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.footage import Footage
@@ -61,24 +68,41 @@ class ViewedFootage:
         frames = None if footage.frames is None else footage.frames.to(encoder.device)
         moved = replace(footage, frames=frames, logmel=footage.logmel.to(encoder.device))
         self.source, self.footage, self._encoder = source, moved, encoder
-        self._squares: dict[Region, Tensor] = {}
+        self._squares: dict[Region, tuple[Tensor, Tensor]] = {}
         self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def describe(self, view: View, hop_seconds: float) -> Descriptors:
         """Describe a view at a hop; its seconds are those of the footage at the reference's speed, so divide by the speed."""
+        return self.describe_all([view], hop_seconds)[0]
+
+    def describe_all(self, views: Sequence[View], hop_seconds: float) -> list[Descriptors]:
+        """Describe views at a hop, as `describe` does; the clips of all go through the encoder together."""
         fps, clip = self._encoder.shard_params.fps, self._encoder.clip
         hop = max(1, round(hop_seconds * fps))
-        n_frames = max(1, round(len(self.footage) * view.speed))
-        last = max(0, n_frames - clip.span_frames)
-        starts = torch.arange(0, last + 1, hop)
-        has_picture, picture = np.zeros(len(starts), bool), None
-        if self.footage.frames is not None:
-            has_picture, picture = describe_pictures(self._encoder, self._frames(view, n_frames), starts)
-        has_sound, sound = self._sound(view, n_frames, starts, hop)
-        first = self.footage.first_frame * view.speed
-        begin = (first + starts.numpy().astype(np.float64)) / fps
-        span = min(clip.span_frames, n_frames) / fps
-        return Descriptors(self.source, begin, begin + span, has_picture, has_sound, picture, sound)
+        lengths = [max(1, round(len(self.footage) * view.speed)) for view in views]
+        starts = [torch.arange(0, max(0, n_frames - clip.span_frames) + 1, hop) for n_frames in lengths]
+        described = []
+        for view, n_frames, at, (has_picture, picture) in zip(
+            views, lengths, starts, self._pictures(views, lengths, starts), strict=True
+        ):
+            has_sound, sound = self._sound(view, n_frames, at, hop)
+            begin = (self.footage.first_frame * view.speed + at.numpy().astype(np.float64)) / fps
+            span = min(clip.span_frames, n_frames) / fps
+            described.append(Descriptors(self.source, begin, begin + span, has_picture, has_sound, picture, sound))
+        return described
+
+    def _pictures(
+        self, views: Sequence[View], lengths: Sequence[int], starts: Sequence[Tensor]
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        if self.footage.frames is None or not views:
+            return [(np.zeros(len(at), bool), None) for at in starts]
+        cut = [
+            shown_clips(self._encoder.clip, *self._frames(view, n_frames), at)
+            for view, n_frames, at in zip(views, lengths, starts, strict=True)
+        ]
+        vectors = describe_clips(self._encoder, torch.cat([clips for _, clips in cut]))
+        parts = np.split(vectors, np.cumsum([len(clips) for _, clips in cut])[:-1])
+        return [(shows, laid_out(shows, part)) for (shows, _), part in zip(cut, parts, strict=True)]
 
     def _sound(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
         key = (view.speed, view.pitch, hop)
@@ -93,20 +117,22 @@ class ViewedFootage:
             self._sounds[key] = describe_sounds(self._encoder, logmel, has_audio, starts)
         return self._sounds[key]
 
-    def _frames(self, view: View, n_frames: int) -> Tensor:
-        """Return the frames of a view, (n_frames, frame_px, frame_px, 3) uint8."""
-        squares = self._squares_of(view.region)
+    def _frames(self, view: View, n_frames: int) -> tuple[Tensor, Tensor]:
+        """Return the frames of a view, (n_frames, frame_px, frame_px, 3) uint8, and their spread, which turning keeps."""
+        squares, spread = self._squares_of(view.region)
         if view.speed != 1.0:
-            squares = squares[_steps(n_frames, len(squares), view.speed)]
+            steps = _steps(n_frames, len(squares), view.speed)
+            squares, spread = squares[steps], spread[steps]
         squares = torch.rot90(squares, view.turned_degrees // 90, (1, 2))
-        return squares.flip(2) if view.is_mirrored else squares
+        return squares.flip(2) if view.is_mirrored else squares, spread
 
-    def _squares_of(self, region: Region) -> Tensor:
+    def _squares_of(self, region: Region) -> tuple[Tensor, Tensor]:
         if region not in self._squares:
             frames = self.footage.frames
             assert frames is not None  # noqa: S101 - the caller looked
             shown = frames[:, *region.pixels(*frames.shape[1:3])]
-            self._squares[region] = middle_squares(shown, self._encoder.clip.frame_px)
+            squares = middle_squares(shown, self._encoder.clip.frame_px)
+            self._squares[region] = squares, spread_levels(squares)
         return self._squares[region]
 
 

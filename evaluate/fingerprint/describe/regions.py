@@ -39,9 +39,9 @@ def found_regions(frames: Tensor) -> list[Region]:
     edges = [inner, *(_placed(each, inner) for each in _boxes(grey[:, rows, columns]))]
     kept: list[Region] = [WHOLE]
     for region in edges:
-        if all(region.overlap(each) < ALIKE for each in kept):
+        if len(kept) <= MOST_REGIONS and all(region.overlap(each) < ALIKE for each in kept):
             kept.append(region)
-    return kept[1 : 1 + MOST_REGIONS]
+    return kept[1:]
 
 
 def _grey(frames: Tensor) -> np.ndarray:

@@ -14,6 +14,8 @@ from evaluate.fingerprint.match.matches import Answer, Match
 
 EXPLAINED_SHARE = 0.8
 """Share of a window that matches by video must cover; else views are looked at."""
+LOOK_HOPS = 2
+"""Hops of the library from one clip to the next when a view is only looked at."""
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
 PLAIN_SHARE = 0.5
@@ -63,10 +65,11 @@ class ViewMatcher:
                 continue
             views = views_of(window.footage)
             n_views = max(n_views, len(views))
-            promise = {view: self.matcher.promise(window.describe(view, hop_seconds)) for view in views}
-            for view in sorted(views, key=lambda each: -promise[each])[:SEARCHED_VIEWS]:
-                if promise[view]:
-                    described.setdefault(view, []).append(window.describe(view, dense))
+            looks = map(self.matcher.promise, window.describe_all(views, LOOK_HOPS * hop_seconds))
+            promise = dict(zip(views, looks, strict=True))
+            chosen = [view for view in sorted(views, key=lambda each: -promise[each])[:SEARCHED_VIEWS] if promise[view]]
+            for view, part in zip(chosen, window.describe_all(chosen, dense), strict=True):
+                described.setdefault(view, []).append(part)
         for view, parts in described.items():
             found += self.matcher.match(join_rows(parts), view, n_views / (1 - PLAIN_SHARE))
         return plain, apart(found)

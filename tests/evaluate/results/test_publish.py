@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from evaluate.errors import ResultsError
-from evaluate.publish import KINDS, fill_pages, publish
+from evaluate.publish import KINDS, draw_figures, fill_pages, publish
 from evaluate.results.origin import code, commit
 from evaluate.results.results import RESULTS_NAME, Result, read_results, write_results
 
@@ -155,6 +155,7 @@ def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     assert "| micro-AP | 99.1 | 45.0 |" in text
     assert "| crop | 99/-/99 | 45/-/45 |" in text
     assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc, older than today's code" in text
+    draw_figures(tmp_path)
     for figure in ("found-distortions.svg", "found-roc.svg"):
         assert f"](figures/{figure})" in text
         assert (tmp_path / "docs" / "figures" / figure).exists()
