@@ -72,18 +72,21 @@ AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error com
 UCF ?=
 ESC ?=
 CLIPS ?=
-publish = $(BIN)/python -m evaluate publish --run $(1) --name $(@:_result-%=%) --made-by '$(strip $(2))'
+name = $(@:_result-%=%)
+publish = $(BIN)/python -m evaluate publish --run $(1) --name $(name) --made-by '$(strip $(2))'
+# Settings of `make results`, by the name of the table
+plan = --queries 60 --unmatched 12 --background 10
+set-fingerprint = $(plan) --only medium --methods avtempo,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel
+set-fingerprint-seed7 = --seed 7 $(plan) --only medium --methods avtempo
+set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
+    --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
+set-false-matches = --queries 100 --sizes 1,2,5,10,100 --streams video
+set-false-matches-fades = $(set-false-matches) --fade 3
+set-false-matches-fades-again = $(set-false-matches) --fade 1.5 --seed 5
+set-false-matches-esc50 = --queries 400 --streams audio
+set-ablation-ucf = ABLATE_OBJECTIVES=whole,avid,without-temporal,avid-cma,video-only,temporal ABLATE_JOBS=2
+set-ablation-audio = ABLATE_OBJECTIVES=whole,without-temporal-audio ABLATE_JOBS=2
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
-real = --queries 60 --unmatched 12 --background 10 --only medium \
-    --methods avtempo$(comma)chromaprint$(comma)vpdq$(comma)mpeg-7$(comma)raw-pixels$(comma)log-mel
-seed7 = --seed 7 --queries 60 --unmatched 12 --background 10 --only medium --methods avtempo
-edits = --seed 7 --queries 60 --unmatched 12 --background 10 --streams video --methods avtempo$(comma)avtempo-compressed \
-    --only grid/medium$(comma)upright/medium$(comma)blend/medium$(comma)picture-in-picture/strong$(comma)pace/strong$(comma)flip/light$(comma)rotate/strong
-
-six_ablation = ABLATE_OBJECTIVES=whole$(comma)avid$(comma)without-temporal$(comma)avid-cma$(comma)video-only$(comma)temporal ABLATE_JOBS=2
-audio_ablation = ABLATE_OBJECTIVES=whole$(comma)without-temporal-audio ABLATE_JOBS=2
-unmatched = --queries 100 --sizes 1$(comma)2$(comma)5$(comma)10$(comma)100 --streams video
-unmatched_esc = --queries 400 --streams audio
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
 BENCH ?=
@@ -215,40 +218,20 @@ _result-esc50: | $(READY)
 	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
 	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
 
-_result-fingerprint: | $(READY)
+_result-fingerprint _result-fingerprint-seed7 _result-fingerprint-edits: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) eval-fingerprint RUN=$(AT) DATA="$(CLIPS)" FINGERPRINT='$(real)'
-	$(call publish,$(AT)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(real)")
+	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA="$(CLIPS)" FINGERPRINT='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(set-$(name))")
 
-_result-fingerprint-seed7: | $(READY)
+_result-false-matches _result-false-matches-fades _result-false-matches-fades-again: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) eval-fingerprint RUN=$(AT)/seed7 DATA="$(CLIPS)" FINGERPRINT='$(seed7)'
-	$(call publish,$(AT)/seed7/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(seed7)")
-
-_result-fingerprint-edits: | $(READY)
-	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) eval-fingerprint RUN=$(AT)/edits DATA="$(CLIPS)" FINGERPRINT='$(edits)'
-	$(call publish,$(AT)/edits/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(edits)")
-
-_result-false-matches: | $(READY)
-	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) false-matches RUN=$(AT) VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched)'
-	$(call publish,$(AT)/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched)")
-
-_result-false-matches-fades: | $(READY)
-	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) false-matches RUN=$(AT)/fades VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched) --fade 3'
-	$(call publish,$(AT)/fades/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched) --fade 3")
-
-_result-false-matches-fades-again: | $(READY)
-	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
-	$(MAKE) false-matches RUN=$(AT)/fades-again VIDEOS="$(CLIPS)" FALSE_MATCHES='$(unmatched) --fade 1.5 --seed 5'
-	$(call publish,$(AT)/fades-again/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(unmatched) --fade 1.5 --seed 5")
+	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(CLIPS)" FALSE_MATCHES='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(set-$(name))")
 
 _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
-	$(MAKE) false-matches RUN=$(AT)/esc50 VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(unmatched_esc)'
-	$(call publish,$(AT)/esc50/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(unmatched_esc)")
+	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(set-$(name))")
 
 _result-augly: | bench-peers
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
@@ -260,17 +243,11 @@ _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
 	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
 
-_result-ablation-ucf: | $(READY)
+_result-ablation-ucf _result-ablation-audio: | $(READY)
 	$(if $(UCF),,$(error give UCF=folder of UCF101))
 	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
-	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/ablation-ucf $(six_ablation)
-	$(call publish,$(AT)/ablation-ucf,make ablate RUN=runs/ucf-six $(six_ablation))
-
-_result-ablation-audio: | $(READY)
-	$(if $(UCF),,$(error give UCF=folder of UCF101))
-	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
-	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/ablation-audio $(audio_ablation)
-	$(call publish,$(AT)/ablation-audio,make ablate RUN=runs/ucf-six $(audio_ablation))
+	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/$(name) $(set-$(name))
+	$(call publish,$(AT)/$(name),make ablate RUN=runs/ucf-six $(set-$(name)))
 
 _result-bench: | $(READY)
 	$(MAKE) bench
