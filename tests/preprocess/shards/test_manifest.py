@@ -11,15 +11,7 @@ import pytest
 from preprocess.errors import ShardError
 from preprocess.schema import ShardParams
 from preprocess.shards import manifest
-from preprocess.shards.manifest import (
-    Part,
-    fingerprint,
-    join_parts,
-    part_path,
-    read_part,
-    read_segments,
-    write_part,
-)
+from preprocess.shards.manifest import Part, fingerprint, join_parts, part_path, read_part, read_segments, write_part
 from preprocess.shards.manifest_rows import Row, read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardInfo

@@ -11,16 +11,7 @@ import torch
 from evaluate.embedding.clip_encoders import load_run
 from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
-from tests.train.small_runs import (
-    assert_same_end,
-    config,
-    losses,
-    records,
-    saved,
-    stop_in_step,
-    train,
-    trainer,
-)
+from tests.train.small_runs import assert_same_end, config, losses, records, saved, stop_in_step, train, trainer
 from train.__main__ import main
 from train.config.load import load_config
 from train.config.schema import TERMS
