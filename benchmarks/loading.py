@@ -12,10 +12,10 @@ from benchmarks import sources
 from benchmarks.ingest import write_frame_tars
 from benchmarks.peer import peers
 from benchmarks.question import OURS, BenchmarkError, Run, Setting, Way, race, timed
-from benchmarks.sources import CORES, FPS, HEIGHT_PX, collage_params
+from benchmarks.sources import CORES, FPS, HEIGHT_PX
 from evaluate.results.results import Result
 from preprocess.features.splice import splice
-from preprocess.schema import FRAMES_MEMBER
+from preprocess.schema import FRAMES_MEMBER, ShardParams
 from train.data.loader import SegmentLoader
 from train.data.loader_config import LoaderConfig
 
@@ -33,7 +33,11 @@ def measure(setting: Setting) -> list[Result]:
     # Whole batches, at least one for each process of a peer.
     n, n_frames = BATCH * max(CORES, setting.sized(VIDEOS // BATCH)), round(sources.SECONDS * FPS)
     videos = sources.collage(setting.data, n)
-    shards = sources.shards_of(videos, setting.data / f"loading-shards-{n}", collage_params(n))
+    # The collage as it is, in one shard per core, at least two.
+    params = ShardParams(
+        fps=FPS, short_side_px=HEIGHT_PX, segment_seconds=sources.SECONDS, sources_per_shard=-(-n // max(CORES, 2))
+    )
+    shards = sources.shards_of(videos, setting.data / f"loading-shards-{n}", params)
     tars = _frame_tars(videos)
     job = {
         "segments": n, "px": HEIGHT_PX, "batch": BATCH, "workers": CORES, "n_frames": n_frames, "skip": SKIP,

@@ -17,15 +17,9 @@ from preprocess.media.ffmpeg import ffmpeg_executable
 
 ENVIRONMENT, SCRIPTS = Path(__file__).parents[1] / ".venv-peers", Path(__file__).parent / "peers"
 ENVIRONMENT_VARIABLE = "AVTEMPO_PEERS"
-NOT_INSTALLED = "not installed: run `make bench-peers`"
+"""Names the peers' Python; by default that of `make bench-peers`."""
 
 Values = Mapping[str, Any]
-
-
-def peer_python() -> Path | None:
-    """Return the peers' Python: $AVTEMPO_PEERS, or that of `make bench-peers`; None if it is not installed."""
-    path = Path(os.environ.get(ENVIRONMENT_VARIABLE, ENVIRONMENT / "bin/python"))
-    return path if path.is_file() else None
 
 
 def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float) -> list[Way]:
@@ -56,9 +50,9 @@ def answer(script: str, job: Values) -> dict[str, Any]:
     Raises:
         BenchmarkError: it failed; with its last words.
     """
-    python = peer_python()
-    if python is None:
-        raise BenchmarkError(NOT_INSTALLED)
+    python = Path(os.environ.get(ENVIRONMENT_VARIABLE, ENVIRONMENT / "bin/python"))
+    if not python.is_file():
+        raise BenchmarkError("not installed: run `make bench-peers`")
     environment = {
         "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]), "PYTHONPATH": "",
         "LD_LIBRARY_PATH": str(python.parents[1] / "ffmpeg-libs"),

@@ -60,9 +60,3 @@ def shards_of(videos: list[Path], out: Path, params: ShardParams) -> Path:
     if not (out / DATASET_FILE).exists():
         build(open_catalogue("folder", videos[0].parent, None, None), out, params, workers=CORES)
     return out
-
-
-def collage_params(n_videos: int) -> ShardParams:
-    """Of shards that keep a collage as it is; one shard per core, at least two."""
-    per_shard = -(-n_videos // max(CORES, 2))
-    return ShardParams(fps=FPS, short_side_px=HEIGHT_PX, segment_seconds=SECONDS, sources_per_shard=per_shard)

@@ -181,13 +181,8 @@ def _at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-class _Stopped(KeyboardInterrupt):
-    """A signal ended the command; the argument is its number."""
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    raise _Stopped(number)
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(number)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -206,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
     except PreprocessError as error:
         errors.print(f"error: {error}", markup=False, style="red")
         return 2
-    except _Stopped as stopped:
+    except KeyboardInterrupt as stopped:
         errors.print("stopped; the same command continues where it was")
         return 128 + stopped.args[0]
 

@@ -24,7 +24,7 @@ def _say(text: str, style: str = "") -> None:
     Console(highlight=False, soft_wrap=True).print(text, style=style, markup=False)
 
 
-def shards(arguments: argparse.Namespace) -> int:
+def shards(args: argparse.Namespace) -> int:
     """Build shards and show the summary."""
     from preprocess.build.build_shards import open_data
     from preprocess.build.pipeline import build
@@ -32,7 +32,6 @@ def shards(arguments: argparse.Namespace) -> int:
     from preprocess.media.media_info import Limits
 
     started = time.monotonic()
-    args = arguments
     catalogue, params = open_data(
         args.dataset, args.data, args.splits, args.csv, args.classes or (), args.preset, args.set
     )

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from preprocess.errors import FfmpegMissingError
+from preprocess.errors import FfmpegMissingError, first_line
 from preprocess.executors.options import n_processors
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
 
@@ -91,8 +91,7 @@ def package(distribution: str, module: str = "", trial: Callable[[], str] = lamb
         importlib.import_module(module or distribution)
         return Check(distribution, "ok", version + trial())
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
-        return Check(distribution, "broken", f"{version} does not work: {reason}", SET_UP)
+        return Check(distribution, "broken", f"{version} does not work: {first_line(error)[:200]}", SET_UP)
 
 
 def _torch_cuda() -> str:

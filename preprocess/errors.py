@@ -74,6 +74,11 @@ class RenderError(PreprocessError):
     """Videos cannot be rendered as requested; the message names the folder or parameter, and the remedy."""
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message that is not blank; the name of its type if there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn an OSError about a file or a folder into an error with a remedy; a guard of `store.atomic_files`.

@@ -31,13 +31,8 @@ def workplace(tmp_path_factory):
         assert preprocess(["sample", "--out", "data/sample", "--groups", "8", "--clips", "1"]) == 0
         shards = ["--dataset", "ucf101", "--data", "data/sample", "--out", "shards/sample", "--preset", "sample"]
         assert preprocess(["shards", *shards]) == 0
-        settings = [
-            "steps=2",
-            "data.batch_size=8",
-            "bank.size=64",
-            "bank.negative_rank_low=8",
-            "bank.negative_rank_high=56",
-        ]
+        bank = ("bank.size=64", "bank.negative_rank_low=8", "bank.negative_rank_high=56")
+        settings = ("steps=2", "data.batch_size=8", *bank)
         run = ["--run", "runs/sample", "--shards", "shards/sample"]
         assert train(["pretrain", "--preset", "sample", *run, *(word for s in settings for word in ("--set", s))]) == 0
         assert evaluate(["ucf101", *run, "--models", "pretrained,raw"]) == 0

@@ -37,13 +37,11 @@ class ShardSetError(LoaderError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+        super().__init__(path, reason)  # both in args: the error survives a trip between processes
+        self.path, self.reason = path, reason
 
-    def __reduce__(self) -> tuple[type, tuple[Path, str]]:
-        """Let a worker process send this error back."""
-        return type(self), (self.path, self.reason)
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class TooFewSegmentsError(LoaderError):

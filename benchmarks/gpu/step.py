@@ -16,16 +16,8 @@ from train.views.training_clips import TrainClips
 
 WARM_UP = 3
 """Steps before the clock runs: the first ones choose kernels, and compile."""
-HEAD = [
-    "case",
-    "clips/s",
-    "ms",
-    "waiting",
-    "peak GiB",
-    *(f"{part}, ms" for part in FUNCTIONS),
-    "bare clips/s",
-    "of bare",
-]
+PARTS = [f"{part}, ms" for part in FUNCTIONS]
+HEAD = ["case", "clips/s", "ms", "waiting", "peak GiB", *PARTS, "bare clips/s", "of bare"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from preprocess.errors import ClusterError, PreprocessError
+from preprocess.errors import ClusterError, PreprocessError, first_line
 from preprocess.executors.processes import GRACE_SECONDS, ConcurrentExecutor, OnDeath, R, T, Work
 
 POLL_SECONDS = 0.5
@@ -63,7 +63,7 @@ class RayExecutor(ConcurrentExecutor):
             self._do_task = remote(_do_task)
             yield from super().run(work, tasks, report, on_death)
         except (ray.exceptions.RaySystemError, ray.exceptions.RayActorError, ConnectionError) as error:
-            raise ClusterError(f"the Ray cluster at {self.address} is gone ({_first_line(error)})") from error
+            raise ClusterError(f"the Ray cluster at {self.address} is gone ({first_line(error)})") from error
 
     def n_places(self) -> int:
         """Tasks for the cluster as it is now, and a few that wait."""
@@ -123,7 +123,7 @@ def _connect(address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         remedy = "start one with `ray start --head`, and `ray start --address HOST:6379` on the other machines"
-        raise ClusterError(f"no Ray cluster at {address} ({_first_line(error)}): {remedy}") from error
+        raise ClusterError(f"no Ray cluster at {address} ({first_line(error)}): {remedy}") from error
     finally:
         signal.signal(signal.SIGTERM, ended_by)  # Ray replaces the handler of the command
 
@@ -164,10 +164,6 @@ def _outcome(reference: Any) -> tuple[str, Any]:
             raise error.cause from None
         return "death", f"{type(error.cause).__name__}: {error.cause}"
     except (exceptions.NodeDiedError, exceptions.LocalRayletDiedError, exceptions.ObjectLostError) as error:
-        return "machine", _first_line(error)
+        return "machine", first_line(error)
     except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError) as error:
-        return "death", _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        return "death", first_line(error)

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -36,9 +37,22 @@ def clips(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def reference(clips, tmp_path_factory) -> Path:
+    """Their shards. Two sources in shard 0, the second without audio; one that failed and one in shard 1; one in shard 2."""
     out = tmp_path_factory.mktemp("reference") / "shards"
     build_folder(clips, out)
     return out
+
+
+@pytest.fixture
+def data(clips, tmp_path) -> Path:
+    """A copy of the clips, to change."""
+    return shutil.copytree(clips, tmp_path / "data")
+
+
+@pytest.fixture
+def shards(reference, tmp_path) -> Path:
+    """A copy of the reference, to change."""
+    return shutil.copytree(reference, tmp_path / "shards")
 
 
 @pytest.fixture

@@ -19,6 +19,10 @@ class Plain(SimpleHTTPRequestHandler):
 
     requests: ClassVar = []
 
+    @property
+    def is_for_file(self):
+        return "." in self.path.rpartition("/")[2]
+
     def log_message(self, *args):
         self.requests.append((self.command, self.path))
 
@@ -39,7 +43,7 @@ class BreakingOff(Plain):
 
     def copyfile(self, source, outputfile):
         data = source.read()
-        outputfile.write(data if data.startswith(b"<!DOCTYPE") else data[: len(data) // 2])
+        outputfile.write(data[: len(data) // 2] if self.is_for_file else data)
 
 
 class BreakingOffInChunks(BreakingOff):
@@ -48,26 +52,23 @@ class BreakingOffInChunks(BreakingOff):
     protocol_version = "HTTP/1.1"
 
     def send_header(self, keyword, value):
-        is_file = "." in self.path.rsplit("/", 1)[-1]
-        super().send_header(*(("Transfer-Encoding", "chunked") if (keyword, is_file) == ("Content-Length", True)
-                              else (keyword, value)))  # fmt: skip
+        if self.is_for_file and keyword == "Content-Length":
+            keyword, value = "Transfer-Encoding", "chunked"
+        super().send_header(keyword, value)
 
     def copyfile(self, source, outputfile):
-        if "." not in self.path.rsplit("/", 1)[-1]:
+        if self.is_for_file:
+            outputfile.write(b"%x\r\n" % 1000 + source.read()[:500])
+            self.close_connection = True
+        else:
             super().copyfile(source, outputfile)
-            return
-        outputfile.write(b"%x\r\n" % 1000 + source.read()[:500])
-        self.close_connection = True
 
 
 class Silent(Plain):
     """Keeps the connection open and sends no file."""
 
     def copyfile(self, source, outputfile):
-        if "." in self.path.rsplit("/", 1)[-1]:
-            self.server.ended.wait(30)
-        else:
-            super().copyfile(source, outputfile)
+        return self.server.ended.wait(30) if self.is_for_file else super().copyfile(source, outputfile)
 
 
 class Closed(Plain):

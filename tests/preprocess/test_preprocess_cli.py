@@ -123,8 +123,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(clips, reference, tmp_pa
 
 
 @pytest.mark.slow
-def test_exit_status_follows_max_failed(clips, tmp_path):
-    data = shutil.copytree(clips, tmp_path / "data")
+def test_exit_status_follows_max_failed(data, tmp_path):
     (data / "x.mp4").write_text("no video")
     (data / "y.mp4").write_bytes(b"")
     done = _run(data, tmp_path / "shards")
@@ -157,9 +156,8 @@ def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, referenc
 
 
 @pytest.mark.slow
-def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(clips, tmp_path):
+def test_a_source_that_kills_its_process_is_left_out_and_the_run_goes_on(data, tmp_path):
     """A stand-in for a crash in a codec: an ffmpeg that kills the process that started it."""
-    data = shutil.copytree(clips, tmp_path / "data")
     (data / "clip 04.mp4").rename(data / "clip 04 deadly.mp4")
     fake = tmp_path / "ffmpeg"
     fake.write_text(

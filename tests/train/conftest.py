@@ -91,10 +91,9 @@ def write_shards(
     write_dataset(
         folder,
         DatasetInfo(
-            dataset="made-up", params=params, label_names=tuple(f"label-{i}" for i in range(5)), shards=tuple(files),
-            n_sources=n_sources, n_failed=0, n_skipped=0, n_segments=sum(f.n_segments for f in files), n_missing=0,
-            n_extra=0, ffmpeg_version="none", packages={}, sources_sha256="0" * 64, manifest_sha256=manifest,
-            fingerprint=fingerprint(params, tuple(files)),
+            **vars(recipe), label_names=tuple(f"label-{i}" for i in range(5)), shards=tuple(files), n_failed=0,
+            n_skipped=0, n_segments=sum(f.n_segments for f in files), n_missing=0, n_extra=0,
+            manifest_sha256=manifest, fingerprint=fingerprint(params, tuple(files)),
         ),
     )  # fmt: skip
     return folder

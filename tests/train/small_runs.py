@@ -28,8 +28,8 @@ def config(shards: Path, *overrides: str, objective: str = "whole") -> Config:
     return load_config("sample", [*SETTINGS, f"data.shards={shards}", *overrides], objective)
 
 
-def trainer(run: Path, shards: Path, *overrides: str) -> Trainer:
-    return Trainer(config(shards, *overrides), run, join_world("cpu"))
+def trainer(run: Path, shards: Path, *overrides: str, objective: str = "whole", device: str = "cpu") -> Trainer:
+    return Trainer(config(shards, *overrides, objective=objective), run, join_world(device))
 
 
 def train(run: Path, shards: Path, *overrides: str) -> bool:

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from preprocess.errors import first_line
 from train.errors import RunError
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
@@ -60,7 +61,9 @@ def join_world(device: str = "auto", patience: timedelta = PATIENCE) -> World:
             backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=patience)
         except dist.DistError as error:
-            raise RunError(f"rank {os.environ.get('RANK')} of {size} cannot join the others: {gist(error)}") from error
+            raise RunError(
+                f"rank {os.environ.get('RANK')} of {size} cannot join the others: {first_line(error)}"
+            ) from error
     return World(dist.get_rank() if size > 1 else 0, size, chosen)
 
 
@@ -146,9 +149,3 @@ def with_joint_norms(model: AnyModel, world: World) -> AnyModel:
         converted: AnyModel = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return converted
     return model
-
-
-def gist(error: RuntimeError) -> str:
-    """Give the first line of torch's message about a collective."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 
+from preprocess.errors import first_line
 from train.errors import RunError, TrainError
-from train.ranks.distributed import gather_objects, gist
+from train.ranks.distributed import gather_objects
 
 
 @contextmanager
@@ -42,6 +43,6 @@ def naming_lost_peers() -> Iterator[None]:
         if not dist.is_initialized() or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
         raise RunError(
-            f"rank {dist.get_rank()} lost another rank ({gist(error)}): that rank's own message says why. Start again: "
+            f"rank {dist.get_rank()} lost another rank ({first_line(error)}): that rank's own message says why. Start again: "
             "the run continues from its last checkpoint"
         ) from error

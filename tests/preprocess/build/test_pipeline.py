@@ -58,30 +58,27 @@ def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference):
         assert (words["source"], words["start_seconds"]) == (row["source"], row["start_seconds"])
 
 
-def test_no_file_holds_a_time_or_a_place(clips, reference, tmp_path):
-    moved = shutil.copytree(clips, tmp_path / "elsewhere")
-    for path in moved.rglob("*"):
+def test_no_file_holds_a_time_or_a_place(data, reference, tmp_path):
+    for path in data.rglob("*"):
         os.utime(path, (1, 1))
-    build_folder(moved, tmp_path / "deep" / "shards")
+    build_folder(data, tmp_path / "deep" / "shards")
     assert bytes_of(tmp_path / "deep" / "shards") == bytes_of(reference)
 
 
-def test_failed_sources_are_tried_again_on_request_only(clips, reference, tmp_path):
-    out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
-    assert build_folder(data, out).n_shards_built == 0
-    assert build_folder(data, out, retry_failed=True).n_failed == 1  # fails again: the shard stays
-    assert bytes_of(out) == bytes_of(reference)
+def test_failed_sources_are_tried_again_on_request_only(data, shards, reference, tmp_path):
+    assert build_folder(data, shards).n_shards_built == 0
+    assert build_folder(data, shards, retry_failed=True).n_failed == 1  # fails again: the shard stays
+    assert bytes_of(shards) == bytes_of(reference)
     shutil.copy(data / "e.mp4", data / "c.mp4")
-    assert build_folder(data, out).n_failed == 1
-    summary = build_folder(data, out, retry_failed=True)
+    assert build_folder(data, shards).n_failed == 1
+    summary = build_folder(data, shards, retry_failed=True)
     assert (summary.n_failed, summary.n_shards_built) == (0, 1)
     assert summary.fingerprint != read_dataset(reference).fingerprint
     build_folder(data, tmp_path / "afresh")
-    assert bytes_of(out) == bytes_of(tmp_path / "afresh")
+    assert bytes_of(shards) == bytes_of(tmp_path / "afresh")
 
 
-def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(clips, tmp_path):
-    data = shutil.copytree(clips, tmp_path / "data")
+def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(data, clips, tmp_path):
     (data / "d.mkv").write_bytes(b"")  # with c.mp4 the whole of shard 1
     summary = build_folder(data, tmp_path / "shards", max_failed=2)
     assert (summary.n_failed, summary.n_shards, summary.too_many_failed) == (2, 2, False)
@@ -94,27 +91,21 @@ def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(clips, t
     assert findings(tmp_path / "shards") == []
 
 
-def test_none_readable_is_an_error_that_keeps_the_reasons(tmp_path):
-    (tmp_path / "data").mkdir()
-    for name in ("a.mp4", "b.mp4"):
-        (tmp_path / "data" / name).write_text("no video")
-    with pytest.raises(ShardError, match=r"none of the 2 sources could be read. The first, a.mp4: Invalid data"):
-        build_folder(tmp_path / "data", tmp_path / "shards")
-    assert (tmp_path / "shards" / "manifest.parquet").exists()
-    assert not (tmp_path / "shards" / "dataset.json").exists()
-
-
-def test_many_kinds_of_failure_are_shown_as_few(tmp_path, clips, monkeypatch):
-    data = tmp_path / "data"
+def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_shown_as_few(tmp_path, clips, monkeypatch):
+    data, out = tmp_path / "data", tmp_path / "shards"
     data.mkdir()
-    shutil.copy(clips / "e.mp4", data / "ok.mp4")
     for number in range(3):
         (data / f"empty{number}.mp4").write_bytes(b"")
         (data / f"text{number}.mp4").write_text("x")
-    summary = build_folder(data, tmp_path / "shards")
+    with pytest.raises(ShardError, match=r"none of the 6 sources could be read. The first, empty0.mp4: empty file"):
+        build_folder(data, out)
+    assert (out / "manifest.parquet").exists()
+    assert not (out / "dataset.json").exists()
+    shutil.copy(clips / "e.mp4", data / "ok.mp4")
+    summary = build_folder(data, tmp_path / "with one")
     assert [failure.n_sources for failure in summary.failures] == [3, 3]
     monkeypatch.setattr("preprocess.build.pipeline.MAX_REASONS", 1)
-    summary = build_folder(data, tmp_path / "shards")
+    summary = build_folder(data, tmp_path / "with one")
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
 
 

@@ -1,6 +1,5 @@
 """What a run refuses to continue with: other parameters, sources or releases, or another run beside it."""
 
-import dataclasses
 import shutil
 from dataclasses import replace
 
@@ -13,42 +12,38 @@ from store.atomic_files import folder_lock
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 
 
-def test_other_parameters_and_programs_are_refused_and_nothing_is_touched(clips, reference, tmp_path, monkeypatch):
-    out = shutil.copytree(reference, tmp_path / "shards")
+def test_other_parameters_and_programs_are_refused_and_nothing_is_touched(clips, shards, reference, monkeypatch):
     monkeypatch.setattr("preprocess.build.pipeline.ffmpeg_version", lambda: "4.2.1")
     words = r"(?s)ffmpeg was \S+, now is 4.2.1\n.*fps was 12\.5, now is 25\.0\n.*[Cc]hoose another --out"
     with pytest.raises(ShardError, match=words):
-        build_folder(clips, out, replace(PARAMS, fps=25.0))
-    assert bytes_of(out) == bytes_of(reference)
+        build_folder(clips, shards, replace(PARAMS, fps=25.0))
+    assert bytes_of(shards) == bytes_of(reference)
 
 
-def test_other_sources_are_refused_by_name(clips, reference, tmp_path):
-    out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
+def test_other_sources_are_refused_by_name(data, shards):
     shutil.copy(data / "e.mp4", data / "bb.mp4")
     with pytest.raises(ShardError, match=r"(?s)number of sources was 5, now is 6.*source 2 was c.mp4, now is bb.mp4"):
-        build_folder(data, out)
+        build_folder(data, shards)
     (data / "bb.mp4").unlink()
     (data / "e.mp4").rename(data / "f.mp4")
     with pytest.raises(ShardError, match=r"(?s)names, labels or splits.*source 4 was e.mp4, now is f.mp4"):
-        build_folder(data, out)
+        build_folder(data, shards)
 
 
-def test_a_source_that_has_changed_is_refused_with_the_way_out(clips, reference, tmp_path):
-    out, data = shutil.copytree(reference, tmp_path / "shards"), shutil.copytree(clips, tmp_path / "data")
+def test_a_source_that_has_changed_is_refused_with_the_way_out(data, shards):
     shutil.copy(data / "a sound.mp4", data / "d.mkv")
     words = r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
     with pytest.raises(ShardError, match=words):
-        build_folder(data, out)
-    (out / "shard-000001.parquet").unlink()
-    assert build_folder(data, out).n_shards_built == 1
+        build_folder(data, shards)
+    (shards / "shard-000001.parquet").unlink()
+    assert build_folder(data, shards).n_shards_built == 1
 
 
-def test_the_mark_of_another_shard_is_refused(clips, reference, tmp_path):
-    out = shutil.copytree(reference, tmp_path / "shards")
-    marks = pq.read_table(out / "shard-000000.parquet"), pq.read_schema(out / "shard-000001.parquet")
-    pq.write_table(marks[0].replace_schema_metadata(marks[1].metadata), out / "shard-000001.parquet")
+def test_the_mark_of_another_shard_is_refused(clips, shards):
+    marks = pq.read_table(shards / "shard-000000.parquet"), pq.read_schema(shards / "shard-000001.parquet")
+    pq.write_table(marks[0].replace_schema_metadata(marks[1].metadata), shards / "shard-000001.parquet")
     with pytest.raises(ShardError, match="does not list the sources of its shard: delete this file"):
-        build_folder(clips, out)
+        build_folder(clips, shards)
 
 
 class OtherMachine(SerialExecutor):
@@ -57,7 +52,7 @@ class OtherMachine(SerialExecutor):
     def run(self, work, tasks, report, on_death):
         def changed(task):
             packages = task.recipe.packages | {"numpy": "1.0"}
-            return dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, packages=packages))
+            return replace(task, recipe=replace(task.recipe, packages=packages))
 
         return super().run(work, map(changed, tasks), report, on_death)
 

@@ -55,17 +55,16 @@ def test_frames_that_a_strip_has_not(asked):
         splice(encode_strip(frames(12, 16, 16), 90), asked)
 
 
-def plain(strip):
-    return simplejpeg.encode_jpeg(decode_strip(strip, 4).reshape(-1, 40, 3), quality=90, colorsubsampling="420")
-
-
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
         (lambda strip: b"", "not a JPEG"),
         (lambda strip: b"\x89PNG" + strip, "not a JPEG"),
         (lambda strip: strip[:40], "header does not end"),
-        (plain, "restart marker at every border"),
+        (
+            lambda strip: simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(strip), 90, colorsubsampling="420"),
+            "restart marker at",
+        ),
         (lambda strip: strip[: len(strip) // 2], "do not add up to its size"),
         (lambda strip: strip.replace(b"\xff\xd1", b"\xff\xd5"), "out of order|do not lie where"),
         (lambda strip: strip.replace(b"\xff\xd2", b""), "do not add up to its size"),
@@ -116,12 +115,10 @@ def test_frames_that_are_no_frames_of_one_strip():
     small, large, marked = (
         simplejpeg.encode_jpeg(np.zeros((16, side, 3), np.uint8), 90, colorsubsampling="420") for side in (16, 32, 16)
     )
-    with pytest.raises(StripError, match="needs a frame"):
-        join([])
-    with pytest.raises(StripError, match="one size"):
-        join([small, large])
-    with pytest.raises(StripError, match="without restart markers"):
-        join([join([small, marked])])
-    with pytest.raises(StripError, match="not a JPEG"):
-        join([b"nothing of the kind"])
+    for pictures, words in (
+        ([], "needs a frame"), ([small, large], "one size"), ([join([small, marked])], "without restart markers"),
+        ([b"nothing of the kind"], "not a JPEG"),
+    ):  # fmt: skip
+        with pytest.raises(StripError, match=words):
+            join(pictures)
     assert splice(join([small, marked, small]), [1]) == splice(join([small]), [0])

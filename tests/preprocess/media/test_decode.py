@@ -1,6 +1,5 @@
 """Streams, geometry, short clips, limits, and what decoding may cost."""
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,15 @@ from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run
 from tests.processes import run
 
 
-def test_no_audio_track(tmp_path):
+def test_sources_without_audio_or_without_video(tmp_path):
     clip = write_clip(tmp_path / "c.mp4", counter_frames(25), 25)
     decoded = decode(clip, SMALL)
     assert decoded.waveform is None
     assert not decoded.info.has_audio
     with pytest.raises(MediaError, match="no audio stream"):
         decode(clip, ShardParams(media="audio"))
-
-
-def test_no_video_stream(tmp_path):
-    clip = write_clip(tmp_path / "audio only.mp4", None, 25, tone(1.0))
     with pytest.raises(MediaError, match="no video stream"):
-        decode(clip, SMALL)
+        decode(write_clip(tmp_path / "audio only.mp4", None, 25, tone(1.0)), SMALL)
 
 
 def test_cover_art_is_no_video(tmp_path):
@@ -62,20 +57,15 @@ def test_rotation_is_applied_once(turn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "aspect", "rotation", "expected"),
+    ("size", "aspect", "rotation", "expected"),
     [
-        (320, 240, 1.0, 0, (86, 64)),
-        (320, 240, 1.0, 90, (64, 80)),
-        (720, 576, 16 / 15, 0, (86, 64)),
-        (161, 97, 1.0, 0, (106, 64)),
-        (100, 100, 1.0, 0, (64, 64)),
-        (4000, 10, 1.0, 0, (256, 64)),
-        (10, 4000, 1.0, 0, (64, 256)),
-        (2, 2, 1.0, 0, (64, 64)),
+        ((320, 240), 1.0, 0, (86, 64)), ((320, 240), 1.0, 90, (64, 80)), ((720, 576), 16 / 15, 0, (86, 64)),
+        ((161, 97), 1.0, 0, (106, 64)), ((100, 100), 1.0, 0, (64, 64)), ((2, 2), 1.0, 0, (64, 64)),
+        ((4000, 10), 1.0, 0, (256, 64)), ((10, 4000), 1.0, 0, (64, 256)),
     ],
-)
-def test_frame_size(width, height, aspect, rotation, expected):
-    info = MediaInfo(1.0, width, height, 25, rotation, True, sample_aspect_ratio=aspect)
+)  # fmt: skip
+def test_frame_size(size, aspect, rotation, expected):
+    info = MediaInfo(1.0, *size, 25, rotation, True, sample_aspect_ratio=aspect)
     assert frame_size_px(info, SMALL) == expected
 
 
@@ -129,22 +119,16 @@ def test_timeout_leaves_no_process(ordinary_clip):
     assert children() == before
 
 
-def test_full_disk_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
-    def full(stack: contextlib.ExitStack):
-        return stack.enter_context(Path("/dev/full").open("wb"))
-
-    monkeypatch.setattr(media_module, "_spool", full)
-    with pytest.raises(DiskFullError, match="no space left for decoded frames; free some or set TMPDIR"):
-        decode(ordinary_clip, SMALL)
-
-
-def test_too_little_space_is_no_fault_of_the_source(ordinary_clip, monkeypatch):
-    monkeypatch.setattr("preprocess.media.decode_command.SPACE_SHARE", 1e-12)
-    with pytest.raises(DiskFullError, match=r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"):
-        decode(ordinary_clip, SMALL)
-
-
-def test_a_temporary_folder_that_cannot_be_written_is_named(ordinary_clip, tmp_path, monkeypatch):
+def test_a_disk_that_is_full_small_or_closed_is_no_fault_of_the_source(ordinary_clip, tmp_path, monkeypatch):
+    with monkeypatch.context() as full, Path("/dev/full").open("wb", buffering=0) as device:
+        full.setattr(media_module, "_spool", lambda _stack: device)
+        with pytest.raises(DiskFullError, match="no space left for decoded frames; free some or set TMPDIR"):
+            decode(ordinary_clip, SMALL)
+    with monkeypatch.context() as small:
+        small.setattr("preprocess.media.decode_command.SPACE_SHARE", 1e-12)
+        words = r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"
+        with pytest.raises(DiskFullError, match=words):
+            decode(ordinary_clip, SMALL)
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     with pytest.raises(DiskFullError, match="none: TMPDIR cannot be written, or is full"):

@@ -50,30 +50,26 @@ def listening() -> Iterator[tuple[int, list[str]]]:
             connection.close()
 
 
-def playlist(kind: str, target: str) -> str:
-    return {
-        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n",
-        "hls with blanks before": f"\n \ufeff#EXTM3U\n#EXTINF:2,\n{target}\n",
-        "hls master": f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{target}\n",
-        "ffconcat": f"ffconcat version 1.0\nfile '{target}'\n",
-        "dash": "<?xml version='1.0'?>\n<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static' "
-        "mediaPresentationDuration='PT2S'><Period><AdaptationSet mimeType='video/mp4'><Representation id='1' "
-        f"bandwidth='1'><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>",
-        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
-        "asx": f"<asx version='3.0'><entry><ref href='{target}'/></entry></asx>",
-    }[kind]
-
-
-KINDS = ["hls", "hls with blanks before", "hls master", "ffconcat", "dash", "sdp", "asx"]
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n",
+    "hls with blanks before": "\n \ufeff#EXTM3U\n#EXTINF:2,\n{}\n",
+    "hls master": "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{}\n",
+    "concat": "ffconcat version 1.0\nfile '{}'\n",
+    "dash": "<?xml version='1.0'?>\n<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static' "
+    "mediaPresentationDuration='PT2S'><Period><AdaptationSet mimeType='video/mp4'><Representation id='1' "
+    "bandwidth='1'><BaseURL>{}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    "asx": "<asx version='3.0'><entry><ref href='{}'/></entry></asx>",
+}
 
 
 @pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.mkv", "list"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLAYLISTS)
 def test_playlists_read_nothing_and_contact_nobody(kind, name, tmp_path, ordinary_clip):
     file = tmp_path / name
     with listening() as (port, calls), watch_opens(ordinary_clip) as opens:
         for target in (str(ordinary_clip), f"http://127.0.0.1:{port}/part.mp4"):
-            file.write_text(playlist(kind, target))
+            file.write_text(PLAYLISTS[kind].format(target))
             with pytest.raises(MediaError):
                 decode(file, SMALL)
     assert not opens
@@ -86,7 +82,7 @@ def test_a_careless_ffmpeg_would_have_read_and_called(tmp_path, ordinary_clip):
     with listening() as (port, calls), watch_opens(ordinary_clip) as opens:
         for target in (str(ordinary_clip), f"http://127.0.0.1:{port}/part.mp4"):
             file = tmp_path / "list.mp4"
-            file.write_text(playlist("ffconcat", target))
+            file.write_text(PLAYLISTS["concat"].format(target))
             with suppress(subprocess.TimeoutExpired):  # the server does not answer
                 subprocess.run([*careless, "-safe", "0", "-i", file, "-f", "null", "-"], check=False, timeout=2)
     assert opens
@@ -95,9 +91,8 @@ def test_a_careless_ffmpeg_would_have_read_and_called(tmp_path, ordinary_clip):
 
 @pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "sdp"])
 def test_ffmpeg_itself_refuses_what_the_probe_would_let_through(demuxer, tmp_path, ordinary_clip, monkeypatch):
-    kind = {"concat": "ffconcat"}.get(demuxer, demuxer)
     file = tmp_path / "list.mp4"
-    file.write_text(playlist(kind, str(ordinary_clip)))
+    file.write_text(PLAYLISTS[demuxer].format(ordinary_clip))
     forged = MediaInfo(2.0, 160, 96, 25, has_video=True, format_name=demuxer, video_stream=0)
     monkeypatch.setattr(media_module, "open_source", lambda path, limits: path.open("rb"))
     monkeypatch.setattr(media_module, "probe_file", lambda *_: forged)

@@ -1,9 +1,7 @@
 """Tables: parts and their join, the description of a set, and what the errors say when they are damaged."""
 
 import json
-import shutil
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,15 +9,7 @@ import pytest
 from preprocess.errors import ShardError
 from preprocess.schema import ShardParams
 from preprocess.shards import manifest
-from preprocess.shards.manifest import (
-    Part,
-    fingerprint,
-    join_parts,
-    part_path,
-    read_part,
-    read_segments,
-    write_part,
-)
+from preprocess.shards.manifest import Part, fingerprint, join_parts, part_path, read_part, read_segments, write_part
 from preprocess.shards.manifest_rows import Row, read_rows
 from preprocess.shards.recipe import Recipe
 from preprocess.shards.shard_files import ShardInfo
@@ -33,11 +23,6 @@ SEGMENT = replace(
     SOURCE, kind="segment", key="00000000-00000", segment_id=0, has_audio=True, n_columns=200, start_seconds=0.0,
     end_seconds=4.0, n_frames=50,
 )  # fmt: skip
-
-
-@pytest.fixture
-def shards(reference, tmp_path) -> Path:
-    return shutil.copytree(reference, tmp_path / "shards")
 
 
 def test_parts_come_back_as_they_were_written(tmp_path):

@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 from preprocess.errors import ShardError
-from preprocess.shards.shard_files import (
-    ShardWriter,
-    member_order,
-    read_samples,
-    sample_key,
-    shard_name,
-)
+from preprocess.shards.shard_files import ShardWriter, member_order, read_samples, sample_key, shard_name
 
 SUFFIXES = member_order("video")
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,12 +28,6 @@ PLAIN = simplejpeg.encode_jpeg(np.zeros((7 * 48, 64, 3), np.uint8), quality=90, 
 """Seven frames without restart markers between them."""
 HEADER = b"{'descr': '<f2', 'fortran_order': False, 'shape': (99999999, 99999), }".ljust(117) + b"\n"
 TERABYTES = b"\x93NUMPY\x01\x00\x76\x00" + HEADER + bytes(100)
-
-
-@pytest.fixture
-def shards(reference, tmp_path) -> Path:
-    """Two sources in shard 0, the second without audio; one that failed and one in shard 1; one in shard 2."""
-    return shutil.copytree(reference, tmp_path / "shards")
 
 
 def _findings(folder: Path) -> str:

@@ -72,6 +72,16 @@ def test_wrong_settings_are_refused_by_name(override, named):
         load_config("sample", [override])
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["loss.speed_video=1", "loss.order_video_audio=0.1", "clip.pace_max=0.9", "clip.jitter_frames=-1",
+     "data.window_frames=15", "data.frame_px=80", "distort.video.colour=1"],
+)  # fmt: skip
+def test_what_cannot_hold_with_two_views_of_one_moment_is_refused_by_name(override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0]):
+        load_config("fingerprint", [override])
+
+
 @pytest.mark.parametrize(("n_frames", "crop_px", "is_enough"), [(5, 17, True), (4, 17, False), (5, 16, False)])
 def test_the_smallest_clip_of_s3d_is_what_it_can_compute(n_frames, crop_px, is_enough):
     with torch.device("meta"):

@@ -1,5 +1,6 @@
 """Shards that are not what they should be: an early error where it can be, a typed one that names the remedy always."""
 
+import os
 import shutil
 
 import numpy as np
@@ -15,41 +16,33 @@ def copied(small_shards, tmp_path):
     return shutil.copytree(small_shards, tmp_path / "copied")
 
 
-def member(shards, suffix):
-    """(offset, size) of a member of the second segment in the fourth shard."""
-    fields = (shards / "shard-000003.idx").read_text().splitlines()[2].split()
-    at = fields.index(suffix)
-    return int(fields[at + 1]), int(fields[at + 2])
+def member(tar, suffix):
+    """Slice of a member of the second segment in a shard."""
+    fields = tar.with_suffix(".idx").read_text().splitlines()[2].split()
+    offset, size = map(int, fields[fields.index(suffix) + 1 :][:2])
+    return slice(offset, offset + size)
 
 
-def overwrite(shards, offset, data):
-    with (shards / "shard-000003.tar").open("r+b") as file:
-        file.seek(offset)
-        file.write(data)
+PICKLE = b"cos\nsystem\n(S'touch pickled'\ntR."
+DAMAGED_MEMBERS = {
+    "no header": ("frames.jpg", lambda data: bytes(64) + data[64:]),
+    "half a strip": ("frames.jpg", lambda data: data[: len(data) // 2].ljust(len(data), b"\0")),
+    "no numbers": ("meta.npy", lambda data: b"XXXXXX" + data[6:]),
+    "a frame height that the strip has not": (
+        "meta.npy",
+        lambda data: data[:-32] + np.int64(640).tobytes() + data[-24:],
+    ),
+    "a pickle, which is not loaded": ("meta.npy", lambda data: PICKLE.ljust(len(data), b"\0")),
+}
 
 
-def no_header(shards):
-    offset, _ = member(shards, "frames.jpg")
-    overwrite(shards, offset, bytes(64))
-
-
-def half_a_strip(shards):
-    offset, size = member(shards, "frames.jpg")
-    overwrite(shards, offset + size // 2, bytes(size - size // 2))
-
-
-def no_numbers(shards):
-    overwrite(shards, member(shards, "meta.npy")[0], b"XXXXXX")
-
-
-def a_frame_height_that_the_strip_has_not(shards):
-    offset, size = member(shards, "meta.npy")
-    overwrite(shards, offset + size - 4 * 8, np.int64(640).tobytes())
-
-
-@pytest.mark.parametrize("damage", [no_header, half_a_strip, no_numbers, a_frame_height_that_the_strip_has_not])
-def test_a_segment_that_cannot_be_decoded_ends_the_run_with_the_remedy(copied, damage):
-    damage(copied)
+@pytest.mark.parametrize(("suffix", "damage"), DAMAGED_MEMBERS.values(), ids=DAMAGED_MEMBERS)
+def test_a_segment_that_cannot_be_decoded_ends_the_run_with_the_remedy(copied, suffix, damage):
+    tar = copied / "shard-000003.tar"
+    data, place = bytearray(tar.read_bytes()), member(tar, suffix)
+    data[place] = damage(bytes(data[place]))
+    assert len(data) == tar.stat().st_size
+    tar.write_bytes(data)
     with pytest.raises(ShardSetError, match="preprocess verify") as caught:
         list(iterate_once(loading(copied)))
     assert caught.value.path == copied
@@ -59,64 +52,31 @@ def test_a_segment_that_cannot_be_decoded_ends_the_run_with_the_remedy(copied, d
             next(loader)
 
 
-def test_pickles_in_place_of_arrays_are_not_loaded(copied):
-    offset, size = member(copied, "meta.npy")
-    pickle = b"cos\nsystem\n(S'touch pickled'\ntR."
-    overwrite(copied, offset, pickle + bytes(size - len(pickle)))
-    with pytest.raises(ShardSetError):
-        list(iterate_once(loading(copied)))
+NOT_WHOLE = {
+    "cut short": lambda tar, index: os.truncate(tar, member(tar, "logmel.npy").start),
+    "no shard": lambda tar, index: tar.unlink(),
+    "no index": lambda tar, index: index.unlink(),
+    "index that never ends": lambda tar, index: (index.unlink(), index.symlink_to("/dev/zero")),
+    "index of another": lambda tar, index: index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1])),
+    "index of nonsense": lambda tar, index: index.write_text("v1.2 4\nnothing\nof\nany\nuse\n"),
+}
 
 
-def cut_short(shards):
-    tar = shards / "shard-000003.tar"
-    tar.write_bytes(tar.read_bytes()[: member(shards, "logmel.npy")[0]])
-
-
-def no_shard(shards):
-    (shards / "shard-000003.tar").unlink()
-
-
-def no_index(shards):
-    (shards / "shard-000003.idx").unlink()
-
-
-def index_that_never_ends(shards):
-    no_index(shards)
-    (shards / "shard-000003.idx").symlink_to("/dev/zero")
-
-
-def index_of_another(shards):
-    index = shards / "shard-000003.idx"
-    index.write_text("\n".join(index.read_text().splitlines()[:-1]) + "\n")
-
-
-def index_of_nonsense(shards):
-    (shards / "shard-000003.idx").write_text("v1.2 4\nnothing\nof\nany\nuse\n")
-
-
-@pytest.mark.parametrize(
-    "damage", [cut_short, no_shard, no_index, index_that_never_ends, index_of_another, index_of_nonsense]
-)
+@pytest.mark.parametrize("damage", NOT_WHOLE.values(), ids=NOT_WHOLE)
 def test_a_shard_that_is_not_whole_is_found_before_the_first_batch(copied, damage):
-    damage(copied)
+    damage(copied / "shard-000003.tar", copied / "shard-000003.idx")
     with pytest.raises(ShardSetError, match="shard-000003"):
         SegmentLoader(loading(copied, shuffle=True))
 
 
-def test_a_damaged_part_of_the_manifest_is_found_when_a_split_needs_it(copied):
+def test_what_is_not_needed_is_not_read_and_an_unfinished_set_says_so(copied):
     (copied / "shard-000003.parquet").write_bytes(b"PAR1")
     assert sum(len(batch) for batch in iterate_once(loading(copied))) == 48
     with pytest.raises(ShardSetError, match=r"shard-000003\.parquet"):
         SegmentLoader(loading(copied, shuffle=True, split="1:train"))
-
-
-def test_stray_shards_that_the_data_set_does_not_name_are_not_read(copied):
     for suffix in (".tar", ".idx", ".parquet"):
         shutil.copy(copied / f"shard-000000{suffix}", copied / f"shard-000099{suffix}")
     assert sum(len(batch) for batch in iterate_once(loading(copied))) == 48
-
-
-def test_an_unfinished_set_says_so(copied):
     (copied / "dataset.json").unlink()
     with pytest.raises(LoaderError, match="not finished"):
         SegmentLoader(loading(copied))
@@ -157,15 +117,9 @@ def test_too_few_segments_for_a_split_or_a_batch(small_shards):
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"batch_size": 0},
-        {"rank": 1},
-        {"rank": -1},
-        {"split": "train"},
-        {"window_frames": 0},
-        {"shuffle": True, "square": "last"},
-    ],
-)
+    [{"batch_size": 0}, {"rank": 1}, {"rank": -1}, {"split": "train"}, {"window_frames": 0},
+     {"shuffle": True, "square": "last"}],
+)  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(changes):
     with pytest.raises(ConfigError):
         loading("anywhere", **changes)

@@ -152,7 +152,7 @@ def test_torchvision_encoders_go_to_onnx_too(modality, name, shape):
     assert 4 * own < len(model) < 4.4 * own + 2_000_000, "its own weights, once, and not the other encoder's"
 
 
-def test_weights_that_are_damaged_exchanged_or_missing_are_refused(plain):
+def test_files_that_are_damaged_exchanged_or_missing_are_refused(plain):
     path = plain / WEIGHTS_NAME
     whole, weights = path.read_bytes(), load_file(path)
     with safe_open(path, framework="pt") as file:
@@ -172,6 +172,12 @@ def test_weights_that_are_damaged_exchanged_or_missing_are_refused(plain):
         load_exported(plain)
     path.unlink()
     with pytest.raises(CheckpointError, match="not there"):
+        load_exported(plain)
+    (plain / CONFIG_NAME).write_text("{")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_exported(plain)
+    (plain / CONFIG_NAME).unlink()
+    with pytest.raises(CheckpointError, match="python -m evaluate export"):
         load_exported(plain)
 
 
@@ -194,13 +200,4 @@ def test_a_description_that_was_changed_is_refused(plain, change, says):
     change(info)
     path.write_text(json.dumps(info))
     with pytest.raises(CheckpointError, match=says):
-        load_exported(plain)
-
-
-def test_a_description_that_is_damaged_or_missing_is_refused(plain):
-    (plain / CONFIG_NAME).write_text("{")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_exported(plain)
-    (plain / CONFIG_NAME).unlink()
-    with pytest.raises(CheckpointError, match="python -m evaluate export"):
         load_exported(plain)

@@ -33,9 +33,8 @@ def test_contrastive_equals_the_formula_with_masks_and_extras():
         anchor, positive, candidates, masks[0], 0.2, extra_positives=extra_pos, extra_positive_mask=masks[1],
         extra_negatives=extra_neg, extra_negative_mask=masks[2],
     )  # fmt: skip
-    assert torch.allclose(
-        fast, slow(anchor, positive, candidates, masks[0], 0.2, extra_pos, masks[1], extra_neg, masks[2])
-    )
+    exact = slow(anchor, positive, candidates, masks[0], 0.2, extra_pos, masks[1], extra_neg, masks[2])
+    assert torch.allclose(fast, exact)
 
 
 def no_extras(n, dim):
@@ -59,15 +58,12 @@ def test_an_anchor_without_negatives_costs_nothing_and_has_a_finite_gradient():
 
 def test_gradient_is_that_of_finite_differences():
     y, extra = unit(4, 6, seed=8), unit(4, 2, 6, seed=9)
-    ones = torch.ones(4, 2, dtype=torch.bool)
-    mask = ~torch.eye(4, dtype=torch.bool)
-
-    def loss(x):
-        return contrastive(
-            x, y, y, mask, 0.3, extra_positives=extra, extra_positive_mask=ones, extra_negatives=extra, extra_negative_mask=ones
-        )  # fmt: skip
-
-    assert torch.autograd.gradcheck(loss, unit(4, 6, seed=7).requires_grad_())
+    ones, mask = torch.ones(4, 2, dtype=torch.bool), ~torch.eye(4, dtype=torch.bool)
+    extras = {
+        "extra_positives": extra, "extra_positive_mask": ones, "extra_negatives": extra, "extra_negative_mask": ones,
+    }  # fmt: skip
+    anchors = unit(4, 6, seed=7).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: contrastive(x, y, y, mask, 0.3, **extras), anchors)
 
 
 def test_cross_entropy_leaves_out_ignored_rows():

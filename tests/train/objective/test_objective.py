@@ -49,12 +49,15 @@ def perfect_logits():
     }  # fmt: skip
 
 
-def outputs_of(video, audio, logits):
-    """Video lies alike in both of its spaces, and audio in its own."""
+VIDEO, AUDIO = unit(8, 8), unit(8, 8, seed=1)
+
+
+def outputs_of(logits, video=VIDEO, audio=AUDIO):
     return Outputs(embeddings(video, audio), logits)
 
 
 def embeddings(video, audio):
+    """Video lies alike in both of its spaces, and audio in its own."""
     return {"within_video": video, "video": video, "audio": audio, "within_audio": audio}
 
 
@@ -65,7 +68,7 @@ def compute(outputs, facts, *, use_bank=False, bank=None, config=CONFIG):
 
 
 def test_temporal_labels_are_those_of_the_plan():
-    result = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), perfect_logits()), segments())
+    result = compute(outputs_of(perfect_logits()), segments())
     for name in perfect_logits():
         assert result.measures[f"accuracy/{name}"] == 1, name
         assert result.terms[name] < 1e-6
@@ -76,31 +79,30 @@ def test_a_wrong_label_is_seen_unless_its_row_is_masked():
     logits["speed_video"][3] = logits["speed_video"][3].flip(0)  # segment 3 is too short to be timed
     logits["speed_audio"][2] = logits["speed_audio"][2].flip(0)  # segment 2, view 0
     logits["order_video"][1] = torch.tensor([0.0, 20.0, 0.0])  # carries no order label
-    result = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), logits), segments())
+    result = compute(outputs_of(logits), segments())
     assert result.measures["accuracy/speed_video"] == 1
     assert result.measures["accuracy/order_video"] == 1
     assert result.measures["accuracy/speed_audio"] == pytest.approx(5 / 6)
-    silent = compute(outputs_of(unit(8, 8), unit(8, 8, seed=1), logits), segments((True, True, False, True)))
+    silent = compute(outputs_of(logits), segments((True, True, False, True)))
     assert silent.measures["accuracy/speed_audio"] == 1
 
 
 def test_silent_rows_change_nothing_in_the_loss():
-    video, audio, other = unit(8, 8), unit(8, 8, seed=1), unit(8, 8, seed=2)
+    other = unit(8, 8, seed=2)
     facts = segments((True, True, False, True))
-    swapped = audio.clone()
+    swapped = AUDIO.clone()
     swapped[[2, 6]] = other[[2, 6]]
-    a, b = (compute(outputs_of(video, x, perfect_logits()), facts).total for x in (audio, swapped))
+    a, b = (compute(outputs_of(perfect_logits(), audio=x), facts).total for x in (AUDIO, swapped))
     assert torch.equal(a, b)
     swapped[[1, 5]] = other[[1, 5]]
-    assert not torch.equal(a, compute(outputs_of(video, swapped, perfect_logits()), facts).total)
+    assert not torch.equal(a, compute(outputs_of(perfect_logits(), audio=swapped), facts).total)
 
 
 def test_two_segments_of_one_source_are_no_negatives_of_each_other():
-    video = unit(8, 8).clone()
+    video = VIDEO.clone()
     video[1] = video[0]
     same, apart = (
-        compute(outputs_of(video, unit(8, 8, seed=1), {}), segments(source=s)).terms["video_video"]
-        for s in ((0, 0, 2, 3), range(N))
+        compute(outputs_of({}, video), segments(source=s)).terms["video_video"] for s in ((0, 0, 2, 3), range(N))
     )
     assert same < apart
 
@@ -109,8 +111,7 @@ def test_the_bank_adds_positives_and_negatives_after_warm_up_only():
     bank = Bank(CONFIG.bank, 8, used_spaces(CONFIG.loss))
     video, audio = unit(32, 8, seed=4), unit(32, 8, seed=5)
     bank.push(embeddings(video, audio), torch.arange(32) + 10, torch.arange(32) % 2, torch.ones(32, dtype=torch.bool))
-    outputs = outputs_of(unit(8, 8), unit(8, 8, seed=1), {})
-    before, after = (compute(outputs, segments(), use_bank=use, bank=bank) for use in (False, True))
+    before, after = (compute(outputs_of({}), segments(), use_bank=use, bank=bank) for use in (False, True))
     assert not [k for k in before.measures if k.startswith("purity")]
     assert {"purity/within_video", "purity/video", "purity/audio"} <= set(after.measures)
     assert after.terms["video_video"] > before.terms["video_video"]

@@ -4,10 +4,8 @@ import pytest
 import torch
 
 from tests.train.gpu import DEVICE, needs_gpu
-from tests.train.small_runs import config, losses, saved, stop_in_step
-from train.ranks.distributed import join_world
+from tests.train.small_runs import losses, saved, stop_in_step, trainer
 from train.run import pretraining
-from train.run.pretraining import Trainer
 from train.views.training_clips import plain_clips
 
 pytestmark = needs_gpu
@@ -16,17 +14,14 @@ ALL_DRAWN = ("bank.warmup_steps=0", "bank.positive_ranks=1", "bank.n_negatives=2
 """All ranks that the bank may draw from are drawn: nothing is left to chance, which differs between devices."""
 
 
-def trainer(run, shards, device, *overrides):
-    return Trainer(config(shards, *overrides), run, join_world(device))
-
-
 @pytest.mark.parametrize("encoder", ["tiny", "r2plus1d_18"])
 def test_a_step_in_fp32_gives_the_losses_gradients_and_bank_of_the_cpu(small_shards, tmp_path, monkeypatch, encoder):
     def plain(batch, config, params, _generator):
         return plain_clips(batch, config.clip, params.columns_per_frame)
 
     monkeypatch.setattr(pretraining, "make_clips", plain)
-    made = [trainer(tmp_path / d, small_shards, d, *ALL_DRAWN, f"model.video={encoder}") for d in ("cpu", DEVICE)]
+    settings = (*ALL_DRAWN, f"model.video={encoder}")
+    made = [trainer(tmp_path / device, small_shards, *settings, device=device) for device in ("cpu", DEVICE)]
     batches, steps = [next(made[0].loader) for _ in range(8)], []
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for each in made:
@@ -50,7 +45,7 @@ def test_a_step_in_fp32_gives_the_losses_gradients_and_bank_of_the_cpu(small_sha
 def test_bf16_trains_near_fp32(small_shards, tmp_path):
     for precision in ("fp32", "bf16"):
         settings = ("steps=6", f"optim.precision={precision}", "optim.lr=0.0001", "model.tiny_width=16")
-        assert trainer(tmp_path / precision, small_shards, DEVICE, *settings).train()
+        assert trainer(tmp_path / precision, small_shards, *settings, device=DEVICE).train()
     full, half = losses(tmp_path / "fp32"), losses(tmp_path / "bf16")
     for step, loss in full.items():
         assert half[step] == pytest.approx(loss, rel=0.1)
@@ -58,11 +53,11 @@ def test_bf16_trains_near_fp32(small_shards, tmp_path):
 
 
 def test_a_resumed_run_goes_on_as_the_uninterrupted_one(small_shards, tmp_path):
-    assert trainer(tmp_path / "whole", small_shards, DEVICE, "steps=10").train()
-    half = trainer(tmp_path / "half", small_shards, DEVICE, "steps=10")
+    assert trainer(tmp_path / "whole", small_shards, "steps=10", device=DEVICE).train()
+    half = trainer(tmp_path / "half", small_shards, "steps=10", device=DEVICE)
     stop_in_step(half, 6)
     assert half.train() is False
-    assert trainer(tmp_path / "half", small_shards, DEVICE, "steps=10").train()
+    assert trainer(tmp_path / "half", small_shards, "steps=10", device=DEVICE).train()
     whole, resumed = losses(tmp_path / "whole"), losses(tmp_path / "half")
     assert list(resumed) == list(whole)
     for step, loss in whole.items():  # a GPU adds in no fixed order, which ten steps enlarge

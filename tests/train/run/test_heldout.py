@@ -16,9 +16,7 @@ from train.data.loader import SegmentLoader
 from train.data.loader_config import LoaderConfig
 from train.errors import ConfigError
 from train.plans.clip_planners import TwoViews
-from train.ranks.distributed import join_world
 from train.run.heldout import _SEED, Heldout
-from train.run.pretraining import Trainer
 from train.views.views import normalise_logmel
 
 SETTINGS = ("data.split=1:train", "data.window_frames=16", "heldout.split=1:test", "heldout.n_batches=3")
@@ -33,7 +31,7 @@ def shards(tmp_path_factory):
 
 
 def trainer(run, shards, *overrides, objective="whole"):
-    return Trainer(small_runs.config(shards, *SETTINGS, *overrides, objective=objective), run, join_world("cpu"))
+    return small_runs.trainer(run, shards, *SETTINGS, *overrides, objective=objective)
 
 
 def train(run, shards, *overrides):

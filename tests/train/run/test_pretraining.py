@@ -11,16 +11,7 @@ import torch
 from evaluate.embedding.clip_encoders import load_run
 from store.atomic_files import folder_lock
 from tests.train.conftest import write_shards
-from tests.train.small_runs import (
-    assert_same_end,
-    config,
-    losses,
-    records,
-    saved,
-    stop_in_step,
-    train,
-    trainer,
-)
+from tests.train.small_runs import assert_same_end, config, losses, records, saved, stop_in_step, train, trainer
 from train.__main__ import main
 from train.config.load import load_config
 from train.config.schema import TERMS
@@ -54,18 +45,15 @@ def test_a_finished_run_has_nothing_to_do_and_says_how_it_went(small_shards, tmp
     assert load_config(tmp_path / "config.yaml") == config(small_shards, "steps=3")
 
 
-def test_other_settings_or_other_shards_are_refused(small_shards, tmp_path):
+def test_other_settings_other_shards_or_another_process_are_refused(small_shards, tmp_path):
     train(tmp_path / "run", small_shards, "steps=2")
+    with folder_lock(tmp_path / "run"), pytest.raises(RunError, match="another process"):
+        train(tmp_path / "run", small_shards, "steps=4")
     with pytest.raises(RunError, match=r"optim\.lr: 0\.001 in the run, 0\.1 now"):
         train(tmp_path / "run", small_shards, "steps=4", "optim.lr=0.1")
     other = write_shards(tmp_path / "other", 20)
     with pytest.raises(RunError, match="other shards"):
         train(tmp_path / "run", other, "steps=4")
-
-
-def test_two_trainings_on_one_run_directory_the_second_is_refused(small_shards, tmp_path):
-    with folder_lock(tmp_path), pytest.raises(RunError, match="another process"):
-        train(tmp_path, small_shards, "steps=2")
 
 
 @pytest.mark.parametrize("often", ["log_every=4", "checkpoint_every=4"])

@@ -1,6 +1,5 @@
 """Two views of the same moment: where they lie, their frames and columns, the terms that exclude them, and a training."""
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from tests.train.views.views import generator
 from train.config.clip_config import ClipConfig
 from train.config.load import load_config
 from train.data.batch import SegmentBatch
-from train.errors import ConfigError
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import IGNORE, draw_plan
 from train.plans.temporal_labels import temporal_labels
@@ -99,23 +97,6 @@ def test_plain_clips_keep_the_stride_and_hear_all_of_it():
     shown = ((clips.video[0, 0, :, 0, 0] + 2) * 63.75).round().long()
     assert shown.tolist() == [start + 4 * k for k in range(4)]
     assert clips.audio.shape == (1, 1, 2, 61)
-
-
-@pytest.mark.parametrize(
-    ("override", "named"),
-    [
-        ("loss.speed_video=1", "loss.speed_video"),
-        ("loss.order_video_audio=0.1", "loss.order_video_audio"),
-        ("clip.pace_max=0.9", "pace_max"),
-        ("clip.jitter_frames=-1", "jitter_frames"),
-        ("data.window_frames=15", "window_frames"),
-        ("data.frame_px=80", "frame_px"),
-        ("distort.video.colour=1", "distort.video.colour"),
-    ],
-)
-def test_what_cannot_hold_at_one_moment_is_refused_by_name(override, named):
-    with pytest.raises(ConfigError, match=named):
-        load_config("fingerprint", [override])
 
 
 def test_the_shard_preset_fits_the_training_preset():

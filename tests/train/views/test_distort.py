@@ -25,6 +25,14 @@ QUIET = AudioDistortConfig(
 )  # fmt: skip
 
 
+UNTOUCHED = normalise_frames(clips(8, 3))
+
+
+def shown(**changes):
+    """Clips (8, 3, T, 16, 16) under distortions that change nothing but what these settings say."""
+    return distort_video(clips(8, 3), dataclasses.replace(STILL, **changes), 16, generator())
+
+
 def heard(config, logmel=None, pace=None):
     logmel = sounds() if logmel is None else logmel
     pace = torch.ones(len(logmel)) if pace is None else pace
@@ -32,17 +40,16 @@ def heard(config, logmel=None, pace=None):
 
 
 def test_ranges_of_nothing_are_the_identity():
-    shown = distort_video(clips(8, 3), STILL, 16, generator())
-    assert torch.allclose(shown, normalise_frames(clips(8, 3)), atol=1e-3)
+    assert torch.allclose(shown(), UNTOUCHED, atol=1e-3)
     assert torch.allclose(heard(QUIET)[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_frames_of_a_clip_are_distorted_alike_and_stay_in_range(seed):
     still = clips(8, 1).expand(-1, 4, -1, -1, -1)
-    shown = distort_video(still, dataclasses.replace(VideoDistortConfig(), noise=0), 16, generator(seed))
-    assert shown.shape == (8, 3, 4, 16, 16)
-    assert torch.allclose(shown, shown[:, :, :1].expand_as(shown), atol=1e-5)
+    made = distort_video(still, dataclasses.replace(VideoDistortConfig(), noise=0), 16, generator(seed))
+    assert made.shape == (8, 3, 4, 16, 16)
+    assert torch.allclose(made, made[:, :, :1].expand_as(made), atol=1e-5)
     noisy = distort_video(clips(8, 3), VideoDistortConfig(), 16, generator(seed))
     assert noisy.min() >= -2
     assert noisy.max() <= 2
@@ -59,8 +66,7 @@ def test_all_frames_of_a_clip_are_distorted_alike_and_stay_in_range(seed):
     ],
 )  # fmt: skip
 def test_each_distortion_of_the_picture_alone_does_something(change):
-    shown = distort_video(clips(8, 3), dataclasses.replace(STILL, **change), 16, generator())
-    difference = (shown - normalise_frames(clips(8, 3))).abs().flatten(1).amax(1)
+    difference = (shown(**change) - UNTOUCHED).abs().flatten(1).amax(1)
     assert difference.max() > 0.05
     assert (difference > 0.005).all()  # beyond rounding, however weak the draw
 
@@ -69,8 +75,8 @@ def test_a_small_frame_lies_whole_before_another_clip():
     levels = torch.arange(8, dtype=torch.uint8)[:, None, None, None, None] * 30
     flat = levels.expand(-1, 2, 32, 32, 3)
     config = dataclasses.replace(STILL, inset_probability=1.0, inset=(0.5, 0.5))
-    shown = (distort_video(flat, config, 32, generator()) + 2) * 63.75
-    for i, clip in enumerate(shown[:, 0, 0].round()):
+    inset = (distort_video(flat, config, 32, generator()) + 2) * 63.75
+    for i, clip in enumerate(inset[:, 0, 0].round()):
         own = clip == 30 * i
         assert own.float().mean() == pytest.approx(0.25, abs=0.08)
         others = clip[~own].long().unique()
@@ -80,14 +86,13 @@ def test_a_small_frame_lies_whole_before_another_clip():
 @pytest.mark.parametrize(
     ("change", "moved"),
     [
-        ("flip_probability", lambda shown: shown.flip(-1)),
-        ("upside_down_probability", lambda shown: shown.flip(-2)),
-        ("quarter_turn_probability", lambda shown: torch.rot90(shown, 1, (-2, -1))),
+        ("flip_probability", lambda video: video.flip(-1)),
+        ("upside_down_probability", lambda video: video.flip(-2)),
+        ("quarter_turn_probability", lambda video: torch.rot90(video, 1, (-2, -1))),
     ],
 )
 def test_mirrored_and_turned_clips_are_the_mirror_image_and_the_turned_one(change, moved):
-    shown = distort_video(clips(8, 3), dataclasses.replace(STILL, **{change: 1.0}), 16, generator())
-    assert torch.allclose(shown, moved(normalise_frames(clips(8, 3))), atol=1e-3)
+    assert torch.allclose(shown(**{change: 1.0}), moved(UNTOUCHED), atol=1e-3)
 
 
 @pytest.mark.parametrize(
