@@ -181,8 +181,12 @@ def _at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+class _Stopped(KeyboardInterrupt):
+    """A signal ended the command; the argument is its number."""
+
+
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt(number)
+    raise _Stopped(number)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -201,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     except PreprocessError as error:
         errors.print(f"error: {error}", markup=False, style="red")
         return 2
-    except KeyboardInterrupt as stopped:
+    except _Stopped as stopped:
         errors.print("stopped; the same command continues where it was")
         return 128 + stopped.args[0]
 
