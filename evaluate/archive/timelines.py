@@ -58,7 +58,6 @@ class Timeline:
     """A timeline.
 
     Attributes:
-        name: of the timeline.
         below: the file of the lowest track, and its seconds if its container has none; None without.
         layers: events in order of time that do not overlap, the best layer first.
         told: metadata of OpenTimelineIO.
@@ -73,10 +72,7 @@ class Timeline:
 def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> None:
     """Write one timeline, or a collection of several, whole or not at all.
 
-    Args:
-        path: of the file.
-        timelines: what it holds.
-        fps: of files without video, and of those that cannot be read.
+    The rate `fps` is that of files without video, and of those that cannot be read.
     """
     infos = dict[Path, MediaInfo]()
     made = [_timeline(each, infos, fps) for each in timelines]

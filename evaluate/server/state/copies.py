@@ -27,16 +27,13 @@ AS_PERMITTED = Limits(follows_links=False)
 class Copies:
     """The copies of a server, and what is known of its files.
 
-    Args:
-        folder: of the copies.
-        most_bytes: limit on all copies; those that were not asked for the longest time go first.
-        processes: of the server.
+    Beyond the limit on the bytes of all, the copies that were not asked for the longest time are removed.
     """
 
     def __init__(self, folder: Path, most_bytes: int, processes: Processes) -> None:
         self.folder, self._most_bytes, self._processes = folder, most_bytes, processes
         self._making = dict[Path, asyncio.Task[None]]()
-        self._known = lru_cache(MOST_KNOWN)(lambda path, *_: self._probed(path))
+        self._known = lru_cache(MOST_KNOWN)(self._probed)
         self._encoders = CapacityLimiter(AT_ONCE)
 
     def probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
@@ -71,7 +68,7 @@ class Copies:
         making.result()
         return target
 
-    def _probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
+    def _probed(self, path: Path, *_: object) -> tuple[Playback, MediaFacts | None]:
         try:
             return self._processes.call(_probed, path)
         except CrashedError as error:

@@ -26,8 +26,6 @@ class Run:
     """A run and how far it is.
 
     Attributes:
-        id: random.
-        kind: what it does.
         started_at, ended_at: times in UTC.
         state: running, or how it ended.
         done, total: bytes of indexing, sources of a search for duplicates.
@@ -55,12 +53,7 @@ class Run:
 
 
 class Runs:
-    """The runs of a server.
-
-    Args:
-        processes: of the server.
-        opened: the index, which is read anew after each run, before that counts as ended.
-    """
+    """The runs of a server; the index is read anew after each run, before that counts as ended."""
 
     def __init__(self, processes: Processes, opened: OpenedIndex) -> None:
         self._processes, self._opened = processes, opened
