@@ -160,8 +160,7 @@ def _is_same(one: Match, other: Match) -> bool:
 
 def _is_within(one: Match, other: Match) -> bool:
     """Whether most of the shorter span of the query lies in the other's."""
-    shared = min(one.query_end_seconds, other.query_end_seconds) - max(
-        one.query_start_seconds, other.query_start_seconds
-    )
+    end = min(one.query_end_seconds, other.query_end_seconds)
+    shared = end - max(one.query_start_seconds, other.query_start_seconds)
     lengths = [each.query_end_seconds - each.query_start_seconds for each in (one, other)]
     return shared > 0.5 * min(lengths)
