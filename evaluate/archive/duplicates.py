@@ -51,17 +51,16 @@ def find_duplicates(
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
     scoped = Scoped(scope, library.sources, sources)
-    new = {name for name, source in sources.items() if identity(source) not in set(run.done)}
+    before = set(run.done)
+    new = {name for name, source in sources.items() if identity(source) not in before}
     described, n = {PLAIN: archive}, len(new)
     if scope.is_mirrored:
         options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
         mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_))
         described = {MIRRORED: mirrored, PLAIN: archive}
         n += len(new & mirrored.sources().keys())
-    comparison, numbers = (
-        Comparison(library, _rate_a_view(compared)),
-        {name: i for i, name in enumerate(library.sources)},
-    )
+    comparison = Comparison(library, _rate_a_view(compared))
+    numbers = {name: number for number, name in enumerate(library.sources)}
     found, done, saved = list(run.matches), list(run.done), time.monotonic()
 
     def save() -> list[Match]:
