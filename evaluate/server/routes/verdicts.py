@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
-from evaluate.archive.verdicts import Place, Verdict
+from evaluate.archive.verdicts import Kind, Place, Verdict
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.routes.attachment import attachment
 from evaluate.server.shapes import PlaceShape, Seconds
@@ -24,7 +24,7 @@ LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
 class VerdictRequest(BaseModel):
     """A decision on sources by name, or on sources and queries by id; `withdraw` takes the earlier one back."""
 
-    kind: Literal["same", "different", "keep", "ignore"]
+    kind: Kind
     names: list[str] = Field([], max_length=1000)
     ids: list[str] = Field([], max_length=1000)
     start_seconds: Seconds | None = None

@@ -55,13 +55,12 @@ class Copies:
         if target.is_file():
             target.touch()
             return target
-        if target not in self._making:
+        making = self._making.get(target)
+        if making is None:
             if len(self._making) >= AT_ONCE + MOST_WAITING:
                 raise TooManyError("too many copies to play are being made; try again in some seconds")
-            task = asyncio.create_task(self._make(path, target, plays, start_seconds))
-            self._making[target] = task
-            task.add_done_callback(lambda done: (self._making.pop(target, None), done.cancelled() or done.exception()))
-        making = self._making[target]
+            making = self._making[target] = asyncio.create_task(self._make(path, target, plays, start_seconds))
+            making.add_done_callback(lambda end: (self._making.pop(target, None), end.cancelled() or end.exception()))
         done, _ = await asyncio.wait([making], timeout=PATIENCE_SECONDS)
         if not done:
             raise TooManyError("the copy to play is still being made; try again in some seconds")

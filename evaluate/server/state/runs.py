@@ -119,20 +119,19 @@ class Runs:
             self.stop(run.id)
 
     def _follow(self, run: Run, child: Any) -> None:
-        ended: tuple[RunState, str] | None = None
-        while ended is None:
+        state, words = run.state, ""
+        while state == "running":
             for _, kind, message in self._processes.messages({child: run}):
                 if kind == "report":
                     run = self._put(run.at(*message))
                 elif kind == "result":
-                    ended = message
+                    state, words = message
                 else:
+                    state = "stopped" if run.id in self._stopped else "failed"
                     words = f"its process ended with {message}; the next run continues from here"
-                    ended = "stopped" if run.id in self._stopped else "failed", words
         try:
             self._opened.refresh(at_once=True)
         finally:
-            state, words = ended
             now = datetime.now(UTC)
             self._put(replace(run, state=state, message=escaped_name(words), ended_at=now, seconds_left=None))
 
