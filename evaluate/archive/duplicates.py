@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluate.archive.compare import Comparison
 from evaluate.archive.last_run import LastRun, identity, last_compared, load_run, save_run
-from evaluate.archive.pairs import Duplicates, list_duplicates, ruled_names
+from evaluate.archive.pairs import Duplicates, list_duplicates
 from evaluate.archive.scope import Agree, Scope, Scoped
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
@@ -16,7 +16,7 @@ from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.describe.view import PLAIN, View
-from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.index.archive import Archive, IndexedSource
 from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.match.matches import Match
@@ -47,7 +47,7 @@ def find_duplicates(
     """
     scope = scope or Scope()
     archive, library = index.archive, index.matcher(false_positive_rate).library
-    sources = {name: source for name, source in archive.sources().items() if not source.reason}
+    sources = _readable(archive)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
     scoped = Scoped(scope, library.sources, sources)
@@ -56,17 +56,18 @@ def find_duplicates(
     described, n = {PLAIN: archive}, len(new)
     if scope.is_mirrored:
         options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
-        described = {
-            MIRRORED: index.beside("mirrored", options, lambda at, all_, _: progress(at, all_)),
-            PLAIN: archive,
-        }
-        n += len(new & described[MIRRORED].sources().keys())
-    comparison, found = Comparison(library, _rate_a_view(compared)), list(run.matches)
-    numbers, done, saved = (
-        {name: number for number, name in enumerate(library.sources)},
-        list(run.done),
-        time.monotonic(),
-    )
+        mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_))
+        described = {MIRRORED: mirrored, PLAIN: archive}
+        n += len(new & mirrored.sources().keys())
+    comparison = Comparison(library, _rate_a_view(compared))
+    numbers = {name: number for number, name in enumerate(library.sources)}
+    found, done, saved = list(run.matches), list(run.done), time.monotonic()
+
+    def save() -> list[Match]:
+        matches = merged(found)
+        save_run(archive, compared, LastRun(tuple(done), tuple(matches)))
+        return matches
+
     try:
         for n_done, (view, each) in enumerate(_described(described, new), 1):
             spans = comparison.matches(each, scoped.with_source(numbers[each.source]))
@@ -77,16 +78,14 @@ def find_duplicates(
                 found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
             progress(n_done, n)
             if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
+                save()
                 saved = time.monotonic()
     except KeyboardInterrupt:
         if since_last:  # a run of everything that was stopped does not replace a complete one
-            save_run(archive, compared, LastRun(tuple(done), tuple(merged(found))))
+            save()
         raise
-    matches = merged(found)
-    save_run(archive, compared, LastRun(tuple(done), tuple(matches)))
-    ruled = ruled_names(Verdicts(index.folder), sources)
-    return list_duplicates(matches, library, sources, scope, ruled, n_compared=len(new), least=comparison.threshold)
+    verdicts, least = Verdicts(index.folder), comparison.threshold
+    return list_duplicates(save(), library, sources, scope, verdicts, n_compared=len(new), least=least)
 
 
 def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
@@ -104,11 +103,14 @@ def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
     compared = last_compared(archive)
     if compared is None:
         return None
-    sources = {name: source for name, source in archive.sources().items() if not source.reason}
+    sources, library = _readable(archive), index.matcher().library
     run = load_run(archive, compared, list(sources.values()))
-    least = threshold(_rate_a_view(compared))
-    ruled, library = ruled_names(Verdicts(index.folder), sources), index.matcher().library
-    return list_duplicates(run.matches, library, sources, Scope(agree=agree), ruled, n_compared=0, least=least)
+    verdicts, least = Verdicts(index.folder), threshold(_rate_a_view(compared))
+    return list_duplicates(run.matches, library, sources, Scope(agree=agree), verdicts, n_compared=0, least=least)
+
+
+def _readable(archive: Archive) -> dict[str, IndexedSource]:
+    return {name: source for name, source in archive.sources().items() if not source.reason}
 
 
 def _rate_a_view(compared: Mapping[str, Any]) -> float:
@@ -157,8 +159,7 @@ def _is_same(one: Match, other: Match) -> bool:
 
 def _is_within(one: Match, other: Match) -> bool:
     """Whether most of the shorter span of the query lies in the other's."""
-    shared = min(one.query_end_seconds, other.query_end_seconds) - max(
-        one.query_start_seconds, other.query_start_seconds
-    )
+    end = min(one.query_end_seconds, other.query_end_seconds)
+    shared = end - max(one.query_start_seconds, other.query_start_seconds)
     lengths = [each.query_end_seconds - each.query_start_seconds for each in (one, other)]
     return shared > 0.5 * min(lengths)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
+
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.extract import MediaFile
@@ -42,29 +44,25 @@ def find_copies(
         if (source := sources.get(_stem(name))) is None:
             raise FingerprintError(f"{copies / file.name}: no source of this name; lay copies in COPIES/EDIT/SOURCE")
         wanted[file.name] = edit, source
-    answers, told = list[Answer](), list[tuple[str, tuple[bool, ...]]]()
+    answers, told = list[Answer](), list[tuple[str, bool, bool, bool]]()
     for number, answer in enumerate(index.match_files(files), 1):
         progress(number, len(files))
         answers.append(answer)
         edit, source = wanted[answer.query]
         decided = [match.reference for match in answer.decided]
         first = [match.reference for match in answer.matches[:1]]
-        told.append((edit, (source in decided, first == [source], any(each != source for each in decided))))
-    edits = dict.fromkeys(edit for edit, _ in told)
-    results = [each for edit in edits for each in _results(edit, [was for of, was in told if of == edit])]
-    return (*results, *_results(ALL, [was for _, was in told])), answers
+        told.append((edit, source in decided, first == [source], any(each != source for each in decided)))
+    table = pd.DataFrame(told, columns=["edit", *METRICS])
+    results = [
+        Result(TEST, str(edit), None, "joint", "avtempo", metric, float(copies_of[metric].mean()), len(copies_of))
+        for edit, copies_of in [*table.groupby("edit", sort=False), (ALL, table)]
+        for metric in METRICS
+    ]
+    return tuple(results), answers
 
 
 def _stem(name: str) -> str:
     return PurePosixPath(name).with_suffix("").as_posix()
-
-
-def _results(edit: str, told: Sequence[tuple[bool, ...]]) -> list[Result]:
-    shares = [sum(each) / len(told) for each in zip(*told, strict=True)]
-    return [
-        Result(TEST, edit, None, "joint", "avtempo", metric, share, len(told))
-        for metric, share in zip(METRICS, shares, strict=True)
-    ]
 
 
 def found_copies_table(results: Sequence[Result]) -> Sheet:

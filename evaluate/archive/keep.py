@@ -1,5 +1,6 @@
 """Which sources of a group to keep, and why: a proposal. Nothing is moved or removed here."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,18 +110,16 @@ def propose_kept(
     decisions = list[Decision]()
     for number, names in enumerate(found.groups, 1):
         facts = {name: facts_of(found.sources[name]) for name in names}
-        ranked = _ranked(facts, order, found.kept)
         kept = list[str]()
-        for name in ranked:
+        for name in _ranked(facts, order, found.kept):
             told, reason, copy_of = facts[name], "", ""
             if name in found.kept:
                 reason = "kept by verdict"
             elif told is None:
                 reason = "cannot be read"
             elif not kept:
-                reason = f"best of {len(names)}: " + ", ".join(
-                    ORDERS[each][0].format(**told.__dict__) for each in order
-                )
+                values = [ORDERS[each][0].format(**told.__dict__) for each in order]
+                reason = f"best of {len(names)}: {', '.join(values)}"
             else:
                 copy_of, reason = _copied(name, kept, pairs, found.has[name])
             if not copy_of:
@@ -138,11 +137,9 @@ def _ranked(facts: Mapping[str, MediaFacts | None], order: Sequence[str], kept: 
         told = facts[name]
         if told is None:
             return name not in kept, True
-        values = [-ORDERS[each][1](told) for each in order]
-        values = [
-            max(value, -enough) if each == "duration" else value for each, value in zip(order, values, strict=True)
-        ]
-        return name not in kept, False, *values, name
+        most = {"duration": enough}
+        values = [min(ORDERS[each][1](told), most.get(each, math.inf)) for each in order]
+        return name not in kept, False, *(-value for value in values), name
 
     return sorted(facts, key=rank)
 

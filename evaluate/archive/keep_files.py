@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 from evaluate.archive.keep import Decision, MediaFacts
@@ -48,16 +48,18 @@ def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *
         return
     if path.suffix not in (".csv", ".json"):
         raise EvaluateError(f"{path}: proposals are written as .csv, .json or .sh")
+    facts, names = ([field.name for field in fields(kind)] for kind in (MediaFacts, Decision))
+    names.remove("facts")
     rows = [
-        {**{name: value for name, value in asdict(each).items() if name != "facts"}, "path": escaped_name(each.path),
-         **(asdict(each.facts) if each.facts else dict.fromkeys(field.name for field in fields(MediaFacts)))}
+        {name: getattr(each, name) for name in names}
+        | {"path": escaped_name(each.path)}
+        | {name: getattr(each.facts, name, None) for name in facts}
         for each in decisions
-    ]  # fmt: skip
+    ]
     if path.suffix == ".json":
         write_json(path, rows)
     else:
-        names = [field.name for field in fields(Decision)][:-1] + [field.name for field in fields(MediaFacts)]
-        write_csv(path, names, rows)
+        write_csv(path, [*names, *facts], rows)
 
 
 def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> str:

@@ -5,8 +5,7 @@ INDEX/duplicates.json: the scope and the encoder, the sources that were compared
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -41,20 +40,29 @@ class LastRun:
     matches: tuple[Match, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stored(LastRun):
+    format_version: int
+    encoder_sha256: str
+    settings: dict[str, Any]
+    compared: dict[str, Any]
+
+
 _REMEDY = "compare everything once, without --since last"
-_DONE, _MATCHES = TypeAdapter(tuple[Identity, ...]), TypeAdapter(tuple[Match, ...])
+_STORED = TypeAdapter(_Stored)
 
 
-def _key(archive: Archive, compared: dict[str, Any]) -> dict[str, Any]:
-    made = {"encoder_sha256": archive.encoder_sha256, "settings": archive.settings}
-    return {"format_version": FORMAT_VERSION, **made, "compared": json.loads(json.dumps(compared))}
+def _stored(archive: Archive, compared: dict[str, Any], run: LastRun) -> _Stored:
+    return _Stored(
+        run.done, run.matches, format_version=FORMAT_VERSION, encoder_sha256=archive.encoder_sha256,
+        settings=archive.settings, compared=json.loads(json.dumps(compared)),
+    )  # fmt: skip
 
 
 def save_run(archive: Archive, compared: dict[str, Any], run: LastRun) -> None:
     """Replace the state."""
-    values = {**_key(archive, compared), "done": run.done, "matches": [asdict(match) for match in run.matches]}
     with replacing(archive.folder / LAST_RUN_FILE) as temporary:
-        temporary.write_text(json.dumps(values), encoding="utf-8")
+        temporary.write_bytes(_STORED.dump_json(_stored(archive, compared, run)))
 
 
 def last_compared(archive: Archive) -> dict[str, Any] | None:
@@ -63,8 +71,8 @@ def last_compared(archive: Archive) -> dict[str, Any] | None:
     Raises:
         ArchiveError: its file is damaged.
     """
-    path: Path = archive.folder / LAST_RUN_FILE
-    return dict(_read(path)["compared"]) if path.is_file() else None
+    stored = _read(archive)
+    return stored.compared if stored else None
 
 
 def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[IndexedSource]) -> LastRun:
@@ -73,26 +81,21 @@ def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[Index
     Raises:
         ArchiveError: it is damaged, or of another scope.
     """
-    path: Path = archive.folder / LAST_RUN_FILE
-    if not path.is_file():
+    stored = _read(archive)
+    if stored is None:
         return LastRun()
-    values = _read(path)
-    done, matches = values.pop("done"), values.pop("matches")
-    if values != _key(archive, compared):
-        raise ArchiveError(path, f"is of another scope or encoder; {_REMEDY}, or give the same scope")
-    known = {identity(source) for source in current} & set(done)
+    if stored != _stored(archive, compared, stored):
+        problem = f"is of another scope or encoder; {_REMEDY}, or give the same scope"
+        raise ArchiveError(archive.folder / LAST_RUN_FILE, problem)
+    known = {identity(source) for source in current} & set(stored.done)
     names = {name for name, _, _ in known}
-    kept = tuple(match for match in matches if match.query in names and match.reference in names)
+    kept = tuple(match for match in stored.matches if match.query in names and match.reference in names)
     return LastRun(tuple(sorted(known)), kept)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read the file, with the types of what it holds verified."""
+def _read(archive: Archive) -> _Stored | None:
+    path = archive.folder / LAST_RUN_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            **values, "done": _DONE.validate_python(values["done"]), "matches": _MATCHES.validate_python(values["matches"]),
-            "compared": dict(values["compared"]),
-        }  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError) as error:
+        return _STORED.validate_json(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValidationError) as error:
         raise ArchiveError(path, f"cannot be read ({type(error).__name__}); {_REMEDY}") from error

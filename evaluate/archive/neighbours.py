@@ -37,11 +37,7 @@ MANY_BINS = 2.0**24
 
 
 class Neighbours:
-    """Proposes sources, from a library whose rows are searched with a selection of sources.
-
-    Args:
-        library: of all sources.
-    """
+    """Proposes sources, from a library whose rows are searched with a selection of sources."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

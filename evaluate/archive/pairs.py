@@ -96,7 +96,7 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
-class Ruled:
+class _Ruled:
     """The verdicts of a person as names of the index.
 
     Attributes:
@@ -110,15 +110,12 @@ class Ruled:
     kept: frozenset[str]
 
 
-def ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> Ruled:
+def _ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> _Ruled:
     """Find the sources that have the contents of the current verdicts."""
     current = verdicts.current()
     names = verdicts.names_of(sources, {place.content for each in current for place in each.places})
-    pairs, ignored, kept = (
-        dict[tuple[str, str], Literal["same", "different"]](),
-        list[tuple[str, float, float]](),
-        set[str](),
-    )
+    pairs = dict[tuple[str, str], Literal["same", "different"]]()
+    ignored, kept = list[tuple[str, float, float]](), set[str]()
     for each in current:
         if each.kind == "ignore":
             for place in each.places:
@@ -130,11 +127,11 @@ def ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> Rul
         else:
             one, other = (names.get(place.content, []) for place in each.places)
             pairs |= {(min(a, b), max(a, b)): each.kind for a in one for b in other if a != b}
-    return Ruled(pairs, ignored, frozenset(kept))
+    return _Ruled(pairs, ignored, frozenset(kept))
 
 
 def list_duplicates(
-    matches: Sequence[Match], library: Library, sources: Mapping[str, IndexedSource], scope: Scope, ruled: Ruled, *,
+    matches: Sequence[Match], library: Library, sources: Mapping[str, IndexedSource], scope: Scope, verdicts: Verdicts, *,
     n_compared: int, least: float,
 ) -> Duplicates:  # fmt: skip
     """Turn spans into pairs and common segments, as the verdicts and the scope say.
@@ -144,10 +141,11 @@ def list_duplicates(
         library: of all sources.
         sources: the index's record of each.
         scope: which pairs are listed.
-        ruled: the verdicts.
+        verdicts: of a person, on contents of the sources.
         n_compared: sources that were compared.
         least: the threshold.
     """
+    ruled = _ruled_names(verdicts, sources)
     seconds = {name: source.seconds for name, source in sources.items()}
     segments = common_segments(matches, seconds, library.hop_seconds)
     common, ignored = Cells(seconds, library.hop_seconds), Cells(seconds, library.hop_seconds)

@@ -113,18 +113,15 @@ def _along(match: Match, start: float, end: float) -> Interval | None:
     return at[0], at[1]
 
 
-def common_segments(
-    matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float, many: int = MANY
-) -> tuple[Segment, ...]:
-    """Return the segments that more than `many` sources share, those of most sources first.
+def common_segments(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float) -> tuple[Segment, ...]:
+    """Return the segments that more than MANY sources share, those of most sources first.
 
     Args:
         matches: spans between two sources, each pair in one order.
         seconds: length of each source.
         cell_seconds: resolution.
-        many: number of sources up to which they are pairs.
     """
-    common = _common_cells(matches, seconds, cell_seconds, many)
+    common = _common_cells(matches, seconds, cell_seconds)
     common.spread(matches)
     names = sorted({name for match in matches for name in (match.query, match.reference)})
     places = [(name, *interval) for name in names for interval in common.intervals(name)]
@@ -137,10 +134,10 @@ def common_segments(
             there = _along(match, *places[one][1:])
             links += [(one, other) for other in by_name[match.reference] if _links(there, places[one], places[other])]
     found = [Segment(tuple(sorted(places[number] for number in each))) for each in components(links)]
-    return tuple(sorted((each for each in found if each.n_sources > many), key=lambda each: -each.n_sources))
+    return tuple(sorted((each for each in found if each.n_sources > MANY), key=lambda each: -each.n_sources))
 
 
-def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float, many: int) -> Cells:
+def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float) -> Cells:
     held = defaultdict[str, dict[str, list[Interval]]](lambda: defaultdict(list))
     for match in matches:
         for side in (match, swapped(match)):
@@ -153,7 +150,7 @@ def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_s
             for interval in intervals:
                 one.mark(name, *interval)
             count += one.of(name)
-        common.of(name)[:] = count >= many  # and the source itself
+        common.of(name)[:] = count >= MANY  # and the source itself
     return common
 
 

@@ -40,14 +40,8 @@ def write_matches(
 ) -> None:
     """Write matches by the suffix of the path.
 
-    An EDL lays the queries one after another, made of their references. OpenTimelineIO has a timeline for each query.
-
-    Args:
-        path: of the file.
-        answers: the results of the queries.
-        fps: of an EDL, and of files without video.
-        queries: path of each query.
-        sources: the index's record of each reference.
+    An EDL lays the queries one after another, made of their references. OpenTimelineIO has a timeline for each query. The
+    rate `fps` is that of an EDL, and of files without video.
     """
     check_suffix(path, fps)
     if path.suffix == ".json":

@@ -4,8 +4,9 @@ The lowest track is the query (of a pair its first source), whole. Above it lie 
 belong, with gaps. Where several hold the same seconds, the best one lies on the highest track.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,6 @@ class Timeline:
     """A timeline.
 
     Attributes:
-        name: of the timeline.
         below: the file of the lowest track, and its seconds if its container has none; None without.
         layers: events in order of time that do not overlap, the best layer first.
         told: metadata of OpenTimelineIO.
@@ -73,24 +73,21 @@ class Timeline:
 def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> None:
     """Write one timeline, or a collection of several, whole or not at all.
 
-    Args:
-        path: of the file.
-        timelines: what it holds.
-        fps: of files without video, and of those that cannot be read.
+    The rate `fps` is that of files without video, and of those that cannot be read.
     """
-    infos = dict[Path, MediaInfo]()
-    made = [_timeline(each, infos, fps) for each in timelines]
+    info_of = cache(_info)
+    made = [_timeline(each, info_of, fps) for each in timelines]
     root = made[0] if len(made) == 1 else otio.schema.SerializableCollection(path.stem, made)
     with replacing(path) as temporary:
         temporary.write_text(otio.adapters.write_to_string(root, "otio_json"), encoding="utf-8")
 
 
-def _timeline(timeline: Timeline, infos: dict[Path, MediaInfo], fps: float) -> otio.schema.Timeline:
+def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: float) -> otio.schema.Timeline:
     layers = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)]
     rate = fps
     if timeline.below is not None:
         path, seconds = timeline.below
-        info = _info(path, infos)
+        info = info_of(path)
         rate, seconds = info.fps or fps, info.duration_seconds or seconds
         channels = "B" if info.has_video == info.has_audio else "V" if info.has_video else "A"
         layers.append((path.name, [Event(path.name, path, 0.0, seconds, 0.0, seconds, channels)]))
@@ -98,7 +95,7 @@ def _timeline(timeline: Timeline, infos: dict[Path, MediaInfo], fps: float) -> o
         timeline.name, global_start_time=RationalTime(0, rate), metadata={"avtempo": dict(timeline.told)}
     )
     for name, events in reversed(layers):
-        clips = [(each, _clip(each, infos, fps)) for each in events]
+        clips = [(each, _clip(each, info_of(each.path), fps)) for each in events]
         for kind in (otio.schema.TrackKind.Video, otio.schema.TrackKind.Audio):
             track, end = otio.schema.Track(name, kind=kind), 0.0
             for event, clip in clips:
@@ -112,9 +109,8 @@ def _timeline(timeline: Timeline, infos: dict[Path, MediaInfo], fps: float) -> o
     return made
 
 
-def _clip(event: Event, infos: dict[Path, MediaInfo], fps: float) -> otio.schema.Clip:
+def _clip(event: Event, info: MediaInfo, fps: float) -> otio.schema.Clip:
     """Refer to seconds of a file, in frames of its own rate; as with all effects, they are as long as on the timeline."""
-    info = _info(event.path, infos)
     rate = info.fps or fps
 
     def span(start: float, seconds: float) -> TimeRange:
@@ -130,11 +126,9 @@ def _clip(event: Event, infos: dict[Path, MediaInfo], fps: float) -> otio.schema
     return clip
 
 
-def _info(path: Path, infos: dict[Path, MediaInfo]) -> MediaInfo:
-    """Probe a file, once; nothing is known of one that cannot be read."""
-    if path not in infos:
-        try:
-            infos[path] = probe(path)
-        except MediaError:
-            infos[path] = MediaInfo(None)
-    return infos[path]
+def _info(path: Path) -> MediaInfo:
+    """Probe a file; nothing is known of one that cannot be read."""
+    try:
+        return probe(path)
+    except MediaError:
+        return MediaInfo(None)

@@ -6,6 +6,7 @@ killed.
 """
 
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -29,13 +30,9 @@ if TYPE_CHECKING:  # it imports torch
 
 VERDICTS_FILE = "verdicts.sqlite"
 Kind = Literal["same", "different", "keep", "ignore"]
-N_PLACES: dict[str, tuple[int, float]] = {
-    "same": (2, 2),
-    "different": (2, 2),
-    "keep": (1, 1),
-    "ignore": (1, float("inf")),
-}
+N_PLACES: dict[str, tuple[int, float]] = {"same": (2, 2), "different": (2, 2), "keep": (1, 1), "ignore": (1, math.inf)}
 PATIENCE_SECONDS = 60.0
+_REMEDY = "give a file from `verdicts export`"
 _TABLES = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE verdicts (record TEXT NOT NULL UNIQUE);
@@ -173,9 +170,17 @@ class Verdicts:
             VerdictError: the file or a line of it cannot be read.
         """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
+            content = path.read_bytes()
+        except OSError as error:
+            raise VerdictError(path, f"cannot be read ({error})", _REMEDY) from error
+        return self.take_in_lines(content, path)
+
+    def take_in_lines(self, content: bytes, path: Path) -> int:
+        """Add the verdicts of an exported file that was read; errors name the path."""
+        try:
+            lines = content.decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise VerdictError(path, f"cannot be read ({error})", _REMEDY) from error
         return self.write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
 
     def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:
@@ -188,9 +193,8 @@ class Verdicts:
         with self._connection() as connection:
             for name in names:
                 if name not in sources:
-                    raise VerdictError(
-                        self.path, f"the index has no source {name!r}", "give a name as `duplicates` prints it"
-                    )
+                    problem = f"the index has no source {name!r}"
+                    raise VerdictError(self.path, problem, "give a name as `duplicates` prints it")
                 content = _content(connection, sources[name])
                 if content is None:
                     raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
@@ -221,9 +225,8 @@ class Verdicts:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise WriteError(
-                    self.path, "cannot be written: the disk is full", "free space, then try again"
-                ) from error
+                problem = "cannot be written: the disk is full"
+                raise WriteError(self.path, problem, "free space, then try again") from error
             remedy = "free space, or move the file away and import an exported one"
             raise VerdictError(self.path, f"cannot be used ({error})", remedy) from error
 

@@ -9,7 +9,6 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 
 from evaluate.server.access import Access
-from evaluate.server.api_page import add_api_page
 from evaluate.server.pages import add_pages
 from evaluate.server.problems import add_handlers, described
 from evaluate.server.routes import archive, duplicates, match, media, runs, verdicts
@@ -48,11 +47,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
         reason = opened.read_only_reason()
         if reason:
             _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
-        tasks = [asyncio.create_task(_keep_fresh(parts))]
-        if watch:
-            tasks.append(asyncio.create_task(watch.run()))
-        if webhook:
-            tasks.append(asyncio.create_task(webhook.run()))
+        endless = [_keep_fresh(parts), *(each.run() for each in (watch, webhook) if each)]
+        tasks = [asyncio.create_task(each) for each in endless]
         with held:
             try:
                 yield
@@ -71,7 +67,6 @@ def make_app(settings: ServerSettings) -> FastAPI:
         api.include_router(each.router)
     app.include_router(api)
     add_handlers(app)
-    add_api_page(app)
     add_pages(app)
     app.add_middleware(Access, settings=settings)
     app.state.parts = parts

@@ -1,6 +1,6 @@
 """The HTML pages and their static files: each page is a shell whose JavaScript calls the API."""
 
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -11,12 +11,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 FOLDER = Path(__file__).parent
 PAGES = {"/": "archive", "/match": "match", "/duplicates": "duplicates", "/review": "review"}
 """Address -> name of the template and of the JavaScript."""
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True,
+)  # fmt: skip
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add a route for each page, and /static for the style and the JavaScript."""
+    """Add a route for each page, /docs for the API as /openapi.json describes it, and /static for style and JavaScript."""
     for address, name in PAGES.items():
         app.add_api_route(address, partial(_text, name), include_in_schema=False, response_class=HTMLResponse)
+
+    @app.get("/docs", include_in_schema=False, response_class=HTMLResponse)
+    def docs() -> str:
+        return _TEMPLATES.get_template("api.html").render(paths=app.openapi()["paths"])
+
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 
@@ -25,10 +34,5 @@ def locked() -> HTMLResponse:
     return HTMLResponse(_text("locked"), status_code=401)
 
 
-@cache
 def _text(name: str) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template(f"{name}.html").render(page=name)
+    return _TEMPLATES.get_template(f"{name}.html").render(page=name)

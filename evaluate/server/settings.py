@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from evaluate.errors import EvaluateError
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 
 MEGABYTE = 1 << 20
 WATCHED_FILE = "watched.jsonl"
@@ -27,7 +26,6 @@ class ServerSettings:
         copies_bytes: limit on the remuxed and transcoded copies that are kept.
         upload_seconds: time that one upload may take.
         n_waiting: matches that may wait for their turn; more are refused.
-        false_positive_rate: share of unmatched queries that may be matched.
         watch_folder: files that come in here are matched; None to watch nothing.
         watch_out: JSON-lines file with a line for each of them; None for one in the index.
         webhook: address to which these lines are posted; "" for none.
@@ -48,7 +46,6 @@ class ServerSettings:
     copies_bytes: int = 4096 * MEGABYTE
     upload_seconds: float = 1800.0
     n_waiting: int = 16
-    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE
     watch_folder: Path | None = None
     watch_out: Path | None = None
     webhook: str = ""

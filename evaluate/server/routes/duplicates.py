@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from evaluate.archive.keep import DEFAULT_ORDER
+from evaluate.archive.keep import DEFAULT_ORDER, propose_kept
 from evaluate.archive.keep_files import write_decisions
 from evaluate.archive.scope import Agree
 from evaluate.archive.span_files import write_duplicates
@@ -91,6 +91,7 @@ def export(
         else:
             names = tuple(each.strip() for each in order.split(",") if each.strip())
             archive = parts.opened.archive_folder
-            write_decisions(path, parts.pairs.proposed(found.found, names), archive.with_name(f"{archive.name}-copies"))
+            decisions = propose_kept(found.found, names, parts.pairs.facts)
+            write_decisions(path, decisions, archive.with_name(f"{archive.name}-copies"))
 
     return attachment(form, write)

@@ -37,12 +37,10 @@ STARTS_SECONDS = 60
 SHORT_CACHE = {"Cache-Control": "private, max-age=600"}
 Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_KINDS = {"video/*": _BINARY, "audio/*": _BINARY}
 _PLAYED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"video/*": _BINARY, "audio/*": _BINARY}},
-    206: {
-        "content": {"video/*": _BINARY, "audio/*": _BINARY, "multipart/byteranges": _BINARY},
-        "description": "Ranges",
-    },
+    200: {"content": _KINDS},
+    206: {"content": {**_KINDS, "multipart/byteranges": _BINARY}, "description": "Ranges"},
 }
 
 

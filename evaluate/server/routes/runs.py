@@ -57,10 +57,7 @@ def start(parts: GivenParts, body: RunRequest) -> Run:
     if isinstance(body, IndexRequest):
         folder = parts.opened.archive_folder if body.folder is None else parts.opened.given_path(body.folder)
         return parts.runs.start("index", update_index, folder=folder, retry_failed=body.retry_failed)
-    rate = parts.opened.settings.false_positive_rate
-    return parts.runs.start(
-        "duplicates", search, scope=body.scope, since_last=body.since_last, false_positive_rate=rate
-    )
+    return parts.runs.start("duplicates", search, scope=body.scope, since_last=body.since_last)
 
 
 @router.get("/runs")

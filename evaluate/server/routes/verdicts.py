@@ -1,24 +1,21 @@
 """Routes of verdicts: decisions of a person, which later runs and lists apply."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
-from evaluate.archive.verdicts import Place, Verdict
-from evaluate.errors import VerdictError
+from evaluate.archive.verdicts import Kind, Place, Verdict
 from evaluate.server.problems import RefusedError, TooLargeError, described
 from evaluate.server.routes.attachment import attachment
 from evaluate.server.shapes import PlaceShape, Seconds
 from evaluate.server.state.opened_index import id_of
 from evaluate.server.state.parts import GivenParts, Parts
-from preprocess.temporary_folder import temporary_folder
 
 IMPORT_BYTES = 64 << 20
 LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
@@ -27,7 +24,7 @@ LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
 class VerdictRequest(BaseModel):
     """A decision on sources by name, or on sources and queries by id; `withdraw` takes the earlier one back."""
 
-    kind: Literal["same", "different", "keep", "ignore"]
+    kind: Kind
     names: list[str] = Field([], max_length=1000)
     ids: list[str] = Field([], max_length=1000)
     start_seconds: Seconds | None = None
@@ -111,16 +108,6 @@ async def take_in(parts: GivenParts, request: Request) -> dict[str, int]:
         body += piece
         if len(body) > IMPORT_BYTES:
             raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
-    return {"n_new": await to_thread.run_sync(_take_in, parts, bytes(body))}
-
-
-def _take_in(parts: Parts, body: bytes) -> int:
     if not body.strip():
         raise RefusedError("the body is empty; send what `export` gave")
-    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
-        path = Path(folder, "verdicts.jsonl")
-        path.write_bytes(body)
-        try:
-            return parts.opened.verdicts.take_in(path)
-        except VerdictError as error:
-            raise RefusedError(str(error).replace(str(path), "the body")) from error
+    return {"n_new": await to_thread.run_sync(parts.opened.verdicts.take_in_lines, bytes(body), Path("the body"))}

@@ -27,16 +27,13 @@ AS_PERMITTED = Limits(follows_links=False)
 class Copies:
     """The copies of a server, and what is known of its files.
 
-    Args:
-        folder: of the copies.
-        most_bytes: limit on all copies; those that were not asked for the longest time go first.
-        processes: of the server.
+    Beyond the limit on the bytes of all, the copies that were not asked for the longest time are removed.
     """
 
     def __init__(self, folder: Path, most_bytes: int, processes: Processes) -> None:
         self.folder, self._most_bytes, self._processes = folder, most_bytes, processes
         self._making = dict[Path, asyncio.Task[None]]()
-        self._known = lru_cache(MOST_KNOWN)(lambda path, *_: self._probed(path))
+        self._known = lru_cache(MOST_KNOWN)(self._probed)
         self._encoders = CapacityLimiter(AT_ONCE)
 
     def probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
@@ -58,20 +55,19 @@ class Copies:
         if target.is_file():
             target.touch()
             return target
-        if target not in self._making:
+        making = self._making.get(target)
+        if making is None:
             if len(self._making) >= AT_ONCE + MOST_WAITING:
                 raise TooManyError("too many copies to play are being made; try again in some seconds")
-            task = asyncio.create_task(self._make(path, target, plays, start_seconds))
-            self._making[target] = task
-            task.add_done_callback(lambda done: (self._making.pop(target, None), done.cancelled() or done.exception()))
-        making = self._making[target]
+            making = self._making[target] = asyncio.create_task(self._make(path, target, plays, start_seconds))
+            making.add_done_callback(lambda end: (self._making.pop(target, None), end.cancelled() or end.exception()))
         done, _ = await asyncio.wait([making], timeout=PATIENCE_SECONDS)
         if not done:
             raise TooManyError("the copy to play is still being made; try again in some seconds")
         making.result()
         return target
 
-    def _probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
+    def _probed(self, path: Path, *_: object) -> tuple[Playback, MediaFacts | None]:
         try:
             return self._processes.call(_probed, path)
         except CrashedError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from evaluate.archive.duplicates import last_duplicates
-from evaluate.archive.keep import DEFAULT_ORDER, Decision, MediaFacts, propose_kept
+from evaluate.archive.keep import MediaFacts, propose_kept
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.archive.scope import Agree
@@ -65,12 +65,7 @@ class FoundPairs:
 
 
 class PairsFinder:
-    """Lists the pairs of an index, and proposes which files to keep.
-
-    Args:
-        opened: the index.
-        copies: which knows the facts of files.
-    """
+    """Lists the pairs of an index, and proposes which files to keep."""
 
     def __init__(self, opened: OpenedIndex, copies: Copies) -> None:
         self._opened, self._copies, self._lock = opened, copies, threading.Lock()
@@ -104,15 +99,11 @@ class PairsFinder:
             raise NotFoundError(f"there is no pair {identity}; list them anew, or find duplicates first")
         return found, pair
 
-    def proposed(self, found: Duplicates, order: tuple[str, ...]) -> tuple[Decision, ...]:
-        """Propose which sources of the groups to keep; files that may not be read count as unreadable, and are kept."""
-        return propose_kept(found, order, self.facts)
-
     def proposed_of(self, found: FoundPairs, pair: Pair) -> tuple[str | None, str]:
         """Return which source of a pair is proposed to be kept, if only one is, and why."""
         group, both = found.group(pair), (pair.one, pair.other)
         groups = (found.found.groups[group - 1],) if group else ()
-        for each in self.proposed(replace(found.found, groups=groups), DEFAULT_ORDER):
+        for each in propose_kept(replace(found.found, groups=groups), facts_of=self.facts):
             if each.name in both and each.copy_of in both:
                 return each.copy_of, each.reason
         return None, ""

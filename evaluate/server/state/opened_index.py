@@ -79,9 +79,6 @@ class Snapshot:
 class OpenedIndex:
     """The current snapshot, the folders that may be read, and the right to start runs.
 
-    Args:
-        settings: of the server.
-
     Raises:
         AvtempoError: the index is damaged or made with another encoder; the message names the remedy.
     """
@@ -155,19 +152,20 @@ class OpenedIndex:
             ForbiddenError: it leads out of the archive and the allowed folders.
             NotFoundError: there is no such file.
         """
+        folders = filter(None, (*self.archive_folders, *self.settings.allowed_folders, self.settings.watch_folder))
+        missing = NotFoundError("no such file or folder; index the archive again, or mount its disk")
         try:
             real = path.resolve()
-            allowed = (*self.settings.allowed_folders, self.settings.watch_folder)
-            folders = [*self.archive_folders, *filter(None, allowed)]
-            is_inside = any(real.is_relative_to(folder.resolve()) for folder in folders)
-            is_there = is_inside and real.exists()  # whether a file is there outside is not told
+            if not any(
+                real.is_relative_to(folder.resolve()) for folder in folders
+            ):  # nor is told what is there outside
+                words = "outside the archive's folder, or a link that leads out; --allow FOLDER permits one"
+                raise ForbiddenError(words)
+            if real.exists():
+                return real
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long
-            raise NotFoundError("no such file or folder; index the archive again, or mount its disk") from error
-        if not is_inside:
-            raise ForbiddenError("outside the archive's folder, or a link that leads out; --allow FOLDER permits one")
-        if not is_there:
-            raise NotFoundError("no such file or folder; index the archive again, or mount its disk")
-        return real
+            raise missing from error
+        raise missing
 
     def given_path(self, text: str) -> Path:
         """Return the permitted path that a request names, absolute or below the archive's folder."""
@@ -184,12 +182,10 @@ class OpenedIndex:
 
     def _version(self) -> tuple[int, ...]:
         """Tell two states of the index on disk apart: each writing of a list or of the library renames a file there."""
-        folder = self.settings.index_folder
-        times = []
-        library = Path(LIBRARY_FOLDER, LIBRARY_FILE)
-        for path in (folder / ARCHIVE_FILE, folder / PARTS_FOLDER, folder / library, folder / "still" / library):
+        library, times = f"{LIBRARY_FOLDER}/{LIBRARY_FILE}", list[int]()
+        for name in (ARCHIVE_FILE, PARTS_FOLDER, library, f"still/{library}"):
             try:
-                times.append(path.stat().st_mtime_ns)
+                times.append((self.settings.index_folder / name).stat().st_mtime_ns)
             except OSError:
                 times.append(0)
         return tuple(times)
@@ -201,7 +197,7 @@ class OpenedIndex:
         sources = index.archive.sources()
         try:
             index.encoder()
-            matcher = index.matcher(self.settings.false_positive_rate)
+            matcher = index.matcher()
         except FingerprintError:
             if any(not source.reason for source in sources.values()):
                 raise

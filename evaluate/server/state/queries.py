@@ -67,12 +67,8 @@ class Query:
 class Queries:
     """The queries of a server; matching takes one thread, and a bounded number waits for it.
 
-    Args:
-        folder: of the uploads.
-        opened: what they are matched with.
-        processes: that decode.
-
     Attributes:
+        folder: of the uploads.
         limiter: of the threads that match.
     """
 
@@ -147,9 +143,8 @@ class Queries:
             NotFoundError: the file was replaced.
         """
         answers = self._opened.now.index.match_files(
-            [MediaFile(name, path)], false_positive_rate=self._settings.false_positive_rate, executor=self._processes,
-            limits=AS_PERMITTED, top=top,
-        )  # fmt: skip
+            [MediaFile(name, path)], executor=self._processes, limits=AS_PERMITTED, top=top
+        )
         answer, is_upload = next(answers), path.parent == self.folder
         try:
             content = content_of(path, follows_links=False)

@@ -49,18 +49,12 @@ def update_index(show: Show, *, index_folder: Path, folder: Path, retry_failed: 
     return words
 
 
-def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool, false_positive_rate: float) -> str:
+def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool) -> str:
     """Find duplicates; see `find_duplicates`."""
     from evaluate.archive.duplicates import find_duplicates
     from evaluate.fingerprint.api import Index
 
-    found = find_duplicates(
-        Index.open(index_folder),
-        scope=scope,
-        since_last=since_last,
-        workers=n_processors(),
-        false_positive_rate=false_positive_rate,
-        progress=show,
-    )
+    index, workers = Index.open(index_folder), n_processors()
+    found = find_duplicates(index, scope=scope, since_last=since_last, workers=workers, progress=show)
     words = f"{found.n_compared} sources compared, {len(found.pairs)} pairs"
     return f"{words}, {len(found.segments)} segments of many sources"

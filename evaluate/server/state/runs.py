@@ -26,8 +26,6 @@ class Run:
     """A run and how far it is.
 
     Attributes:
-        id: random.
-        kind: what it does.
         started_at, ended_at: times in UTC.
         state: running, or how it ended.
         done, total: bytes of indexing, sources of a search for duplicates.
@@ -55,12 +53,7 @@ class Run:
 
 
 class Runs:
-    """The runs of a server.
-
-    Args:
-        processes: of the server.
-        opened: the index, which is read anew after each run, before that counts as ended.
-    """
+    """The runs of a server; the index is read anew after each run, before that counts as ended."""
 
     def __init__(self, processes: Processes, opened: OpenedIndex) -> None:
         self._processes, self._opened = processes, opened
@@ -126,20 +119,19 @@ class Runs:
             self.stop(run.id)
 
     def _follow(self, run: Run, child: Any) -> None:
-        ended: tuple[RunState, str] | None = None
-        while ended is None:
+        state, words = run.state, ""
+        while state == "running":
             for _, kind, message in self._processes.messages({child: run}):
                 if kind == "report":
                     run = self._put(run.at(*message))
                 elif kind == "result":
-                    ended = message
+                    state, words = message
                 else:
+                    state = "stopped" if run.id in self._stopped else "failed"
                     words = f"its process ended with {message}; the next run continues from here"
-                    ended = "stopped" if run.id in self._stopped else "failed", words
         try:
             self._opened.refresh(at_once=True)
         finally:
-            state, words = ended
             now = datetime.now(UTC)
             self._put(replace(run, state=state, message=escaped_name(words), ended_at=now, seconds_left=None))
 

@@ -80,13 +80,7 @@ class Watched:
 
 
 class Watch:
-    """Watches a folder until its task is cancelled.
-
-    Args:
-        folder: that is watched, with all below it.
-        opened: what its files are matched with.
-        queries: which keeps the answers of the last few.
-        runs: that index.
+    """Watches a folder, with all below it, until its task is cancelled.
 
     Attributes:
         watched: what came in; another object after each change.

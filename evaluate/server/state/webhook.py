@@ -39,11 +39,6 @@ class Webhook:
 
     How far it came is kept in a file beside the lines, so a restart goes on there. A line may be posted twice if the server
     is killed in between. Lines that were there before it was first made are not posted.
-
-    Args:
-        address: that they are posted to.
-        lines: their file.
-        opened: the server's index.
     """
 
     def __init__(self, address: str, lines: Path, opened: OpenedIndex) -> None:

@@ -1,13 +1,6 @@
 """The pages in a real browser, over a server of its own process and an index of videos that are made here."""
 
-import contextlib
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +11,7 @@ import pytest
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.fingerprint.api import Index
 from tests.evaluate.archive.conftest import INTRO, write_pieces
+from tests.evaluate.server.conftest import BEARER, TOKEN, serving
 from tests.preprocess.made_media import run_ffmpeg
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -29,9 +23,9 @@ HOSTILE = """<img src=x onerror="alert(1)"> & 'ü'.mp4"""
 SOURCE, COPY = "news/long.mp4", f"web/{HOSTILE}"
 CUT_SECONDS, SPEED = 6.0, 1.25
 IN_STEP_SECONDS, FRAME_SECONDS = 0.1, 0.05
+"""The page looks once a frame, so it may be out of step by as much as frames come late: without cores, not on others."""
 MOST_APART_SECONDS, MET_SECONDS = 0.3, 0.5
 """One of two videos may stall when both start, or where cores are short; then they meet, and are seen together so long."""
-"""The page looks once a frame, so it may be out of step by as much as frames come late: without cores, not on others."""
 MOMENTS = """() => {
     window.moments = [];
     const look = () => {
@@ -109,12 +103,12 @@ def videos(tmp_path_factory):
     for number in range(9):
         write_pieces(root / f"videos/series {number}.mp4", INTRO, (100 + number, 4.0))
     coding = ("-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac")
-    run_ffmpeg("-i", root / "videos/news/01.mp4", "-vf", "scale=96:64", *coding, root / "videos/web/copy.mp4")
+    for name, edits, copy in (
+        ("01.mp4", ["-vf", "scale=96:64", *coding], "copy.mp4"), ("03.mp4", ["-ss", 2, *coding], "part.mp4"),
+        ("02.mp4", ["-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3"], "old.avi"),
+    ):  # fmt: skip
+        run_ffmpeg("-i", root / "videos/news" / name, *edits, root / "videos/web" / copy)
     shutil.move(root / "videos/web/copy.mp4", root / "videos" / COPY)
-    run_ffmpeg(
-        "-i", root / "videos/news/02.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", root / "videos/web/old.avi"
-    )
-    run_ffmpeg("-ss", 2, "-i", root / "videos/news/03.mp4", *coding, root / "videos/web/part.mp4")
     (root / "videos/web/torn.mp4").write_bytes(b"torn")
     edits = ("-vf", f"hflip,setpts=PTS/{SPEED}", "-af", f"atempo={SPEED}")
     run_ffmpeg("-ss", CUT_SECONDS, "-t", 14, "-i", root / "videos" / SOURCE, *edits, *coding, root / "clip.mp4")
@@ -123,34 +117,13 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(videos):
-    """Address, with the token, of a server whose index is made and searched for duplicates."""
+    """Address of a server whose index is made and searched for duplicates."""
     index = Index.open(videos / "index")
     index.add(videos / "videos", stills=True)
     find_duplicates(index)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     (videos / "in").mkdir()
-    command = [sys.executable, "-m", "evaluate", "serve", "--index", videos / "index", "--port", port]
-    command += ["--watch", videos / "in", "--watch-out", videos / "watched.jsonl"]
-    with (videos / "log.txt").open("w") as log:
-        environment = {**os.environ, "AVTEMPO_TOKEN": "known"}
-        server = subprocess.Popen([*map(str, command)], env=environment, stdout=log, stderr=log)
-        try:
-            yield _answering(f"http://127.0.0.1:{port}", server, videos / "log.txt")
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(timeout=60)
-
-
-def _answering(address, server, log):
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()
-        with contextlib.suppress(httpx2.TransportError):
-            httpx2.get(f"{address}/static/page.css").raise_for_status()
-            return address
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    with serving(videos / "index", "--watch", videos / "in", "--watch-out", videos / "watched.jsonl") as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +146,7 @@ def page(browser, address, request):
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
-    page.goto("/?token=known")
+    page.goto(f"/?token={TOKEN}")
     yield page
     assert not errors
     assert hosts == {urlsplit(address).netloc}
@@ -184,13 +157,9 @@ def drop(page, path):
     """Drop a file on the page, as from a folder."""
     page.wait_for_selector("#drop")
     page.wait_for_load_state()  # its scripts take the drop
-    page.evaluate(
-        "() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'held'}))"
-    )
-    page.set_input_files("#held", path)
-    held = page.evaluate_handle(
-        "() => { const t = new DataTransfer(); t.items.add(document.getElementById('held').files[0]); return t; }"
-    )
+    page.evaluate("() => document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'h'}))")
+    page.set_input_files("#h", path)
+    held = page.evaluate_handle("() => { const t = new DataTransfer(); t.items.add(window.h.files[0]); return t; }")
     page.dispatch_event("#drop", "drop", {"dataTransfer": held})
 
 
@@ -398,8 +367,7 @@ def test_a_segment_is_ignored_by_key_or_button_and_counts_again(page):
 def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page, address):
     """Two groups of two are made one of four: six pairs."""
     join = [{"kind": "same", "names": ["news/01.mp4", "news/02.mp4"]}]
-    headers = {"Authorization": "Bearer known"}
-    undo = httpx2.post(f"{address}/api/verdicts", json=join, headers=headers).json()["undo"]
+    undo = httpx2.post(f"{address}/api/verdicts", json=join, headers=BEARER).json()["undo"]
     page.goto("/duplicates")
     page.wait_for_selector(".group:has-text('4 sources') >> .chip.same")
     page.keyboard.press("s")  # no group has the focus
@@ -428,8 +396,8 @@ def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page
     page.wait_for_selector(".group:has-text('Set aside') >> .chip.different")
     page.click("#notice >> text=Undo")
     page.wait_for_selector(".group:has-text('4 sources')")
-    httpx2.post(f"{address}/api/verdicts", json=undo, headers=headers)
-    assert httpx2.get(f"{address}/api/verdicts", headers=headers).json() == []
+    httpx2.post(f"{address}/api/verdicts", json=undo, headers=BEARER)
+    assert httpx2.get(f"{address}/api/verdicts", headers=BEARER).json() == []
 
 
 def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, videos):
@@ -525,9 +493,8 @@ def test_every_page_fits_is_legible_and_has_names(page):
         assert dark == page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
         assert page.evaluate(FAINT) == [], shown
         nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-        named = [
-            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
-        ]
+        told = [each for each in nodes if not each["ignored"]]
+        named = [(each["role"]["value"], each.get("name", {}).get("value", "")) for each in told]
         assert not [role for role, name in named if role in NAMED and not any(map(str.isalpha, name))], (shown, named)
         assert page.evaluate("() => getComputedStyle(document.querySelector('button')).transitionDuration") == "0s"
 

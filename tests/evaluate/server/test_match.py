@@ -12,6 +12,7 @@ from evaluate.server.problems import SlowUploadError
 from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
+from tests.evaluate.server.conftest import Made
 from tests.preprocess.made_media import run_ffmpeg
 
 
@@ -159,9 +160,8 @@ def test_a_decision_on_a_match_lasts(client, ids, clip):
     first, second = (client.post("/api/match", content=clip.read_bytes()).json() for _ in range(2))
 
     def verdicts(query):
-        return {
-            each["reference"]: each["verdict"] for each in client.get(f"/api/queries/{query['id']}").json()["matches"]
-        }
+        matches = client.get(f"/api/queries/{query['id']}").json()["matches"]
+        return {each["reference"]: each["verdict"] for each in matches}
 
     assert set(verdicts(first).values()) == {""}
     body = [{"kind": "same", "ids": [first["id"], ids["1.mp4"]]}]
@@ -179,8 +179,6 @@ def test_a_decision_on_a_match_lasts(client, ids, clip):
 
 
 def test_an_empty_index_says_so(tmp_path):
-    from tests.evaluate.server.conftest import Made
-
     (tmp_path / "videos").mkdir()
     with Made(tmp_path).client(archive_folder=tmp_path / "videos") as client:
         assert client.get("/api/status").json()["n_sources"] == 0

@@ -3,7 +3,6 @@
 import io
 import shutil
 import threading
-import time
 
 import pytest
 from PIL import Image
@@ -13,6 +12,7 @@ from evaluate.server.state import copies
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
 from preprocess.media.playable import playback
+from tests.evaluate.server.conftest import wait_for
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,7 @@ def test_too_many_copies_at_once_are_refused(made, ids, monkeypatch):
         assert "too many" in refused.json()["detail"]
         assert client.get("/api/status").status_code == 200
         release.set()
-        for _ in range(100):
-            if client.get(path).status_code == 200:
-                break
-            time.sleep(0.05)
+        wait_for(lambda: client.get(path).is_success)
         assert client.get(path).content == b"copy"
         assert max(most) <= copies.AT_ONCE
 
@@ -113,10 +110,8 @@ SWAPPED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "asked", "denied", "above"),
-    [(*each, above) for each in SWAPPED for above in (False, True)],
-)
+@pytest.mark.parametrize("above", [False, True])
+@pytest.mark.parametrize(("name", "asked", "denied"), SWAPPED)
 def test_a_link_that_is_put_there_after_the_check_is_not_followed(own, monkeypatch, name, asked, denied, above):
     """The file, or the folder of the archive, becomes a link to a file that may not be read."""
     shutil.copytree(own.videos, own.root / "away")
@@ -134,10 +129,10 @@ def test_a_link_that_is_put_there_after_the_check_is_not_followed(own, monkeypat
     with own.client() as client:
         (source,) = client.get("/api/sources", params={"search": name}).json()["sources"]
         monkeypatch.setattr(where, attribute, swapped)
-        path = asked.replace("ID", source["id"])
-        answer = (
-            client.post("/api/match-path", json={"path": name}) if asked == "match-path" else client.get(f"/api/{path}")
-        )
+        if asked == "match-path":
+            answer = client.post("/api/match-path", json={"path": name})
+        else:
+            answer = client.get(f"/api/{asked.replace('ID', source['id'])}")
         assert answer.status_code == denied[0]
         assert denied[1] in answer.content
 

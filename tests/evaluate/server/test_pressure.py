@@ -93,7 +93,7 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
     with serving(own.index, *words) as (address, server):
         uploaded = httpx2.post(f"{address}/api/match", content=b"no media", headers=BEARER, timeout=60)
         assert uploaded.status_code == 200
-        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER, timeout=60).status_code == 202
         time.sleep(after_seconds)
         server.kill()
         server.wait()
@@ -105,7 +105,7 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
         assert httpx2.post(f"{address}/api/match", content=b"x", headers=BEARER, timeout=60).status_code == 200
         folders = list(Path(tempfile.gettempdir()).glob(f"avtempo-uploads-*/{uploaded.json()['id']}"))
         assert not folders  # the killed server's
-        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER).status_code == 202
+        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER, timeout=60).status_code == 202
         wait_for(lambda: httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] != "running")
         assert httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] == "done"
         assert httpx2.get(f"{address}/api/status", headers=BEARER).json()["n_sources"] == 28
@@ -133,10 +133,13 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
     with serving(own.index) as (address, server):
         thread = threading.Thread(target=listen, args=(address,))
         thread.start()
-        run = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).json()
+        run = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60).json()
         wait_for(lambda: any('"state":"done"' in line for line in seen))
         assert all(run["id"] in line for line in seen)
-        assert httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER).status_code == 202
+        assert (
+            httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60).status_code
+            == 202
+        )
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=60)
         assert server.returncode in (0, 130)

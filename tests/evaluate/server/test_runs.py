@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from evaluate.archive import duplicates
+from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
 from tests.evaluate.server.conftest import wait_for
@@ -49,11 +51,8 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
 @pytest.mark.slow
 def test_a_scope_that_fits_nothing_fails_with_a_reason(own):
     with own.client() as client:
-        assert (
-            client.post("/api/runs", json={"kind": "duplicates", "scope": {"shortest_seconds": -1}}).status_code == 422
-        )
-        scope = {"shortest_seconds": 9, "longest_seconds": 8}
-        assert client.post("/api/runs", json={"kind": "duplicates", "scope": scope}).status_code == 422
+        for scope in ({"shortest_seconds": -1}, {"shortest_seconds": 9, "longest_seconds": 8}):
+            assert client.post("/api/runs", json={"kind": "duplicates", "scope": scope}).status_code == 422
         started = client.post("/api/runs", json={"kind": "duplicates", "scope": {"references": ["nonsense"]}}).json()
         run = ended(client, started["id"])
         assert (run["state"], "nonsense" in run["message"]) == ("failed", True)
@@ -93,10 +92,8 @@ def test_an_index_that_is_damaged_while_it_is_served_leaves_the_former_state(own
         assert client.post("/api/match", content=(own.videos / "0.mp4").read_bytes()).json()["n_matches"] == 2
 
 
-def test_a_stopped_comparison_of_new_sources_keeps_what_it_did(own, monkeypatch):
-    """Ctrl-C between two sources, in this process."""
-    from evaluate.archive.duplicates import find_duplicates
-
+def test_a_stopped_comparison_goes_on(own, monkeypatch):
+    """Ctrl-C between two sources, in this process; a run of everything keeps what it did every few minutes."""
     (own.index / LAST_RUN_FILE).unlink()
 
     def stop(done, total):
@@ -111,3 +108,8 @@ def test_a_stopped_comparison_of_new_sources_keeps_what_it_did(own, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         find_duplicates(Index.open(own.index), progress=stop)
     assert (own.index / LAST_RUN_FILE).read_text() == before
+    monkeypatch.setattr(duplicates, "SAVE_EVERY_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(Index.open(own.index), progress=stop)
+    rest = find_duplicates(Index.open(own.index), since_last=True)
+    assert (rest.n_compared, len(rest.pairs)) == (6, 3)
