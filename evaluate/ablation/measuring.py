@@ -45,11 +45,7 @@ def measure_runs(
 ) -> tuple[list[Measured], dict[str, str]]:
     """Measure trained runs; return their numbers, and the names of the runs that could not be measured, and why.
 
-    Args:
-        plan: the ablation.
-        runs: those that were trained.
-        device: of embedding.
-        progress: told runs done, runs in all, and the run at work.
+    `progress` is told runs done, runs in all, and the run at work.
     """
     measured, failures = list[Measured](), dict[str, str]()
     for number, run in enumerate(runs):

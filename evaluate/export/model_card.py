@@ -28,12 +28,7 @@ TEMPLATE = Path(__file__).parent / "model_card.md.j2"
 def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: dict[str, Any], *, onnx: bool) -> str:
     """Write the card from the records of a run, as far as they exist and belong to its last checkpoint.
 
-    Args:
-        run: directory of the run.
-        checkpoint: its last.
-        loaded: the encoders in that.
-        info: content of config.json.
-        onnx: whether the export has ONNX files.
+    `info` is the content of config.json; `onnx` says whether the export has ONNX files.
 
     Raises:
         CheckpointError: training.json names other weights after as many steps.
