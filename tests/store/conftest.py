@@ -7,8 +7,10 @@ import pytest
 
 from store.format import Provenance, Rows
 
+PROVENANCE = Provenance("ab" * 32, {"n_clips": 2, "size": (8, 64), "name": "tïny"}, "cd" * 32, "sample", "pretrained")
 
-def _make_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Rows:
+
+def build_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Rows:
     """Clips start .. stop - 1 of an endless list: the same number always gives the same row."""
     n_rows = stop - start
     numbers = np.arange(start, stop)
@@ -33,9 +35,9 @@ def _make_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Ro
 
 @pytest.fixture(scope="session")
 def make_rows() -> Callable[..., Rows]:
-    return _make_rows
+    return build_rows
 
 
 @pytest.fixture(scope="session")
 def provenance() -> Provenance:
-    return Provenance("ab" * 32, {"n_clips": 2, "size": (8, 64), "name": "tïny"}, "cd" * 32, "sample", "pretrained")
+    return PROVENANCE

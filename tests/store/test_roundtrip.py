@@ -12,13 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from store.errors import (
-    DamagedStoreError,
-    DuplicateRowsError,
-    LayoutError,
-    ProvenanceError,
-    ReplacedError,
-)
+from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, ProvenanceError, ReplacedError
 from store.format import GivenRows, Provenance, Rows
 from store.layout import COLUMNS, TEXT_COLUMNS
 from store.reader import EmbeddingStore
@@ -50,16 +44,6 @@ def any_rows(draw: st.DrawFn) -> Rows:
     )
 
 
-def _assert_holds(store: EmbeddingStore, rows: Rows) -> None:
-    assert store.layout == GivenRows(rows).layout
-    for name in COLUMNS:
-        expected = getattr(rows, name)
-        assert store.column(name).dtype == expected.dtype
-        assert store.column(name).tolist() == expected.tolist()
-    for name, expected in rows.vectors.items():
-        np.testing.assert_array_equal(store.vectors(name), expected)
-
-
 def _assert_same_bytes(path: Path, rows: Rows, provenance: Provenance) -> None:
     """The file is the same as one that is written at once."""
     write_part(path.parent / "at_once" / "whole.h5", rows, provenance)
@@ -74,7 +58,13 @@ def test_round_trip(provenance, rows):
         write_part(path, rows, provenance)
         with EmbeddingStore(path) as store:
             assert store.provenance == provenance
-            _assert_holds(store, rows)
+            assert store.layout == GivenRows(rows).layout
+            for name in COLUMNS:
+                expected = getattr(rows, name)
+                assert store.column(name).dtype == expected.dtype
+                assert store.column(name).tolist() == expected.tolist()
+            for name, expected in rows.vectors.items():
+                np.testing.assert_array_equal(store.vectors(name), expected)
         assert [each for each in verify(path) if each.hdf5_path != "/splits"] == []
         assert part_is_complete(path, provenance)
 
