@@ -86,10 +86,7 @@ def read_results(path: Path) -> tuple[Result, ...]:
 
 
 def load_results(run: Path | str) -> "pd.DataFrame":
-    """Read a run's results as a pandas frame: a row a number, columns as the fields of `Result`.
-
-    Args:
-        run: folder of the run, or a results file.
+    """Read the results of a run's folder, or a results file, as a pandas frame: a row a number, columns as in `Result`.
 
     Raises:
         ResultsError: there are no results, or the file is not a list of such records.
