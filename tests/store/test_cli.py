@@ -29,13 +29,15 @@ def run(capsys):
     return run_command
 
 
-def test_info_says_what_it_holds_and_where_it_comes_from(path, run, provenance):
+def test_info_says_what_it_holds_and_where_it_comes_from_or_that_there_is_no_file(path, run, provenance):
     status, shown, _ = run("info", path)
     assert status == 0
     for text in ("60", "video/features", provenance.encoder_sha256, "pretrained", "tïny"):
         assert text in shown
     facts = json.loads(run("info", path, "--json")[1])
     assert (facts["rows"], facts["sources"], facts["with_audio"]) == (60, 15, 40)
+    remedy = "give the path of an embedding store, such as NAME.h5"
+    assert run("info", "nowhere.h5") == (2, "", f"error: nowhere.h5: there is no such file; {remedy}\n")
 
 
 def test_verify_tells_good_from_damaged(path, tmp_path, make_rows, provenance, run):
@@ -142,8 +144,3 @@ def test_reading_needs_neither_the_pipelines_packages_nor_linux(path):
     done = processes.run("-c", READ_WITH_FOUR_PACKAGES, path, PATH="/nowhere")
     assert (done.returncode, done.stderr) == (0, "")
     assert "examples:" in done.stdout
-
-
-def test_a_missing_file_is_an_error_not_a_traceback(run):
-    remedy = "give the path of an embedding store, such as NAME.h5"
-    assert run("info", "nowhere.h5") == (2, "", f"error: nowhere.h5: there is no such file; {remedy}\n")
