@@ -8,22 +8,21 @@ from store.atomic_files import replacing
 from store.errors import BusyError
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import write_part
 from tests.processes import run
+from tests.store.made_rows import write_rows
 
 FILL_THE_DISK = """
 import resource, sys
 from pathlib import Path
 from store.errors import WriteError
-from store.writer import write_part
-from tests.store.conftest import PROVENANCE, build_rows
+from tests.store.made_rows import write_rows
 
 folder = Path(sys.argv[1])
-write_part(folder / "a.h5", build_rows(0, 10, 64), PROVENANCE)
+write_rows(folder / "a.h5", 0, 10, n_dims=64)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]) * 1024,) * 2)
 for name in ("a.h5", "b.h5"):
     try:
-        write_part(folder / name, build_rows(10, 5000, 64), PROVENANCE)
+        write_rows(folder / name, 10, 5000, n_dims=64)
     except WriteError as error:
         print(error)
 """
@@ -39,14 +38,13 @@ def test_full_disk_is_a_clear_error_and_leaves_the_old_file(tmp_path, limit_kib)
     assert verify(tmp_path / "a.h5") == []
 
 
-def test_a_second_writer_is_refused_and_readers_take_no_lock(tmp_path, make_rows, provenance):
-    path = tmp_path / "a.h5"
-    write_part(path, make_rows(0, 5), provenance)
+def test_a_second_writer_is_refused_and_readers_take_no_lock(tmp_path):
+    path = write_rows(tmp_path / "a.h5", 0, 5)
     with replacing(path) as temporary, path.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # as another HDF5 program does
         with pytest.raises(BusyError, match=r"a\.h5: another process is writing here"):
-            write_part(path, make_rows(0, 9), provenance)
+            write_rows(path, 0, 9)
         assert EmbeddingStore(path).n_rows == 5
         temporary.write_bytes(path.read_bytes())
-    write_part(path, make_rows(0, 9), provenance)
+    write_rows(path, 0, 9)
     assert EmbeddingStore(path).n_rows == 9

@@ -8,14 +8,12 @@ MAKE = """
 import sys
 from pathlib import Path
 import numpy as np
-from store.writer import write_part
-from tests.store.conftest import PROVENANCE, build_rows
+from tests.store.made_rows import write_rows
 
 n = 10_000
 for number in range(int(sys.argv[2])):
     vectors = {"video/features": np.random.default_rng(number).random((n, 512), np.float32)}
-    rows = build_rows(number * n, (number + 1) * n, vectors=vectors)
-    write_part(Path(sys.argv[1]) / f"part-{number:03d}.h5", rows, PROVENANCE)
+    write_rows(Path(sys.argv[1]) / f"part-{number:03d}.h5", number * n, (number + 1) * n, vectors=vectors)
 """
 
 USE = """
