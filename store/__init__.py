@@ -36,9 +36,7 @@ __all__ = [
 def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the `__getattr__` and `__dir__` of a package that imports its modules only when they are used (PEP 562).
 
-    Args:
-        package: name of the package.
-        homes: exported name -> "module:attribute".
+    `homes` gives the "module:attribute" of each exported name.
     """
 
     def get(name: str) -> Any:

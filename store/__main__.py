@@ -61,12 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     verify = _command(commands, "verify", "read all data and verify it against the checksums")
     verify.add_argument("stores", type=Path, nargs="+", metavar="STORE")
 
-    merge = _command(
-        commands,
-        "merge",
-        "join parts, or stores of the same encoder and shard set, into one",
-        "Parts are put in the order of their first key.",
-    )
+    summary = "join parts, or stores of the same encoder and shard set, into one"
+    merge = _command(commands, "merge", summary, "Parts are put in the order of their first key.")
     merge.add_argument("parts", type=Path, nargs="+", metavar="PART")
     merge.add_argument("--out", type=Path, required=True, help="the store to write; replaced if it is there")
 
@@ -75,22 +71,14 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="path ending in .parquet or .npz")
     export.add_argument("--vectors", nargs="*", metavar="NAME", help="which vectors; all by default, none if empty")
 
-    search = _command(
-        commands,
-        "search",
-        "find the clips most similar to one clip",
-        "Similarity is the cosine. Clips without the modality are left out.",
-    )
+    details = "Similarity is the cosine. Clips without the modality are left out."
+    search = _command(commands, "search", "find the clips most similar to one clip", details)
     search.add_argument("store", type=Path)
     search.add_argument("--query", required=True, metavar="KEY|ROW", help="key of a clip, or its row number from 0")
     search.add_argument("--vectors", default="video/features", metavar="NAME", help="default: %(default)s")
     search.add_argument("--k", type=int, default=5, help="how many (default: %(default)s)")
-    search.add_argument(
-        "--exclude",
-        choices=("row", "source", "group"),
-        default="source",
-        help="leave out the query itself, or all clips of its source or group (default: %(default)s)",
-    )
+    excluded = "leave out the query itself, or all clips of its source or group (default: %(default)s)"
+    search.add_argument("--exclude", choices=("row", "source", "group"), default="source", help=excluded)
     search.add_argument("--backend", choices=("exact", "faiss", "faiss-flat", "faiss-ivf"), default="exact")
     search.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser

@@ -142,12 +142,9 @@ def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
 def folder_lock(
     folder: Path, guard: Guard = write_errors, *, patience_seconds: float = 0.0
 ) -> AbstractContextManager[bool]:
-    """Hold a folder for this process alone; the system frees it when the process ends, however it ends.
+    """Hold an existing folder for this process alone; the system frees it when the process ends, however it ends.
 
-    Args:
-        folder: it must be there.
-        guard: makes the errors.
-        patience_seconds: how long to wait for another process that may be about to end.
+    `patience_seconds` is how long to wait for another process that may be about to end.
 
     Raises:
         The guard's error for another process that holds it, or for a folder that cannot be written.

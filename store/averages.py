@@ -57,11 +57,7 @@ def mean_by_number(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the rows that carry the same number; reads a block of rows at a time.
 
-    Args:
-        store: where the vectors lie.
-        name: of the vectors.
-        numbers: (n,) int64, 0 to n_means - 1; rows with -1 are left out.
-        n_means: how many averages.
+    `numbers` are int64 (n,), 0 to n_means - 1; rows with -1 are left out.
 
     Returns:
         Means (n_means, d) float64, zeros where no row has the number, and row counts (n_means,) int64.

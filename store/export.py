@@ -25,12 +25,7 @@ def export(store: EmbeddingStore, out: Path | str, vectors: Sequence[str] | None
     """Write a Parquet table or an npz archive, as the suffix of `out` says.
 
     Parquet holds vectors as lists of fixed length under names such as "video/features". `numpy.load` reads the archive
-    without pickle: strings are fixed-width Unicode arrays.
-
-    Args:
-        store: what to export.
-        out: path of the file, ending in .parquet or .npz.
-        vectors: names of vectors to include; all by default, `()` for none.
+    without pickle: strings are fixed-width Unicode arrays. All vectors are included by default, none by `()`.
 
     Raises:
         StoreError: another suffix.

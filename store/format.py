@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -172,12 +172,6 @@ class Provenance:
         """Return the root attributes that hold it, all text."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {**values, "encoder_config": canonical_json(self.encoder_config)}
-
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, str]) -> Self:
-        """Read it back; KeyError or ValueError where the attributes do not hold it."""
-        values: dict[str, Any] = {each.name: attributes[each.name] for each in fields(cls)}
-        return cls(**{**values, "encoder_config": json.loads(values["encoder_config"])})
 
 
 def canonical_json(value: object) -> str:

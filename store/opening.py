@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -157,9 +158,9 @@ def _required_text(path: Path, file: h5py.File, name: str) -> str:
 
 
 def _provenance(path: Path, file: h5py.File) -> Provenance:
-    texts = {name: _required_text(path, file, name) for name in Provenance.__dataclass_fields__}
+    values: dict[str, Any] = {name: _required_text(path, file, name) for name in Provenance.__dataclass_fields__}
     try:
-        return Provenance.from_attributes(texts)
+        return Provenance(**values | {"encoder_config": json.loads(values["encoder_config"])})
     except (ValueError, RowsError, RecursionError) as error:
         raise DamagedStoreError(path, f"attribute /encoder_config is not JSON ({error})") from error
 

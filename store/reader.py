@@ -154,10 +154,7 @@ class EmbeddingStore:
     def read(self, name: str, rows: RowIndex = None, *, as_stored: bool = False) -> np.ndarray:
         """Return rows of a column or of vectors, in the requested order.
 
-        Args:
-            name: of the column or of the vectors.
-            rows: which rows.
-            as_stored: give texts as they lie in the file, UTF-8 `S` (n,), not as objects.
+        `as_stored` gives texts as they lie in the file, UTF-8 `S` (n,), not as objects.
 
         Raises:
             IndexError: a row number out of range.

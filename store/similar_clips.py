@@ -39,13 +39,7 @@ def similar_clips(
 ) -> "tuple[pd.DataFrame, str]":
     """Find the k clips most similar to the one in this row; clips without the modality never count.
 
-    Args:
-        store: where to search.
-        row: row number of the query.
-        vectors: which vectors to compare.
-        k: how many clips.
-        leave_out: the query's own row, or all clips of its source or group.
-        backend: as in `search.nearest`.
+    `leave_out` says what else does not count: the query's own row, or all clips of its source or group.
 
     Returns:
         The query and then the clips found, best first: row number, score and the columns of the store; and the method

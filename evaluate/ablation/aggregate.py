@@ -48,13 +48,11 @@ class Cell:
         mean: over seeds.
         sd: sample standard deviation over seeds; None of fewer than two.
         by_seed: seed -> value; empty for baselines without a seed.
-        n: queries.
     """
 
     mean: float
     sd: float | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
-    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def read_cells(results: Sequence[Result]) -> dict[str, dict[Column, Cell]]:
         elif metric.endswith(" sd"):
             row[column] = replace(cell, sd=r.value)
         else:
-            row[column] = replace(cell, mean=r.value, n=r.n)
+            row[column] = replace(cell, mean=r.value)
     return cells
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from evaluate.ablation.aggregate import WHOLE, Cell, read_cells
+from evaluate.protocols.video_features import MODALITY_ORDER
 from evaluate.results.results import Result
 from evaluate.results.svg_style import svg_figure
 
@@ -14,22 +15,16 @@ MEASURES = {
     "R@1": ("retrieval", "R@1"), "linear probe": ("linear", "top-1"), "reversed pairs R@1": ("pairs-time", "R@1")
 }  # fmt: skip
 """Task and metric of each row of panels, by title; measures that are missing are left out."""
-MODALITIES = ("video", "audio", "joint")
 WIDTH_PX = 900
 WHOLE_COLOUR, WITHOUT_COLOUR, RIVAL_COLOUR, BASELINE_COLOUR = "#0b5394", "#4d88c4", "#b45f06", "#6b6b6b"
 
 
 def write_figure(results: Sequence[Result], path: Path) -> None:
-    """Draw an aggregated list as SVG; the same list gives the same bytes.
-
-    Args:
-        results: of `evaluate.ablation.aggregate.aggregate`.
-        path: of the file; its folder is made if it is missing.
-    """
+    """Draw an aggregated list as SVG; the same list gives the same bytes. A missing folder is made."""
     cells = read_cells(results)
     rows = [model for model in cells if model != "chance"]
     measured = {column for model in rows for column in cells[model]}
-    modalities = [each for each in MODALITIES if each in {modality for _, modality, _ in measured}]
+    modalities = [each for each in MODALITY_ORDER if each in {modality for _, modality, _ in measured}]
     lines = [
         [(f"{modality} {title}", (task, modality, metric)) for modality in modalities]
         for title, (task, metric) in MEASURES.items()

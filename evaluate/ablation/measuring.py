@@ -5,7 +5,6 @@ shards and clips; while these stay the same, nothing is computed again.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from evaluate.ablation.aggregate import Measured
 from evaluate.ablation.plan import Plan, PlannedRun
@@ -18,7 +17,7 @@ from evaluate.protocols.stores import load_models, store_paths
 from evaluate.protocols.temporal_heads import temporal_results
 from evaluate.protocols.twin_pairs import judge_pairs, sample_pairs
 from evaluate.protocols.video_features import MODALITY_ORDER, narrow, take_split
-from evaluate.results.results import Result, read_header, read_results, write_results
+from evaluate.results.results import Result, merge_results, read_header, read_results, write_results
 from store.errors import AvtempoError
 from train.run.checkpoint import LAST_NAME
 
@@ -45,11 +44,7 @@ def measure_runs(
 ) -> tuple[list[Measured], dict[str, str]]:
     """Measure trained runs; return their numbers, and the names of the runs that could not be measured, and why.
 
-    Args:
-        plan: the ablation.
-        runs: those that were trained.
-        device: of embedding.
-        progress: told runs done, runs in all, and the run at work.
+    `progress` is told runs done, runs in all, and the run at work.
     """
     measured, failures = list[Measured](), dict[str, str]()
     for number, run in enumerate(runs):
@@ -88,7 +83,7 @@ def _measure(
         return read_results(path)
     stores = store_paths(run.folder, test, models)
     embed(loaded, shards, stores, test, options, progress=progress)
-    results: dict[Any, Result] = {}
+    results: tuple[Result, ...] = ()
     for model, videos in load_models(stores).items():
         split = take_split(videos, plan.held_out_split)
         for modality in MODALITY_ORDER:
@@ -98,9 +93,9 @@ def _measure(
             found = [*judge_pairs(videos, narrowed, modality, sample_pairs(), model=model, test=test)]
             for outcomes in judge(videos, narrowed, modality, model=model, test=test):
                 found += [outcomes.result(), outcomes.chance_result()]
-            results.update({result.identity: result for result in found})
+            results = merge_results(results, found)
     if not results:
         raise AblationError(f"{shards}: no modality has videos on both sides of split {plan.held_out_split}")
     temporal = temporal_results(run.folder, test, int(plan.held_out_split), len(loaded.config.clip.speeds))
-    write_results(path, [*results.values(), *temporal], header)
+    write_results(path, [*results, *temporal], header)
     return read_results(path)

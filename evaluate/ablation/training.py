@@ -40,10 +40,7 @@ def train_runs(
 ) -> dict[str, str]:
     """Train the runs that are not complete; return the names of those that failed, and why.
 
-    Args:
-        plan: the runs.
-        progress: told steps done, steps in all, and the runs at work, several times a second.
-        say: told of every run that was trained or failed.
+    `progress` is told steps done, steps in all, and the runs at work; `say`, of every run that was trained or failed.
 
     Raises:
         KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, chosen_device, console, say, whole_numbers, words
 from evaluate.errors import AblationError
@@ -72,12 +72,20 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
     from evaluate.ablation.figure import write_figure
+    from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
-    results, path, figure = aggregate(measured), plan.options.folder / RESULTS_NAME, plan.options.folder / f"{name}.svg"
+    chosen, there, results = plan.options, {(run.objective, run.seed) for run in measured}, aggregate(measured)
+    path, figure = chosen.folder / RESULTS_NAME, chosen.folder / f"{name}.svg"
     # The header says when and where the numbers were made: it stays if these are the same.
     if read_results(path) != results:
-        write_results(path, results, _header(plan, measured))
+        header = {
+            **origin(), "preset": chosen.preset, "overrides": list(chosen.overrides),
+            "objectives": list(chosen.objectives), "seeds": list(chosen.seeds), "steps": plan.steps,
+            "shards_fingerprint": plan.fingerprint,
+            "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
+        }  # fmt: skip
+        write_results(path, results, header)
     write_figure(results, figure)
     cells = read_cells(results)
     title = f"{name}: mean ± sd over seeds, per cent, split {plan.held_out_split}"
@@ -86,14 +94,3 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
         console.print(comparison_sheet(comparisons, cells).shown())
         say(comparison_note(comparisons))
     say(f"all numbers: {path}; figure: {figure}")
-
-
-def _header(plan: "Plan", measured: "Sequence[Measured]") -> dict[str, Any]:
-    from evaluate.results.origin import origin
-
-    chosen, there = plan.options, {(run.objective, run.seed) for run in measured}
-    return {
-        **origin(), "preset": chosen.preset, "overrides": list(chosen.overrides), "objectives": list(chosen.objectives),
-        "seeds": list(chosen.seeds), "steps": plan.steps, "shards_fingerprint": plan.fingerprint,
-        "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
-    }  # fmt: skip

@@ -43,9 +43,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add the option for the number of decoding processes."""
-    parser.add_argument(
-        "--workers", type=int, default=n_processors(), help="processes that decode (default: one a processor)"
-    )
+    decoding = "processes that decode (default: one a processor)"
+    parser.add_argument("--workers", type=int, default=n_processors(), help=decoding)
+
+
+def add_encoder(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the encoder of descriptors."""
+    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
 
 
 def chosen_device(name: str) -> str:

@@ -46,11 +46,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--references", action="append", default=[], metavar="NAMES", help="folder, name, or pattern such as 'news/*'")
     add("--candidates", action="append", default=[], metavar="NAMES", help="what is compared with the references")
     add("--across-folders", action="store_true", help="never compare sources of one folder")
-    add(
-        "--mirrored",
-        action="store_true",
-        help="also seek mirrored copies; decodes each source once more, the first time",
-    )
+    mirrored = "also seek mirrored copies; decodes each source once more, the first time"
+    add("--mirrored", action="store_true", help=mirrored)
     add("--shortest", type=float, default=0.0, metavar="SECONDS", help="leave shorter sources out")
     add("--longest", type=float, default=float("inf"), metavar="SECONDS", help="leave longer sources out")
     add("--shared", type=float, default=0.0, metavar="SECONDS", help="least that a pair shares")
@@ -60,12 +57,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--moves-to", type=Path, default=Path("copies"), help="folder for copies in keep.sh (default: %(default)s)")
     add("--hard-links", action="store_true", help="keep.sh leaves a link to the kept file where a copy was")
     add("--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)")
-    add(
-        "--false-positive-rate",
-        type=float,
-        default=0.001,
-        help="share of sources with a false match (default: %(default)s)",
-    )
+    rate = "share of sources with a false match (default: %(default)s)"
+    add("--false-positive-rate", type=float, default=0.001, help=rate)
     add_workers(parser)
 
 

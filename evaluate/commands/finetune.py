@@ -49,9 +49,10 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> None:
-    from evaluate.finetune.protocol import TASK, splits_of_shards, with_means
+    from evaluate.finetune.protocol import TASK, splits_of_shards
+    from evaluate.protocols.bootstrap import mean_over_splits
     from evaluate.protocols.result_table import folds_sheet
-    from evaluate.results.results import RESULTS_NAME, read_results, update_results
+    from evaluate.results.results import RESULTS_NAME, update_results
     from train.finetune.config import INITS
     from train.ranks.distributed import join_world, leave_world
     from train.run.checkpoint import load_encoders
@@ -66,8 +67,9 @@ def _finetune(arguments: argparse.Namespace) -> None:
         starts = [(split, init) for split in splits for init in INITS if init in chosen]
         found = [_train_and_test(arguments, run, world, test, *start) for start in starts]
         if world.is_main:
-            everything = update_results(path, with_means(found, read_results(path)))
-            console.print(folds_sheet([result for result in everything if result.task == TASK], test).shown())
+            own = [r for r in update_results(path, found) if (r.test, r.task) == (test, TASK)]
+            results = update_results(path, mean_over_splits(own))  # over the splits of earlier calls, too
+            console.print(folds_sheet([r for r in results if r.task == TASK], test).shown())
             say(f"every number: {path}")
     finally:
         leave_world()

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, add_parser, add_workers, say
+from evaluate.commands.common import Commands, add_encoder, add_parser, add_workers, say
 from preprocess.executors.options import add_executor_options, add_max_hours, chosen_executor
 from preprocess.progress import Progress
 
@@ -26,27 +26,22 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "make or update an index of videos, in which `match` finds distorted clips"
     parser = add_parser(commands, "index", summary, _index, EPILOG)
-    parser.add_argument("videos", type=Path, nargs="?", help="folder of videos and audio files")
-    parser.add_argument("--index", type=Path, required=True, help="folder of the index")
-    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
-    parser.add_argument("--picture", default="within", help="within, projections or features (default: %(default)s)")
-    parser.add_argument("--sound", default="within", help="within, projections or features (default: %(default)s)")
-    parser.add_argument("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
-    parser.add_argument(
-        "--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation"
-    )
-    parser.add_argument(
-        "--remove", action="append", default=[], metavar="PATTERN", help="remove sources by name, or such as 'news/*'"
-    )
-    parser.add_argument(
-        "--stills",
-        action="store_true",
-        help="describe single frames too, in which `match` finds pictures; as long again",
-    )
-    parser.add_argument("--retry-failed", action="store_true", help="try unreadable files again")
+    add = parser.add_argument
+    add("videos", type=Path, nargs="?", help="folder of videos and audio files")
+    add("--index", type=Path, required=True, help="folder of the index")
+    add_encoder(parser)
+    add("--picture", default="within", help="within, projections or features (default: %(default)s)")
+    add("--sound", default="within", help="within, projections or features (default: %(default)s)")
+    add("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
+    add("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
+    removed = "remove sources by name, or such as 'news/*'"
+    add("--remove", action="append", default=[], metavar="PATTERN", help=removed)
+    stills = "describe single frames too, in which `match` finds pictures; as long again"
+    add("--stills", action="store_true", help=stills)
+    add("--retry-failed", action="store_true", help="try unreadable files again")
     add_workers(parser)
     add_max_hours(parser)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+    add("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     add_executor_options(parser)
 
 

@@ -25,24 +25,19 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Put the command on the command line."""
     summary = "find which indexed video, and which seconds of it, clips came from"
     parser = add_parser(commands, "match", summary, _match, EPILOG)
-    parser.add_argument("queries", type=Path, help="a video or audio file, a picture, or a folder of them")
-    parser.add_argument("--index", type=Path, required=True, help="folder of the index")
-    parser.add_argument("--out", type=Path, help="file for the matches: .json, .csv, .edl or .otio")
-    parser.add_argument("--top", type=int, metavar="K", help="the best K spans of each query, however weak")
-    parser.add_argument(
-        "--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)"
-    )
-    parser.add_argument("--page", type=Path, help="HTML page that shows query and reference side by side")
-    parser.add_argument(
-        "--false-positive-rate",
-        type=float,
-        default=0.001,
-        help="share of unmatched queries that may be matched (default: %(default)s)",
-    )
-    parser.add_argument("--encoder", type=Path, help="place of the index's encoder, if it has moved")
+    add = parser.add_argument
+    add("queries", type=Path, help="a video or audio file, a picture, or a folder of them")
+    add("--index", type=Path, required=True, help="folder of the index")
+    add("--out", type=Path, help="file for the matches: .json, .csv, .edl or .otio")
+    add("--top", type=int, metavar="K", help="the best K spans of each query, however weak")
+    add("--fps", type=float, default=25.0, help="of .edl, and of .otio without video (default: %(default)s)")
+    add("--page", type=Path, help="HTML page that shows query and reference side by side")
+    rate = "share of unmatched queries that may be matched (default: %(default)s)"
+    add("--false-positive-rate", type=float, default=0.001, help=rate)
+    add("--encoder", type=Path, help="place of the index's encoder, if it has moved")
     add_workers(parser)
     add_max_hours(parser)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+    add("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
 
 
 def _match(arguments: argparse.Namespace) -> None:

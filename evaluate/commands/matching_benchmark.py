@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from evaluate.commands.common import Commands, add_parser, console, say, whole_numbers, words
+from evaluate.commands.common import Commands, add_encoder, add_parser, console, say, whole_numbers, words
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--videos", type=Path, required=True, help="folder of the archive")
     add("--copies", type=Path, required=True, help="folder of EDIT/NAME")
     add("--run", type=Path, required=True, help="folder for the index and the numbers, such as runs/copies")
-    add("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
+    add_encoder(parser)
     summary = "make edited copies of some videos, to try the tools of an archive"
     parser = add_parser(commands, "edited-copies", summary, _edited_copies, EDITED_COPIES_EPILOG)
     add = parser.add_argument
@@ -98,7 +98,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _add_encoder_and_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--encoder", type=Path, help="run, checkpoint or export (default: the shipped one)")
+    add_encoder(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
 
 
@@ -171,7 +171,6 @@ def _false_matches(arguments: argparse.Namespace) -> None:
     with Progress("false matches") as shown:
         results, false = measure(arguments.videos, encoder, trial, shown.stage)
     out = arguments.run / TEST
-    out.mkdir(parents=True, exist_ok=True)
     write_results(out / RESULTS_NAME, results, origin())
     write_text(out / "matches.json", json.dumps([asdict(each) for each in false], indent=1) + "\n")
     console.print(false_matches_table(results).shown())
@@ -191,7 +190,6 @@ def _found_copies(arguments: argparse.Namespace) -> None:
     with Progress("copies") as shown:
         results, answers = find_copies(index, arguments.copies, shown.show)
     out = arguments.run / TEST
-    out.mkdir(parents=True, exist_ok=True)
     write_results(out / RESULTS_NAME, results, origin())
     write_answers(out / "matches.json", answers)
     console.print(found_copies_table(results).shown())

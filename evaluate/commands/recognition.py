@@ -24,9 +24,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
         add_run_options(parser)
         add_embedding_options(parser, "pretrained,untrained,raw")
         parser.add_argument("--no-probe", action="store_true", help="skip the linear probe")
-        parser.add_argument(
-            "--projections", action="store_true", help="evaluate the contrastive projections too, as MODEL-projections"
-        )
+        projections = "evaluate the contrastive projections too, as MODEL-projections"
+        parser.add_argument("--projections", action="store_true", help=projections)
 
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:

@@ -28,19 +28,12 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     from evaluate.report.page import write_report
-
-    shards = _by_dataset(arguments.shards, arguments.dataset)
-    page = write_report(arguments.run, shards, data=arguments.data, compare=arguments.compare)
-    say(str(page))
-
-
-def _by_dataset(folders: list[Path], name: str | None) -> dict[str, Path]:
-    """Return the shard sets by the name of their data set."""
     from preprocess.shards.manifest import read_dataset
 
+    folders, name = arguments.shards, arguments.dataset
     if name and len(folders) != 1:
         raise EvaluateError(f"--dataset {name} names one shard set; give one --shards, or leave the names to the sets")
-    named = {name or read_dataset(folder).dataset: folder for folder in folders}
-    if len(named) < len(folders):
+    shards = {name or read_dataset(folder).dataset: folder for folder in folders}
+    if len(shards) < len(folders):
         raise EvaluateError("two of the --shards are of the same data set; give one of each")
-    return named
+    say(str(write_report(arguments.run, shards, data=arguments.data, compare=arguments.compare)))

@@ -38,11 +38,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--watch", type=Path, metavar="FOLDER", help="match what comes in here")
     add("--watch-out", type=Path, metavar="FILE", help="JSON lines of these matches (default: INDEX/watched.jsonl)")
     add("--webhook", default="", metavar="URL", help="http or https address to which each line is posted")
-    add(
-        "--open",
-        action="store_true",
-        help="open the page in a browser; other users of this machine may see its address",
-    )
+    opens = "open the page in a browser; other users of this machine may see its address"
+    add("--open", action="store_true", help=opens)
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -16,16 +16,9 @@ _FILES = {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, *ONNX_NAMES.values()}
 
 
 def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) -> Path:
-    """Write the encoders of a run's last checkpoint to the folder `out`.
+    """Write the encoders of a run's last checkpoint, complete or not, to the folder `out`, and return its absolute path.
 
-    Args:
-        run: directory of the run, complete or not.
-        out: folder to make.
-        onnx: make the ONNX files too.
-        force: replace the export in `out`.
-
-    Returns:
-        The folder, absolute.
+    `onnx` makes the ONNX files too; `force` replaces an export in `out`.
 
     Raises:
         CheckpointError: the run has no checkpoint, a damaged one, or one that its training.json does not belong to.

@@ -28,12 +28,7 @@ TEMPLATE = Path(__file__).parent / "model_card.md.j2"
 def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: dict[str, Any], *, onnx: bool) -> str:
     """Write the card from the records of a run, as far as they exist and belong to its last checkpoint.
 
-    Args:
-        run: directory of the run.
-        checkpoint: its last.
-        loaded: the encoders in that.
-        info: content of config.json.
-        onnx: whether the export has ONNX files.
+    `info` is the content of config.json; `onnx` says whether the export has ONNX files.
 
     Raises:
         CheckpointError: training.json names other weights after as many steps.
@@ -102,13 +97,8 @@ def _dataset(folder: Path, fingerprint: str) -> DatasetInfo | None:
 def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[Sheet, ...]:
     """Tabulate every test: the mean over splits where it is recorded, else each split.
 
-    On the data set of pretraining, the split of pretraining comes first. Pretraining has seen test videos of the other
-    splits, and of means; their titles say so.
-
-    Args:
-        results: of the run.
-        split: of pretraining, such as "1:train"; empty for everything.
-        dataset: of pretraining; None if unknown.
+    On the data set of pretraining (None if unknown), the split of pretraining ("1:train"; empty for everything) comes
+    first. Pretraining has seen test videos of the other splits, and of means; their titles say so.
     """
     number, _, side = split.partition(":")
     kept = int(number) if side == "train" and number.isdecimal() else None

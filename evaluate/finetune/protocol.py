@@ -1,15 +1,13 @@
 """Fine-tuning and test of every split and start."""
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
-from evaluate.protocols.bootstrap import mean_over_splits
 from evaluate.protocols.video_features import split_names, take_split, videos_of
-from evaluate.results.results import Result, merge_results
+from evaluate.results.results import Result
 from preprocess.shards.manifest import read_segments, read_sources
 from store.atomic_files import write_text
 from train.data.loader import SQUARES
@@ -57,13 +55,7 @@ def train_and_test(
 ) -> Result | None:
     """Fine-tune on one split and test, unless both are done; None if a signal stopped the training, which was saved.
 
-    Args:
-        run: the pretrained encoders.
-        config: of this fine-tuning.
-        test: name of the data set in the results.
-        folder: of this fine-tuning. Predictions go to predictions.json in it.
-        world: this process among its peers.
-        progress: told the segments tested.
+    The folder gets checkpoints and predictions.json. `test` names the data set in the results.
 
     Raises:
         LabelError: the shards lack labels.
@@ -105,16 +97,3 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
         "videos": [{"source": names[source], "label": label, "predicted": said} for source, label, said in rows],
     }  # fmt: skip
     return json.dumps(values, indent=1) + "\n"
-
-
-def with_means(new: Sequence[Result], before: Iterable[Result]) -> tuple[Result, ...]:
-    """Return new records of single splits, then the mean of each start over all splits.
-
-    Args:
-        new: of one test.
-        before: records of earlier calls. Their splits count for the means.
-    """
-    starts = {(r.test, r.task, r.model) for r in new}
-    known = [r for r in before if (r.test, r.task, r.model) in starts and r.split is not None]
-    measured = merge_results(known, new)
-    return (*measured, *mean_over_splits(measured))

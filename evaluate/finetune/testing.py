@@ -62,14 +62,9 @@ class Predictions:
 def predict(
     finetuned: Finetuned, shards: Path, split: str, world: World, *, progress: Progress = lambda *_: None
 ) -> Predictions:
-    """Test a fine-tuned classifier on the test side of a split; several ranks share the work.
+    """Test a fine-tuned classifier, in eval mode on the world's device, on the test side of a split, such as "1".
 
-    Args:
-        finetuned: in eval mode, on the world's device.
-        shards: folder of the shards.
-        split: its number.
-        world: this process among its peers.
-        progress: told the segments done.
+    Several ranks share the work.
 
     Raises:
         LabelError: a test video has no label.

@@ -1,6 +1,5 @@
 """Test videos beside their nearest training videos, with audio if the source files are there."""
 
-import base64
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from evaluate.protocols.retrieval import Neighbourhood
-from evaluate.report.strips import Thumbnail, thumbnails
+from evaluate.report.strips import Thumbnail, data_uri, thumbnails
 from preprocess.errors import MediaError
 from preprocess.media.audio_part import sound_excerpt
 from preprocess.shards.manifest import read_segments
@@ -105,7 +104,7 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
         except MediaError as error:
             logger.info("no audio on the page: %s", error)
             return ""
-        return f"data:audio/mpeg;base64,{base64.b64encode(mp3).decode('ascii')}" if mp3 else ""
+        return data_uri("audio/mpeg", mp3) if mp3 else ""
 
     kept, left = dict[str, str](), int(media.share * AUDIO_BUDGET_BYTES)
     with ThreadPoolExecutor(FFMPEG_PROCESSES) as pool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.linalg import orthogonal_procrustes
 
 from evaluate.protocols.video_features import Modality, Videos
 from evaluate.report.inputs import Model, class_names
@@ -86,15 +87,14 @@ def project(vectors: np.ndarray) -> np.ndarray:
 
 
 def align(layout: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
-    """Rotate and mirror a layout (n, 2) onto a reference (orthogonal Procrustes), so that switching moves points little.
+    """Rotate and mirror a layout (n, 2) onto a reference, so that switching moves points little.
 
     Rows that are nan in either are ignored.
     """
     if reference is None:
         return layout
     both = np.isfinite(layout).all(1) & np.isfinite(reference).all(1)
-    u, _, vt = np.linalg.svd(layout[both].T @ reference[both])
-    return layout @ (u @ vt)
+    return layout @ orthogonal_procrustes(layout[both], reference[both])[0]
 
 
 def _layout(videos: Videos, sources: list[str], modality: Modality) -> np.ndarray:

@@ -44,12 +44,7 @@ def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | Non
     """Tabulate papers' numbers below our own; None without numbers of either kind.
 
     Ours are those of the pretrained models (several if they differ in their training data), by video features if the
-    test has any, else by audio features.
-
-    Args:
-        results: records of this test.
-        test: its name.
-        run: name of our run.
+    test has any, else by audio features. `results` are of this test alone.
     """
     listed = yaml.safe_load(PAPERS_FILE.read_text(encoding="utf-8"))
     sources, rows = listed["sources"], listed.get(test, ())

@@ -71,9 +71,7 @@ def means(results: Iterable[Result]) -> tuple[Result, ...]:
 def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple[Table, ...]:
     """Make the tables of one test: one for video, audio and both, one for cross-modal search.
 
-    Args:
-        results: of one test.
-        models: order of the rows; by default pretrained models first, baselines last.
+    `models` is the order of the rows; by default pretrained models come first, baselines last.
     """
     order = models or model_order([r.model for r in results])
     tables = []

@@ -110,12 +110,12 @@ def shrink(segment: Segment, quality: Quality) -> Thumbnail:
         # Resize each frame alone, so that none bleeds into the next.
         resized = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in chosen]
         stacked = np.concatenate([np.asarray(frame) for frame in resized])
-        film = _data_uri("jpeg", simplejpeg.encode_jpeg(stacked, quality.jpeg, colorsubsampling="420"))
+        film = data_uri("image/jpeg", simplejpeg.encode_jpeg(stacked, quality.jpeg, colorsubsampling="420"))
     logmel = ""
     if segment.logmel is not None:
         file = io.BytesIO()
         logmel_image(segment.logmel).save(file, "PNG", optimize=True)
-        logmel = _data_uri("png", file.getvalue())
+        logmel = data_uri("image/png", file.getvalue())
     return Thumbnail(film, n_frames, width, height, logmel, segment.seconds)
 
 
@@ -130,5 +130,6 @@ def logmel_image(logmel: np.ndarray) -> Image.Image:
     return Image.fromarray(colour.astype(np.uint8)).quantize(24, dither=Image.Dither.NONE)
 
 
-def _data_uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def data_uri(kind: str, data: bytes) -> str:
+    """Return bytes of a media type, such as "image/png", as an address that holds them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

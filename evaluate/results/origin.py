@@ -56,21 +56,14 @@ def commit(root: Path = ROOT) -> str:
 
 
 def machine() -> str:
-    """Processor, cores, memory and GPUs in a line, such as "AMD EPYC, 2 cores, 24 GiB, no GPU used, Linux"."""
-    model, memory = platform.processor() or platform.machine(), ""
-    cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
-    if cpuinfo.exists():
-        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-        model = names[0] if names else model
-    if meminfo.exists():
-        kib = re.search(r"MemTotal:\s*(\d+)", meminfo.read_text(encoding="utf-8"))
-        memory = f", {int(kib[1]) / 2**20:.0f} GiB" if kib else ""
-    return f"{model}, {os.cpu_count()} cores{memory}, {_gpus()}, {platform.system()}"
-
-
-def _gpus() -> str:
-    """Name the GPUs that torch may use, such as "8 GPUs (NVIDIA H100)"."""
+    """Processor, cores, memory and torch's GPUs in a line: "AMD EPYC, 2 cores, 24 GiB, no GPU used, Linux"."""
     import torch
 
+    cpuinfo = Path("/proc/cpuinfo")
+    facts = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", facts, re.MULTILINE)
+    model = name[1] if name else platform.processor() or platform.machine()
+    memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     n = torch.cuda.device_count()
-    return f"{n} GPU{'s' * (n > 1)} ({torch.cuda.get_device_name(0)})" if n else "no GPU used"
+    gpus = f"{n} GPU{'s' * (n > 1)} ({torch.cuda.get_device_name(0)})" if n else "no GPU used"
+    return f"{model}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, {gpus}, {platform.system()}"

@@ -3,9 +3,7 @@
     {"test": "ucf101", "task": "retrieval", "split": 1, "modality": "video", "model": "pretrained",
      "metric": "R@1", "value": 0.41, "n": 300, "low": 0.36, "high": 0.46}
 
-Values are fractions, except for metrics that name a unit, such as "queries-per-second". `split` is null for the mean
-over splits; `n` then counts the queries of all splits. `low` and `high` are a 95 % interval
-(evaluate.protocols.bootstrap), null where there is none. Old lists lack both fields.
+The `n` of a mean over splits counts the queries of all splits. Old lists lack `low` and `high`.
 The fields from `test` to `metric` are a record's identity: a newer record replaces an older one with the same identity.
 A list may begin with one `{"header": {...}}` record (commit, date, machine of the newest records), which is not a result.
 """
@@ -44,9 +42,9 @@ class Result:
         modality: "video", "audio" or "joint"; for cross-modal search "audio-to-video" or "video-to-audio".
         model: "pretrained", "untrained", "raw", "chance", ...
         metric: "R@1", "top-1", ...
-        value: a fraction, 0 to 1, unless the metric names a unit.
+        value: a fraction, 0 to 1, unless the metric names a unit, such as "queries-per-second".
         n: queries or test videos behind the value.
-        low, high: ends of the 95 % interval of the value; both None where none was computed.
+        low, high: ends of the 95 % interval of the value (evaluate.protocols.bootstrap); both None where there is none.
 
     Raises:
         ValueError: a field has the wrong type or range.
@@ -82,18 +80,13 @@ def read_results(path: Path) -> tuple[Result, ...]:
     Raises:
         ResultsError: the file is not a list of such records.
     """
-    return tuple(
-        _parse(path, number, record)
-        for number, record in enumerate(_read(path))
-        if not (number == 0 and _is_header(record))
-    )
+    header, records = _read(path)
+    first = 0 if header is None else 1
+    return tuple(_parse(path, number, record) for number, record in enumerate(records, first))
 
 
 def load_results(run: Path | str) -> "pd.DataFrame":
-    """Read a run's results as a pandas frame: a row a number, columns as the fields of `Result`.
-
-    Args:
-        run: folder of the run, or a results file.
+    """Read the results of a run's folder, or a results file, as a pandas frame: a row a number, columns as in `Result`.
 
     Raises:
         ResultsError: there are no results, or the file is not a list of such records.
@@ -113,24 +106,23 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         ResultsError: the file is not a list.
     """
-    records = _read(path)
-    return dict(records[0]["header"]) if records and _is_header(records[0]) else {}
+    return _read(path)[0] or {}
 
 
-def _read(path: Path) -> list[Any]:
+def _read(path: Path) -> tuple[dict[str, Any] | None, list[Any]]:
+    """Return the header, if there is one, and the other records."""
     if not path.exists():
-        return []
+        return None, []
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultsError(path, f"is not JSON ({error})") from error
     if not isinstance(records, list):
         raise ResultsError(path, "is not a list of records")
-    return records
-
-
-def _is_header(record: Any) -> bool:
-    return isinstance(record, dict) and set(record) == {"header"} and isinstance(record["header"], dict)
+    match records:
+        case [{"header": dict(header), **others}, *rest] if not others:
+            return header, rest
+    return None, records
 
 
 def _parse(path: Path, number: int, record: Any) -> Result:
@@ -151,12 +143,7 @@ def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result,
 
 
 def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
-    """Write the file whole or not at all.
-
-    Args:
-        path: the file to make or replace.
-        results: its records, in order.
-        header: of a published list: the origin of the numbers (command, date, commit, machine).
+    """Write the file whole or not at all; the header is the origin of the numbers (command, date, commit, machine).
 
     Raises:
         StoreError: another process is writing it, or the disk is full or refuses.

@@ -85,11 +85,6 @@ def _clip_frames(name, group):
     return frames
 
 
-def _write_video(path, name, group):
-    sound = None if group == 2 else tone(1.5, 300 * 2 ** CLASSES.index(name) + 7 * group)  # one a class is silent
-    write_clip(path, _clip_frames(name, group), 16, sound)
-
-
 @pytest.fixture(scope="session")
 def ucf_folder(tmp_path_factory):
     """18 videos in UCF101's layout; split s tests on groups 2s-1 and 2s."""
@@ -102,7 +97,8 @@ def ucf_folder(tmp_path_factory):
         (root / name).mkdir()
         for group in range(1, GROUPS + 1):
             stem = f"v_{name}_g{group:02d}_c01"
-            _write_video(root / name / f"{stem}.mp4", name, group)
+            sound = None if group == 2 else tone(1.5, 300 * 2**label + 7 * group)  # one a class is silent
+            write_clip(root / name / f"{stem}.mp4", _clip_frames(name, group), 16, sound)
             for s in (1, 2, 3):
                 side = "test" if 2 * s - 1 <= group <= 2 * s else "train"
                 lines.setdefault(f"{side}list{s:02d}.txt", []).append(f"{name}/{stem}.avi {label + 1}")

@@ -11,12 +11,12 @@ from store.__main__ import main
 from store.format import Provenance
 from store.writer import write_part
 from tests import processes
+from tests.store.made_rows import PROVENANCE, build_rows, write_rows
 
 
 @pytest.fixture
-def path(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 60), provenance)
-    return tmp_path / "a.h5"
+def path(tmp_path):
+    return write_rows(tmp_path / "a.h5", 0, 60)
 
 
 @pytest.fixture
@@ -29,18 +29,19 @@ def run(capsys):
     return run_command
 
 
-def test_info_says_what_it_holds_and_where_it_comes_from(path, run, provenance):
+def test_info_says_what_it_holds_and_where_it_comes_from_or_that_there_is_no_file(path, run):
     status, shown, _ = run("info", path)
     assert status == 0
-    for text in ("60", "video/features", provenance.encoder_sha256, "pretrained", "tïny"):
+    for text in ("60", "video/features", PROVENANCE.encoder_sha256, "pretrained", "tïny"):
         assert text in shown
     facts = json.loads(run("info", path, "--json")[1])
     assert (facts["rows"], facts["sources"], facts["with_audio"]) == (60, 15, 40)
+    remedy = "give the path of an embedding store, such as NAME.h5"
+    assert run("info", "nowhere.h5") == (2, "", f"error: nowhere.h5: there is no such file; {remedy}\n")
 
 
-def test_verify_tells_good_from_damaged(path, tmp_path, make_rows, provenance, run):
-    damaged = tmp_path / "b.h5"
-    write_part(damaged, make_rows(0, 60), provenance)
+def test_verify_tells_good_from_damaged(path, tmp_path, run):
+    damaged = write_rows(tmp_path / "b.h5", 0, 60)
     with h5py.File(damaged, "r+") as file:
         file["label"][0] = 99
     assert run("verify", path) == (0, f"{path}: ok\n", "")
@@ -50,11 +51,11 @@ def test_verify_tells_good_from_damaged(path, tmp_path, make_rows, provenance, r
     assert f"{damaged}: /label: does not match its recorded sha256; write the file again" in shown
 
 
-def test_merge_and_its_refusal(path, tmp_path, make_rows, provenance, run):
-    write_part(tmp_path / "b.h5", make_rows(60, 90), provenance)
+def test_merge_and_its_refusal(path, tmp_path, run):
+    write_rows(tmp_path / "b.h5", 60, 90)
     out = tmp_path / "all.h5"
     assert run("merge", tmp_path / "b.h5", path, "--out", out) == (0, f"{out}: 90 rows from 2 parts\n", "")
-    write_part(tmp_path / "c.h5", make_rows(90, 99), Provenance(**{**provenance.__dict__, "model": "raw"}))
+    write_part(tmp_path / "c.h5", build_rows(90, 99), Provenance(**{**PROVENANCE.__dict__, "model": "raw"}))
     status, _, message = run("merge", path, tmp_path / "c.h5", "--out", tmp_path / "no.h5")
     assert status == 2
     assert message.startswith(f"error: {tmp_path / 'c.h5'}: attribute /model is 'raw', expected 'pretrained'; give")
@@ -73,8 +74,8 @@ def test_export_by_suffix(path, tmp_path, run):
 
 @pytest.mark.parametrize("backend", ["exact", "faiss"])
 @pytest.mark.parametrize("query", ["00000005-00001", "11"])
-def test_search_by_key_and_by_row(path, make_rows, run, backend, query):
-    rows = make_rows(0, 60)
+def test_search_by_key_and_by_row(path, run, backend, query):
+    rows = build_rows(0, 60)
     unit = rows.vectors["video/features"] / np.linalg.norm(rows.vectors["video/features"], axis=1, keepdims=True)
     found = json.loads(run("search", path, "--query", query, "--k", "3", "--json", "--backend", backend)[1])
     similarity = np.where(rows.source == rows.source[11], -np.inf, unit @ unit[11])
@@ -85,8 +86,8 @@ def test_search_by_key_and_by_row(path, make_rows, run, backend, query):
     assert shown.count("映画") == 6, "the query and its neighbours"
 
 
-def test_search_leaves_out_clips_without_audio(path, make_rows, run):
-    rows = make_rows(0, 60)
+def test_search_leaves_out_clips_without_audio(path, run):
+    rows = build_rows(0, 60)
     command = ["search", path, "--vectors", "audio/features", "--k", "60", "--json", "--query"]
     found = json.loads(run(*command, "1", "--exclude", "group")[1])["neighbours"]
     assert {each["row"] for each in found} == set(np.flatnonzero(rows.has_audio & (rows.group != rows.group[1])))
@@ -109,9 +110,9 @@ def test_search_refuses_with_a_reason(path, run, words, said):
     assert said in message
 
 
-def test_names_cannot_write_to_the_terminal(tmp_path, make_rows, provenance, run):
+def test_names_cannot_write_to_the_terminal(tmp_path, run):
     nasty = [f"\x1b[31m[bold]red\n{number}.mp4" for number in range(9)]
-    write_part(tmp_path / "a.h5", make_rows(0, 9, source=nasty), provenance)
+    write_rows(tmp_path / "a.h5", 0, 9, source=nasty)
     shown = run("search", tmp_path / "a.h5", "--query", "0")[1]
     assert "\x1b[31m" not in shown
     assert "[bold]red\\n" in shown
@@ -142,8 +143,3 @@ def test_reading_needs_neither_the_pipelines_packages_nor_linux(path):
     done = processes.run("-c", READ_WITH_FOUR_PACKAGES, path, PATH="/nowhere")
     assert (done.returncode, done.stderr) == (0, "")
     assert "examples:" in done.stdout
-
-
-def test_a_missing_file_is_an_error_not_a_traceback(run):
-    remedy = "give the path of an embedding store, such as NAME.h5"
-    assert run("info", "nowhere.h5") == (2, "", f"error: nowhere.h5: there is no such file; {remedy}\n")

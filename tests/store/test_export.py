@@ -14,19 +14,19 @@ from store.format import Rows
 from store.layout import COLUMNS
 from store.reader import EmbeddingStore
 from store.writer import write_part
+from tests.store.made_rows import PROVENANCE, build_rows, write_rows
 
 
 @pytest.fixture
-def store(tmp_path, make_rows, provenance, monkeypatch):
+def store(tmp_path, monkeypatch):
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)  # several blocks
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 160)
-    vectors = make_rows(0, 70).vectors
+    vectors = build_rows(0, 70).vectors
     vectors["video/projections"] = vectors["video/features"].astype(np.float16)
-    write_part(tmp_path / "a.h5", make_rows(0, 70, vectors=vectors), provenance)
-    return EmbeddingStore(tmp_path / "a.h5")
+    return EmbeddingStore(write_rows(tmp_path / "a.h5", 0, 70, vectors=vectors))
 
 
-def test_parquet_holds_everything(store, tmp_path, provenance):
+def test_parquet_holds_everything(store, tmp_path):
     export(store, tmp_path / "a.parquet")
     frame = pd.read_parquet(tmp_path / "a.parquet")
     pd.testing.assert_frame_equal(frame[list(COLUMNS)], store.frame(), check_dtype=False)
@@ -34,25 +34,25 @@ def test_parquet_holds_everything(store, tmp_path, provenance):
         np.testing.assert_array_equal(np.stack(frame[name]), store.vectors(name))
         assert np.stack(frame[name]).dtype == store.vectors(name).dtype
     recorded = json.loads(pq.read_schema(tmp_path / "a.parquet").metadata[PROVENANCE_KEY.encode()])
-    assert provenance.__dict__.items() <= recorded.items()
+    assert PROVENANCE.__dict__.items() <= recorded.items()
 
 
-def test_npz_holds_everything_without_pickle(store, tmp_path, provenance):
+def test_npz_holds_everything_without_pickle(store, tmp_path):
     export(store, tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         assert set(archive) == {*COLUMNS, *store.vector_names, PROVENANCE_KEY}
         for name in (*COLUMNS, *store.vector_names):
             assert archive[name].tolist() == store.read(name).tolist()
-        assert provenance.__dict__.items() <= json.loads(str(archive[PROVENANCE_KEY])).items()
+        assert PROVENANCE.__dict__.items() <= json.loads(str(archive[PROVENANCE_KEY])).items()
 
 
-def test_exports_of_chosen_vectors_and_of_no_rows(store, tmp_path, provenance):
+def test_exports_of_chosen_vectors_and_of_no_rows(store, tmp_path):
     export(store, tmp_path / "a.parquet", ["audio/features"])
     assert pq.read_schema(tmp_path / "a.parquet").names == [*COLUMNS, "audio/features"]
     export(store, tmp_path / "a.npz", [])
     assert set(np.load(tmp_path / "a.npz")) == {*COLUMNS, PROVENANCE_KEY}
     empty = Rows(**{name: [] for name in COLUMNS}, vectors={"video/features": np.zeros((0, 3))})
-    write_part(tmp_path / "empty.h5", empty, provenance)
+    write_part(tmp_path / "empty.h5", empty, PROVENANCE)
     export(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.parquet")
     assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0
     export(EmbeddingStore(tmp_path / "empty.h5"), tmp_path / "empty.npz")

@@ -4,6 +4,7 @@ import pytest
 from store.errors import RowsError
 from store.format import Provenance
 from store.layout import CHUNK_BYTES, Digest, Layout, encode_texts
+from tests.store.made_rows import build_rows
 
 
 @pytest.mark.parametrize(
@@ -29,14 +30,14 @@ from store.layout import CHUNK_BYTES, Digest, Layout, encode_texts
         ("vectors", {"video/../x": np.zeros((4, 2), np.float32)}, "video/NAME"),
     ],
 )
-def test_rows_refuse_what_a_store_cannot_hold(make_rows, column, value, said):
+def test_rows_refuse_what_a_store_cannot_hold(column, value, said):
     with pytest.raises(RowsError) as caught:
-        make_rows(0, 4, **{column: value})
+        build_rows(0, 4, **{column: value})
     assert said in str(caught.value)
 
 
-def test_rows_take_lists_and_give_stored_types(make_rows):
-    rows = make_rows(0, 3, label=[1, 2, -1], has_video=[True] * 3, start_seconds=[0, 1, 2], end_seconds=[3, 3, 3])
+def test_rows_take_lists_and_give_stored_types():
+    rows = build_rows(0, 3, label=[1, 2, -1], has_video=[True] * 3, start_seconds=[0, 1, 2], end_seconds=[3, 3, 3])
     assert rows.label.dtype == np.int64
     assert rows.start_seconds.dtype == np.float64
     assert rows.key.dtype == object

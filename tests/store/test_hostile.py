@@ -12,13 +12,13 @@ from store.layout import COLUMNS
 from store.opening import read_text
 from store.reader import EmbeddingStore
 from store.verify import verify
-from store.writer import write_part, write_text
+from store.writer import write_text
+from tests.store.made_rows import write_rows
 
 
 @pytest.fixture
-def good(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 600), provenance)
-    return tmp_path / "a.h5"
+def good(tmp_path):
+    return write_rows(tmp_path / "a.h5", 0, 600)
 
 
 def _refused(path: Path, kind: type[StoreError], said: str) -> None:
@@ -177,7 +177,7 @@ def test_a_flipped_bit_and_text_that_is_not_utf8_are_noticed_on_reading(good, na
     assert [each.hdf5_path for each in verify(good)] == [f"/{name}"]
 
 
-def test_verify_finds_changed_values_changed_provenance_and_broken_rules(good, tmp_path, make_rows, provenance):
+def test_verify_finds_changed_values_changed_provenance_and_broken_rules(good, tmp_path):
     with h5py.File(good, "r+") as file:
         write_text(file, "dataset", "ucf101")
     (finding,) = verify(good)
@@ -186,6 +186,5 @@ def test_verify_finds_changed_values_changed_provenance_and_broken_rules(good, t
         file["label"][3] = 7777  # HDF5 mends its own checksum: only sha256 tells
     (finding,) = verify(good)
     assert (finding.hdf5_path, "sha256" in finding.problem) == ("/label", True)
-    write_part(tmp_path / "b.h5", make_rows(0, 3, splits=["{}", "train", ""]), provenance)
-    (finding,) = verify(tmp_path / "b.h5")
+    (finding,) = verify(write_rows(tmp_path / "b.h5", 0, 3, splits=["{}", "train", ""]))
     assert (finding.hdf5_path, "row 1" in finding.problem) == ("/splits", True)

@@ -8,16 +8,12 @@ MAKE = """
 import sys
 from pathlib import Path
 import numpy as np
-from store.format import Provenance, Rows
-from store.writer import write_part
+from tests.store.made_rows import write_rows
 
 n = 10_000
 for number in range(int(sys.argv[2])):
-    keys = [f"{row:010d}" for row in range(number * n, (number + 1) * n)]
-    text, yes = ["x"] * n, np.ones(n, bool)
     vectors = {"video/features": np.random.default_rng(number).random((n, 512), np.float32)}
-    rows = Rows(keys, keys, np.zeros(n, int), text, text, ["{}"] * n, np.zeros(n), np.ones(n), yes, yes, vectors)
-    write_part(Path(sys.argv[1]) / f"part-{number:03d}.h5", rows, Provenance("a", {}, "b", "c", "raw"))
+    write_rows(Path(sys.argv[1]) / f"part-{number:03d}.h5", number * n, (number + 1) * n, vectors=vectors)
 """
 
 USE = """

@@ -12,18 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from store.errors import (
-    DamagedStoreError,
-    DuplicateRowsError,
-    LayoutError,
-    ProvenanceError,
-    ReplacedError,
-)
+from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, ProvenanceError, ReplacedError
 from store.format import GivenRows, Provenance, Rows
 from store.layout import COLUMNS, TEXT_COLUMNS
 from store.reader import EmbeddingStore
 from store.verify import verify
 from store.writer import join_parts, part_is_complete, write_part
+from tests.store.made_rows import PROVENANCE, build_rows, write_rows
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -50,79 +45,75 @@ def any_rows(draw: st.DrawFn) -> Rows:
     )
 
 
-def _assert_holds(store: EmbeddingStore, rows: Rows) -> None:
-    assert store.layout == GivenRows(rows).layout
-    for name in COLUMNS:
-        expected = getattr(rows, name)
-        assert store.column(name).dtype == expected.dtype
-        assert store.column(name).tolist() == expected.tolist()
-    for name, expected in rows.vectors.items():
-        np.testing.assert_array_equal(store.vectors(name), expected)
-
-
-def _assert_same_bytes(path: Path, rows: Rows, provenance: Provenance) -> None:
+def _assert_same_bytes(path: Path, rows: Rows) -> None:
     """The file is the same as one that is written at once."""
-    write_part(path.parent / "at_once" / "whole.h5", rows, provenance)
+    write_part(path.parent / "at_once" / "whole.h5", rows, PROVENANCE)
     assert path.read_bytes() == (path.parent / "at_once" / "whole.h5").read_bytes()
 
 
 @QUICK
 @given(rows=any_rows())
-def test_round_trip(provenance, rows):
+def test_round_trip(rows):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.h5"
-        write_part(path, rows, provenance)
+        write_part(path, rows, PROVENANCE)
         with EmbeddingStore(path) as store:
-            assert store.provenance == provenance
-            _assert_holds(store, rows)
+            assert store.provenance == PROVENANCE
+            assert store.layout == GivenRows(rows).layout
+            for name in COLUMNS:
+                expected = getattr(rows, name)
+                assert store.column(name).dtype == expected.dtype
+                assert store.column(name).tolist() == expected.tolist()
+            for name, expected in rows.vectors.items():
+                np.testing.assert_array_equal(store.vectors(name), expected)
         assert [each for each in verify(path) if each.hdf5_path != "/splits"] == []
-        assert part_is_complete(path, provenance)
+        assert part_is_complete(path, PROVENANCE)
 
 
-def test_joining_across_many_blocks_equals_writing_at_once(tmp_path, make_rows, provenance, monkeypatch):
+def test_joining_across_many_blocks_equals_writing_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("store.layout.BLOCK_BYTES", 2000)
     monkeypatch.setattr("store.layout.CHUNK_BYTES", 512)  # 8 rows of video/features, 16 of audio/features
     for start, stop in pairwise((0, 4, 100, 104, 230, 230, 300)):
-        write_part(tmp_path / "parts" / f"{start:03d}-{stop}.h5", make_rows(start, stop), provenance)
+        write_rows(tmp_path / "parts" / f"{start:03d}-{stop}.h5", start, stop)
     join_parts(sorted((tmp_path / "parts").iterdir(), reverse=True), tmp_path / "joined.h5")
     time.sleep(1.1)  # HDF5 counts in seconds
-    _assert_same_bytes(tmp_path / "joined.h5", make_rows(0, 300), provenance)
-    write_part(tmp_path / "b.h5", make_rows(300, 310, label_name=["a much longer name"] * 10), provenance)
+    _assert_same_bytes(tmp_path / "joined.h5", build_rows(0, 300))
+    write_rows(tmp_path / "b.h5", 300, 310, label_name=["a much longer name"] * 10)
     join_parts([tmp_path / "b.h5", tmp_path / "joined.h5"], tmp_path / "joined.h5")
     names = [f"class {number // 8}" for number in range(300)] + ["a much longer name"] * 10
-    _assert_same_bytes(tmp_path / "joined.h5", make_rows(0, 310, label_name=names), provenance)
+    _assert_same_bytes(tmp_path / "joined.h5", build_rows(0, 310, label_name=names))
 
 
-def test_a_damaged_store_is_not_joined(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 60), provenance)
-    write_part(tmp_path / "b.h5", make_rows(60, 70), provenance)
+def test_a_damaged_store_is_not_joined(tmp_path):
+    write_rows(tmp_path / "a.h5", 0, 60)
+    write_rows(tmp_path / "b.h5", 60, 70)
     for path, place in ((tmp_path / "a.h5", "video/features"), (tmp_path / "b.h5", "label")):
         with h5py.File(path, "r+") as file:  # HDF5 mends its own checksum: only sha256 tells
             file[place][3] = 7777
         with pytest.raises(DamagedStoreError, match=f"{path.name}: /{place} does not match its checksum"):
             join_parts([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "out.h5")
-        assert not part_is_complete(path, provenance)
+        assert not part_is_complete(path, PROVENANCE)
     assert not (tmp_path / "out.h5").exists()
     (tmp_path / "b.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:2000])
-    assert not part_is_complete(tmp_path / "b.h5", provenance)
+    assert not part_is_complete(tmp_path / "b.h5", PROVENANCE)
 
 
-def test_the_same_clip_twice_is_refused(tmp_path, make_rows, provenance):
+def test_the_same_clip_twice_is_refused(tmp_path):
     for name, start, stop in (("a", 0, 10), ("b", 9, 20), ("c", 20, 30)):
-        write_part(tmp_path / f"{name}.h5", make_rows(start, stop), provenance)
+        write_rows(tmp_path / f"{name}.h5", start, stop)
     with pytest.raises(DuplicateRowsError, match="00000004-00001"):
         join_parts([tmp_path / f"{name}.h5" for name in "cba"], tmp_path / "out.h5")
     with pytest.raises(DuplicateRowsError, match="'same'"):
-        write_part(tmp_path / "d.h5", make_rows(0, 3, key=["same"] * 3, start_seconds=[0] * 3), provenance)
+        write_rows(tmp_path / "d.h5", 0, 3, key=["same"] * 3, start_seconds=[0] * 3)
     assert not (tmp_path / "out.h5").exists()
 
 
-def test_parts_whose_keys_interleave_are_joined_when_no_clip_is_in_both(tmp_path, make_rows, provenance):
-    rows = make_rows(0, 8)
+def test_parts_whose_keys_interleave_are_joined_when_no_clip_is_in_both(tmp_path):
+    rows = build_rows(0, 8)
     for half in (0, 1):
         columns = {name: getattr(rows, name)[half::2] for name in COLUMNS}
         vectors = {name: values[half::2] for name, values in rows.vectors.items()}
-        write_part(tmp_path / f"{half}.h5", Rows(**columns, vectors=vectors), provenance)
+        write_part(tmp_path / f"{half}.h5", Rows(**columns, vectors=vectors), PROVENANCE)
     join_parts([tmp_path / "1.h5", tmp_path / "0.h5"], tmp_path / "out.h5")
     assert sorted(EmbeddingStore(tmp_path / "out.h5").column("key")) == sorted(rows.key)
 
@@ -137,10 +128,10 @@ def test_parts_whose_keys_interleave_are_joined_when_no_clip_is_in_both(tmp_path
         ("model", "untrained"),
     ],
 )
-def test_other_provenance_is_an_error_that_names_place_and_remedy(tmp_path, make_rows, provenance, field, value):
-    other = Provenance(**{**provenance.__dict__, field: value})
-    write_part(tmp_path / "a.h5", make_rows(0, 5), provenance)
-    write_part(tmp_path / "b.h5", make_rows(10, 15), other)
+def test_other_provenance_is_an_error_that_names_place_and_remedy(tmp_path, field, value):
+    other = Provenance(**{**PROVENANCE.__dict__, field: value})
+    write_rows(tmp_path / "a.h5", 0, 5)
+    write_part(tmp_path / "b.h5", build_rows(10, 15), other)
     attempts = (
         lambda: join_parts([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "out.h5"),
         lambda: EmbeddingStore(tmp_path / "a.h5").expect(**{field: value}),
@@ -151,14 +142,14 @@ def test_other_provenance_is_an_error_that_names_place_and_remedy(tmp_path, make
         assert f"{caught.value.path}: " in str(caught.value)
         assert caught.value.remedy in str(caught.value)
     assert not part_is_complete(tmp_path / "a.h5", other)
-    EmbeddingStore(tmp_path / "a.h5").expect(**provenance.__dict__)
+    EmbeddingStore(tmp_path / "a.h5").expect(**PROVENANCE.__dict__)
     with pytest.raises(AttributeError, match="encoder_sha"):
         EmbeddingStore(tmp_path / "a.h5").expect(encoder_sha="x")
 
 
-def test_other_vectors_are_refused(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 5), provenance)
-    write_part(tmp_path / "b.h5", make_rows(10, 15, n_dims=8), provenance)
+def test_other_vectors_are_refused(tmp_path):
+    write_rows(tmp_path / "a.h5", 0, 5)
+    write_rows(tmp_path / "b.h5", 10, 15, n_dims=8)
     with pytest.raises(LayoutError, match=r"b\.h5: holds .*/video/features \(5, 8\)"):
         join_parts([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "out.h5")
     with pytest.raises(LayoutError, match="no parts"):
@@ -166,16 +157,14 @@ def test_other_vectors_are_refused(tmp_path, make_rows, provenance):
 
 
 @pytest.fixture(scope="module")
-def sixty(tmp_path_factory, make_rows, provenance):
-    path = tmp_path_factory.mktemp("sixty") / "a.h5"
-    write_part(path, make_rows(0, 60), provenance)
-    return EmbeddingStore(path)
+def sixty(tmp_path_factory):
+    return EmbeddingStore(write_rows(tmp_path_factory.mktemp("sixty") / "a.h5", 0, 60))
 
 
 @QUICK
 @given(rows=st.one_of(st.slices(60), st.lists(st.integers(-60, 59), max_size=20), hnp.arrays(bool, 60)))
-def test_any_index_reads_as_numpy_would(sixty, make_rows, rows):
-    whole = make_rows(0, 60)
+def test_any_index_reads_as_numpy_would(sixty, rows):
+    whole = build_rows(0, 60)
     index = np.array(rows, dtype=np.int64) if isinstance(rows, list) else rows
     np.testing.assert_array_equal(sixty.vectors("video/features", rows), whole.vectors["video/features"][index])
     assert sixty.column("source", rows).tolist() == whole.source[index].tolist()
@@ -187,14 +176,14 @@ def test_a_wrong_index_is_an_index_error(sixty, rows):
         sixty.vectors("video/features", rows)
 
 
-def test_frame_and_sizes(sixty, make_rows):
+def test_frame_and_sizes(sixty):
     assert "not opened yet" in repr(EmbeddingStore(sixty.path))
     frame = sixty.frame(slice(10, 20))
     assert list(frame.columns) == list(COLUMNS)
-    assert frame["label"].tolist() == make_rows(10, 20).label.tolist()
+    assert frame["label"].tolist() == build_rows(10, 20).label.tolist()
     assert len(sixty) == 60
     assert "/video/features (60, 16)" in repr(sixty)
-    assert sixty.present("audio/features").tolist() == make_rows(0, 60).has_audio.tolist()
+    assert sixty.present("audio/features").tolist() == build_rows(0, 60).has_audio.tolist()
     assert "h5py" in sixty.header.created_by
     with pytest.raises(LayoutError, match="choose from: audio/features, video/features"):
         sixty.vectors("video/projections")
@@ -202,14 +191,14 @@ def test_frame_and_sizes(sixty, make_rows):
         sixty.column("video/features")
 
 
-def test_a_store_replaced_by_other_content_is_refused_when_it_is_opened_again(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 60), provenance)
+def test_a_store_replaced_by_other_content_is_refused_when_it_is_opened_again(tmp_path):
+    write_rows(tmp_path / "a.h5", 0, 60)
     store = EmbeddingStore(tmp_path / "a.h5")
     first = store.vectors("video/features")
-    write_part(tmp_path / "a.h5", make_rows(0, 60), provenance)
+    write_rows(tmp_path / "a.h5", 0, 60)
     store.close()
     np.testing.assert_array_equal(store.vectors("video/features"), first)  # the same content again: no harm
-    write_part(tmp_path / "a.h5", make_rows(0, 70), provenance)
+    write_rows(tmp_path / "a.h5", 0, 70)
     np.testing.assert_array_equal(store.vectors("video/features"), first)  # the open handle keeps its content
     store.close()
     with pytest.raises(ReplacedError, match="replaced"):

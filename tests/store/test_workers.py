@@ -8,13 +8,12 @@ import pytest
 
 from store.errors import ReplacedError
 from store.reader import EmbeddingStore
-from store.writer import write_part
+from tests.store.made_rows import build_rows, write_rows
 
 
 @pytest.fixture
-def store(tmp_path, make_rows, provenance):
-    write_part(tmp_path / "a.h5", make_rows(0, 3000), provenance)
-    return EmbeddingStore(tmp_path / "a.h5")
+def store(tmp_path):
+    return EmbeddingStore(write_rows(tmp_path / "a.h5", 0, 3000))
 
 
 def _sum(store: EmbeddingStore, start: int) -> tuple[float, str]:
@@ -58,11 +57,11 @@ def test_forked_children_close_the_inherited_handle_and_read_beside_the_parent(s
         assert child.exitcode == 0
 
 
-def test_pickle_carries_no_handle_and_remembers_the_content(store, make_rows, provenance):
+def test_pickle_carries_no_handle_and_remembers_the_content(store):
     assert store.n_rows == 3000
     copy, late = (pickle.loads(pickle.dumps(store)) for _ in range(2))  # noqa: S301 - our own bytes
     store.close()
-    assert copy.column("label").tolist() == make_rows(0, 3000).label.tolist()
-    write_part(store.path, make_rows(0, 3001), provenance)
+    assert copy.column("label").tolist() == build_rows(0, 3000).label.tolist()
+    write_rows(store.path, 0, 3001)
     with pytest.raises(ReplacedError):
         late.column("label")

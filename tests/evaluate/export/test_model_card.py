@@ -62,11 +62,6 @@ def test_networks_that_no_term_trained_are_named(run, off, line):
     assert "No term reads the video encoder" not in said
 
 
-def test_clips_of_a_base_stride_take_steps_of_so_many_frames(run):
-    change_config(run, clip={"base_stride": 2, "eval_speed": 2}, data={"window_frames": 16})
-    assert "at speed 2 where they fit: steps of 4 frames and of 2 log-mel columns" in card(run)
-
-
 def result(model, metric, value, split=None, n=40, test="ucf101", task="retrieval", modality="video"):
     return Result(test, task, split, modality, model, metric, value, n)
 
@@ -156,6 +151,9 @@ def test_shards_that_are_gone_or_others_are_not_named(run, tmp_path):
     assert unknown in card(run, "damaged-out")
 
 
-def test_names_from_the_records_cannot_break_out_of_their_cell(run):
-    change_config(run, name="a`b|c\n# d <script>")
-    assert card(run).splitlines()[0] == "# Encoders of the Avtempo run `a'b/c # d <script>`"
+def test_names_cannot_break_out_of_their_cell_and_a_base_stride_takes_steps_of_so_many_frames(run):
+    strides = {"clip": {"base_stride": 2, "eval_speed": 2}, "data": {"window_frames": 16}}
+    change_config(run, name="a`b|c\n# d <script>", **strides)
+    said = card(run)
+    assert said.splitlines()[0] == "# Encoders of the Avtempo run `a'b/c # d <script>`"
+    assert "at speed 2 where they fit: steps of 4 frames and of 2 log-mel columns" in said

@@ -12,22 +12,18 @@ def make(split=1, model="pretrained", metric="R@1", value=0.5, n=10, **others):
     return Result(**rest, split=split, model=model, metric=metric, value=value, n=n)
 
 
-def test_records_have_exactly_the_agreed_fields(tmp_path):
-    write_results(tmp_path / "results.json", [make(None)])
-    (record,) = json.loads((tmp_path / "results.json").read_text())
-    assert record == {
-        "test": "ucf101", "task": "retrieval", "split": None, "modality": "video", "model": "pretrained",
-        "metric": "R@1", "value": 0.5, "n": 10, "low": None, "high": None,
-    }  # fmt: skip
-
-
-def test_intervals_are_kept_and_lists_from_before_there_were_any_are_read(tmp_path):
+def test_records_have_exactly_the_agreed_fields_of_which_old_lists_lack_the_interval(tmp_path):
     path = tmp_path / "results.json"
-    write_results(path, [make(1, low=0.25, high=0.75)])
-    assert read_results(path) == (make(1, low=0.25, high=0.75),)
-    (record,) = json.loads(path.read_text())
-    path.write_text(json.dumps([{k: v for k, v in record.items() if k not in {"low", "high"}}]))
-    assert read_results(path) == (make(1),)
+    record = {
+        "test": "ucf101", "task": "retrieval", "split": None, "modality": "video", "model": "pretrained",
+        "metric": "R@1", "value": 0.5, "n": 10,
+    }  # fmt: skip
+    for low, high in ((None, None), (0.25, 0.75)):
+        write_results(path, [make(None, low=low, high=high)])
+        assert json.loads(path.read_text()) == [record | {"low": low, "high": high}]
+        assert read_results(path) == (make(None, low=low, high=high),)
+    path.write_text(json.dumps([record]))
+    assert read_results(path) == (make(None),)
     for published in sorted((ROOT / "docs/results").glob("*.json")):
         assert read_results(published)
 

@@ -1,14 +1,16 @@
 """Rows and provenance for the store's tests."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-import pytest
 
 from store.format import Provenance, Rows
+from store.writer import write_part
+
+PROVENANCE = Provenance("ab" * 32, {"n_clips": 2, "size": (8, 64), "name": "tïny"}, "cd" * 32, "sample", "pretrained")
 
 
-def _make_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Rows:
+def build_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Rows:
     """Clips start .. stop - 1 of an endless list: the same number always gives the same row."""
     n_rows = stop - start
     numbers = np.arange(start, stop)
@@ -31,11 +33,7 @@ def _make_rows(start: int, stop: int, n_dims: int = 16, **changes: object) -> Ro
     return Rows(**{**values, **changes})  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
-def make_rows() -> Callable[..., Rows]:
-    return _make_rows
-
-
-@pytest.fixture(scope="session")
-def provenance() -> Provenance:
-    return Provenance("ab" * 32, {"n_clips": 2, "size": (8, 64), "name": "tïny"}, "cd" * 32, "sample", "pretrained")
+def write_rows(path: Path, start: int, stop: int, **changes: object) -> Path:
+    """Write clips start .. stop - 1 as a store; return its path."""
+    write_part(path, build_rows(start, stop, **changes), PROVENANCE)  # type: ignore[arg-type]
+    return path
