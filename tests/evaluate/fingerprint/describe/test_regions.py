@@ -81,6 +81,24 @@ def test_a_faster_query_is_played_at_the_speed_of_its_reference(shipped_encoder)
     assert len(described) >= 5
 
 
+def test_views_described_together_are_those_described_alone(shipped_encoder):
+    black = torch.zeros(60, 96, 128, 3, dtype=torch.uint8)
+    frames = torch.cat([moving(4, 96, 128, 20), black])
+    footage = Footage(frames, torch.zeros(64, 80 * 5), torch.zeros(80, dtype=torch.bool))
+    views = [PLAIN, View(speed=2.0), View(FIXED_REGIONS[0], is_mirrored=True), View(turned_degrees=90)]
+    together = ViewedFootage("q", footage, shipped_encoder).describe_all(views, 0.5)
+    for view, described in zip(views, together, strict=True):
+        alone = ViewedFootage("q", footage, shipped_encoder).describe(view, 0.5)
+        assert np.array_equal(described.start_seconds, alone.start_seconds)
+        assert np.array_equal(described.has_picture, alone.has_picture)
+        assert np.allclose(described.picture, alone.picture, atol=1e-5)
+        assert 0 < described.has_picture.sum() < len(described)
+        assert not described.picture[~described.has_picture].any()
+    nothing = ViewedFootage("q", Footage(black, footage.logmel[:, :300], footage.has_audio[:60]), shipped_encoder)
+    assert not any(each.has_picture.any() for each in nothing.describe_all(views, 0.5))
+    assert ViewedFootage("q", footage, shipped_encoder).describe_all([], 0.5) == []
+
+
 def test_views_are_all_different_and_audio_alone_has_only_speeds_and_pitches():
     whole = Footage(
         laid(9, Region(0.5, 0.5, 1.0, 1.0), moving(1, 120, 200)), torch.zeros(64, 120), torch.ones(24, dtype=torch.bool)
