@@ -1,5 +1,6 @@
 """The public interface: an index of an archive, to which folders are added and with which files are matched."""
 
+import math
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
 from evaluate.fingerprint.describe.fades import describe_fades
+from evaluate.fingerprint.describe.part import Parts
 from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
 from evaluate.fingerprint.index.library import Library, build_library
@@ -49,6 +51,7 @@ class Index:
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
         self._library: Library | None = None
+        self._paths: dict[str, Path] = {}
         self._frames: Library | None = None
         self._encoder: DescriptorEncoder | None = None
 
@@ -176,7 +179,9 @@ class Index:
         """
         encoder, pictures = self.encoder(), [file for file in files if file.path.suffix.lower() in PICTURES]
         files = [file for file in files if file not in pictures]
-        matcher = ViewMatcher(replace(self.matcher(false_positive_rate), top=top), encoder)
+        spans = replace(self.matcher(false_positive_rate), top=top)
+        parts = Parts(self._paths, replace(limits, max_duration_seconds=math.inf))  # they were within the limits once
+        matcher = ViewMatcher(spans, encoder, parts)
         executor = executor or (None if workers else SerialExecutor())
         options = ExtractOptions(
             self.archive.hop_seconds, workers, device=self.device, executor=executor, limits=limits
@@ -202,7 +207,9 @@ class Index:
             StoreError: a part is damaged.
         """
         if self._library is None:
-            self._library = _load(self._archives(), self.encoder)
+            archives = self._archives()
+            self._library = _load(archives, self.encoder)
+            self._paths = {name: Path(source.path) for name, source in archives[0].sources().items()}
         return Matcher(self._library, false_positive_rate)
 
     def encoder(self) -> DescriptorEncoder:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.benchmark.distort.catalogue import Streams
@@ -22,6 +23,7 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
 from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.footage import Footage, FootageFile
+from evaluate.fingerprint.describe.part import Parts
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import build_library
@@ -98,6 +100,17 @@ class _WindowMatcher(ViewMatcher):
         return iter(self.windows)
 
 
+@dataclass(frozen=True)
+class _FadedParts(Parts):
+    """Reads parts of videos that rise out of black for so long."""
+
+    fade_seconds: float = 0.0
+
+    def __call__(self, name: str, start_seconds: float, seconds: float, fps: float) -> Tensor | None:
+        part = super().__call__(name, start_seconds, seconds, fps)
+        return part if part is None else _risen(part, start_seconds * fps, self.fade_seconds * fps)
+
+
 def measure(
     folder: Path, encoder: DescriptorEncoder, trial: Trial, progress: Callable[[str, int, int], None]
 ) -> tuple[tuple[Result, ...], list[Match]]:
@@ -137,13 +150,14 @@ def measure(
         archives[size] = [Matcher(each, min(RATES)) for each in libraries]
     if not archives:
         raise FingerprintError(f"{folder}: {len(described)} sources are left for archives; give smaller --sizes")
+    parts = _FadedParts({each.name: each.path for each in rest}, fade_seconds=trial.fade_seconds)
     best, false = defaultdict[tuple[int, Streams], list[float]](list), list[Match]()
     for number, file in enumerate(read_footage(unmatched, encoder, options)):
         progress("matching", number, len(unmatched))
         if isinstance(file, FootageFile):
             for streams, windows in _streams(_windows(file, encoder, trial), trial.streams, file.source, encoder):
                 for size, matchers in archives.items():
-                    matcher = _WindowMatcher(matchers[number % len(matchers)], encoder, windows)
+                    matcher = _WindowMatcher(matchers[number % len(matchers)], encoder, parts, windows)
                     found = matcher.match(file)[:1]
                     best[size, streams].append(found[0].score if found else -np.inf)
                     false += [each for each in found if each.score >= threshold(max(RATES))]
@@ -192,10 +206,17 @@ def _windows(file: FootageFile, encoder: DescriptorEncoder, trial: Trial) -> lis
 
 def _faded(window: Footage, n_frames: float) -> Footage:
     """Let a file rise out of black over its first frames; return a window of it."""
-    if window.frames is None or not n_frames:
-        return window
-    shown = ((window.first_frame + torch.arange(len(window))) / n_frames).clamp(max=1)[:, None, None, None]
-    return replace(window, frames=(window.frames * shown).round().to(torch.uint8))
+    return (
+        window if window.frames is None else replace(window, frames=_risen(window.frames, window.first_frame, n_frames))
+    )
+
+
+def _risen(frames: Tensor, first_frame: float, n_frames: float) -> Tensor:
+    """Let frames (T, ...) uint8, of which the first is this one of a file, rise out of black."""
+    if not n_frames:
+        return frames
+    shown = ((first_frame + torch.arange(len(frames))) / n_frames).clamp(max=1)
+    return (frames * shown.view(-1, *[1] * (frames.dim() - 1))).round().to(torch.uint8)
 
 
 def _streams(

@@ -8,6 +8,7 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
 from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.footage import FootageFile
+from evaluate.fingerprint.describe.part import Parts
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
@@ -35,6 +36,7 @@ class Avtempo:
         self._encoder, self._hop_seconds, self._is_compressed = encoder, hop_seconds, is_compressed
         self.name = "avtempo-compressed" if is_compressed else "avtempo"
         self._matcher: Matcher
+        self._parts: Parts
 
     def index(self, references: Mapping[str, Path], background: Mapping[str, Path]) -> int:
         """Describe references and background; the background normalises scores."""
@@ -43,6 +45,7 @@ class Avtempo:
         apart = [*self._describe(background, dense), *describe_fades(self._encoder, dense)]
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
+        self._parts = Parts(references)
         self._matcher = Matcher(library, DEFAULT_FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())
@@ -54,7 +57,7 @@ class Avtempo:
 
     def match(self, queries: Mapping[str, Path]) -> list[Match]:
         """Find all spans with any evidence; spans above the threshold are decided."""
-        matcher = ViewMatcher(self._matcher, self._encoder)
+        matcher = ViewMatcher(self._matcher, self._encoder, self._parts)
         read = read_footage(_files(queries), self._encoder, ExtractOptions(self._hop_seconds))
         return [match for each in read if isinstance(each, FootageFile) for match in matcher.match(each)]
 

@@ -1,6 +1,7 @@
 """The benchmark of a plan: render the queries, run all methods on them, score the matches."""
 
 import json
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -51,7 +52,7 @@ def benchmark(
 def _measure(
     plan: Plan, videos: Path, paths: Mapping[str, Path], method: Method, progress: Progress
 ) -> tuple[list[Match], list[Number]]:
-    """Index, calibrate, match; return matches and costs. Times are wall clock and include decoding and description."""
+    """Index, calibrate, match; return matches and costs. Times include decoding and description; rates are wall clock."""
     n_references, hours = len(plan.references), plan.reference_seconds / 3600
     progress(f"{method.name}: indexing", 0, n_references)
     begin = time.perf_counter()
@@ -64,14 +65,21 @@ def _measure(
     method.calibrate({query.name: paths[query.name] for query in plan.of_role("background")})
     queries = plan.of_role("matched", "unmatched")
     matches: list[Match] = []
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), _cpu_seconds()
     for first in range(0, len(queries), QUERIES_AT_ONCE):
         progress(f"{method.name}: matching", first, len(queries))
         matches += method.match({query.name: paths[query.name] for query in queries[first : first + QUERIES_AT_ONCE]})
-    match_seconds = time.perf_counter() - begin
+    match_seconds, cpu_seconds = time.perf_counter() - begin, _cpu_seconds() - begin_cpu
     progress(f"{method.name}: matching", len(queries), len(queries))
     return matches, [
         (COST, "descriptor-bytes-per-hour", n_bytes / hours, n_references),
         (COST, "index-seconds-per-hour", index_seconds / hours, n_references),
         (COST, "queries-per-second", len(queries) / match_seconds, len(queries)),
+        (COST, "processor-seconds-per-query", cpu_seconds / len(queries), len(queries)),
     ]
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those it started, which other work on the machine changes less than the clock."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -29,6 +29,7 @@ _UNITS = (
     (COST, "descriptor-bytes-per-hour", "descriptors, bytes an hour of video"),
     (COST, "index-seconds-per-hour", "indexing, seconds an hour of video"),
     (COST, "queries-per-second", "queries a second"),
+    (COST, "processor-seconds-per-query", "processor seconds a query"),
 )
 
 

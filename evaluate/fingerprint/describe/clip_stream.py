@@ -104,13 +104,13 @@ def describe_pictures(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor
 
 def spread_levels(frames: Tensor) -> Tensor:
     """Standard deviation of brightness over the pixels of each frame: (T, H, W, 3) uint8 to (T,) float32 in 0..255."""
-    levels = []
-    for some in frames.split(FRAMES_AT_ONCE):
-        grey = ((some[..., 0].float() + some[..., 1] + some[..., 2]) / 3).flatten(
-            1
-        )  # a fifth of the time of mean and std
-        levels.append(torch.linalg.vector_norm(grey - grey.mean(1, keepdim=True), dim=1) / grey.shape[1] ** 0.5)
-    return torch.cat(levels)
+    return torch.cat([_spread(some) for some in frames.split(FRAMES_AT_ONCE)])
+
+
+def _spread(frames: Tensor) -> Tensor:
+    grey = ((frames[..., 0].float() + frames[..., 1] + frames[..., 2]) / 3).flatten(1)
+    apart = torch.linalg.vector_norm(grey - grey.mean(1, keepdim=True), dim=1)  # a fifth of the time of `std`
+    return apart / grey.shape[1] ** 0.5
 
 
 def shown_clips(clip: ClipShape, frames: Tensor, spread: Tensor, starts: Tensor) -> tuple[np.ndarray, Tensor]:

@@ -21,7 +21,7 @@ from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.match import Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.match.spans import Pair, score_of
-from evaluate.fingerprint.match.viewed import PLAIN_SHARE
+from evaluate.fingerprint.match.viewed import PLAIN_SHARE, VIEWS_SHARE
 from preprocess.errors import MediaError
 from preprocess.executors.processes import Executor
 from preprocess.media.media_info import Limits
@@ -57,7 +57,7 @@ class StillMatcher:
         views = [view for view in views_of(footage) if view.speed == view.pitch == 1]
         found = list(self._matches(plain, PLAIN, 1 / PLAIN_SHARE))
         for view in views:
-            found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / (1 - PLAIN_SHARE))
+            found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / VIEWS_SHARE)
         best = {match.reference: match for match in reversed(best_first(found))}
         return self.matcher.answer(plain, best_first(best.values()))
 

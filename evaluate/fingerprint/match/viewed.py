@@ -9,6 +9,8 @@ from evaluate.fingerprint.describe.footage import Footage, FootageFile
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
+from evaluate.fingerprint.match.closer_look import SHARE as CLOSER_SHARE
+from evaluate.fingerprint.match.closer_look import PartReader, confirmed
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
 
@@ -19,7 +21,8 @@ LOOK_HOPS = 2
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
 PLAIN_SHARE = 0.5
-"""Half of the accepted false matches is the share of the plain view; all others have the rest in equal parts."""
+"""Half of the accepted false matches is the share of the plain view; a closer look has its own, all other views the rest."""
+VIEWS_SHARE = 1 - PLAIN_SHARE - CLOSER_SHARE
 SAME_SHARE = 0.3
 """A span that overlaps a better one of its reference by more than this share of its own seconds is the same match."""
 
@@ -31,10 +34,12 @@ class ViewMatcher:
     Attributes:
         matcher: finds the references of one view.
         encoder: of the library's descriptors.
+        read_part: reads the archive's videos again for a closer look.
     """
 
     matcher: Matcher
     encoder: DescriptorEncoder
+    read_part: PartReader
 
     def answer(self, file: FootageFile) -> Answer:
         """Match one query with all references; keep also the best few spans below the threshold.
@@ -71,8 +76,12 @@ class ViewMatcher:
             for view, part in zip(chosen, window.describe_all(chosen, dense), strict=True):
                 described.setdefault(view, []).append(part)
         for view, parts in described.items():
-            found += self.matcher.match(join_rows(parts), view, n_views / (1 - PLAIN_SHARE))
-        return plain, apart(found)
+            found += self.matcher.match(join_rows(parts), view, n_views / VIEWS_SHARE)
+        found = apart(found)
+        if self.matcher.library.n_alike(plain):  # a closer look would decide some of many
+            return plain, found
+        doubtful = (each for each in self._windows(file) if not self._is_explained(each.footage, found))
+        return plain, confirmed(found, doubtful, self.encoder.shard_params.fps, self.read_part, self.matcher.threshold)
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
         overlap = self.encoder.clip.span_frames - 1

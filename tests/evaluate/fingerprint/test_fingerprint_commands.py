@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from evaluate.__main__ import main
@@ -51,23 +52,30 @@ EDITS = {
 SOFTER = ["-map", "0:a", "-af", "volume=-10dB", "-c:v", "libx264", "-crf", 33, "-c:a", "aac", "-b:a", "48k"]
 
 
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Generated videos, and one that is not among them: the folder, its index, and the other one's path."""
+    root = tmp_path_factory.mktemp("generated")
+    generate(root / "archive", n_videos=12, seconds=10.0, seed=78, workers=2)
+    *_, host = sorted((root / "archive").glob("*.mp4"))
+    host = host.rename(root / host.name)
+    assert main(["index", str(root / "archive"), "--index", str(root / "index")]) == 0
+    return root / "archive", root / "index", host
+
+
 @pytest.mark.slow
-def test_edits_of_new_videos_are_found_by_the_shipped_encoder_and_told(tmp_path):
+def test_edits_of_new_videos_are_found_by_the_shipped_encoder_and_told(archive, tmp_path):
     """All but one without audio."""
-    archive, queries, out = tmp_path / "archive", tmp_path / "queries", tmp_path / "matches.json"
-    generate(archive, n_videos=12, seconds=10.0, seed=78, workers=2)
-    names = sorted(path.name for path in archive.glob("*.mp4"))
-    host = archive / names.pop()
-    kept = host.rename(tmp_path / host.name)
-    assert main(["index", str(archive), "--index", str(tmp_path / "index")]) == 0
+    videos, index, kept = archive
+    queries, out = tmp_path / "queries", tmp_path / "matches.json"
+    names = sorted(path.name for path in videos.glob("*.mp4"))
     queries.mkdir()
     for name, (edit, (filters, _)) in zip(names, EDITS.items(), strict=False):
-        inputs = ["-ss", 1, "-t", 8, "-i", archive / name, "-t", 8, "-i", kept]
+        inputs = ["-ss", 1, "-t", 8, "-i", videos / name, "-t", 8, "-i", kept]
         sound = SOFTER if edit == "softer" else ["-an"]
         run_ffmpeg(*inputs, "-filter_complex", f"{filters}[v]", "-map", "[v]", *sound, "-t", 8, queries / f"{edit}.mp4")
     page = tmp_path / "matches.html"
-    words = ["match", str(queries), "--index", str(tmp_path / "index"), "--out", str(out), "--page", str(page)]
-    assert main(words) == 0
+    assert main(["match", str(queries), "--index", str(index), "--out", str(out), "--page", str(page)]) == 0
     records = json.loads(out.read_text())
     for name, (edit, (_, wanted)) in zip(names, EDITS.items(), strict=False):
         decided = [each for each in records if each["query"] == f"{edit}.mp4" and each["decision"]]
@@ -81,6 +89,55 @@ def test_edits_of_new_videos_are_found_by_the_shipped_encoder_and_told(tmp_path)
     assert (left, top) == pytest.approx((0.52, 0.51), abs=0.06)
     assert right > 0.9 and bottom > 0.9
     assert "mirrored" in page.read_text() and "of the width" in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path):
+    """Clips of two seconds, and of three below another video; not where the archive's videos are gone, and none of others."""
+    videos, index, kept = archive
+    queries, out = tmp_path / "queries", tmp_path / "matches.json"
+    queries.mkdir()
+    names, second = [path.name for path in sorted(videos.glob("*.mp4"))[:6]], {}
+    for number, name in enumerate(names):
+        run_ffmpeg("-ss", 2 + number, "-t", 2, "-i", videos / name, "-an", queries / f"short-{name}")
+        over = "[0:v][1:v]blend=all_expr=A*.5+B*.5[v]"
+        inputs = ["-ss", 2 + number / 2, "-t", 3, "-i", videos / name, "-t", 3, "-i", kept]
+        run_ffmpeg(*inputs, "-filter_complex", over, "-map", "[v]", queries / f"over-{name}")
+        second |= {f"short-{name}": 2 + number, f"over-{name}": 2 + number / 2}
+    for number in range(6):
+        run_ffmpeg("-ss", number, "-t", 2, "-i", kept, "-an", queries / f"other-{number}.mp4")
+
+    def decided():
+        assert main(["match", str(queries), "--index", str(index), "--out", str(out)]) == 0
+        return {each["query"]: each for each in json.loads(out.read_text()) if each["decision"]}
+
+    found = decided()
+    assert not any(query.startswith("other") for query in found)
+    assert sum(query.startswith("short") for query in found) >= 4
+    assert sum(query.startswith("over") for query in found) >= 3
+    assert all(each["reference"] == query.split("-", 1)[1] for query, each in found.items())
+    apart = [each["reference_start_seconds"] - second[q] - each["query_start_seconds"] for q, each in found.items()]
+    assert np.median(np.abs(apart)) < 0.2
+    away = videos.rename(tmp_path / "away")
+    try:
+        assert len(decided()) <= len(found) - 3
+    finally:
+        away.rename(videos)
+
+
+@pytest.mark.slow
+def test_a_closer_look_decides_nothing_that_many_videos_hold(video, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    intro = video(tmp_path / "intro.mp4", 90, 3.0, sound=False)
+    for number in range(14):
+        own = video(tmp_path / f"own-{number}.mp4", 100 + number, 3.0, sound=False)
+        joined = ["-filter_complex", "[0:v][1:v]concat=n=2:v=1[v]", "-map", "[v]"]
+        run_ffmpeg("-i", intro, "-i", own, *joined, videos / f"{number}.mp4")
+    index = Index.open(tmp_path / "index")
+    index.add(videos)
+    answer = index.match(intro)
+    assert not answer.decided and answer.n_alike > 8
 
 
 @pytest.mark.slow

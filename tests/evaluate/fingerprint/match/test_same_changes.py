@@ -1,0 +1,102 @@
+"""Same changes: found at another time, place, size and brightness and below another video; not in what only resembles."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from evaluate.fingerprint.match.same_changes import STEPS, align
+
+SURE = 3 * np.log(10)
+
+
+def moving(seed, n_frames, *, side=64, step=1.0):
+    """Textures that drift over each other in many places, like water or a crowd, (n_frames, side, side) float32."""
+    rng = np.random.default_rng(seed)
+    layers = torch.from_numpy(rng.normal(size=(3, 2 * side, 2 * side))).float()
+    layers = F.avg_pool2d(layers[None], 5, 1, 2)[0] * 300
+    ways = rng.uniform(-1.5, 1.5, (3, 2)) * step
+    shown = [
+        sum(
+            layer.roll(tuple((frame * way).round().astype(int).tolist()), (0, 1))[:side, :side]
+            for layer, way in zip(layers, ways, strict=True)
+        )
+        for frame in range(n_frames)
+    ]
+    return torch.stack(shown) + 128
+
+
+def test_a_clip_of_a_second_is_found_where_it_begins():
+    source = moving(0, 100)
+    aligned = align(source[30 : 30 + 8 * STEPS : STEPS], source)
+    assert aligned.surprise > SURE
+    assert aligned.first_frame == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("edit", ["darker", "noisy", "moved", "smaller", "cropped", "blended", "with a bar"])
+def test_a_clip_is_found_though_it_was_edited(edit):
+    source = moving(1, 80)
+    clip = source[20 : 20 + 16 * STEPS : STEPS].clone()
+    if edit == "darker":
+        clip = 0.4 * clip + 10
+    elif edit == "noisy":
+        clip = clip + 20 * torch.randn(clip.shape, generator=torch.Generator().manual_seed(0))
+    elif edit == "moved":
+        clip = clip.roll((5, -6), (1, 2))
+    elif edit == "smaller":
+        clip = F.pad(F.interpolate(clip[:, None], (50, 50), mode="bilinear", antialias=True), (7, 7, 7, 7))[:, 0]
+    elif edit == "cropped":
+        clip = clip[:, 8:-8, 8:-8]
+    elif edit == "blended":
+        clip = 0.5 * clip + 0.5 * moving(2, len(clip))
+    else:
+        clip[:, :20] = 0
+    aligned = align(clip, source)
+    assert aligned.surprise > SURE
+    assert aligned.first_frame == pytest.approx(20, abs=1)
+
+
+def test_unrelated_videos_are_as_surprising_as_chance_says():
+    surprises = np.array([align(moving(100 + n, 16), moving(200 + n, 60)).surprise for n in range(100)])
+    assert (surprises > np.log(10)).mean() <= 0.2  # 0.1 is stated
+    assert (surprises > SURE).sum() <= 1
+
+
+def test_the_same_place_at_another_time_is_no_copy():
+    """A static camera: all that stands still is the same, and what moves in front of it is not."""
+    place = moving(3, 1)
+    for seed in range(10):
+        clip, other = place.repeat(16, 1, 1), place.repeat(60, 1, 1)
+        clip[:, 20:40, 20:40] = moving(10 + seed, 16, side=20)
+        other[:, 20:40, 20:40] = moving(30 + seed, 60, side=20)
+        assert align(clip, other).surprise < SURE
+
+
+def test_fades_of_different_pictures_are_no_copies():
+    rise = torch.linspace(0, 1, 60)[:, None, None]
+    for seed in range(10):
+        fades = [moving(each, 1) * rise for each in (40 + seed, 60 + seed)]
+        assert align(fades[0][:16], fades[1]).surprise < SURE
+
+
+@pytest.mark.parametrize("value", [0.0, 255.0])
+def test_what_does_not_change_tells_nothing(value):
+    still = torch.full((60, 64, 64), value)
+    assert align(still[:16], still).surprise == 0
+    assert align(still[:16], moving(5, 60)).surprise < SURE
+
+
+def test_a_reference_that_is_too_short_has_no_alignment():
+    assert align(moving(0, 16), moving(0, 30)) is None
+
+
+def test_one_event_is_no_copy():
+    """The same title appears in both at the same place, in front of what does not change."""
+    title = torch.zeros(64, 64)
+    title[44:58, 8:56] = 200 * (torch.rand(14, 48, generator=torch.Generator().manual_seed(1)) > 0.5)
+    clip, other = (moving(seed, 1).repeat(n, 1, 1) for seed, n in ((70, 16), (71, 60)))
+    clip[7:] += title
+    other[30:] += title
+    assert align(clip, other).surprise < SURE
+    copy = moving(72, 60)
+    assert align(copy[10:42:STEPS], copy).surprise > SURE
