@@ -104,7 +104,8 @@ def benchmark_tables(results: Sequence[Result]) -> list[Sheet]:
         return (title, *("-" if result is None else format(factor * result.value, form) for result in measured))
 
     overall = [row(metric, OVERALL, metric, 100, ".1f") for metric in _SHARES]
-    overall += [row(title, task, metric, 1, ",.2f") for task, metric, title in _UNITS]
+    measured = {(task, metric) for task, _, metric in found}
+    overall += [row(title, task, metric, 1, ",.2f") for task, metric, title in _UNITS if (task, metric) in measured]
     lengths = []
     for task in dict.fromkeys(task for task, _, _ in found if task.startswith(LENGTH_PREFIX)):
         n = max(each.n for (of, _, metric), each in found.items() if (of, metric) == (task, "top-1"))

@@ -19,8 +19,6 @@ from evaluate.fingerprint.match.same_changes import STEPS, align
 PartReader = Callable[[str, float, float, float], Tensor | None]
 """Reads a reference's part: its name, first second, seconds, and frames a second; returns (T, H, H) brightness, or None if
 it cannot be read."""
-LOOKED_AT = 3
-"""Spans of a window, of different references."""
 SHARE = 0.1
 """Of the accepted false matches."""
 LEAST_SECONDS, MOST_SECONDS = 1.0, 3.0
@@ -44,22 +42,23 @@ class _Seen(NamedTuple):
 
 
 def confirmed(
-    found: Sequence[Match], windows: Iterable[ViewedFootage], fps: float, read_part: PartReader, threshold: float
-) -> list[Match]:
-    """Look closer at the best undecided spans of windows of a query; return all spans, best first.
+    found: Sequence[Match], doubtful: Iterable[tuple[ViewedFootage, Sequence[Match]]], fps: float, read_part: PartReader,
+    threshold: float,
+) -> list[Match]:  # fmt: skip
+    """Look closer at some spans of a query; return all, best first.
 
     Where a closer look leaves less to chance, a span has its score and its seconds of the reference.
 
     Args:
-        found: spans of the query, best first.
-        windows: where spans are looked at.
+        found: spans of the query.
+        doubtful: windows of the query, and spans with their middle in each.
         fps: of the windows' frames.
         read_part: of the references.
         threshold: least score of a decided match.
     """
     looks = [
         _look(match, speed, window, fps, read_part)
-        for window in windows for match in _chosen(found, window, fps) for speed in _speeds(match)
+        for window, matches in doubtful for match in matches for speed in _speeds(match)
     ]  # fmt: skip
     better = dict[Match, Match]()
     for match, start, speed, surprise in filter(None, looks):
@@ -71,20 +70,6 @@ def confirmed(
                 decision=score >= threshold,
             )  # fmt: skip
     return best_first(better.get(match, match) for match in found)
-
-
-def _chosen(found: Sequence[Match], window: ViewedFootage, fps: float) -> list[Match]:
-    """Choose the best undecided span of each of LOOKED_AT references, among those whose middle lies in a window."""
-    footage = window.footage
-    if footage.frames is None:
-        return []
-    first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
-    best = dict[str, Match]()
-    for match in found:
-        middle = (match.query_start_seconds + match.query_end_seconds) / 2
-        if not match.decision and match.video_score is not None and first <= middle < last:
-            best.setdefault(match.reference, match)
-    return list(best.values())[:LOOKED_AT]
 
 
 def _speeds(match: Match) -> set[float]:

@@ -1,5 +1,6 @@
 """Matching of edited queries: as they are, and where that leaves a doubt after each of many edits was undone."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ LOOK_HOPS = 2
 """Hops of the library from one clip to the next when a view is only looked at."""
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
+LOOKED_CLOSER = 3
+"""Spans of a window that are looked at closer, of different references."""
 PLAIN_SHARE = 0.5
 """Half of the accepted false matches is the share of the plain view; a closer look has its own, all other views the rest."""
 VIEWS_SHARE = 1 - PLAIN_SHARE - CLOSER_SHARE
@@ -80,8 +83,24 @@ class ViewMatcher:
         found = apart(found)
         if self.matcher.library.n_alike(plain):  # a closer look would decide some of many
             return plain, found
-        doubtful = (each for each in self._windows(file) if not self._is_explained(each.footage, found))
+        doubtful = ((window, self._doubtful(window.footage, found)) for window in self._windows(file))
         return plain, confirmed(found, doubtful, self.encoder.shard_params.fps, self.read_part, self.matcher.threshold)
+
+    def _doubtful(self, footage: Footage, found: Sequence[Match]) -> list[Match]:
+        """Return the best undecided spans in a window, of different references.
+
+        Of an explained window they must be likelier than chance: two videos may be shown at once.
+        """
+        if footage.frames is None:
+            return []
+        fps, least = self.encoder.shard_params.fps, 0.0 if self._is_explained(footage, found) else -math.inf
+        first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
+        best = dict[str, Match]()
+        for match in found:
+            middle = (match.query_start_seconds + match.query_end_seconds) / 2
+            if not match.decision and match.video_score is not None and match.score > least and first <= middle < last:
+                best.setdefault(match.reference, match)
+        return list(best.values())[:LOOKED_CLOSER]
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
         overlap = self.encoder.clip.span_frames - 1
