@@ -28,7 +28,7 @@ from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
 from preprocess.executors.processes import Executor, ProcessExecutor, SerialExecutor
 from preprocess.media.media_info import USUAL_LIMITS, Limits
-from preprocess.sources import escaped_name
+from preprocess.sources import escaped_name, path_of
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
@@ -179,10 +179,15 @@ class Index:
         """
         encoder, pictures = self.encoder(), [file for file in files if file.path.suffix.lower() in PICTURES]
         files = [file for file in files if file not in pictures]
-        spans = replace(self.matcher(false_positive_rate), top=top)
-        parts = Parts(self._paths, replace(limits, max_duration_seconds=math.inf))  # they were within the limits once
+        spans, executor = (
+            replace(self.matcher(false_positive_rate), top=top),
+            executor or (None if workers else SerialExecutor()),
+        )
+        decoding = executor or ProcessExecutor(1, PRELOAD)
+        parts = Parts(
+            self._paths, decoding, replace(limits, max_duration_seconds=math.inf)
+        )  # of those within limits once
         matcher = ViewMatcher(spans, encoder, parts)
-        executor = executor or (None if workers else SerialExecutor())
         options = ExtractOptions(
             self.archive.hop_seconds, workers, device=self.device, executor=executor, limits=limits
         )
@@ -196,7 +201,6 @@ class Index:
             yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in pictures)
         elif pictures:
             stills = Matcher(self._stills(), false_positive_rate, top)
-            decoding = executor or ProcessExecutor(1, PRELOAD)
             yield from match_pictures(pictures, StillMatcher(stills, encoder.varied("still")), limits, decoding)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
@@ -208,8 +212,12 @@ class Index:
         """
         if self._library is None:
             archives = self._archives()
-            self._library = _load(archives, self.encoder)
-            self._paths = {name: Path(source.path) for name, source in archives[0].sources().items()}
+            library, sources = _load(archives, self.encoder), archives[0].sources()
+            roots = {
+                source.root: Path(source.root).resolve() for source in sources.values()
+            }  # below it no link is followed
+            self._paths = {name: path_of(roots[source.root], name) for name, source in sources.items()}
+            self._library = library
         return Matcher(self._library, false_positive_rate)
 
     def encoder(self) -> DescriptorEncoder:

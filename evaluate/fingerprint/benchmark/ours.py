@@ -14,6 +14,7 @@ from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
 from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.viewed import ViewMatcher
+from preprocess.executors.processes import SerialExecutor
 
 STORED_BYTES = 2
 """An index stores descriptors as float16."""
@@ -45,7 +46,7 @@ class Avtempo:
         apart = [*self._describe(background, dense), *describe_fades(self._encoder, dense)]
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
-        self._parts = Parts(references)
+        self._parts = Parts(references, SerialExecutor())
         self._matcher = Matcher(library, DEFAULT_FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())

@@ -5,14 +5,18 @@ rule out chance. Pictures tell more: hundreds of places of a frame change indepe
 of query and reference are correlated over shifts of time, of place, and over scales, as phase correlation does (Kuglin and
 Hines, "The phase correlation image alignment method", 1975).
 
-Chance is told by the pair itself. What all real videos have in common is taken off: what stands still, by differences over
-time; that coarse structure is stronger than fine, by equal power of all spatial frequencies; that changes happen in some
-places and frames more than in others, by equal power of these. Then the correlations of unrelated videos over all shifts of
-place are like normal numbers, and their spread is known from the power (Parseval). The best one is told as z, in spreads,
-without the frame that agrees most: a cut or a title at the same moment and place is one event, which may be chance.
+Real videos share still backgrounds, more coarse than fine structure, and changes that cluster in a few places and frames.
+Differences over time remove the first; equal power of every spatial frequency, place and frame removes the others. Over all
+shifts of place, the correlations of unrelated videos are then nearly normal, and their spread follows from the power
+(Parseval). z is the best correlation in units of this spread.
+
+What both show may still be one small thing: a car that crosses, a lamp that blinks, a title that comes up. So large changes
+count hardly more than small ones, the strongest picture that a single course in time explains is taken off the query, and
+neither the surroundings that agree most in each frame nor the frame that agrees most count in the end.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -34,8 +38,12 @@ NEAR_PX = 2.0
 """Standard deviation of the surroundings in which places have equal power."""
 NOISE_SHARE = 0.1
 """Places with less than this share of the mean power are not raised to it: they hold noise."""
-TAIL = 1.15
-"""How many times as wide as a normal one the distribution is far out, measured on unrelated real videos."""
+FULL_LEVELS = 4.0
+"""Changes of a pixel by so many levels of 255 count half as much as the largest."""
+SURROUNDINGS_PX = 9
+"""Side of the surroundings in each frame that do not count."""
+CHANCE_MEAN, CHANCE_SD = -1.05, 0.8
+"""Of the best z of unrelated real videos without what does not count; its distribution is nearly normal."""
 LEAST_CHANGE = 0.5
 """Root mean square of the changes from frame to frame, in levels of 255; less is the noise of encoding."""
 
@@ -44,12 +52,10 @@ class Alignment(NamedTuple):
     """The best alignment of a query with a reference.
 
     Attributes:
-        z: its correlation without the strongest frame, in spreads of the correlations at other shifts.
         first_frame: frame of the reference where the query begins.
-        surprise: -ln of the probability that chance gives an alignment like it at any shift or scale; at least 0.
+        surprise: -ln of the probability that unrelated videos have one like it.
     """
 
-    z: float
     first_frame: int
     surprise: float
 
@@ -63,8 +69,6 @@ _SHARED = torch.fft.ifft2(torch.fft.fft2(_WINDOW**2).abs() ** 2).real
 """Power that two windows share at each shift of place; further shifts share less, and their correlations spread less."""
 _SPREAD = (_SHARED / _SHARED.mean()).clamp(min=1e-3).sqrt()
 _FAR = (_CYCLES.abs() > REACH_PX)[:, None] | (_CYCLES.abs() > REACH_PX)[None]
-_PLACES = (2 * REACH_PX + 1) ** 2 * (2 * HIGHEST_CYCLES / SIDE_PX) ** 2
-"""Independent shifts of place: structure of this frequency is resolved."""
 
 
 def align(query: Tensor, reference: Tensor) -> Alignment | None:
@@ -78,32 +82,51 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
     if n_starts < 1:
         return None
     sizes = [(max(scale, 1.0), max(1 / scale, 1.0)) for scale in SCALES]
-    mine = {each: _changes(_enlarged(query, each), 1) for each in {size for _, size in sizes}}
-    theirs = {each: _changes(_enlarged(reference, each), STEPS) for each in {size for size, _ in sizes}}
-    at = torch.arange(n_starts)[:, None] + STEPS * torch.arange(len(query) - 1)
-    best = (0.0, 0)
+    cuts, seen = (
+        _spectra(query, 1, {size for _, size in sizes}),
+        _spectra(reference, STEPS, {size for size, _ in sizes}),
+    )
+    pairs = torch.arange(n_starts)[:, None] + STEPS * torch.arange(len(query) - 1)
+    best = (0.0, -math.inf, 0)
     for reference_size, query_size in sizes:
-        ours, seen = mine[query_size].conj(), theirs[reference_size][at]
-        cross = torch.einsum("tf,ntf->nf", ours, seen)
-        spectrum = cross.new_zeros(n_starts, SIDE_PX, SIDE_PX)
-        spectrum[:, _USED] = cross
+        mine, theirs = _without_one_event(cuts[query_size]), seen[reference_size][pairs]
+        cross = torch.einsum("tf,ntf->nf", mine.conj(), theirs)
         spread = torch.linalg.vector_norm(cross, dim=1)[:, None, None].clamp(min=1e-9) * _SPREAD
-        height, places = (torch.fft.ifft2(spectrum).real / spread).masked_fill(_FAR, 0).flatten(1).max(1)
-        start = int(height.argmax())
-        best = max(best, (_without_strongest(ours * seen[start], int(places[start])), start))
-    n_tried = n_starts / STEPS * _PLACES * len(SCALES)
-    chance = n_tried * math.erfc(best[0] / TAIL / math.sqrt(2)) / 2
-    return Alignment(*best, max(0.0, -math.log(max(chance, 1e-300))))
+        z, places = (_pictures(cross) / spread).masked_fill(_FAR, 0).flatten(1).max(1)
+        start = int(z.argmax())
+        if float(z[start]) > best[0]:
+            place = int(places[start])
+            left = _without_strongest(mine, theirs[start], place) / float(spread[start].flatten()[place])
+            best = (float(z[start]), left, start)
+    chance = math.erfc((best[1] - CHANCE_MEAN) / CHANCE_SD / math.sqrt(2)) / 2
+    return Alignment(best[2], -math.log(max(chance, 1e-300)))
 
 
-def _without_strongest(cross: Tensor, place: int) -> float:
-    """Return z at a shift of place, of cross spectra (T, f) without the frame that agrees most."""
+def _without_one_event(spectra: Tensor) -> Tensor:
+    """Take the strongest product of a picture and a course in time off spectra (T, f), such as a cut or a fade."""
+    course = torch.linalg.eigh(spectra @ spectra.conj().T)[1][:, -1:]
+    return spectra - course @ (course.conj().T @ spectra)
+
+
+def _without_strongest(query: Tensor, reference: Tensor, place: int) -> float:
+    """Sum the agreement of spectra (T, f) at a shift of place without each frame's best surroundings and the best frame."""
     down, right = divmod(place, SIDE_PX)
-    turns = (_CYCLES[:, None] * down + _CYCLES * right)[_USED] / SIDE_PX
-    agreement = (cross * torch.exp(2j * math.pi * turns)).real.sum(1)
-    strongest = int(agreement.argmax())
-    spread = torch.linalg.vector_norm(cross.sum(0) - cross[strongest]).clamp(min=1e-9) * _SPREAD.flatten()[place]
-    return float((agreement.sum() - agreement[strongest]) / spread)
+    turns = torch.exp(2j * math.pi * (_CYCLES[:, None] * down + _CYCLES * right)[_USED] / SIDE_PX)
+    agreement = _pictures(query) * _pictures(reference * turns) / SIDE_PX**2  # as Parseval has it
+    around = F.avg_pool2d(agreement[:, None], SURROUNDINGS_PX, stride=1, padding=SURROUNDINGS_PX // 2)
+    left = agreement.sum((1, 2)) - SURROUNDINGS_PX**2 * around.flatten(1).amax(1)
+    return float(left.sum() - left.max())
+
+
+def _pictures(spectra: Tensor) -> Tensor:
+    """Spectra (n, f) to pictures (n, SIDE_PX, SIDE_PX), as sums over frequencies."""
+    laid = spectra.new_zeros(len(spectra), SIDE_PX, SIDE_PX)
+    laid[:, _USED] = spectra
+    return torch.fft.ifft2(laid).real * SIDE_PX**2
+
+
+def _spectra(frames: Tensor, steps: int, sizes: Iterable[float]) -> dict[float, Tensor]:
+    return {size: _changes(_enlarged(frames, size), steps) for size in sizes}
 
 
 def _enlarged(frames: Tensor, size: float) -> Tensor:
@@ -118,9 +141,10 @@ def _changes(frames: Tensor, steps: int) -> Tensor:
     """Return the spectra (T - steps, f) complex64 of changes over so many frames, of equal power everywhere."""
     changes = frames[steps:] - frames[:-steps]
     changes = changes * (changes.square().mean() >= LEAST_CHANGE**2)
+    changes = changes / (changes.abs() + FULL_LEVELS)
     spectra = torch.fft.fft2(changes * _WINDOW)
     power = spectra.abs().square().mean(0)
-    spectra = spectra * _USED / (power.sqrt() + 0.01 * power[_USED].mean().sqrt() + 1e-3)
+    spectra = spectra * _USED / (power.sqrt() + 0.01 * power[_USED].mean().sqrt() + 1e-4)
     changes = torch.fft.ifft2(spectra).real
     around = _blurred(changes.square().mean(0))
     changes = changes / (around + NOISE_SHARE * around.mean() + 1e-12).sqrt()

@@ -1,6 +1,5 @@
 """Matching of edited queries: as they are, and where that leaves a doubt after each of many edits was undone."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ from evaluate.fingerprint.describe.footage import Footage, FootageFile
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
-from evaluate.fingerprint.match.closer_look import SHARE as CLOSER_SHARE
-from evaluate.fingerprint.match.closer_look import PartReader, confirmed
+from evaluate.fingerprint.match.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
+from evaluate.fingerprint.match.closer_look import PartReader, look_closer
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
 
@@ -23,8 +22,10 @@ SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
 LOOKED_CLOSER = 3
 """Spans of a window that are looked at closer, of different references."""
+MOST_LOOKED_CLOSER = 30
+"""Spans of a query that are looked at closer: each is decoded again."""
 PLAIN_SHARE = 0.5
-"""Half of the accepted false matches is the share of the plain view; a closer look has its own, all other views the rest."""
+"""The plain view may cause half of the accepted false matches, a closer look a tenth, all other views the rest."""
 VIEWS_SHARE = 1 - PLAIN_SHARE - CLOSER_SHARE
 SAME_SHARE = 0.3
 """A span that overlaps a better one of its reference by more than this share of its own seconds is the same match."""
@@ -81,33 +82,36 @@ class ViewMatcher:
         for view, parts in described.items():
             found += self.matcher.match(join_rows(parts), view, n_views / VIEWS_SHARE)
         found = apart(found)
-        if self.matcher.library.n_alike(plain):  # a closer look would decide some of many
+        if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only three of them
             return plain, found
-        doubtful = ((window, self._doubtful(window.footage, found)) for window in self._windows(file))
-        return plain, confirmed(found, doubtful, self.encoder.shard_params.fps, self.read_part, self.matcher.threshold)
+        fps, threshold = self.encoder.shard_params.fps, self.matcher.threshold
+        return plain, look_closer(found, self._doubtful(file, found), fps, self.read_part, threshold)
 
-    def _doubtful(self, footage: Footage, found: Sequence[Match]) -> list[Match]:
-        """Return the best undecided spans in a window, of different references.
+    def _doubtful(self, file: FootageFile, found: Sequence[Match]) -> Iterator[tuple[ViewedFootage, list[Match]]]:
+        """Yield the windows of a query with undecided spans, and the best of these of different references.
 
-        Of an explained window they must be likelier than chance: two videos may be shown at once.
+        In an explained window only spans with a score above 0 count: two videos may be shown at once.
         """
-        if footage.frames is None:
-            return []
-        fps, least = self.encoder.shard_params.fps, 0.0 if self._is_explained(footage, found) else -math.inf
-        first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
-        best = dict[str, Match]()
-        for match in found:
-            middle = (match.query_start_seconds + match.query_end_seconds) / 2
-            if not match.decision and match.video_score is not None and match.score > least and first <= middle < last:
-                best.setdefault(match.reference, match)
-        return list(best.values())[:LOOKED_CLOSER]
+        left = [match for match in found if not match.decision and match.video_score is not None]
+        n_looked, fps = 0, self.encoder.shard_params.fps
+        for window in self._windows(file) if left else ():
+            last = (window.footage.first_frame + len(window.footage)) / fps
+            inside = [each for each in left if (each.query_start_seconds + each.query_end_seconds) / 2 < last]
+            left = [each for each in left if each not in inside]
+            is_explained = self._is_explained(window.footage, found)
+            best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_explained}
+            chosen = best_first(best.values())[: min(LOOKED_CLOSER, MOST_LOOKED_CLOSER - n_looked)]
+            n_looked += len(chosen)
+            yield window, chosen
+            if n_looked == MOST_LOOKED_CLOSER:
+                return
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
         overlap = self.encoder.clip.span_frames - 1
         return (ViewedFootage(file.source, each, self.encoder) for each in file.windows(WINDOW_SECONDS, overlap))
 
     def _is_explained(self, footage: Footage, found: Sequence[Match]) -> bool:
-        """Whether decided matches by video cover most of a window; where there is none, those by audio."""
+        """Whether decided matches by video, or by audio in a query without video, cover most of a window."""
         fps = self.encoder.shard_params.fps
         first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
         threshold = self.matcher.threshold

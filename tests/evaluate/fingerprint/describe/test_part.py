@@ -3,17 +3,23 @@
 import numpy as np
 import pytest
 
-from evaluate.fingerprint.describe.part import Parts, read_part
+from evaluate.fingerprint.describe.part import Part, Parts, read_part
 from preprocess.errors import MediaError
+from preprocess.executors.processes import ProcessExecutor, SerialExecutor
 from preprocess.media.decode import decode
+from preprocess.media.media_info import USUAL_LIMITS
 from preprocess.schema import ShardParams
-from tests.preprocess.made_media import counter_frames, write_clip
+from tests.preprocess.made_media import counter_frames, run_ffmpeg, write_clip
+
+
+def part_of(path, start, seconds, fps):
+    return read_part(Part(path, start, seconds, fps, USUAL_LIMITS))
 
 
 @pytest.mark.parametrize(("start", "fps"), [(0.0, 8.0), (1.5, 16.0), (3.2, 8.0 / 0.7)])
 def test_a_part_holds_the_brightness_of_the_middle_squares(start, fps, tmp_path):
     path = write_clip(tmp_path / "v.mp4", counter_frames(160), 25)
-    part = read_part(path, start, 1.0, fps, 64).numpy().astype(int)
+    part = part_of(path, start, 1.0, fps).astype(int)
     whole = decode(path, ShardParams(fps=25.0, short_side_px=64)).planes[:, :64].astype(int)
     left = (whole.shape[2] - 64) // 2
     at = ((start + (np.arange(len(part)) + 0.5) / fps) * 25).astype(int)  # on screen in the middle of each frame's time
@@ -24,14 +30,22 @@ def test_a_part_holds_the_brightness_of_the_middle_squares(start, fps, tmp_path)
 
 def test_beyond_the_end_less_comes_back(tmp_path):
     path = write_clip(tmp_path / "v.mp4", counter_frames(64), 16)
-    assert len(read_part(path, 3.5, 2.0, 16.0, 64)) == pytest.approx(8, abs=1)
-    assert len(read_part(path, 9.0, 2.0, 16.0, 64)) == 0
+    assert len(part_of(path, 3.5, 2.0, 16.0)) == pytest.approx(8, abs=1)
+    assert len(part_of(path, 9.0, 2.0, 16.0)) == 0
 
 
 def test_files_that_are_gone_damaged_or_no_media_have_no_parts(tmp_path):
     (tmp_path / "text.mp4").write_text("#EXTM3U\n/etc/passwd\n")
     with pytest.raises(MediaError):
-        read_part(tmp_path / "text.mp4", 0.0, 1.0, 8.0, 64)
+        part_of(tmp_path / "text.mp4", 0.0, 1.0, 8.0)
     names = ("text.mp4", "gone.mp4")
-    parts = Parts({name: tmp_path / name for name in names})
-    assert all(parts(name, 0.0, 1.0, 8.0) is None for name in names)
+    for executor in (SerialExecutor(), ProcessExecutor(1, ())):
+        parts = Parts({name: tmp_path / name for name in names}, executor)
+        assert all(parts(name, 0.0, 1.0, 8.0) is None for name in (*names, "unknown.mp4"))
+
+
+def test_a_part_of_a_stream_without_an_index_is_at_the_right_second(tmp_path):
+    path = write_clip(tmp_path / "v.mp4", counter_frames(400), 25)
+    run_ffmpeg("-i", path, "-c:v", "libx264", "-g", 250, tmp_path / "v.ts")
+    apart = part_of(path, 9.0, 1.0, 8.0).astype(int) - part_of(tmp_path / "v.ts", 9.0, 1.0, 8.0)
+    assert len(apart) == 8 and np.median(np.abs(apart).mean((1, 2))) < 3

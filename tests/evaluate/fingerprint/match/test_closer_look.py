@@ -1,0 +1,90 @@
+"""A closer look at spans: the seconds it finds, in views, at speeds, and at a file's start; what cannot be read stays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from evaluate.fingerprint.describe.footage import Footage
+from evaluate.fingerprint.describe.query_view import ViewedFootage
+from evaluate.fingerprint.describe.view import PLAIN, Region, View
+from evaluate.fingerprint.match.closer_look import look_closer
+from evaluate.fingerprint.match.matches import Match
+
+FPS, RATE, SECONDS = 8.0, 96, 20
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Textures that drift over each other, (T, 64, 64) float32 at RATE frames a second."""
+    rng = np.random.default_rng(0)
+    layers = F.avg_pool2d(torch.from_numpy(rng.normal(size=(1, 2, 512, 512))).float(), 5, 1, 2)[0] * 300
+    ways = rng.uniform(5, 12, (2, 2)) * rng.choice([-1, 1], (2, 2))
+    return torch.stack([
+        sum(layer.roll(tuple((frame / RATE * way).round().astype(int).tolist()), (0, 1))[:64, :64]
+            for layer, way in zip(layers, ways, strict=True)) + 128
+        for frame in range(RATE * SECONDS)
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def read_part(source):
+    def read(name, start, seconds, fps):
+        at = ((start + (np.arange(round(seconds * fps)) + 0.5) / fps) * RATE).astype(int)
+        return source[at[at < len(source)]].clamp(0, 255).byte().numpy() if name == "source" else None
+
+    return read
+
+
+def query(source, encoder, start, seconds, speed=1.0, view=PLAIN):
+    """A window of a query that shows the source from a second on, edited as the view says."""
+    at = ((start + speed * (np.arange(round(seconds * FPS)) + 0.5) / FPS) * RATE).astype(int)
+    frames = source[at].clamp(0, 255).byte()[..., None].repeat(1, 1, 1, 3)
+    frames = frames.flip(2) if view.is_mirrored else frames
+    if view.region != PLAIN.region:
+        host = torch.zeros(len(frames), 128, 128, 3, dtype=torch.uint8)
+        rows, columns = view.region.pixels(128, 128)
+        host[:, rows, columns] = frames
+        frames = host
+    silence = torch.zeros(encoder.shard_params.n_mels, len(frames) * encoder.shard_params.columns_per_frame)
+    return ViewedFootage("query", Footage(frames, silence, torch.zeros(len(frames), dtype=torch.bool)), encoder)
+
+
+def undecided(seconds, found_at, view=PLAIN, speed=1.0, reference="source"):
+    return Match("query", reference, 0.0, seconds, found_at, found_at + speed * seconds, -1.0, False, -1.0, None, view)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "speed", "view", "off"),
+    [
+        (1.0, 1.0, PLAIN, 2.0),
+        (4.0, 1.0, View(is_mirrored=True), 0.7),
+        (3.0, 1.0, View(Region(0.5, 0.5, 1.0, 1.0)), -0.7),
+        (3.0, 1.4, View(speed=1.42), 0.5),
+    ],
+)
+def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, source, shipped_encoder, read_part):
+    window = query(source, shipped_encoder, 7.3, seconds, speed, view)
+    doubt = undecided(seconds, 7.3 + off, view, speed)
+    found = look_closer([doubt], [(window, [doubt])], FPS, read_part, 3.0)[0]
+    assert found.decision and found.video_score == found.score > 3
+    assert found.reference_start_seconds == pytest.approx(7.3, abs=0.1)
+    assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
+
+
+def test_a_span_does_not_begin_before_its_reference(source, shipped_encoder, read_part):
+    window = query(source, shipped_encoder, 0.0, 2.0)
+    doubt = replace(undecided(2.0, 0.4), query_start_seconds=-0.5)
+    found = look_closer([doubt], [(window, [doubt])], FPS, read_part, 3.0)[0]
+    assert found.decision and found.reference_start_seconds == 0
+    assert found.query_start_seconds == pytest.approx(0, abs=0.1)
+
+
+def test_other_seconds_and_references_that_cannot_be_read_stay_as_they_are(source, shipped_encoder, read_part):
+    window = query(source, shipped_encoder, 12.0, 2.0)
+    elsewhere, gone = undecided(2.0, 1.0), undecided(2.0, 12.0, reference="gone")
+    doubtful = [(window, [elsewhere, gone]), (query(source, shipped_encoder, 3.0, 0.125), [undecided(0.1, 3.0)])]
+    found = look_closer([elsewhere, gone], doubtful, FPS, read_part, 3.0)
+    assert gone in found and not any(each.decision for each in found)
