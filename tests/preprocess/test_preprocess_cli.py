@@ -138,7 +138,7 @@ def test_exit_status_follows_max_failed(data, tmp_path):
 def test_stopped_by_a_signal_it_leaves_cleanly_and_loses_nothing(clips, reference, tmp_path, number, status):
     """The signal goes to the whole group, as from a terminal or a service manager: ffmpeg must not act on it."""
     out, slow = tmp_path / "shards", tmp_path / "ffmpeg"
-    slow.write_text(f'#!/bin/sh\nsleep 1\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
+    slow.write_text(f'#!/bin/sh\nsleep 2\nexec "{ffmpeg_executable()}" "$@"\n')  # else it may end before the signal
     slow.chmod(0o755)
     process = start(*_words(clips, out), AVTEMPO_FFMPEG=str(slow))
     _wait_for(lambda: any(out.glob("*.parquet")))
