@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits fingerprint-audio false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -78,6 +78,7 @@ publish = $(BIN)/python -m evaluate publish --run $(1) --name $(name) --made-by 
 plan = --queries 60 --unmatched 12 --background 10
 set-fingerprint = $(plan) --only medium --methods avtempo,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel
 set-fingerprint-seed7 = --seed 7 $(plan) --only medium --methods avtempo
+set-fingerprint-audio = --seed 7 $(plan) --streams audio --only medium --methods avtempo,chromaprint,log-mel
 set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
 set-false-matches = --queries 100 --sizes 1,2,5,10,100 --streams video
@@ -218,7 +219,7 @@ _result-esc50: | $(READY)
 	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
 	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
 
-_result-fingerprint _result-fingerprint-seed7 _result-fingerprint-edits: | $(READY)
+_result-fingerprint _result-fingerprint-seed7 _result-fingerprint-edits _result-fingerprint-audio: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA="$(CLIPS)" FINGERPRINT='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(set-$(name))")

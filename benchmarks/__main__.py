@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import archive, duplicates, embedding, ingest, loading, storing, training_step
+from benchmarks import archive, duplicates, embedding, indexing, ingest, loading, storing, training_step
 from benchmarks.page import RESULTS, table, write_page
 from benchmarks.question import Setting, logger
 from evaluate.results.origin import origin
@@ -25,7 +25,7 @@ exit status: 0 measured; 2 an error that is explained, such as parts that do not
 """
 QUESTIONS = {
     question.TASK: question.measure
-    for question in (ingest, loading, embedding, storing, archive, duplicates, training_step)
+    for question in (ingest, loading, embedding, storing, indexing, archive, duplicates, training_step)
 }
 
 

@@ -4,7 +4,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def measure(setting: Setting) -> list[Result]:
     with ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool:
         ways = [
             Way(OURS, _in_folder(ours)),
-            Way(FLOOR, timed(lambda: _decode(videos)), goal=1 / 1.25),
+            Way(FLOOR, timed(lambda: sources.decode(videos)), goal=1 / 1.25),
             Way(FRAME_TARS, _in_folder(frame_tars), goal=1.0),
             *others,
         ]
@@ -64,12 +64,6 @@ def _in_folder(work: Callable[[Path], None]) -> Run:
             shutil.rmtree(folder)
 
     return run
-
-
-def _decode(videos: Sequence[Path]) -> None:
-    """Decode video and audio of every file, and drop them; as many processes at a time as there are cores."""
-    with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(lambda path: run_ffmpeg("-i", path, "-f", "null", "-"), videos))
 
 
 def write_frame_tars(

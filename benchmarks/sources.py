@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,6 +54,26 @@ def _enlarge(small: Path, large: Path) -> None:
         options = "-r 25 -c:v libx264 -preset veryfast -crf 23 -threads 1 -g 50 -c:a copy -f mp4"
         run_ffmpeg("-i", small, "-vf", "scale=320:240:flags=bilinear", *options.split(), partial)
         partial.replace(large)
+
+
+def full_hd_videos(folder: Path, n_videos: int, seconds: int, video_codec: str) -> list[Path]:
+    """Such videos at 1920x1080 px and 25 fps, with the noise of a camera, and an intra frame every 2 s."""
+    encoder = video_codec.split(maxsplit=1)[0]
+    small, out = collage(folder, n_videos, seconds), folder / f"full-hd-{n_videos}-{seconds}s-{encoder}"
+    out.mkdir(exist_ok=True)
+    for path in small:
+        partial, large = out / f"{path.stem}.part", out / path.name
+        if not large.exists():
+            options = f"-vf scale=1920:1080:flags=bilinear,noise=alls=2:allf=t -r 25 -g 50 -c:v {video_codec}"
+            run_ffmpeg("-i", path, *options.split(), *["-pix_fmt", "yuv420p", "-c:a", "copy", "-f", "mp4"], partial)
+            partial.replace(large)
+    return sorted(out.glob("*.mp4"))
+
+
+def decode(videos: Sequence[Path]) -> None:
+    """Decode video and audio of every file, and drop them; as many processes at a time as there are cores."""
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(lambda path: run_ffmpeg("-i", path, "-f", "null", "-"), videos))
 
 
 def shards_of(videos: list[Path], out: Path, params: ShardParams) -> Path:
