@@ -142,3 +142,22 @@ def lamp(seed, n_frames, fps):
 def test_one_thing_that_both_show_is_no_copy(look):
     for seed in range(8):
         assert align(look(300 + seed, 24, 8), look(400 + seed, 90, 16)).surprise < SURE
+
+
+def slides(seed, n_frames, fps):
+    """The same three pictures, each after a cut, before another camera's noise."""
+    slide = (torch.arange(n_frames) / fps / 0.5).long().clamp(max=3)
+    pictures = torch.cat([torch.zeros(1, 64, 64), *(moving(each, 1) - 128 for each in (1, 2, 3))])
+    return scene(seed, n_frames) + pictures[slide]
+
+
+def test_three_cuts_to_the_same_pictures_are_no_copy():
+    for seed in range(8):
+        assert align(slides(300 + seed, 24, 8), slides(400 + seed, 90, 16)).surprise < SURE
+
+
+def test_the_noise_of_encoding_a_still_tells_nothing():
+    """An encoder gives the same still the same noise wherever it is shown."""
+    noise = 0.3 * torch.randn(90, 64, 64, generator=torch.Generator().manual_seed(7))
+    still = moving(9, 1).repeat(90, 1, 1) + noise
+    assert align(still[10 : 10 + 16 * STEPS : STEPS], still).surprise == 0
