@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits fingerprint-audio false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits fingerprint-audio false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio ablation-audio-light bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -87,6 +87,8 @@ set-false-matches-fades-again = $(set-false-matches) --fade 1.5 --seed 5
 set-false-matches-esc50 = --queries 400 --streams audio
 set-ablation-ucf = ABLATE_OBJECTIVES=whole,avid,without-temporal,avid-cma,video-only,temporal ABLATE_JOBS=2
 set-ablation-audio = ABLATE_OBJECTIVES=whole,without-temporal-audio ABLATE_JOBS=2
+set-ablation-audio-light = ABLATE_OBJECTIVES=whole ABLATE_JOBS=2 \
+    SET="$(patsubst %,--set loss.%=0.25,speed_audio direction_audio order_audio order_video_audio)"
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
@@ -244,7 +246,7 @@ _result-ablation: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/ablation ABLATE_JOBS=2
 	$(call publish,$(AT)/ablation,make ablate ABLATE_JOBS=2)
 
-_result-ablation-ucf _result-ablation-audio: | $(READY)
+_result-ablation-ucf _result-ablation-audio _result-ablation-audio-light: | $(READY)
 	$(if $(UCF),,$(error give UCF=folder of UCF101))
 	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
 	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/$(name) $(set-$(name))
