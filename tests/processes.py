@@ -1,8 +1,11 @@
 """Python in a process of its own, for imports, exit statuses, memory and kills."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,3 +24,25 @@ def run(*words: object, cwd: Path = ROOT, **environment: str) -> "subprocess.Com
     process = start(*words, cwd=cwd, **environment)
     out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def status_of_fork(work: Callable[[], object]) -> int:
+    """Work in a fork of this process; return its exit status, 0 if the work ended well, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until the condition holds; tell whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not (is_so := condition()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return is_so

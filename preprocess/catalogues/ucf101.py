@@ -4,6 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
+from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -32,14 +33,11 @@ def open_ucf101(root: Path, splits_dir: Path | None) -> Catalogue:
         found = re.fullmatch(r"(train|test)list(\d+)", path.stem)
         if found:
             _read_split(path, str(int(found[2])), found[1], labels, entries)
-    return combine(
-        "ucf101",
-        root,
-        label_names,
-        entries,
-        lambda file: match_key(file.stem),
-        unlisted=lambda file: _entry(file.name, labels),
-    )
+
+    def unlisted(file: FoundFile) -> Entry:
+        return _entry(file.name, labels)
+
+    return combine("ucf101", root, label_names, entries, lambda file: match_key(file.stem), unlisted=unlisted)
 
 
 def _read_labels(path: Path) -> list[str]:

@@ -152,9 +152,8 @@ class ProcessExecutor(ConcurrentExecutor):
         context = get_context("forkserver")
         context.set_forkserver_preload([work.__module__, *self.preload])
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_do_task, args=(work, task, theirs)
-        )  # no daemon: a task may have processes too
+        # No daemon: a task may have processes too.
+        process = context.Process(target=_do_task, args=(work, task, theirs))
         try:
             process.start()
         except (EOFError, ConnectionError) as error:

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.errors import RenderError, disk_errors
-from preprocess.executors.options import n_processors
 from preprocess.executors.processes import ProcessExecutor, SerialExecutor
 from preprocess.media.encode_mp4 import Coding, write_clip
 from store.atomic_files import folder_lock, remove_temporaries, write_text
@@ -42,9 +41,9 @@ def render_folder(
     arrays: Arrays[T],
     coding: Coding,
     *,
+    workers: int,
+    progress: Report,
     write_lists: Callable[[Path], None] = lambda out: None,
-    workers: int | None = None,
-    progress: Report = lambda done, total: None,
 ) -> Path:
     """Render the videos that are missing in `out`, then its lists, and mark it complete; return `out`.
 
@@ -56,9 +55,9 @@ def render_folder(
         tasks: the videos by their paths below `out`.
         arrays: computes one video.
         coding: how the videos are encoded.
-        write_lists: writes further files below `out` when all videos are there.
-        workers: processes; None for one per usable core.
+        workers: processes.
         progress: called after each video.
+        write_lists: writes further files below `out` when all videos are there.
 
     Raises:
         RenderError: `out` holds other videos, or was begun with another plan; ffmpeg failed.
@@ -77,8 +76,7 @@ def render_folder(
         n_before = len(tasks) - len(missing)
         progress(n_before, len(tasks))
         render = functools.partial(_render_video, arrays=arrays, coding=coding, out=out)
-        n_processes = workers or n_processors()
-        executor = SerialExecutor() if n_processes == 1 else ProcessExecutor(n_processes, (arrays.__module__,))
+        executor = SerialExecutor() if workers == 1 else ProcessExecutor(workers, (arrays.__module__,))
         for done, _ in enumerate(executor.run(render, missing, lambda report: None, _give_up), n_before + 1):
             progress(done, len(tasks))
         write_lists(out)

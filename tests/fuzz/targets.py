@@ -22,13 +22,12 @@ from preprocess.shards.manifest import read_segments, read_sources
 from preprocess.sources import Catalogue, Source
 from preprocess.verify.shard_set import verify as verify_shards
 from store.errors import StoreError
-from store.format import Provenance
 from store.reader import EmbeddingStore
 from store.verify import verify as verify_store
 from store.writer import write_part
 from tests.fuzz.damage import CHECKPOINT, JSON, STORE, Craft
 from tests.preprocess.made_media import counter_frames, tone, write_clip
-from tests.store.made_rows import build_rows
+from tests.store.made_rows import write_rows
 from tests.train.conftest import SMALL, write_shards
 from train.errors import TrainError
 
@@ -123,9 +122,7 @@ def _ingest_media(case: Case) -> None:
 
 
 def _make_store(folder: Path) -> None:
-    """Write a store of 60 rows."""
-    provenance = Provenance("ab" * 32, {"n_clips": 2}, "cd" * 32, "sample", "pretrained")
-    write_part(folder / "a.h5", build_rows(0, 60), provenance)
+    write_rows(folder / "a.h5", 0, 60)
 
 
 def _read_store(case: Case) -> None:

@@ -32,25 +32,23 @@ def _make(kind, folder):
     (folder / "a.bin").write_bytes(bytes(100))
 
 
+MISDEEDS = {
+    "untyped KeyError": lambda case: {}["nothing"],
+    "crash, status -11": lambda case: ctypes.string_at(0),
+    "hangs": lambda case: time.sleep(60),
+    "touched": lambda case: (case.folder.parent / "stray").write_text("x"),
+    "untyped MemoryError": lambda case: bytes(1 << 44),
+    "": lambda case: (case.out / "result").write_text("x"),
+}
+
+
 def _misbehave(case):
     """Break the rule that is named beside the specimen, which itself is read as it should be."""
-    kind = (case.folder / "kind").read_text() if case.changed else ""
-    if kind == "untyped KeyError":
-        raise KeyError("untyped")
-    if kind == "crash, status -11":
-        ctypes.string_at(0)
-    if kind == "hangs":
-        time.sleep(60)
-    if kind == "touched":
-        (case.folder.parent / "stray").write_text("x")
-    if kind == "untyped MemoryError":
-        bytes(1 << 44)
-    (case.out / "result").write_text("x")
+    if case.changed:
+        MISDEEDS[(case.folder / "kind").read_text()](case)
 
 
-@pytest.mark.parametrize(
-    "kind", ["untyped KeyError", "crash, status -11", "hangs", "touched", "untyped MemoryError", ""]
-)
+@pytest.mark.parametrize("kind", MISDEEDS)
 def test_everything_that_must_not_happen_is_found(kind, tmp_path):
     """Prove that the tests above would notice."""
     target = Target("misbehaving", partial(_make, kind), _misbehave, (PreprocessError,), "a.bin")

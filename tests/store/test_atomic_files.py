@@ -22,6 +22,7 @@ from store.atomic_files import (
     write_text,
 )
 from store.errors import BusyError, WriteError
+from tests.processes import status_of_fork
 from train.errors import ExportError, RunError, exporting, writing
 
 
@@ -60,18 +61,6 @@ def names(folder):
     return sorted(each.name for each in folder.iterdir())
 
 
-def status_of_child(work) -> int:
-    """Run in a process of its own; return its exit status, negative for a signal."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)
-        try:
-            work()
-        finally:
-            os._exit(4)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_new_content_takes_the_place_of_the_old_and_a_failure_leaves_it(tmp_path, way):
     path = tmp_path / "a"
@@ -95,7 +84,7 @@ def test_a_killed_writer_leaves_the_old_content_and_the_next_one_removes_its_lef
             put("half")
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert status_of_child(die_half_way) == -signal.SIGKILL
+    assert status_of_fork(die_half_way) == -signal.SIGKILL
     assert text_of(path) == "old"
     assert len(names(tmp_path)) > 1
     others = temporary_path(tmp_path / "a.b")  # its name begins with that of the leftovers
@@ -147,7 +136,7 @@ def test_a_killed_process_lets_go_of_a_lock(tmp_path):
         with folder_lock(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert status_of_child(die_holding_it) == -signal.SIGKILL
+    assert status_of_fork(die_holding_it) == -signal.SIGKILL
     assert names(tmp_path) == [LOCK_NAME]
     with folder_lock(tmp_path):
         pass

@@ -1,4 +1,4 @@
-"""Small shard sets, written by the real writer from frames and waveforms that the test makes up."""
+"""Small shard sets, built by the real pipeline from frames and waveforms that the test makes up."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from preprocess.features.sample_members import decoded_row, samples, source_row
+from preprocess.build.pipeline import build
+from preprocess.executors.processes import SerialExecutor
 from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import ShardParams
-from preprocess.shards.manifest import DatasetInfo, Part, fingerprint, join_parts, write_dataset, write_part
-from preprocess.shards.recipe import Recipe
-from preprocess.shards.shard_files import ShardWriter, shard_name
-from preprocess.sources import Source
+from preprocess.sources import Catalogue, Source
 from tests.planes import from_rgb
 from train.data.loader_config import LoaderConfig
 
@@ -66,36 +64,20 @@ def write_shards(
 
     Split 1 says train but for every fourth source, which it says test.
     """
-    folder.mkdir(parents=True)
     length = n_frames or (lambda index: params.segment_frames - index % 4)
-    recipe = Recipe("made-up", params, n_sources, "0" * 64, "none", {})
-    files = []
-    for shard in range(recipe.n_shards):
-        rows = []
-        first = shard * params.sources_per_shard
-        with ShardWriter(folder / f"{shard_name(shard)}.tar") as writer:
-            for index in range(first, min(first + params.sources_per_shard, n_sources)):
-                splits = {"1": "test" if index % 4 == 3 else "train"}
-                name = f"label-{label(index)}" if label(index) >= 0 else ""
-                source = Source(index, Path(f"{index}.mp4"), f"{index}.mp4", label(index), name, group(index), splits)
-                decoded = decoded_from(index, length(index), params)
-                row = source_row(source)
-                made = []
-                for segment, members in samples(row, decoded, params):
-                    writer.add(segment.key or "", members)
-                    made.append(segment)
-                rows += [decoded_row(row, decoded, made), *made]
-            files.append(writer.commit())
-        write_part(folder, Part(shard, recipe, files[-1], len(rows), 0), rows)
-    manifest = join_parts(folder, recipe.n_shards)
-    write_dataset(
-        folder,
-        DatasetInfo(
-            **vars(recipe), label_names=tuple(f"label-{i}" for i in range(5)), shards=tuple(files), n_failed=0,
-            n_skipped=0, n_segments=sum(f.n_segments for f in files), n_missing=0, n_extra=0,
-            manifest_sha256=manifest, fingerprint=fingerprint(params, tuple(files)),
-        ),
-    )  # fmt: skip
+    sources = []
+    for index in range(n_sources):
+        name = f"label-{label(index)}" if label(index) >= 0 else ""
+        splits = {"1": "test" if index % 4 == 3 else "train"}
+        sources.append(Source(index, Path(f"{index}.mp4"), f"{index}.mp4", label(index), name, group(index), splits))
+    catalogue = Catalogue("made-up", params.media, tuple(sources), tuple(f"label-{number}" for number in range(5)))
+
+    def decode(path: Path, *_: object) -> Decoded:
+        return decoded_from(int(path.stem), length(int(path.stem)), params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("preprocess.build.shard_task.decode", decode)
+        build(catalogue, folder, params, executor=SerialExecutor())
     return folder
 
 

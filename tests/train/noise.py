@@ -25,24 +25,20 @@ LENGTHS = (64, 38, 64)
 """Frames of the segments by turns: a whole window of the preset, and 60 per cent of one."""
 
 
-def noise_frames(index: int, n_frames: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """(n_frames, height, width, 3) uint8, every value drawn by itself."""
-    return np.random.default_rng([index, 0]).integers(0, 256, (n_frames, height, width, 3), dtype=np.uint8)
-
-
 def noise_waveform(index: int, n_samples: int) -> np.ndarray:
     """(n_samples,) float32 of white noise at -20 dB of full scale."""
     return np.random.default_rng([index, 1]).normal(0, 0.1, n_samples).astype(np.float32)
 
 
 def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
-    """A source of noise, as the decoder would hand it over."""
+    """A source of noise, as the decoder would hand it over; every value of a pixel is drawn by itself."""
+    frames = np.random.default_rng([index, 0]).integers(0, 256, (n_frames, 48, 64, 3), dtype=np.uint8)
     waveform = noise_waveform(index, n_frames * params.samples_per_frame)
-    return decoded_of(noise_frames(index, n_frames), waveform, n_frames, params)
+    return decoded_of(frames, waveform, n_frames, params)
 
 
 def write_noise(folder: Path, n_sources: int, params: ShardParams = PARAMS) -> Path:
-    """A finished set of noise through the real writer: JPEG strips and log-mels."""
+    """A finished set of noise through the real pipeline: JPEG strips and log-mels."""
     return write_shards(folder, n_sources, params, lambda index: LENGTHS[index % len(LENGTHS)], noise_decoded)
 
 

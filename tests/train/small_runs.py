@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import torch
 
+from tests.processes import wait_for
 from train.config.load import load_config
 from train.config.schema import Config
 from train.ranks.distributed import join_world
@@ -80,9 +80,5 @@ def command(run: Path, shards: Path, *overrides: str) -> list[str]:
 
 
 def wait_for_step(run: Path, step: int, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if (run / "log.jsonl").exists() and (run / "log.jsonl").read_text().count("\n") >= step:
-            return
-        time.sleep(0.05)
-    raise AssertionError("no progress")
+    log = run / "log.jsonl"
+    assert wait_for(lambda: log.exists() and log.read_text().count("\n") >= step, seconds), "no progress"

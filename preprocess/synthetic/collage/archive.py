@@ -51,9 +51,9 @@ def generate(
     out: Path,
     *,
     seed: int,
-    n_videos: int = 1600,
-    seconds: float = 10.0,
-    workers: int | None = None,
+    n_videos: int,
+    seconds: float,
+    workers: int,
     progress: Report = lambda done, total: None,
 ) -> Path:
     """Write the collage below `out`, or what is missing of it, and return `out`.
@@ -63,7 +63,7 @@ def generate(
         seed: decides everything together with `seconds`; a larger collage begins with the videos of a smaller one.
         n_videos: number of videos.
         seconds: length of each video.
-        workers: processes; None for one per usable core.
+        workers: processes.
         progress: called after each video.
 
     Raises:

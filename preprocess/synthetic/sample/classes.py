@@ -28,56 +28,45 @@ class EventClass:
     description: str
 
 
-def _pair(kind: EventKind, difference: Difference, first: tuple[str, str], second: tuple[str, str]) -> list[EventClass]:
-    return [
-        EventClass(first[0], kind, 0, second[0], difference, first[1]),
-        EventClass(second[0], kind, 1, first[0], difference, second[1]),
-    ]
-
-
-CLASSES: tuple[EventClass, ...] = (
-    *_pair(
-        "rise",
-        "time",
+_EVENTS: dict[tuple[EventKind, Difference], tuple[tuple[str, str], tuple[str, str]]] = {
+    ("rise", "time"): (
         ("Rising", "climbs swaying through the picture; the pitch of an even beat climbs with it"),
         ("Falling", "sinks swaying through the picture; the pitch of an even beat sinks with it"),
     ),
-    *_pair(
-        "approach",
-        "time",
+    ("approach", "time"): (
         ("Coming", "grows as it comes near; its beat gets louder"),
         ("Going", "shrinks as it goes away; its beat gets softer"),
     ),
-    *_pair(
-        "kindle",
-        "time",
+    ("kindle", "time"): (
         ("Kindling", "goes from dark to glowing; its beat quickens"),
         ("Fading", "goes from glowing to dark; its beat slows down"),
     ),
-    *_pair(
-        "part",
-        "time",
+    ("part", "time"): (
         ("Parting", "its two halves drift apart; the interval of a tick-tock widens"),
         ("Joining", "its two halves come together; the interval of a tick-tock narrows"),
     ),
-    *_pair(
-        "tap",
-        "rhythm",
+    ("tap", "rhythm"): (
         ("TapEven", "strikes the ground at equal intervals, a knock at every strike"),
         ("TapGallop", "strikes the ground as often, by short and long intervals in turn"),
     ),
-    *_pair(
-        "orbit",
-        "picture",
+    ("orbit", "picture"): (
         ("OrbitGlide", "circles at an even speed to a tick-tock"),
         ("OrbitLurch", "circles by quarter turns with rests between them, to the same tick-tock"),
     ),
-    *_pair(
-        "swing",
-        "sound",
+    ("swing", "sound"): (
         ("SwingChirp", "swings as a pendulum; at the bottom a sound that glides upwards"),
         ("SwingDroop", "the same swing; at the bottom a sound that glides downwards"),
     ),
+}
+"""Event and difference of a pair of classes: the name and the description of each."""
+
+CLASSES: tuple[EventClass, ...] = tuple(
+    each
+    for (kind, difference), ((name, text), (twin, twin_text)) in _EVENTS.items()
+    for each in (
+        EventClass(name, kind, 0, twin, difference, text),
+        EventClass(twin, kind, 1, name, difference, twin_text),
+    )
 )
 
 KINDS: tuple[EventKind, ...] = tuple(dict.fromkeys(entry.kind for entry in CLASSES))

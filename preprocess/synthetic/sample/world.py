@@ -55,10 +55,10 @@ def generate(
     out: Path,
     *,
     seed: int,
-    n_groups: int = 25,
-    n_clips: int = 2,
-    classes: Sequence[str] | None = None,
-    workers: int | None = None,
+    n_groups: int,
+    n_clips: int,
+    classes: Sequence[str] | None,
+    workers: int,
     progress: Report = lambda done, total: None,
 ) -> Path:
     """Write the world below `out`, or what is missing of it, and return `out`.
@@ -69,7 +69,7 @@ def generate(
         n_groups: groups, each with clips of all classes.
         n_clips: clips per class and group.
         classes: names out of CLASSES; None for all.
-        workers: processes; None for one per usable core.
+        workers: processes.
         progress: called after each video.
 
     Raises:

@@ -1,21 +1,22 @@
-"""Whole runs: same bytes wherever and however often; what failed is named, and tried again on request."""
+"""Whole runs: same bytes however often; what failed is named, and tried again on request; what differs is refused."""
 
 import json
-import os
 import shutil
 import tarfile
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.errors import ShardError
+from preprocess.errors import EnvironmentDiffersError, ShardError, disk_errors
 from preprocess.executors.processes import SerialExecutor
 from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_segments, read_sources
+from store.atomic_files import folder_lock
 from tests.preprocess.made_media import counter_frames, read_counter, write_clip, write_esc50
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
 from tests.processes import run
@@ -56,13 +57,6 @@ def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference):
             assert [read_counter(frame) for frame in frames] == [int(s * 25 - 1e-6) for s in seconds]
         words = json.loads(read["json"])
         assert (words["source"], words["start_seconds"]) == (row["source"], row["start_seconds"])
-
-
-def test_no_file_holds_a_time_or_a_place(data, reference, tmp_path):
-    for path in data.rglob("*"):
-        os.utime(path, (1, 1))
-    build_folder(data, tmp_path / "deep" / "shards")
-    assert bytes_of(tmp_path / "deep" / "shards") == bytes_of(reference)
 
 
 def test_failed_sources_are_tried_again_on_request_only(data, shards, reference, tmp_path):
@@ -121,6 +115,66 @@ def test_audio_data_sets_have_no_frames(tmp_path):
     segments = read_segments(tmp_path / "shards")
     assert summary.n_segments == len(segments) == 6
     assert [json.loads(s)["fold"] for s in segments["splits"]] == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_other_parameters_and_programs_are_refused_and_nothing_is_touched(clips, shards, reference, monkeypatch):
+    monkeypatch.setattr("preprocess.build.pipeline.ffmpeg_version", lambda: "4.2.1")
+    words = r"(?s)ffmpeg was \S+, now is 4.2.1\n.*fps was 12\.5, now is 25\.0\n.*[Cc]hoose another --out"
+    with pytest.raises(ShardError, match=words):
+        build_folder(clips, shards, replace(PARAMS, fps=25.0))
+    assert bytes_of(shards) == bytes_of(reference)
+
+
+def test_other_sources_are_refused_by_name(data, shards):
+    shutil.copy(data / "e.mp4", data / "bb.mp4")
+    with pytest.raises(ShardError, match=r"(?s)number of sources was 5, now is 6.*source 2 was c.mp4, now is bb.mp4"):
+        build_folder(data, shards)
+    (data / "bb.mp4").unlink()
+    (data / "e.mp4").rename(data / "f.mp4")
+    with pytest.raises(ShardError, match=r"(?s)names, labels or splits.*source 4 was e.mp4, now is f.mp4"):
+        build_folder(data, shards)
+
+
+def test_a_source_that_has_changed_is_refused_with_the_way_out(data, shards):
+    shutil.copy(data / "a sound.mp4", data / "d.mkv")
+    words = r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
+    with pytest.raises(ShardError, match=words):
+        build_folder(data, shards)
+    (shards / "shard-000001.parquet").unlink()
+    assert build_folder(data, shards).n_shards_built == 1
+
+
+def test_the_mark_of_another_shard_is_refused(clips, shards):
+    marks = pq.read_table(shards / "shard-000000.parquet"), pq.read_schema(shards / "shard-000001.parquet")
+    pq.write_table(marks[0].replace_schema_metadata(marks[1].metadata), shards / "shard-000001.parquet")
+    with pytest.raises(ShardError, match="does not list the sources of its shard: delete this file"):
+        build_folder(clips, shards)
+
+
+class OtherMachine(SerialExecutor):
+    """An executor whose tasks come from a machine with another numpy."""
+
+    def run(self, work, tasks, report, on_death):
+        def changed(task):
+            packages = task.recipe.packages | {"numpy": "1.0"}
+            return replace(task, recipe=replace(task.recipe, packages=packages))
+
+        return super().run(work, map(changed, tasks), report, on_death)
+
+
+def test_a_machine_with_other_releases_builds_no_shard(clips, tmp_path):
+    with pytest.raises(EnvironmentDiffersError, match=r"has numpy \d\S+ instead of 1\.0: install the same environment"):
+        build_folder(clips, tmp_path / "shards", executor=OtherMachine())
+    assert not list((tmp_path / "shards").glob("shard-*"))
+
+
+def test_a_run_beside_another_is_refused(clips, tmp_path):
+    (tmp_path / "shards").mkdir()
+    with (
+        folder_lock(tmp_path / "shards", disk_errors),
+        pytest.raises(ShardError, match=r"another process is writing here \(process"),
+    ):
+        build_folder(clips, tmp_path / "shards")
 
 
 @pytest.mark.slow

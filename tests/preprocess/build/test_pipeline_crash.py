@@ -13,7 +13,7 @@ from preprocess.build.shard_task import ShardProgress
 from preprocess.errors import DiskFullError, ShardError
 from preprocess.executors.processes import SerialExecutor
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
-from tests.processes import ROOT, run
+from tests.processes import ROOT, run, status_of_fork
 
 
 @pytest.mark.parametrize("name", ["shard-000001.tar", "shard-000000.idx", "shard-000002.parquet", "manifest.parquet"])
@@ -29,13 +29,7 @@ def test_killed_at_every_flush_and_rename_it_ends_with_the_same_bytes(clips, ref
     out = tmp_path / "shards"
     steps = 0
     for rounds in range(40):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(60)
-            _die_after_steps(1 + rounds)
-            build_folder(clips, out)
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = status_of_fork(lambda: (_die_after_steps(1 + rounds), build_folder(clips, out)))  # noqa: B023 - at once
         if status == 0:
             break
         assert status == -signal.SIGKILL
@@ -72,18 +66,13 @@ def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
     for number in range(20):
         shutil.copy(clips / "a sound.mp4", data / f"{number:02d}.mp4")
     params = replace(PARAMS, sources_per_shard=18, jpeg_quality=100)
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)
+
+    def find_no_space():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        status = 1
-        try:
+        with pytest.raises(DiskFullError, match="Finished work is kept: make room"):
             build_folder(data, out, params)
-        except DiskFullError as error:
-            status = 3 if "Finished work is kept: make room" in error.reason else 4
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+    assert status_of_fork(find_no_space) == 0
     assert list(out.iterdir()) == []
     build_folder(data, out, params)
     assert (out / "shard-000000.tar").stat().st_size > limit

@@ -1,5 +1,6 @@
 """What a scan finds in a folder, and what it names: folders that it cannot read, files of other extensions, links."""
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -92,16 +93,12 @@ def test_unreadable_folder_is_named(tmp_path, nobody):
     assert catalogue.missing == ("gone.mp4",)
 
 
-def deep_folder(root: Path) -> str:
-    """Folders whose path is too long for the system, which root cannot read either; returns the name of the last one."""
-    names, descriptor = ["x" * 250] * 20, os.open(root, os.O_RDONLY)
-    for name in names:
-        os.mkdir(name, dir_fd=descriptor)
-        deeper = os.open(name, os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = deeper
-    os.close(descriptor)
-    return "/".join(names)
+def deep_folder(root: Path) -> None:
+    """Make folders whose path is too long for the system, so that root cannot read them either."""
+    with contextlib.chdir(root):
+        for _ in range(20):
+            Path("x" * 250).mkdir()
+            os.chdir("x" * 250)
 
 
 def test_shards_of_a_folder_that_cannot_be_read_whole_are_built_named_and_not_a_success(tmp_path, capsys, caplog):
@@ -118,15 +115,6 @@ def test_shards_of_a_folder_that_cannot_be_read_whole_are_built_named_and_not_a_
     touch(data, "b.mp4")
     assert main(arguments) == 2
     assert "x/ (File name too long) cannot be read now" in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize(
-    ("place", "words"), [("loop", "cannot be read: Too many levels"), ("x" * 300, "cannot be read: File name too long")]
-)
-def test_a_root_that_cannot_be_opened_is_named(place, words, tmp_path):
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(CatalogueError, match=words):
-        scan(tmp_path / place, "video")
 
 
 def test_a_file_with_several_links_is_taken_once_under_the_name_that_is_known(tmp_path, caplog):

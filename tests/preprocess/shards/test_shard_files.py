@@ -104,13 +104,6 @@ def test_rollback_takes_a_source_out_without_a_trace(tmp_path):
     assert (info.n_segments, info.n_bytes) == (len(samples), plain.stat().st_size)
 
 
-def test_nothing_is_left_of_a_writer_that_did_not_commit(tmp_path):
-    with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path / "shard.tar") as writer:
-        writer.add("00000000-00000", {"json": b"{}"})
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("n_lost", [1, 512, 5_000, 20_000, 30_000])
 def test_truncated_archives_are_told(tmp_path, n_lost):
     path = _write(tmp_path / "shard.tar", _samples())

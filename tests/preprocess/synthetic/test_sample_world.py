@@ -75,7 +75,7 @@ def test_bytes_depend_on_the_seed_and_not_on_workers_or_on_the_choice_of_classes
 )
 def test_parameters_out_of_range_are_refused(tmp_path: Path, change: dict, words: str) -> None:
     with pytest.raises(RenderError, match=words):
-        world.generate(tmp_path / "w", **{"seed": 0, **change})
+        world.generate(tmp_path / "w", **{**SIZES, **change})
     assert not (tmp_path / "w").exists()
 
 

@@ -61,12 +61,6 @@ def _set_column(path: Path, name: str, values) -> None:
     pq.write_table(table.set_column(column, schema.field(column), values), path)
 
 
-def test_a_whole_set_has_no_findings(reference):
-    assert _findings(reference) == ""
-    with pytest.raises(ShardError, match="is not a folder"):
-        verify(reference / "none")
-
-
 def test_processes_find_the_same(shards):
     (shards / "shard-000001.idx").unlink()
     assert verify(shards, workers=2) == verify(shards, executor=SerialExecutor()) != []

@@ -82,23 +82,19 @@ def test_what_is_not_needed_is_not_read_and_an_unfinished_set_says_so(copied):
         SegmentLoader(loading(copied))
 
 
+def sources(settings):
+    return [s >> 20 for batch in iterate_once(settings) for s in batch.segment_id.tolist()]
+
+
 def test_shards_can_be_picked_by_name(small_shards):
     picked = loading(small_shards, only_shards=("shard-000002.tar", "shard-000000.tar"))
-    seen = [s >> 20 for batch in iterate_once(picked) for s in batch.segment_id.tolist()]
-    assert seen == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert sources(picked) == [0, 1, 2, 3, 8, 9, 10, 11]
     with pytest.raises(LoaderError, match="shard-000077"):
         list(iterate_once(loading(small_shards, only_shards=("shard-000077.tar",))))
 
 
 def test_ranks_take_turns_in_reading_once(small_shards):
-    shares = [
-        [
-            s >> 20
-            for batch in iterate_once(loading(small_shards, rank=rank, world_size=5))
-            for s in batch.segment_id.tolist()
-        ]
-        for rank in range(5)
-    ]
+    shares = [sources(loading(small_shards, rank=rank, world_size=5)) for rank in range(5)]
     assert [s for share in shares for s in share] == list(range(48))
     assert {len(share) for share in shares} == {9, 10}
 

@@ -14,15 +14,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.processes import ROOT, run
-from tests.train.small_runs import config
+from tests.train.small_runs import train
 from train.config.schema import ModelConfig
 from train.errors import CheckpointError, ExportError
 from train.export.export import CONFIG_NAME, WEIGHTS_NAME, describe, load_exported, write_encoders
 from train.export.onnx_export import OUTPUTS, Tower, onnx_model, require_same
 from train.model.encoders import build_encoders
-from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, load_encoders
-from train.run.pretraining import Trainer
 from train.views.views import normalise_frames, normalise_logmel
 
 SHAPES = {"video": (3, 4, 24, 24), "audio": (1, 16, 7)}
@@ -32,7 +30,7 @@ SHAPES = {"video": (3, 4, 24, 24), "audio": (1, 16, 7)}
 @pytest.fixture(scope="module")
 def trained(small_shards, tmp_path_factory):
     run = tmp_path_factory.mktemp("export") / "run"
-    Trainer(config(small_shards, "steps=3", "data.split=1:train"), run, join_world("cpu")).train()
+    train(run, small_shards, "steps=3", "data.split=1:train")
     return load_encoders(run / "checkpoints" / LAST_NAME)
 
 

@@ -12,9 +12,7 @@ from train.model.tiny_nets import Pointwise2d
     ("video", "audio"),
     [
         ("tiny", "tiny"),
-        pytest.param("r2plus1d_18", "resnet18", marks=pytest.mark.slow),
-        pytest.param("r3d_18", "resnet18", marks=pytest.mark.slow),
-        pytest.param("s3d", "resnet18", marks=pytest.mark.slow),
+        *(pytest.param(video, "resnet18", marks=pytest.mark.slow) for video in ("r2plus1d_18", "r3d_18", "s3d")),
     ],
 )
 def test_features_and_projections_have_their_shapes_and_every_weight_learns(video, audio):

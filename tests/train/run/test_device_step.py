@@ -16,15 +16,15 @@ from torch.utils._pytree import tree_leaves
 from tests.train.conftest import SMALL, write_shards
 from tests.train.finetune.test_finetune import finetuner
 from tests.train.small_runs import trainer
-from train.config.load import load_config
+from train.config.schema import TEMPORAL_TERMS, TERMS
 from train.ranks.distributed import World
 from train.views.augment_video import _yiq
 
 META = torch.device("meta")
-DISTORTED = [
-    f"loss.{name}=0" for name in load_config("fingerprint").loss.__dict__ if name.startswith(("speed", "direc", "order"))
-] + ["clip.views=same_moment", "distort.enabled=true", "data.frame_px=24", "loss.audio_audio=1"]  # fmt: skip
-HEARD = [f"loss.{name}=0" for name in load_config("sample").loss.__dict__ if "video" in name] + [
+DISTORTED = [f"loss.{name}=0" for name in TEMPORAL_TERMS] + [
+    "clip.views=same_moment", "distort.enabled=true", "data.frame_px=24", "loss.audio_audio=1",
+]  # fmt: skip
+HEARD = [f"loss.{name}=0" for name in TERMS if "video" in name] + [
     "loss.audio_audio=1", "augment.mix_max=0.4", "augment.crop_bands=[0.6, 1.5]", "augment.noise=0.1",
     "augment.mask_columns=3",
 ]  # fmt: skip

@@ -101,12 +101,6 @@ def test_an_encoder_that_no_term_reads_is_not_computed_and_gives_no_vectors_as_p
     assert of_file.keys() == {f"{name}/{kind}" for name in found[0] if found[0][name] for kind in found[0][name]}
 
 
-def test_a_step_of_two_accumulated_batches_draws_two_and_moves_the_weights_once(small_shards, tmp_path):
-    train(tmp_path, small_shards, "steps=1", "optim.accumulate=2")
-    assert int(saved(tmp_path).bank["cursor"]) == 12
-    assert {int(state["step"]) for state in saved(tmp_path).optimizer["state"].values()} == {1}
-
-
 def test_the_command_names_what_is_missing_and_the_remedy(tmp_path, capsys):
     assert main(["pretrain", "--preset", "sample", "--run", str(tmp_path / "run"), "--shards", str(tmp_path)]) == 2
     said = capsys.readouterr().err

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
 from tests.train.small_runs import records
-from tests.train.views.views import generator
+from tests.train.views.views import clock, generator
 from train.config.clip_config import ClipConfig
 from train.config.load import load_config
-from train.data.batch import SegmentBatch
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import IGNORE, draw_plan
 from train.plans.temporal_labels import temporal_labels
@@ -26,17 +25,6 @@ CLIP = ClipConfig(
 PARAMS = ShardParams(
     fps=8.0, short_side_px=32, segment_seconds=3.0, hop_length=400, win_length=600, n_mels=16, sources_per_shard=4
 )
-
-
-def clock(n_frames, plan, columns_per_frame=5):
-    """Segments whose pixels and log-mels say which frame and column they are, clips of 4 frames planned in them."""
-    n, longest = len(n_frames), max(n_frames)
-    frames = torch.arange(longest, dtype=torch.uint8)[None, :, None, None, None].expand(n, -1, 8, 8, 3)
-    columns = torch.arange(longest * columns_per_frame).float()[None, None].expand(n, 2, -1)
-    number = torch.zeros(n, dtype=torch.long)
-    lengths = torch.tensor(n_frames)
-    shown = plan.frames(lengths, 4)
-    return SegmentBatch(frames, shown, plan, columns, lengths, number, number == 0, n, number, number)
 
 
 @settings(max_examples=60, deadline=None)
@@ -59,7 +47,7 @@ def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_
 
 def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
     plan = draw_plan(torch.tensor([80, 40, 9]), CLIP, generator(1))
-    batch = clock([80, 40, 9], plan)
+    batch = clock([80, 40, 9], plan, 4)
     frames, columns = gather_views(batch, CLIP, 5)
     assert columns.shape == (6, 2, 61)
     for view in (0, 1):
@@ -75,7 +63,7 @@ def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
 def test_moments_of_a_segment_become_segments_of_two_views():
     clip = ClipConfig(**{**CLIP.__dict__, "moments": 2, "jitter_frames": 0.0})
     plan = draw_plan(torch.tensor([80, 60]), clip, generator(3))
-    whole = clock([80, 60], plan)
+    whole = clock([80, 60], plan, 4)
     parted = whole.by_moment(2)
     assert parted.plan.start.shape == (4, 2)
     assert len(set(parted.segment_id.tolist())) == 2  # the clock's segments share one number; its moments do not
@@ -91,7 +79,7 @@ def test_moments_of_a_segment_become_segments_of_two_views():
 
 def test_plain_clips_keep_the_stride_and_hear_all_of_it():
     plan = EvenClips(CLIP, 1, (1,))(torch.tensor([80]), generator())
-    clips = eval_clips(clock([80], plan), CLIP, columns_per_frame=5)
+    clips = eval_clips(clock([80], plan, 4), CLIP, columns_per_frame=5)
     start = int(clips.start_frame)
     assert int(clips.span_frames) == 13
     shown = ((clips.video[0, 0, :, 0, 0] + 2) * 63.75).round().long()

@@ -7,9 +7,8 @@ from PIL import Image
 
 from tests.train.views.views import NOTHING, clips, generator
 from train.config.augment_config import AugmentConfig
-from train.views.augment_audio import augment_audio
 from train.views.augment_video import _crop, _crop_boxes, _crop_together, augment_video
-from train.views.views import normalise_frames, normalise_logmel
+from train.views.views import normalise_frames
 
 
 def augmented(**changes):
@@ -19,10 +18,6 @@ def augmented(**changes):
 
 def test_with_ranges_of_nothing_it_only_normalises():
     assert torch.allclose(augmented(), normalise_frames(clips()), atol=1e-3)
-    logmel = torch.randn(3, 8, 20, generator=generator()) * 3 - 9
-    assert torch.allclose(
-        augment_audio(logmel, NOTHING, generator())[:, 0], normalise_logmel(logmel).clamp(min=-2), atol=1e-5
-    )
 
 
 def test_flip_mirrors_and_grey_removes_colour():

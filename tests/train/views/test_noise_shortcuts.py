@@ -33,6 +33,12 @@ def report(name, reached, chance, n):
     logger.info("%s: %.3f, guessing %.3f, n %d", name, reached, chance, n)
 
 
+def assert_nothing_learnt(name, rows, truth):
+    reached, chance, n = held_out_share(rows, truth)
+    report(name, reached, chance, n)
+    assert reached < four_sigma(chance, n)
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     """48 sources of noise, a third of them 60 per cent of a window long."""
@@ -57,9 +63,7 @@ def findings(shards):
     ],
 )  # fmt: skip
 def test_clips_of_noise_say_nothing_of_a_task(findings, kind, head):
-    reached, chance, n = held_out_share(*findings.rows(kind, head))
-    report(f"{kind}, {head}", reached, chance, n)
-    assert reached < four_sigma(chance, n)
+    assert_nothing_learnt(f"{kind}, {head}", *findings.rows(kind, head))
 
 
 def test_rows_at_the_borders_do_not_know_the_neighbouring_frames(findings):
@@ -74,43 +78,25 @@ SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"],
 
 
 @functools.cache
-def noise_columns(params, n_frames, n):
-    """Log-mels of white noise, each long enough for a clip at 8x: (n, n_mels, C)."""
+def noise_by_speed(name):
+    """Log-mels of white noise, each long enough for a clip at 8x, (n, n_mels, C), and by turns a speed for each, (n,)."""
+    params, n_frames, n = SOUNDS[name]
     length = (n_frames - 1) * SPEEDS[-1] + 1
     sounds = [log_mel(noise_waveform(i, length * params.samples_per_frame), params) for i in range(n)]
-    return torch.from_numpy(np.stack(sounds))
-
-
-def by_speed(name, params, taken):
-    """Statistics of clips that `taken(logmel, stride)` cuts, speeds by turns: (n, 10), and the speeds (n,)."""
-    logmel = noise_columns(params, *SOUNDS[name][1:])
-    index = torch.arange(len(logmel)) % len(SPEEDS)
-    clips = torch.stack([taken(logmel[i].float(), SPEEDS[k]) for i, k in enumerate(index)])
-    return statistics(clips.numpy()), index.numpy()
-
-
-def as_the_trainer_cuts(params, n_frames):
-    def taken(logmel, stride):
-        start, reverse = torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.bool)
-        limit = torch.tensor([logmel.shape[1] // params.columns_per_frame])
-        cut = gather_columns(
-            logmel[None], limit, start, torch.tensor([stride]), reverse, n_frames, params.columns_per_frame
-        )
-        return cut[0]
-
-    return taken
+    return torch.from_numpy(np.stack(sounds)).float(), torch.arange(n) % len(SPEEDS)
 
 
 @pytest.mark.parametrize("name", ["sample", pytest.param("default", marks=pytest.mark.slow)])
 def test_sound_of_noise_says_nothing_of_the_speed(name):
-    params, n_frames, _ = SOUNDS[name]
-    found, speed = by_speed(name, params, as_the_trainer_cuts(params, n_frames))
+    params, n_frames, n = SOUNDS[name]
+    (logmel, speed), start = noise_by_speed(name), torch.zeros(n, dtype=torch.long)
+    stride, limit = torch.tensor(SPEEDS)[speed], torch.full((n,), logmel.shape[2] // params.columns_per_frame)
+    cut = gather_columns(logmel, limit, start, stride, start > 0, n_frames, params.columns_per_frame)
+    found, speed = statistics(cut.numpy()), speed.numpy()
     alike = [found[speed == k, 0].mean() for k in range(len(SPEEDS))]
     logger.info("%s: correlation of neighbouring columns by speed %s", name, np.round(alike, 4))
     assert np.abs(alike).max() < 0.01
-    reached, chance, n_asked = held_out_share(found, speed)
-    report(name, reached, chance, n_asked)
-    assert reached < four_sigma(chance, n_asked)
+    assert_nothing_learnt(name, found, speed)
 
 
 def averaged(x, stride, n_columns):
@@ -121,10 +107,9 @@ def averaged(x, stride, n_columns):
 def test_averaged_columns_would_give_the_speed_away():
     params, n_frames, _ = SOUNDS["sample"]
     n_columns = (n_frames - 1) * params.columns_per_frame  # one fewer than taken: whole groups
-
-    reached, chance, n_asked = held_out_share(
-        *by_speed("sample", params, lambda x, stride: averaged(x, stride, n_columns))
-    )
+    logmel, speed = noise_by_speed("sample")
+    clips = torch.stack([averaged(x, SPEEDS[k], n_columns) for x, k in zip(logmel, speed, strict=True)])
+    reached, chance, n_asked = held_out_share(statistics(clips.numpy()), speed.numpy())
     report("averaged", reached, chance, n_asked)
     assert reached > 0.9
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.train.views.views import clock
 from train.config.clip_config import ClipConfig
-from train.data.batch import SegmentBatch
 from train.errors import ConfigError
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
@@ -88,18 +88,10 @@ def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
 
 
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
-    frames = torch.arange(64, dtype=torch.uint8)[None, :, None, None, None].expand(2, 64, 10, 10, 3)
-    logmel = torch.zeros(2, 4, 128)
-    n_frames = torch.tensor([64, 16])
-    plan = EvenClips(CLIP, 3, (4,))(n_frames, torch.Generator())
-    batch = SegmentBatch(
-        frames=frames, clip_frames=plan.frames(n_frames, 8), plan=plan, logmel=logmel, n_frames=n_frames,
-        window_start_frame=torch.zeros(2, dtype=torch.long), has_audio=torch.ones(2, dtype=torch.bool),
-        n_heard=2, label=torch.zeros(2, dtype=torch.long), segment_id=torch.arange(2),
-    )  # fmt: skip
-    clips = eval_clips(batch, CLIP, columns_per_frame=2)
+    plan = EvenClips(CLIP, 3, (4,))(torch.tensor([64, 16]), torch.Generator())
+    clips = eval_clips(clock([64, 16], plan, 8, columns_per_frame=2), CLIP, columns_per_frame=2)
     assert clips.video.shape == (6, 3, 8, 8, 8)
-    assert clips.audio.shape == (6, 1, 4, 15)
+    assert clips.audio.shape == (6, 1, 2, 15)
     assert clips.start_frame.tolist() == [0, 17, 35, 0, 0, 1]
     assert clips.span_frames.tolist() == [29, 29, 29, 15, 15, 15]  # 16 frames hold a clip at 2x, not at 4x
     shown = ((clips.video[:, 0, :, 0, 0] + 2) * 63.75).round().long()
