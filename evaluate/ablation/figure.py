@@ -63,8 +63,7 @@ def _draw(ax: Axes, rows: Sequence[str], cells: Mapping[str, Cell]) -> None:
     ax.grid(visible=True, axis="y", color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(length=0)
-    for side in ("top", "right", "left"):
-        ax.spines[side].set_visible(False)
+    ax.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _colour(model: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from evaluate.archive.compare import Comparison
 from evaluate.archive.last_run import LastRun, identity, last_compared, load_run, save_run
 from evaluate.archive.pairs import Duplicates, list_duplicates
-from evaluate.archive.scope import Agree, Scope, Scoped
+from evaluate.archive.scope import Agree, Scope, compared_with
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
@@ -50,7 +50,7 @@ def find_duplicates(
     sources = _readable(archive)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
-    scoped = Scoped(scope, library.sources, sources)
+    among = compared_with(scope, library.sources, sources)
     before = set(run.done)
     new = {name for name, source in sources.items() if identity(source) not in before}
     described, n = {PLAIN: archive}, len(new)
@@ -70,7 +70,7 @@ def find_duplicates(
 
     try:
         for n_done, (view, each) in enumerate(_described(described, new), 1):
-            spans = comparison.matches(each, scoped.with_source(numbers[each.source]))
+            spans = comparison.matches(each, among(numbers[each.source]))
             if view == PLAIN:
                 found += spans
                 done.append(identity(sources[each.source]))

@@ -69,11 +69,7 @@ def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> st
     for each in decisions:
         if not each.keeps:
             # Absolute paths: none begins with a dash. Quoted, so a name may hold anything, also a line break.
-            place = str(moves_to.absolute() / Path(each.path).relative_to(_root(each)))
+            below = Path(each.path).parts[-1 - each.name.count("/") :]
+            place = str(moves_to.absolute().joinpath(*below))
             text += f"away {shlex.join([each.path, paths[each.copy_of], place])}\n"
     return text
-
-
-def _root(decision: Decision) -> Path:
-    """Return the folder that the source's name is below."""
-    return Path(decision.path).parents[decision.name.count("/")]

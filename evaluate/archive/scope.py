@@ -1,9 +1,8 @@
 """What is compared with what: names, folders, durations; and which agreements count."""
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -57,45 +56,42 @@ class Scope:
         return {**values, "longest_seconds": min(self.longest_seconds, NO_LIMIT_SECONDS)}
 
 
-@dataclass(frozen=True, eq=False)
-class Scoped:
-    """A scope over the sources of a library, in the library's order.
+def compared_with(
+    scope: Scope, names: Sequence[str], sources: Mapping[str, IndexedSource]
+) -> Callable[[int], np.ndarray]:
+    """Return a function of a source's number that tells which of all sources it is compared with, bool (s,).
+
+    Args:
+        scope: what is compared.
+        names: of the sources of a library, in its order.
+        sources: the index's record of each.
 
     Raises:
         FingerprintError: a pattern fits no source.
     """
+    lengths = np.array([sources[name].seconds for name in names])
+    is_long = (lengths >= scope.shortest_seconds) & (lengths <= scope.longest_seconds)
+    references, candidates = (_fitting(names, patterns) & is_long for patterns in (scope.references, scope.candidates))
+    folder = np.unique([name.rpartition("/")[0] for name in names], return_inverse=True)[1]
 
-    scope: Scope
-    names: Sequence[str]
-    sources: Mapping[str, IndexedSource]
-
-    def with_source(self, number: int) -> np.ndarray:
-        """Return which sources are compared with this one, bool (s,)."""
-        references, candidates = self._sides
-        others = (references & candidates[number]) | (candidates & references[number])
-        if self.scope.is_across_folders:
-            others = others & (self._folder != self._folder[number])
+    def with_source(number: int) -> np.ndarray:
+        others: np.ndarray = (references & candidates[number]) | (candidates & references[number])
+        if scope.is_across_folders:
+            others &= folder != folder[number]
         others[number] = False
         return others
 
-    @cached_property
-    def _sides(self) -> tuple[np.ndarray, np.ndarray]:
-        lengths = np.array([self.sources[name].seconds for name in self.names])
-        is_long = (lengths >= self.scope.shortest_seconds) & (lengths <= self.scope.longest_seconds)
-        return self._fitting(self.scope.references) & is_long, self._fitting(self.scope.candidates) & is_long
+    return with_source
 
-    @cached_property
-    def _folder(self) -> np.ndarray:
-        return np.unique([name.rpartition("/")[0] for name in self.names], return_inverse=True)[1]
 
-    def _fitting(self, patterns: Sequence[str]) -> np.ndarray:
-        fitting = np.full(len(self.names), not patterns)
-        for pattern in patterns:
-            fits = np.array([_fits(name, pattern) for name in self.names], bool)
-            if not fits.any():
-                raise FingerprintError(f"no source fits {pattern!r}; names are paths below the archive's folder")
-            fitting |= fits
-        return fitting
+def _fitting(names: Sequence[str], patterns: Sequence[str]) -> np.ndarray:
+    fitting = np.full(len(names), not patterns)
+    for pattern in patterns:
+        fits = np.array([_fits(name, pattern) for name in names], bool)
+        if not fits.any():
+            raise FingerprintError(f"no source fits {pattern!r}; names are paths below the archive's folder")
+        fitting |= fits
+    return fitting
 
 
 def _fits(name: str, pattern: str) -> bool:

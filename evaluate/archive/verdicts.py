@@ -32,7 +32,6 @@ VERDICTS_FILE = "verdicts.sqlite"
 Kind = Literal["same", "different", "keep", "ignore"]
 N_PLACES: dict[str, tuple[int, float]] = {"same": (2, 2), "different": (2, 2), "keep": (1, 1), "ignore": (1, math.inf)}
 PATIENCE_SECONDS = 60.0
-_REMEDY = "give a file from `verdicts export`"
 _TABLES = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE verdicts (record TEXT NOT NULL UNIQUE);
@@ -163,24 +162,16 @@ class Verdicts:
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return len(lines)
 
-    def take_in(self, path: Path) -> int:
-        """Add the verdicts of an exported file, all or none; return how many were new.
+    def take_in(self, path: Path, content: bytes | None = None) -> int:
+        """Add the verdicts of an exported file, or of its content that was read; return how many were new, all or none.
 
         Raises:
             VerdictError: the file or a line of it cannot be read.
         """
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise VerdictError(path, f"cannot be read ({error})", _REMEDY) from error
-        return self.take_in_lines(content, path)
-
-    def take_in_lines(self, content: bytes, path: Path) -> int:
-        """Add the verdicts of an exported file that was read; errors name the path."""
-        try:
-            lines = content.decode().splitlines()
-        except UnicodeDecodeError as error:
-            raise VerdictError(path, f"cannot be read ({error})", _REMEDY) from error
+            lines = (path.read_bytes() if content is None else content).decode().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
         return self.write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
 
     def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluate.commands.common import (
     Commands,
@@ -16,12 +15,6 @@ from evaluate.commands.common import (
 )
 from evaluate.errors import EvaluateError
 from preprocess.progress import Progress
-
-if TYPE_CHECKING:
-    from evaluate.results.results import Result
-    from train.finetune.config import Init
-    from train.ranks.distributed import World
-    from train.run.checkpoint import LoadedEncoders
 
 EPILOG = """\
 Each split and start is trained in RUN/finetune/DATASET-SPLIT-START and tested with 10 clips x 3 crops a video; accuracies
@@ -49,11 +42,11 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> None:
-    from evaluate.finetune.protocol import TASK, splits_of_shards
+    from evaluate.finetune.protocol import TASK, splits_of_shards, train_and_test
     from evaluate.protocols.bootstrap import mean_over_splits
     from evaluate.protocols.result_table import folds_sheet
-    from evaluate.results.results import RESULTS_NAME, update_results
-    from train.finetune.config import INITS
+    from evaluate.results.results import RESULTS_NAME, Result, update_results
+    from train.finetune.config import INITS, finetune_config
     from train.ranks.distributed import join_world, leave_world
     from train.run.checkpoint import load_encoders
 
@@ -63,9 +56,20 @@ def _finetune(arguments: argparse.Namespace) -> None:
     test, splits = dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
     run = load_encoders(checkpoint_path(arguments))
     world = join_world(arguments.device)
+    found = list[Result]()
     try:
-        starts = [(split, init) for split in splits for init in INITS if init in chosen]
-        found = [_train_and_test(arguments, run, world, test, *start) for start in starts]
+        for split, init in [(split, init) for split in splits for init in INITS if init in chosen]:
+            config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
+            folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
+            if world.is_main:
+                say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
+            with Progress(f"testing split {split}, {init}") as shown:
+                result = train_and_test(run, config, test, folder, world, progress=shown.show)
+            if result is None:
+                raise KeyboardInterrupt
+            found.append(result)
+            if world.is_main:
+                say(f"split {split}, {init}: top-1 {result.value:.1%} of {result.n:,} test videos")
         if world.is_main:
             own = [r for r in update_results(path, found) if (r.test, r.task) == (test, TASK)]
             results = update_results(path, mean_over_splits(own))  # over the splits of earlier calls, too
@@ -73,22 +77,3 @@ def _finetune(arguments: argparse.Namespace) -> None:
             say(f"every number: {path}")
     finally:
         leave_world()
-
-
-def _train_and_test(
-    arguments: argparse.Namespace, run: "LoadedEncoders", world: "World", test: str, split: str, init: "Init"
-) -> "Result":
-    from evaluate.finetune.protocol import train_and_test
-    from train.finetune.config import finetune_config
-
-    config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
-    folder = arguments.run / "finetune" / f"{test}-{split}-{init}"
-    if world.is_main:
-        say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
-    with Progress(f"testing split {split}, {init}") as shown:
-        result = train_and_test(run, config, test, folder, world, progress=shown.show)
-    if result is None:
-        raise KeyboardInterrupt
-    if world.is_main:
-        say(f"split {split}, {init}: top-1 {result.value:.1%} of {result.n:,} test videos")
-    return result

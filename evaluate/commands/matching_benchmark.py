@@ -4,13 +4,10 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from evaluate.commands.common import Commands, add_encoder, add_parser, console, say, whole_numbers, words
 from preprocess.progress import Progress
-
-if TYPE_CHECKING:
-    from evaluate.fingerprint.benchmark.protocol import Plan
 
 FINGERPRINT_EPILOG = """\
 examples:
@@ -124,12 +121,18 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
         arguments.distractors, streams=arguments.streams,
     )  # fmt: skip
     plan = prepare(arguments.videos, out, size, arguments.seed)
-    say(_summary(plan))
+    roles = [query.role for query in plan.queries]
+    summary = (
+        f"{len(plan.references)} references with {plan.n_distractor_segments} distractor segments, "
+        f"{plan.n_query_segments} query sources; {roles.count('matched')} matched and {roles.count('unmatched')} "
+        f"unmatched queries, {roles.count('background')} for calibration"
+    )
+    say(summary)
     with Progress("benchmark") as shown:
         measured = benchmark(plan, arguments.videos, out, [*ours, *peers], arguments.jobs, shown.stage)
     # Not beside the run's own: its page makes a column of every task and metric, and here are hundreds.
-    path, header = out / RESULTS_NAME, origin() | {"plan": _summary(plan)}
-    earlier = read_results(path) if read_header(path).get("plan") == header["plan"] else ()
+    path, header = out / RESULTS_NAME, origin() | {"plan": summary}
+    earlier = read_results(path) if read_header(path).get("plan") == summary else ()
     results = merge_results(earlier, measured)
     write_results(path, results, header)
     write_heat_map(results, out / "distortions.svg")
@@ -139,15 +142,6 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     for name, reason in missing.items():
         say(f"{name}: not measured: {reason}")
     say(f"all numbers: {out / RESULTS_NAME}; figures: {out}/distortions.svg, roc.svg")
-
-
-def _summary(plan: "Plan") -> str:
-    roles = [query.role for query in plan.queries]
-    return (
-        f"{len(plan.references)} references with {plan.n_distractor_segments} distractor segments, "
-        f"{plan.n_query_segments} query sources; {roles.count('matched')} matched and {roles.count('unmatched')} "
-        f"unmatched queries, {roles.count('background')} for calibration"
-    )
 
 
 def _false_matches(arguments: argparse.Namespace) -> None:

@@ -57,12 +57,9 @@ def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleri
     """Make a gallery for each modality; each video is read once."""
     picks = {modality: pick_queries(neighbours, QUERIES, SEED) for modality, neighbours in found.items()}
     rows = [
-        [
-            found[modality].query_sources[query],
-            *(found[modality].reference_sources[i] for i in found[modality].indices[query]),
-        ]
-        for modality, queries in picks.items()
-        for query in queries
+        [each.query_sources[query], *(each.reference_sources[i] for i in each.indices[query])]
+        for modality, each in found.items()
+        for query in picks[modality]
     ]
     by_rank = [source for rank in zip_longest(*rows) for source in rank if source is not None]
     images = thumbnails(media.shards, by_rank, int(media.share * IMAGE_BUDGET_BYTES))

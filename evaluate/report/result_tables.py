@@ -74,21 +74,19 @@ def build_tables(results: Sequence[Result], models: Sequence[str] = ()) -> tuple
     `models` is the order of the rows; by default pretrained models come first, baselines last.
     """
     order = models or model_order([r.model for r in results])
+
+    def place(r: Result) -> tuple[int, int, int]:
+        return MODALITIES.index(r.modality), order.index(r.model), r.split or 0
+
     tables = []
     for is_cross_modal in (False, True):
         own = [r for r in results if ("-to-" in r.modality) == is_cross_modal]
         groups: dict[str, dict[str, dict[int | None, dict[Column, Result]]]] = {}
-        for r in sorted([*means(own), *(r for r in own if r.split is not None)], key=lambda r: r.split or 0):
+        for r in sorted([*means(own), *(r for r in own if r.split is not None)], key=place):
             splits = groups.setdefault(r.modality, {}).setdefault(r.model, {})
             splits.setdefault(r.split, {})[r.task, r.metric] = r
         if own:
-            columns = sorted({(r.task, r.metric) for r in own}, key=column_order)
-            sorted_groups = {
-                modality: {model: groups[modality][model] for model in order if model in groups[modality]}
-                for modality in MODALITIES
-                if modality in groups
-            }
-            tables.append(Table(tuple(columns), sorted_groups))
+            tables.append(Table(tuple(sorted({(r.task, r.metric) for r in own}, key=column_order)), groups))
     return tuple(tables)
 
 

@@ -13,25 +13,75 @@ from evaluate.archive.scope import NO_LIMIT_SECONDS
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import described
-from evaluate.server.shapes import (
-    ErrorShape,
-    LastScopeShape,
-    SourceShape,
-    SourcesShape,
-    SourceStatus,
-    StatusShape,
-)
 from evaluate.server.state.opened_index import Snapshot, id_of
 from evaluate.server.state.parts import GivenParts
+from evaluate.server.state.watch import Watched
 
 NAMES_SHOWN = 10
 Sort = Literal["name", "seconds", "size_bytes", "modified", "status"]
+SourceStatus = Literal["indexed", "unreadable", "gone"]
 
 
 class Names(BaseModel):
     """Names of sources."""
 
     names: list[str] = Field(min_length=1, max_length=10_000)
+
+
+class LastScopeShape(BaseModel):
+    """What the last search for duplicates compared; the least that is shared and what agrees only select from that."""
+
+    references: list[str]
+    candidates: list[str]
+    is_across_folders: bool
+    shortest_seconds: float
+    longest_seconds: float | None
+    is_mirrored: bool = False
+
+
+class StatusShape(BaseModel):
+    """The state of the index and of this server."""
+
+    index: str
+    folder: str | None
+    n_sources: int
+    n_unreadable: int
+    n_descriptors: int
+    media_seconds: float
+    has_duplicates: bool
+    is_writer: bool
+    read_only_reason: str
+    encoder: str
+    threshold: float | None
+    last_scope: LastScopeShape | None
+    watched: Watched | None
+
+
+class SourceShape(BaseModel):
+    """A file of the archive."""
+
+    id: str
+    name: str
+    seconds: float
+    size_bytes: int
+    modified: datetime
+    status: SourceStatus
+    reason: str
+
+
+class SourcesShape(BaseModel):
+    """A page of the archive's files."""
+
+    total: int
+    sources: list[SourceShape]
+
+
+class ErrorShape(BaseModel):
+    """Files that could not be read for one reason."""
+
+    reason: str
+    n_sources: int
+    names: list[str]
 
 
 router = APIRouter(tags=["archive"])

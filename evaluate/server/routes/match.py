@@ -1,5 +1,6 @@
 """Routes of matching: uploads, files by path, and the answers that are kept."""
 
+from datetime import datetime
 from typing import Annotated
 
 from anyio import to_thread
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from evaluate.server.problems import described
-from evaluate.server.shapes import AnswerShape, QueryShape, SpanVerdict, query_values, span_shape
+from evaluate.server.shapes import SpanShape, SpanVerdict, span_shape
 from evaluate.server.state.parts import GivenParts, Parts
 from evaluate.server.state.queries import Query as Matched
 
@@ -21,6 +22,28 @@ class PathRequest(BaseModel):
 
     path: str = Field(min_length=1, max_length=4096)
     top: Top | None = None
+
+
+class QueryShape(BaseModel):
+    """A query without its matches; a picture is never decided."""
+
+    id: str
+    name: str
+    seconds: float
+    is_picture: bool
+    unreadable: str
+    reason: str
+    n_alike: int
+    is_decidable: bool
+    n_matches: int
+    threshold: float
+    made_at: datetime
+
+
+class AnswerShape(QueryShape):
+    """The answer to a query: decided matches first, then candidates below the threshold."""
+
+    matches: list[SpanShape]
 
 
 router = APIRouter(tags=["matches"])
@@ -61,13 +84,17 @@ def remove(parts: GivenParts, identity: str) -> QueryShape:
 
 
 def _shape(parts: Parts, query: Matched) -> QueryShape:
-    return QueryShape.model_validate(query_values(query, parts.opened.now.threshold))
+    answer = query.answer
+    return QueryShape(
+        **{**answer.__dict__, **query.__dict__}, is_picture=query.is_picture, reason=answer.reason,
+        n_matches=len(answer.decided), threshold=parts.opened.now.threshold or 0.0,
+    )  # fmt: skip
 
 
 def _answer(parts: Parts, query: Matched) -> AnswerShape:
-    now, verdicts = parts.opened.now, _verdicts(parts, query)
-    spans = [span_shape(each, now.sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
-    return AnswerShape.model_validate({**query_values(query, now.threshold), "matches": spans})
+    sources, verdicts = parts.opened.now.sources, _verdicts(parts, query)
+    spans = [span_shape(each, sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
+    return AnswerShape(**_shape(parts, query).__dict__, matches=spans)
 
 
 def _verdicts(parts: Parts, query: Matched) -> dict[str, SpanVerdict]:

@@ -11,12 +11,12 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 from PIL import Image
+from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import MediaFacts
 from evaluate.fingerprint.describe.picture import PICTURES, read_picture
 from evaluate.server.problems import CrashedError, RefusedError, described
-from evaluate.server.shapes import MediaShape
 from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.parts import GivenParts, Parts, PartsInTurn
 from preprocess.errors import MediaError
@@ -24,7 +24,7 @@ from preprocess.features.strip import encode_planes
 from preprocess.media.audio_part import peaks
 from preprocess.media.media_info import MediaInfo
 from preprocess.media.planes import split
-from preprocess.media.playable import EXCERPT_SECONDS, Playback
+from preprocess.media.playable import EXCERPT_SECONDS, Playback, Plays
 from preprocess.media.probe import open_source
 from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
@@ -67,6 +67,22 @@ class _OpenFile(FileResponse):
 
         with suppress(MediaError), self._held:  # an answer that is not complete ends the connection
             await super().__call__(scope, receive, send_unchanged)
+
+
+class MediaShape(BaseModel):
+    """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
+
+    plays: Plays
+    is_picture: bool
+    has_video: bool
+    has_audio: bool
+    seconds: float
+    width_px: int
+    height_px: int
+    fps: float
+    excerpt_seconds: int | None
+    reason: str
+    facts: MediaFacts | None
 
 
 router = APIRouter(tags=["media"])

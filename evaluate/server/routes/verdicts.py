@@ -110,4 +110,4 @@ async def take_in(parts: GivenParts, request: Request) -> dict[str, int]:
             raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
     if not body.strip():
         raise RefusedError("the body is empty; send what `export` gave")
-    return {"n_new": await to_thread.run_sync(parts.opened.verdicts.take_in_lines, bytes(body), Path("the body"))}
+    return {"n_new": await to_thread.run_sync(parts.opened.verdicts.take_in, Path("the body"), bytes(body))}

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from evaluate.archive.duplicates import last_duplicates
 from evaluate.archive.keep import MediaFacts, propose_kept
@@ -52,7 +52,7 @@ class FoundPairs:
         is_out = pair.verdict in ("different", "ignored")
         return None if is_out else self.groups.get(pair.one)
 
-    def neighbours(self, identity: str, verdict: VerdictFilter) -> dict[str, str | int | None]:
+    def neighbours(self, identity: str, verdict: VerdictFilter) -> dict[str, Any]:
         """Tell where a pair is in a list, and the ids beside it; the pair need not be in the list itself."""
         order, chosen = list(self.pairs), self.chosen(verdict)
         at = order.index(identity)

@@ -18,15 +18,14 @@ def kept_folder(purpose: str) -> Iterator[Path]:
     Raises:
         DiskFullError: it cannot be made.
     """
-    for stale in temporary_folder().glob(f"avtempo-{purpose}-*"):
+    folder, prefix = temporary_folder(), f"avtempo-{purpose}-"
+    for stale in folder.glob(f"{prefix}*"):
         try:
             with folder_lock(stale):  # of a server that was killed: nobody holds it
                 shutil.rmtree(stale, ignore_errors=True)
         except StoreError:  # it is in use, or belongs to another user
             continue
-    path = Path(tempfile.mkdtemp(prefix=f"avtempo-{purpose}-", dir=temporary_folder())).resolve()
-    try:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as made:
+        path = Path(made).resolve()
         with folder_lock(path):
             yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

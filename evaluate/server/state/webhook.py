@@ -76,7 +76,11 @@ class Webhook:
             line = file.readline()
         if not line.endswith(b"\n"):
             return False
-        if _is_json(line):  # a kill may have cut one off
+        try:
+            json.loads(line)
+        except ValueError:
+            pass  # a kill has cut it off
+        else:
             self._post(line)
         write_text(self._kept, f"{posted + len(line)}\n")
         return True
@@ -92,11 +96,3 @@ class Webhook:
             if error.code not in REFUSED or error.code in ASKED_AGAIN:
                 raise
             _log.error("the webhook refuses a line of %s: %s", self._lines, error)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True

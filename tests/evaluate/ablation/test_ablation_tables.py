@@ -83,14 +83,6 @@ def cell(*values):
     return Cell(float(np.mean(values)), sd, dict(enumerate(values)))
 
 
-def test_the_pooled_spread_is_that_of_both_samples_about_their_own_means():
-    first, second = (0.5, 0.6, 0.9), (0.1, 0.4)
-    deviations = [x - np.mean(first) for x in first] + [x - np.mean(second) for x in second]
-    assert pooled_sd(cell(*first), cell(*second)) == pytest.approx(np.sqrt(np.sum(np.square(deviations)) / 3))
-    assert pooled_sd(cell(0.3), cell(*second)) == pytest.approx(np.std(second, ddof=1))
-    assert pooled_sd(cell(0.3), cell(0.4)) is None
-
-
 def test_whole_is_compared_with_every_row_in_all_six_columns_by_the_spread():
     cells = read_cells(aggregate(measured_runs()))
     found = {(c.model, c.column): c for c in compare(cells)}
@@ -103,14 +95,17 @@ def test_whole_is_compared_with_every_row_in_all_six_columns_by_the_spread():
     assert Comparison("avid", COLUMNS[2], 0.05, None).verdict == "one seed"
 
 
-def test_how_often_chance_exceeds_the_spread_agrees_with_a_simulation():
+def test_the_spread_is_pooled_and_how_often_chance_exceeds_it_agrees_with_a_simulation():
     drawn = np.random.default_rng(0).normal(size=(100_000, 5))
     first, second = drawn[:, :3], drawn[:, 3:]
     pooled = np.sqrt((2 * first.var(1, ddof=1) + second.var(1, ddof=1)) / 3)
     beyond = np.mean(np.abs(first.mean(1) - second.mean(1)) > pooled)
     column = COMPARED["audio linear"]
-    (found,) = compare({"whole": {column: cell(0.5, 0.6, 0.9)}, "avid": {column: cell(0.1, 0.4)}})
+    (found,) = compare({"whole": {column: cell(*first[0])}, "avid": {column: cell(*second[0])}})
     assert found.by_chance == pytest.approx(beyond, abs=0.005)
+    assert found.spread == pytest.approx(pooled[0])
+    assert pooled_sd(cell(0.3), cell(0.1, 0.4)) == pytest.approx(np.std((0.1, 0.4), ddof=1))
+    assert pooled_sd(cell(0.3), cell(0.4)) is None
 
 
 def test_an_encoder_that_a_row_does_not_train_is_untrained_and_not_compared():

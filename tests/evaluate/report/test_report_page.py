@@ -4,10 +4,8 @@ import base64
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,30 +219,52 @@ def test_images_shrink_until_they_fit(shards):
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 @pytest.mark.parametrize(
-    ("width", "option"), [(1280, "--mute-audio"), (400, "--force-prefers-reduced-motion"), (400, "--force-dark-mode")]
+    ("width", "asked"), [(1280, {}), (400, {"reduced_motion": "reduce"}), (400, {"color_scheme": "dark"})]
 )
-def test_in_a_browser(page, tmp_path, width, option):
-    # A window is never narrower than 500 px: the page stands in a frame, from where the probe tells its parent.
-    script = (Path(__file__).parent / "probe.js").read_text(encoding="utf-8")
-    text = page.read_text(encoding="utf-8").replace("<head>", f"<head><script>{script}</script>", 1)
-    (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    outer = tmp_path / "frame.html"
-    outer.write_text(f'<body><iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>')
-    command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-        f"--user-data-dir={tmp_path / 'profile'}", "--allow-file-access-from-files", "--virtual-time-budget=8000",
-        f"--window-size={max(width, 500) + 20},1000", option, "--dump-dom", outer.as_uri(),
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
-    result = json.loads(base64.b64decode(re.search("PROBE(.+?)PROBE", shown)[1]))
-    assert result["images"] == result.pop("loaded") > 60
-    assert result.pop("wide") <= 0, "the page must not scroll sideways"
-    assert (max(result.pop("ground")) < 80) == result["dark"]
-    reduced = option == "--force-prefers-reduced-motion"
-    assert "test" in result.pop("tip")
-    assert (result.pop("glide") == "0s") == reduced
-    assert result == {
-        "problems": [], "images": result["images"], "dark": result["dark"], "reduced": reduced, "animations": 1,
-        "steps": f"steps({N_FRAMES})", "still": 0, "splits": 3, "dots": 18, "panel": "audio",
-        "audio": "data:audio/mpeg;probably", "legends": [3, 3, 18], "matrix": "audio, linear probe", "audioTestDots": 3,
-    }  # fmt: skip
+def test_in_a_browser(page, width, asked):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        shown, problems = browser.new_page(viewport={"width": width, "height": 900}, **asked), []
+        for event in ("pageerror", "console", "requestfailed"):
+            shown.on(event, lambda told: problems.append(str(told)))
+        shown.goto(page.as_uri())
+        loaded = shown.evaluate("[...document.images].map((image) => image.naturalWidth > 0)")
+        assert all(loaded)
+        assert len(loaded) > 60
+        assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, "it must not scroll sideways"
+        ground = shown.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert (max(map(int, re.findall(r"\d+", ground))) < 80) == ("color_scheme" in asked)
+
+        def choose(switch, title):
+            shown.click(f'[data-switch="ucf101-{switch}"] span:text-is("{title}")')
+
+        shown.click(".expand >> nth=0")
+        assert shown.locator("tr.split:visible").count() == 3
+        shown.click(".play-all >> nth=0")
+        moves = "(film) => film.getAnimations().map(() => getComputedStyle(film).animationTimingFunction)"
+        films = [shown.locator(f".lookup:nth-of-type({number}) .film").first for number in (1, 2)]
+        assert [film.evaluate(moves) for film in films] == [[f"steps({N_FRAMES})"], []]
+        clip = shown.locator('.clip[data-audio][aria-pressed="false"]:visible').first.element_handle()
+        clip.click()
+        sounds = "(clip) => [playing.clip === clip, playing.audio.src.slice(0, 15)]"
+        assert shown.evaluate(sounds, clip) == [True, "data:audio/mpeg"]
+        assert shown.evaluate("playing.audio.canPlayType('audio/mpeg')") == "probably"
+        choose("gallery", "audio")
+        assert shown.get_attribute('[data-panel="ucf101-gallery"]:visible', "data-value") == "audio"
+        dots = shown.locator("#ucf101-map .plane .dot:visible")
+        assert dots.count() == 18
+        glide = dots.first.evaluate("(dot) => getComputedStyle(dot).transitionDuration")
+        assert (glide == "0s") == ("reduced_motion" in asked)
+        choose("map-modality", "audio")
+        shown.uncheck('#ucf101-map input[data-role="0"]')
+        assert dots.count() == 3
+        dots.last.hover()
+        assert "(test)" in shown.inner_text("#ucf101-map .tip")
+        for colour, n in (("class", 3), ("split", 3), ("source", 18)):
+            choose("map-colour", colour)
+            assert shown.locator("#ucf101-map .legend button").count() == n
+        choose("confusion", "audio, linear probe")
+        assert shown.get_attribute('[data-panel="ucf101-confusion"]:visible', "data-value") == "audio, linear probe"
+        assert problems == []

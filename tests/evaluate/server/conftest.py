@@ -1,7 +1,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,18 +101,13 @@ def wait_for(condition, seconds=60.0):
 
 
 @contextlib.contextmanager
-def serving(index, *words, **environment):
+def serving(index, *words):
     """A server of its own process: its address and the process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = start(
-        "-m", "evaluate", "serve", "--index", index, "--port", port, *words, AVTEMPO_TOKEN=TOKEN, **environment
-    )
+    server = start("-m", "evaluate", "serve", "--index", index, "--port", 0, *words, AVTEMPO_TOKEN=TOKEN)
     try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: server.poll() is not None or answers(address))
-        assert server.poll() is None, server.stderr.read()
+        address, is_told, _ = server.stdout.readline().removeprefix("open ").partition("/?token=")
+        assert is_told, server.stderr.read()
+        wait_for(lambda: answers(address))
         yield address, server
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -8,15 +8,10 @@ from starlette.testclient import TestClient
 from tests.evaluate.server.conftest import BEARER, HOST, TOKEN
 
 
-@pytest.fixture(scope="module")
-def app(client):
-    return client.app
-
-
 @pytest.fixture
-def stranger(app):
+def stranger(client):
     """A client without the token; it follows no redirect."""
-    return TestClient(app, HOST, follow_redirects=False)
+    return TestClient(client.app, HOST, follow_redirects=False)
 
 
 @pytest.fixture

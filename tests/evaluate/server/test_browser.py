@@ -39,8 +39,8 @@ MOMENTS = """() => {
 """Notes the moments of both videos at each frame of the screen."""
 MET = """([leader, until, start, otherStart, speed, within, seconds]) => {
     const apart = ([, ...each]) => Math.abs(each[1 - leader] - otherStart - (each[leader] - start) * speed);
-    const now = moments.at(-1), since = moments.findLast((each) => apart(each) >= within)?.[0] ?? moments[0][0];
-    return now[1] > until && now[0] - since > seconds;
+    const now = moments.at(-1), since = moments.findLast((each) => apart(each) >= within)?.[0] ?? moments[0]?.[0];
+    return now?.[1] > until && now[0] - since > seconds;
 }"""
 """Whether the left video is past a moment and both have been in step for some seconds."""
 CONTROLS = "a[href], button:enabled, input:enabled, summary, [tabindex]"
@@ -200,13 +200,18 @@ def play_in_step(page, seconds=2.0, *, is_swapped=False):
     return found, speed
 
 
-def pressed(page):
-    """Buttons of the verdict that are pressed."""
-    return page.locator('.decide [aria-pressed="true"]').evaluate_all("(all) => all.map((each) => each.id)")
+def press(page, key, shown, state="visible"):
+    """Press a key, and wait for what it makes the page show."""
+    page.keyboard.press(key)
+    page.wait_for_selector(shown, state=state)
 
 
-def settled(page, button, is_pressed):
-    page.wait_for_selector(f'#{button}[aria-pressed="{str(is_pressed).lower()}"]')
+def review(page, chosen="#first"):
+    """Review the first open pair, or one that is chosen from the list; return its address."""
+    page.goto("/duplicates")
+    page.click(chosen)
+    page.wait_for_selector("#lanes .film")
+    return page.url
 
 
 def test_a_dropped_clip_plays_in_step_with_its_source_and_a_decision_is_kept(page, videos):
@@ -226,15 +231,13 @@ def test_a_dropped_clip_plays_in_step_with_its_source_and_a_decision_is_kept(pag
     assert times(page)[0] == pytest.approx(start + length / 2, abs=0.15 * length)
     page.keyboard.press("m")
     assert "scaleX(-1)" in page.locator("#stage video").first.evaluate("(video) => video.style.transform")
-    page.keyboard.press("s")
-    settled(page, "same", is_pressed=True)
+    press(page, "s", '#same[aria-pressed="true"]')
     page.reload()
-    settled(page, "same", is_pressed=True)
-    page.keyboard.press("u")
-    settled(page, "same", is_pressed=False)
+    page.wait_for_selector('#same[aria-pressed="true"]')
+    press(page, "u", '#same[aria-pressed="false"]')
     page.reload()
     page.wait_for_selector("#lanes img")
-    assert pressed(page) == []
+    assert page.locator('.decide [aria-pressed="true"]').count() == 0
 
 
 def test_pairs_are_decided_by_keys_alone_one_after_another(page):
@@ -243,12 +246,10 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
         if page.evaluate("() => document.activeElement.textContent") == "Duplicates":
             break
         page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("article")
+    press(page, "Enter", "article")
     assert page.locator("article").count() == 3
     page.locator("#first").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#lanes img")
+    press(page, "Enter", "#lanes img")
     first = page.url
     play_in_step(page)
     at = times(page)[0]
@@ -257,21 +258,17 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
     left = page.locator("#stage .name").first.inner_text()
     page.keyboard.press("x")
     assert page.locator("#stage .name").last.inner_text() == left
-    page.keyboard.press("k")
-    page.wait_for_selector("#facts >> text=kept by verdict")
+    press(page, "k", "#facts >> text=kept by verdict")
     page.reload()
     page.wait_for_selector("#facts >> text=kept by verdict")
-    page.keyboard.press("u")
-    page.wait_for_selector("#facts >> text=kept by verdict", state="hidden")
+    press(page, "u", "#facts >> text=kept by verdict", state="hidden")
     page.keyboard.press("d")
     page.wait_for_url(lambda url: url != first)
-    page.keyboard.press("s")
-    page.wait_for_selector("#notice:has-text('Same')")
-    page.keyboard.press("u")
-    page.wait_for_selector("#notice:has-text('Taken back')")
+    press(page, "s", "#notice:has-text('Same')")
+    press(page, "u", "#notice:has-text('Taken back')")
     page.keyboard.press("u")
     page.wait_for_url(first)
-    settled(page, "different", is_pressed=False)
+    page.wait_for_selector('#different[aria-pressed="false"]')
     page.keyboard.press("?")
     assert page.locator("dialog dt").count() > 12
     page.keyboard.press("Escape")
@@ -282,8 +279,7 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
 
 
 def test_a_codec_that_no_browser_plays_is_played_from_a_copy(page):
-    page.click("nav >> text=Duplicates")
-    page.click("article:has-text('old.avi') >> text=Review")
+    review(page, "article:has-text('old.avi') >> text=Review")
     play_in_step(page)
     assert page.locator("#stage .problem:visible").count() == 0
     assert "mpeg4" in page.locator("#facts").inner_text()
@@ -316,9 +312,7 @@ def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(pa
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_video_that_starts_late_holds_the_other(page, side):
-    page.goto("/duplicates")
-    page.click("article:has-text('part.mp4') >> text=Review")
-    page.wait_for_selector("#lanes .film")
+    review(page, "article:has-text('part.mp4') >> text=Review")
     page.locator("#stage video").nth(side).evaluate(
         """(video) => {
             const play = video.play.bind(video);
@@ -330,8 +324,7 @@ def test_a_video_that_starts_late_holds_the_other(page, side):
 
 
 def test_swapped_sides_keep_moment_sound_and_step(page):
-    page.goto("/duplicates")
-    page.click("article:has-text('part.mp4') >> text=Review")
+    review(page, "article:has-text('part.mp4') >> text=Review")
     play_in_step(page, 1)
     before = times(page)
     page.keyboard.press("x")
@@ -341,10 +334,7 @@ def test_swapped_sides_keep_moment_sound_and_step(page):
 
 
 def test_a_segment_is_ignored_by_key_or_button_and_counts_again(page):
-    page.goto("/duplicates")
-    page.click("#first")
-    page.wait_for_selector("#lanes .film")
-    first = page.url
+    first = review(page)
     page.keyboard.press("i")
     page.wait_for_url(lambda url: url != first)
     assert "Ignored everywhere" in page.locator("#notice").inner_text()
@@ -376,21 +366,18 @@ def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page
     page.keyboard.press("p")
     group = page.locator(".group").filter(has=page.locator(":focus"))
     assert "4 sources" in group.inner_text()
-    page.keyboard.press("s")
-    page.wait_for_selector("#notice:has-text('The same')")
+    press(page, "s", "#notice:has-text('The same')")
     assert page.locator(".group:has-text('4 sources') >> .chip.same").count() == 6
     assert "1 open" in page.locator("#facts").inner_text()
     page.reload()
     page.wait_for_selector("#undo:enabled")
-    page.keyboard.press("u")
-    page.wait_for_selector("#notice:has-text('Taken back')")
+    press(page, "u", "#notice:has-text('Taken back')")
     assert page.locator(".group:has-text('4 sources') >> .chip.same").count() == 1
     page.click(".group:has-text('4 sources') >> text=Keep old.avi")
     page.wait_for_selector("#notice:has-text('Keep web/old.avi')")
     page.click(".group:has-text('4 sources') >> article >> text=Review >> nth=0")
     page.wait_for_selector("#undo:enabled")
-    page.keyboard.press("u")
-    page.wait_for_selector("#notice:has-text('Taken back')")
+    press(page, "u", "#notice:has-text('Taken back')")
     page.goto("/duplicates")
     page.click(".group:has-text('4 sources') >> text=None the same")
     page.wait_for_selector(".group:has-text('Set aside') >> .chip.different")
@@ -432,18 +419,13 @@ def test_what_comes_into_the_watched_folder_is_told_with_a_link(page, videos):
 
 
 def test_the_page_stays_after_a_decision_if_told_to(page):
-    page.goto("/duplicates")
-    page.click("#first")
-    page.wait_for_selector("#lanes .film")
-    first = page.url
+    first = review(page)
     page.check("#stay")
-    page.keyboard.press("d")
-    settled(page, "different", is_pressed=True)
+    press(page, "d", '#different[aria-pressed="true"]')
     page.reload()
-    settled(page, "different", is_pressed=True)
+    page.wait_for_selector('#different[aria-pressed="true"]')
     assert page.is_checked("#stay")
-    page.keyboard.press("u")
-    settled(page, "different", is_pressed=False)
+    press(page, "u", '#different[aria-pressed="false"]')
     assert page.url == first
 
 
@@ -457,8 +439,7 @@ def each_page(page):
     page.goto("/match")
     page.wait_for_selector("#drop")
     page.fill("#path", "news/long.mp4")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#history li")
+    press(page, "Enter", "#history li")
     page.fill("#path", "")
     yield "match"
     page.goto("/duplicates")

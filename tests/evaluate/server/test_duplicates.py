@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import subprocess
+from typing import get_args
 
 import pytest
 
@@ -11,6 +12,7 @@ from evaluate.archive.duplicates import find_duplicates, last_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.archive.scope import Scope
 from evaluate.fingerprint.api import Index
+from evaluate.server.routes.duplicates import Form
 
 
 def pairs(client, **query):
@@ -140,9 +142,7 @@ def test_neighbours_lead_through_the_list(client):
     assert client.get("/api/duplicates/pairs/0123456789abcdef").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "form", ["pairs.json", "pairs.csv", "pairs.edl", "pairs.otio", "keep.csv", "keep.json", "keep.sh"]
-)
+@pytest.mark.parametrize("form", get_args(Form))
 def test_exports_are_the_files_of_the_command(client, form, tmp_path):
     answer = client.get("/api/duplicates/export", params={"form": form})
     assert answer.status_code == 200

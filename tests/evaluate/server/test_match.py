@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -137,21 +138,13 @@ def test_one_match_too_many_is_refused_and_others_go_on(made, clip, monkeypatch)
         return matched(self, *arguments)
 
     monkeypatch.setattr(queries_module.Queries, "match", slow)
-    with made.client(n_waiting=1) as client:
-        codes = []
-        threads = [
-            threading.Thread(target=lambda: codes.append(client.post("/api/match", content=b"x").status_code))
-            for _ in range(6)
-        ]
-        for each in threads:
-            each.start()
+    with made.client(n_waiting=1) as client, ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(client.post, "/api/match", content=b"x") for _ in range(6)]
         assert began.wait(30)
-        while len(codes) < 4:
+        while sum(each.done() for each in asked) < 4:
             assert client.get("/api/status").status_code == 200
         release.set()
-        for each in threads:
-            each.join()
-        assert sorted(codes) == [200, 200, 503, 503, 503, 503]
+        assert sorted(each.result().status_code for each in asked) == [200, 200, 503, 503, 503, 503]
         assert client.post("/api/match", content=clip.read_bytes()).json()["n_matches"] == 2
 
 
