@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
 from preprocess.executors.options import add_max_hours
 from preprocess.progress import Progress
+
+if TYPE_CHECKING:
+    from evaluate.fingerprint.index.archive import IndexedSource
 
 EPILOG = """\
 examples:
@@ -38,6 +42,15 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_workers(parser)
     add_max_hours(parser)
     add("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
+
+
+def _has_changed(source: "IndexedSource") -> bool:
+    """Whether a file is no longer the one that was indexed."""
+    try:
+        status = Path(source.path).stat()
+    except OSError:
+        return True
+    return (status.st_size, status.st_mtime_ns) != (source.size_bytes, source.modified_ns)
 
 
 def _match(arguments: argparse.Namespace) -> None:
@@ -75,6 +88,16 @@ def _match(arguments: argparse.Namespace) -> None:
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
     console.print(answers_table(answers, matcher.threshold))
+    doubtful = {
+        match.reference
+        for each in answers if not each.decided
+        for match in each.matches if match.video_score is not None
+    }  # fmt: skip
+    if gone := [sources[name].path for name in sorted(doubtful) if _has_changed(sources[name])]:
+        say(
+            f"{len(gone)} files, such as {gone[0]}, have moved or changed since they were indexed, so a closer look at "
+            "them decides nothing, or of other content; index the archive again"
+        )
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:

@@ -92,7 +92,7 @@ def test_edits_of_new_videos_are_found_by_the_shipped_encoder_and_told(archive, 
 
 
 @pytest.mark.slow
-def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path):
+def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path, capsys):
     """Clips of two seconds, and of three below another video: more than where the archive's videos are gone, none wrongly."""
     videos, index, kept = archive
     queries, out = tmp_path / "queries", tmp_path / "matches.json"
@@ -112,6 +112,7 @@ def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path
         return {each["query"]: each for each in json.loads(out.read_text()) if each["decision"]}
 
     found = decided()
+    assert "have moved" not in capsys.readouterr().out
     assert not any(query.startswith("other") for query in found)
     assert len(found) >= 5
     assert all(each["reference"] == query.split("-", 1)[1] for query, each in found.items())
@@ -120,6 +121,7 @@ def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path
     away = videos.rename(tmp_path / "away")
     try:
         assert len(decided()) <= len(found) - 3
+        assert "have moved" in capsys.readouterr().out
     finally:
         away.rename(videos)
 
