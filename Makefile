@@ -77,7 +77,8 @@ publish = $(BIN)/python -m evaluate publish --run $(1) --name $(name) --made-by 
 # Settings of `make results`, by the name of the table
 plan = --queries 60 --unmatched 12 --background 10
 set-fingerprint = $(plan) --only medium --methods avtempo,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel
-set-fingerprint-seed7 = --seed 7 $(plan) --only medium --methods avtempo
+set-fingerprint-seed7 = --seed 7 $(plan) --methods avtempo \
+    --only crop/medium,blend/medium,cut/medium,music/medium,speed/medium,picture-in-picture/medium
 set-fingerprint-audio = --seed 7 $(plan) --streams audio --only medium --methods avtempo,chromaprint,log-mel
 set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
