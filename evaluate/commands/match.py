@@ -94,9 +94,10 @@ def _match(arguments: argparse.Namespace) -> None:
         for match in each.matches if match.video_score is not None
     }  # fmt: skip
     if gone := [sources[name].path for name in sorted(doubtful) if _has_changed(sources[name])]:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         say(
-            f"{len(gone)} files, such as {gone[0]}, have moved or changed since they were indexed, so a closer look at "
-            "them decides nothing, or of other content; index the archive again"
+            f"moved or changed since indexing: {gone[0]}{more}; a closer look at such files decides nothing, or of other "
+            "content: index the archive again"
         )
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]

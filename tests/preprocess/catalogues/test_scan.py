@@ -117,6 +117,15 @@ def test_shards_of_a_folder_that_cannot_be_read_whole_are_built_named_and_not_a_
     assert "x/ (File name too long) cannot be read now" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("place", "words"), [("loop", "cannot be read: Too many levels"), ("x" * 300, "cannot be read: File name too long")]
+)
+def test_a_root_that_cannot_be_opened_is_named(place, words, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(CatalogueError, match=words):
+        scan(tmp_path / place, "video")
+
+
 def test_a_file_with_several_links_is_taken_once_under_the_name_that_is_known(tmp_path, caplog):
     touch(tmp_path, "a.mp4", "other.mp4")
     (tmp_path / "b.mp4").hardlink_to(tmp_path / "a.mp4")

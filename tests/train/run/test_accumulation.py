@@ -1,4 +1,4 @@
-"""Gradients added up over parts against the gradient of the whole batch: equal where the maths says so."""
+"""Gradients added up over parts against the gradient of the whole batch: equal where the maths says so, and only there."""
 
 import pytest
 from torch import nn
@@ -25,13 +25,13 @@ class Fed(Trainer):
         )
 
 
-def gradients(shards, run, case, parts):
-    """Gradients after one step of the trainer on the temporal terms."""
+def gradients(shards, run, case, parts, objective="temporal"):
+    """Gradients after one step of the trainer."""
     settings = (
         *SETTINGS, f"data.shards={shards}", "data.split=''", "heldout.split=''", "data.batch_size=4", "data.frame_px=32",
         "data.window_frames=8", "clip.n_frames=4", "clip.crop_px=24", "optim.clip_grad_norm=1000",
     )  # fmt: skip
-    config = load_config("sample", [*settings, f"optim.accumulate={parts}"], "temporal")
+    config = load_config("sample", [*settings, f"optim.accumulate={parts}"], objective)
     trainer = Fed(config, run, join_world("cpu"))
     without_norms(trainer.model)
     trainer.feed(case, parts)
@@ -57,3 +57,9 @@ def test_temporal_terms_over_parts_with_equally_many_labels_give_the_gradient_of
     case = Case(has_audio=has_audio, order="01202110", timed="11111111")
     whole, added = (gradients(small_shards, tmp_path, case, n) for n in (1, parts))
     assert same_gradients(added, whole)
+
+
+def test_contrastive_terms_find_their_negatives_in_their_own_part_only(small_shards, tmp_path):
+    case = Case(has_audio="11011011", order="01202110", timed="11111111")
+    whole, added = (gradients(small_shards, tmp_path, case, n, "without-temporal") for n in (1, 2))
+    assert not same_gradients(added, whole)
