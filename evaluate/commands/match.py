@@ -2,14 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, add_workers, console, say
 from preprocess.executors.options import add_max_hours
 from preprocess.progress import Progress
-
-if TYPE_CHECKING:
-    from evaluate.fingerprint.index.archive import IndexedSource
 
 EPILOG = """\
 examples:
@@ -42,15 +38,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_workers(parser)
     add_max_hours(parser)
     add("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
-
-
-def _has_changed(source: "IndexedSource") -> bool:
-    """Whether a file is no longer the one that was indexed."""
-    try:
-        status = Path(source.path).stat()
-    except OSError:
-        return True
-    return (status.st_size, status.st_mtime_ns) != (source.size_bytes, source.modified_ns)
 
 
 def _match(arguments: argparse.Namespace) -> None:
@@ -91,14 +78,12 @@ def _match(arguments: argparse.Namespace) -> None:
     doubtful = {
         match.reference
         for each in answers if not each.decided
-        for match in each.matches if match.video_score is not None
+        for match in each.matches
     }  # fmt: skip
-    if gone := [sources[name].path for name in sorted(doubtful) if _has_changed(sources[name])]:
+    doubted = [sources[name] for name in sorted(doubtful)]
+    if gone := [source.path for source in doubted if not source.is_still(Path(source.path))]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        say(
-            f"moved or changed since indexing: {gone[0]}{more}; a closer look at such files decides nothing, or of other "
-            "content: index the archive again"
-        )
+        say(f"moved or changed since indexing: {gone[0]}{more}; such files get no closer look: index the archive again")
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:

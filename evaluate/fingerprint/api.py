@@ -15,7 +15,7 @@ from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, rea
 from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.describe.part import Parts
 from evaluate.fingerprint.describe.picture import PICTURES
-from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive
+from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive, IndexedSource
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.index.update import Growth, follow, grow
@@ -51,7 +51,7 @@ class Index:
     def __init__(self, folder: Path, encoder_path: Path | None, device: str) -> None:
         self.folder, self.encoder_path, self.device = folder, encoder_path, device
         self._library: Library | None = None
-        self._paths: dict[str, Path] = {}
+        self._sources: dict[str, IndexedSource] = {}
         self._frames: Library | None = None
         self._encoder: DescriptorEncoder | None = None
 
@@ -184,9 +184,8 @@ class Index:
             executor or (None if workers else SerialExecutor()),
         )
         decoding = executor or ProcessExecutor(1, PRELOAD)
-        parts = Parts(
-            self._paths, decoding, replace(limits, max_duration_seconds=math.inf)
-        )  # of those within limits once
+        # The archive's files were within the limits once.
+        parts = Parts(self._path_of, decoding, replace(limits, max_duration_seconds=math.inf))
         matcher = ViewMatcher(spans, encoder, parts)
         options = ExtractOptions(
             self.archive.hop_seconds, workers, device=self.device, executor=executor, limits=limits
@@ -212,13 +211,14 @@ class Index:
         """
         if self._library is None:
             archives = self._archives()
-            library, sources = _load(archives, self.encoder), archives[0].sources()
-            roots = {
-                source.root: Path(source.root).resolve() for source in sources.values()
-            }  # below it no link is followed
-            self._paths = {name: path_of(roots[source.root], name) for name, source in sources.items()}
-            self._library = library
+            self._library, self._sources = _load(archives, self.encoder), archives[0].sources()
         return Matcher(self._library, false_positive_rate)
+
+    def _path_of(self, name: str) -> Path | None:
+        """Give the file of a source in the library, if it is still the one that was indexed; below its root no link counts."""
+        source = self._sources[name]
+        path = path_of(Path(source.root).resolve(), name)
+        return path if source.is_still(path) else None
 
     def encoder(self) -> DescriptorEncoder:
         """Load the encoder that made the index, once, from its path then or from `encoder_path`.

@@ -106,8 +106,9 @@ class _FadedParts(Parts):
 
     fade_seconds: float = 0.0
 
-    def __call__(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
-        part = super().__call__(name, start_seconds, seconds, fps)
+    def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
+        """Read a part's pictures, risen."""
+        part = super().brightness(name, start_seconds, seconds, fps)
         if part is None:
             return None
         return _risen(torch.from_numpy(part), start_seconds * fps, self.fade_seconds * fps).numpy()
@@ -152,7 +153,7 @@ def measure(
         archives[size] = [Matcher(each, min(RATES)) for each in libraries]
     if not archives:
         raise FingerprintError(f"{folder}: {len(described)} sources are left for archives; give smaller --sizes")
-    parts = _FadedParts({each.name: each.path for each in rest}, SerialExecutor(), fade_seconds=trial.fade_seconds)
+    parts = _FadedParts({each.name: each.path for each in rest}.get, SerialExecutor(), fade_seconds=trial.fade_seconds)
     best, false = defaultdict[tuple[int, Streams], list[float]](list), list[Match]()
     for number, file in enumerate(read_footage(unmatched, encoder, options)):
         progress("matching", number, len(unmatched))

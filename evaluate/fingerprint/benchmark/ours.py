@@ -46,7 +46,7 @@ class Avtempo:
         apart = [*self._describe(background, dense), *describe_fades(self._encoder, dense)]
         flat_below = 1 if self._is_compressed else FLAT_BELOW_ROWS  # 1: a modality without rows has no codes
         library = build_library(described, self._hop_seconds, background=apart, flat_below_rows=flat_below)
-        self._parts = Parts(references, SerialExecutor())
+        self._parts = Parts(references.get, SerialExecutor())
         self._matcher = Matcher(library, DEFAULT_FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())

@@ -3,7 +3,8 @@
 import json
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from evaluate.fingerprint.benchmark.method import Method
 from evaluate.fingerprint.benchmark.metrics import COST, TEST, Number, score
 from evaluate.fingerprint.benchmark.protocol import Plan
 from evaluate.fingerprint.benchmark.render import render_queries
+from evaluate.fingerprint.match.match import best_first
 from evaluate.fingerprint.match.matches import Match
 from evaluate.results.results import Result
 from preprocess.sources import path_of
@@ -20,12 +22,14 @@ from store.atomic_files import write_text
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 QUERIES_AT_ONCE = 64
+KEPT_SPANS = 20
+"""Spans of a query, the best ones, in the file of matches: some methods find hundreds of thousands."""
 
 
 def benchmark(
     plan: Plan, videos: Path, out: Path, methods: Sequence[Method], jobs: int, progress: Progress
 ) -> tuple[Result, ...]:
-    """Render the plan's queries and measure methods on them; matches go to `out`/matches-METHOD.json.
+    """Render the plan's queries and measure methods on them; each query's best matches go to `out`/matches-METHOD.json.
 
     Args:
         plan: references, background and queries.
@@ -42,11 +46,20 @@ def benchmark(
     results: list[Result] = []
     for method in methods:
         matches, costs = _measure(plan, videos, paths, method, progress)
-        lines = ",\n".join(json.dumps(asdict(match), ensure_ascii=False) for match in matches)
+        lines = ",\n".join(json.dumps(asdict(match), ensure_ascii=False) for match in _best(matches))
         write_text(out / f"matches-{method.name}.json", f"[\n{lines}\n]\n")
         for task, metric, value, n in (*costs, *score(plan, matches)):
             results.append(Result(TEST, task, None, method.modality, method.name, metric, value, n))
     return tuple(results)
+
+
+def _best(matches: Sequence[Match]) -> Iterator[Match]:
+    """Give the best spans of each query."""
+    of_query = defaultdict[str, list[Match]](list)
+    for match in matches:
+        of_query[match.query].append(match)
+    for found in of_query.values():
+        yield from best_first(found)[:KEPT_SPANS]
 
 
 def _measure(

@@ -1,4 +1,4 @@
-"""A part of an archive's video, read again to be compared with a query picture by picture.
+"""A part of an archive's file, read again to be compared with a query picture by picture and band by band.
 
 A crash of a decoder ends a process of its own, as for queries (picture.py).
 """
@@ -6,21 +6,24 @@ A crash of a decoder ends a process of its own, as for queries (picture.py).
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Never
+from typing import Any, NamedTuple, Never
 
 import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError
 from preprocess.executors.processes import Executor
+from preprocess.features.logmel import log_mel
 from preprocess.media.decode_command import frame_size_px
 from preprocess.media.ffmpeg import run_on
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
-from preprocess.media.media_info import USUAL_LIMITS, Limits
+from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
+from preprocess.media.mono import mix_filters
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import ShardParams
 from preprocess.temporary_folder import temporary_folder
@@ -35,44 +38,51 @@ EARLIER_SECONDS = 12.0
 
 
 class Part(NamedTuple):
-    """Which part of a file: its start and length in seconds, and frames a second."""
+    """Which part of a file: its start and length in seconds."""
 
     path: Path
     start_seconds: float
     seconds: float
-    fps: float
-    limits: Limits
+    limits: Limits = USUAL_LIMITS
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Reads parts of an archive's videos.
+    """Reads parts of an archive's files.
 
     Attributes:
-        paths: of the videos, by name.
-        executor: where they are decoded.
+        path_of: gives the file of a source; None if it is gone, or is no longer the one that was indexed.
+        executor: where files are decoded.
         limits: on a file.
     """
 
-    paths: Mapping[str, Path]
+    path_of: Callable[[str], Path | None]
     executor: Executor
     limits: Limits = USUAL_LIMITS
 
-    def __call__(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
-        """Read a part as `read_part` does; None if the file is gone or cannot be read."""
-        path = self.paths.get(name)
+    def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
+        """Read a part's pictures as `read_brightness` does; None if they cannot be read."""
+        return self._read(partial(_brightness, fps=fps), name, start_seconds, seconds)
+
+    def logmel(self, name: str, start_seconds: float, seconds: float, params: ShardParams) -> np.ndarray | None:
+        """Read a part's audio as `read_logmel` does; None if it cannot be read."""
+        return self._read(partial(_logmel, params=params), name, start_seconds, seconds)
+
+    def _read(self, read: Any, name: str, start_seconds: float, seconds: float) -> np.ndarray | None:
+        path = self.path_of(name)
         if path is None:
             return None
-        asked = Part(path, start_seconds, seconds, fps, self.limits)
+        asked = Part(path, start_seconds, seconds, self.limits)
         try:
-            (frames,) = self.executor.run(_read, [asked], lambda _: None, _crashed)
+            (values,) = self.executor.run(read, [asked], lambda _: None, _crashed)
         except (MediaError, DiskFullError, OSError) as error:
             logger.info("no closer look at %s: %s", name, error)
             return None
-        return frames
+        found: np.ndarray = values
+        return found
 
 
-def read_part(part: Part) -> np.ndarray:
+def read_brightness(part: Part, fps: float) -> np.ndarray:
     """Decode the brightness of a part of a video; the file is opened as hostile input.
 
     Returns:
@@ -83,41 +93,78 @@ def read_part(part: Part) -> np.ndarray:
         MediaError: the file has no video, or cannot be decoded; the subclasses say more.
         DiskFullError: no temporary file can be written.
     """
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open_source(part.path, part.limits))
-        info = probe_file(source, part.path, part.limits)
+    with _opened(part) as (info, skipped, decode):
         if not (info.has_video and info.width_px and info.height_px):
             raise MediaError(part.path, "no video stream that can be decoded")
         width, height = frame_size_px(info, ShardParams(short_side_px=SIDE_PX))
-        is_early = info.format_name.split(",")[0] in WITHOUT_INDEX
-        skipped = min(part.start_seconds, EARLIER_SECONDS) if is_early else 0.0
-        rate = str(Fraction(part.fps).limit_denominator(1000))
+        rate = str(Fraction(fps).limit_denominator(1000))
         filters = [
             *deinterlaced(info), filter_text("fps", fps=rate, start_time=f"{skipped:.3f}"), *fitted(info, width, height)
         ]  # fmt: skip
-        written = stack.enter_context(tempfile.TemporaryFile(dir=temporary_folder()))
-        media = media_input(
-            source, info, max_pixels=part.limits.max_pixels, skip_loop_filter="all",
-            ss=f"{part.start_seconds - skipped:.3f}",
-        )  # fmt: skip
-        shown = media[str(info.video_stream)].output(
-            f"pipe:{written.fileno()}", format="rawvideo", vf=",".join(filters), fps_mode="passthrough", threads=1,
-            **{"frames:v": max(1, round(part.seconds * part.fps))},
-        )  # fmt: skip
-        limited = ffmpeg.merge_outputs(shown).global_args("-filter_threads", "1", "-max_error_rate", "1")
-        descriptors = [source.fileno(), written.fileno()]
-        run_on(part.path, limited, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding a part of it")
-        written.seek(0)
-        planes = np.frombuffer(written.read(), np.uint8)
+        planes = np.frombuffer(decode(
+            info.video_stream, format="rawvideo", vf=",".join(filters), fps_mode="passthrough",
+            **{"frames:v": max(1, round(part.seconds * fps))},
+        ), np.uint8)  # fmt: skip
     frame_bytes = height * 3 // 2 * width
     frames = planes[: len(planes) // frame_bytes * frame_bytes].reshape(-1, height * 3 // 2, width)[:, :height]
     top, left = (height - SIDE_PX) // 2, (width - SIDE_PX) // 2
     return frames[:, top : top + SIDE_PX, left : left + SIDE_PX].copy()
 
 
-def _read(part: Part, report: Callable[[np.ndarray], None]) -> np.ndarray:
+def read_logmel(part: Part, params: ShardParams) -> np.ndarray:
+    """Decode the log-mel of a part of a file's audio; the file is opened as hostile input.
+
+    Returns:
+        (n_mels, T) float16, of `params`. Where the file ends, less comes back.
+
+    Raises:
+        MediaError: the file has no audio, or cannot be decoded; the subclasses say more.
+        DiskFullError: no temporary file can be written.
+    """
+    with _opened(part) as (info, skipped, decode):
+        if not info.has_audio:
+            raise MediaError(part.path, "no audio stream that can be decoded")
+        filters = [*mix_filters(info), "aresample=async=1:first_pts=0"]
+        samples = np.frombuffer(decode(
+            info.audio_stream, format="f32le", af=",".join(filters), ac=1, ar=params.sample_rate_hz,
+            t=f"{skipped + part.seconds:.3f}",
+        ), "<f4")  # fmt: skip
+    return log_mel(samples[round(skipped * params.sample_rate_hz) :].copy(), params)
+
+
+@contextlib.contextmanager
+def _opened(part: Part) -> Iterator[tuple[MediaInfo, float, Callable[..., bytes]]]:
+    """Give what a file holds, how many seconds before the part decoding begins, and what decodes one of its streams."""
+    with open_source(part.path, part.limits) as source, tempfile.TemporaryFile(dir=temporary_folder()) as written:
+        info = probe_file(source, part.path, part.limits)
+        is_early = info.format_name.split(",")[0] in WITHOUT_INDEX
+        skipped = min(part.start_seconds, EARLIER_SECONDS) if is_early else 0.0
+
+        def decode(stream: int | None, **options: Any) -> bytes:
+            media = media_input(
+                source, info, max_pixels=part.limits.max_pixels, skip_loop_filter="all",
+                ss=f"{part.start_seconds - skipped:.3f}",
+            )  # fmt: skip
+            decoded = media[str(stream)].output(f"pipe:{written.fileno()}", threads=1, **options)
+            limited = ffmpeg.merge_outputs(decoded).global_args("-filter_threads", "1", "-max_error_rate", "1")
+            descriptors = [source.fileno(), written.fileno()]
+            run_on(
+                part.path, limited, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding a part of it"
+            )
+            written.seek(0)
+            return written.read()
+
+        yield info, skipped, decode
+
+
+def _brightness(part: Part, report: Callable[[np.ndarray], None], *, fps: float) -> np.ndarray:
     del report
-    return read_part(part)
+    return read_brightness(part, fps)
+
+
+def _logmel(part: Part, report: Callable[[np.ndarray], None], *, params: ShardParams) -> np.ndarray:
+    del report
+    return read_logmel(part, params)
 
 
 def _crashed(part: Part, last: np.ndarray | None, how: str) -> Never:

@@ -25,6 +25,7 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.regions import found_regions
 from evaluate.fingerprint.describe.view import WHOLE, Region, View
+from preprocess.schema import ShardParams
 from train.views.distort_audio import shift_pitch
 
 _TWELFTHS = (
@@ -81,7 +82,7 @@ class ViewedFootage:
 
     def describe_all(self, views: Sequence[View], hop_seconds: float) -> list[Descriptors]:
         """Describe views at a hop, as `describe` does; the clips of several go through the encoder together."""
-        fps, clip = self._encoder.shard_params.fps, self._encoder.clip
+        fps, clip = self.fps, self._encoder.clip
         hop = max(1, round(hop_seconds * fps))
         lengths = [max(1, round(len(self.footage) * view.speed)) for view in views]
         starts = [torch.arange(0, max(0, n_frames - clip.span_frames) + 1, hop) for n_frames in lengths]
@@ -94,6 +95,23 @@ class ViewedFootage:
             span = min(clip.span_frames, n_frames) / fps
             described.append(Descriptors(self.source, begin, begin + span, has_picture, has_sound, picture, sound))
         return described
+
+    @property
+    def fps(self) -> float:
+        """Of the frames."""
+        return self._encoder.shard_params.fps
+
+    @property
+    def shard_params(self) -> ShardParams:
+        """Of the frames and log-mels."""
+        return self._encoder.shard_params
+
+    def logmel(self, view: View) -> Tensor:
+        """Return the log-mel in a view's pitch, at the footage's own speed: (n_mels, T * columns_per_frame) float32."""
+        logmel = self.footage.logmel
+        if view.pitch == 1.0:
+            return logmel
+        return shift_pitch(logmel[None], logmel.new_tensor([1 / view.pitch]), self.shard_params.sample_rate_hz)[0]
 
     def brightness(self, view: View) -> Tensor:
         """Return the brightness of all frames in a view, at the footage's own speed: (T, frame_px, frame_px) float32."""
@@ -119,12 +137,8 @@ class ViewedFootage:
     def _sound(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
         key = (view.speed, view.pitch, hop)
         if key not in self._sounds:
-            params, logmel = self._encoder.shard_params, self.footage.logmel
-            per_frame = params.columns_per_frame
-            if view.speed != 1.0:
-                logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]
-            if view.pitch != 1.0:
-                logmel = shift_pitch(logmel[None], logmel.new_tensor([1 / view.pitch]), params.sample_rate_hz)[0]
+            logmel, per_frame = self.logmel(view), self.shard_params.columns_per_frame
+            logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]
             has_audio = self.footage.has_audio[_steps(n_frames, len(self.footage), view.speed)]
             self._sounds[key] = describe_sounds(self._encoder, logmel, has_audio, starts)
         return self._sounds[key]

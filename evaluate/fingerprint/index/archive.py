@@ -63,6 +63,14 @@ class IndexedSource:
         """The archive's folder when the file was indexed."""
         return self.path.rsplit("/", self.name.count("/") + 1)[0]
 
+    def is_still(self, path: Path) -> bool:
+        """Whether a file is the one that was indexed, by size and time."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.size_bytes, self.modified_ns)
+
 
 _SOURCES = TypeAdapter(tuple[IndexedSource, ...])
 

@@ -102,6 +102,11 @@ def score(surprise: Sequence[float], places: float) -> float:
     return (joined - math.log(max(places, 1))) / math.log(10)
 
 
+def surprise_of_normal(deviations: float) -> float:
+    """Return -ln of the probability that a normal variable is so many standard deviations above its mean, or more."""
+    return -math.log(max(math.erfc(deviations / math.sqrt(2)) / 2, 1e-300))
+
+
 def threshold(false_positive_rate: float) -> float:
     """Return the score that one unmatched query in 1 / rate reaches by chance.
 

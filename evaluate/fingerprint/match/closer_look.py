@@ -1,48 +1,74 @@
-"""A closer look at the best spans below the threshold: the archive's seconds are read again and compared picture by picture.
+"""A closer look at the best spans below the threshold: the archive's seconds are read again and compared in detail.
 
 A span that was found by descriptors, but could be chance, is decided if query and reference show the same changes at the same
-places (same_changes.py). Only few spans of a query are looked at, so chance has few places instead of a whole index.
+places (same_changes.py), or sound alike moment by moment (same_sound.py). Only few spans of a query are looked at, so chance
+has few places instead of a whole index.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
 from evaluate.fingerprint.describe.query_view import ViewedFootage
+from evaluate.fingerprint.match import same_changes, same_sound
 from evaluate.fingerprint.match.align import SPEED_RANGE
 from evaluate.fingerprint.match.match import best_first
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.same_changes import STEPS, align
+from preprocess.schema import ShardParams
 
-PartReader = Callable[[str, float, float, float], np.ndarray | None]
-"""Reads a reference's part: its name, first second, seconds, and frames a second; returns (T, H, H) brightness, or None if
-it cannot be read."""
 FALSE_MATCH_SHARE = 0.1
 """Share of the accepted false matches that a closer look may cause."""
-LEAST_SECONDS, MOST_SECONDS = 1.0, 3.0
+LEAST_SECONDS, MOST_SHOWN_SECONDS, MOST_HEARD_SECONDS = 1.0, 3.0, 5.0
 """Length of the query's part that is compared."""
 MARGIN_SECONDS = 4.0
 """Before and after the place that was found, for a part of one second; it is less for longer ones, which are found better."""
 FITTED_SECONDS = 2.5
 """Shorter spans tell no speed, as their ends may be half a hop off. For these, the view's speed and 1 are tried."""
+SPEED_STEP, SPEED_STEPS = 0.005, 4
+"""Speeds around the one that was found at which audio is compared: at one that is 1 % off, the ends of five seconds are
+more than a column of the log-mel off."""
+
+
+class PartReader(Protocol):
+    """Reads a part of a reference: from a second on, for so many seconds; None if it cannot be read."""
+
+    def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
+        """Return (T, H, H)."""
+
+    def logmel(self, name: str, start_seconds: float, seconds: float, params: ShardParams) -> np.ndarray | None:
+        """Return (n_mels, T)."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The middle of a span: frames [first, last) of a window, and the reference's seconds around the place that was found."""
+
+    first: int
+    last: int
+    query_second: float
+    start_seconds: float
+    seconds: float
 
 
 class _Look(NamedTuple):
-    """What a closer look at a match has shown: the span with its new seconds, and its surprise."""
+    """What a closer look at a match has shown: the span with its new seconds, by video or audio, and its surprise."""
 
     match: Match
     placed: Match
+    modality: Literal["video", "audio"]
     surprise: float
 
 
 def look_closer(
-    found: Sequence[Match], doubtful: Iterable[tuple[ViewedFootage, Sequence[Match]]], fps: float, read_part: PartReader,
+    found: Sequence[Match],
+    doubtful: Iterable[tuple[ViewedFootage, Sequence[Match]]],
+    parts: PartReader,
     threshold: float,
-) -> list[Match]:  # fmt: skip
+) -> list[Match]:
     """Look closer at some spans of a query; return all spans, best first.
 
     A span that is less likely by chance after the look gets the look's score, and the seconds where it was found.
@@ -50,20 +76,61 @@ def look_closer(
     Args:
         found: spans of the query.
         doubtful: windows of the query, and spans with their middle in each.
-        fps: of the windows' frames.
-        read_part: of the references.
+        parts: reads the references.
         threshold: least score of a decided match.
     """
     looks = [
-        _look(match, speed, window, fps, read_part)
-        for window, matches in doubtful for match in matches for speed in _speeds(match)
+        look for window, matches in doubtful for match in matches
+        for look in (*_look(match, window, parts), *_listen(match, window, parts))
     ]  # fmt: skip
     better = dict[Match, Match]()
-    for match, placed, surprise in filter(None, looks):
+    for match, placed, modality, surprise in looks:
         score = (surprise - math.log(len(looks) / FALSE_MATCH_SHARE)) / math.log(10)
         if score > max(0.0, better.get(match, match).score):
-            better[match] = replace(placed, score=score, video_score=score, decision=score >= threshold)
+            video, audio = (score, match.audio_score) if modality == "video" else (match.video_score, score)
+            better[match] = replace(
+                placed, score=score, video_score=video, audio_score=audio, decision=score >= threshold
+            )
     return best_first(better.get(match, match) for match in found)
+
+
+def _look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_Look]:
+    """Compare the pictures of a span's middle with the reference's, at each speed; nothing if they cannot be read."""
+    if match.video_score is None:
+        return
+    frames, fps = window.brightness(match.view), window.fps
+    for speed in _speeds(match):
+        piece, part_fps = _piece(match, window, speed, MOST_SHOWN_SECONDS), same_changes.STEPS * fps / speed
+        if piece.last - piece.first < 2:
+            continue
+        part = parts.brightness(match.reference, piece.start_seconds, piece.seconds, part_fps)
+        aligned = None if part is None else same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))
+        if aligned is not None:
+            # A frame is what is on screen in the middle of its time.
+            second = piece.start_seconds + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
+            yield _Look(match, _placed(match, piece.query_second, second, speed), "video", aligned.surprise)
+
+
+def _listen(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_Look]:
+    """Compare the audio of a span's middle with the reference's, at each speed; nothing if it cannot be read."""
+    if match.audio_score is None:
+        return
+    params = window.shard_params
+    fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
+    hop_seconds, per_frame = params.hop_length / params.sample_rate_hz, params.columns_per_frame
+    piece = _piece(match, window, match.speed, MOST_HEARD_SECONDS)
+    heard = window.logmel(match.view)[:, piece.first * per_frame : piece.last * per_frame].cpu()
+    part = parts.logmel(match.reference, piece.start_seconds, piece.seconds, fine)
+    if part is None:
+        return
+    reference = torch.from_numpy(part).float()
+    for speed in _audio_speeds(match):
+        at = (torch.arange(int(reference.shape[1] / speed)) * speed).round().long()
+        aligned = same_sound.align(heard, reference[:, at.clamp(max=reference.shape[1] - 1)])
+        if aligned is not None:
+            column = speed * aligned.first_column + 0.5 - speed * same_sound.STEPS * 0.5  # of middles
+            second = piece.start_seconds + column * hop_seconds / same_sound.STEPS
+            yield _Look(match, _placed(match, piece.query_second, second, speed), "audio", aligned.surprise)
 
 
 def _speeds(match: Match) -> set[float]:
@@ -74,26 +141,26 @@ def _speeds(match: Match) -> set[float]:
     return {match.speed if slowest <= match.speed / match.view.speed <= fastest else match.view.speed}
 
 
-def _look(match: Match, speed: float, window: ViewedFootage, fps: float, read_part: PartReader) -> _Look | None:
-    """Compare the middle of a span with the reference around the place that was found; None if it cannot be read."""
-    frames = window.brightness(match.view)
+def _audio_speeds(match: Match) -> set[float]:
+    """Return the speeds to try: 1, and steps around those of the pictures."""
+    around = (
+        round(speed / SPEED_STEP) + step for speed in _speeds(match) for step in range(-SPEED_STEPS, SPEED_STEPS + 1)
+    )
+    return {1.0, *(step * SPEED_STEP for step in around)}
+
+
+def _piece(match: Match, window: ViewedFootage, speed: float, most_seconds: float) -> _Piece:
+    """Choose the middle of a span, of at most so many seconds, and the seconds of the reference that hold it at a speed."""
+    fps, footage = window.fps, window.footage
     seconds = match.query_end_seconds - match.query_start_seconds
-    n_frames = min(round(min(max(seconds, LEAST_SECONDS), MOST_SECONDS) * fps), len(frames))
-    if n_frames < 2:
-        return None
-    middle = (match.query_start_seconds + seconds / 2) * fps - window.footage.first_frame
-    first = min(max(0, round(middle - n_frames / 2)), len(frames) - n_frames)
-    query_second = (window.footage.first_frame + first) / fps
+    n_frames = min(round(min(max(seconds, LEAST_SECONDS), most_seconds) * fps), len(footage))
+    middle = (match.query_start_seconds + seconds / 2) * fps - footage.first_frame
+    first = min(max(0, round(middle - n_frames / 2)), len(footage) - n_frames)
+    query_second = (footage.first_frame + first) / fps
     place = match.reference_start_seconds + speed * (query_second - match.query_start_seconds)
-    margin, part_fps = MARGIN_SECONDS * fps / n_frames, STEPS * fps / speed
+    margin = MARGIN_SECONDS * fps / n_frames
     start = max(0.0, place - margin)
-    part = read_part(match.reference, start, place + margin + speed * n_frames / fps - start, part_fps)
-    aligned = None if part is None else align(frames[first : first + n_frames], torch.from_numpy(part))
-    if aligned is None:
-        return None
-    # A frame is what is on screen in the middle of its time.
-    reference_second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
-    return _Look(match, _placed(match, query_second, reference_second, speed), aligned.surprise)
+    return _Piece(first, first + n_frames, query_second, start, place + margin + speed * n_frames / fps - start)
 
 
 def _placed(match: Match, query_second: float, reference_second: float, speed: float) -> Match:

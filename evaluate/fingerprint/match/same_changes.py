@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evaluate.fingerprint.match.chance import surprise_of_normal
+
 SIDE_PX = 32
 """Side of the compared pictures."""
 SCALES = tuple(1.08**step for step in range(-5, 7))
@@ -98,8 +100,7 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
             place = int(places[start])
             left = _without_strongest(mine, theirs[start], place) / float(spread[start].flatten()[place])
             best = (float(z[start]), left, start)
-    chance = math.erfc((best[1] - CHANCE_MEAN) / CHANCE_SD / math.sqrt(2)) / 2
-    return Alignment(best[2], -math.log(max(chance, 1e-300)))
+    return Alignment(best[2], surprise_of_normal((best[1] - CHANCE_MEAN) / CHANCE_SD))
 
 
 def _without_one_event(spectra: Tensor) -> Tensor:

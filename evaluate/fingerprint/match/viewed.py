@@ -38,12 +38,12 @@ class ViewMatcher:
     Attributes:
         matcher: finds the references of one view.
         encoder: of the library's descriptors.
-        read_part: reads the archive's videos again for a closer look.
+        parts: reads the archive's files again for a closer look.
     """
 
     matcher: Matcher
     encoder: DescriptorEncoder
-    read_part: PartReader
+    parts: PartReader
 
     def answer(self, file: FootageFile) -> Answer:
         """Match one query with all references; keep also the best few spans below the threshold.
@@ -84,15 +84,14 @@ class ViewMatcher:
         found = apart(found)
         if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only three of them
             return plain, found
-        fps, threshold = self.encoder.shard_params.fps, self.matcher.threshold
-        return plain, look_closer(found, self._doubtful(file, found), fps, self.read_part, threshold)
+        return plain, look_closer(found, self._doubtful(file, found), self.parts, self.matcher.threshold)
 
     def _doubtful(self, file: FootageFile, found: Sequence[Match]) -> Iterator[tuple[ViewedFootage, list[Match]]]:
         """Yield the windows of a query with undecided spans, and the best of these of different references.
 
         In an explained window only spans with a score above 0 count: two videos may be shown at once.
         """
-        left = [match for match in found if not match.decision and match.video_score is not None]
+        left = [match for match in found if not match.decision]
         n_looked, fps = 0, self.encoder.shard_params.fps
         for window in self._windows(file) if left else ():
             last = (window.footage.first_frame + len(window.footage)) / fps

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from evaluate.fingerprint.describe.part import Part, Parts, read_part
+from evaluate.fingerprint.describe.part import Part, Parts, read_brightness, read_logmel
 from preprocess.errors import MediaError
 from preprocess.executors.processes import ProcessExecutor, SerialExecutor
+from preprocess.features.logmel import log_mel
 from preprocess.media.decode import decode
-from preprocess.media.media_info import USUAL_LIMITS
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import counter_frames, run_ffmpeg, write_clip
 
 
 def part_of(path, start, seconds, fps):
-    return read_part(Part(path, start, seconds, fps, USUAL_LIMITS))
+    return read_brightness(Part(path, start, seconds), fps)
 
 
 @pytest.mark.parametrize(("start", "fps"), [(0.0, 8.0), (1.5, 16.0), (3.2, 8.0 / 0.7)])
@@ -28,6 +28,22 @@ def test_a_part_holds_the_brightness_of_the_middle_squares(start, fps, tmp_path)
     assert (apart < 2).mean() >= 0.9  # where a frame changes at that very moment, either is right
 
 
+@pytest.mark.parametrize("name", ["v.mp4", "v.m4a", "v.ts"])
+def test_a_part_holds_the_log_mel_of_its_seconds(name, tmp_path):
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(0, 0.3, 200), 1600) * rng.normal(size=320_000) * 0.3  # 20 s, another level each 0.1 s
+    write_clip(tmp_path / name, counter_frames(500) if name != "v.m4a" else None, 25, loud.astype(np.float32))
+    fine = ShardParams(hop_length=80)
+    media = "audio" if name == "v.m4a" else "video"
+    whole = log_mel(decode(tmp_path / name, ShardParams(media=media)).waveform, fine).astype(float)
+    part = read_logmel(Part(tmp_path / name, 14.2, 2.0), fine).astype(float)
+    assert part.shape == (80, 400)
+    apart = [np.abs(part - whole[:, first : first + 400])[:, 10:-10].mean() for first in range(2840 - 8, 2840 + 9)]
+    assert abs(int(np.argmin(apart)) - 8) <= 1 and min(apart) < 0.3
+    assert read_logmel(Part(tmp_path / name, 19.5, 2.0), fine).shape[1] == pytest.approx(100, abs=25)
+    assert read_logmel(Part(tmp_path / name, 30.0, 2.0), fine).shape[1] == 0
+
+
 def test_beyond_the_end_less_comes_back(tmp_path):
     path = write_clip(tmp_path / "v.mp4", counter_frames(64), 16)
     assert len(part_of(path, 3.5, 2.0, 16.0)) == pytest.approx(8, abs=1)
@@ -40,8 +56,10 @@ def test_files_that_are_gone_damaged_or_no_media_have_no_parts(tmp_path):
         part_of(tmp_path / "text.mp4", 0.0, 1.0, 8.0)
     names = ("text.mp4", "gone.mp4")
     for executor in (SerialExecutor(), ProcessExecutor(1, ())):
-        parts = Parts({name: tmp_path / name for name in names}, executor)
-        assert all(parts(name, 0.0, 1.0, 8.0) is None for name in (*names, "unknown.mp4"))
+        parts = Parts({name: tmp_path / name for name in names}.get, executor)
+        for name in (*names, "unknown.mp4"):
+            assert parts.brightness(name, 0.0, 1.0, 8.0) is None
+            assert parts.logmel(name, 0.0, 1.0, ShardParams()) is None
 
 
 def test_a_part_of_a_stream_without_an_index_is_at_the_right_second(tmp_path):

@@ -12,6 +12,10 @@ from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, Region, View
 from evaluate.fingerprint.match.closer_look import look_closer
 from evaluate.fingerprint.match.matches import Match
+from evaluate.fingerprint.match.same_sound import STEPS
+from preprocess.features.logmel import log_mel
+from tests.evaluate.fingerprint.match.test_same_sound import seconds_of, voices
+from train.views.distort_audio import shift_pitch
 
 FPS, RATE, SECONDS = 8.0, 96, 20
 
@@ -30,12 +34,15 @@ def source():
 
 
 @pytest.fixture
-def read_part(source):
-    def read(name, start, seconds, fps):
-        at = ((start + (np.arange(round(seconds * fps)) + 0.5) / fps) * RATE).astype(int)
-        return source[at[at < len(source)]].clamp(0, 255).byte().numpy() if name == "source" else None
+def parts(source):
+    """Parts of the source, which is silent."""
 
-    return read
+    class Parts:
+        def brightness(self, name, start, seconds, fps):
+            at = ((start + (np.arange(round(seconds * fps)) + 0.5) / fps) * RATE).astype(int)
+            return source[at[at < len(source)]].clamp(0, 255).byte().numpy() if name == "source" else None
+
+    return Parts()
 
 
 def query(source, encoder, start, seconds, speed=1.0, view=PLAIN):
@@ -65,26 +72,53 @@ def undecided(seconds, found_at, view=PLAIN, speed=1.0, reference="source"):
         (3.0, 1.4, View(speed=1.42), 0.5),
     ],
 )
-def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, source, shipped_encoder, read_part):
+def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, source, shipped_encoder, parts):
     window = query(source, shipped_encoder, 7.3, seconds, speed, view)
     doubt = undecided(seconds, 7.3 + off, view, speed)
-    found = look_closer([doubt], [(window, [doubt])], FPS, read_part, 3.0)[0]
+    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
     assert found.decision and found.video_score == found.score > 3
     assert found.reference_start_seconds == pytest.approx(7.3, abs=0.1)
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
 
 
-def test_a_span_does_not_begin_before_its_reference(source, shipped_encoder, read_part):
+@pytest.mark.parametrize(("speed", "told"), [(1.0, 1.03), (1.15, 1.135)])
+def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
+    """Not at the speed that the span tells, but at one nearby."""
+    params = shipped_encoder.shard_params
+    fine = replace(params, hop_length=params.hop_length // STEPS)
+    waveform = voices(3, 12)
+
+    class Heard:
+        def logmel(self, name, start, seconds, asked):
+            assert asked == fine
+            return log_mel(seconds_of(waveform, start, seconds).astype(np.float32), fine)
+
+    seconds = 3.0
+    at = (np.arange(int(seconds * params.sample_rate_hz)) * speed + 5.3 * params.sample_rate_hz).astype(int)
+    logmel = torch.from_numpy(log_mel(waveform[at].astype(np.float32), params).astype(np.float32))
+    if speed != 1.0:
+        slower = logmel.new_tensor([1 / speed])
+        logmel = shift_pitch(logmel[None], slower, params.sample_rate_hz)[0]
+    footage = Footage(None, logmel, torch.ones(logmel.shape[1] // params.columns_per_frame, dtype=torch.bool))
+    window = ViewedFootage("query", footage, shipped_encoder)
+    doubt = Match("query", "source", 0.0, seconds, 5.8, 5.8 + told * seconds, -1.0, False, None, -1.0)
+    found = look_closer([doubt], [(window, [doubt])], Heard(), 3.0)[0]
+    assert found.decision and found.audio_score == found.score > 3
+    assert found.reference_start_seconds == pytest.approx(5.3, abs=0.05)
+    assert found.reference_end_seconds == pytest.approx(5.3 + speed * seconds, abs=0.05)
+
+
+def test_a_span_does_not_begin_before_its_reference(source, shipped_encoder, parts):
     window = query(source, shipped_encoder, 0.0, 2.0)
     doubt = replace(undecided(2.0, 0.4), query_start_seconds=-0.5)
-    found = look_closer([doubt], [(window, [doubt])], FPS, read_part, 3.0)[0]
+    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
     assert found.decision and found.reference_start_seconds == 0
     assert found.query_start_seconds == pytest.approx(0, abs=0.1)
 
 
-def test_other_seconds_and_references_that_cannot_be_read_stay_as_they_are(source, shipped_encoder, read_part):
+def test_other_seconds_and_references_that_cannot_be_read_stay_as_they_are(source, shipped_encoder, parts):
     window = query(source, shipped_encoder, 12.0, 2.0)
     elsewhere, gone = undecided(2.0, 1.0), undecided(2.0, 12.0, reference="gone")
     doubtful = [(window, [elsewhere, gone]), (query(source, shipped_encoder, 3.0, 0.125), [undecided(0.1, 3.0)])]
-    found = look_closer([elsewhere, gone], doubtful, FPS, read_part, 3.0)
+    found = look_closer([elsewhere, gone], doubtful, parts, 3.0)
     assert gone in found and not any(each.decision for each in found)

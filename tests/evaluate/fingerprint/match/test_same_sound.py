@@ -1,0 +1,138 @@
+"""Same sound: found at another time, pitch and volume and below noise, music and a room; not in what only resembles."""
+
+import numpy as np
+import pytest
+import torch
+
+from evaluate.fingerprint.benchmark.distort.audio import music, mute, noise, reverb
+from evaluate.fingerprint.match.same_sound import STEPS, align
+from preprocess.features.logmel import log_mel
+from preprocess.schema import ShardParams
+
+SURE = 4.5 * np.log(10)
+"""Decides at the default rate where three spans are looked at."""
+RATE_HZ, HOP = 16_000, 320
+
+
+def heard(waveform, n_steps=1):
+    """The log-mel of a waveform (N,), with so many columns for one."""
+    logmel = log_mel(waveform.astype(np.float32), ShardParams(hop_length=HOP // n_steps))
+    return torch.from_numpy(logmel.astype(np.float32))
+
+
+def course(rng, n, seconds):
+    """A random course in time, (n,) of about 1, that changes within so many seconds."""
+    knots = rng.normal(size=int(n / RATE_HZ / seconds) + 2)
+    return np.interp(np.arange(n) / RATE_HZ / seconds, np.arange(len(knots)), knots)
+
+
+def voices(seed, seconds):
+    """Thirty tones that rise and fall each at its own time, like a crowd or a band, (N,) float64."""
+    rng = np.random.default_rng(seed)
+    n, hz = int(seconds * RATE_HZ), np.exp(rng.uniform(np.log(100), np.log(7000), 30))
+    tones = (np.exp(1.5 * course(rng, n, 0.08)) * np.sin(2 * np.pi * each * np.arange(n) / RATE_HZ) for each in hz)
+    return 0.01 * sum(tones) + 1e-4 * rng.normal(size=n)
+
+
+def seconds_of(waveform, start, length):
+    return waveform[int(start * RATE_HZ) : int((start + length) * RATE_HZ)]
+
+
+def judged(query, reference):
+    return align(heard(query), heard(reference, STEPS)).surprise
+
+
+def test_a_second_is_found_where_it_begins():
+    source = voices(0, 6)
+    aligned = align(heard(seconds_of(source, 2.503, 1)), heard(source, STEPS))
+    assert aligned.surprise > SURE
+    assert aligned.first_column == pytest.approx(2.503 * RATE_HZ / HOP * STEPS, abs=2)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda clip, _: 0.03 * clip,
+        lambda clip, _: np.diff(clip),  # 6 dB an octave
+        lambda clip, random: noise(clip, random, 5.0),
+        lambda clip, random: music(clip, random, 0.0),
+        lambda clip, random: reverb(clip, random, 0.6),
+        lambda clip, random: mute(clip, random, 0.5),
+        lambda clip, _: clip + voices(9, 3)[: len(clip)],
+    ],
+    ids=["quieter", "brighter", "noise", "music", "room", "muted", "mixed"],
+)
+def test_a_clip_is_found_though_it_was_edited(edit):
+    source = voices(1, 8).astype(np.float32)
+    clip = edit(seconds_of(source, 2.2, 3).copy(), np.random.default_rng(0))
+    aligned = align(heard(clip), heard(source, STEPS))
+    assert aligned.surprise > SURE
+    assert aligned.first_column == pytest.approx(2.2 * RATE_HZ / HOP * STEPS, abs=2)
+
+
+@pytest.mark.parametrize("n_bands", [-3, 3])
+def test_a_clip_is_found_at_another_pitch(n_bands):
+    source = voices(2, 8)
+    clip = heard(seconds_of(source, 4, 2)).roll(n_bands, 0)
+    aligned = align(clip, heard(source, STEPS))
+    assert aligned.surprise > SURE
+    assert aligned.first_column == pytest.approx(4 * RATE_HZ / HOP * STEPS, abs=1)
+
+
+def test_unrelated_recordings_are_no_more_surprising_than_chance_says():
+    surprises = np.array([judged(voices(100 + n, 3), voices(200 + n, 6)) for n in range(60)])
+    assert (surprises > np.log(100)).mean() <= 0.05  # 0.01 is stated
+    assert (surprises < SURE).all()
+
+
+def noisy(rng, n):
+    return 0.003 * rng.normal(size=n)
+
+
+def hum(seed, seconds):
+    rng, time = np.random.default_rng(seed), np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    return sum(0.1 / k * np.sin(2 * np.pi * 50 * k * time) for k in range(1, 20)) + noisy(rng, len(time))
+
+
+def metronome(seed, seconds):
+    """The same click twice a second, before another microphone's noise."""
+    rng, time = np.random.default_rng(seed), np.arange(int(seconds * RATE_HZ)) / RATE_HZ + seed / 7
+    click = np.exp(-60 * (time % 0.5)) * np.sin(2 * np.pi * 1000 * (time % 0.5))
+    return 0.3 * click + noisy(rng, len(time))
+
+
+def beeps(seed, seconds):
+    """An alarm of two pitches."""
+    rng, time = np.random.default_rng(seed), np.arange(int(seconds * RATE_HZ)) / RATE_HZ + seed / 7
+    hz = np.where(time % 0.5 < 0.25, 900, 1300)
+    return 0.2 * np.sin(2 * np.pi * hz * time) * (time % 0.25 < 0.15) + noisy(rng, len(time))
+
+
+def knock(seed, seconds):
+    """One knock, the same in all."""
+    rng, n = np.random.default_rng(seed), int(seconds * RATE_HZ)
+    shown, at = noisy(rng, n), n // 2
+    strike = np.random.default_rng(0).normal(size=n - at) * np.exp(-np.arange(n - at) / RATE_HZ * 20)
+    shown[at:] += 0.5 * strike
+    return shown
+
+
+def fade(seed, seconds):
+    rng, n = np.random.default_rng(seed), int(seconds * RATE_HZ)
+    return 0.1 * rng.normal(size=n) * np.linspace(0, 1, n) ** 2
+
+
+@pytest.mark.parametrize("sound", [hum, metronome, beeps, knock, fade])
+def test_what_is_alike_without_being_the_same_is_no_copy(sound):
+    for seed in range(8):
+        assert judged(sound(300 + seed, 3), sound(400 + seed, 6)) < SURE
+
+
+def test_silence_and_references_that_are_too_short_tell_nothing():
+    silence = np.zeros(6 * RATE_HZ)
+    assert judged(silence[: 3 * RATE_HZ], silence) < 1
+    assert judged(voices(0, 3), silence) < SURE
+    query = heard(voices(0, 3))
+    for short in (0.0, 2.9, 3.0):
+        assert align(query, heard(voices(1, short), STEPS)) is None
+    assert align(query[:, :2], heard(voices(1, 6), STEPS)) is None
