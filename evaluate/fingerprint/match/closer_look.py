@@ -112,25 +112,30 @@ def _look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_L
 
 
 def _listen(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_Look]:
-    """Compare the audio of a span's middle with the reference's, at each speed; nothing if it cannot be read."""
+    """Compare the audio of a span's middle with the reference's, at the speed that fits best; nothing if it cannot be read.
+
+    The speeds count as one look: they are so near to each other that they find the same by chance.
+    """
     if match.audio_score is None:
         return
     params = window.shard_params
     fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
-    hop_seconds, per_frame = params.hop_length / params.sample_rate_hz, params.columns_per_frame
+    column_seconds, per_frame = fine.hop_length / fine.sample_rate_hz, params.columns_per_frame
     piece = _piece(match, window, match.speed, MOST_HEARD_SECONDS)
     heard = window.logmel(match.view)[:, piece.first * per_frame : piece.last * per_frame].cpu()
     part = parts.logmel(match.reference, piece.start_seconds, piece.seconds, fine)
     if part is None:
         return
-    reference = torch.from_numpy(part).float()
+    reference, looks = torch.from_numpy(part).float(), list[_Look]()
     for speed in _audio_speeds(match):
         at = (torch.arange(int(reference.shape[1] / speed)) * speed).round().long()
         aligned = same_sound.align(heard, reference[:, at.clamp(max=reference.shape[1] - 1)])
         if aligned is not None:
             column = speed * aligned.first_column + 0.5 - speed * same_sound.STEPS * 0.5  # of middles
-            second = piece.start_seconds + column * hop_seconds / same_sound.STEPS
-            yield _Look(match, _placed(match, piece.query_second, second, speed), "audio", aligned.surprise)
+            second = piece.start_seconds + column * column_seconds
+            looks.append(_Look(match, _placed(match, piece.query_second, second, speed), "audio", aligned.surprise))
+    if looks:
+        yield max(looks, key=lambda each: each.surprise)
 
 
 def _speeds(match: Match) -> set[float]:
