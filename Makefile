@@ -82,9 +82,10 @@ set-fingerprint-seed7 = --seed 7 $(plan) --methods avtempo \
 set-fingerprint-audio = --seed 7 $(plan) --streams audio --only medium --methods avtempo,chromaprint,log-mel
 set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
-set-false-matches = --queries 100 --sizes 1,2,5,10,100 --streams video
-set-false-matches-fades = $(set-false-matches) --fade 3
-set-false-matches-fades-again = $(set-false-matches) --fade 1.5 --seed 5
+rates = --queries 100 --sizes 1,2,5,10,100
+set-false-matches = $(rates) --streams both,video,audio
+set-false-matches-fades = $(rates) --streams video --fade 3
+set-false-matches-fades-again = $(rates) --streams video --fade 1.5 --seed 5
 set-false-matches-esc50 = --queries 400 --streams audio
 set-ablation-ucf = ABLATE_OBJECTIVES=whole,avid,without-temporal,avid-cma,video-only,temporal ABLATE_JOBS=2
 set-ablation-audio = ABLATE_OBJECTIVES=whole,without-temporal-audio ABLATE_JOBS=2
