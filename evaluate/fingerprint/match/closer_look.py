@@ -24,8 +24,9 @@ FALSE_MATCH_SHARE = 0.1
 """Share of the accepted false matches that a closer look may cause."""
 LEAST_SECONDS, MOST_SHOWN_SECONDS, MOST_HEARD_SECONDS = 1.0, 3.0, 5.0
 """Length of the query's part that is compared."""
-MARGIN_SECONDS = 4.0
-"""Before and after the place that was found, for a part of one second; it is less for longer ones, which are found better."""
+MARGIN_SECONDS, LEAST_HEARD_MARGIN_SECONDS = 4.0, 2.0
+"""Before and after the place that was found, for a part of one second; it is less for longer ones, which are found better.
+Of audio at least so much is heard that a loop or an alarm comes again in it."""
 FITTED_SECONDS = 2.5
 """Shorter spans tell no speed, as their ends may be half a hop off. For these, the view's speed and 1 are tried."""
 SPEED_STEP, SPEED_STEPS = 0.005, 4
@@ -100,7 +101,7 @@ def _look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_L
         return
     frames, fps = window.brightness(match.view), window.fps
     for speed in _speeds(match):
-        piece, part_fps = _piece(match, window, speed, MOST_SHOWN_SECONDS), same_changes.STEPS * fps / speed
+        piece, part_fps = _piece(match, window, speed, MOST_SHOWN_SECONDS, 0.0), same_changes.STEPS * fps / speed
         if piece.last - piece.first < 2:
             continue
         part = parts.brightness(match.reference, piece.start_seconds, piece.seconds, part_fps)
@@ -121,7 +122,7 @@ def _listen(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[
     params = window.shard_params
     fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
     column_seconds, per_frame = fine.hop_length / fine.sample_rate_hz, params.columns_per_frame
-    piece = _piece(match, window, match.speed, MOST_HEARD_SECONDS)
+    piece = _piece(match, window, match.speed, MOST_HEARD_SECONDS, LEAST_HEARD_MARGIN_SECONDS)
     heard = window.logmel(match.view)[:, piece.first * per_frame : piece.last * per_frame].cpu()
     part = parts.logmel(match.reference, piece.start_seconds, piece.seconds, fine)
     if part is None:
@@ -154,7 +155,9 @@ def _audio_speeds(match: Match) -> set[float]:
     return {1.0, *(step * SPEED_STEP for step in around)}
 
 
-def _piece(match: Match, window: ViewedFootage, speed: float, most_seconds: float) -> _Piece:
+def _piece(
+    match: Match, window: ViewedFootage, speed: float, most_seconds: float, least_margin_seconds: float
+) -> _Piece:
     """Choose the middle of a span, of at most so many seconds, and the seconds of the reference that hold it at a speed."""
     fps, footage = window.fps, window.footage
     seconds = match.query_end_seconds - match.query_start_seconds
@@ -163,7 +166,7 @@ def _piece(match: Match, window: ViewedFootage, speed: float, most_seconds: floa
     first = min(max(0, round(middle - n_frames / 2)), len(footage) - n_frames)
     query_second = (footage.first_frame + first) / fps
     place = match.reference_start_seconds + speed * (query_second - match.query_start_seconds)
-    margin = MARGIN_SECONDS * fps / n_frames
+    margin = max(MARGIN_SECONDS * fps / n_frames, least_margin_seconds)
     start = max(0.0, place - margin)
     return _Piece(first, first + n_frames, query_second, start, place + margin + speed * n_frames / fps - start)
 

@@ -5,8 +5,9 @@ when which band gets louder. So the changes of the log-mel from column to column
 pitch, as Haitsma and Kalker compare the signs of such changes ("A highly robust audio fingerprinting system", ISMIR 2002).
 
 A filter or another volume adds a constant to a band's logarithm, and changes over time do not see it. Large changes count
-hardly more than small ones; all bands and all columns get equal power. What a rhythm or a hum shows at one shift it shows at
-many, so the best correlation is measured in units of the spread over all other shifts of the same pair.
+hardly more than small ones; all bands and all columns get equal power. A hum agrees at many shifts and an alarm at every
+turn, a copy at one. So the best correlation is measured in units of the spread over all other shifts of the same pair, and
+a second one that is higher than usual is taken off.
 
 What both hold may still be one sound: a knock, a beep, a fade. So the strongest course in time that all bands share is taken
 off the query, and neither the fraction of a second nor the bands that agree most count in the end.
@@ -33,10 +34,15 @@ REACH_BANDS = 4
 """Largest shift of pitch."""
 NOISE_SHARE = 0.1
 """Bands and columns with less than this share of the mean power are not raised to it."""
+NEAR_COLUMNS = 10
+"""Of the query: shifts in time within them are the same alignment, smeared by a room."""
 EVENT_COLUMNS, EVENT_BANDS = 15, 8
 """Of the query, that do not count: the run of columns, and of bands, that agrees most."""
 LEAST_OTHERS = 100
 """Other shifts from which a spread can be told."""
+USUAL_SECOND = 4.0
+"""Of the best correlation elsewhere, in units of the spread. A higher one is that of a loop or an alarm, which agrees with
+itself at every turn; what is above this is taken off."""
 CHANCE_MEAN, CHANCE_SD = 1.5, 0.9
 """Of what is left for unrelated recordings; for pieces of less than three seconds it is less."""
 
@@ -67,13 +73,15 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
     mine, theirs = _without_one_event(_changes(query, 1)), _changes(reference, STEPS)
     agreement = _correlated(mine, theirs)[:, :n_starts]
     shift, start = divmod(int(agreement.argmax()), n_starts)
-    others = agreement[:, (torch.arange(n_starts) - start).abs() > 2 * LAG * STEPS]
+    others = agreement[:, (torch.arange(n_starts) - start).abs() > NEAR_COLUMNS * STEPS]
     if others.numel() < LEAST_OTHERS:
         return None
     spread = float(others.square().mean().sqrt())
+    if not spread:  # silence
+        return Alignment(start, 0.0)
     there = _shifted(theirs[:, start : start + length : STEPS], REACH_BANDS - shift)
-    left = _without_strongest(mine * there) / spread if spread > 0 else 0.0
-    return Alignment(start, surprise_of_normal((left - CHANCE_MEAN) / CHANCE_SD))
+    left, second = _without_strongest(mine * there) / spread, float(others.max()) / spread
+    return Alignment(start, surprise_of_normal((left - max(0.0, second - USUAL_SECOND) - CHANCE_MEAN) / CHANCE_SD))
 
 
 def _changes(logmel: Tensor, steps: int) -> Tensor:
