@@ -215,10 +215,10 @@ class Index:
         return Matcher(self._library, false_positive_rate)
 
     def _path_of(self, name: str) -> Path | None:
-        """Give the file of a source in the library, if it is still the one that was indexed; below its root no link counts."""
-        source = self._sources[name]
-        path = path_of(Path(source.root).resolve(), name)
-        return path if source.is_still(path) else None
+        """Give the file of a source below the archive's real folder, if it is still the one that was indexed."""
+        source = self._sources.get(name)
+        path = path_of(Path(source.root).resolve(), name) if source else None
+        return path if source and path and source.is_still(path) else None
 
     def encoder(self) -> DescriptorEncoder:
         """Load the encoder that made the index, once, from its path then or from `encoder_path`.

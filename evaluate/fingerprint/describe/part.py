@@ -9,17 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Never
+from typing import Any, NamedTuple, Never, TypeVar
 
 import ffmpeg
 import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError
-from preprocess.executors.processes import Executor
+from preprocess.executors.processes import Executor, Work
 from preprocess.features.logmel import log_mel
-from preprocess.media.decode_command import frame_size_px
+from preprocess.media.decode_command import HARD_COMPENSATION_SECONDS, frame_size_px
 from preprocess.media.ffmpeg import run_on
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
@@ -27,6 +26,8 @@ from preprocess.media.mono import mix_filters
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.schema import ShardParams
 from preprocess.temporary_folder import temporary_folder
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -62,24 +63,25 @@ class Parts:
 
     def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
         """Read a part's pictures as `read_brightness` does; None if they cannot be read."""
-        return self._read(partial(_brightness, fps=fps), name, start_seconds, seconds)
+        return self._read(_brightness, name, start_seconds, seconds, fps)
 
     def logmel(self, name: str, start_seconds: float, seconds: float, params: ShardParams) -> np.ndarray | None:
         """Read a part's audio as `read_logmel` does; None if it cannot be read."""
-        return self._read(partial(_logmel, params=params), name, start_seconds, seconds)
+        return self._read(_logmel, name, start_seconds, seconds, params)
 
-    def _read(self, read: Any, name: str, start_seconds: float, seconds: float) -> np.ndarray | None:
-        path = self.path_of(name)
-        if path is None:
-            return None
-        asked = Part(path, start_seconds, seconds, self.limits)
+    def _read(
+        self, read: Work[tuple[Part, T], np.ndarray], name: str, start_seconds: float, seconds: float, how: T
+    ) -> np.ndarray | None:
         try:
+            path = self.path_of(name)
+            if path is None:
+                return None
+            asked = Part(path, start_seconds, seconds, self.limits), how
             (values,) = self.executor.run(read, [asked], lambda _: None, _crashed)
         except (MediaError, DiskFullError, OSError) as error:
             logger.info("no closer look at %s: %s", name, error)
             return None
-        found: np.ndarray = values
-        return found
+        return values
 
 
 def read_brightness(part: Part, fps: float) -> np.ndarray:
@@ -115,7 +117,7 @@ def read_logmel(part: Part, params: ShardParams) -> np.ndarray:
     """Decode the log-mel of a part of a file's audio; the file is opened as hostile input.
 
     Returns:
-        (n_mels, T) float16, of `params`. Where the file ends, less comes back.
+        (n_mels, T) float16, of `params`, of all channels mixed. Where the file ends, less comes back.
 
     Raises:
         MediaError: the file has no audio, or cannot be decoded; the subclasses say more.
@@ -124,7 +126,8 @@ def read_logmel(part: Part, params: ShardParams) -> np.ndarray:
     with _opened(part) as (info, skipped, decode):
         if not info.has_audio:
             raise MediaError(part.path, "no audio stream that can be decoded")
-        filters = [*mix_filters(info), "aresample=async=1:first_pts=0"]
+        keeping = {"async": 1, "first_pts": 0, "min_hard_comp": HARD_COMPENSATION_SECONDS, "rematrix_maxval": 1}
+        filters = [*mix_filters(info), filter_text("aresample", **keeping)]
         samples = np.frombuffer(decode(
             info.audio_stream, format="f32le", af=",".join(filters), ac=1, ar=params.sample_rate_hz,
             t=f"{skipped + part.seconds:.3f}",
@@ -157,16 +160,16 @@ def _opened(part: Part) -> Iterator[tuple[MediaInfo, float, Callable[..., bytes]
         yield info, skipped, decode
 
 
-def _brightness(part: Part, report: Callable[[np.ndarray], None], *, fps: float) -> np.ndarray:
+def _brightness(asked: tuple[Part, float], report: Callable[[np.ndarray], None]) -> np.ndarray:
     del report
-    return read_brightness(part, fps)
+    return read_brightness(*asked)
 
 
-def _logmel(part: Part, report: Callable[[np.ndarray], None], *, params: ShardParams) -> np.ndarray:
+def _logmel(asked: tuple[Part, ShardParams], report: Callable[[np.ndarray], None]) -> np.ndarray:
     del report
-    return read_logmel(part, params)
+    return read_logmel(*asked)
 
 
-def _crashed(part: Part, last: np.ndarray | None, how: str) -> Never:
+def _crashed(asked: tuple[Part, object], last: np.ndarray | None, how: str) -> Never:
     del last
-    raise MediaError(part.path, f"the process that read it ended: {how}")
+    raise MediaError(asked[0].path, f"the process that read it ended: {how}")

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from evaluate.errors import FingerprintError
 
@@ -104,7 +105,7 @@ def score(surprise: Sequence[float], places: float) -> float:
 
 def surprise_of_normal(deviations: float) -> float:
     """Return -ln of the probability that a normal variable is so many standard deviations above its mean, or more."""
-    return -math.log(max(math.erfc(deviations / math.sqrt(2)) / 2, 1e-300))
+    return -float(torch.special.log_ndtr(torch.tensor(-deviations, dtype=torch.float64)))
 
 
 def threshold(false_positive_rate: float) -> float:

@@ -24,14 +24,14 @@ FALSE_MATCH_SHARE = 0.1
 """Share of the accepted false matches that a closer look may cause."""
 LEAST_SECONDS, MOST_SHOWN_SECONDS, MOST_HEARD_SECONDS = 1.0, 3.0, 5.0
 """Length of the query's part that is compared."""
-MARGIN_SECONDS, LEAST_HEARD_MARGIN_SECONDS = 4.0, 2.0
-"""Before and after the place that was found, for a part of one second; it is less for longer ones, which are found better.
-Of audio at least so much is heard that a loop or an alarm comes again in it."""
+MARGIN_SECONDS = 4.0
+"""Before and after the place that was found. Of pictures it is less for parts of more than a second, which are found better;
+of audio it is not, so that a siren comes again in it."""
 FITTED_SECONDS = 2.5
 """Shorter spans tell no speed, as their ends may be half a hop off. For these, the view's speed and 1 are tried."""
 SPEED_STEP, SPEED_STEPS = 0.005, 4
-"""Speeds around the one that was found at which audio is compared: at one that is 1 % off, the ends of five seconds are
-more than a column of the log-mel off."""
+"""Audio is compared at speeds around the one that was found, which differ by such shares: at one that is 1 % off, the ends of
+five seconds are a column of the log-mel off."""
 
 
 class PartReader(Protocol):
@@ -46,13 +46,18 @@ class PartReader(Protocol):
 
 @dataclass(frozen=True)
 class _Piece:
-    """The middle of a span: frames [first, last) of a window, and the reference's seconds around the place that was found."""
+    """The middle of a span: frames [first, last) of a window, and the seconds of the reference where it was found."""
 
     first: int
     last: int
     query_second: float
-    start_seconds: float
-    seconds: float
+    reference_second: float
+    reference_seconds: float
+
+    def around(self, margin_seconds: float) -> tuple[float, float]:
+        """First second and length of the reference's part that is read."""
+        start = max(0.0, self.reference_second - margin_seconds)
+        return start, self.reference_second + self.reference_seconds + margin_seconds - start
 
 
 class _Look(NamedTuple):
@@ -85,13 +90,17 @@ def look_closer(
         for look in (*_look(match, window, parts), *_listen(match, window, parts))
     ]  # fmt: skip
     better = dict[Match, Match]()
-    for match, placed, modality, surprise in looks:
-        score = (surprise - math.log(len(looks) / FALSE_MATCH_SHARE)) / math.log(10)
-        if score > max(0.0, better.get(match, match).score):
-            video, audio = (score, match.audio_score) if modality == "video" else (match.video_score, score)
-            better[match] = replace(
-                placed, score=score, video_score=video, audio_score=audio, decision=score >= threshold
-            )
+    for look in looks:
+        score = (look.surprise - math.log(len(looks) / FALSE_MATCH_SHARE)) / math.log(10)
+        before = better.get(look.match, look.match)
+        is_video = look.modality == "video"
+        if score > max(0.0, (before.video_score if is_video else before.audio_score) or 0.0):
+            told = replace(
+                look.placed if score > before.score else before, score=max(score, before.score),
+                video_score=score if is_video else before.video_score,
+                audio_score=before.audio_score if is_video else score,
+            )  # fmt: skip
+            better[look.match] = replace(told, decision=told.score >= threshold)
     return best_first(better.get(match, match) for match in found)
 
 
@@ -101,14 +110,15 @@ def _look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[_L
         return
     frames, fps = window.brightness(match.view), window.fps
     for speed in _speeds(match):
-        piece, part_fps = _piece(match, window, speed, MOST_SHOWN_SECONDS, 0.0), same_changes.STEPS * fps / speed
+        piece, part_fps = _piece(match, window, speed, MOST_SHOWN_SECONDS), same_changes.STEPS * fps / speed
         if piece.last - piece.first < 2:
             continue
-        part = parts.brightness(match.reference, piece.start_seconds, piece.seconds, part_fps)
+        start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
+        part = parts.brightness(match.reference, start, seconds, part_fps)
         aligned = None if part is None else same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))
         if aligned is not None:
             # A frame is what is on screen in the middle of its time.
-            second = piece.start_seconds + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
+            second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
             yield _Look(match, _placed(match, piece.query_second, second, speed), "video", aligned.surprise)
 
 
@@ -119,22 +129,26 @@ def _listen(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[
     """
     if match.audio_score is None:
         return
-    params = window.shard_params
+    params, speeds = window.shard_params, _speeds(match)
+    if params.hop_length % same_sound.STEPS:
+        return
     fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
     column_seconds, per_frame = fine.hop_length / fine.sample_rate_hz, params.columns_per_frame
-    piece = _piece(match, window, match.speed, MOST_HEARD_SECONDS, LEAST_HEARD_MARGIN_SECONDS)
+    piece = _piece(match, window, max(speeds), MOST_HEARD_SECONDS)
     heard = window.logmel(match.view)[:, piece.first * per_frame : piece.last * per_frame].cpu()
-    part = parts.logmel(match.reference, piece.start_seconds, piece.seconds, fine)
+    start, seconds = piece.around(MARGIN_SECONDS)
+    part = parts.logmel(match.reference, start, seconds, fine)
     if part is None:
         return
     reference, looks = torch.from_numpy(part).float(), list[_Look]()
-    for speed in _audio_speeds(match):
+    around = (speed * (1 + step * SPEED_STEP) for speed in speeds for step in range(-SPEED_STEPS, SPEED_STEPS + 1))
+    for speed in {1.0, *around}:
         at = (torch.arange(int(reference.shape[1] / speed)) * speed).round().long()
         aligned = same_sound.align(heard, reference[:, at.clamp(max=reference.shape[1] - 1)])
         if aligned is not None:
             column = speed * aligned.first_column + 0.5 - speed * same_sound.STEPS * 0.5  # of middles
-            second = piece.start_seconds + column * column_seconds
-            looks.append(_Look(match, _placed(match, piece.query_second, second, speed), "audio", aligned.surprise))
+            placed = _placed(match, piece.query_second, start + column * column_seconds, speed)
+            looks.append(_Look(match, placed, "audio", aligned.surprise))
     if looks:
         yield max(looks, key=lambda each: each.surprise)
 
@@ -147,18 +161,8 @@ def _speeds(match: Match) -> set[float]:
     return {match.speed if slowest <= match.speed / match.view.speed <= fastest else match.view.speed}
 
 
-def _audio_speeds(match: Match) -> set[float]:
-    """Return the speeds to try: 1, and steps around those of the pictures."""
-    around = (
-        round(speed / SPEED_STEP) + step for speed in _speeds(match) for step in range(-SPEED_STEPS, SPEED_STEPS + 1)
-    )
-    return {1.0, *(step * SPEED_STEP for step in around)}
-
-
-def _piece(
-    match: Match, window: ViewedFootage, speed: float, most_seconds: float, least_margin_seconds: float
-) -> _Piece:
-    """Choose the middle of a span, of at most so many seconds, and the seconds of the reference that hold it at a speed."""
+def _piece(match: Match, window: ViewedFootage, speed: float, most_seconds: float) -> _Piece:
+    """Choose the middle of a span, at most so many seconds of it, and where the reference holds it at a speed."""
     fps, footage = window.fps, window.footage
     seconds = match.query_end_seconds - match.query_start_seconds
     n_frames = min(round(min(max(seconds, LEAST_SECONDS), most_seconds) * fps), len(footage))
@@ -166,9 +170,7 @@ def _piece(
     first = min(max(0, round(middle - n_frames / 2)), len(footage) - n_frames)
     query_second = (footage.first_frame + first) / fps
     place = match.reference_start_seconds + speed * (query_second - match.query_start_seconds)
-    margin = max(MARGIN_SECONDS * fps / n_frames, least_margin_seconds)
-    start = max(0.0, place - margin)
-    return _Piece(first, first + n_frames, query_second, start, place + margin + speed * n_frames / fps - start)
+    return _Piece(first, first + n_frames, query_second, place, speed * n_frames / fps)
 
 
 def _placed(match: Match, query_second: float, reference_second: float, speed: float) -> Match:

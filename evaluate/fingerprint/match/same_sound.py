@@ -5,9 +5,10 @@ when which band gets louder. So the changes of the log-mel from column to column
 pitch, as Haitsma and Kalker compare the signs of such changes ("A highly robust audio fingerprinting system", ISMIR 2002).
 
 A filter or another volume adds a constant to a band's logarithm, and changes over time do not see it. Large changes count
-hardly more than small ones; all bands and all columns get equal power. A hum agrees at many shifts and an alarm at every
+hardly more than small ones; all bands and all columns get equal power. A hum agrees at many shifts and a siren at every
 turn, a copy at one. So the best correlation is measured in units of the spread over all other shifts of the same pair, and
-a second one that is higher than usual is taken off.
+a second one that is higher than usual is taken off. A turn may lie outside the reference, so the query is compared with
+itself too.
 
 What both hold may still be one sound: a knock, a beep, a fade. So the strongest course in time that all bands share is taken
 off the query, and neither the fraction of a second nor the bands that agree most count in the end.
@@ -22,10 +23,10 @@ from torch import Tensor
 
 from evaluate.fingerprint.match.chance import surprise_of_normal
 
-STEPS = 4
-"""Columns of the reference for one of the query: the query begins anywhere between two."""
+STEPS = 5
+"""Columns of the reference for one of the query: the query begins anywhere between two. The hops of all presets divide by it."""
 LAG = 2
-"""Columns of the query over which changes are taken."""
+"""Columns of the query over which changes are taken: 50 ms with the shipped encoder, whose columns are 25 ms apart."""
 RANGE_NEPERS = 6 * math.log(10)
 """Power this far below the loudest (60 dB) counts as silence, where codecs leave nothing."""
 FULL_NEPERS = 1.0
@@ -36,12 +37,14 @@ NOISE_SHARE = 0.1
 """Bands and columns with less than this share of the mean power are not raised to it."""
 NEAR_COLUMNS = 10
 """Of the query: shifts in time within them are the same alignment, smeared by a room."""
-EVENT_COLUMNS, EVENT_BANDS = 15, 8
+EVENT_COLUMNS, EVENT_BANDS = 12, 8
 """Of the query, that do not count: the run of columns, and of bands, that agrees most."""
 LEAST_OTHERS = 100
 """Other shifts from which a spread can be told."""
+LEAST_SELF_COLUMNS = 60
+"""Of the query, that overlap where it is compared with itself."""
 USUAL_SECOND = 4.0
-"""Of the best correlation elsewhere, in units of the spread. A higher one is that of a loop or an alarm, which agrees with
+"""Of the best correlation elsewhere, in units of the spread. A higher one is that of a loop or a siren, which agrees with
 itself at every turn; what is above this is taken off."""
 CHANCE_MEAN, CHANCE_SD = 1.5, 0.9
 """Of what is left for unrelated recordings; for pieces of less than three seconds it is less."""
@@ -60,7 +63,7 @@ class Alignment(NamedTuple):
 
 
 def align(query: Tensor, reference: Tensor) -> Alignment | None:
-    """Align a query with a reference of STEPS times its columns a second; None if the reference is too short.
+    """Align a query with a reference of STEPS times its columns a second; None if either is too short.
 
     Args:
         query: (n_mels, T) float32, natural log of mel power.
@@ -80,8 +83,10 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
     if not spread:  # silence
         return Alignment(start, 0.0)
     there = _shifted(theirs[:, start : start + length : STEPS], REACH_BANDS - shift)
-    left, second = _without_strongest(mine * there) / spread, float(others.max()) / spread
-    return Alignment(start, surprise_of_normal((left - max(0.0, second - USUAL_SECOND) - CHANCE_MEAN) / CHANCE_SD))
+    of_itself = _agreement_with_itself(mine) * float(mine.norm() * there.norm())
+    left, second = _without_strongest(mine * there), max(float(others.max()), of_itself)
+    evidence = left / spread - max(0.0, second / spread - USUAL_SECOND)
+    return Alignment(start, surprise_of_normal((evidence - CHANCE_MEAN) / CHANCE_SD))
 
 
 def _changes(logmel: Tensor, steps: int) -> Tensor:
@@ -109,6 +114,19 @@ def _correlated(query: Tensor, reference: Tensor) -> Tensor:
     mine, theirs = torch.fft.rfft(spaced, size).conj(), torch.fft.rfft(reference, size)
     shifts = range(-REACH_BANDS, REACH_BANDS + 1)
     return torch.fft.irfft(torch.stack([(mine * _shifted(theirs, -shift)).sum(0) for shift in shifts]), size)
+
+
+def _agreement_with_itself(query: Tensor) -> float:
+    """Return the largest correlation of changes (n_mels, T) with themselves at another time, from 0 to 1."""
+    n_columns = query.shape[1]
+    if n_columns <= NEAR_COLUMNS + LEAST_SELF_COLUMNS:
+        return 0.0
+    shifts = torch.arange(NEAR_COLUMNS + 1, n_columns - LEAST_SELF_COLUMNS + 1)
+    size = 1 << (2 * n_columns - 1).bit_length()
+    spectra = torch.fft.rfft(query, size)
+    product = torch.fft.irfft((spectra * spectra.conj()).sum(0), size)
+    share = product[shifts] / product[0].clamp(min=1e-9) * n_columns / (n_columns - shifts)
+    return min(max(0.0, float(share.max())), 1.0)
 
 
 def _shifted(bands: Tensor, n_up: int) -> Tensor:
