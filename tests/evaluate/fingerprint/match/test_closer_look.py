@@ -12,7 +12,6 @@ from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, Region, View
 from evaluate.fingerprint.match.closer_look import look_closer
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.same_sound import STEPS
 from preprocess.features.logmel import log_mel
 from tests.evaluate.fingerprint.match.test_same_sound import seconds_of, voices
 from train.views.distort_audio import shift_pitch
@@ -81,31 +80,50 @@ def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, sour
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
 
 
+WAVEFORM = voices(3, 12)
+
+
+class Heard:
+    """The audio of WAVEFORM as the parts of a source."""
+
+    def logmel(self, name, start, seconds, params):
+        return log_mel(seconds_of(WAVEFORM, start, seconds).astype(np.float32), params)
+
+
+def sounds(encoder, start, seconds, speed=1.0):
+    """The log-mel of WAVEFORM from a second on, played at a speed and at the same pitch."""
+    params = encoder.shard_params
+    at = (np.arange(int(seconds * params.sample_rate_hz)) * speed + start * params.sample_rate_hz).astype(int)
+    logmel = torch.from_numpy(log_mel(WAVEFORM[at].astype(np.float32), params).astype(np.float32))
+    if speed == 1.0:
+        return logmel
+    return shift_pitch(logmel[None], logmel.new_tensor([1 / speed]), params.sample_rate_hz)[0]
+
+
 @pytest.mark.parametrize(("speed", "told"), [(1.0, 1.03), (1.15, 1.135)])
 def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
     """Not at the speed that the span tells, but at one nearby."""
-    params = shipped_encoder.shard_params
-    fine = replace(params, hop_length=params.hop_length // STEPS)
-    waveform = voices(3, 12)
-
-    class Heard:
-        def logmel(self, name, start, seconds, asked):
-            assert asked == fine
-            return log_mel(seconds_of(waveform, start, seconds).astype(np.float32), fine)
-
-    seconds = 3.0
-    at = (np.arange(int(seconds * params.sample_rate_hz)) * speed + 5.3 * params.sample_rate_hz).astype(int)
-    logmel = torch.from_numpy(log_mel(waveform[at].astype(np.float32), params).astype(np.float32))
-    if speed != 1.0:
-        slower = logmel.new_tensor([1 / speed])
-        logmel = shift_pitch(logmel[None], slower, params.sample_rate_hz)[0]
-    footage = Footage(None, logmel, torch.ones(logmel.shape[1] // params.columns_per_frame, dtype=torch.bool))
-    window = ViewedFootage("query", footage, shipped_encoder)
-    doubt = Match("query", "source", 0.0, seconds, 5.8, 5.8 + told * seconds, -1.0, False, None, -1.0)
+    logmel = sounds(shipped_encoder, 5.3, 3.0, speed)
+    has_audio = torch.ones(logmel.shape[1] // shipped_encoder.shard_params.columns_per_frame, dtype=torch.bool)
+    window = ViewedFootage("query", Footage(None, logmel, has_audio), shipped_encoder)
+    doubt = Match("query", "source", 0.0, 3.0, 5.8, 5.8 + told * 3, -1.0, False, None, -1.0)
     found = look_closer([doubt], [(window, [doubt])], Heard(), 3.0)[0]
     assert found.decision and found.audio_score == found.score > 3
     assert found.reference_start_seconds == pytest.approx(5.3, abs=0.05)
-    assert found.reference_end_seconds == pytest.approx(5.3 + speed * seconds, abs=0.05)
+    assert found.reference_end_seconds == pytest.approx(5.3 + speed * 3, abs=0.05)
+
+
+def test_a_span_that_both_looks_decide_has_both_scores(source, shipped_encoder, parts):
+    shown = query(source, shipped_encoder, 5.3, 3.0).footage
+    footage = replace(
+        shown, logmel=sounds(shipped_encoder, 5.3, 3.0), has_audio=torch.ones(len(shown), dtype=torch.bool)
+    )
+    doubt = replace(undecided(3.0, 5.6), audio_score=-1.0)
+    parts.logmel = Heard().logmel
+    window = ViewedFootage("query", footage, shipped_encoder)
+    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
+    assert found.decision and min(found.video_score, found.audio_score) > 3
+    assert found.score == max(found.video_score, found.audio_score) and found.matched_by == "both"
 
 
 def test_a_span_does_not_begin_before_its_reference(source, shipped_encoder, parts):
