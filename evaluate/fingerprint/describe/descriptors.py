@@ -66,13 +66,18 @@ class Descriptors:
 
 
 def join_rows(parts: Sequence[Descriptors]) -> Descriptors:
-    """Join parts of one source, in order of time."""
-    if len(parts) == 1:
-        return parts[0]
-    names = [field.name for field in fields(parts[0])[1:]]
-    columns = {name: [getattr(part, name) for part in parts] for name in names}
+    """Join parts of one source, in order of time; of parts that overlap, the later gives what begins after the earlier."""
+    kept = [parts[0]]
+    for part in parts[1:]:
+        first = int(np.searchsorted(part.start_seconds, kept[-1].start_seconds[-1], side="right"))
+        if first < len(part):
+            kept.append(part.rows(slice(first, None)))
+    if len(kept) == 1:
+        return kept[0]
+    names = [field.name for field in fields(kept[0])[1:]]
+    columns = {name: [getattr(part, name) for part in kept] for name in names}
     joined: dict[str, Any] = {name: None if each[0] is None else np.concatenate(each) for name, each in columns.items()}
-    return replace(parts[0], **joined)
+    return replace(kept[0], **joined)
 
 
 @dataclass(frozen=True)

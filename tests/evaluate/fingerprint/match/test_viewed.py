@@ -1,3 +1,10 @@
+import numpy as np
+import pytest
+import torch
+
+from evaluate.fingerprint.describe.descriptors import join_rows
+from evaluate.fingerprint.describe.footage import Footage
+from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.viewed import apart
@@ -11,3 +18,17 @@ def test_of_views_of_the_same_seconds_and_reference_the_best_is_kept():
     plain, mirrored = match("a", 0, 5, 4.0), match("a", 0.2, 5, 9.0, View(is_mirrored=True))
     beside, later = match("b", 0, 5, 3.5), match("a", 4.5, 9, 6.0)
     assert apart([plain, mirrored, beside, later]) == [mirrored, later, beside]
+
+
+@pytest.mark.parametrize("speed", [0.53, 1.0, 1.85])
+def test_the_windows_of_a_long_query_join_in_order_at_every_speed(speed, shipped_encoder):
+    """Windows overlap by a clip; at another speed by more or less than one."""
+    params, clip_frames = shipped_encoder.shard_params, shipped_encoder.clip.span_frames
+    n_frames, half, overlap = 480, 240, clip_frames - 1
+    logmel = torch.randn(params.n_mels, n_frames * params.columns_per_frame, generator=torch.Generator().manual_seed(0))
+    whole = Footage(None, logmel, torch.ones(n_frames, dtype=torch.bool))
+    parts = [whole.part(0, half + overlap), whole.part(half, n_frames)]
+    joined = join_rows([ViewedFootage("q", each, shipped_encoder).describe(View(speed=speed), 0.125) for each in parts])
+    hops = np.diff(joined.start_seconds)
+    assert hops.min() > 0 and hops.max() <= 0.125 + max(0.0, 1 - speed) * clip_frames / params.fps + 1e-6
+    assert joined.end_seconds[-1] == pytest.approx(speed * n_frames / params.fps, abs=0.2)
