@@ -1,8 +1,12 @@
 """Skipped tests fail under `--no-skips`, as CI runs them, unless the machine lacks what the list below names."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+# A shell starts what runs in the background with Ctrl-C ignored, and programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MACHINE_LACKS = ("needs Chromium", "torch finds no GPU")
 """Reasons that a skip may give, by their first words."""
