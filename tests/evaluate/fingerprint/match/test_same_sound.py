@@ -161,6 +161,24 @@ def test_what_is_alike_without_being_the_same_is_no_copy(sound, query_seconds, r
         assert judged(sound(300 + seed, query_seconds), sound(400 + seed, reference_seconds)) < SURE
 
 
+@pytest.mark.parametrize("sound", [metronome, beeps, chime])
+def test_what_comes_again_in_the_reference_surprises_no_more_than_one_pair_in_ten(sound):
+    """A query too short to be compared with itself."""
+    for seed in range(4):
+        assert judged(sound(300 + seed, 1.7), sound(400 + seed, 9.7)) < np.log(10)
+
+
+def claps(seed, seconds):
+    """Noise that rises and falls in all bands at once, at the same moments each time, of other samples."""
+    n = int(seconds * RATE_HZ)
+    return 0.05 * np.exp(1.5 * course(np.random.default_rng(0), n, 0.08)) * np.random.default_rng(seed).normal(size=n)
+
+
+def test_one_course_in_time_that_all_bands_share_is_no_copy():
+    for seed in range(4):
+        assert judged(claps(300 + seed, 5), claps(400 + seed, 11)) < SURE
+
+
 def test_the_hops_of_all_presets_divide():
     assert all(params.hop_length % STEPS == 0 for params in PRESETS.values())
 
