@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-edits fingerprint-audio false-matches false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio ablation-audio-light bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-ucf ablation-audio ablation-audio-light bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -80,10 +80,12 @@ set-fingerprint = $(plan) --only medium --methods avtempo,chromaprint,vpdq,mpeg-
 set-fingerprint-seed7 = --seed 7 $(plan) --methods avtempo \
     --only crop/medium,blend/medium,cut/medium,music/medium,speed/medium,picture-in-picture/medium
 set-fingerprint-audio = --seed 7 $(plan) --streams audio --only medium --methods avtempo,chromaprint,log-mel
+set-fingerprint-video = $(plan) --streams video --only medium --methods avtempo
 set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
 rates = --queries 100 --sizes 1,2,5,10,100
 set-false-matches = $(rates) --streams both,video,audio
+set-false-matches-background = $(set-false-matches) --background 10
 set-false-matches-fades = $(rates) --streams video --fade 3
 set-false-matches-fades-again = $(rates) --streams video --fade 1.5 --seed 5
 set-false-matches-esc50 = --queries 400 --streams audio
@@ -223,12 +225,12 @@ _result-esc50: | $(READY)
 	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
 	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
 
-_result-fingerprint _result-fingerprint-seed7 _result-fingerprint-edits _result-fingerprint-audio: | $(READY)
+_result-fingerprint _result-fingerprint-seed7 _result-fingerprint-video _result-fingerprint-edits _result-fingerprint-audio: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA="$(CLIPS)" FINGERPRINT='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=VIDEOS FINGERPRINT="$(set-$(name))")
 
-_result-false-matches _result-false-matches-fades _result-false-matches-fades-again: | $(READY)
+_result-false-matches _result-false-matches-background _result-false-matches-fades _result-false-matches-fades-again: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
 	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(CLIPS)" FALSE_MATCHES='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=VIDEOS FALSE_MATCHES="$(set-$(name))")
