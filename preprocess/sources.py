@@ -33,27 +33,16 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Source:
-    r"""One file of a data set.
+    """One file of a data set; label -1 and label name "" mean that it has no label."""
 
-    Attributes:
-        index: position in the catalogue.
-        path: opens the file; of a `remote` source only its name and suffix count.
-        name: posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`).
-        label: class number, -1 without a label.
-        label_name: class name, "" without a label.
-        group: videos of one origin share it; "" if unknown.
-        splits: name of a split -> this source's part of it: {"1": "train", "2": "test"} or {"fold": "3"}.
-        remote: a copy of this file is fetched while it is decoded.
-    """
-
-    index: int
-    path: Path
-    name: str
+    index: int  # position in the catalogue
+    path: Path  # opens the file; of a `remote` source only its name and suffix count
+    name: str  # posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`)
     label: int = -1
     label_name: str = ""
-    group: str = ""
-    splits: dict[str, str] = field(default_factory=dict)
-    remote: RemoteFile | None = None
+    group: str = ""  # videos of one origin share it; "" if unknown
+    splits: dict[str, str] = field(default_factory=dict)  # parts by split: {"1": "train", "2": "test"}, {"fold": "3"}
+    remote: RemoteFile | None = None  # a copy of this file is fetched while it is decoded
 
     @property
     def n_bytes(self) -> int | None:

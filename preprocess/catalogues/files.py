@@ -44,16 +44,10 @@ def combine(
     unlisted: Callable[[FoundFile], Entry] = lambda file: Entry(file.name),
     media: Media = "video",
 ) -> Catalogue:
-    """Match the files below `root` with the lists of a data set.
+    """Match the files below `root`, a folder or a URL, with the lists of a data set.
 
-    Args:
-        dataset: its name.
-        root: its folder or URL.
-        label_names: `Entry.label` is a place in them.
-        entries: all files that the lists name, by key.
-        key_of: key of a file on disk.
-        unlisted: entry of a file that no list names; by default without label, group and splits.
-        media: which files to look for.
+    `entries` are all files that the lists name; `Entry.label` is a place in `label_names`. `key_of` gives the key of a
+    file on disk, and `unlisted` the entry of a file that no list names.
 
     Raises:
         CatalogueError, RemoteError: as `scan`.
@@ -62,15 +56,14 @@ def combine(
     sources, extra, used = [], [], set()
     for index, file in enumerate(listing.files):
         key = key_of(file)
+        used.add(key)
         entry = None if key is None else entries.get(key)
         if entry is None:
             extra.append(file.name)
             entry = unlisted(file)
-        used.add(key)
-        label_name = label_names[entry.label] if entry.label >= 0 else ""
-        splits = dict(entry.splits)
+        name = label_names[entry.label] if entry.label >= 0 else ""
         sources.append(
-            Source(index, file.path, file.name, entry.label, label_name, entry.group, splits, remote=file.remote)
+            Source(index, file.path, file.name, entry.label, name, entry.group, dict(entry.splits), file.remote)
         )
     missing = sorted(
         entry.name for key, entry in entries.items() if key not in used and not listing.is_below_unreadable(entry.name)

@@ -58,12 +58,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """Names below a root, sorted.
-
-    Attributes:
-        files: the media files.
-        unreadable: folders that cannot be read, each with the reason.
-    """
+    """The media files below a root, and the folders that cannot be read, each with the reason; sorted."""
 
     files: tuple[FoundFile, ...]
     unreadable: tuple[str, ...] = ()
@@ -113,13 +108,8 @@ def scan(root: Path | str, *media: Media) -> Listing:
     found = sorted((file for file in files if file.path.suffix.lower() in extensions), key=lambda file: file.name)
     others = sorted(file.name for file in files if file.path.suffix.lower() not in extensions | NOT_MEDIA)
     listing = Listing(tuple(found), tuple(sorted(unreadable)))
-    notes = []
-    for names, words in (
-        (listing.unreadable, "folders cannot be read"),
-        (others, f"files passed over, not {kinds} by name"),
-    ):
-        if names:
-            notes.append(f"{len(names)} {words}: {first_names(names)}")
+    named = {"folders cannot be read": listing.unreadable, f"files passed over, not {kinds} by name": others}
+    notes = [f"{len(names)} {words}: {first_names(names)}" for words, names in named.items() if names]
     if not found:
         reason = "; ".join([f"no {kinds} files below it (looked for {' '.join(sorted(extensions))})", *notes])
         raise RemoteError(root, reason) if isinstance(root, str) else CatalogueError(root, reason)

@@ -47,17 +47,8 @@ def render_folder(
 ) -> Path:
     """Render the videos that are missing in `out`, then its lists, and mark it complete; return `out`.
 
-    Args:
-        out: folder; made if missing.
-        mark: name of the file that marks it complete.
-        plan: everything that decides the bytes, as JSON gives it back.
-        facts: more content of the mark, for people.
-        tasks: the videos by their paths below `out`.
-        arrays: computes one video.
-        coding: how the videos are encoded.
-        workers: processes.
-        progress: called after each video.
-        write_lists: writes further files below `out` when all videos are there.
+    The file `mark` holds `plan`, everything that decides the bytes as JSON gives it back, and `facts` for people. `tasks`
+    are the videos by their paths below `out`; `arrays` computes one. `write_lists` writes further files at the end.
 
     Raises:
         RenderError: `out` holds other videos, or was begun with another plan; ffmpeg failed.

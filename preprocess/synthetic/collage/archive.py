@@ -58,13 +58,8 @@ def generate(
 ) -> Path:
     """Write the collage below `out`, or what is missing of it, and return `out`.
 
-    Args:
-        out: folder; made if missing.
-        seed: decides everything together with `seconds`; a larger collage begins with the videos of a smaller one.
-        n_videos: number of videos.
-        seconds: length of each video.
-        workers: processes.
-        progress: called after each video.
+    `seed` and `seconds`, the length of each video, decide everything: a larger collage begins with the videos of a smaller
+    one. `progress` is called after each video.
 
     Raises:
         RenderError: a parameter is out of range, `out` holds another collage, ffmpeg failed.

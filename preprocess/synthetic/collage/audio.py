@@ -91,19 +91,18 @@ def _rustling(rng: np.random.Generator, n_samples: int) -> Wave:
     return levels * _coloured_noise(rng, n_samples)
 
 
-def _place(rng: np.random.Generator, n_samples: int, shortest: float, longest: float) -> slice:
-    """Draw where an event of a length in seconds lies."""
+def _place(rng: np.random.Generator, n_samples: int, shortest: float, longest: float) -> tuple[slice, int]:
+    """Draw where an event of a length in seconds lies, and its size in samples."""
     size = min(n_samples, _samples(rng.uniform(shortest, longest)))
     start = int(rng.integers(n_samples - size + 1))
-    return slice(start, start + size)
+    return slice(start, start + size), size
 
 
 def _bursts(rng: np.random.Generator, n_samples: int) -> Wave:
     """Knocks, crashes, hisses."""
     line = np.zeros(n_samples)
     for _ in range(_count(rng, 3, 40, n_samples)):
-        place = _place(rng, n_samples, 0.02, 0.5)
-        size = place.stop - place.start
+        place, size = _place(rng, n_samples, 0.02, 0.5)
         line[place] += rng.uniform(0.2, 1) * _coloured_noise(rng, size) * _attack_and_decay(rng, size)
     return line
 
@@ -112,8 +111,7 @@ def _chirps(rng: np.random.Generator, n_samples: int) -> Wave:
     """Glides between two pitches."""
     line = np.zeros(n_samples)
     for _ in range(_count(rng, 2, 25, n_samples)):
-        place = _place(rng, n_samples, 0.05, 0.8)
-        size = place.stop - place.start
+        place, size = _place(rng, n_samples, 0.05, 0.8)
         glide_hz = np.geomspace(_log_uniform(rng, 150, 5000), _log_uniform(rng, 150, 5000), size)
         line[place] += rng.uniform(0.2, 1) * np.sin(2 * np.pi * _cycles(glide_hz)) * np.hanning(size)
     return line

@@ -15,18 +15,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CameraPath:
-    """Where the camera is at every frame; each (T,).
+    """Where the camera is at every frame; each (T,)."""
 
-    Attributes:
-        zoom: size of the view relative to the canvas.
-        x, y: its centre; the canvas reaches from -1 to 1.
-        angle: radians.
-    """
-
-    zoom: Floats
-    x: Floats
+    zoom: Floats  # size of the view relative to the canvas
+    x: Floats  # of its centre; the canvas reaches from -1 to 1
     y: Floats
-    angle: Floats
+    angle: Floats  # radians
 
 
 def draw_path(rng: np.random.Generator, n_frames: int, fps: float) -> CameraPath:

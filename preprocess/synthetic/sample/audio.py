@@ -28,46 +28,28 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Timbre:
-    """One instrument.
+    """One instrument."""
 
-    Attributes:
-        pitch_hz: fundamental at 0 semitones.
-        partials: amplitudes of the fundamental and of the partials above it.
-        stretch: partial k lies at k * stretch ** (k - 1) times the fundamental: 1 for a string, more for a bell.
-        noise_share: share of the amplitude that is noise, 0 to 1.
-        decay_seconds: time in which the amplitude falls to 1/e.
-    """
-
-    pitch_hz: float
-    partials: tuple[float, ...]
-    stretch: float
-    noise_share: float
-    decay_seconds: float
+    pitch_hz: float  # fundamental at 0 semitones
+    partials: tuple[float, ...]  # amplitudes of the fundamental and of the partials above it
+    stretch: float  # partial k lies at k * stretch ** (k - 1) times the fundamental: 1 for a string, more for a bell
+    noise_share: float  # share of the amplitude that is noise, 0 to 1
+    decay_seconds: float  # time in which the amplitude falls to 1/e
 
 
 @dataclass(frozen=True)
 class Voice:
-    """The object's timbre and its acoustic surroundings.
-
-    Attributes:
-        timbre: of the object.
-        other: timbre of the unrelated sounds.
-        loudness: amplitude of a strike of strength 1.
-        other_per_second, other_level: mean rate of the unrelated sounds, and their largest strength.
-        noise_level: root mean square of the stationary background noise.
-        bands_db: level of the noise from low to high frequencies.
-        room_level, room_seconds: amplitude of the diffuse tail of a strike, and its decay.
-    """
+    """The object's timbre and its acoustic surroundings; `other` sounds are unrelated to the event."""
 
     timbre: Timbre
     other: Timbre
-    loudness: float
-    other_per_second: float
-    other_level: float
-    noise_level: float
-    bands_db: tuple[float, ...]
-    room_level: float
-    room_seconds: float
+    loudness: float  # amplitude of a strike of strength 1
+    other_per_second: float  # mean rate
+    other_level: float  # largest strength
+    noise_level: float  # root mean square of the stationary background noise
+    bands_db: tuple[float, ...]  # level of the noise from low to high frequencies
+    room_level: float  # amplitude of the diffuse tail of a strike
+    room_seconds: float  # its decay
 
 
 def _draw_timbre(rng: np.random.Generator) -> Timbre:

@@ -9,23 +9,14 @@ Difference = Literal["time", "rhythm", "picture", "sound"]
 
 @dataclass(frozen=True)
 class EventClass:
-    """One class: an event (motion and sound together) and the single difference from its twin.
+    """One class: an event (motion and sound together) and the single difference from its twin."""
 
-    Attributes:
-        name: class name, as in `classInd.txt`.
-        kind: the event that the class and its twin share.
-        variant: 0 or 1, which of the two.
-        twin: name of the class that differs in one thing only.
-        difference: that single thing. "time": the twin is the same event run backwards (sounds and trails apart).
-        description: one sentence for people.
-    """
-
-    name: str
-    kind: EventKind
-    variant: Literal[0, 1]
-    twin: str
-    difference: Difference
-    description: str
+    name: str  # as in `classInd.txt`
+    kind: EventKind  # shared with the twin
+    variant: Literal[0, 1]  # which of the two
+    twin: str  # name of the class that differs in one thing only
+    difference: Difference  # "time": the twin is the same event run backwards (sounds and trails apart)
+    description: str  # one sentence for people
 
 
 _EVENTS: dict[tuple[EventKind, Difference], tuple[tuple[str, str], tuple[str, str]]] = {

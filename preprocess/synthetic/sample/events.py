@@ -11,16 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from preprocess.synthetic.sample.classes import EventClass, EventKind
-from preprocess.synthetic.sample.motion import (
-    ASPECT,
-    GRID_HZ,
-    TRAIL_LAGS_SECONDS,
-    Floats,
-    Motion,
-    Strikes,
-    Timeline,
-    wear_at,
-)
+from preprocess.synthetic.sample.motion import ASPECT, GRID_HZ, Floats, Motion, Strikes, Timeline, wear_at
 
 TEMPO_SPREAD = 0.18
 """Natural logarithm of the largest tempo: within 20 % of the class's own, so that twice as fast is never natural."""
@@ -66,19 +57,14 @@ def _motion(
     return Motion(**at_frames, trail_x=trail_x, trail_y=trail_y, strikes=strikes, ground_y=ground_y)
 
 
-def _squash(height: Floats) -> Floats:
-    """Flatter the nearer to the ground."""
-    return 1 - 0.35 * np.clip(1 - height / 0.10, 0, 1)
-
-
 def _rise(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
     """Height grows evenly and the pitch with it; ghosts lie beside the object, at its present height."""
     height = _cycle(line, variant, rng)
     x, y = _wave(line, rng, 1.4, 0.12), 0.95 - 0.90 * height
     beats = line.crossings(4 * line.beats + rng.random())
-    trail = (line.at_lags(x), np.tile(line.at_frames(y), (len(TRAIL_LAGS_SECONDS), 1)))
+    trail_x = line.at_lags(x)
     strikes = _strikes(beats, 0.6, 14 * line.read(beats, height) - 7, _glide(variant))
-    return _motion(line, x, y, strikes, trail=trail)
+    return _motion(line, x, y, strikes, trail=(trail_x, np.broadcast_to(line.at_frames(y), trail_x.shape)))
 
 
 def _approach(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
@@ -118,7 +104,8 @@ def _tap(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
     height = 0.42 * np.minimum(1.0, apart / 0.18)
     x, ground = _wave(line, rng, 2.6, 0.12), 0.78
     strikes = _strikes(struck / line.tempo + line.grid[0], 0.8)
-    return _motion(line, x, ground - height, strikes, squash=_squash(height), ground_y=ground)
+    squash = 1 - 0.35 * np.clip(1 - height / 0.10, 0, 1)  # flatter, the nearer to the ground
+    return _motion(line, x, ground - height, strikes, squash=squash, ground_y=ground)
 
 
 def _orbit(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
@@ -143,14 +130,8 @@ def _swing(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
 
 
 _BUILDERS: dict[EventKind, Callable[[Timeline, int, np.random.Generator], Motion]] = {
-    "rise": _rise,
-    "approach": _approach,
-    "kindle": _kindle,
-    "part": _part,
-    "tap": _tap,
-    "orbit": _orbit,
-    "swing": _swing,
-}
+    "rise": _rise, "approach": _approach, "kindle": _kindle, "part": _part, "tap": _tap, "orbit": _orbit, "swing": _swing
+}  # fmt: skip
 
 
 def build_motion(entry: EventClass, rng: np.random.Generator) -> Motion:

@@ -19,8 +19,7 @@ DROP_SECONDS = 1.2
 N_STONES = 5
 N_PLACES = 4
 """So few that a place reveals neither the class nor the clip."""
-Shape = str
-SHAPES: tuple[Shape, ...] = ("disc", "triangle", "square", "star", "clover", "bar", "trefoil")
+SHAPES = ("disc", "triangle", "square", "star", "clover", "bar", "trefoil")
 TYPICAL_SHARE = 0.7
 """Share of objects with the typical shape of their kind of event: the appearance hints at the event."""
 _CAMERA_REACH_PX = MARGIN_PX - 8
@@ -31,59 +30,36 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Look:
-    """A group's appearance; sizes in frame heights, colours (3,) RGB in 0..255.
+    """A group's appearance; sizes in frame heights, colours (3,) RGB in 0..255. `other_` is of the second object."""
 
-    Attributes:
-        backdrop: (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 3) RGB in 0..255.
-        colour, core_colour, halo_colour, drop_colour, other_colour: of the object, the worn middle of it, its halos, the drops,
-            the second object.
-        shape, other_shape: of the object and of the second object, out of SHAPES.
-        radius, other_radius: of the object and of the second object.
-        noise: standard deviation of the grain.
-        drift: px that the camera wanders.
-        drops_per_second: splashes in the background, each a spot and a ring that spreads, both fading.
-        glow: how much lighter the whole frame gets at a strike of strength 1.
-    """
-
-    backdrop: Pixels
+    backdrop: Pixels  # (HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 3) RGB in 0..255
     colour: Pixels
-    core_colour: Pixels
+    core_colour: Pixels  # of the object's worn middle
     halo_colour: Pixels
     drop_colour: Pixels
     other_colour: Pixels
-    shape: Shape
-    other_shape: Shape
+    shape: str  # out of SHAPES
+    other_shape: str
     radius: float
     other_radius: float
-    noise: float
-    drift: float
-    drops_per_second: float
-    glow: float
+    noise: float  # standard deviation of the grain
+    drift: float  # px that the camera wanders
+    drops_per_second: float  # splashes in the background, each a spot and a ring that spreads, both fading
+    glow: float  # how much lighter the whole frame gets at a strike of strength 1
 
 
 @dataclass(frozen=True)
 class Staging:
-    """The differences between two clips of one group and class, besides the motion.
+    """The differences between two clips of one group and class, besides the motion."""
 
-    Attributes:
-        shift: where the event takes place, relative to the middle; x, y in frame heights.
-        mirrored: left and right exchanged.
-        turn: the object's own rotation, radians.
-        size: relative to the look's.
-        light: added to the backdrop, (HEIGHT_PX, WIDTH_PX, 3).
-        camera: position in the backdrop, (N_FRAMES, 2) px, y and x.
-        other: path of the second object, (N_FRAMES, 2), x and y in frame heights.
-        drops: (n, 3): second of impact, x, y.
-    """
-
-    shift: tuple[float, float]
-    mirrored: bool
-    turn: float
-    size: float
-    light: Pixels
-    camera: NDArray[np.float64]
-    other: NDArray[np.float64]
-    drops: NDArray[np.float64]
+    shift: tuple[float, float]  # place of the event, relative to the middle; x, y in frame heights
+    mirrored: bool  # left and right exchanged
+    turn: float  # the object's own rotation, radians
+    size: float  # relative to the look's
+    light: Pixels  # added to the backdrop, (HEIGHT_PX, WIDTH_PX, 3)
+    camera: NDArray[np.float64]  # position in the backdrop, (N_FRAMES, 2) px, y and x
+    other: NDArray[np.float64]  # path of the second object, (N_FRAMES, 2), x and y in frame heights
+    drops: NDArray[np.float64]  # (n, 3): second of impact, x, y
 
 
 def _smooth_field(rng: np.random.Generator, cells: int, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -126,20 +102,17 @@ def _draw_backdrop(rng: np.random.Generator) -> Pixels:
     return np.clip(picture, 0, 185).astype(np.float32)
 
 
-def _draw_shapes(rng: np.random.Generator, typical: Shape) -> tuple[Shape, Shape]:
+def _draw_shapes(rng: np.random.Generator, typical: str) -> tuple[str, str]:
     """Shapes of the object and of the second object, which are never the same."""
     others = [str(name) for name in rng.permutation([name for name in SHAPES if name != typical])]
     first = typical if rng.random() < TYPICAL_SHARE else others.pop()
     return first, others.pop()
 
 
-def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: Shape) -> Look:
-    """Draw a group's look: still things and all colours from its place, the object's form from the group.
+def draw_look(place: np.random.Generator, rng: np.random.Generator, typical: str) -> Look:
+    """Draw a group's look: still things and all colours from its place, the object's form from the group's own `rng`.
 
-    Args:
-        place: gives the same look to all groups of a place.
-        rng: of the group.
-        typical: the shape that the object has in most groups of its kind.
+    Most groups of one kind of event have the `typical` shape.
     """
     shape, other_shape = _draw_shapes(rng, typical)
     return Look(

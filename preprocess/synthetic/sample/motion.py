@@ -31,59 +31,36 @@ def wear_at(seconds: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Strikes:
-    """The sounds of a clip, in order; all arrays (E,).
+    """The sounds of a clip, in order; all arrays (E,)."""
 
-    Attributes:
-        seconds: onset on the clip's time line (may lie before 0 or after the end).
-        strength: loudness, 0 to 1 (amplitude).
-        semitones: pitch relative to the voice's own.
-        glide: semitones that the pitch moves within the sound.
-        wear: how worn the object is, 0 to 1.
-    """
-
-    seconds: Floats
-    strength: Floats
-    semitones: Floats
-    glide: Floats
-    wear: Floats
+    seconds: Floats  # onset on the clip's time line (may lie before 0 or after the end)
+    strength: Floats  # loudness, 0 to 1 (amplitude)
+    semitones: Floats  # pitch relative to the voice's own
+    glide: Floats  # semitones that the pitch moves within the sound
+    wear: Floats  # how worn the object is, 0 to 1
 
 
 @dataclass(frozen=True)
 class Motion:
-    """The object at every frame, and its strikes.
+    """The object at every frame, and its strikes; arrays (N_FRAMES,), except the trail."""
 
-    Attributes:
-        x, y: centre, (N_FRAMES,).
-        scale: size relative to the look's object size, (N_FRAMES,).
-        squash: height of the object relative to its usual one, (N_FRAMES,).
-        brightness: 0 black, 0.5 the object's own colour, 1 white, (N_FRAMES,).
-        gap: distance of the object's two halves above and below its place, (N_FRAMES,); 0 where it is whole.
-        trail_x, trail_y: centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first.
-        strikes: its sounds.
-        ground_y: height at which it strikes the ground and halos stay; None where halos move with the object.
-    """
-
-    x: Floats
+    x: Floats  # of the centre
     y: Floats
-    scale: Floats
-    squash: Floats
-    brightness: Floats
-    gap: Floats
-    trail_x: Floats
+    scale: Floats  # size relative to the look's object size
+    squash: Floats  # height of the object relative to its usual one
+    brightness: Floats  # 0 black, 0.5 the object's own colour, 1 white
+    gap: Floats  # distance of the object's two halves above and below its place; 0 where it is whole
+    trail_x: Floats  # centres of the fading ghosts behind it, (len(TRAIL_LAGS_SECONDS), N_FRAMES), newest first
     trail_y: Floats
     strikes: Strikes
-    ground_y: float | None
+    ground_y: float | None  # height at which it strikes the ground and halos stay; None: halos move with the object
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A time grid at GRID_HZ from -LEAD_IN_SECONDS to the end of the clip; G points.
+    """A time grid at GRID_HZ from -LEAD_IN_SECONDS to the end of the clip; G points."""
 
-    Attributes:
-        tempo: speed of everything that happens on it, relative to the class's own.
-    """
-
-    tempo: float
+    tempo: float  # speed of everything that happens on it, relative to the class's own
 
     @cached_property
     def grid(self) -> Floats:

@@ -11,16 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.synthetic.sample.look import (
-    DROP_SECONDS,
-    HEIGHT_PX,
-    WIDTH_PX,
-    Look,
-    Pixels,
-    Shape,
-    Staging,
-    draw_staging,
-)
+from preprocess.synthetic.sample.look import DROP_SECONDS, HEIGHT_PX, WIDTH_PX, Look, Pixels, Staging, draw_staging
 from preprocess.synthetic.sample.motion import ASPECT, FPS, N_FRAMES, Motion, wear_at
 
 _TRAIL_OPACITY = (0.55, 0.38, 0.25, 0.12)
@@ -56,7 +47,7 @@ _LOBES = {"star": (5, 0.25), "clover": (4, 0.35), "bar": (2, 0.5), "trefoil": (3
 """Number and depth."""
 
 
-def _outline(shape: Shape, angle: Pixels) -> Pixels:
+def _outline(shape: str, angle: Pixels) -> Pixels:
     """Distance of a shape's edge from its centre by angle; about a disc's area."""
     if shape in _LOBES:
         number, depth = _LOBES[shape]
@@ -71,7 +62,7 @@ def _draw_shape(
     colour: Pixels,
     *,
     radius: float,
-    shape: Shape,
+    shape: str,
     turn: float,
     opacity: float = 1.0,
     squash: float = 1.0,

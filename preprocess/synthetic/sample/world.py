@@ -63,14 +63,8 @@ def generate(
 ) -> Path:
     """Write the world below `out`, or what is missing of it, and return `out`.
 
-    Args:
-        out: folder; made if missing.
-        seed: decides everything together with the other parameters.
-        n_groups: groups, each with clips of all classes.
-        n_clips: clips per class and group.
-        classes: names out of CLASSES; None for all.
-        workers: processes.
-        progress: called after each video.
+    Every group has `n_clips` clips of each class. `classes` are names out of CLASSES, None for all of them. `progress` is
+    called after each video.
 
     Raises:
         RenderError: a parameter is out of range, `out` holds another world, ffmpeg failed.
