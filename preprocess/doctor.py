@@ -76,12 +76,9 @@ def check(folder: Path | None = None) -> Iterator[Check]:
 
 
 def package(distribution: str, module: str = "", trial: Callable[[], str] = lambda: "") -> Check:
-    """Check that a package is installed, loads, and passes a trial.
+    """Check that a package is installed, loads, and passes a trial, which uses it and returns more to report.
 
-    Args:
-        distribution: its name.
-        module: what to import, if it has another name.
-        trial: uses the package; returns more to report.
+    `module` is what to import, if it has another name.
     """
     try:
         version = metadata.version(distribution)

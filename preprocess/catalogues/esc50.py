@@ -20,7 +20,7 @@ def open_esc50(root: Path, csv: Path | None) -> Catalogue:
     entries: dict[str, Entry] = {}
     names: dict[int, str] = {}
     for row in read_table(path, COLUMNS):
-        if not row.get("target", "").isdecimal() or not row.get("fold", "").isdecimal():
+        if not row["target"].isdecimal() or not row["fold"].isdecimal():
             raise CatalogueError(path, f"fold and target must be whole numbers: {row}")
         stem, label = Path(row["filename"]).stem, int(row["target"])
         if names.setdefault(label, row["category"]) != row["category"]:

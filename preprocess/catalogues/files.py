@@ -149,14 +149,17 @@ def read_table(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a csv file with a header line, as dictionaries without surrounding blanks.
 
     Raises:
-        CatalogueError: it cannot be read, or lacks one of the `required` columns.
+        CatalogueError: it cannot be read, or it or one of its rows lacks one of the `required` columns.
     """
     rows = read_rows(path)
     header = [cell.strip() for cell in rows[0]] if rows else []
     absent = [name for name in required if name not in header]
     if absent:
         raise CatalogueError(path, f"needs the columns {', '.join(required)}; {', '.join(absent)} not there")
-    return [dict(zip(header, (cell.strip() for cell in row), strict=False)) for row in rows[1:]]
+    table = [dict(zip(header, (cell.strip() for cell in row), strict=False)) for row in rows[1:]]
+    if short := next((row for row in table if not row.keys() >= set(required)), None):
+        raise CatalogueError(path, f"needs the columns {', '.join(required)} in every row; one has only {short}")
+    return table
 
 
 def read_lines(path: Path) -> list[str]:

@@ -9,8 +9,6 @@ from preprocess.catalogues.files import Row, combine_rows, find_first, read_rows
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
-KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
-
 
 def open_vggsound(root: Path, csv: Path | None) -> Catalogue:
     """Read "id,start second,label,train|test" or "id_000030.mp4,label" (the official test.csv), files id_000030.mp4.
@@ -47,14 +45,14 @@ def open_kinetics(root: Path, csv: Path | None) -> Catalogue:
     names = [f"{root.name}.csv", "kinetics.csv", "train.csv", "validate.csv", "val.csv"]
     places = [csv] if csv else [parent / name for parent in parents for name in names]
     path = find_first(places, root, "the Kinetics csv", "--csv")
-    rows = [_kinetics_row(row, path) for row in read_table(path, KINETICS_COLUMNS)]
+    rows = [_kinetics_row(row, path) for row in read_table(path, ("youtube_id", "time_start", "time_end"))]
     return combine_rows("kinetics", root, path, rows, str, lambda file: file.stem)
 
 
 def _kinetics_row(row: dict[str, str], path: Path) -> Row:
     try:
         start, end = int(float(row["time_start"])), int(float(row["time_end"]))
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise CatalogueError(path, f"time_start and time_end must be numbers: {row}") from error
     youtube_id = row["youtube_id"]
     return f"{youtube_id}_{start:06d}_{end:06d}", row.get("label", ""), youtube_id, row.get("split", "")
