@@ -53,6 +53,13 @@ def _rewrite(folder: Path, samples: list[tuple[str, dict[str, bytes]]]) -> None:
     pq.write_table(pa.table(rows.columns, schema=pq.read_schema(path)), path)
 
 
+def _replace_members(folder: Path, key: str, members: dict[str, bytes]) -> None:
+    """Change members of a sample of shard 0."""
+    samples = _members(folder / "shard-000000.tar")
+    samples[key] |= members
+    _rewrite(folder, list(samples.items()))
+
+
 def _set_column(path: Path, name: str, values) -> None:
     table, schema = pq.read_table(path), pq.read_schema(path)
     column = schema.names.index(name)
@@ -102,9 +109,8 @@ def test_names_that_are_not_utf8_are_found(shards, name):
     ],
 )
 def test_damage_inside_a_sample_is_found(shards, member, data, words):
-    samples = _members(shards / "shard-000000.tar")
-    samples["00000000-00000"][member] = array_bytes(data) if isinstance(data, np.ndarray) else data
-    _rewrite(shards, list(samples.items()))
+    content = array_bytes(data) if isinstance(data, np.ndarray) else data
+    _replace_members(shards, "00000000-00000", {member: content})
     findings = [line for line in _findings(shards).splitlines() if line.startswith("shard-000000.tar")]
     assert findings
     assert all(line.startswith(f"shard-000000.tar|00000000-00000.{member}|") for line in findings)
@@ -118,9 +124,7 @@ def test_pickles_are_never_loaded(shards, tmp_path):
 
     buffer = io.BytesIO()
     np.save(buffer, np.array([Bomb()], dtype=object), allow_pickle=True)
-    samples = _members(shards / "shard-000000.tar")
-    samples["00000000-00000"]["meta.npy"] = samples["00000000-00000"]["logmel.npy"] = buffer.getvalue()
-    _rewrite(shards, list(samples.items()))
+    _replace_members(shards, "00000000-00000", dict.fromkeys(("meta.npy", "logmel.npy"), buffer.getvalue()))
     assert _findings(shards).count("00000000-00000") == 2
     assert not (tmp_path / "exploded").exists()
 
@@ -128,21 +132,17 @@ def test_pickles_are_never_loaded(shards, tmp_path):
 def test_audio_in_a_segment_without_audio_is_found(shards):
     samples = _members(shards / "shard-000000.tar")
     assert json.loads(samples["00000001-00000"]["json"])["has_audio"] is False
-    samples["00000001-00000"]["logmel.npy"] = samples["00000000-00000"]["logmel.npy"]
-    _rewrite(shards, list(samples.items()))
+    _replace_members(shards, "00000001-00000", {"logmel.npy": samples["00000000-00000"]["logmel.npy"]})
     assert re.search(r"00000001-00000.logmel.npy\|reaches .* though the segment has no audio", _findings(shards))
 
 
-def test_audio_that_ends_where_a_segment_begins_is_no_finding(tmp_path):
+@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "mov"), ("aac", "mp4")])
+def test_audio_that_ends_where_a_segment_begins_is_no_finding(codec, suffix, tmp_path):
     """The first window of a silent segment reaches into the segment before, and AAC rings on after its end."""
-    for codec, suffix in (("pcm_s16le", "mov"), ("aac", "mp4")):
-        (tmp_path / codec).mkdir()
-        clip = write_clip(
-            tmp_path / codec / f"a.{suffix}", counter_frames(40, 48, 64), 25, tone(0.8), audio_codec=codec
-        )
-        build_folder(clip.parent, tmp_path / f"shards-{codec}")
-        assert read_segments(tmp_path / f"shards-{codec}")["has_audio"].tolist() == [True, False]
-        assert _findings(tmp_path / f"shards-{codec}") == ""
+    write_clip(tmp_path / f"a.{suffix}", counter_frames(40, 48, 64), 25, tone(0.8), audio_codec=codec)
+    build_folder(tmp_path, tmp_path / "shards")
+    assert read_segments(tmp_path / "shards")["has_audio"].tolist() == [True, False]
+    assert _findings(tmp_path / "shards") == ""
 
 
 def test_order_of_members_duplicates_and_missing_samples_are_found(shards):
@@ -162,36 +162,29 @@ def _flip_a_bit(path: Path, at: int = 700) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (_flip_a_bit, "shard-000001.tar||has another checksum than when it was written"),
-        (lambda tar: tar.write_bytes(tar.read_bytes()[:-10_240]), "cut short"),
-        (lambda tar: _flip_a_bit(tar.with_suffix(".idx"), 20), "shard-000001.idx||lists other members"),
-    ],
-)
-def test_damaged_archives_and_indexes_are_found(shards, damage, words):
-    damage(shards / "shard-000001.tar")
-    assert words in _findings(shards)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("shard-000000.tar", "is missing"),
-        ("shard-000001.idx", "is missing"),
-        ("shard-000001.parquet", "is missing"),
-        ("manifest.parquet", "is missing"),
-        ("dataset.json", "is not finished"),
-        (".shard-000000.tar.123.tmp", "is left from a run that was killed"),
-        (".lock", "a run is at work here"),
-        ("shard-000007.tar", "belongs to no finished shard"),
-        ("notes.txt", "belongs to no finished shard"),
-    ],
-)
-def test_missing_and_leftover_files_are_found(shards, name, words):
-    path = shards / name
+def _make_or_remove(path: Path) -> None:
     path.unlink() if path.exists() else path.touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("shard-000001.tar", _flip_a_bit, "has another checksum than when it was written"),
+        ("shard-000001.tar", lambda tar: tar.write_bytes(tar.read_bytes()[:-10_240]), "is cut short"),
+        ("shard-000001.idx", lambda index: _flip_a_bit(index, 20), "lists other members"),
+        ("shard-000000.tar", _make_or_remove, "is missing"),
+        ("shard-000001.idx", _make_or_remove, "is missing"),
+        ("shard-000001.parquet", _make_or_remove, "is missing"),
+        ("manifest.parquet", _make_or_remove, "is missing"),
+        ("dataset.json", _make_or_remove, "is not finished"),
+        (".shard-000000.tar.123.tmp", _make_or_remove, "is left from a run that was killed"),
+        (".lock", _make_or_remove, "a run is at work here"),
+        ("shard-000007.tar", _make_or_remove, "belongs to no finished shard"),
+        ("notes.txt", _make_or_remove, "belongs to no finished shard"),
+    ],
+)
+def test_damaged_missing_and_leftover_files_are_found(shards, name, damage, words):
+    damage(shards / name)
     assert f"{shards.name if name == 'dataset.json' else name}||{words}" in _findings(shards)
 
 
