@@ -105,8 +105,10 @@ def changed_params(preset: str, changes: Sequence[str]) -> ShardParams:
     """Give a preset with some values changed, each as "name=value".
 
     Raises:
-        PreprocessError: no such name, or a value that is of another type or out of range.
+        PreprocessError: no such preset or name, or a value that is of another type or out of range.
     """
+    if preset not in PRESETS:
+        raise PreprocessError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
     params = PRESETS[preset]
     known = params.as_dict()
     values: dict[str, str | int | float] = {}

@@ -133,9 +133,7 @@ class _Child:
 class ProcessExecutor(ConcurrentExecutor):
     """Runs every task in a process of its own, at most `workers` at a time.
 
-    Args:
-        workers: processes at a time.
-        preload: modules that the fork server loads once for all processes, besides that of the work.
+    The fork server loads the module of the work and those of `preload` once for all processes.
     """
 
     def __init__(self, workers: int, preload: tuple[str, ...] = ()) -> None:

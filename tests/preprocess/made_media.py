@@ -16,10 +16,11 @@ SMALL = ShardParams(short_side_px=64)
 """12.5 frames/s, four log-mel columns a frame, 64 px."""
 
 
-def run_ffmpeg(*arguments: object) -> None:
-    """Call ffmpeg with arguments; raises when it fails."""
+def run_ffmpeg(*arguments: object) -> Path:
+    """Call ffmpeg with arguments; raises when it fails. Returns the last argument, the file that was written."""
     command = [ffmpeg_executable(), "-hide_banner", "-nostdin", "-v", "error", "-y"]
     subprocess.run([*command, *map(str, arguments)], check=True)
+    return Path(str(arguments[-1]))
 
 
 def write_clip(

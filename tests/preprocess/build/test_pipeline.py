@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from preprocess.build.build_shards import build_shards
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.errors import EnvironmentDiffersError, ShardError, disk_errors
+from preprocess.errors import EnvironmentDiffersError, PreprocessError, ShardError, disk_errors
 from preprocess.executors.processes import SerialExecutor
 from preprocess.features.strip import decode_strip
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
@@ -101,6 +102,11 @@ def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_sho
     monkeypatch.setattr("preprocess.build.pipeline.MAX_REASONS", 1)
     summary = build_folder(data, tmp_path / "with one")
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
+
+
+def test_an_unknown_preset_is_named(clips, tmp_path):
+    with pytest.raises(PreprocessError, match="no preset is called 'small'; there are default, "):
+        build_shards(clips, tmp_path / "shards", preset="small")
 
 
 def test_audio_data_sets_have_no_frames(tmp_path):

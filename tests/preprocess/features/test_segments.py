@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocess.errors import StripError
@@ -7,6 +7,7 @@ from preprocess.features.sample_members import cut, longest_segment_frames
 from preprocess.schema import MAX_STRIP_HEIGHT_PX, PRESETS, ShardParams
 
 
+@settings(deadline=None)
 @given(
     n_frames=st.integers(1, 5000),
     height=st.sampled_from([16, 64, 128, 224, 512, 1024]),

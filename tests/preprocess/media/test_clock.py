@@ -71,13 +71,10 @@ def flash_and_beep(n_frames: int, flash_frames: range) -> tuple[np.ndarray, np.n
     return frames, sound
 
 
-def flash_frame(decoded) -> int:
-    return int(np.argmax(decoded.frames[:, ::8, ::8].mean(axis=(1, 2, 3)) > 120))
-
-
-def beep_frame(decoded, params: ShardParams) -> float:
-    first = int(np.argmax(np.abs(decoded.waveform) > 0.1))
-    return first / params.samples_per_frame
+def moments(decoded, params: ShardParams) -> tuple[int, float]:
+    """The frames at which the flash and the beep begin."""
+    flash = int(np.argmax(decoded.frames[:, ::8, ::8].mean(axis=(1, 2, 3)) > 120))
+    return flash, int(np.argmax(np.abs(decoded.waveform) > 0.1)) / params.samples_per_frame
 
 
 CONTAINERS = {
@@ -101,8 +98,9 @@ def test_flash_and_beep_stay_together(container, fps, tmp_path):
     clip = write_clip(tmp_path / f"c.{suffix}", frames, 25, sound, audio_codec=audio_codec, output=(*output, *rates))
     params = params_at(fps)
     decoded = decode(clip, params)
-    assert abs(flash_frame(decoded) - 1.6 * fps) <= 1.5  # a container may start with up to 64 ms of priming
-    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+    flash, beep = moments(decoded, params)
+    assert abs(flash - 1.6 * fps) <= 1.5  # a container may start with up to 64 ms of priming
+    assert abs(beep - flash) <= 1
     assert len(decoded.waveform) == decoded.n_frames * params.samples_per_frame
 
 
@@ -112,14 +110,11 @@ def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path):
     frames, sound = flash_and_beep(75, range(40, 45))
     picture = write_clip(tmp_path / "picture.mp4", frames if late == "sound" else frames[15:], 25)
     track = write_clip(tmp_path / "sound.mka", None, 25, sound[int(0.6 * RATE_HZ) :] if late == "sound" else sound)
-    clip = tmp_path / f"clip.{suffix}"
     inputs = [["-i", picture], ["-i", track]]
     inputs[late == "sound"] = ["-itsoffset", 0.6, *inputs[late == "sound"]]
-    run_ffmpeg(*inputs[0], *inputs[1], "-map", "0:v", "-map", "1:a", "-c", "copy", clip)
-    params = params_at(12.5)
-    decoded = decode(clip, params)
-    assert abs(flash_frame(decoded) - 20) <= 1
-    assert abs(beep_frame(decoded, params) - 20) <= 1
+    clip = run_ffmpeg(*inputs[0], *inputs[1], "-map", "0:v", "-map", "1:a", "-c", "copy", tmp_path / f"clip.{suffix}")
+    decoded = decode(clip, params_at(12.5))
+    assert moments(decoded, params_at(12.5)) == pytest.approx((20, 20), abs=1)
     if late == "picture":
         assert decoded.n_frames in {37, 38}
         np.testing.assert_allclose(decoded.frames[0].astype(int), decoded.frames[8].astype(int), atol=8)
@@ -128,21 +123,18 @@ def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path):
 def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path):
     frames, sound = flash_and_beep(100, range(60, 65))
     whole = write_clip(tmp_path / "whole.mp4", frames, 25, sound, output=("-g", 250))
-    cut = tmp_path / "cut.mp4"
-    run_ffmpeg("-ss", 1.0, "-i", whole, "-c", "copy", cut)
-    params = params_at(12.5)
-    decoded = decode(cut, params)
-    assert abs(flash_frame(decoded) - 17.5) <= 1
-    assert abs(beep_frame(decoded, params) - flash_frame(decoded)) <= 1
+    cut = run_ffmpeg("-ss", 1.0, "-i", whole, "-c", "copy", tmp_path / "cut.mp4")
+    flash, beep = moments(decode(cut, params_at(12.5)), params_at(12.5))
+    assert abs(flash - 17.5) <= 1
+    assert abs(beep - flash) <= 1
 
 
 def test_gap_in_the_sound_becomes_silence(tmp_path):
     frames, sound = flash_and_beep(75, range(60, 65))
     whole = write_clip(tmp_path / "whole.mkv", frames, 25, sound, audio_codec="pcm_s16le")
-    gap = tmp_path / "gap.mkv"
-    run_ffmpeg("-i", whole, "-af", "aselect='not(between(t,0.5,1.5))'", "-c:v", "copy", "-c:a", "pcm_s16le", gap)
-    decoded = decode(gap, params_at(12.5))
-    assert abs(beep_frame(decoded, params_at(12.5)) - 30) <= 1
+    coding = ("-c:v", "copy", "-c:a", "pcm_s16le")
+    gap = run_ffmpeg("-i", whole, "-af", "aselect='not(between(t,0.5,1.5))'", *coding, tmp_path / "gap.mkv")
+    assert moments(decode(gap, params_at(12.5)), params_at(12.5)) == pytest.approx((30, 30), abs=1)
 
 
 @pytest.mark.parametrize(("sound_seconds", "n_frames", "last_dbfs"), [(1.0, 25, -120), (2.4, 25, -20), (3.0, 38, -20)])
@@ -169,9 +161,8 @@ def test_the_last_image_is_held_while_the_audio_goes_on(slides, suffix, tmp_path
     seconds = SLIDES[slides]
     whole = write_clip(tmp_path / "whole.mkv", counter_frames(len(seconds)), 1, tone(8.0), audio_codec="flac")
     times = "+".join(f"eq(N\\,{number})*{second}" for number, second in enumerate(seconds))
-    clip = tmp_path / f"clip.{suffix}"
     coding = ("-c:v", "libx264", "-bf", 0, "-crf", 12, "-c:a", "aac", "-fps_mode", "passthrough")
-    run_ffmpeg("-i", whole, "-vf", f"setpts=({times})/TB", *coding, clip)
+    clip = run_ffmpeg("-i", whole, "-vf", f"setpts=({times})/TB", *coding, tmp_path / f"clip.{suffix}")
     decoded = decode(clip, params_at(12.5))
     assert decoded.n_frames in {100, 101}
     numbers = [read_counter(frame) for frame in decoded.frames]

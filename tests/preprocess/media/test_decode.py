@@ -46,8 +46,7 @@ def test_rotation_is_applied_once(turn, tmp_path):
     frames = np.zeros((10, 96, 160, 3), np.uint8)
     frames[:, :48, :80] = 235  # bright top left quarter
     plain = write_clip(tmp_path / "plain.mp4", frames, 25)
-    turned = tmp_path / "turned.mp4"
-    run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", turned)
+    turned = run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", tmp_path / "turned.mp4")
     decoded = decode(turned, SMALL)
     assert decoded.info.rotation_degrees == turn
     bright = decoded.frames[2, :, :, 1] > 127

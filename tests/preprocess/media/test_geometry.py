@@ -50,9 +50,8 @@ def cropped(folder: Path, first: int, last: int, side: bytes = ROWS) -> Path:
 @pytest.mark.parametrize("turn", [0, 90])
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_the_containers_cropping_is_part_of_the_geometry(suffix, turn, tmp_path):
-    clip = tmp_path / f"clip.{suffix}"
     rotation = ("-display_rotation", -turn) if turn else ()
-    run_ffmpeg(*rotation, "-i", cropped(tmp_path, 32, 32), "-c", "copy", clip)
+    clip = run_ffmpeg(*rotation, "-i", cropped(tmp_path, 32, 32), "-c", "copy", tmp_path / f"clip.{suffix}")
     info = (decoded := decode(clip, PARAMS)).info
     assert (info.width_px, info.height_px, info.rotation_degrees) == (400, 176, turn)
     assert decoded.frames.shape[1:3] == ((288, 128) if turn else (128, 290))
@@ -74,9 +73,7 @@ def joined(folder: Path, suffix: str, *parts: tuple[np.ndarray, tuple]) -> Path:
         names.append(write_clip(folder / f"{second}.{suffix}", frames, 25, video_codec=codec, output=output))
     listing = folder / "list.txt"
     listing.write_text("".join(f"file '{name}'\n" for name in names))
-    path = folder / f"joined.{suffix}"
-    run_ffmpeg("-f", "concat", "-safe", 0, "-i", listing, "-c", "copy", path)
-    return path
+    return run_ffmpeg("-f", "concat", "-safe", 0, "-i", listing, "-c", "copy", folder / f"joined.{suffix}")
 
 
 @pytest.mark.parametrize("other", [(400, 240), (240, 320), (120, 402)])
@@ -98,8 +95,7 @@ def test_odd_anamorphic_turned_and_long_sources(size, aspect, turn, tmp_path):
     top, _, bottom = aspect.partition("/")
     output = ("-vf", f"setsar={aspect}", "-pix_fmt", "yuv444p")
     plain = write_clip(tmp_path / "plain.mp4", circle(*size, int(top) / int(bottom or 1)), 25, output=output)
-    clip = tmp_path / "clip.mp4"
-    run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", clip)
+    clip = run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", tmp_path / "clip.mp4")
     if size[1] > 4 * size[0]:  # squeezed on purpose
         assert decode(clip, PARAMS).frames.shape[1:3] == (128, 512)
         return
@@ -121,9 +117,8 @@ def test_high_dynamic_range_becomes_standard_range(transfer, tags, tmp_path):
     )
     if not tags:
         filters += ",setparams=color_primaries=unknown:colorspace=unknown"
-    hdr = tmp_path / "hdr.mkv"
     coding = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", 5, "-color_trc", transfer, *tags)
-    run_ffmpeg("-i", standard, "-vf", filters, *coding, hdr)
+    hdr = run_ffmpeg("-i", standard, "-vf", filters, *coding, tmp_path / "hdr.mkv")
     plain, mapped = (decode(clip, PARAMS) for clip in (standard, hdr))
     assert mapped.info.is_hdr and not plain.info.is_hdr
     assert mapped.frames.std() == pytest.approx(plain.frames.std(), rel=0.15)  # without: half

@@ -36,8 +36,7 @@ def test_recordings_put_together_are_as_long_as_all_of_them(tmp_path):
 def test_damaged_frames_cost_no_others(damaged, least_readable, tmp_path):
     options = ("-q:v", 9, "-g", 10)
     whole = write_clip(tmp_path / "whole.ogv", counter_frames(50), 25, video_codec="libtheora", output=options)
-    clip = tmp_path / "c.ogv"
-    run_ffmpeg("-i", whole, "-c", "copy", "-bsf:v", f"noise=amount={damaged}", clip)
+    clip = run_ffmpeg("-i", whole, "-c", "copy", "-bsf:v", f"noise=amount={damaged}", tmp_path / "c.ogv")
     decoded = decode(clip, SMALL)
     assert decoded.warnings
     readable = [read_counter(frame) == 2 * number for number, frame in enumerate(decoded.frames)]
@@ -46,8 +45,7 @@ def test_damaged_frames_cost_no_others(damaged, least_readable, tmp_path):
 
 def test_nothing_but_damaged_frames_is_one_plain_line(tmp_path):
     whole = write_clip(tmp_path / "whole.mkv", counter_frames(50), 25, tone(2.0))
-    clip = tmp_path / "c.mkv"
-    run_ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "noise=amount=1", clip)
+    clip = run_ffmpeg("-i", whole, "-c", "copy", "-bsf:v", "noise=amount=1", tmp_path / "c.mkv")
     with pytest.raises(MediaError) as caught:
         decode(clip, SMALL)
     assert len(str(caught.value)) < len(str(clip)) + 150

@@ -64,9 +64,8 @@ def test_audio_alone(tmp_path, name, codec, media_type):
 def test_a_browser_gets_the_streams_that_are_described(tmp_path):
     """The second audio stream is the default one; a browser would play the first."""
     source = made(tmp_path / "one.mp4", "libx264", "yuv420p", "aac")
-    two = tmp_path / "two.mp4"
     maps = ("-map", "0:v", "-map", "0:a", "-map", "0:a", "-disposition:a:0", "0", "-disposition:a:1", "default")
-    run_ffmpeg("-i", source, *maps, "-c", "copy", two)
+    two = run_ffmpeg("-i", source, *maps, "-c", "copy", tmp_path / "two.mp4")
     assert playback(two).plays == "remuxed"
     write_playable(two, tmp_path / "copy.mp4", "remuxed")
     assert playback(tmp_path / "copy.mp4").plays == "direct"
