@@ -1,7 +1,5 @@
 """Frames of the collage: shots with hard cuts, each a camera over a canvas, with things that move in front of it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,45 +14,25 @@ _SHOT_SECONDS = (1.25, 2.5, 5.0, 10.0)
 _SHOT_SHARES = (0.15, 0.25, 0.3, 0.3)
 
 
-@dataclass(frozen=True)
-class Sprite:
-    """A thing that drifts and circles over the frame; px, and px/s for the velocity."""
-
-    surface: Image.Image
-    mask: Image.Image
-    start: NDArray[np.float64]
-    velocity: NDArray[np.float64]
-    swing_px: float
-    swing_hz: float
-    phase: float
-
-    def corner(self, seconds: float) -> tuple[int, int]:
-        """Left and top px at a moment."""
-        turn = 2 * np.pi * self.swing_hz * seconds + self.phase
-        x, y = self.start + self.velocity * seconds + self.swing_px * np.array([np.sin(turn), np.cos(turn)])
-        return int(x) - self.surface.width // 2, int(y) - self.surface.height // 2
-
-
-def _draw_sprite(rng: np.random.Generator) -> Sprite:
+def _paste_sprite(images: list[Image.Image], rng: np.random.Generator) -> None:
+    """Draw a thing and paste it into all frames of a shot: it drifts and circles over them."""
     height = int(rng.integers(9, 51))
     width = int(height * rng.uniform(0.6, 1.5))
-    return Sprite(
-        surface=Image.fromarray(draw_texture(rng, height, width)),
-        mask=draw_shape(rng, width, height),
-        start=rng.uniform((0, 0), (WIDTH_PX, HEIGHT_PX)),
-        velocity=rng.normal(0, 7.5, size=2),
-        swing_px=rng.uniform(0, 18),
-        swing_hz=rng.uniform(0.2, 2),
-        phase=rng.uniform(0, 2 * np.pi),
-    )
+    surface, mask = Image.fromarray(draw_texture(rng, height, width)), draw_shape(rng, width, height)
+    start, velocity = rng.uniform((0, 0), (WIDTH_PX, HEIGHT_PX)), rng.normal(0, 7.5, size=2)  # px and px/s
+    swing_px, swing_hz, phase = rng.uniform(0, 18), rng.uniform(0.2, 2), rng.uniform(0, 2 * np.pi)
+    for number, image in enumerate(images):
+        seconds = number / FPS
+        turn = 2 * np.pi * swing_hz * seconds + phase
+        x, y = start + velocity * seconds + swing_px * np.array([np.sin(turn), np.cos(turn)])
+        image.paste(surface, (int(x) - width // 2, int(y) - height // 2), mask)
 
 
 def _render_shot(rng: np.random.Generator, n_frames: int) -> NDArray[np.uint8]:
     """Render a shot, (n_frames, HEIGHT_PX, WIDTH_PX, 3) RGB; 30 of 100 get darker or lighter from beginning to end."""
     images = take_frames(draw_canvas(rng), draw_path(rng, n_frames, FPS), WIDTH_PX, HEIGHT_PX)
-    for sprite in [_draw_sprite(rng) for _ in range(rng.integers(5))]:
-        for number, image in enumerate(images):
-            image.paste(sprite.surface, sprite.corner(number / FPS), sprite.mask)
+    for _ in range(rng.integers(5)):
+        _paste_sprite(images, rng)
     frames = np.stack([np.asarray(image) for image in images]).astype(np.float32)
     if rng.random() < 0.3:
         light = 1 + rng.uniform(-0.5, 0.3) * np.linspace(0, 1, n_frames)
