@@ -33,13 +33,13 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a data set; label -1 and label name "" mean that it has no label."""
+    """One file of a data set."""
 
     index: int  # position in the catalogue
     path: Path  # opens the file; of a `remote` source only its name and suffix count
     name: str  # posix path relative to the data root, always valid UTF-8 (other bytes are escaped as `\xNN`)
-    label: int = -1
-    label_name: str = ""
+    label: int = -1  # class number, -1 without a label
+    label_name: str = ""  # class name, "" without a label
     group: str = ""  # videos of one origin share it; "" if unknown
     splits: dict[str, str] = field(default_factory=dict)  # parts by split: {"1": "train", "2": "test"}, {"fold": "3"}
     remote: RemoteFile | None = None  # a copy of this file is fetched while it is decoded

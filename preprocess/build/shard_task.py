@@ -82,9 +82,12 @@ def build_shard(task: ShardTask, report: Report) -> ShardProgress:
             )
         report(progress)
         part_path(task.folder, task.shard).unlink(missing_ok=True)  # from here on the old shard is not valid
-        file = writer.commit() if writer.n_samples else None
-        for old in (path, path.with_suffix(".idx")) if file is None else ():
-            old.unlink(missing_ok=True)
+        if writer.n_samples:
+            file = writer.commit()
+        else:
+            file = None
+            path.unlink(missing_ok=True)
+            path.with_suffix(".idx").unlink(missing_ok=True)
     write_part(task.folder, Part(task.shard, task.recipe, file, len(task.sources), progress.n_failed), rows)
     return dataclasses.replace(progress, is_finished=True)
 

@@ -61,7 +61,6 @@ class SerialExecutor(Executor):
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
         """Run every task here; a death would end this process too."""
-        del on_death
         for task in tasks:
             yield work(task, report)
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow.parquet as pq
 
@@ -49,9 +50,8 @@ def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) 
     return findings + [finding for shard in sorted(checked) for finding in checked[shard]]
 
 
-def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Checked:
+def check_shard(task: tuple[Path, int], _report: Callable[[Checked], None]) -> Checked:
     """Check one shard: the work that is spread over processes."""
-    del report
     folder, shard = task
     path = part_path(folder, shard)
     try:
@@ -63,8 +63,7 @@ def check_shard(task: tuple[Path, int], report: Callable[[Checked], None]) -> Ch
     return shard, found
 
 
-def _give_up(task: tuple[Path, int], last: Checked | None, how: str) -> tuple[Path, int]:
-    del last
+def _give_up(task: tuple[Path, int], _last: Checked | None, how: str) -> NoReturn:
     raise ShardError(part_path(*task), f"the process that checked this shard ended: {how}")
 
 

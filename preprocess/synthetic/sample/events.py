@@ -130,8 +130,14 @@ def _swing(line: Timeline, variant: int, rng: np.random.Generator) -> Motion:
 
 
 _BUILDERS: dict[EventKind, Callable[[Timeline, int, np.random.Generator], Motion]] = {
-    "rise": _rise, "approach": _approach, "kindle": _kindle, "part": _part, "tap": _tap, "orbit": _orbit, "swing": _swing
-}  # fmt: skip
+    "rise": _rise,
+    "approach": _approach,
+    "kindle": _kindle,
+    "part": _part,
+    "tap": _tap,
+    "orbit": _orbit,
+    "swing": _swing,
+}
 
 
 def build_motion(entry: EventClass, rng: np.random.Generator) -> Motion:

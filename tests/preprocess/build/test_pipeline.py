@@ -145,9 +145,8 @@ def test_other_sources_are_refused_by_name(data, shards):
 
 def test_a_source_that_has_changed_is_refused_with_the_way_out(data, shards):
     shutil.copy(data / "a sound.mp4", data / "d.mkv")
-    with pytest.raises(
-        ShardError, match=r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
-    ):
+    words = r"(?s)shard-000001.parquet.*d.mkv had \d+ bytes, now has \d+.*Delete this file"
+    with pytest.raises(ShardError, match=words):
         build_folder(data, shards)
     (shards / "shard-000001.parquet").unlink()
     assert build_folder(data, shards).n_shards_built == 1
@@ -169,10 +168,8 @@ def test_a_machine_with_other_releases_builds_no_shard(reference, tmp_path):
 
 
 def test_a_run_beside_another_is_refused(clips, tmp_path):
-    with (
-        folder_lock(tmp_path, disk_errors),
-        pytest.raises(ShardError, match=r"another process is writing here \(process"),
-    ):
+    words = r"another process is writing here \(process"
+    with folder_lock(tmp_path, disk_errors), pytest.raises(ShardError, match=words):
         build_folder(clips, tmp_path)
 
 

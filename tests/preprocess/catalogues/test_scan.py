@@ -46,9 +46,8 @@ def test_files_that_may_be_media_are_counted_and_named_but_not_what_lies_beside_
     scan(tmp_path, "video")
     named = "b.mp4.part, c, d.wav, e0.xyz, e1.xyz, ..."
     assert caplog.messages == [f"{tmp_path}: 12 files passed over, not video by name: {named}"]
-    with pytest.raises(
-        CatalogueError, match=r"no audio files below it .*; 1 files passed over, not audio by name: x\.mp4"
-    ):
+    words = r"no audio files below it .*; 1 files passed over, not audio by name: x\.mp4"
+    with pytest.raises(CatalogueError, match=words):
         scan(touch(tmp_path / "other", "x.mp4"), "audio")
 
 

@@ -22,9 +22,8 @@ def write_parts(tmp_path):
         frames, path = counter_frames(FPS * len(options)), tmp_path / "parts.ts"
         parts = []
         for second, option in enumerate(options):
-            whole = write_clip(
-                tmp_path / f"{second}.mkv", frames[FPS * second :][:FPS], FPS, tone(1.0), audio_codec="flac"
-            )
+            part = frames[FPS * second :][:FPS]
+            whole = write_clip(tmp_path / f"{second}.mkv", part, FPS, tone(1.0), audio_codec="flac")
             parts.append(tmp_path / f"{second}.ts")
             coding = ("-c:v", "libx264", "-crf", 12, "-bf", 0, "-c:a", "mp2", "-b:a", "128k", "-muxdelay", 0)
             run_ffmpeg("-i", whole, *coding, *option, "-output_ts_offset", second, parts[-1])

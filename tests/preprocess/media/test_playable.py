@@ -72,9 +72,8 @@ def test_a_browser_gets_the_streams_that_are_described(tmp_path):
 
 
 def test_a_long_source_is_transcoded_in_parts_from_a_second_on(tmp_path):
-    source = write_clip(
-        tmp_path / "long.avi", counter_frames(670, 16, 32), 1, video_codec="mpeg4", output=("-q:v", "1")
-    )
+    coding = {"video_codec": "mpeg4", "output": ("-q:v", "1")}
+    source = write_clip(tmp_path / "long.avi", counter_frames(670, 16, 32), 1, **coding)
     assert playback(source).is_in_parts
     write_playable(source, tmp_path / "copy.mp4", "transcoded", 60.0)
     copy = playback(tmp_path / "copy.mp4")
