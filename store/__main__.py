@@ -120,11 +120,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     for path in arguments.stores:
         findings = verify(path)
         status = 1 if findings else status
-        for each in findings:
-            place = "" if each.hdf5_path == "/" else f"{each.hdf5_path}: "
-            _say(f"{path}: {place}{each.problem}; {each.remedy}")
-        if not findings:
-            _say(f"{path}: ok")
+        for each in findings or (f"{path}: ok",):
+            _say(each)
     return status
 
 

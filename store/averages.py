@@ -1,4 +1,4 @@
-"""Clips averaged by their source: one vector a video."""
+"""Averages of clips: one vector a video, or a mean of any rows."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from store.reader import EmbeddingStore
-
-_SHARED = ["source", "label", "label_name", "group", "splits"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,24 +30,6 @@ class SourceVectors:
 
     def __repr__(self) -> str:
         return f"SourceVectors(vectors={self.vectors.shape})"
-
-
-def average_by_source(store: "EmbeddingStore", name: str) -> SourceVectors:
-    """Average the clips of each source; clips and sources without the modality are left out.
-
-    Raises:
-        LayoutError: the store holds no vectors of this name.
-        DamagedStoreError: a mean is not finite.
-    """
-    import pandas as pd
-
-    frame = store.frame()
-    numbers = np.full(len(frame), -1, np.int64)
-    present = store.present(name)
-    numbers[present], sources = pd.factorize(frame["source"][present])
-    means, n_clips = mean_by_number(store, name, numbers, len(sources))
-    first = frame[present].drop_duplicates("source").reset_index(drop=True)
-    return SourceVectors(first[_SHARED].assign(n_clips=n_clips), means.astype(np.float32))
 
 
 def mean_by_number(

@@ -11,7 +11,7 @@ import numpy as np
 from store.atomic_files import replacing
 from store.errors import StoreError
 from store.format import canonical_json
-from store.layout import COLUMNS
+from store.layout import COLUMNS, Layout
 from store.reader import EmbeddingStore
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def _write_parquet(store: EmbeddingStore, path: Path, names: Sequence[str]) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema(store, names)
+    schema = pa.schema(
+        [(name, _arrow_type(store.layout, name)) for name in names], {PROVENANCE_KEY: _provenance(store)}
+    )
     rows_at_once = min(store.layout.block_rows(name) for name in names)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, store.n_rows, rows_at_once):
@@ -55,37 +57,33 @@ def _write_parquet(store: EmbeddingStore, path: Path, names: Sequence[str]) -> N
             for field in schema:
                 block = store.read(field.name, slice(start, start + rows_at_once))
                 flat = pa.array(block.reshape(-1))
-                is_vectors = block.ndim == 2
-                arrays.append(pa.FixedSizeListArray.from_arrays(flat, block.shape[1]) if is_vectors else flat)
+                arrays.append(flat if block.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, block.shape[1]))
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _write_npz(store: EmbeddingStore, path: Path, names: Sequence[str]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
-            kind, shape = COLUMNS.get(name, ""), [store.n_rows]
-            if name in store.layout.vectors:
-                n_dims, kind = store.layout.vectors[name]
-                shape.append(n_dims)
-            elif kind == "str":
-                kind = f"<U{max((len(text) for block in store.blocks(name) for text in block), default=1) or 1}"
-            _write_array(archive, name, np.dtype(kind), tuple(shape), store.blocks(name))
-        text = np.array(_provenance_text(store))
+            dtype = store.layout.dtype(name)
+            if dtype.kind == "S":
+                dtype = np.dtype(
+                    f"<U{max((len(text) for block in store.blocks(name) for text in block), default=1) or 1}"
+                )
+            _write_array(archive, name, dtype, store.layout.shape(name), store.blocks(name))
+        text = np.array(_provenance(store))
         _write_array(archive, PROVENANCE_KEY, text.dtype, (), [text])
 
 
-def _provenance_text(store: EmbeddingStore) -> str:
+def _provenance(store: EmbeddingStore) -> str:
     return canonical_json({**store.provenance.__dict__, "content_sha256": store.header.content_sha256})
 
 
-def _schema(store: EmbeddingStore, names: Sequence[str]) -> "pa.Schema":
+def _arrow_type(layout: Layout, name: str) -> "pa.DataType":
     import pyarrow as pa
 
-    numbers = {"<i8": pa.int64(), "<f8": pa.float64(), "<f4": pa.float32(), "<f2": pa.float16()}
-    kinds = {"str": pa.string(), "bool": pa.bool_(), **numbers}
-    types = {name: kinds[kind] for name, kind in COLUMNS.items()}
-    types |= {name: pa.list_(kinds[dtype], n_dims) for name, (n_dims, dtype) in store.layout.vectors.items()}
-    return pa.schema([(name, types[name]) for name in names], metadata={PROVENANCE_KEY: _provenance_text(store)})
+    dtype, (_, *n_dims) = layout.dtype(name), layout.shape(name)
+    value = pa.string() if dtype.kind == "S" else pa.from_numpy_dtype(dtype)
+    return pa.list_(value, *n_dims) if n_dims else value
 
 
 def _write_array(

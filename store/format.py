@@ -1,9 +1,10 @@
-"""The two records that go into stores and come out of them: `Rows`, checked when it is made, and `Provenance`."""
+"""The two records that go into stores: `Rows` and `Provenance`, both checked when they are made."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -114,27 +115,19 @@ class Rows:
         shapes = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in self.vectors.items())
         return f"Rows(n={len(self)}, {shapes})"
 
+    @functools.cached_property
+    def _texts(self) -> dict[str, np.ndarray]:
+        return {name: encode_texts(getattr(self, name)) for name in TEXT_COLUMNS}
 
-class GivenRows:
-    """Rows in memory, their texts encoded once; it is read like an `EmbeddingStore`."""
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The layout of a store that holds these rows."""
+        vectors = {name: (array.shape[1], array.dtype.str) for name, array in self.vectors.items()}
+        return Layout(len(self), vectors, {name: array.dtype.itemsize for name, array in self._texts.items()})
 
-    def __init__(self, rows: Rows) -> None:
-        texts = {name: encode_texts(getattr(rows, name)) for name in TEXT_COLUMNS}
-        self._stored = {name: getattr(rows, name) for name in COLUMNS} | texts | rows.vectors
-        self.path = None
-        self.layout = Layout(
-            len(rows),
-            {name: (array.shape[1], array.dtype.str) for name, array in rows.vectors.items()},
-            {name: array.dtype.itemsize for name, array in texts.items()},
-        )
-
-    def blocks(self, name: str, *, as_stored: bool) -> Iterator[np.ndarray]:
-        """Yield a column or vectors in one block, texts as they are stored."""
-        del as_stored
-        yield self._stored[name]
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
+    def blocks(self, name: str, *, as_stored: Literal[True]) -> Iterator[np.ndarray]:
+        """Yield a column or vectors in one block, as they are stored: the counterpart of `EmbeddingStore.blocks`."""
+        yield self.vectors[name] if name in self.vectors else self._texts.get(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -170,8 +163,7 @@ class Provenance:
 
     def attributes(self) -> dict[str, str]:
         """Return the root attributes that hold it, all text."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**values, "encoder_config": canonical_json(self.encoder_config)}
+        return {**self.__dict__, "encoder_config": canonical_json(self.encoder_config)}
 
 
 def canonical_json(value: object) -> str:

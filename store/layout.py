@@ -4,6 +4,7 @@ The written specification is docs/reference/store-format.md; this file is its si
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +33,6 @@ TEXT_COLUMNS = tuple(name for name, kind in COLUMNS.items() if kind == "str")
 
 VECTOR_NAME = re.compile(r"(video|audio)/[a-z][a-z0-9_]*")
 VECTOR_DTYPES = ("<f4", "<f2")
-DIGEST_ATTRIBUTE = "sha256"
-CONTENT_ATTRIBUTE = "content_sha256"
 
 CHUNK_BYTES = 256 * 1024
 """Size of a chunk: one read for a few hundred vectors, and 4 chunks fit into the smallest HDF5 chunk cache."""
@@ -75,22 +74,28 @@ class Layout:
         """Return the name of every data set, in the order in which they are written and digested."""
         return (*COLUMNS, *self.vectors)
 
-    def row_bytes(self, name: str) -> int:
-        """Return the bytes that a row of this data set takes in the file."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return (n,) of a column, (n, d) of vectors."""
+        return (self.n_rows, self.vectors[name][0]) if name in self.vectors else (self.n_rows,)
+
+    def dtype(self, name: str) -> np.dtype:
+        """Return the type in the file; `S` for texts."""
         if name in self.vectors:
-            n_dims, dtype = self.vectors[name]
-            return n_dims * np.dtype(dtype).itemsize
-        return self.text_bytes[name] if name in self.text_bytes else np.dtype(COLUMNS[name]).itemsize
+            return np.dtype(self.vectors[name][1])
+        return np.dtype(f"S{self.text_bytes[name]}" if name in self.text_bytes else COLUMNS[name])
 
     def chunk_rows(self, name: str) -> int:
         """Rows of a chunk: the largest power of two that fits into CHUNK_BYTES, at least 1, at most all rows."""
-        rows = max(1, CHUNK_BYTES // self.row_bytes(name))
+        rows = max(1, CHUNK_BYTES // self._row_bytes(name))
         return max(1, min(1 << (rows.bit_length() - 1), self.n_rows))
 
     def block_rows(self, name: str) -> int:
         """Rows that a streaming loop takes at once: whole chunks, about BLOCK_BYTES of memory."""
         chunk = self.chunk_rows(name)
-        return chunk * max(1, BLOCK_BYTES // (chunk * self.row_bytes(name)))
+        return chunk * max(1, BLOCK_BYTES // (chunk * self._row_bytes(name)))
+
+    def _row_bytes(self, name: str) -> int:
+        return self.dtype(name).itemsize * math.prod(self.shape(name)[1:])
 
     def blocks(self, name: str) -> Iterator[slice]:
         """Row slices that cover the data set once, in order."""
@@ -116,25 +121,12 @@ def decode_texts(stored: np.ndarray) -> np.ndarray:
     return np.array([text.decode() for text in stored.tolist()], dtype=object)
 
 
-class Digest:
-    """sha256 over a data set, row by row; it does not depend on the blocks.
+def digest_bytes(block: np.ndarray) -> bytes | memoryview:
+    """Return what the sha256 of a data set counts, for rows as they are stored.
 
     Numbers count as their little-endian C-order bytes, a bool as one byte, a string as its UTF-8 bytes and a NUL.
     """
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def update(self, block: np.ndarray) -> None:
-        """Add the next rows, as they are stored."""
-        if block.dtype.kind == "S":
-            self._hash.update(b"\0".join([*block.tolist(), b""]))
-        else:
-            self._hash.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
-
-    def hexdigest(self) -> str:
-        """Return the digest of all rows so far."""
-        return self._hash.hexdigest()
+    return b"\0".join([*block.tolist(), b""]) if block.dtype.kind == "S" else np.ascontiguousarray(block).data
 
 
 def content_digest(digests: Iterable[tuple[str, str]]) -> str:

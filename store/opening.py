@@ -16,17 +16,7 @@ import numpy as np
 
 from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, RowsError
 from store.format import Provenance
-from store.layout import (
-    COLUMNS,
-    CONTENT_ATTRIBUTE,
-    DIGEST_ATTRIBUTE,
-    FORMAT_NAME,
-    FORMAT_VERSION,
-    TEXT_COLUMNS,
-    VECTOR_DTYPES,
-    VECTOR_NAME,
-    Layout,
-)
+from store.layout import COLUMNS, FORMAT_NAME, FORMAT_VERSION, TEXT_COLUMNS, VECTOR_DTYPES, VECTOR_NAME, Layout
 
 _FLETCHER32 = 3
 """HDF5's number of the only filter that a store may use."""
@@ -82,7 +72,7 @@ def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Head
             return file, known
         _check_kind(path, file)
         layout, digests = _contents(path, file)
-        content = _required_text(path, file, CONTENT_ATTRIBUTE)
+        content = _required_text(path, file, "content_sha256")
         with reading(path, "created_by"):
             created_by = json.loads(_required_text(path, file, "created_by"))
         return file, Header(layout, digests, _provenance(path, file), content, created_by, signature)
@@ -105,9 +95,9 @@ def _open_hdf5(path: Path) -> h5py.File:
 
 
 def _check_kind(path: Path, file: h5py.File) -> None:
-    with reading(path, "format"):
-        name = read_text(file, "format")
-        version = read_number(file, "format_version") if "format" in file.attrs else None
+    name = _attribute(path, file, "format")
+    version = _attribute(path, file, "format_version")
+    version = version if name is not None and isinstance(version, int) else None
     if version not in (None, FORMAT_VERSION) or (name == FORMAT_NAME and version is None):
         remedy = "use the release that wrote it, or embed again with this one"
         raise FormatVersionError(path, f"attribute /format_version is {version}, known is {FORMAT_VERSION}", remedy)
@@ -116,44 +106,29 @@ def _check_kind(path: Path, file: h5py.File) -> None:
         raise NotAStoreError(path, problem, "give another file")
 
 
-def read_text(owner: h5py.Group | h5py.Dataset, name: str) -> str | None:
-    """Return an attribute that is a text of fixed length, or None where it is missing or of another type.
+def _attribute(path: Path, owner: h5py.Group | h5py.Dataset, name: str) -> str | int | None:
+    """Return a text of fixed length or a whole number; None where it is missing or anything else.
 
     HDF5 keeps texts of variable length in a heap of its own, and on a damaged heap its library loops for ever. A store
     has no such texts, so an attribute of another type is not read at all.
-
-    Raises:
-        OSError, RuntimeError, KeyError, ValueError: damaged data, or bytes that are not UTF-8.
     """
-    kind = _attribute_type(owner, name)
-    if not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
-        return None
-    value = owner.attrs[name]
-    return value if isinstance(value, str) else str(value.decode())
+    with reading(path, f"{owner.name}/{name}".lstrip("/")):
+        if name not in owner.attrs:
+            return None
+        attribute = owner.attrs.get_id(name)
+        kind = attribute.get_type()
+        is_text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
+        if attribute.shape != () or not (is_text or isinstance(kind, h5py.h5t.TypeIntegerID)):
+            return None
+        value = owner.attrs[name]
+        return str(value.decode()) if is_text else int(value)
 
 
-def read_number(owner: h5py.Group | h5py.Dataset, name: str) -> int | None:
-    """Return an attribute that is a whole number, or None where it is missing or of another type.
-
-    Raises:
-        OSError, RuntimeError, KeyError, ValueError: damaged data.
-    """
-    return int(owner.attrs[name]) if isinstance(_attribute_type(owner, name), h5py.h5t.TypeIntegerID) else None
-
-
-def _attribute_type(owner: h5py.Group | h5py.Dataset, name: str) -> h5py.h5t.TypeID | None:
-    """Return the type of a single value; None for an array, and where the attribute is missing."""
-    if name not in owner.attrs:
-        return None
-    attribute = owner.attrs.get_id(name)
-    return attribute.get_type() if attribute.shape == () else None
-
-
-def _required_text(path: Path, file: h5py.File, name: str) -> str:
-    with reading(path, name):
-        value = read_text(file, name)
-    if value is None:
-        raise DamagedStoreError(path, f"attribute /{name} is missing or not a text")
+def _required_text(path: Path, owner: h5py.Group | h5py.Dataset, name: str) -> str:
+    value = _attribute(path, owner, name)
+    if not isinstance(value, str):
+        place = f"{owner.name}/{name}".lstrip("/")
+        raise DamagedStoreError(path, f"attribute /{place} is missing or not a text")
     return value
 
 
@@ -167,36 +142,30 @@ def _provenance(path: Path, file: h5py.File) -> Provenance:
 
 def _contents(path: Path, file: h5py.File) -> tuple[Layout, dict[str, str]]:
     """Check every data set; return the layout and the recorded digests."""
-    with reading(path, "n_rows"):
-        n_rows = read_number(file, "n_rows")
-    if n_rows is None or n_rows < 0:
+    n_rows = _attribute(path, file, "n_rows")
+    if not isinstance(n_rows, int) or n_rows < 0:
         raise DamagedStoreError(path, "attribute /n_rows is missing or not a number")
     datasets = {name: _dataset(path, file, name) for name in (*COLUMNS, *_vector_names(path, file))}
     digests = {}
     for name, dataset in datasets.items():
-        if not (_is_column(dataset, COLUMNS[name]) if name in COLUMNS else _is_vectors(dataset)):
+        if not _is_of_kind(dataset, COLUMNS.get(name)):
             expected = f"{COLUMNS[name]} of shape (n,)" if name in COLUMNS else "float32 or float16 of shape (n, d)"
             raise DamagedStoreError(path, f"/{name} is {dataset.dtype} of shape {dataset.shape}, not {expected}")
         if len(dataset) != n_rows:
             raise DamagedStoreError(path, f"/{name} has {len(dataset)} rows, attribute /n_rows says {n_rows}")
-        with reading(path, name):
-            digest = read_text(dataset, DIGEST_ATTRIBUTE)
-        if digest is None:
-            raise DamagedStoreError(path, f"/{name} has no attribute {DIGEST_ATTRIBUTE}")
-        digests[name] = digest
+        digests[name] = _required_text(path, dataset, "sha256")
     vectors = {name: (each.shape[1], each.dtype.str) for name, each in datasets.items() if name not in COLUMNS}
     return Layout(n_rows, vectors, {name: datasets[name].dtype.itemsize for name in TEXT_COLUMNS}), digests
 
 
-def _is_column(dataset: h5py.Dataset, kind: str) -> bool:
+def _is_of_kind(dataset: h5py.Dataset, kind: str | None) -> bool:
+    """Tell whether this is a column of this kind, or vectors for None."""
     text = h5py.check_string_dtype(dataset.dtype)
+    if kind is None:
+        return dataset.ndim == 2 and dataset.shape[1] >= 1 and dataset.dtype.str in VECTOR_DTYPES
     if kind == "str":
         return dataset.ndim == 1 and text is not None and text.encoding == "utf-8" and text.length is not None
     return dataset.ndim == 1 and text is None and dataset.dtype == np.dtype(kind)
-
-
-def _is_vectors(dataset: h5py.Dataset) -> bool:
-    return dataset.ndim == 2 and dataset.shape[1] >= 1 and dataset.dtype.str in VECTOR_DTYPES
 
 
 def _vector_names(path: Path, file: h5py.File) -> list[str]:

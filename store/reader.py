@@ -107,14 +107,23 @@ class EmbeddingStore:
         return self.sliceable(name)[rows]
 
     def videos(self, name: str) -> "SourceVectors":
-        """Return one vector a source: the mean of its clips. Sources without the modality are left out.
+        """Return one vector a source: the mean of its clips. Clips and sources without the modality are left out.
 
         Raises:
             LayoutError: the store holds no vectors of this name.
+            DamagedStoreError: a mean is not finite.
         """
-        from store.averages import average_by_source
+        import pandas as pd
 
-        return average_by_source(self, name)
+        from store.averages import SourceVectors, mean_by_number
+
+        frame, present = self.frame(), self.present(name)
+        numbers = np.full(len(frame), -1, np.int64)
+        numbers[present], sources = pd.factorize(frame["source"][present])
+        means, n_clips = mean_by_number(self, name, numbers, len(sources))
+        first = frame[present].drop_duplicates("source").reset_index(drop=True)
+        shared = first[["source", "label", "label_name", "group", "splits"]]
+        return SourceVectors(shared.assign(n_clips=n_clips), means.astype(np.float32))
 
     def sliceable(self, name: str) -> "StoredVectors":
         """Return vectors that have a shape and are read when they are sliced: a search with flat memory.
@@ -197,9 +206,9 @@ class StoredVectors:
         self._store, self._name = store, name
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, ...]:
         """(n, d)."""
-        return (self._store.n_rows, self._store.layout.vectors[self._name][0])
+        return self._store.layout.shape(self._name)
 
     def __getitem__(self, rows: RowIndex) -> np.ndarray:
         return self._store.read(self._name, rows)
@@ -212,20 +221,12 @@ def _short(value: object) -> str:
 
 def _row_numbers(rows: RowIndex, n_rows: int) -> slice | np.ndarray:
     """Return int64 row numbers in 0 .. n_rows - 1, or a slice of consecutive rows."""
-    if rows is None:
-        return slice(0, n_rows)
-    if isinstance(rows, slice):
-        start, stop, step = rows.indices(n_rows)
-        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
-    array = np.asarray(rows)
-    if array.dtype == bool and array.shape == (n_rows,):
-        return np.flatnonzero(array)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+    if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
+        start, stop, _ = (rows or slice(None)).indices(n_rows)
+        return slice(start, max(start, stop))
+    numbers = np.arange(n_rows)[(rows,)]
+    if numbers.ndim != 1:
         raise IndexError(f"rows are a slice, a list of row numbers, or a bool mask of shape ({n_rows},)")
-    numbers = array.astype(np.int64)
-    numbers = np.where(numbers < 0, numbers + n_rows, numbers)
-    if ((numbers < 0) | (numbers >= n_rows)).any():
-        raise IndexError(f"row numbers must be below {n_rows}")
     return numbers
 
 

@@ -34,8 +34,8 @@ def similar_clips(
     vectors: str,
     k: int,
     *,
-    leave_out: Literal["row", "source", "group"] = "source",
-    backend: Backend = "exact",
+    leave_out: Literal["row", "source", "group"],
+    backend: Backend,
 ) -> "tuple[pd.DataFrame, str]":
     """Find the k clips most similar to the one in this row; clips without the modality never count.
 
@@ -49,19 +49,17 @@ def similar_clips(
         SearchError: the query has no such modality or no group, or k is below 1.
         LayoutError: the store holds no such vectors.
     """
-    references = store.sliceable(vectors)
-    present = store.present(vectors)
+    references, present = store.sliceable(vectors), store.present(vectors)
     if not present[row]:
         raise SearchError(store.path, f"row {row} has no {modality(vectors)}", "choose another clip or other vectors")
     ids = np.arange(store.n_rows) if leave_out == "row" else store.column(leave_out)
     if leave_out == "group" and not ids[row]:
         raise SearchError(store.path, f"row {row} has no group", "leave out its source or its row")
-    codes = np.unique(ids, return_inverse=True)[1]
-    barred = np.where(present, codes, codes[row])  # clips without the modality are left out like the query's own
-    found = nearest(references[[row]], references, k, exclude=Exclude(codes[[row]], barred), backend=backend)
-    n_found = int((found.indices[0] >= 0).sum())
-    rows = [row, *found.indices[0, :n_found].tolist()]
+    barred = Exclude(np.array([True]), ~present | (ids == ids[row]))
+    found = nearest(references[[row]], references, k, exclude=barred, backend=backend)
+    is_found = found.indices[0] >= 0
+    rows = [row, *found.indices[0, is_found].tolist()]
     frame = store.frame(rows)
     frame.insert(0, "row", rows)
-    frame.insert(1, "score", [1.0, *(round(score, 6) for score in found.scores[0, :n_found].tolist())])
+    frame.insert(1, "score", [1.0, *found.scores[0, is_found].astype(float).round(6).tolist()])
     return frame, found.method

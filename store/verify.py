@@ -1,73 +1,54 @@
 """Checking a store against its own checksums and against the rules that HDF5 does not know."""
 
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from store.errors import DAMAGED_REMEDY, DamagedStoreError, StoreError
-from store.layout import Digest, content_digest, modality
+from store.layout import content_digest, digest_bytes, modality
 from store.reader import EmbeddingStore
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong with a store.
-
-    Attributes:
-        hdf5_path: where in the file, such as "/video/features"; "/" for the file as a whole.
-        problem: what is wrong.
-        remedy: what to do.
-    """
-
-    hdf5_path: str
-    problem: str
-    remedy: str
 
 
 def altered(store: EmbeddingStore) -> list[str]:
     """Return the names of the columns and vectors that cannot be read or differ from their recorded sha256."""
-    return [name for name in store.layout.names() if _digest(store, name) != store.header.digests[name]]
+    return [name for name in store.layout.names() if not _matches(store, name)]
 
 
-def verify(path: Path | str) -> list[Finding]:
+def verify(path: Path | str) -> list[StoreError]:
     """Check all data and return what is wrong, nothing for a good store; flat memory."""
     try:
         with EmbeddingStore(path) as store:
-            damaged = altered(store)
-            findings = [Finding(f"/{name}", "does not match its recorded sha256", DAMAGED_REMEDY) for name in damaged]
-            if not damaged:
-                findings += [*_content(store), *_columns(store), *_vectors(store)]
-            return findings
+            problems = [(f"/{name}: does not match its recorded sha256", DAMAGED_REMEDY) for name in altered(store)]
+            problems = problems or [*_broken_rules(store), *_broken_vectors(store)]
+            return [StoreError(store.path, *each) for each in problems]
     except StoreError as error:
-        return [Finding("/", error.problem, error.remedy)]
+        return [error]
 
 
-def _digest(store: EmbeddingStore, name: str) -> str | None:
-    digest = Digest()
+def _matches(store: EmbeddingStore, name: str) -> bool:
+    digest = hashlib.sha256()
     try:
         for block in store.blocks(name, as_stored=True):
-            digest.update(block)
+            digest.update(digest_bytes(block))
     except DamagedStoreError:
-        return None
-    return digest.hexdigest()
+        return False
+    return digest.hexdigest() == store.header.digests[name]
 
 
-def _content(store: EmbeddingStore) -> Iterator[Finding]:
+def _broken_rules(store: EmbeddingStore) -> Iterator[tuple[str, str]]:
+    """Yield the problem and the remedy of each broken rule for attributes and columns."""
     recorded = {**store.provenance.attributes(), **{name: store.header.digests[name] for name in store.layout.names()}}
     if content_digest(recorded.items()) != store.header.content_sha256:
-        yield Finding("/", "the provenance attributes were altered after writing", DAMAGED_REMEDY)
-
-
-def _columns(store: EmbeddingStore) -> Iterator[Finding]:
+        yield "the provenance attributes were altered after writing", DAMAGED_REMEDY
     remedy = "write the rows again with correct values"
     if (store.column("end_seconds") < store.column("start_seconds")).any():
-        yield Finding("/end_seconds", "a clip ends before it starts", remedy)
+        yield "/end_seconds: a clip ends before it starts", remedy
     for row, text in enumerate(text for block in store.blocks("splits") for text in block):
         if not _is_json_object(text):
-            yield Finding("/splits", f"row {row} is not a JSON object: {text[:80]!r}", remedy)
+            yield f"/splits: row {row} is not a JSON object: {text[:80]!r}", remedy
             return
 
 
@@ -78,7 +59,7 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _vectors(store: EmbeddingStore) -> Iterator[Finding]:
+def _broken_vectors(store: EmbeddingStore) -> Iterator[tuple[str, str]]:
     for name in store.vector_names:
         present = store.present(name)
         start, problems = 0, set()
@@ -90,4 +71,4 @@ def _vectors(store: EmbeddingStore) -> Iterator[Finding]:
             if block[~here].any():
                 problems.add(f"has values in rows without {modality(name)}")
         for problem in sorted(problems):
-            yield Finding(f"/{name}", problem, "embed again")
+            yield f"/{name}: {problem}", "embed again"

@@ -4,6 +4,7 @@ Every store is written under a temporary name and renamed. The same rows and pro
 they are written at once or joined from parts.
 """
 
+import hashlib
 import io
 import itertools
 import platform
@@ -16,23 +17,13 @@ import numpy as np
 
 from store.atomic_files import replacing
 from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, StoreError
-from store.format import GivenRows, Provenance, Rows, canonical_json
-from store.layout import (
-    COLUMNS,
-    CONTENT_ATTRIBUTE,
-    DIGEST_ATTRIBUTE,
-    FORMAT_NAME,
-    FORMAT_VERSION,
-    TEXT_COLUMNS,
-    Digest,
-    Layout,
-    content_digest,
-)
+from store.format import Provenance, Rows, canonical_json
+from store.layout import FORMAT_NAME, FORMAT_VERSION, TEXT_COLUMNS, Layout, content_digest, digest_bytes
 from store.reader import EmbeddingStore
 from store.verify import altered
 
-Piece = GivenRows | EmbeddingStore
-"""Consecutive rows of a store that is written. A piece is closed after each use: a process may open only so many files."""
+Piece = Rows | EmbeddingStore
+"""Consecutive rows of a store that is written. A store is closed after each use: a process may open only so many files."""
 
 
 def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
@@ -42,10 +33,9 @@ def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
         DuplicateRowsError: two rows have the same key and start.
         BusyError, WriteError: another process writes this path, or the disk refuses.
     """
-    pieces = [GivenRows(rows)]
-    _refuse_repeated(Path(path), pieces)
+    _refuse_repeated(Path(path), [rows])
     with replacing(Path(path)) as temporary:
-        _write(temporary, provenance, pieces)
+        _write(temporary, provenance, [rows])
 
 
 def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
@@ -81,8 +71,7 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
             problem = f"holds {piece.layout}, the others hold {layout}"
             raise LayoutError(piece.path, problem, "embed all of them with the same settings")
         piece.close()
-    filled = [(first, last) for (first, last, _), piece in zip(ranges, pieces, strict=True) if len(piece)]
-    if any(last >= first for (_, last), (first, _) in itertools.pairwise(filled)):
+    if any(last >= first for (_, last, _), (first, _, _) in itertools.pairwise(ranges)):
         _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
         _write(temporary, provenance, pieces)
@@ -97,8 +86,8 @@ def write_text(owner: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
 def _key_range(path: Path) -> tuple[bytes, bytes]:
     """Return the least and the greatest key of a store; empty without rows."""
     with EmbeddingStore(path) as store:
-        ends = [(min(keys), max(keys)) for keys in (block.tolist() for block in store.blocks("key", as_stored=True))]
-    return min((first for first, _ in ends), default=b""), max((last for _, last in ends), default=b"")
+        ends = [end(block.tolist()) for block in store.blocks("key", as_stored=True) for end in (min, max)]
+    return min(ends, default=b""), max(ends, default=b"")
 
 
 def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
@@ -107,23 +96,25 @@ def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
     Raises:
         DuplicateRowsError: two rows have the same key and start; names the key.
     """
-    every = np.concatenate([_row_hashes(piece) for piece in pieces])
-    ordered = np.sort(every)
+    hashes = np.fromiter((hash(clip) for piece in pieces for clip in _clips(piece)), np.int64)
+    ordered = np.sort(hashes)
     if (ordered[1:] == ordered[:-1]).any():
-        _, first, counts = np.unique(every, return_index=True, return_counts=True)
-        row = int(first[counts > 1].min())
-        keys = (key for piece in pieces for block in piece.blocks("key", as_stored=True) for key in block.tolist())
-        key = next(itertools.islice(keys, row, None)).decode()
-        raise DuplicateRowsError(path, f"clip {key!r} would be in it twice", "leave out the rows that are there")
+        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        clips = (clip for piece in pieces for clip in _clips(piece))
+        key, _ = next(itertools.islice(clips, first[counts > 1].min(), None))
+        problem = f"clip {key.decode()!r} would be in it twice"
+        raise DuplicateRowsError(path, problem, "leave out the rows that are there")
 
 
-def _row_hashes(piece: Piece) -> np.ndarray:
-    """Return int64 (n,), equal for rows with equal key and start: Python's own hash, of 64 bits and for this process."""
-    starts = (start for block in piece.blocks("start_seconds", as_stored=True) for start in block.tolist())
-    keys = (key for block in piece.blocks("key", as_stored=True) for key in block.tolist())
-    hashes = np.fromiter(map(hash, zip(keys, starts, strict=True)), np.int64, piece.layout.n_rows)
-    piece.close()
-    return hashes
+def _clips(piece: Piece) -> Iterator[tuple[bytes, float]]:
+    """Yield the key and the start of every row, which together name a clip."""
+    keys, starts = (
+        itertools.chain.from_iterable(block.tolist() for block in piece.blocks(name, as_stored=True))
+        for name in ("key", "start_seconds")
+    )
+    yield from zip(keys, starts, strict=True)
+    if isinstance(piece, EmbeddingStore):
+        piece.close()
 
 
 class _ForgivingFile(io.FileIO):
@@ -172,8 +163,7 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
     layouts = [piece.layout for piece in pieces]
     text_bytes = {name: max(each.text_bytes[name] for each in layouts) for name in TEXT_COLUMNS}
     layout = Layout(sum(each.n_rows for each in layouts), layouts[0].vectors, text_bytes)
-    attributes = provenance.attributes()
-    digests = dict(attributes)
+    digests = provenance.attributes()
     with _ForgivingFile(path) as target:
         # v110: readable by every HDF5 since 1.10 (2016), and its metadata carries checksums. Without a cache of
         # chunks they lie in the file in the order in which they come, however many come at once.
@@ -182,27 +172,22 @@ def _write(path: Path, provenance: Provenance, pieces: Sequence[Piece]) -> None:
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["n_rows"] = layout.n_rows
             libraries = {"numpy": np.__version__, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
-            created_by = canonical_json({"python": platform.python_version(), **libraries})
-            for name, text in {"created_by": created_by, **attributes}.items():
+            write_text(file, "created_by", canonical_json({"python": platform.python_version(), **libraries}))
+            for name, text in digests.items():
                 write_text(file, name, text)
             for name in layout.names():
                 dataset = _create(file, layout, name)
                 digests[name] = _fill(dataset, layout, pieces, target)
-                write_text(dataset, DIGEST_ATTRIBUTE, digests[name])
-            write_text(file, CONTENT_ATTRIBUTE, content_digest(digests.items()))
+                write_text(dataset, "sha256", digests[name])
+            write_text(file, "content_sha256", content_digest(digests.items()))
         target.check()
 
 
 def _create(file: h5py.File, layout: Layout, name: str) -> h5py.Dataset:
     """Create one data set: chunked, without times, with HDF5's own checksum on every chunk."""
-    shape: tuple[int, ...] = (layout.n_rows,)
-    if name in layout.vectors:
-        n_dims, kind = layout.vectors[name]
-        shape = (layout.n_rows, n_dims)
-    elif name in layout.text_bytes:
-        kind = h5py.string_dtype("utf-8", layout.text_bytes[name])
-    else:
-        kind = COLUMNS[name]
+    shape, kind = layout.shape(name), layout.dtype(name)
+    if kind.kind == "S":
+        kind = h5py.string_dtype("utf-8", kind.itemsize)
     stored = {"chunks": (layout.chunk_rows(name), *shape[1:]), "fletcher32": True} if layout.n_rows else {}
     return file.create_dataset(name, shape, kind, track_times=False, **stored)
 
@@ -214,7 +199,7 @@ def _fill(dataset: h5py.Dataset, layout: Layout, pieces: Sequence[Piece], target
         DamagedStoreError: a piece does not match its checksum.
         OSError: the disk is full or refuses.
     """
-    name, digest, row = dataset.name[1:], Digest(), 0
+    name, digest, row = dataset.name[1:], hashlib.sha256(), 0
     for block in _whole_chunks(_checked(pieces, name, digest), layout.chunk_rows(name)):
         # A text column is as wide as its longest text in all pieces.
         dataset[row : row + len(block)] = block.astype(dataset.dtype) if block.dtype.kind == "S" else block
@@ -223,18 +208,18 @@ def _fill(dataset: h5py.Dataset, layout: Layout, pieces: Sequence[Piece], target
     return digest.hexdigest()
 
 
-def _checked(pieces: Sequence[Piece], name: str, digest: Digest) -> Iterator[np.ndarray]:
+def _checked(pieces: Sequence[Piece], name: str, digest: "hashlib._Hash") -> Iterator[np.ndarray]:
     """Yield all rows of a data set and digest them; the rows of a store are verified against its own checksum."""
     for number, piece in enumerate(pieces):
-        own = Digest() if number > 0 else digest  # at the end of the first piece the two are the same
+        own = hashlib.sha256() if number > 0 else digest  # at the end of the first piece the two are the same
         for block in piece.blocks(name, as_stored=True):
-            digest.update(block)
-            if own is not digest and isinstance(piece, EmbeddingStore):
-                own.update(block)
+            for each in {digest, own}:
+                each.update(digest_bytes(block))
             yield block
-        if isinstance(piece, EmbeddingStore) and own.hexdigest() != piece.header.digests[name]:
-            raise DamagedStoreError(piece.path, f"/{name} does not match its checksum")
-        piece.close()
+        if isinstance(piece, EmbeddingStore):
+            if own.hexdigest() != piece.header.digests[name]:
+                raise DamagedStoreError(piece.path, f"/{name} does not match its checksum")
+            piece.close()
 
 
 def _whole_chunks(blocks: Iterator[np.ndarray], chunk_rows: int) -> Iterator[np.ndarray]:
