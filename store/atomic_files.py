@@ -1,8 +1,7 @@
 """Files and folders that appear under their names whole or not at all, and locks that keep a second process away.
 
 A file is written under a temporary name beside its target, flushed to disk and renamed. A crash leaves the old content,
-or none, and a temporary file that the next writer removes. All four packages write with this module. Each of them hands
-in a guard, which turns an OSError into the package's own error.
+or none, and a temporary file that the next writer removes. Each package hands in a guard with its own errors.
 """
 
 import contextlib
@@ -31,7 +30,8 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _POLL_SECONDS = 0.1
 
 Guard = Callable[[Path], AbstractContextManager[None]]
-"""Turns an OSError about this path into an error of a package. A BlockingIOError means that another process holds a lock."""
+"""Turns an OSError about this path into an error of a package: a full disk, a system that refuses, or, as a
+BlockingIOError, a lock that another process holds."""
 
 _logger = logging.getLogger(__name__)
 
@@ -69,9 +69,6 @@ def atomic_file(path: Path, guard: Guard = write_errors) -> Iterator[BinaryIO]:
     """Give a file to write to; when the block ends without an error, the file replaces `path`.
 
     It takes no lock, so each file must have one writer: lock the folder first.
-
-    Raises:
-        The guard's error for a full disk, or for a system that refuses.
     """
     with guard(path), _renamed(path) as temporary, temporary.open("xb") as file:  # "x": never through a link
         yield file
@@ -93,13 +90,11 @@ def replacing(path: Path) -> Iterator[Path]:
         BusyError: another process writes this path.
         WriteError: the disk is full or refuses.
     """
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _file_lock(path) as is_locked:
-            if is_locked:
-                remove_temporaries(path.parent, path.name)
-            with _renamed(path) as temporary:
-                yield temporary
+    with write_errors(path), _file_lock(path) as is_locked:
+        if is_locked:
+            remove_temporaries(path.parent, path.name)
+        with _renamed(path) as temporary:
+            yield temporary
 
 
 @contextlib.contextmanager
@@ -109,59 +104,54 @@ def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
     There is no portable system call that swaps two folders. A kill between the two renames leaves `path` missing and
     both folders beside it; a kill at any other time leaves the old folder or the new one. The next writer that succeeds
     removes the leftovers of killed writers.
-
-    Raises:
-        The guard's error for another process that writes this path, or for a system that refuses.
     """
     temporary = temporary_path(path)
     replaced = temporary.with_suffix(f".old{TEMPORARY_SUFFIX}")
-    with guard(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _file_lock(path, guard) as is_locked:
-            _remove(temporary)
+    with guard(path), _file_lock(path) as is_locked:
+        _remove(temporary)
+        try:
+            temporary.mkdir()
+            yield temporary
+            for each in (*temporary.rglob("*"), temporary):
+                _sync(each)
+            if path.exists():
+                path.rename(replaced)
             try:
-                temporary.mkdir()
-                yield temporary
-                for each in (*temporary.rglob("*"), temporary):
-                    _sync(each)
-                if path.exists():
-                    path.rename(replaced)
-                try:
-                    temporary.rename(path)
-                except OSError:
-                    replaced.rename(path)
-                    raise
-                _sync(path.parent)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-            _remove(replaced)
-            if is_locked:
-                remove_temporaries(path.parent, path.name)
-
-
-def folder_lock(
-    folder: Path, guard: Guard = write_errors, *, patience_seconds: float = 0.0
-) -> AbstractContextManager[bool]:
-    """Hold an existing folder for this process alone; the system frees it when the process ends, however it ends.
-
-    `patience_seconds` is how long to wait for another process that may be about to end.
-
-    Raises:
-        The guard's error for another process that holds it, or for a folder that cannot be written.
-    """
-    return _held(folder / LOCK_NAME, folder, guard, patience_seconds)
-
-
-def _file_lock(path: Path, guard: Guard = write_errors) -> AbstractContextManager[bool]:
-    """Hold `.NAME.lock` beside a file, which need not be there, as `folder_lock` holds a folder."""
-    return _held(path.with_name(f".{path.name}{LOCK_NAME}"), path, guard)
+                temporary.rename(path)
+            except OSError:
+                replaced.rename(path)
+                raise
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _remove(replaced)
+        if is_locked:
+            remove_temporaries(path.parent, path.name)
 
 
 @contextlib.contextmanager
-def _held(lock: Path, path: Path, guard: Guard, patience_seconds: float = 0.0) -> Iterator[bool]:
+def folder_lock(folder: Path, guard: Guard = write_errors, *, patience_seconds: float = 0.0) -> Iterator[bool]:
+    """Hold an existing folder for this process alone; the system frees it when the process ends, however it ends.
+
+    `patience_seconds` is how long to wait for another process that may be about to end. The guard's error tells that
+    another process holds it, or that the folder cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        with guard(folder):
+            is_locked = stack.enter_context(_held(folder / LOCK_NAME, patience_seconds))
+        yield is_locked
+
+
+def _file_lock(path: Path) -> AbstractContextManager[bool]:
+    """Hold `.NAME.lock` beside a file, which need not be there, and make its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _held(path.with_name(f".{path.name}{LOCK_NAME}"))
+
+
+@contextlib.contextmanager
+def _held(lock: Path, patience_seconds: float = 0.0) -> Iterator[bool]:
     """Hold a lock file, which names its holder; yields False where the file system has no locks."""
-    with guard(path):
-        descriptor, is_locked = _acquire(lock, patience_seconds)
+    descriptor, is_locked = _acquire(lock, patience_seconds)
     try:
         yield is_locked
     finally:

@@ -5,7 +5,7 @@ computed again in float64, in a way that does not depend on where a row lies in 
 go to the lower index. Without this, equal rows differ in the last bit with the block they fall into.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,9 +24,8 @@ SPARE = 8
 """Candidates that FAISS gives beyond k: the k-th is then clearly above the last but for ties, and one search is enough."""
 IVF_FROM_ROWS = 200_000
 """From here on "faiss" takes IVF: a flat search over so many rows of 512 numbers takes tens of ms a query."""
-IVF_PROBED_SHARE = 16
-"""One list in so many is visited, but at least IVF_PROBED_LEAST."""
-IVF_PROBED_LEAST = 8
+IVF_PROBED_SHARE, IVF_PROBED_LEAST = 16, 8
+"""One list in so many is visited, but at least so many."""
 
 _Pairs = tuple[np.ndarray, np.ndarray] | None
 """Ids int64 of the queries (q,) and of the references (n,); None if all pairs count."""
@@ -80,7 +79,7 @@ def nearest(
     Raises:
         SearchError: shapes that do not fit, values that are not finite, k below 1, an unknown backend.
     """
-    queries = unit(np.asarray(queries), "queries")
+    queries = _unit(np.asarray(queries), "queries")
     if len(references.shape) != 2 or queries.shape[1] != references.shape[1]:
         problem = f"queries {queries.shape} and references {references.shape} do not fit"
         raise SearchError(None, problem, "give (q, d) and (n, d)")
@@ -94,12 +93,8 @@ def nearest(
     return _search_with_faiss(queries, np.asarray(references[:]), k, pairs, backend)
 
 
-def unit(vectors: np.ndarray, name: str) -> np.ndarray:
-    """Return float64 (n, d) of length 1; zeros stay zeros, so they are similar to nothing (0).
-
-    Raises:
-        SearchError: not floats (n, d), or not finite.
-    """
+def _unit(vectors: np.ndarray, name: str) -> np.ndarray:
+    """Return float64 (n, d) of length 1; zeros stay zeros, so they are similar to nothing (0)."""
     if vectors.ndim != 2 or vectors.dtype.kind != "f":
         raise SearchError(None, f"{name} are {vectors.dtype} of shape {vectors.shape}", "give floats of shape (n, d)")
     if not np.isfinite(vectors).all():
@@ -124,22 +119,28 @@ def _search_exactly(queries: np.ndarray, references: "np.ndarray | StoredVectors
     """Go over blocks of references, keeping the best k of every query so far."""
     found = _nothing_found(len(queries), k, "exact")
     margin = _margin(queries.shape[1])
-    step = max(1, REFERENCE_BLOCK_BYTES // (8 * queries.shape[1]))
-    for start in range(0, references.shape[0], step):
-        block = unit(np.asarray(references[start : start + step]), "references")
+    for rows, block in _blocks(references):
         for first in range(0, len(queries), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
             rough = queries[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
             if pairs is not None:
-                rough[pairs[0][part, None] == pairs[1][None, start : start + step]] = -np.inf
+                rough[pairs[0][part, None] == pairs[1][None, rows]] = -np.inf
             is_candidate = (rough >= found.scores[part, -1:] - margin) & (rough > -np.inf)
             for number in np.flatnonzero(is_candidate.any(axis=1)).tolist():
                 columns = np.flatnonzero(is_candidate[number])
                 if len(columns) > k:
                     values = rough[number, columns]
                     columns = columns[values >= np.partition(values, -k)[-k] - margin]
-                _keep_best(found, first + number, queries[first + number], start + columns, block[columns])
+                _keep_best(found, first + number, queries[first + number], rows.start + columns, block[columns])
     return found
+
+
+def _blocks(references: "np.ndarray | StoredVectors") -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the rows and the vectors, float64 of length 1, of a few MiB at a time."""
+    step = max(1, REFERENCE_BLOCK_BYTES // (8 * references.shape[1]))
+    for start in range(0, references.shape[0], step):
+        rows = slice(start, start + step)
+        yield rows, _unit(np.asarray(references[rows]), "references")
 
 
 def _nothing_found(n_queries: int, k: int, method: str) -> Neighbours:
@@ -152,14 +153,9 @@ def _margin(n_dims: int) -> float:
 
 
 def _keep_best(found: Neighbours, number: int, query: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:
-    """Merge candidates into the best of one query so far; changes `found` in place.
+    """Merge candidates into what was found for one query; `query` (d,) and `vectors` (m, d) are float64 of length 1.
 
-    Args:
-        found: of all queries.
-        number: of the query.
-        query: float64 (d,) of length 1.
-        rows: int64 (m,), rows of the candidates, none of which is in `found`.
-        vectors: float64 (m, d) of length 1.
+    `number` is that of the query, `rows` (m,) are those of the candidates, none of which is found already.
     """
     scores = np.einsum("md,d->m", vectors, query).astype(np.float32)  # unlike BLAS, the same for equal rows anywhere
     rows, scores = np.concatenate([found.indices[number], rows]), np.concatenate([found.scores[number], scores])
@@ -173,9 +169,8 @@ def _search_with_faiss(queries: np.ndarray, vectors: np.ndarray, k: int, pairs: 
     if not n_rows:
         return _nothing_found(len(queries), k, "faiss (no references)")
     units = np.empty(vectors.shape, np.float32)
-    step = max(1, REFERENCE_BLOCK_BYTES // (8 * n_dims))
-    for start in range(0, n_rows, step):
-        units[start : start + step] = unit(vectors[start : start + step], "references")
+    for rows, block in _blocks(vectors):
+        units[rows] = block
     search, method, is_complete = _faiss_searcher(units, backend)
     found = _nothing_found(len(queries), k, method)
     margin = _margin(n_dims) if is_complete else 0.0
@@ -190,7 +185,7 @@ def _search_with_faiss(queries: np.ndarray, vectors: np.ndarray, k: int, pairs: 
                 rows = proposed[proposed >= 0]
                 if pairs is not None:
                     rows = rows[pairs[1][rows] != pairs[0][number]]
-                _keep_best(found, number, queries[number], rows, unit(vectors[rows], "references"))
+                _keep_best(found, number, queries[number], rows, _unit(vectors[rows], "references"))
             # Settled if the k-th is clearly above every row that FAISS left out. Otherwise a row that ties may be missing.
             unsettled.append(part[(candidates[:, -1] >= 0) & (found.scores[part, -1] <= rough[:, -1] + margin)])
         if n_candidates == n_rows:

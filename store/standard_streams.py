@@ -1,6 +1,6 @@
-r"""Standard output and error of a command: a reader that leaves, as `head` does, and paths that are not UTF-8, cost nothing.
+r"""Standard output and error of a command: what nobody reads any more, as after `head`, is dropped.
 
-What nobody reads is dropped. A byte of a path that is not UTF-8 is written as `\xNN`, as catalogues and stores name it.
+A byte of a path that is not UTF-8 is written as `\xNN`, as catalogues and stores name it.
 """
 
 import codecs

@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -44,8 +44,8 @@ def folder_to_fill(path, guard=write_errors):
         yield (folder / "a.txt").write_text
 
 
-WAYS = [file_to_write, path_to_write, folder_to_fill]
 LOCKING = [path_to_write, folder_to_fill]
+WAYS = [file_to_write, *LOCKING]
 
 
 def write(way, path, text):
@@ -90,13 +90,11 @@ def test_a_killed_writer_leaves_the_old_content_and_the_next_one_removes_its_lef
     others = temporary_path(tmp_path / "a.b")  # its name begins with that of the leftovers
     others.write_text("another writer's")
     write(way, path, "new")
-    if way is file_to_write:  # which is for a folder that is locked
-        with folder_lock(tmp_path):
-            remove_temporaries(tmp_path)
-        assert names(tmp_path) == ["a"]
-    else:
-        assert names(tmp_path) == [others.name, "a"]
     assert text_of(path) == "new"
+    if way in LOCKING:
+        assert names(tmp_path) == [others.name, "a"]
+    remove_temporaries(tmp_path)  # as the holder of a folder does
+    assert names(tmp_path) == ["a"]
 
 
 @pytest.mark.parametrize("way", LOCKING)
@@ -131,35 +129,14 @@ def test_each_package_has_its_own_errors_for_a_lock_and_a_full_disk(tmp_path, gu
     assert names(tmp_path) == []
 
 
-def test_a_killed_process_lets_go_of_a_lock(tmp_path):
-    def die_holding_it():
-        with folder_lock(tmp_path):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    assert status_of_fork(die_holding_it) == -signal.SIGKILL
-    assert names(tmp_path) == [LOCK_NAME]
-    with folder_lock(tmp_path):
-        pass
-    assert names(tmp_path) == []
-
-
 def test_whoever_waits_for_a_folder_gets_it_when_it_is_free(tmp_path):
-    held, release = threading.Event(), threading.Event()
-
-    def hold():
-        with folder_lock(tmp_path):
-            held.set()
-            release.wait(30)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait(30)
-    with pytest.raises(BusyError, match="another process"), folder_lock(tmp_path, patience_seconds=0.3):
-        pass
-    threading.Timer(0.3, release.set).start()
-    with folder_lock(tmp_path, patience_seconds=30):
-        assert release.is_set()
-    holder.join()
+    with ExitStack() as holder:
+        holder.enter_context(folder_lock(tmp_path))
+        with pytest.raises(BusyError, match="another process"), folder_lock(tmp_path, patience_seconds=0.3):
+            pass
+        threading.Timer(0.3, holder.close).start()
+        with folder_lock(tmp_path, patience_seconds=30):
+            pass
 
 
 def test_nothing_is_written_through_links(tmp_path):

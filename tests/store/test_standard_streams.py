@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.processes import run
 
 LATIN_1 = os.fsdecode(b"caf\xe9.yaml")
 
@@ -43,9 +43,6 @@ def test_the_exit_status_is_that_of_the_command(words, status):
 )
 def test_bytes_of_a_path_that_are_not_utf8_are_written_as_their_numbers(words, tmp_path):
     (tmp_path / LATIN_1).write_text("no: settings")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, check=False
-    )
+    done = run("-m", *words, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(rb"error: caf\xe9.yaml")
+    assert done.stderr.startswith(r"error: caf\xe9.yaml")
