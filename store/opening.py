@@ -95,9 +95,9 @@ def _open_hdf5(path: Path) -> h5py.File:
 
 
 def _check_kind(path: Path, file: h5py.File) -> None:
-    name = _attribute(path, file, "format")
-    version = _attribute(path, file, "format_version")
-    version = version if name is not None and isinstance(version, int) else None
+    name, version = _attribute(path, file, "format"), _attribute(path, file, "format_version")
+    if "format" not in file.attrs or not isinstance(version, int):
+        version = None
     if version not in (None, FORMAT_VERSION) or (name == FORMAT_NAME and version is None):
         remedy = "use the release that wrote it, or embed again with this one"
         raise FormatVersionError(path, f"attribute /format_version is {version}, known is {FORMAT_VERSION}", remedy)
