@@ -146,12 +146,12 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
-    from store.similar_clips import find_row, similar_clips
+    from store.similar_clips import similar_clips
 
     with EmbeddingStore(arguments.store) as store:
-        row = find_row(store, arguments.query)
-        names, backend = arguments.vectors, arguments.backend
-        clips, method = similar_clips(store, row, names, arguments.k, leave_out=arguments.exclude, backend=backend)
+        clips, method = similar_clips(
+            store, arguments.query, arguments.vectors, arguments.k, arguments.exclude, arguments.backend
+        )
     if arguments.json:
         query, *neighbours = clips.to_dict("records")
         sys.stdout.write(json.dumps({"method": method, "query": query, "neighbours": neighbours}, indent=2) + "\n")

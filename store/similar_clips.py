@@ -13,12 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def find_row(store: EmbeddingStore, query: str) -> int:
-    """Return the first row with this key, or else the row of this number.
-
-    Raises:
-        SearchError: neither is there.
-    """
+def _find_row(store: EmbeddingStore, query: str) -> int:
     found = np.flatnonzero(store.column("key") == query)
     if len(found):
         return int(found[0])
@@ -30,25 +25,26 @@ def find_row(store: EmbeddingStore, query: str) -> int:
 
 def similar_clips(
     store: EmbeddingStore,
-    row: int,
+    query: str,
     vectors: str,
     k: int,
-    *,
     leave_out: Literal["row", "source", "group"],
     backend: Backend,
 ) -> "tuple[pd.DataFrame, str]":
-    """Find the k clips most similar to the one in this row; clips without the modality never count.
+    """Find the k clips most similar to one clip; clips without the modality never count.
 
-    `leave_out` says what else does not count: the query's own row, or all clips of its source or group.
+    `query` is a key, of which the first row counts, or else a row number. `leave_out` says what else does not count: the
+    query's own row, or all clips of its source or group.
 
     Returns:
         The query and then the clips found, best first: row number, score and the columns of the store; and the method
         of the search, e.g. "exact".
 
     Raises:
-        SearchError: the query has no such modality or no group, or k is below 1.
+        SearchError: there is no such query, it has no such modality or no group, or k is below 1.
         LayoutError: the store holds no such vectors.
     """
+    row = _find_row(store, query)
     references, present = store.sliceable(vectors), store.present(vectors)
     if not present[row]:
         raise SearchError(store.path, f"row {row} has no {modality(vectors)}", "choose another clip or other vectors")
