@@ -15,6 +15,7 @@ from train.__main__ import main as train
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs/tutorials").glob("*.md")))
+ADDRESS = "http://127.0.0.1:8765"
 SNIPPETS = [
     pytest.param(code, id=f"{page.stem}-{number}")
     for page in PAGES
@@ -55,10 +56,10 @@ def test_a_notebook_runs_from_top_to_bottom(path, workplace, monkeypatch):
 
 @pytest.fixture(scope="module")
 def served(workplace):
-    """Environment that names a server of the archive."""
+    """The address of a server of the archive, and the environment with its token."""
     environment = {"AVTEMPO_TOKEN": "known"}
     server = start("-m", "evaluate", "serve", "--index", "index/archive", "--port", 0, cwd=workplace, **environment)
-    yield environment | {"AVTEMPO_ADDRESS": server.stdout.readline().removeprefix("open ").partition("/?")[0]}
+    yield server.stdout.readline().removeprefix("open ").partition("/?")[0], environment
     server.send_signal(signal.SIGINT)
     server.communicate(timeout=60)
 
@@ -66,8 +67,12 @@ def served(workplace):
 @pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS)
 def test_a_snippet_of_the_docs_runs(code, workplace, request):
+    environment = {}
+    if ADDRESS in code:
+        address, environment = request.getfixturevalue("served")
+        code = code.replace(ADDRESS, address)
+    code = code.replace('"/archive"', '"archive"').replace('"/videos"', '"data/sample"')
     (workplace / "snippet.py").write_text(code, encoding="utf-8")
-    environment = request.getfixturevalue("served") if "AVTEMPO_ADDRESS" in code else {}
     done = run("snippet.py", cwd=workplace, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout
