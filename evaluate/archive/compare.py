@@ -23,12 +23,7 @@ MOST_EXPECTED = 0.8
 
 
 class Comparison:
-    """Compares sources with a library that holds them.
-
-    Args:
-        library: of all sources.
-        false_positive_rate: share of sources that may get a false match.
-    """
+    """Compares sources with a library that holds them; `false_positive_rate` is the share that may get a false match."""
 
     def __init__(self, library: Library, false_positive_rate: float) -> None:
         self.library, self.threshold = library, threshold(false_positive_rate)
@@ -40,12 +35,7 @@ class Comparison:
         }
 
     def matches(self, source: Descriptors, among: np.ndarray) -> list[Match]:
-        """Return the decided spans that a source of the library shares with others.
-
-        Args:
-            source: one descriptor a hop.
-            among: sources that it is compared with, bool (s,).
-        """
+        """Return the decided spans that a source, one descriptor a hop, shares with those `among` others, bool (s,)."""
         clip_seconds = float(source.end_seconds[0] - source.start_seconds[0])
         hop, places = self.library.hop_seconds, self.library.places(len(source))
         spans, found = defaultdict[int, list[Span]](list), list[Match]()

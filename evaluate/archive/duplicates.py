@@ -50,8 +50,7 @@ def find_duplicates(
     sources = _readable(archive)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
-    among = compared_with(scope, library.sources, sources)
-    before = set(run.done)
+    among, before = compared_with(scope, library.sources, sources), set(run.done)
     new = {name for name, source in sources.items() if identity(source) not in before}
     described, n = {PLAIN: archive}, len(new)
     if scope.is_mirrored:
@@ -91,9 +90,7 @@ def find_duplicates(
 def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
     """List what the last run found, with the verdicts of today; nothing is compared. None if there was no run.
 
-    Args:
-        index: of the archive.
-        agree: what must agree in a pair.
+    `agree` is what must agree in a pair.
 
     Raises:
         FingerprintError: the index is empty, or the file of the last run is damaged.
@@ -154,12 +151,10 @@ def _seconds(match: Match) -> float:
 
 
 def _is_same(one: Match, other: Match) -> bool:
-    return _is_within(one, other) and _is_within(swapped(one), swapped(other))
-
-
-def _is_within(one: Match, other: Match) -> bool:
-    """Whether most of the shorter span of the query lies in the other's."""
-    end = min(one.query_end_seconds, other.query_end_seconds)
-    shared = end - max(one.query_start_seconds, other.query_start_seconds)
-    lengths = [each.query_end_seconds - each.query_start_seconds for each in (one, other)]
-    return shared > 0.5 * min(lengths)
+    """Whether most of the shorter span lies in the other one, on both sides."""
+    for a, b in ((one, other), (swapped(one), swapped(other))):
+        start, end = max(a.query_start_seconds, b.query_start_seconds), min(a.query_end_seconds, b.query_end_seconds)
+        lengths = [each.query_end_seconds - each.query_start_seconds for each in (a, b)]
+        if end - start <= 0.5 * min(lengths):
+            return False
+    return True

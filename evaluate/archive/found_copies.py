@@ -21,12 +21,9 @@ METRICS = ("decided", "named first", "wrongly decided")
 def find_copies(
     index: Index, copies: Path, progress: Callable[[int, int], None]
 ) -> tuple[tuple[Result, ...], list[Answer]]:
-    """Match copies with an index.
+    """Match the copies of a folder with the index of the archive that they came from.
 
-    Args:
-        index: of the archive that they came from.
-        copies: folder of EDIT/NAME, where NAME is that of the source in the archive; its suffix may differ.
-        progress: told copies done and all.
+    A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ.
 
     Returns:
         By edit and over all, the share of copies whose source is decided, is named first, and of which another source is
@@ -69,9 +66,6 @@ def found_copies_table(results: Sequence[Result]) -> Sheet:
     """Make a table of the edits, those with the fewest decisions first, and of all together."""
     cells = {(each.task, each.metric): each for each in results if each.test == TEST}
     edits = sorted({edit for edit, _ in cells} - {ALL}, key=lambda edit: (cells[edit, METRICS[0]].value, edit))
-
-    def told(result: Result) -> str:
-        return f"{round(result.value * result.n)} of {result.n}"
-
-    rows = [(edit, *(told(cells[edit, metric]) for metric in METRICS)) for edit in (ALL, *edits)]
+    told = {at: f"{round(each.value * each.n)} of {each.n}" for at, each in cells.items()}
+    rows = [(edit, *(told[edit, metric] for metric in METRICS)) for edit in (ALL, *edits)]
     return Sheet("copies found", ("edit", "decided", "named first", "another source decided"), rows)

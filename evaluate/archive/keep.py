@@ -43,9 +43,6 @@ class Decision:
 
     Attributes:
         group: number of its group.
-        name: of the source.
-        path: of its file.
-        keeps: whether it is to be kept.
         copy_of: the kept source that holds it; "" if it is kept itself.
         reason: in words.
         facts: of the file; None if it cannot be read, then it is kept.
@@ -137,8 +134,7 @@ def _ranked(facts: Mapping[str, MediaFacts | None], order: Sequence[str], kept: 
         told = facts[name]
         if told is None:
             return name not in kept, True
-        most = {"duration": enough}
-        values = [min(ORDERS[each][1](told), most.get(each, math.inf)) for each in order]
+        values = [min(ORDERS[each][1](told), enough if each == "duration" else math.inf) for each in order]
         return name not in kept, False, *(-value for value in values), name
 
     return sorted(facts, key=rank)

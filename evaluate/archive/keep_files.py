@@ -32,11 +32,7 @@ away() {{ # copy, kept, place
 def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *, links: bool = False) -> None:
     """Write proposals by the suffix of the path: .csv, .json or .sh.
 
-    Args:
-        path: of the file.
-        decisions: from `propose_kept`.
-        moves_to: folder to which the script moves copies, under their names.
-        links: the script leaves a hard link to the kept file where a copy was.
+    The script moves copies to the folder `moves_to`, under their names; with `links` it leaves a hard link to the kept file.
 
     Raises:
         EvaluateError: another suffix.

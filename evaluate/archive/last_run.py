@@ -19,22 +19,16 @@ LAST_RUN_FILE = "duplicates.json"
 FORMAT_VERSION = 1
 
 Identity = tuple[str, int, int]
-"""Name, size and time of change: a changed file is compared again."""
 
 
 def identity(source: IndexedSource) -> Identity:
-    """Return what distinguishes a source from one that was changed."""
+    """Return name, size and time of change of a source: one that was changed is compared again."""
     return source.name, source.size_bytes, source.modified_ns
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """The state of a run.
-
-    Attributes:
-        done: sources that were compared with all others of that time.
-        matches: decided spans between sources, each source once as the query or as the reference.
-    """
+    """The sources that were compared with all others of that time, and the decided spans between sources."""
 
     done: tuple[Identity, ...] = ()
     matches: tuple[Match, ...] = ()
@@ -66,11 +60,7 @@ def save_run(archive: Archive, compared: dict[str, Any], run: LastRun) -> None:
 
 
 def last_compared(archive: Archive) -> dict[str, Any] | None:
-    """Return what decided which pairs the last run searched; None if there was no run.
-
-    Raises:
-        ArchiveError: its file is damaged.
-    """
+    """Return what decided which pairs the last run searched; None if there was no run, ArchiveError if it is damaged."""
     stored = _read(archive)
     return stored.compared if stored else None
 

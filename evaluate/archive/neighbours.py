@@ -44,12 +44,9 @@ class Neighbours:
         self._indexes = {name: _index(search) for name, search in library.searches.items()}
 
     def propose(self, source: Descriptors, among: np.ndarray, ends: Sequence[int]) -> list[list[int]]:
-        """Return the sources that each stretch of a source may share material with.
+        """Return the sources that each stretch of a source, one descriptor a hop, may share material with.
 
-        Args:
-            source: one descriptor a hop.
-            among: sources that are allowed, bool (s,).
-            ends: the descriptor at which each stretch of a few seconds ends.
+        `among` are the sources that are allowed, bool (s,). `ends` are the descriptors at which stretches of a few seconds end.
         """
         votes = [np.zeros((4, 0))]
         for number, (name, (index, length)) in enumerate(self._indexes.items()):
@@ -71,11 +68,7 @@ class Neighbours:
 
 
 def _in_runs(source: np.ndarray, offset: np.ndarray, row: np.ndarray, value: np.ndarray) -> list[int]:
-    """Return the sources of the best runs of each row.
-
-    Args:
-        source, offset, row, value: (v,) of votes; twice the row, and 1 more for the second modality.
-    """
+    """Return the sources of the best runs of each row, from v votes; `row` is twice it, plus 1 for the second modality."""
     bins = [np.floor((offset + shift) / OFFSETS) * 2 + (shift > 0) for shift in (0, OFFSETS // 2)]  # overlapping
     source, row, value = (np.tile(each, 2) for each in (source, row, value))
     _, run, size = np.unique(source * MANY_BINS + np.concatenate(bins), return_inverse=True, return_counts=True)

@@ -1,7 +1,6 @@
 """The copies inside an archive: spans to pairs, common segments and groups, as verdicts and scope say."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evaluate.archive.scope import Agree, Scope
-from evaluate.archive.segments import Cells, Segment, common_segments, components, swapped
+from evaluate.archive.segments import Cells, Place, Segment, by_pair, common_segments, components, covered, swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.fingerprint.index.library import Library
@@ -32,8 +31,6 @@ class Pair:
         one, other: names, in order.
         spans: with `one` as the query; longest first. The score is that of `match`.
         one_share, other_share: share of the seconds of each that the spans cover, 0 to 1.
-        video, audio: whether they agree.
-        verdict: by a person.
     """
 
     one: str
@@ -73,8 +70,7 @@ class Duplicates:
     Attributes:
         pairs: best first; also pairs that a person called the same.
         segments: what more than eight sources share, of most sources first; it makes no pairs.
-        set_aside: pairs that a verdict takes out.
-        ignored: segments that a verdict takes out.
+        set_aside, ignored: pairs and segments that a verdict takes out.
         groups: names of sources that hang together by pairs.
         sources: the index's record of every source.
         has: which of "video" and "audio" each source has.
@@ -95,27 +91,13 @@ class Duplicates:
     threshold: float
 
 
-@dataclass(frozen=True)
-class _Ruled:
-    """The verdicts of a person as names of the index.
-
-    Attributes:
-        pairs: names in order -> same or different.
-        ignored: places of segments: name and seconds.
-        kept: sources to be kept.
-    """
-
-    pairs: Mapping[tuple[str, str], Literal["same", "different"]]
-    ignored: Sequence[tuple[str, float, float]]
-    kept: frozenset[str]
-
-
-def _ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> _Ruled:
-    """Find the sources that have the contents of the current verdicts."""
+def _ruled(
+    verdicts: Verdicts, sources: Mapping[str, IndexedSource]
+) -> tuple[dict[tuple[str, str], PairVerdict], list[Place], frozenset[str]]:
+    """Return the verdicts of a person as names of the index: on pairs in order, ignored places, and sources to keep."""
     current = verdicts.current()
     names = verdicts.names_of(sources, {place.content for each in current for place in each.places})
-    pairs = dict[tuple[str, str], Literal["same", "different"]]()
-    ignored, kept = list[tuple[str, float, float]](), set[str]()
+    pairs, ignored, kept = dict[tuple[str, str], PairVerdict](), list[Place](), set[str]()
     for each in current:
         if each.kind == "ignore":
             for place in each.places:
@@ -127,40 +109,30 @@ def _ruled_names(verdicts: Verdicts, sources: Mapping[str, IndexedSource]) -> _R
         else:
             one, other = (names.get(place.content, []) for place in each.places)
             pairs |= {(min(a, b), max(a, b)): each.kind for a in one for b in other if a != b}
-    return _Ruled(pairs, ignored, frozenset(kept))
+    return pairs, ignored, frozenset(kept)
 
 
 def list_duplicates(
     matches: Sequence[Match], library: Library, sources: Mapping[str, IndexedSource], scope: Scope, verdicts: Verdicts, *,
     n_compared: int, least: float,
 ) -> Duplicates:  # fmt: skip
-    """Turn spans into pairs and common segments, as the verdicts and the scope say.
+    """Turn spans from `merged` into pairs and common segments, as the verdicts and the scope say.
 
-    Args:
-        matches: from `merged`.
-        library: of all sources.
-        sources: the index's record of each.
-        scope: which pairs are listed.
-        verdicts: of a person, on contents of the sources.
-        n_compared: sources that were compared.
-        least: the threshold.
+    `library` holds all sources, `n_compared` is how many were compared, and `least` is the threshold.
     """
-    ruled = _ruled_names(verdicts, sources)
+    ruled_pairs, ignored_places, kept = _ruled(verdicts, sources)
     seconds = {name: source.seconds for name, source in sources.items()}
     segments = common_segments(matches, seconds, library.hop_seconds)
     common, ignored = Cells(seconds, library.hop_seconds), Cells(seconds, library.hop_seconds)
     for place in (place for segment in segments for place in segment.places):
         common.mark(*place)
-    for place in ruled.ignored:
+    for place in ignored_places:
         ignored.mark(*place)
     ignored.spread(matches)
-    by_pair = defaultdict[tuple[str, str], list[Match]](list)
-    for match in matches:
-        by_pair[match.query, match.reference].append(match)
-    by_pair |= {names: [] for names, verdict in ruled.pairs.items() if verdict == "same" and names not in by_pair}
+    said_same = {names: list[Match]() for names, verdict in ruled_pairs.items() if verdict == "same"}
     pairs, aside = list[Pair](), list[Pair]()
-    for names, spans in by_pair.items():
-        verdict: PairVerdict = ruled.pairs.get(names, "")
+    for names, spans in {**said_same, **by_pair(matches)}.items():
+        verdict = ruled_pairs.get(names, "")
         told = [span for span in spans if _is_beside(span, common)]
         rest = [span for span in told if _is_beside(span, common, ignored)]
         if verdict == "different" or (told and not rest and not verdict):
@@ -179,7 +151,7 @@ def list_duplicates(
         groups=tuple(tuple(sorted(names)) for names in components((each.one, each.other) for each in pairs)),
         sources=sources,
         has={name: frozenset(each for each in has if at in has[each]) for at, name in enumerate(library.sources)},
-        kept=ruled.kept, n_compared=n_compared, threshold=least,
+        kept=kept, n_compared=n_compared, threshold=least,
     )  # fmt: skip
 
 
@@ -203,11 +175,9 @@ def _pair(
     least: float,
 ) -> Pair:  # fmt: skip
     shares = []
-    for name, side in zip(names, (spans, [swapped(span) for span in spans]), strict=True):
-        covered = Cells(seconds, library.hop_seconds)
-        for span in side:
-            covered.mark(name, span.query_start_seconds, span.query_end_seconds)
-        shares.append(min(1.0, float(covered.of(name).sum()) * library.hop_seconds / seconds[name]))
+    for name, side in zip(names, (spans, map(swapped, spans)), strict=True):
+        cells = covered(side, seconds, library.hop_seconds).of(name)
+        shares.append(min(1.0, float(cells.sum()) * library.hop_seconds / seconds[name]))
     places = library.places(round(seconds[names[0]] / library.hop_seconds))
     told = [
         _agreement([(span, getattr(span, f"{name}_score")) for span in spans], least - math.log10(places))

@@ -61,13 +61,7 @@ def compared_with(
 ) -> Callable[[int], np.ndarray]:
     """Return a function of a source's number that tells which of all sources it is compared with, bool (s,).
 
-    Args:
-        scope: what is compared.
-        names: of the sources of a library, in its order.
-        sources: the index's record of each.
-
-    Raises:
-        FingerprintError: a pattern fits no source.
+    `names` are those of a library, in its order. A pattern that fits no source raises FingerprintError.
     """
     lengths = np.array([sources[name].seconds for name in names])
     is_long = (lengths >= scope.shortest_seconds) & (lengths <= scope.longest_seconds)
@@ -87,12 +81,9 @@ def compared_with(
 def _fitting(names: Sequence[str], patterns: Sequence[str]) -> np.ndarray:
     fitting = np.full(len(names), not patterns)
     for pattern in patterns:
-        fits = np.array([_fits(name, pattern) for name in names], bool)
-        if not fits.any():
+        folder = pattern.rstrip("/") + "/"
+        fits = [name == pattern or name.startswith(folder) or fnmatch.fnmatchcase(name, pattern) for name in names]
+        if not any(fits):
             raise FingerprintError(f"no source fits {pattern!r}; names are paths below the archive's folder")
         fitting |= fits
     return fitting
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return name == pattern or name.startswith(pattern.rstrip("/") + "/") or fnmatch.fnmatchcase(name, pattern)

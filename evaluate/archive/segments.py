@@ -23,18 +23,17 @@ LINKED_SHARE = 0.5
 """Share of the shorter place that a span must cover to link two places."""
 
 Interval = tuple[float, float]
+"""Half-open seconds."""
+Place = tuple[str, float, float]
+"""A source, and half-open seconds of it."""
 Node = TypeVar("Node", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Seconds that many sources share.
+    """Seconds that many sources share; the places are sorted by source and time."""
 
-    Attributes:
-        places: source and half-open seconds, by source and time.
-    """
-
-    places: tuple[tuple[str, float, float], ...]
+    places: tuple[Place, ...]
 
     @property
     def n_sources(self) -> int:
@@ -48,12 +47,7 @@ class Segment:
 
 
 class Cells:
-    """Marks on the timelines of sources.
-
-    Args:
-        seconds: length of each source.
-        cell_seconds: length of a cell.
-    """
+    """Marks on the timelines of sources, whose lengths are `seconds`, in cells of `cell_seconds`."""
 
     def __init__(self, seconds: Mapping[str, float], cell_seconds: float) -> None:
         self._seconds, self._cell_seconds = seconds, cell_seconds
@@ -81,15 +75,25 @@ class Cells:
 
     def spread(self, matches: Iterable[Match]) -> None:
         """Mark also where a span takes marked cells to, one step on."""
-        new = list[tuple[str, float, float]]()
-        for match in matches:
-            for side in (match, swapped(match)):
-                for start, end in self.intervals(side.query):
-                    there = _along(side, start, end)
-                    if there is not None:
-                        new.append((side.reference, *there))
-        for each in new:
-            self.mark(*each)
+        sides = [side for match in matches for side in (match, swapped(match))]
+        for place in [(side.reference, *_along(side, *each)) for side in sides for each in self.intervals(side.query)]:
+            self.mark(*place)
+
+
+def covered(spans: Iterable[Match], seconds: Mapping[str, float], cell_seconds: float) -> Cells:
+    """Mark the seconds of the queries that spans cover."""
+    cells = Cells(seconds, cell_seconds)
+    for span in spans:
+        cells.mark(span.query, span.query_start_seconds, span.query_end_seconds)
+    return cells
+
+
+def by_pair(matches: Iterable[Match]) -> dict[tuple[str, str], list[Match]]:
+    """Gather the spans of each query and reference."""
+    found = defaultdict[tuple[str, str], list[Match]](list)
+    for match in matches:
+        found[match.query, match.reference].append(match)
+    return found
 
 
 def swapped(match: Match) -> Match:
@@ -101,65 +105,44 @@ def swapped(match: Match) -> Match:
     )  # fmt: skip
 
 
-def _along(match: Match, start: float, end: float) -> Interval | None:
-    """Return where a span takes seconds of the query to; None if they lie outside."""
-    first, last = max(start, match.query_start_seconds), min(end, match.query_end_seconds)
-    if last <= first:
-        return None
-    speed = (match.reference_end_seconds - match.reference_start_seconds) / (
-        match.query_end_seconds - match.query_start_seconds
-    )
-    at = [match.reference_start_seconds + speed * (each - match.query_start_seconds) for each in (first, last)]
-    return at[0], at[1]
+def _along(match: Match, start: float, end: float) -> Interval:
+    """Return where a span takes seconds of the query to; the end is not after the start if they lie outside."""
+    clipped = max(start, match.query_start_seconds), min(end, match.query_end_seconds)
+    first, last = (match.reference_start_seconds + match.speed * (each - match.query_start_seconds) for each in clipped)
+    return first, last
 
 
 def common_segments(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float) -> tuple[Segment, ...]:
     """Return the segments that more than MANY sources share, those of most sources first.
 
-    Args:
-        matches: spans between two sources, each pair in one order.
-        seconds: length of each source.
-        cell_seconds: resolution.
+    `matches` name each pair of sources in one order. `seconds` are lengths of sources, and `cell_seconds` the resolution.
     """
     common = _common_cells(matches, seconds, cell_seconds)
     common.spread(matches)
     names = sorted({name for match in matches for name in (match.query, match.reference)})
-    places = [(name, *interval) for name in names for interval in common.intervals(name)]
-    by_name = defaultdict[str, list[int]](list)
-    for number, (name, _, _) in enumerate(places):
-        by_name[name].append(number)
-    links = [(number, number) for number in range(len(places))]
+    places = {name: [(name, *each) for each in common.intervals(name)] for name in names}
+    links = [(place, place) for name in names for place in places[name]]
     for match in matches:
-        for one in by_name[match.query]:
-            there = _along(match, *places[one][1:])
-            links += [(one, other) for other in by_name[match.reference] if _links(there, places[one], places[other])]
-    found = [Segment(tuple(sorted(places[number] for number in each))) for each in components(links)]
+        for one in places[match.query]:
+            start, end = _along(match, *one[1:])
+            for other in places[match.reference]:
+                shared = min(end, other[2]) - max(start, other[1])
+                if shared > LINKED_SHARE * min(one[2] - one[1], other[2] - other[1]):
+                    links.append((one, other))
+    found = [Segment(tuple(sorted(each))) for each in components(links)]
     return tuple(sorted((each for each in found if each.n_sources > MANY), key=lambda each: -each.n_sources))
 
 
 def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float) -> Cells:
-    held = defaultdict[str, dict[str, list[Interval]]](lambda: defaultdict(list))
-    for match in matches:
-        for side in (match, swapped(match)):
-            held[side.query][side.reference].append((side.query_start_seconds, side.query_end_seconds))
+    counts = dict[str, np.ndarray]()
+    for spans in by_pair(matches).values():
+        for side in (spans, [swapped(span) for span in spans]):
+            name = side[0].query
+            counts[name] = counts.get(name, 0) + covered(side, seconds, cell_seconds).of(name)
     common = Cells(seconds, cell_seconds)
-    for name, others in held.items():
-        count = np.zeros(len(common.of(name)), np.int64)
-        for intervals in others.values():
-            one = Cells(seconds, cell_seconds)
-            for interval in intervals:
-                one.mark(name, *interval)
-            count += one.of(name)
+    for name, count in counts.items():
         common.of(name)[:] = count >= MANY  # and the source itself
     return common
-
-
-def _links(there: Interval | None, one: tuple[str, float, float], other: tuple[str, float, float]) -> bool:
-    """Whether a place, where a span takes it to, covers enough of another place."""
-    if there is None:
-        return False
-    shared = min(there[1], other[2]) - max(there[0], other[1])
-    return shared > LINKED_SHARE * min(one[2] - one[1], other[2] - other[1])
 
 
 def components(links: Iterable[tuple[Node, Node]]) -> list[list[Node]]:

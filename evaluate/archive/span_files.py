@@ -2,17 +2,18 @@
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from evaluate.archive.pairs import Duplicates
-from evaluate.archive.segments import swapped
+from evaluate.archive.segments import Segment, swapped
 from evaluate.archive.timelines import Event, Timeline, write_timelines
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.fingerprint.match.answers import record, records, write_answers
+from evaluate.fingerprint.match.answers import record, records
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.page import write_page
 from store.atomic_files import replacing
@@ -44,10 +45,10 @@ def write_matches(
     rate `fps` is that of an EDL, and of files without video.
     """
     check_suffix(path, fps)
+    rows = records(answers)
     if path.suffix == ".json":
-        write_answers(path, answers)
+        write_json(path, rows)
     elif path.suffix == ".csv":
-        rows = records(answers)
         write_csv(path, list(rows[0]) if rows else [], rows)
     elif path.suffix == ".otio":
         timelines = [
@@ -76,12 +77,9 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
     if path.suffix == ".json":
         values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
         values |= {name: [asdict(each) for each in getattr(found, name)] for name in ("pairs", "set_aside")}
-        values |= {
-            name: [
-                {"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in getattr(found, name)
-            ]
-            for name in ("segments", "ignored")
-        }
+        for name in ("segments", "ignored"):
+            segments: Sequence[Segment] = getattr(found, name)
+            values[name] = [{"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in segments]
         write_json(path, values)
     elif path.suffix == ".csv":
         rows = [
@@ -122,17 +120,15 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
 
 def write_duplicates_page(path: Path, found: Duplicates) -> None:
     """Write a page that shows both sides of each span, by source; then the places of each segment beside its first."""
-    answers = dict[str, tuple[Match, ...]]()
-    for pair in found.pairs:
-        answers[pair.one] = (*answers.get(pair.one, ()), *pair.spans)
+    matches = [span for pair in found.pairs for span in pair.spans]
     for segment in found.segments:
-        name, start, end = segment.places[0]
-        places = [
-            Match(name, other, start, end, first, last, 0.0, decision=True) for other, first, last in segment.places[1:]
-        ]
-        answers[name] = (*answers.get(name, ()), *places)
+        place, *others = segment.places
+        matches += [Match(place[0], each[0], *place[1:], *each[1:], 0.0, decision=True) for each in others]
+    answers = defaultdict[str, list[Match]](list)
+    for match in matches:
+        answers[match.query].append(match)
     files = {name: (Path(source.path), source.seconds) for name, source in found.sources.items()}
-    shown = [Answer(name, files[name][1], matches) for name, matches in answers.items() if matches]
+    shown = [Answer(name, files[name][1], tuple(each)) for name, each in answers.items()]
     write_page(path, shown, {name: file for name, (file, _) in files.items()}, files, found.threshold)
 
 

@@ -27,8 +27,6 @@ class Event:
     """Seconds of a file at a place of the timeline.
 
     Attributes:
-        source: its name.
-        path: of the file.
         start_seconds, end_seconds: of the source.
         record_seconds: where it begins on the timeline.
         length_seconds: on the timeline; another length than the source's means another speed.
@@ -56,12 +54,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A timeline.
+    """A timeline; `told` is metadata of OpenTimelineIO.
 
     Attributes:
         below: the file of the lowest track, and its seconds if its container has none; None without.
         layers: events in order of time that do not overlap, the best layer first.
-        told: metadata of OpenTimelineIO.
     """
 
     name: str

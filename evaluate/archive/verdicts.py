@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -95,8 +95,7 @@ _VERDICT = TypeAdapter(Verdict)
 class Verdicts:
     """The verdicts beside an index; every call opens the file anew, so threads and processes may share it.
 
-    Attributes:
-        path: of the file; it is made by the first verdict.
+    The file is made by the first verdict. VerdictError tells that it cannot be used, WriteError that the disk is full.
     """
 
     def __init__(self, index_folder: Path) -> None:
@@ -106,31 +105,21 @@ class Verdicts:
         """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back.
 
         Raises:
-            VerdictError: the places do not fit, or the file cannot be used.
-            WriteError: the disk is full.
+            VerdictError: the places do not fit.
         """
         verdict = self.made(kind, places, note=note, withdraw=withdraw)
         self.write([verdict])
         return verdict
 
     def made(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
-        """Return the verdict that `add` would record.
-
-        Raises:
-            VerdictError: the places do not fit.
-        """
+        """Return the verdict that `add` would record; VerdictError tells that the places do not fit."""
         try:
             return Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
         except ValueError as error:
             raise VerdictError(self.path, f"no verdict: {error}", "give two sources, one source, or seconds") from error
 
     def write(self, verdicts: Sequence[Verdict]) -> int:
-        """Record verdicts, all or none; return how many were new.
-
-        Raises:
-            VerdictError: the file cannot be used.
-            WriteError: the disk is full.
-        """
+        """Record verdicts, all or none; return how many were new."""
         rows = [(_line(each),) for each in verdicts]
         with self._connection() as connection, connection:
             return connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?)", rows).rowcount
@@ -142,25 +131,25 @@ class Verdicts:
 
     def log(self) -> list[Verdict]:
         """Return every verdict ever made, in order of time."""
-        if not self.path.exists():
-            return []
-        with self._connection() as connection:
-            rows = connection.execute("SELECT record FROM verdicts ORDER BY rowid").fetchall()
-        return sorted((_read(row, self.path) for (row,) in rows), key=lambda each: each.made_at)
+        records = self._values("SELECT record FROM verdicts ORDER BY rowid")
+        return sorted((_read(record, self.path) for record in records), key=lambda each: each.made_at)
 
     def count(self) -> int:
         """Return the number of verdicts ever made."""
+        return sum(self._values("SELECT count(*) FROM verdicts"))
+
+    def _values(self, query: str) -> list[Any]:
         if not self.path.exists():
-            return 0
+            return []
         with self._connection() as connection:
-            return int(connection.execute("SELECT count(*) FROM verdicts").fetchone()[0])
+            return [value for (value,) in connection.execute(query)]
 
     def export(self, path: Path) -> int:
         """Write the log as JSON lines; return their number."""
-        lines = [_line(each) for each in self.log()]
+        log = self.log()
         with replacing(path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return len(lines)
+            temporary.write_text("".join(f"{_line(each)}\n" for each in log), encoding="utf-8")
+        return len(log)
 
     def take_in(self, path: Path, content: bytes | None = None) -> int:
         """Add the verdicts of an exported file, or of its content that was read; return how many were new, all or none.
@@ -180,12 +169,11 @@ class Verdicts:
         Raises:
             VerdictError: the index has no such source, or its file cannot be read.
         """
-        places = {}
+        places, remedy = {}, "give a name as `duplicates` prints it"
         with self._connection() as connection:
             for name in names:
                 if name not in sources:
-                    problem = f"the index has no source {name!r}"
-                    raise VerdictError(self.path, problem, "give a name as `duplicates` prints it")
+                    raise VerdictError(self.path, f"the index has no source {name!r}", remedy)
                 content = _content(connection, sources[name])
                 if content is None:
                     raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
@@ -216,8 +204,8 @@ class Verdicts:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                problem = "cannot be written: the disk is full"
-                raise WriteError(self.path, problem, "free space, then try again") from error
+                full = "cannot be written: the disk is full"
+                raise WriteError(self.path, full, "free space, then try again") from error
             remedy = "free space, or move the file away and import an exported one"
             raise VerdictError(self.path, f"cannot be used ({error})", remedy) from error
 

@@ -26,42 +26,26 @@ class Problem(BaseModel):
 
 
 class RefusedError(EvaluateError):
-    """A request is refused; the message says why."""
+    """A request is refused: the message says why, the HTTP status of what kind this is."""
+
+    def __init__(self, words: str, status: int = 422) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 class NotFoundError(RefusedError):
     """There is no such source, query, pair or run."""
 
-
-class ForbiddenError(RefusedError):
-    """A path outside the archive and the allowed folders."""
-
-
-class ConflictError(RefusedError):
-    """The state of the index or of a run does not allow it."""
-
-
-class TooLargeError(RefusedError):
-    """An upload beyond its limit."""
+    def __init__(self, words: str) -> None:
+        super().__init__(words, 404)
 
 
 class CrashedError(RefusedError):
     """The process that read a file died."""
 
 
-class SlowUploadError(RefusedError):
-    """An upload took longer than it may."""
-
-
-class TooManyError(RefusedError):
-    """Too much waits already; the same request may succeed later."""
-
-
-STATUSES: dict[type[AvtempoError], int] = {
-    NotFoundError: 404, ForbiddenError: 403, ConflictError: 409, TooLargeError: 413, SlowUploadError: 408, TooManyError: 503,
-    DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500,
-}  # fmt: skip
-"""HTTP status of errors that were raised on purpose; the first that fits, 422 for all others."""
+STATUSES: dict[type[AvtempoError], int] = {DiskFullError: 507, WriteError: 507, BusyError: 409, StoreError: 500}
+"""HTTP status of other errors that were raised on purpose; the first that fits, 422 for the rest."""
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -81,7 +65,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(AvtempoError)
     def on_purpose(_: Request, error: AvtempoError) -> JSONResponse:
-        status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 422)
+        fitting = (status for kind, status in STATUSES.items() if isinstance(error, kind))
+        status = error.status if isinstance(error, RefusedError) else next(fitting, 422)
         if status == 500:
             _log.error("%s", error)
         return answer(status, str(error))

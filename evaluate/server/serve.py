@@ -24,13 +24,7 @@ SHUTDOWN_SECONDS = 2
 
 
 def serve(settings: ServerSettings, port: int, say: Callable[[str], None], *, opens: bool = False) -> None:
-    """Read the index, say the address, and serve.
-
-    Args:
-        settings: of the server.
-        port: 0 for a free one.
-        say: prints a line.
-        opens: open the page in a browser.
+    """Read the index, say the address, open it in a browser if asked to, and serve; port 0 is a free one.
 
     Raises:
         EvaluateError: there is no index and no folder to index, or the port is taken.
@@ -80,9 +74,8 @@ class _Server(uvicorn.Server):
 
 def _serves(connection: Any) -> bool:
     """Whether a request with the token is being answered."""
-    return bool(
-        connection.cycle and not connection.cycle.response_complete and connection.scope["state"].get(HAS_TOKEN)
-    )
+    cycle = connection.cycle
+    return bool(cycle and not cycle.response_complete and connection.scope["state"].get(HAS_TOKEN))
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -15,16 +15,14 @@ class ServerSettings:
     """Settings of a server.
 
     Attributes:
-        index_folder: of the index; it need not exist if `archive_folder` is given.
-        token: what every request must show.
+        index_folder: it need not exist if `archive_folder` is given.
         archive_folder: folder that runs index; None for the one that was indexed.
         allowed_folders: folders besides the archive's whose files may be read and served.
         host: address that the server listens at, or a name of it.
         names: further names of it, such as a proxy's; requests to others are refused.
-        upload_bytes: limit on one upload.
+        upload_bytes, upload_seconds: limits on one upload.
         uploads_bytes: limit on all uploads that are kept; the oldest go first.
         copies_bytes: limit on the remuxed and transcoded copies that are kept.
-        upload_seconds: time that one upload may take.
         n_waiting: matches that may wait for their turn; more are refused.
         watch_folder: files that come in here are matched; None to watch nothing.
         watch_out: JSON-lines file with a line for each of them; None for one in the index.

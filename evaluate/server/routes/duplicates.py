@@ -13,7 +13,7 @@ from evaluate.archive.pairs import Pair
 from evaluate.archive.scope import Agree
 from evaluate.archive.segments import Segment
 from evaluate.archive.span_files import write_duplicates
-from evaluate.server.problems import ConflictError, described
+from evaluate.server.problems import RefusedError, described
 from evaluate.server.routes.attachment import MEDIA_TYPES, attachment
 from evaluate.server.shapes import COMPLETE, PlaceShape, SpanShape, span_shape
 from evaluate.server.state.found_pairs import FoundPairs, VerdictFilter
@@ -141,7 +141,7 @@ def export(
     """Return the pairs, or the proposals of what to keep, as a file; `order` is what makes a file better."""
     found = parts.pairs.last(agree)
     if found is None:
-        raise ConflictError("no run has looked for duplicates yet; start one")
+        raise RefusedError("no run has looked for duplicates yet; start one", 409)
 
     def write(path: Path) -> None:
         if form.startswith("pairs"):

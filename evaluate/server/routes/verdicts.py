@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
 from evaluate.archive.verdicts import Kind, Place, Verdict
-from evaluate.server.problems import RefusedError, TooLargeError, described
+from evaluate.server.problems import RefusedError, described
 from evaluate.server.routes.attachment import attachment
 from evaluate.server.shapes import PlaceShape, Seconds
 from evaluate.server.state.opened_index import id_of
@@ -107,7 +107,7 @@ async def take_in(parts: GivenParts, request: Request) -> dict[str, int]:
     async for piece in request.stream():
         body += piece
         if len(body) > IMPORT_BYTES:
-            raise TooLargeError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line")
+            raise RefusedError(f"more than {IMPORT_BYTES >> 20} MB; split the file at a line", 413)
     if not body.strip():
         raise RefusedError("the body is empty; send what `export` gave")
     return {"n_new": await to_thread.run_sync(parts.opened.verdicts.take_in, Path("the body"), bytes(body))}

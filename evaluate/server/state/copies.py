@@ -9,7 +9,7 @@ from anyio import CapacityLimiter, to_thread
 
 from evaluate.archive.keep import MediaFacts, media_facts
 from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.server.problems import CrashedError, TooManyError
+from evaluate.server.problems import CrashedError, RefusedError
 from evaluate.server.state.processes import Processes
 from preprocess.media.media_info import Limits
 from preprocess.media.playable import Playback, Plays, playback, write_playable
@@ -48,7 +48,7 @@ class Copies:
         """Return a copy that browsers play.
 
         Raises:
-            TooManyError: it is not ready yet, or too many are being made.
+            RefusedError: it is not ready yet, or too many are being made.
             MediaError: the file cannot be decoded.
         """
         target = self._target(path, start_seconds)
@@ -58,12 +58,12 @@ class Copies:
         making = self._making.get(target)
         if making is None:
             if len(self._making) >= AT_ONCE + MOST_WAITING:
-                raise TooManyError("too many copies to play are being made; try again in some seconds")
+                raise RefusedError("too many copies to play are being made; try again in some seconds", 503)
             making = self._making[target] = asyncio.create_task(self._make(path, target, plays, start_seconds))
             making.add_done_callback(lambda end: (self._making.pop(target, None), end.cancelled() or end.exception()))
         done, _ = await asyncio.wait([making], timeout=PATIENCE_SECONDS)
         if not done:
-            raise TooManyError("the copy to play is still being made; try again in some seconds")
+            raise RefusedError("the copy to play is still being made; try again in some seconds", 503)
         making.result()
         return target
 

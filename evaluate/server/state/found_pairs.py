@@ -21,11 +21,7 @@ VerdictFilter = Literal["all", "open", "decided"]
 
 @dataclass(frozen=True, eq=False)
 class FoundPairs:
-    """Pairs by group and falling score; those that a verdict takes out come last.
-
-    Attributes:
-        found: from `last_duplicates`.
-    """
+    """Pairs by group and falling score; those that a verdict takes out come last."""
 
     found: Duplicates
 
@@ -72,11 +68,7 @@ class PairsFinder:
         self._kept = lru_cache(len(get_args(Agree)))(self._found)
 
     def last(self, agree: Agree) -> FoundPairs | None:
-        """Return the pairs of the last run; None if there was none.
-
-        Raises:
-            AvtempoError: the file of the last run, or the verdicts, cannot be read.
-        """
+        """Return the pairs of the last run; None if there was none, AvtempoError if it or the verdicts cannot be read."""
         now, path = self._opened.now, self._opened.settings.index_folder / LAST_RUN_FILE
         with self._lock:
             if now.matcher is None or not path.is_file():
@@ -88,16 +80,11 @@ class PairsFinder:
         return FoundPairs(found) if found else None
 
     def pair(self, identity: str, agree: Agree) -> tuple[FoundPairs, Pair]:
-        """Return a pair, and all others with it.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """Return a pair, and all others with it; NotFoundError if there is none."""
         found = self.last(agree)
-        pair = found.pairs.get(identity) if found else None
-        if found is None or pair is None:
+        if found is None or identity not in found.pairs:
             raise NotFoundError(f"there is no pair {identity}; list them anew, or find duplicates first")
-        return found, pair
+        return found, found.pairs[identity]
 
     def proposed_of(self, found: FoundPairs, pair: Pair) -> tuple[str | None, str]:
         """Return which source of a pair is proposed to be kept, if only one is, and why."""

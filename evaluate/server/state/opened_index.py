@@ -16,7 +16,7 @@ from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, PARTS_FOLDER, IndexedSource
 from evaluate.fingerprint.index.library_file import LIBRARY_FILE, LIBRARY_FOLDER
 from evaluate.fingerprint.match.match import Matcher
-from evaluate.server.problems import ConflictError, ForbiddenError, NotFoundError
+from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.settings import ServerSettings
 from store.atomic_files import LOCK_NAME, folder_lock
 from store.errors import AvtempoError, BusyError, WriteError
@@ -65,11 +65,7 @@ class Snapshot:
         return tuple({Path(source.root) for source in self.sources.values()})
 
     def sources_of(self, names: Sequence[str]) -> list[IndexedSource]:
-        """Return sources by name.
-
-        Raises:
-            NotFoundError: there is no such source.
-        """
+        """Return sources by name; NotFoundError if there is no such source."""
         for name in names:
             if name not in self.sources:
                 raise NotFoundError(f"the index has no source {name!r}; list them anew")
@@ -136,31 +132,25 @@ class OpenedIndex:
 
     @property
     def archive_folder(self) -> Path:
-        """The folder that runs index.
-
-        Raises:
-            ConflictError: there is none.
-        """
+        """The folder that runs index; RefusedError if there is none."""
         if not self.archive_folders:
-            raise ConflictError("the index holds nothing yet; name the archive's folder: --archive FOLDER")
+            raise RefusedError("the index holds nothing yet; name the archive's folder: --archive FOLDER", 409)
         return self.archive_folders[0]
 
     def permitted(self, path: Path) -> Path:
         """Return the path without links, if the file or folder there may be read.
 
         Raises:
-            ForbiddenError: it leads out of the archive and the allowed folders.
+            RefusedError: it leads out of the archive and the allowed folders.
             NotFoundError: there is no such file.
         """
         folders = filter(None, (*self.archive_folders, *self.settings.allowed_folders, self.settings.watch_folder))
         missing = NotFoundError("no such file or folder; index the archive again, or mount its disk")
         try:
             real = path.resolve()
-            if not any(
-                real.is_relative_to(folder.resolve()) for folder in folders
-            ):  # nor is told what is there outside
+            if not any(real.is_relative_to(each.resolve()) for each in folders):  # nor is told what is there outside
                 words = "outside the archive's folder, or a link that leads out; --allow FOLDER permits one"
-                raise ForbiddenError(words)
+                raise RefusedError(words, 403)
             if real.exists():
                 return real
         except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a null byte, or too long

@@ -21,19 +21,7 @@ from evaluate.server.state.watch import Watch
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What the routes work with.
-
-    Attributes:
-        opened: the index.
-        processes: that read media, and runs.
-        queries: uploads and answers.
-        runs: of indexing and duplicates.
-        copies: of media that browsers do not play.
-        pairs: of the last run.
-        watch: of the folder whose files are matched; None without.
-        listeners: those whom events are sent to.
-        ending: set when the server is about to end, so that endless answers end too.
-    """
+    """What the routes work with; `ending` is set when the server is about to end, so that endless answers end too."""
 
     opened: OpenedIndex
     processes: Processes
@@ -52,12 +40,7 @@ class Parts:
         self.opened.close()
 
     def media_path(self, identity: str) -> Path:
-        """Return the file of a source or a query, if it may be served.
-
-        Raises:
-            NotFoundError: there is no such source or query, or its file is gone.
-            ForbiddenError: its file lies outside the archive.
-        """
+        """Return the file of a source or a query; RefusedError if there is none, or it may not be served."""
         now = self.opened.now
         if identity in now.names:
             return self.opened.permitted(Path(now.sources[now.names[identity]].path))

@@ -9,7 +9,7 @@ from functools import partial
 from multiprocessing import active_children, connection, forkserver, get_context
 from typing import Any, Never, TypeVar
 
-from evaluate.server.problems import ConflictError, CrashedError
+from evaluate.server.problems import CrashedError, RefusedError
 from preprocess.build.pipeline import PRELOAD
 from preprocess.executors.processes import GRACE_SECONDS, STOP, ProcessExecutor, T, Work
 from store.errors import AvtempoError
@@ -45,15 +45,11 @@ class Processes(ProcessExecutor):
         return found
 
     def start(self, work: Work[T, Any], task: T) -> Any:
-        """Start a process.
-
-        Raises:
-            ConflictError: the server ends.
-        """
+        """Start a process; RefusedError if the server ends."""
         child = super().start(work, task)
         if self._is_closed:
             self.stop([child])
-            raise ConflictError("the server ends; start it again")
+            raise RefusedError("the server ends; start it again", 409)
         return child
 
     def close(self) -> None:

@@ -17,14 +17,7 @@ from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
 from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.match.matches import Answer
-from evaluate.server.problems import (
-    ConflictError,
-    NotFoundError,
-    RefusedError,
-    SlowUploadError,
-    TooLargeError,
-    TooManyError,
-)
+from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
@@ -38,16 +31,11 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A clip or picture that was matched.
+    """A clip or picture that was matched at a time in UTC.
 
     Attributes:
-        id: random.
-        name: given by the user.
-        path: of the upload, or of the file that the user named.
-        is_upload: whether the file is removed with the query.
+        path: of the upload, which is removed with the query, or of the file that the user named.
         content: of the file, which verdicts are on.
-        made_at: time in UTC.
-        answer: its matches.
     """
 
     id: str
@@ -65,12 +53,7 @@ class Query:
 
 
 class Queries:
-    """The queries of a server; matching takes one thread, and a bounded number waits for it.
-
-    Attributes:
-        folder: of the uploads.
-        limiter: of the threads that match.
-    """
+    """The queries of a server; matching takes one thread, which `limiter` gives, and a bounded number waits for it."""
 
     def __init__(self, folder: Path, opened: OpenedIndex, processes: Processes) -> None:
         self.folder, self._opened, self._settings, self._processes = folder, opened, opened.settings, processes
@@ -83,11 +66,7 @@ class Queries:
         return list(self._kept.values())[::-1]
 
     def get(self, identity: str) -> Query:
-        """Return a query.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """Return a query; NotFoundError if there is none."""
         query = self._kept.get(identity)
         if query is None:
             raise NotFoundError(f"there is no query {identity}; it was removed, or the server was started anew")
@@ -105,7 +84,7 @@ class Queries:
         """Store a body in a temporary file, and match it.
 
         Raises:
-            TooLargeError, TooManyError, SlowUploadError, ConflictError: what is refused.
+            RefusedError: it is too large or too slow, too many wait, or the index is empty.
             DiskFullError: there is no space for it.
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
@@ -118,18 +97,14 @@ class Queries:
                     await self._store(path, body)
                 return await to_thread.run_sync(self.match, name, path, top, limiter=self.limiter)
             except TimeoutError as error:
-                raise SlowUploadError(f"the upload took more than {self._settings.upload_seconds:.0f} s") from error
+                words = f"the upload took more than {self._settings.upload_seconds:.0f} s"
+                raise RefusedError(words, 408) from error
             finally:
                 if path.stem not in self._kept:
                     path.unlink(missing_ok=True)
 
     async def match_path(self, path: Path, top: int | None) -> Query:
-        """Match a permitted file.
-
-        Raises:
-            NotFoundError: it is no file.
-            TooManyError, ConflictError: what is refused.
-        """
+        """Match a permitted file; RefusedError if it is none, too many wait, or the index is empty."""
         if not await to_thread.run_sync(path.is_file):
             raise NotFoundError("no such file; give the path of a video, an audio file or a picture")
         with self._turn():
@@ -161,9 +136,9 @@ class Queries:
     def _turn(self) -> Iterator[None]:
         """Count those who match or wait to; refuse one too many."""
         if self._opened.now.matcher is None:
-            raise ConflictError("the index holds no source that could be read; index the archive first")
+            raise RefusedError("the index holds no source that could be read; index the archive first", 409)
         if self._n_open > self._settings.n_waiting:
-            raise TooManyError(f"{self._n_open} matches wait already; try again in some seconds")
+            raise RefusedError(f"{self._n_open} matches wait already; try again in some seconds", 503)
         self._n_open += 1
         try:
             yield
@@ -177,8 +152,8 @@ class Queries:
                 async for part in body:
                     n_bytes += len(part)
                     if n_bytes > self._settings.upload_bytes:
-                        limit = self._settings.upload_bytes >> 20
-                        raise TooLargeError(f"the upload has more than {limit} MB; give a part of it, or --upload-mb")
+                        most = f"{self._settings.upload_bytes >> 20} MB"
+                        raise RefusedError(f"the upload has more than {most}; give a part of it, or --upload-mb", 413)
                     await file.write(part)
         except ClientDisconnect as error:
             raise RefusedError("the upload ended early; send it again") from error

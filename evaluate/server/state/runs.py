@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from evaluate.server.problems import ConflictError, NotFoundError
+from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes, interrupt
 from evaluate.server.state.run_process import work
@@ -27,11 +27,9 @@ class Run:
 
     Attributes:
         started_at, ended_at: times in UTC.
-        state: running, or how it ended.
         done, total: bytes of indexing, sources of a search for duplicates.
-        note: more to show.
         message: the result or the cause of a failure.
-        seconds_left: estimate of the time that it still takes; None if there is none yet.
+        seconds_left: an estimate; None if there is none yet.
     """
 
     id: str
@@ -72,39 +70,31 @@ class Runs:
         return any(run.ended_at is None for run in self.newest_first())
 
     def refuse_if_busy(self) -> None:
-        """Refuse what changes the index while it may not be changed.
-
-        Raises:
-            ConflictError: a run goes on, or another process may write the index.
-        """
+        """Raise RefusedError while the index may not be changed: a run goes on, or another process may write it."""
         reason = self._opened.read_only_reason()
         if reason:
-            raise ConflictError(f"this server reads only: {reason}")
+            raise RefusedError(f"this server reads only: {reason}", 409)
         if self.is_running():
-            raise ConflictError("a run goes on; wait for its end, or stop it")
+            raise RefusedError("a run goes on; wait for its end, or stop it", 409)
 
     def start(self, kind: RunKind, call: Callable[..., str], **given: object) -> Run:
         """Start a run: a function of run_process.py, and what it is given besides the index.
 
         Raises:
-            ConflictError: see `refuse_if_busy`.
+            RefusedError: see `refuse_if_busy`.
             PathError: no process can be started.
         """
         with self._lock:
             self.refuse_if_busy()
-            work_on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
-            self._child = self._processes.start(work, work_on_index)
+            on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
+            self._child = self._processes.start(work, on_index)
             run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
             self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
             self._follower.start()
             return run
 
     def stop(self, identity: str) -> Run:
-        """Stop a run and wait for its end; a run that ended stays as it is.
-
-        Raises:
-            NotFoundError: there is none.
-        """
+        """Stop a run and wait for its end; a run that ended stays as it is. NotFoundError if there is none."""
         if identity not in self._runs:
             raise NotFoundError(f"there is no run {identity}; list them anew")
         if self._runs[identity].ended_at is None:

@@ -45,7 +45,7 @@ class WatchedFile:
 
     Attributes:
         name: below the folder.
-        query: id of the query; "" if the matching failed.
+        query: its id; "" if the matching failed.
         references: that were decided, the best first.
         problem: why it could not be matched; "" if it was.
     """
@@ -61,10 +61,8 @@ class Watched:
     """What came in since the server was started.
 
     Attributes:
-        folder: that is watched.
         n_waiting: files that still change, or wait for their turn.
-        n_matched: files that were compared with the archive.
-        n_found: of these, those of which a source was decided.
+        n_matched, n_found: files that were compared with the archive; of these, those of which a source was decided.
         n_failed: files that could not be read.
         problem: why nothing is taken now; "" if all goes on.
         last: the last few, newest first.
@@ -80,16 +78,11 @@ class Watched:
 
 
 class Watch:
-    """Watches a folder, with all below it, until its task is cancelled.
-
-    Attributes:
-        watched: what came in; another object after each change.
-    """
+    """Watches a folder, with all below it, until its task is cancelled; `watched` is another object after each change."""
 
     def __init__(self, folder: Path, opened: OpenedIndex, queries: Queries, runs: Runs) -> None:
         self._folder, self._opened, self._queries, self._runs = folder.resolve(), opened, queries, runs
-        self._settings = opened.settings
-        self._out = self._settings.watched_lines
+        self._settle_seconds, self._out = opened.settings.settle_seconds, opened.settings.watched_lines
         self._seen = dict[Path, tuple[Taken, float]]()  # a file as it was, and since when
         self._must_index = False
         self.watched = Watched(escaped_name(str(folder)))
@@ -147,7 +140,7 @@ class Watch:
                 continue
             seen, since = before.get(path, (each, now))
             self._seen[path] = each, since if seen == each else now
-            if each[1] and now - self._seen[path][1] >= self._settings.settle_seconds:
+            if each[1] and now - self._seen[path][1] >= self._settle_seconds:
                 settled.append((path, each))
         return settled
 
@@ -204,13 +197,12 @@ class Watch:
             return None
 
     def _start_index(self) -> None:
-        if not self._must_index or self._runs.is_running():
-            return
-        self._must_index = False
-        try:
-            self._runs.start("index", update_index, folder=self._opened.archive_folder)
-        except RefusedError as error:
-            _log.warning("what came in is not indexed: %s", error)
+        if self._must_index and not self._runs.is_running():
+            self._must_index = False
+            try:
+                self._runs.start("index", update_index, folder=self._opened.archive_folder)
+            except RefusedError as error:
+                _log.warning("what came in is not indexed: %s", error)
 
 
 def _lines_of(path: Path) -> set[Taken]:

@@ -19,9 +19,8 @@ LOOK_EVERY_SECONDS = 0.5
 AGAIN_SECONDS = (2.0, 8.0, 60.0)
 """After the first failures; the last one goes on."""
 TIMEOUT_SECONDS = 10.0
-REFUSED = range(400, 500)
+REFUSED = {*range(400, 500)} - {408, 429}
 """Answers to a line that would be the same another time; so the next line is posted. 408 and 429 ask for another try."""
-ASKED_AGAIN = (408, 429)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -93,6 +92,6 @@ class Webhook:
         try:
             _OPENER.open(request, timeout=TIMEOUT_SECONDS).close()
         except HTTPError as error:
-            if error.code not in REFUSED or error.code in ASKED_AGAIN:
+            if error.code not in REFUSED:
                 raise
             _log.error("the webhook refuses a line of %s: %s", self._lines, error)
