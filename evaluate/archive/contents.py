@@ -15,11 +15,7 @@ BLOCKS, BLOCK_BYTES = 64, 1 << 16
 
 
 def content_of(path: Path, *, follows_links: bool = True) -> str:
-    """Return the content of a file.
-
-    Raises:
-        OSError: it cannot be read, or a link leads there although none may be followed.
-    """
+    """Return the content of a file; OSError if it cannot be read, or a link leads there although none may be followed."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO would wait for a writer
         if not follows_links and Path(f"/proc/self/fd/{file.fileno()}").readlink() != path:
             raise OSError(errno.ELOOP, "a link, or replaced while it was opened")

@@ -68,8 +68,7 @@ def last_compared(archive: Archive) -> dict[str, Any] | None:
 def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[IndexedSource]) -> LastRun:
     """Read the state, without sources that were changed or removed since; empty if there is none.
 
-    Raises:
-        ArchiveError: it is damaged, or of another scope.
+    A state that is damaged, or of another scope, raises ArchiveError.
     """
     stored = _read(archive)
     if stored is None:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evaluate.archive.scope import Agree, Scope
-from evaluate.archive.segments import Cells, Place, Segment, by_pair, common_segments, components, covered, swapped
+from evaluate.archive.segments import Cells, Place, Segment, by_pair, common_segments, components, query_place, swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.fingerprint.index.library import Library
@@ -123,11 +123,8 @@ def list_duplicates(
     ruled_pairs, ignored_places, kept = _ruled(verdicts, sources)
     seconds = {name: source.seconds for name, source in sources.items()}
     segments = common_segments(matches, seconds, library.hop_seconds)
-    common, ignored = Cells(seconds, library.hop_seconds), Cells(seconds, library.hop_seconds)
-    for place in (place for segment in segments for place in segment.places):
-        common.mark(*place)
-    for place in ignored_places:
-        ignored.mark(*place)
+    common_places = (place for segment in segments for place in segment.places)
+    common, ignored = (Cells(seconds, library.hop_seconds, places) for places in (common_places, ignored_places))
     ignored.spread(matches)
     said_same = {names: list[Match]() for names, verdict in ruled_pairs.items() if verdict == "same"}
     pairs, aside = list[Pair](), list[Pair]()
@@ -176,7 +173,7 @@ def _pair(
 ) -> Pair:  # fmt: skip
     shares = []
     for name, side in zip(names, (spans, map(swapped, spans)), strict=True):
-        cells = covered(side, seconds, library.hop_seconds).of(name)
+        cells = Cells(seconds, library.hop_seconds, map(query_place, side)).of(name)
         shares.append(min(1.0, float(cells.sum()) * library.hop_seconds / seconds[name]))
     places = library.places(round(seconds[names[0]] / library.hop_seconds))
     told = [

@@ -47,11 +47,12 @@ class Segment:
 
 
 class Cells:
-    """Marks on the timelines of sources, whose lengths are `seconds`, in cells of `cell_seconds`."""
+    """Marks of places on the timelines of sources, whose lengths are `seconds`, in cells of `cell_seconds`."""
 
-    def __init__(self, seconds: Mapping[str, float], cell_seconds: float) -> None:
+    def __init__(self, seconds: Mapping[str, float], cell_seconds: float, places: Iterable[Place] = ()) -> None:
         self._seconds, self._cell_seconds = seconds, cell_seconds
         self._marks = dict[str, np.ndarray]()
+        self.mark(places)
 
     def of(self, name: str) -> np.ndarray:
         """Return the marks of a source, bool (n,); they may be changed in place."""
@@ -63,9 +64,10 @@ class Cells:
         """Return the cells whose middle lies within half-open seconds."""
         return slice(*(max(0, round(each / self._cell_seconds)) for each in (start, end)))
 
-    def mark(self, name: str, start: float, end: float) -> None:
-        """Mark the cells within seconds."""
-        self.of(name)[self.within(start, end)] = True
+    def mark(self, places: Iterable[Place]) -> None:
+        """Mark the cells within places."""
+        for name, start, end in places:
+            self.of(name)[self.within(start, end)] = True
 
     def intervals(self, name: str) -> list[Interval]:
         """Return the seconds of marked cells in a row."""
@@ -76,16 +78,12 @@ class Cells:
     def spread(self, matches: Iterable[Match]) -> None:
         """Mark also where a span takes marked cells to, one step on."""
         sides = [side for match in matches for side in (match, swapped(match))]
-        for place in [(side.reference, *_along(side, *each)) for side in sides for each in self.intervals(side.query)]:
-            self.mark(*place)
+        self.mark([(side.reference, *_along(side, *each)) for side in sides for each in self.intervals(side.query)])
 
 
-def covered(spans: Iterable[Match], seconds: Mapping[str, float], cell_seconds: float) -> Cells:
-    """Mark the seconds of the queries that spans cover."""
-    cells = Cells(seconds, cell_seconds)
-    for span in spans:
-        cells.mark(span.query, span.query_start_seconds, span.query_end_seconds)
-    return cells
+def query_place(match: Match) -> Place:
+    """Return the side of the query."""
+    return match.query, match.query_start_seconds, match.query_end_seconds
 
 
 def by_pair(matches: Iterable[Match]) -> dict[tuple[str, str], list[Match]]:
@@ -138,7 +136,7 @@ def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_s
     for spans in by_pair(matches).values():
         for side in (spans, [swapped(span) for span in spans]):
             name = side[0].query
-            counts[name] = counts.get(name, 0) + covered(side, seconds, cell_seconds).of(name)
+            counts[name] = counts.get(name, 0) + Cells(seconds, cell_seconds, map(query_place, side)).of(name)
     common = Cells(seconds, cell_seconds)
     for name, count in counts.items():
         common.of(name)[:] = count >= MANY  # and the source itself

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.archive.pairs import Duplicates
-from evaluate.archive.segments import Segment, swapped
+from evaluate.archive.segments import Segment, query_place, swapped
 from evaluate.archive.timelines import Event, Timeline, write_timelines
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.index.archive import IndexedSource
@@ -25,11 +25,7 @@ SUFFIXES = (".json", ".csv", ".edl", ".otio")
 
 
 def check_suffix(path: Path, fps: float) -> None:
-    """Refuse a path before the work is done.
-
-    Raises:
-        EvaluateError: its suffix names no format, or no clock has this rate.
-    """
+    """Raise EvaluateError before the work is done if the suffix names no format, or no clock has this rate."""
     if path.suffix not in SUFFIXES:
         raise EvaluateError(f"{path}: spans are written as {', '.join(SUFFIXES)}; give a name that ends so")
     if not 1 <= fps <= 1000:
@@ -107,7 +103,7 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
         write_timelines(path, timelines, fps)
     else:
         sides = [
-            (*(getattr(side, name) for name in _PLACE), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span))
+            (*query_place(side), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span))
             for number, pair in enumerate(found.pairs, 1)
             for span in pair.spans
             for side in (span, swapped(span))
@@ -122,8 +118,8 @@ def write_duplicates_page(path: Path, found: Duplicates) -> None:
     """Write a page that shows both sides of each span, by source; then the places of each segment beside its first."""
     matches = [span for pair in found.pairs for span in pair.spans]
     for segment in found.segments:
-        place, *others = segment.places
-        matches += [Match(place[0], each[0], *place[1:], *each[1:], 0.0, decision=True) for each in others]
+        (name, start, end), *others = segment.places
+        matches += [Match(name, other, start, end, first, last, 0.0, decision=True) for other, first, last in others]
     answers = defaultdict[str, list[Match]](list)
     for match in matches:
         answers[match.query].append(match)
@@ -143,9 +139,7 @@ def _layers(matches: Sequence[Match], sources: Mapping[str, IndexedSource]) -> l
                 break
         else:
             layers.append([match])
-    return [
-        [_event(each, sources) for each in sorted(layer, key=lambda each: each.query_start_seconds)] for layer in layers
-    ]
+    return [sorted((_event(each, sources) for each in layer), key=lambda each: each.record_seconds) for layer in layers]
 
 
 def _event(match: Match, sources: Mapping[str, IndexedSource]) -> Event:

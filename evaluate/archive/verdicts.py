@@ -95,24 +95,21 @@ _VERDICT = TypeAdapter(Verdict)
 class Verdicts:
     """The verdicts beside an index; every call opens the file anew, so threads and processes may share it.
 
-    The file is made by the first verdict. VerdictError tells that it cannot be used, WriteError that the disk is full.
+    The file is made by the first verdict. Methods raise VerdictError if it, a source, or what should be imported cannot be
+    read, or if places do not fit; WriteError if the disk is full.
     """
 
     def __init__(self, index_folder: Path) -> None:
         self.path = index_folder / VERDICTS_FILE
 
     def add(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
-        """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back.
-
-        Raises:
-            VerdictError: the places do not fit.
-        """
+        """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back."""
         verdict = self.made(kind, places, note=note, withdraw=withdraw)
         self.write([verdict])
         return verdict
 
     def made(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
-        """Return the verdict that `add` would record; VerdictError tells that the places do not fit."""
+        """Return the verdict that `add` would record; VerdictError if the places do not fit."""
         try:
             return Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
         except ValueError as error:
@@ -152,11 +149,7 @@ class Verdicts:
         return len(log)
 
     def take_in(self, path: Path, content: bytes | None = None) -> int:
-        """Add the verdicts of an exported file, or of its content that was read; return how many were new, all or none.
-
-        Raises:
-            VerdictError: the file or a line of it cannot be read.
-        """
+        """Add the verdicts of an exported file, or of its content that was read, all or none; return how many were new."""
         try:
             lines = (path.read_bytes() if content is None else content).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
@@ -164,11 +157,7 @@ class Verdicts:
         return self.write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])
 
     def places_of(self, sources: "Mapping[str, IndexedSource]", names: Iterable[str]) -> dict[str, Place]:
-        """Return the place of whole sources by name; a content is read once per name, size and time of change.
-
-        Raises:
-            VerdictError: the index has no such source, or its file cannot be read.
-        """
+        """Return the place of whole sources by name; a content is read once per name, size and time of change."""
         places, remedy = {}, "give a name as `duplicates` prints it"
         with self._connection() as connection:
             for name in names:

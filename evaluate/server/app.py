@@ -29,11 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_app(settings: ServerSettings) -> FastAPI:
-    """Read the index, and build the application around it.
-
-    Raises:
-        AvtempoError: the index cannot be read; the message names the remedy.
-    """
+    """Read the index, and build the application around it; AvtempoError if the index cannot be read."""
     opened, processes, held = OpenedIndex(settings), Processes(), ExitStack()
     uploads, copied = (held.enter_context(kept_folder(purpose)) for purpose in ("uploads", "copies"))
     copies = Copies(copied, settings.copies_bytes, processes)

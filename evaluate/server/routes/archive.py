@@ -1,9 +1,10 @@
 """Routes of the archive: what is indexed, what could not be read, and the removal of sources."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -116,16 +117,24 @@ def sources(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> SourcesShape:
     """List the archive's files; `search` is a part of the name."""
-    now, gone = parts.opened.now, parts.opened.gone()
-    wanted = search.casefold()
+    now, gone, wanted = parts.opened.now, parts.opened.gone(), search.casefold()
+    keys: dict[str, Callable[[IndexedSource], Any]] = {
+        "status": lambda each: (each.name in gone, bool(each.reason)), "modified": attrgetter("modified_ns"),
+    }  # fmt: skip
+    by_name = sorted(now.sources.values(), key=attrgetter("name"))
     found = [
         each
-        for each in _sorted(now, gone, sort, descending=descending)
+        for each in sorted(by_name, key=keys.get(sort, attrgetter(sort)), reverse=descending)
         if wanted in each.name.casefold() and status in ("all", _status_of(each, gone))
     ]
-    return SourcesShape(
-        total=len(found), sources=[_source_shape(each, gone) for each in found[offset : offset + limit]]
-    )
+    shown = [
+        SourceShape(
+            **each.__dict__, id=id_of(each.name), modified=datetime.fromtimestamp(each.modified_ns / 1e9, UTC),
+            status=_status_of(each, gone),
+        )
+        for each in found[offset : offset + limit]
+    ]  # fmt: skip
+    return SourcesShape(total=len(found), sources=shown)
 
 
 @router.get("/errors")
@@ -154,22 +163,9 @@ def _status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
     return "gone" if source.name in gone else "unreadable" if source.reason else "indexed"
 
 
-def _source_shape(source: IndexedSource, gone: frozenset[str]) -> SourceShape:
-    """Describe a source."""
-    modified = datetime.fromtimestamp(source.modified_ns / 1e9, UTC)
-    return SourceShape(**source.__dict__, id=id_of(source.name), modified=modified, status=_status_of(source, gone))
-
-
 def _last_scope(now: Snapshot) -> LastScopeShape | None:
     compared = last_compared(now.index.archive) if now.version[0] else None
     if compared is None:
         return None
     longest = compared["longest_seconds"]
     return LastScopeShape(**{**compared, "longest_seconds": None if longest >= NO_LIMIT_SECONDS else longest})
-
-
-def _sorted(now: Snapshot, gone: frozenset[str], sort: Sort, *, descending: bool) -> list[IndexedSource]:
-    by_name = sorted(now.sources.values(), key=attrgetter("name"))
-    if sort == "status":
-        return sorted(by_name, key=lambda each: (each.name in gone, bool(each.reason)), reverse=descending)
-    return sorted(by_name, key=attrgetter("modified_ns" if sort == "modified" else sort), reverse=descending)

@@ -166,7 +166,6 @@ def _pair_values(found: FoundPairs, pair: Pair) -> dict[str, Any]:
 
 
 def _segment_shape(segment: Segment) -> SegmentShape:
-    """Describe a segment."""
     places = [
         PlaceShape(id=id_of(name), name=name, start_seconds=start, end_seconds=end)
         for name, start, end in segment.places

@@ -11,8 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from evaluate.archive.scope import Scope
 from evaluate.server.problems import RefusedError, described
 from evaluate.server.state.parts import GivenParts
-from evaluate.server.state.run_process import search, update_index
-from evaluate.server.state.runs import Run
+from evaluate.server.state.runs import Run, search, update_index
 from evaluate.server.state.watch import Watched
 
 MOST_LISTENERS = 64

@@ -45,12 +45,7 @@ class Copies:
         return self._known(path, status.st_size, status.st_mtime_ns)
 
     async def playable(self, path: Path, plays: Plays, start_seconds: int = 0) -> Path:
-        """Return a copy that browsers play.
-
-        Raises:
-            RefusedError: it is not ready yet, or too many are being made.
-            MediaError: the file cannot be decoded.
-        """
+        """Return a copy that browsers play; RefusedError if it is not ready yet, MediaError if it cannot be decoded."""
         target = self._target(path, start_seconds)
         if target.is_file():
             target.touch()

@@ -35,13 +35,9 @@ def id_of(*names: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """An index at one time.
+    """An index at one time, with encoder and library in memory; an index that was changed has another version.
 
-    Attributes:
-        index: with encoder and library in memory.
-        sources: by name, unreadable ones included.
-        matcher: None while the index holds nothing.
-        version: differs from that of an index that was changed.
+    `sources` are by name, unreadable ones included. `matcher` is None while the index holds nothing.
     """
 
     index: Index
@@ -73,11 +69,7 @@ class Snapshot:
 
 
 class OpenedIndex:
-    """The current snapshot, the folders that may be read, and the right to start runs.
-
-    Raises:
-        AvtempoError: the index is damaged or made with another encoder; the message names the remedy.
-    """
+    """The current snapshot, the folders that may be read, and the right to start runs."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings, self.verdicts = settings, Verdicts(settings.index_folder)
@@ -138,12 +130,7 @@ class OpenedIndex:
         return self.archive_folders[0]
 
     def permitted(self, path: Path) -> Path:
-        """Return the path without links, if the file or folder there may be read.
-
-        Raises:
-            RefusedError: it leads out of the archive and the allowed folders.
-            NotFoundError: there is no such file.
-        """
+        """Return the path without links; RefusedError if it leads out of the archive and the allowed folders."""
         folders = filter(None, (*self.archive_folders, *self.settings.allowed_folders, self.settings.watch_folder))
         missing = NotFoundError("no such file or folder; index the archive again, or mount its disk")
         try:

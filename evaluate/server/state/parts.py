@@ -50,12 +50,7 @@ class Parts:
         return query.path if query.is_upload else self.opened.permitted(query.path)
 
     def place(self, identity: str) -> Place:
-        """Return the place of a verdict on a source or a query.
-
-        Raises:
-            NotFoundError: there is no such source or query.
-            VerdictError: the file of a source cannot be read.
-        """
+        """Return the place of a verdict on a source or a query; VerdictError if the file of a source cannot be read."""
         now = self.opened.now
         if identity in now.names:
             name = now.names[identity]

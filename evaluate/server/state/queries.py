@@ -83,9 +83,7 @@ class Queries:
     async def match_upload(self, name: str, body: AsyncIterator[bytes], top: int | None) -> Query:
         """Store a body in a temporary file, and match it.
 
-        Raises:
-            RefusedError: it is too large or too slow, too many wait, or the index is empty.
-            DiskFullError: there is no space for it.
+        It raises RefusedError for what is too large or too slow, while too many wait, or if the index is empty.
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
@@ -111,12 +109,7 @@ class Queries:
             return await to_thread.run_sync(self.match, escaped_name(path.name), path, top, limiter=self.limiter)
 
     def match(self, name: str, path: Path, top: int | None = None) -> Query:
-        """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process.
-
-        Raises:
-            FingerprintError: the index holds nothing.
-            NotFoundError: the file was replaced.
-        """
+        """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process."""
         answers = self._opened.now.index.match_files(
             [MediaFile(name, path)], executor=self._processes, limits=AS_PERMITTED, top=top
         )

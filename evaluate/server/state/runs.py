@@ -1,24 +1,35 @@
 """Runs of indexing and of duplicates: at most one at a time, each in a process of its own, which can be stopped."""
 
 import secrets
+import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
+from evaluate.archive.duplicates import find_duplicates
+from evaluate.archive.scope import Scope
+from evaluate.fingerprint.api import Index
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes, interrupt
-from evaluate.server.state.run_process import work
+from preprocess.executors.options import n_processors
+from preprocess.executors.processes import STOP
 from preprocess.sources import escaped_name
+from store.errors import AvtempoError
 
 MOST_RUNS = 50
+REPORT_EVERY_SECONDS = 0.2
 RunKind = Literal["index", "duplicates"]
 RunState = Literal["running", "done", "failed", "stopped"]
 GRACE_SECONDS = 20.0
 """Time that a run has to save what it did before it is killed."""
+Show = Callable[..., None]
+"""Receives bytes or sources done, all of them, and perhaps a note."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +89,11 @@ class Runs:
             raise RefusedError("a run goes on; wait for its end, or stop it", 409)
 
     def start(self, kind: RunKind, call: Callable[..., str], **given: object) -> Run:
-        """Start a run: a function of run_process.py, and what it is given besides the index.
-
-        Raises:
-            RefusedError: see `refuse_if_busy`.
-            PathError: no process can be started.
-        """
+        """Start a run, `update_index` or `search` with what it is given besides the index; see `refuse_if_busy`."""
         with self._lock:
             self.refuse_if_busy()
             on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
-            self._child = self._processes.start(work, on_index)
+            self._child = self._processes.start(_work, on_index)
             run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
             self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
             self._follower.start()
@@ -130,3 +136,43 @@ class Runs:
         while len(self._runs) > MOST_RUNS:
             del self._runs[next(iter(self._runs))]
         return run
+
+
+def _work(
+    run: Callable[[Show], str], report: Callable[[Any], None]
+) -> tuple[Literal["done", "failed", "stopped"], str]:
+    """Do a run; report how far it is a few times a second, and return how it ended, with its result or the cause."""
+    signal.signal(STOP, signal.default_int_handler)  # a run saves what it did, as it does after Ctrl-C
+    sent_at = 0.0
+
+    def show(done: int, total: int, note: str = "") -> None:
+        nonlocal sent_at
+        if time.monotonic() - sent_at > REPORT_EVERY_SECONDS or done >= total:
+            report((done, total, note))
+            sent_at = time.monotonic()
+
+    try:
+        return "done", run(show)
+    except AvtempoError as error:
+        return "failed", str(error)
+    except KeyboardInterrupt:
+        return "stopped", "stopped; the next run continues from here"
+
+
+def update_index(show: Show, *, index_folder: Path, folder: Path, retry_failed: bool = False) -> str:
+    """Bring an index up to date; `retry_failed` tries unreadable files again."""
+    growth = Index.open(index_folder).add(folder, retry_failed=retry_failed, workers=n_processors(), progress=show)
+    words = f"{len(growth.added)} added, {len(growth.changed)} changed, {growth.n_sources} sources"
+    if growth.unreadable:
+        words += f"; {len(growth.unreadable)} cannot be read"
+    if growth.unreadable_folders:
+        words += f"; folders that cannot be read: {', '.join(growth.unreadable_folders)}"
+    return words
+
+
+def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool) -> str:
+    """Find duplicates; see `find_duplicates`."""
+    index, workers = Index.open(index_folder), n_processors()
+    found = find_duplicates(index, scope=scope, since_last=since_last, workers=workers, progress=show)
+    words = f"{found.n_compared} sources compared, {len(found.pairs)} pairs"
+    return f"{words}, {len(found.segments)} segments of many sources"

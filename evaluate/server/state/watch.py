@@ -21,8 +21,7 @@ from evaluate.fingerprint.match.answers import records
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.queries import Queries
-from evaluate.server.state.run_process import update_index
-from evaluate.server.state.runs import Runs
+from evaluate.server.state.runs import Runs, update_index
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import DiskFullError
 from preprocess.sources import escaped_name
