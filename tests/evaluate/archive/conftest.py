@@ -24,8 +24,16 @@ def write_pieces(path, *pieces):
     return write_clip(path, np.concatenate(frames).repeat(16, 1).repeat(16, 2), FPS, np.concatenate(sounds))
 
 
-def fill(root):
-    """24 videos: ten share an intro, and there are four copies of other kinds."""
+PLANTED = {
+    ("news/12.mp4", "web/small.mp4"), ("news/13.mp4", "web/part.mp4"), ("news/14.mp4", "web/mute.mp4"),
+    ("news/15.mp4", "news/joined.mp4"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory):
+    """24 videos and their index, which no test changes: ten share an intro, and there are four copies of other kinds."""
+    root = tmp_path_factory.mktemp("made") / "videos"
     for folder in ("news", "web"):
         (root / folder).mkdir(parents=True)
     for number in range(20):
@@ -36,20 +44,6 @@ def fill(root):
     run_ffmpeg("-ss", 2, "-i", root / "news/13.mp4", "-t", 5, *coding, "-c:a", "aac", root / "web/part.mp4")
     run_ffmpeg("-i", root / "news/14.mp4", "-an", *coding, root / "web/mute.mp4")
     write_pieces(root / "news/joined.mp4", (15, 8.0), (99, 6.0))
-    return root
-
-
-PLANTED = {
-    ("news/12.mp4", "web/small.mp4"), ("news/13.mp4", "web/part.mp4"), ("news/14.mp4", "web/mute.mp4"),
-    ("news/15.mp4", "news/joined.mp4"),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def indexed(tmp_path_factory):
-    """The videos, and their index by the shipped encoder; tests that change either take copies."""
-    root = tmp_path_factory.mktemp("made")
-    videos = fill(root / "videos")
-    index = Index.open(root / "index")
-    index.add(videos)
-    return videos, index
+    index = Index.open(root.with_name("index"))
+    index.add(root)
+    return root, index

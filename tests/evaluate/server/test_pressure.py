@@ -18,6 +18,8 @@ import pytest
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.server.serve import MOST_CONNECTIONS
+from store.atomic_files import folder_lock
+from store.errors import BusyError
 from tests.evaluate.server.conftest import BEARER, answers, serving, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
@@ -94,7 +96,7 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
         time.sleep(after_seconds)
         server.kill()
         server.wait()
-        wait_for(lambda: not (own.index / ".lock").exists() or _is_free(own.index))
+        wait_for(lambda: _is_free(own.index))
     assert len(Index.open(own.index).archive.sources()) >= 9
     Index.open(own.index).matcher()
     with serving(own.index, *words) as (address, _):
@@ -109,14 +111,16 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
 
 
 def _is_free(folder):
-    from store.atomic_files import folder_lock
-    from store.errors import BusyError
+    with contextlib.suppress(BusyError), folder_lock(folder):
+        return True
+    return False
 
-    try:
-        with folder_lock(folder):
-            return True
-    except BusyError:
-        return False
+
+def end(server, number):
+    """End a server by a signal; it must be quick, and no error."""
+    server.send_signal(number)
+    server.wait(timeout=20)
+    assert "Traceback" not in server.communicate(timeout=60)[1]
 
 
 def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
@@ -134,8 +138,7 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
         assert all(run["id"] in line for line in seen)
         again = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60)
         assert again.status_code == 202
-        server.send_signal(signal.SIGINT)
-        assert "Traceback" not in server.communicate(timeout=60)[1]
+        end(server, signal.SIGINT)
         assert server.returncode in (0, 130)
 
 
@@ -156,9 +159,7 @@ def test_the_end_of_the_server_ends_what_it_started(long, ids, number, asked):
         asking = pool.submit(_ask, address, asked, ids["web/old.avi"])
         wait_for(lambda: _ffmpegs(server))
         processes = psutil.Process(server.pid).children(recursive=True)
-        server.send_signal(number)
-        server.wait(timeout=20)
-        assert "Traceback" not in server.communicate(timeout=60)[1]
+        end(server, number)
         asking.result()
         wait_for(lambda: not [each for each in processes if _runs(each)], seconds=20)
 
@@ -221,9 +222,7 @@ def test_connections_without_a_token_do_not_lock_others_out(made, sent):
         for _ in range(MOST_CONNECTIONS + 5):
             held.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(sent)
         wait_for(lambda: answers(address), seconds=15)
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=20)
-        assert "Traceback" not in server.communicate(timeout=60)[1]
+        end(server, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("change", ["shrinks", "grows"])
@@ -237,5 +236,4 @@ def test_a_file_that_changes_while_it_is_sent_breaks_the_answer_off(own, ids, ch
             with pytest.raises(httpx2.RemoteProtocolError):
                 answer.read()
         assert answers(address)
-        server.send_signal(signal.SIGINT)
-        assert "Traceback" not in server.communicate(timeout=30)[1]
+        end(server, signal.SIGINT)

@@ -133,14 +133,11 @@ def test_many_files_at_once_are_each_taken_once(made, tmp_path):
     """Half are copies of real clips, a third are no media, the rest is audio."""
     folder, out = tmp_path / "in", tmp_path / "matches.jsonl"
     folder.mkdir()
-    clip, audio = tmp_path / "clip.mp4", tmp_path / "audio.wav"
-    run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 3, "-vf", "scale=96:64", "-c:a", "aac", clip)
+    clip, audio = made.videos / "web/part.mkv", tmp_path / "audio.wav"
     run_ffmpeg("-i", clip, "-vn", audio)
-    torn, video, sound = (b"torn", "mp4"), (clip.read_bytes(), "mp4"), (audio.read_bytes(), "wav")
-    files = {
-        f"{number:02d}.{kind}": data
-        for number, (data, kind) in enumerate([video, torn, video, sound, torn, video] * 10)
-    }
+    torn, video, sound = (b"torn", "mp4"), (clip.read_bytes(), "mkv"), (audio.read_bytes(), "wav")
+    kinds = [video, torn, video, sound, torn, video] * 10
+    files = {f"{number:02d}.{kind}": data for number, (data, kind) in enumerate(kinds)}
     with made.client(watch_folder=folder, watch_out=out, settle_seconds=1.0) as client:
         for name, data in files.items():
             (folder / name).write_bytes(data)
