@@ -26,7 +26,7 @@ class Problem(BaseModel):
 
 
 class RefusedError(EvaluateError):
-    """A request is refused: the message says why, the HTTP status of what kind this is."""
+    """A request is refused; the message says why, and `status` is the HTTP status of the answer."""
 
     def __init__(self, words: str, status: int = 422) -> None:
         super().__init__(words)

@@ -13,7 +13,7 @@ from store.errors import StoreError
 
 @contextmanager
 def kept_folder(purpose: str) -> Iterator[Path]:
-    """Make a temporary folder that this process holds, and remove it at the end; `purpose` is a word in its name."""
+    """Make a folder, `purpose` in its name, that this process holds, and remove it at the end; DiskFullError if it cannot."""
     folder, prefix = temporary_folder(), f"avtempo-{purpose}-"
     for stale in folder.glob(f"{prefix}*"):
         try:

@@ -69,7 +69,10 @@ class Snapshot:
 
 
 class OpenedIndex:
-    """The current snapshot, the folders that may be read, and the right to start runs."""
+    """The current snapshot, the folders that may be read, and the right to start runs.
+
+    An index that is damaged, or made with another encoder, raises AvtempoError, whose message names the remedy.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings, self.verdicts = settings, Verdicts(settings.index_folder)
@@ -130,7 +133,7 @@ class OpenedIndex:
         return self.archive_folders[0]
 
     def permitted(self, path: Path) -> Path:
-        """Return the path without links; RefusedError if it leads out of the archive and the allowed folders."""
+        """Return the path without links; RefusedError if it leads out of what may be read, NotFoundError if it is gone."""
         folders = filter(None, (*self.archive_folders, *self.settings.allowed_folders, self.settings.watch_folder))
         missing = NotFoundError("no such file or folder; index the archive again, or mount its disk")
         try:

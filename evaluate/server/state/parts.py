@@ -50,7 +50,7 @@ class Parts:
         return query.path if query.is_upload else self.opened.permitted(query.path)
 
     def place(self, identity: str) -> Place:
-        """Return the place of a verdict on a source or a query; VerdictError if the file of a source cannot be read."""
+        """Return the place of a verdict on a source or query; NotFoundError without one, VerdictError without its file."""
         now = self.opened.now
         if identity in now.names:
             name = now.names[identity]

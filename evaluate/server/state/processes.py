@@ -33,7 +33,7 @@ class Processes(ProcessExecutor):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def call(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Call a function that can be imported by its name; CrashedError if its process died."""
+        """Call a function that can be imported by its name; CrashedError if its process died, else its own AvtempoError."""
         (found,) = self.run(_answer, [partial(work, *arguments)], lambda _: None, _died)
         if isinstance(found, AvtempoError):
             raise found

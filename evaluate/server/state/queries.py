@@ -83,7 +83,8 @@ class Queries:
     async def match_upload(self, name: str, body: AsyncIterator[bytes], top: int | None) -> Query:
         """Store a body in a temporary file, and match it.
 
-        It raises RefusedError for what is too large or too slow, while too many wait, or if the index is empty.
+        It raises RefusedError for what is too large or too slow, while too many wait, or if the index is empty; and
+        DiskFullError if there is no space.
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
@@ -109,7 +110,10 @@ class Queries:
             return await to_thread.run_sync(self.match, escaped_name(path.name), path, top, limiter=self.limiter)
 
     def match(self, name: str, path: Path, top: int | None = None) -> Query:
-        """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process."""
+        """Match a permitted file in this thread, which must hold `limiter`; it is decoded in a process.
+
+        It raises FingerprintError if the index holds nothing, and NotFoundError if the file was replaced.
+        """
         answers = self._opened.now.index.match_files(
             [MediaFile(name, path)], executor=self._processes, limits=AS_PERMITTED, top=top
         )
