@@ -12,6 +12,7 @@ from benchmarks.question import logger
 from benchmarks.sources import CORES, run_ffmpeg
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.benchmark.protocol import find_videos
+from store.atomic_files import replacing
 from store.errors import AvtempoError
 
 MARGIN_SECONDS = 1.0
@@ -32,12 +33,10 @@ def cut_clips(videos: Path, out: Path, n_clips: int, seconds: float, seed: int) 
         video = usable[number]
         start = random.uniform(MARGIN_SECONDS, video.seconds - seconds - MARGIN_SECONDS)
         clip = (out / video.name).with_suffix(".mp4")
-        clip.parent.mkdir(parents=True, exist_ok=True)
         if not clip.exists():
-            partial = clip.with_suffix(".part")
             codecs = ["-c:v", "libx264", "-crf", "18", "-c:a", "aac", "-f", "mp4"]
-            run_ffmpeg("-ss", f"{start:.3f}", "-t", seconds, "-i", videos / video.name, *codecs, partial)
-            partial.replace(clip)
+            with replacing(clip) as temporary:
+                run_ffmpeg("-ss", f"{start:.3f}", "-t", seconds, "-i", videos / video.name, *codecs, temporary)
 
 
 def main(argv: list[str] | None = None) -> int:

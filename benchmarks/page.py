@@ -1,6 +1,6 @@
 """The markers `bench: QUESTION` and `bench: ratios` of the docs: tables and a figure from docs/results/bench.json."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def cases_of(results: Sequence[Result]) -> dict[str, Values]:
 
 def table(task: str, results: Sequence[Result]) -> str:
     """The table of one question, from its records."""
-    return _TABLES.get(task, _race)(results)
+    shown = {training_step.TASK: _step, archive.TASK: _sizes, duplicates.TASK: _sizes}
+    return shown.get(task, _race)(results)
 
 
 def _number(value: float) -> str:
@@ -43,11 +44,9 @@ def _number(value: float) -> str:
 
 def _sizes(results: Sequence[Result]) -> str:
     """One row a size of the archive, and a column a metric."""
-    found = values_of(results)
-    titles = list(dict.fromkeys(result.metric for result in results))
-    return Sheet(
-        "", ["archive", *titles], [[name, *map(_number, values.values())] for name, values in found.items()]
-    ).grid()
+    titles = dict.fromkeys(result.metric for result in results)
+    rows = [[name, *map(_number, values.values())] for name, values in values_of(results).items()]
+    return Sheet("", ["archive", *titles], rows).grid()
 
 
 def _race(results: Sequence[Result]) -> str:
@@ -74,12 +73,6 @@ def _step(results: Sequence[Result]) -> str:
     seconds |= {"the step, timed part by part": step, "the step by the trainer's own clock": loop}
     rows = [[name, f"{1e3 * part:.1f}", f"{100 * part / step:.1f}"] for name, part in seconds.items()]
     return f"{Sheet('', ['part', 'ms a step', 'share, per cent'], rows).grid()}\n\nMedians of {results[0].n} steps."
-
-
-_TABLES: dict[str, Callable[[Sequence[Result]], str]] = {
-    training_step.TASK: _step, archive.TASK: _sizes, duplicates.TASK: _sizes,
-}  # fmt: skip
-"""Tables of the questions that are no races."""
 
 
 def write_page(root: Path) -> None:

@@ -12,6 +12,7 @@ from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.media.ffmpeg import ffmpeg_executable
 from preprocess.schema import ShardParams
 from preprocess.shards.manifest import DATASET_FILE
+from store.atomic_files import replacing
 
 SEED = 20261124
 SECONDS, FPS, HEIGHT_PX = 10.0, 12.5, 96
@@ -41,32 +42,22 @@ def collage(folder: Path, n_videos: int, seconds: float | None = None) -> list[P
 
 def large_videos(folder: Path, n_videos: int) -> list[Path]:
     """The same videos at the size and frame rate of archives such as UCF101: 320x240 px, 25 fps."""
-    small, out = collage(folder, n_videos), folder / f"large-{n_videos}"
-    out.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(_enlarge, small, [out / path.name for path in small]))
-    return sorted(out.glob("*.mp4"))
-
-
-def _enlarge(small: Path, large: Path) -> None:
-    if not large.exists():
-        partial = large.with_suffix(".part")
-        options = "-r 25 -c:v libx264 -preset veryfast -crf 23 -threads 1 -g 50 -c:a copy -f mp4"
-        run_ffmpeg("-i", small, "-vf", "scale=320:240:flags=bilinear", *options.split(), partial)
-        partial.replace(large)
+    options = "-vf scale=320:240:flags=bilinear -r 25 -c:v libx264 -preset veryfast -crf 23 -threads 1 -g 50"
+    return _encoded(collage(folder, n_videos), folder / f"large-{n_videos}", options)
 
 
 def full_hd_videos(folder: Path, n_videos: int, seconds: int, video_codec: str) -> list[Path]:
     """Such videos at 1920x1080 px and 25 fps, with the noise of a camera, and an intra frame every 2 s."""
-    encoder = video_codec.split(maxsplit=1)[0]
-    small, out = collage(folder, n_videos, seconds), folder / f"full-hd-{n_videos}-{seconds}s-{encoder}"
-    out.mkdir(exist_ok=True)
-    for path in small:
-        partial, large = out / f"{path.stem}.part", out / path.name
-        if not large.exists():
-            options = f"-vf scale=1920:1080:flags=bilinear,noise=alls=2:allf=t -r 25 -g 50 -c:v {video_codec}"
-            run_ffmpeg("-i", path, *options.split(), *["-pix_fmt", "yuv420p", "-c:a", "copy", "-f", "mp4"], partial)
-            partial.replace(large)
+    scaled = "-vf scale=1920:1080:flags=bilinear,noise=alls=2:allf=t -r 25 -g 50 -pix_fmt yuv420p"
+    out = folder / f"full-hd-{n_videos}-{seconds}s-{video_codec.split(maxsplit=1)[0]}"
+    return _encoded(collage(folder, n_videos, seconds), out, f"{scaled} -c:v {video_codec}")
+
+
+def _encoded(videos: Sequence[Path], out: Path, options: str) -> list[Path]:
+    for path in videos:
+        if not (out / path.name).exists():
+            with replacing(out / path.name) as temporary:
+                run_ffmpeg("-i", path, *options.split(), "-c:a", "copy", "-f", "mp4", temporary)
     return sorted(out.glob("*.mp4"))
 
 

@@ -5,11 +5,11 @@ the trainer's own clock, in log.jsonl.
 """
 
 import itertools
-import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from train.config.load import load_config
 from train.data.loader import SegmentLoader
 from train.objective.bank import Bank
 from train.run import pretraining
-from train.run.run_log import LOG_NAME
+from train.run.run_log import read_log
 from train.views import training_clips
 
 TASK = "training-step"
@@ -53,22 +53,29 @@ FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
 
 
 def measure(setting: Setting, *overrides: str) -> list[Result]:
-    """Train a preset on the CPU until its bank is full, then time each step.
+    """Train a preset on the CPU until its bank is full; then medians of each part, their sum, and the trainer's own clock.
 
     Raises:
-        BenchmarkError: the parts do not add up to the step.
+        BenchmarkError: sum and clock differ by more than `TOLERANCE`.
     """
-    options = [f"data.shards={setting.shards}", *OPTIONS, *overrides]
-    config = load_config(setting.preset, options)
+    config = load_config(setting.preset, [f"data.shards={setting.shards}", *OPTIONS, *overrides])
     unmeasured = config.bank.size // config.data.batch_size + 1 + WARM_UP
-    n_steps = unmeasured + setting.sized(STEPS)
-    logger.info("%s: %d steps", TASK, n_steps)
+    config = replace(config, steps=unmeasured + setting.sized(STEPS))
+    logger.info("%s: %d steps", TASK, config.steps)
     with tempfile.TemporaryDirectory(prefix="avtempo-bench-") as run, step_laps() as laps:
-        pretraining.pretrain(load_config(setting.preset, [*options, f"steps={n_steps}"]), run, device="cpu")
-        lines = (Path(run) / LOG_NAME).read_text(encoding="utf-8").splitlines()
-    clock = [0.0, *(json.loads(line)["seconds"] for line in lines)]
-    steps = [after - before for before, after in itertools.pairwise(clock)]
-    return summary(setting.preset, laps[unmeasured:], steps[unmeasured:])
+        pretraining.pretrain(config, run, device="cpu")
+        ends = [0.0, *(record["seconds"] for record in read_log(Path(run)))]
+    del laps[:unmeasured]
+    values = {f"{name}, seconds": median(lap[name] for lap in laps) for name in FUNCTIONS}
+    composed = median(sum(lap.values()) for lap in laps)
+    loop = median(after - before for before, after in itertools.pairwise(ends[unmeasured:]))
+    if abs(composed - loop) > TOLERANCE * loop:
+        raise BenchmarkError(
+            f"{TASK}: the parts take {composed:.3f} s, the trainer's whole step {loop:.3f} s, which differ by more than "
+            f"{TOLERANCE:.0%}: does benchmarks.training_step.FUNCTIONS name all that a step calls?"
+        )
+    values |= {"step, seconds": composed, "trainer loop, seconds": loop}
+    return records(TASK, {(setting.preset, name): value for name, value in values.items()}, len(laps))
 
 
 def clock() -> float:
@@ -103,20 +110,3 @@ def step_laps() -> Iterator[list[dict[str, float]]]:
             for owner, name in functions:
                 stack.enter_context(patch.object(owner, name, clocked(part, getattr(owner, name))))
         yield laps
-
-
-def summary(preset: str, laps: Sequence[dict[str, float]], steps: Sequence[float]) -> list[Result]:
-    """Medians over steps: of each part, of the parts' sum, and of the step by the trainer's own clock.
-
-    Raises:
-        BenchmarkError: sum and clock differ by more than `TOLERANCE`.
-    """
-    values = {f"{name}, seconds": median(lap[name] for lap in laps) for name in FUNCTIONS}
-    composed, loop = median(sum(lap.values()) for lap in laps), median(steps)
-    if abs(composed - loop) > TOLERANCE * loop:
-        raise BenchmarkError(
-            f"{TASK}: the parts take {composed:.3f} s, the trainer's whole step {loop:.3f} s, which differ by more than "
-            f"{TOLERANCE:.0%}: does benchmarks.training_step.FUNCTIONS name all that a step calls?"
-        )
-    values |= {"step, seconds": composed, "trainer loop, seconds": loop}
-    return records(TASK, {(preset, name): value for name, value in values.items()}, len(laps))

@@ -26,20 +26,8 @@ from evaluate.exit_status import exit_status
 from store.standard_streams import guard_standard_streams
 
 COMMANDS = (
-    embed,
-    recognition,
-    finetune,
-    esc50,
-    report,
-    index,
-    match,
-    duplicates,
-    serve,
-    matching_benchmark,
-    ablate,
-    export,
-    publish,
-)
+    embed, recognition, finetune, esc50, report, index, match, duplicates, serve, matching_benchmark, ablate, export, publish,
+)  # fmt: skip
 """In the order of the help."""
 
 EPILOG = """\

@@ -51,9 +51,8 @@ LEARNING = (
 )  # fmt: skip
 MATCHING = (*_CLIPS, "evaluate/fingerprint")
 """Folders whose code decides what the encoders learn and score, and which clips are found."""
-_MARKER = re.compile(
-    r"(?P<begin><!-- (?P<kind>[a-z]+): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)",
-    re.DOTALL,
+_MARKER = (
+    r"(?P<begin><!-- (?P<kind>%s): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)"
 )
 
 
@@ -174,20 +173,18 @@ def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> 
     Raises:
         ResultsError: a marker names results that are not published.
     """
-    changed = {}
+    marked, changed = re.compile(_MARKER % "|".join(kinds), re.DOTALL), {}
     for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8") if page.is_file() else ""
-        if not any(match["kind"] in kinds for match in _MARKER.finditer(text)):
+        if not marked.search(text):
             continue
 
         def filled(match: re.Match[str], page: Path = page) -> str:
-            if match["kind"] not in kinds:
-                return match[0]
             options = dict(word.split("=", 1) for word in match["options"].split())
             body = kinds[match["kind"]](Marker(root, page, match["name"], options))
             return f"{match['begin']}\n{body}\n\n{match['end']}"
 
-        new = _MARKER.sub(filled, text)
+        new = marked.sub(filled, text)
         changed[page] = new != text
         if write and new != text:
             write_text(page, new)
@@ -212,14 +209,14 @@ def table(marker: Marker) -> str:
     if not rows:
         raise ResultsError(marker.path, f"has nothing for {wanted} (named in {marker.page})")
     sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
-    return f"{sheet.grid()}\n\n{marker.source(decided_by=LEARNING)}"
+    return sheet.grid()
 
 
 def ablation(marker: Marker) -> str:
     """Return the tables of an ablation and a link to its figure."""
     figure = marker.link(FIGURES_DIR / f"{marker.name}.svg")
     shown = f"![{marker.name}: a dot a seed, a bar at the mean of each objective]({figure})"
-    return f"{ablation_markdown(marker.results)}\n\n{shown}\n\n{marker.source(decided_by=LEARNING)}"
+    return f"{ablation_markdown(marker.results)}\n\n{shown}"
 
 
 def fingerprint(marker: Marker) -> str:
@@ -229,7 +226,7 @@ def fingerprint(marker: Marker) -> str:
     for which, words in (("distortions", "micro-AP by distortion and strength"), ("roc", "right pairs by rate")):
         figure = marker.link(FIGURES_DIR / f"{marker.name}-{which}.svg")
         shown.append(f"![{words}, a panel or line a method]({figure})")
-    return "\n\n".join([*shown, marker.source(decided_by=MATCHING)])
+    return "\n\n".join(shown)
 
 
 def plan(marker: Marker) -> str:
@@ -237,24 +234,23 @@ def plan(marker: Marker) -> str:
     return f"{read_header(marker.path)['plan']}: {marker.source(decided_by=MATCHING)}"
 
 
-def unmatched(marker: Marker) -> str:
-    """Return the rates of false matches."""
-    return f"{false_matches_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
-
-
-def copies(marker: Marker) -> str:
-    """Return how many copies that another tool edited are found."""
-    return f"{found_copies_table(marker.results).grid()}\n\n{marker.source(decided_by=MATCHING)}"
-
-
 def heldout(marker: Marker) -> str:
     """Return the accuracies of a run's temporal heads on held-out videos."""
     found = read_header(marker.path)["training"]["heldout"]
     rows = [[f"`{name}`", f"{100 * accuracy:.1f}"] for name, accuracy in found.items()]
-    return f"{Sheet('', ['task', 'accuracy, per cent'], rows).grid()}\n\n{marker.source(decided_by=LEARNING)}"
+    return Sheet("", ["task", "accuracy, per cent"], rows).grid()
+
+
+def _with_source(shown: Kind, decided_by: Sequence[str]) -> Kind:
+    return lambda marker: f"{shown(marker)}\n\n{marker.source(decided_by=decided_by)}"
 
 
 KINDS: dict[str, Kind] = {
-    "table": table, "ablation": ablation, "fingerprint": fingerprint, "plan": plan, "unmatched": unmatched,
-    "copies": copies, "heldout": heldout,
-}  # fmt: skip
+    "table": _with_source(table, LEARNING),
+    "ablation": _with_source(ablation, LEARNING),
+    "heldout": _with_source(heldout, LEARNING),
+    "fingerprint": _with_source(fingerprint, MATCHING),
+    "plan": plan,
+    "unmatched": _with_source(lambda marker: false_matches_table(marker.results).grid(), MATCHING),
+    "copies": _with_source(lambda marker: found_copies_table(marker.results).grid(), MATCHING),
+}

@@ -8,12 +8,10 @@ from sklearn.metrics import confusion_matrix
 
 from evaluate.protocols.recognition import probe_labels
 from evaluate.protocols.retrieval import Neighbourhood
-from evaluate.protocols.video_features import Modality, Split, Videos, narrow, split_names, take_split
-from evaluate.report.inputs import Model, class_names
+from evaluate.report.inputs import Model, class_names, splits_with
 from evaluate.report.result_tables import modality_title
 
 MIXUPS = 5
-
 
 Recall = Mapping[str, Mapping[int, tuple[float, int]]]
 """Modality -> label -> R@1 and the number of queries; a class without queries is missing."""
@@ -88,21 +86,13 @@ def class_recalls(models: Mapping[str, Model]) -> Recalls:
 
 def build_confusions(model: Model) -> Iterator[Confusion]:
     """Classify the test videos of the first split of each modality, from the stored embeddings."""
+    names = class_names(model.videos)
     for modality, neighbours in model.neighbours.items():
-        split = first_split(model.videos, modality)
-        if split is None:
-            continue
+        split = next(splits_with(model.videos, modality))
         predictions = {
             "nearest neighbour": neighbours[0].neighbour_labels[:, 0],
             "linear probe": probe_labels(model.videos, split, modality),
         }
-        names = class_names(model.videos)
         for judge, predicted in predictions.items():
             counts = confusion_matrix(model.videos.labels[split.test], predicted, labels=list(names))
             yield Confusion(f"{modality_title(modality)}, {judge}", split.name, tuple(names.values()), counts)
-
-
-def first_split(videos: Videos, modality: Modality) -> Split | None:
-    """Return the first split with videos of a modality on both sides, narrowed to it."""
-    narrowed = (narrow(videos, take_split(videos, name), modality) for name in split_names(videos))
-    return next((split for split in narrowed if split is not None), None)

@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from evaluate.protocols.retrieval import Neighbourhood
-from evaluate.report.strips import Thumbnail, data_uri, thumbnails
+from evaluate.report.strips import Thumbnail, data_uri, first_segments, thumbnails
 from preprocess.errors import MediaError
 from preprocess.media.audio_part import sound_excerpt
-from preprocess.shards.manifest import read_segments
 from preprocess.sources import path_of
 
 logger = logging.getLogger(__name__)
@@ -88,14 +87,12 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
 
     A source whose file is missing or unreadable is left out; the page then plays it without audio.
     """
-    table = read_segments(media.shards)
-    table = table[table["source"].isin(list(sources)) & table["has_audio"].astype(bool)].sort_values("segment_id")
-    first = table.drop_duplicates("source")
-    spans = dict(zip(first["source"], zip(first["start_seconds"], first["end_seconds"], strict=True), strict=True))
-    files = {source: find_source(media.folders, source) for source in dict.fromkeys(sources) if source in spans}
+    first = first_segments(media.shards, sources).set_index("source")
+    first = first[first["has_audio"].astype(bool)]
+    heard = [source for source in dict.fromkeys(sources) if source in first.index]
 
     def cut(source: str) -> str:
-        path, (start, end) = files[source], spans[source]
+        path, start, end = find_source(media.folders, source), *first.loc[source, ["start_seconds", "end_seconds"]]
         try:
             mp3 = sound_excerpt(path, start, end - start) if path else b""
         except MediaError as error:
@@ -105,7 +102,7 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
 
     kept, left = dict[str, str](), int(media.share * AUDIO_BUDGET_BYTES)
     with ThreadPoolExecutor(FFMPEG_PROCESSES) as pool:
-        for source, audio in zip(files, pool.map(cut, files), strict=True):
+        for source, audio in zip(heard, pool.map(cut, heard), strict=True):
             left -= len(audio)
             if audio and left >= 0:
                 kept[source] = audio

@@ -1,6 +1,6 @@
 """Embeddings of a run for the page: videos of each model, and their neighbours in each split."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from evaluate.protocols.stores import store_paths
 from evaluate.protocols.video_features import (
     MODALITY_ORDER,
     Modality,
+    Split,
     Videos,
     load_videos,
     narrow,
@@ -53,13 +54,18 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
 
 def search(videos: Videos) -> dict[Modality, tuple[Neighbourhood, ...]]:
     """Find the neighbours of the test videos in every split and modality."""
-    found = {}
-    for modality in MODALITY_ORDER:
-        splits = [narrow(videos, take_split(videos, name), modality) for name in split_names(videos)]
-        found[modality] = tuple(
-            neighbourhood(videos, split, modality, NEIGHBOURS) for split in splits if split is not None
-        )
+    found = {
+        each: tuple(neighbourhood(videos, split, each, NEIGHBOURS) for split in splits_with(videos, each))
+        for each in MODALITY_ORDER
+    }
     return {modality: neighbours for modality, neighbours in found.items() if neighbours}
+
+
+def splits_with(videos: Videos, modality: Modality) -> Iterator[Split]:
+    """Yield the splits that have videos of a modality on both sides, narrowed to these."""
+    for name in split_names(videos):
+        if split := narrow(videos, take_split(videos, name), modality):
+            yield split
 
 
 def folds_as_splits(videos: Videos) -> Videos:

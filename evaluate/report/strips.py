@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import simplejpeg
 from PIL import Image
 
@@ -79,10 +80,8 @@ def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]
     Raises:
         ShardError: a shard is damaged.
     """
-    table = read_segments(shards)
-    rows = table[table["source"].isin(list(sources))].sort_values("segment_id").drop_duplicates("source")
     found: list[Segment] = []
-    for shard, part in rows.groupby("shard", sort=True):
+    for shard, part in first_segments(shards, sources).groupby("shard", sort=True):
         path, wanted = shards / str(shard), {row["key"]: row for row in part.to_dict("records")}
         with path.open("rb") as file:
             for sample in read_samples(file, path):
@@ -90,6 +89,12 @@ def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]
                     members = {m.suffix: os.pread(file.fileno(), m.n_bytes, m.offset) for m in sample.members}
                     found.append(_segment(row["source"], row["end_seconds"] - row["start_seconds"], members))
     return found
+
+
+def first_segments(shards: Path, sources: Collection[str]) -> pd.DataFrame:
+    """Return the rows of `read_segments` of each source's first segment."""
+    table = read_segments(shards)
+    return table[table["source"].isin(list(sources))].sort_values("segment_id").drop_duplicates("source")
 
 
 def _segment(source: str, seconds: float, members: dict[str, bytes]) -> Segment:
