@@ -27,9 +27,7 @@ def build_videos(
     for name, vectors, has in (("video", video, has_video), ("audio", audio, has_audio)):
         if vectors is not None:
             present = np.ones(n, bool) if has is None else np.asarray(has, bool)
-            parts[name] = Part(
-                l2_normalise(np.asarray(vectors, np.float64)) * present[:, None].astype(np.float32), present
-            )
+            parts[name] = Part(l2_normalise(np.asarray(vectors, np.float64) * present[:, None]), present)
     sides = ["train" if i % 2 else "test" for i in range(n)] if sides is None else sides
     return Videos(
         sources=tuple(f"class{label}/v{i}.mp4" for i, label in enumerate(labels)),
@@ -53,11 +51,6 @@ def write_store(path, sources, vectors, model="raw", **columns):
     } | columns  # fmt: skip
     write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", model))
     return EmbeddingStore(path)
-
-
-@pytest.fixture(scope="session")
-def make_videos():
-    return build_videos
 
 
 CLASSES = ("Blink", "Slide", "Still")

@@ -10,7 +10,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from evaluate.protocols.cross_modal import counterpart_hits, judge_cross_modal, load_counterparts
 from evaluate.protocols.video_features import l2_normalise, take_split
-from tests.evaluate.conftest import write_store
+from tests.evaluate.conftest import build_videos, write_store
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,17 +77,17 @@ def test_the_test_videos_of_a_split_that_have_both_search_each_other(tmp_path):
         assert each.chance == {"R@1": pytest.approx(1 / 3)}.get(each.metric, 1.0)
 
 
-def test_directions_are_not_each_other(make_videos):
+def test_directions_are_not_each_other():
     """Both audio clips are nearest to the first video; each video is nearest to its own audio."""
     video, audio = [[1, 0], [0, 1], [1, 0], [0, 1]], [[1, 0], [1, 0.9], [1, 0], [1, 0]]
-    videos = make_videos([0, 1, 0, 1], sides=["test", "test", "train", "train"], video=video, audio=audio)
+    videos = build_videos([0, 1, 0, 1], sides=["test", "test", "train", "train"], video=video, audio=audio)
     outcomes = judge_cross_modal(videos, take_split(videos, "1"), model="m", test="t")
     hits = {o.modality: o.hits.tolist() for o in outcomes if o.metric == "R@1"}
     assert hits == {"audio-to-video": [True, False], "video-to-audio": [True, True]}
 
 
-def test_fewer_than_two_clips_with_both_give_no_outcomes(make_videos):
+def test_fewer_than_two_clips_with_both_give_no_outcomes():
     for has_audio in ([False] * 4, [True, False, True, True]):
         sides = ["test", "test", "train", "train"]
-        videos = make_videos([0, 1, 0, 1], sides=sides, video=np.eye(4), audio=np.eye(4), has_audio=has_audio)
+        videos = build_videos([0, 1, 0, 1], sides=sides, video=np.eye(4), audio=np.eye(4), has_audio=has_audio)
         assert judge_cross_modal(videos, take_split(videos, "1"), model="m", test="t") == []

@@ -10,17 +10,18 @@ from evaluate.protocols.recognition import evaluate
 from evaluate.results.results import Result, read_results, write_results
 from preprocess.shards.manifest import read_dataset
 from store.reader import EmbeddingStore
+from tests.evaluate.conftest import build_videos
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 
 SPLITS = ("1", "2", "3")
 
 
-def sample(make_videos, rng, signal, n_classes=6, per_class=20):
+def sample(rng, signal, n_classes=6, per_class=20):
     labels = np.repeat(np.arange(n_classes), per_class)
     sides = ["test" if i % per_class < 6 else "train" for i in range(len(labels))]
     vectors = [signal * np.eye(20)[labels] + rng.normal(size=(len(labels), 20)) for _ in range(2)]
     has_audio = np.arange(len(labels)) % 5 > 0
-    return make_videos(
+    return build_videos(
         labels, sides=sides, video=vectors[0], audio=vectors[1], has_audio=has_audio, splits=SPLITS,
         groups=[f"g{i % per_class}" for i in range(len(labels))],
     )  # fmt: skip
@@ -32,9 +33,9 @@ def pick(results, **fields):
     return found[0]
 
 
-def test_every_number_of_the_protocol_is_there_once(make_videos):
+def test_every_number_of_the_protocol_is_there_once():
     rng = np.random.default_rng(0)
-    models = {"pretrained": sample(make_videos, rng, 3.0), "raw": sample(make_videos, rng, 0.0)}
+    models = {"pretrained": sample(rng, 3.0), "raw": sample(rng, 0.0)}
     results = evaluate(models, "sample", shared={"pretrained": models["pretrained"]})
     # models and chance by modalities by metrics by splits and their mean; one model and chance in two directions
     assert len({r.identity for r in results}) == len(results) == 3 * 3 * 7 * (3 + 1) + 2 * 2 * 3 * (3 + 1)
@@ -62,14 +63,14 @@ def test_every_number_of_the_protocol_is_there_once(make_videos):
             assert pick(results, task=task, split=None, modality=modality, model="chance").value == chance
 
 
-def test_videos_without_splits_are_refused_with_a_remedy(make_videos):
+def test_videos_without_splits_are_refused_with_a_remedy():
     with pytest.raises(SplitError, match="--splits"):
-        evaluate({"raw": make_videos([0, 1], sides=["", ""], video=np.eye(2))})
+        evaluate({"raw": build_videos([0, 1], sides=["", ""], video=np.eye(2))})
 
 
-def test_what_pretraining_has_seen_is_said(make_videos):
+def test_what_pretraining_has_seen_is_said():
     """Six videos; split s tests on video s - 1 and trains on the others."""
-    videos = make_videos([0, 1, 0, 1, 0, 1], video=np.eye(6))
+    videos = build_videos([0, 1, 0, 1, 0, 1], video=np.eye(6))
     sides = tuple({s: "test" if int(s) - 1 == i else "train" for s in SPLITS} for i in range(6))
     videos = replace(videos, splits=sides)
     note = pretraining_note(videos, "1:train")

@@ -6,6 +6,7 @@ import pytest
 
 from evaluate.protocols.retrieval import RECALL_AT, chance_recall, neighbourhood, recall_at
 from evaluate.protocols.video_features import Split, narrow
+from tests.evaluate.conftest import build_videos
 
 
 def split(n_test, n):
@@ -34,10 +35,10 @@ def slow_recall(videos, parts, modality, k):
 
 
 @pytest.mark.parametrize("modality", ["video", "audio", "joint"])
-def test_agrees_with_the_slow_version(make_videos, modality):
+def test_agrees_with_the_slow_version(modality):
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 6, 90)
-    videos = make_videos(
+    videos = build_videos(
         labels,
         video=rng.normal(size=(90, 7)) + np.eye(7)[labels],
         audio=rng.normal(size=(90, 5)),
@@ -54,10 +55,10 @@ def test_agrees_with_the_slow_version(make_videos, modality):
     )
 
 
-def test_ties_go_to_the_lower_index(make_videos):
+def test_ties_go_to_the_lower_index():
     vectors = np.tile([1.0, 0.0], (201, 1))
     vectors[[0, 4, 151]] = [0.0, 1.0]
-    neighbours = neighbourhood(make_videos(np.zeros(201), video=vectors), split(1, 201), "video", 6)
+    neighbours = neighbourhood(build_videos(np.zeros(201), video=vectors), split(1, 201), "video", 6)
     assert neighbours.indices.tolist() == [[3, 150, 0, 1, 2, 4]]
     assert neighbours.scores.tolist() == [[1, 1, 0, 0, 0, 0]]
 

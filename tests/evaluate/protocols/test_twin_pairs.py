@@ -8,6 +8,7 @@ import pytest
 from evaluate.protocols.twin_pairs import ClassPair, judge_pairs, sample_pairs
 from evaluate.protocols.video_features import Split, narrow, take_split
 from preprocess.synthetic.sample.classes import CLASSES
+from tests.evaluate.conftest import build_videos
 from tests.evaluate.protocols.test_retrieval import slow_recall
 
 PAIRS = (
@@ -29,11 +30,11 @@ def judged(videos, split, pairs, modality="video"):
 
 
 @pytest.mark.parametrize("modality", ["video", "audio", "joint"])
-def test_pairs_agree_with_a_slow_version(make_videos, modality):
+def test_pairs_agree_with_a_slow_version(modality):
     rng = np.random.default_rng(3)
     labels = rng.permutation(np.repeat(np.arange(6), 14))
     signal = np.eye(6)[labels] @ rng.normal(size=(6, 5))
-    videos = make_videos(
+    videos = build_videos(
         labels, video=signal + 2 * rng.normal(size=(84, 5)), audio=signal + 2 * rng.normal(size=(84, 5)),
         has_audio=rng.random(84) < 0.8,
     )  # fmt: skip
@@ -48,14 +49,14 @@ def test_pairs_agree_with_a_slow_version(make_videos, modality):
     assert {(r.metric, r.split, r.modality) for r in found.values()} == {("R@1", 1, modality)}
 
 
-def test_chance_follows_the_sizes_of_the_two_classes(make_videos):
-    videos = make_videos([0, 1, 0, 0, 0, 1], sides=["test"] * 2 + ["train"] * 4, video=np.eye(6))
+def test_chance_follows_the_sizes_of_the_two_classes():
+    videos = build_videos([0, 1, 0, 0, 0, 1], sides=["test"] * 2 + ["train"] * 4, video=np.eye(6))
     found = judged(videos, take_split(videos, "1"), PAIRS[:1])
     assert found["pairs-time", "chance"].value == pytest.approx((3 / 4 + 1 / 4) / 2)
 
 
-def test_a_pair_that_is_not_there_gives_no_record(make_videos):
-    videos = make_videos([0, 1, 2, 0, 1, 2], sides=["test"] * 3 + ["train"] * 3, video=np.eye(6))
+def test_a_pair_that_is_not_there_gives_no_record():
+    videos = build_videos([0, 1, 2, 0, 1, 2], sides=["test"] * 3 + ["train"] * 3, video=np.eye(6))
     for pairs in (sample_pairs(), PAIRS[1:2]):
         assert judged(videos, take_split(videos, "1"), pairs) == {}
 

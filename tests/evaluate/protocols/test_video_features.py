@@ -3,7 +3,7 @@ import pytest
 
 from evaluate.errors import EvaluateError, GroupLeakError, SplitError
 from evaluate.protocols.video_features import load_videos, narrow, take_split
-from tests.evaluate.conftest import write_store
+from tests.evaluate.conftest import build_videos, write_store
 
 
 def test_clips_are_averaged_per_source_then_normalised(tmp_path):
@@ -51,33 +51,33 @@ def test_unlabelled_videos_take_no_part_and_a_space_that_is_missing_is_named(tmp
         load_videos(unlabelled)
 
 
-def test_a_group_on_both_sides_is_refused_by_name(make_videos):
+def test_a_group_on_both_sides_is_refused_by_name():
     groups, sides = ["g01", "g01", "g01", "g02"], ["test", "train", "train", "test"]
-    videos = make_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
+    videos = build_videos([0, 1, 0, 1], groups=groups, sides=sides, video=np.eye(4))
     with pytest.raises(GroupLeakError, match=r"1 groups have videos on both sides \(class0 g01\)"):
         take_split(videos, "1")
 
 
-def test_groups_are_numbered_anew_in_every_class_and_unlisted_videos_left_out(make_videos):
+def test_groups_are_numbered_anew_in_every_class_and_unlisted_videos_left_out():
     """g01 of one class is another recording than g01 of the next."""
     groups, sides = ["g01", "g01", "g02", "g02", "g03"], ["train", "test", "train", "test", ""]
-    split = take_split(make_videos([0, 1, 1, 0, 1], groups=groups, sides=sides, video=np.eye(5)), "1")
+    split = take_split(build_videos([0, 1, 1, 0, 1], groups=groups, sides=sides, video=np.eye(5)), "1")
     assert (split.train.tolist(), split.test.tolist()) == ([0, 2], [1, 3])
 
 
-def test_empty_sides_and_single_classes_are_refused_with_numbers(make_videos):
+def test_empty_sides_and_single_classes_are_refused_with_numbers():
     with pytest.raises(SplitError, match="3 training and 0 test"):
-        take_split(make_videos([0, 1, 0], sides=["train"] * 3, video=np.eye(3)), "1")
+        take_split(build_videos([0, 1, 0], sides=["train"] * 3, video=np.eye(3)), "1")
     with pytest.raises(SplitError, match="single class"):
-        take_split(make_videos([0, 0, 1], sides=["train", "train", "test"], video=np.eye(3)), "1")
+        take_split(build_videos([0, 0, 1], sides=["train", "train", "test"], video=np.eye(3)), "1")
 
 
-def test_narrow_keeps_videos_with_audio_on_both_sides(make_videos):
+def test_narrow_keeps_videos_with_audio_on_both_sides():
     labels = [0, 0, 0, 1, 1, 0, 1, 1]
-    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
+    videos = build_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 0, 1, 1, 1, 1, 0])
     split = take_split(videos, "1")
     assert narrow(videos, split, "video").test.tolist() == split.test.tolist() == [0, 2, 4, 6]
     audio = narrow(videos, split, "audio")
     assert (audio.train.tolist(), audio.test.tolist()) == ([1, 3, 5], [0, 4, 6])
-    videos = make_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 1, 0, 1, 1, 1, 0])
+    videos = build_videos(labels, video=np.eye(8), audio=np.eye(8), has_audio=[1, 1, 1, 0, 1, 1, 1, 0])
     assert narrow(videos, split, "joint") is None  # training is left with class 0 alone

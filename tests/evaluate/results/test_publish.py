@@ -33,13 +33,18 @@ def run(tmp_path):
     return folder
 
 
+def filled(root, text):
+    """A page of the docs with its tables written."""
+    page = root / "docs" / "results.md"
+    page.write_text(text)
+    assert fill_pages(root, KINDS) == {page: True}
+    return page.read_text()
+
+
 def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_path):
     path = publish(run, "demo", "make demo", tmp_path)
     assert list(read_results(path)) == results()
-    page = tmp_path / "docs" / "results.md"
-    page.write_text(PAGE)
-    assert fill_pages(tmp_path, KINDS) == {page: True}
-    text = page.read_text()
+    text = filled(tmp_path, PAGE)
     assert "| modality | model | R@1 | R@5 | videos evaluated |" in text
     assert "| video | pretrained | 51.2 (41–61) | 80.0 | 20 |" in text
     assert "| video | raw | 10.0 (0–20) | - | 20 |" in text
@@ -50,7 +55,7 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
     assert "stale" not in text
     assert text.endswith("\n\ntail\n")
     assert "90.0" not in text  # the mean is another table
-    assert fill_pages(tmp_path, KINDS) == {page: False}
+    assert not any(fill_pages(tmp_path, KINDS).values())
 
 
 @pytest.mark.parametrize(
@@ -62,13 +67,11 @@ def test_tables_are_written_from_the_published_file_with_its_origin(run, tmp_pat
 )
 def test_a_marker_chooses_the_task_models_and_metrics(run, tmp_path, wanted, rows):
     publish(run, "demo", "make demo", tmp_path)
-    page = tmp_path / "README.md"
-    page.write_text(PAGE.replace("split=1", wanted))
-    fill_pages(tmp_path, KINDS)
-    assert [line for line in page.read_text().splitlines() if line.startswith("| ")][1:] == rows
-    stale = page.read_text().replace("0.0", "9.0")
+    text = filled(tmp_path, PAGE.replace("split=1", wanted))
+    assert [line for line in text.splitlines() if line.startswith("| ")][1:] == rows
+    page, stale = tmp_path / "README.md", text.replace("0.0", "9.0")
     page.write_text(stale)
-    assert fill_pages(tmp_path, KINDS, write=False) == {page: True}
+    assert fill_pages(tmp_path, KINDS, write=False)[page]
     assert page.read_text() == stale
 
 
@@ -87,16 +90,13 @@ def test_the_commit_is_that_of_this_code_or_unknown(tmp_path, monkeypatch):
 
 
 def test_a_table_names_the_code_that_changed_after_its_numbers_were_measured(run, tmp_path):
-    page = tmp_path / "README.md"
     for changed, line in (
         ({}, "commit abc ([data]"),
         ({"train/views": "0", "evaluate/report": "0"}, "commit abc; changed since: train/views ([data]"),
     ):
         write_results(run / RESULTS_NAME, results(), HEADER | {"code": code() | changed})
         publish(run, "demo", "make demo", tmp_path)
-        page.write_text(PAGE)
-        fill_pages(tmp_path, KINDS)
-        assert line in page.read_text()
+        assert line in filled(tmp_path, PAGE)
 
 
 def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
@@ -112,19 +112,15 @@ def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
 def test_the_temporal_tasks_of_a_training_are_a_table(run, tmp_path):
     (run / "training.json").write_text(json.dumps({"steps": 7, "seconds": 3.4, "heldout": {"speed_video": 0.8442}}))
     publish(run, "demo", "make demo", tmp_path)
-    page = tmp_path / "README.md"
-    page.write_text("<!-- heldout: demo -->\n<!-- end heldout -->\n")
-    fill_pages(tmp_path, KINDS)
-    assert "| `speed_video` | 84.4 |\n\n`make demo`, 7 steps" in page.read_text()
+    text = filled(tmp_path, "<!-- heldout: demo -->\n<!-- end heldout -->\n")
+    assert "| `speed_video` | 84.4 |\n\n`make demo`, 7 steps" in text
 
 
 def test_markers_without_numbers_and_runs_without_results_or_of_code_that_is_not_committed_are_errors(run, tmp_path):
     publish(run, "demo", "make demo", tmp_path)
-    page = tmp_path / "docs" / "results.md"
     for marker, words in (("split=3", "split=3"), ("split=1 task=guessed", "no such table")):
-        page.write_text(PAGE.replace("split=1", marker))
         with pytest.raises(ResultsError, match=words):
-            fill_pages(tmp_path, KINDS)
+            filled(tmp_path, PAGE.replace("split=1", marker))
     write_results(run / RESULTS_NAME, results(), HEADER | {"commit": "abc-dirty"})
     for folder, words in ((tmp_path / "nothing", "evaluate the run first"), (run, "not committed")):
         with pytest.raises(ResultsError, match=words):
@@ -140,10 +136,8 @@ def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     ]
     write_results(run / RESULTS_NAME, measured, HEADER | {"plan": "7 references"})
     publish(run, "found", "make eval-fingerprint", tmp_path)
-    page = tmp_path / "docs" / "fingerprint.md"
-    page.write_text("<!-- fingerprint: found -->\n<!-- end fingerprint -->\n<!-- plan: found -->\n<!-- end plan -->\n")
-    fill_pages(tmp_path, KINDS)
-    text = page.read_text()
+    kinds = ("fingerprint", "plan")
+    text = filled(tmp_path, "".join(f"<!-- {kind}: found -->\n<!-- end {kind} -->\n" for kind in kinds))
     assert "7 references." in text and "7 references: `make eval-fingerprint`" in text
     assert "| micro-AP | 99.1 | 45.0 |" in text
     assert "| crop | 99/-/99 | 45/-/45 |" in text
