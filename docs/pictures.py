@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from evaluate.__main__ import main as evaluate_command
 from preprocess.media.ffmpeg import ffmpeg_executable
@@ -24,7 +24,7 @@ from preprocess.media.ffmpeg import ffmpeg_executable
 WIDTH_PX = 1280
 VIDEOS_A_CLASS = 6
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REVIEWED = "bordered-and-faster.mp4"
 EDITS = {
     "cropped.mp4": ("crop=iw*0.7:ih*0.7,scale=160:120", "volume=0.5"),
@@ -45,10 +45,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    take_picture(arguments.run / "report/index.html", arguments.out / "demo-page.png", height_px=1130)
     with tempfile.TemporaryDirectory() as folder:
-        take_picture(match_page(arguments.data, Path(folder)), arguments.out / "match-page.png", height_px=800)
-        take_picture_of_review(Path(folder), arguments.out / "review-page.png")
+        matches = match_page(arguments.data, Path(folder))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+            take_picture(browser, arguments.run / "report/index.html", arguments.out / "demo-page.png", height_px=1130)
+            take_picture(browser, matches, arguments.out / "match-page.png", height_px=800)
+            take_picture_of_review(browser, Path(folder), arguments.out / "review-page.png")
 
 
 def match_page(data: Path, work: Path) -> Path:
@@ -70,18 +73,17 @@ def match_page(data: Path, work: Path) -> Path:
     return page
 
 
-def take_picture(page: Path, picture: Path, *, height_px: int) -> None:
-    """Show a page in headless Chromium and save the top of it."""
-    size = f"--window-size={WIDTH_PX},{height_px}"
-    command = [browser_path(), "--headless", *FLAGS, size, f"--screenshot={picture}", page.absolute().as_uri()]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+def take_picture(browser: Browser, page: Path, picture: Path, *, height_px: int) -> None:
+    """Save the top of a page."""
+    shown = browser.new_page(viewport={"width": WIDTH_PX, "height": height_px})
+    shown.goto(page.absolute().as_uri())
+    shown.screenshot(path=picture)
     shrink(picture)
 
 
-def take_picture_of_review(work: Path, picture: Path) -> None:
+def take_picture_of_review(browser: Browser, work: Path, picture: Path) -> None:
     """Match a query of `match_page` in the web application, and save the review of its best match, a second on."""
-    with served(work / "index") as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=[*FLAGS])
+    with served(work / "index") as address:
         page = browser.new_page(viewport={"width": WIDTH_PX, "height": 750})
         page.goto(address)
         page.click("text=Match a clip")
@@ -91,7 +93,6 @@ def take_picture_of_review(work: Path, picture: Path) -> None:
         page.keyboard.press("ArrowRight")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=picture)
-        browser.close()
     shrink(picture)
 
 
