@@ -32,15 +32,6 @@ _NOT_LEARNT = ("untrained", *_SEEDLESS)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The records of one run, as measured: models "pretrained", "untrained", "raw", "chance"."""
-
-    objective: str
-    seed: int
-    results: tuple[Result, ...]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One number of one row.
 
@@ -84,13 +75,16 @@ class Comparison:
         return "better" if self.difference > 0 else "worse"
 
 
-def aggregate(measured: Iterable[Measured]) -> tuple[Result, ...]:
-    """Merge the runs of each objective, which replaces "pretrained" as the model; rows in `row_order`."""
+def aggregate(measured: Mapping[tuple[str, int], Sequence[Result]]) -> tuple[Result, ...]:
+    """Merge the runs of each objective, given by objective and seed; rows in `row_order`.
+
+    The models of a run are "pretrained", which its objective replaces, "untrained", "raw" and "chance".
+    """
     rows: dict[tuple[str, Column], dict[int | None, Result]] = {}
-    for run in measured:
-        for result in run.results:
-            model = run.objective if result.model == "pretrained" else result.model
-            seed = None if model in _SEEDLESS else run.seed
+    for (objective, run_seed), results in measured.items():
+        for result in results:
+            model = objective if result.model == "pretrained" else result.model
+            seed = None if model in _SEEDLESS else run_seed
             column = (result.task, result.modality, result.metric)
             rows.setdefault((model, column), {})[seed] = replace(result, model=model)
     order = row_order(model for model, _ in rows)

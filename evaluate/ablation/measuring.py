@@ -6,7 +6,6 @@ shards and clips; while these stay the same, nothing is computed again.
 
 from collections.abc import Callable, Sequence
 
-from evaluate.ablation.aggregate import Measured
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.embedding.clip_encoders import ModelName, load_run
 from evaluate.embedding.embed import embed
@@ -41,12 +40,12 @@ def measure_runs(
     device: str,
     *,
     progress: Callable[[float, int, str], None] = lambda *_: None,
-) -> tuple[list[Measured], dict[str, str]]:
-    """Measure trained runs; return their numbers, and the names of the runs that could not be measured, and why.
+) -> tuple[dict[tuple[str, int], tuple[Result, ...]], dict[str, str]]:
+    """Measure trained runs; return their records by objective and seed, and why the runs of these names have none.
 
     `progress` is told runs done, runs in all, and the run at work.
     """
-    measured, failures = list[Measured](), dict[str, str]()
+    measured, failures = dict[tuple[str, int], tuple[Result, ...]](), dict[str, str]()
     for number, run in enumerate(runs):
 
         def embedded(done: int, total: int, number: int = number, name: str = run.name) -> None:
@@ -55,10 +54,9 @@ def measure_runs(
         embedded(0, 1)
         try:
             results = _measure(plan, run, models_of(runs, number), EmbedOptions(device=device), embedded)
+            measured[run.objective, run.seed] = results
         except AvtempoError as error:
             failures[run.name] = str(error)
-        else:
-            measured.append(Measured(run.objective, run.seed, results))
     return measured, failures
 
 
@@ -72,10 +70,10 @@ def _measure(
     """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance"."""
     loaded = load_run(run.folder / "checkpoints" / LAST_NAME, models, options.device)
     trained = next(encoder for encoder in loaded.encoders if encoder.name == "pretrained")
-    shards, test = plan.options.shards, plan.dataset
+    shards, test = plan.options.shards, plan.shards.dataset
     header = {
         "protocol": PROTOCOL, "split": plan.held_out_split, "models": list(models), "dataset": test,
-        "encoder_sha256": trained.sha256, "shards_fingerprint": plan.fingerprint,
+        "encoder_sha256": trained.sha256, "shards_fingerprint": plan.shards.fingerprint,
         "clips": options.n_clips, "speeds": list(options.speeds) or [loaded.config.clip.eval_speed],
     }  # fmt: skip
     path = run.folder / RUN_RESULTS_NAME

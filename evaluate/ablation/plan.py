@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from evaluate.errors import AblationError
-from preprocess.shards.manifest import read_dataset
+from preprocess.shards.manifest import DatasetInfo, read_dataset
 from train.config.load import OBJECTIVES_DIR, load_config, objective_names
 from train.config.schema import Config
 
@@ -68,14 +68,12 @@ class Plan:
     Attributes:
         options: the user's choices, with all objectives named.
         runs: objective by objective, seed by seed.
-        dataset: name of the shard set, and "test" of the results.
-        fingerprint: of the shards.
+        shards: the shard set, whose name is "test" of the results.
     """
 
     options: Options
     runs: tuple[PlannedRun, ...]
-    dataset: str
-    fingerprint: str
+    shards: DatasetInfo
 
     @property
     def steps(self) -> int:
@@ -97,9 +95,8 @@ def make_plan(options: Options) -> Plan:
         preprocess.errors.PreprocessError: there are no shards.
     """
     chosen = tuple(dict.fromkeys(options.objectives)) or objective_names()
-    unknown = [objective for objective in chosen if objective not in objective_names()]
-    if unknown:
-        raise AblationError(f"no objective {', '.join(unknown)}; there are: {', '.join(objective_names())}")
+    if unknown := set(chosen) - set(objective_names()):
+        raise AblationError(f"no objective {', '.join(sorted(unknown))}; there are: {', '.join(objective_names())}")
     if not options.seeds or len(set(options.seeds)) < len(options.seeds):
         raise AblationError(f"--seeds takes different whole numbers such as 0,1,2, not {list(options.seeds)}")
     if options.jobs < 1:
@@ -107,16 +104,15 @@ def make_plan(options: Options) -> Plan:
     taken = [text for text in options.overrides if text.partition("=")[0].strip() in _OWN_KEYS]
     if taken:
         raise AblationError(f"--set {taken[0]}: an ablation sets this itself; see --seeds, --objectives, --shards")
-    info = read_dataset(options.shards)
-    configs = {
-        name: _config(options.preset, (*options.overrides, f"data.shards={options.shards}"), name) for name in chosen
-    }
+    shards = read_dataset(options.shards)
+    overrides = (*options.overrides, f"data.shards={options.shards}")
+    configs = {name: _config(options.preset, overrides, name) for name in chosen}
     runs = tuple(
         PlannedRun(name, seed, options.folder / f"{name}-{seed}", replace(config, seed=seed))
         for name, config in configs.items()
         for seed in options.seeds
     )
-    plan = Plan(replace(options, objectives=chosen), runs, info.dataset, info.fingerprint)
+    plan = Plan(replace(options, objectives=chosen), runs, shards)
     trained_on = runs[0].config.data.split
     if trained_on != f"{plan.held_out_split}:train" or not plan.held_out_split.isdigit():
         raise AblationError(
@@ -134,10 +130,8 @@ def _config(preset: str, overrides: Sequence[str], objective: str) -> Config:
     own, there = yaml.safe_load((OBJECTIVES_DIR / f"{objective}.yaml").read_text(encoding="utf-8")), config.as_dict()
     undone = [
         f"{group}.{key} is {there[group][key]}, {objective} says {value}"
-        for group, values in own.items()
-        for key, value in values.items()
-        if there[group][key] != value
-    ]
+        for group, values in own.items() for key, value in values.items() if there[group][key] != value
+    ]  # fmt: skip
     if undone:
         raise AblationError(f"--set undoes an objective ({'; '.join(undone)}): leave the setting or the objective out")
     if replace(config, objective="whole") == load_config(preset, overrides):

@@ -45,9 +45,9 @@ def train_runs(
     Raises:
         KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
     """
-    waiting = deque(run for run in plan.runs if not is_complete(run, plan.fingerprint))
+    waiting = deque(run for run in plan.runs if not is_complete(run, plan.shards.fingerprint))
     steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}
-    children, failures = dict[str, _Child](), dict[str, str]()
+    children, failures = list[tuple[PlannedRun, subprocess.Popen[bytes]]](), dict[str, str]()
 
     def end(run: PlannedRun, failure: str) -> None:
         steps[run.name] = plan.steps
@@ -62,45 +62,42 @@ def train_runs(
                     if reason := _obstacle(run):
                         end(run, reason)
                     else:
-                        children[run.name] = _Child(run, plan.options)
+                        children.append((run, _start(run, plan.options)))
                 time.sleep(_POLL_SECONDS)
-                for name in [name for name, child in children.items() if child.process.poll() is not None]:
-                    child = children.pop(name)
-                    end(child.run, child.failure())
-                steps |= {name: last_step(child.run.folder) for name, child in children.items()}
-                at_work = ", ".join(f"{name} at step {steps[name]}" for name in children)
+                for run, process in children:
+                    if process.poll() is not None:
+                        end(run, _failure(run, process.returncode))
+                children = [(run, process) for run, process in children if process.returncode is None]
+                steps |= {run.name: last_step(run.folder) for run, _ in children}
+                at_work = ", ".join(f"{run.name} at step {steps[run.name]}" for run, _ in children)
                 note = f"{len(plan.runs) - len(waiting) - len(children)} of {len(plan.runs)} runs done; {at_work}"
                 progress(sum(steps.values()), len(steps) * plan.steps, note)
         finally:
-            _stop([child.process for child in children.values()])
+            _stop([process for _, process in children])
     if stop.raised:
         raise KeyboardInterrupt
     return failures
 
 
-class _Child:
-    """A training in a process of its own."""
+def _start(run: PlannedRun, options: Options) -> subprocess.Popen[bytes]:
+    with (run.folder / OUTPUT_NAME).open("wb") as output:
+        # In a process group of its own a child does not get Ctrl-C too, only the signal from this process.
+        return subprocess.Popen(
+            command(run, options), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
+        )  # the pipe stays empty; it closes when this process ends
 
-    def __init__(self, run: PlannedRun, options: Options) -> None:
-        self.run = run
-        self.output = run.folder / OUTPUT_NAME
-        with self.output.open("wb") as output:
-            # In a process group of its own a child does not get Ctrl-C too, only the signal from this process.
-            self.process = subprocess.Popen(
-                command(run, options), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )  # the pipe stays empty; it closes when this process ends
 
-    def failure(self) -> str:
-        """Return why the training failed, or ""."""
-        status = self.process.returncode
-        if status == 0:
-            return ""
-        if status == _STOPPED:
-            return "stopped by a signal and saved; the same command continues from there"
-        lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
-        said = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
-        said = said or [line.strip() for line in lines if line.strip()] or ["no word"]
-        return f"{said[-1]} (exit status {status}; {self.output})"
+def _failure(run: PlannedRun, status: int) -> str:
+    """Return why a training that has ended failed, or ""."""
+    if status == 0:
+        return ""
+    if status == _STOPPED:
+        return "stopped by a signal and saved; the same command continues from there"
+    path = run.folder / OUTPUT_NAME
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    said = said or [line.strip() for line in lines if line.strip()] or ["no word"]
+    return f"{said[-1]} (exit status {status}; {path})"
 
 
 def command(run: PlannedRun, chosen: Options) -> list[str]:

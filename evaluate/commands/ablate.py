@@ -1,7 +1,7 @@
 """`python -m evaluate ablate`: train, measure and compare objectives."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,8 @@ from evaluate.errors import AblationError
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
-    from evaluate.ablation.aggregate import Measured
     from evaluate.ablation.plan import Plan
-
+    from evaluate.results.results import Result
 
 EPILOG = """\
 Every objective is trained on the same data, views, steps and seeds, in RUNS/OBJECTIVE-SEED, then measured on the split
@@ -67,7 +66,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
         raise AblationError(f"{len(failures)} of {len(plan.runs)} runs have no numbers:{lines}")
 
 
-def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
+def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
     from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
@@ -75,15 +74,15 @@ def _show(plan: "Plan", measured: "Sequence[Measured]", name: str) -> None:
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
-    chosen, there, results = plan.options, {(run.objective, run.seed) for run in measured}, aggregate(measured)
+    chosen, results = plan.options, aggregate(measured)
     path, figure = chosen.folder / RESULTS_NAME, chosen.folder / f"{name}.svg"
     # The header says when and where the numbers were made: it stays if these are the same.
     if read_results(path) != results:
         header = {
             **origin(), "preset": chosen.preset, "overrides": list(chosen.overrides),
             "objectives": list(chosen.objectives), "seeds": list(chosen.seeds), "steps": plan.steps,
-            "shards_fingerprint": plan.fingerprint,
-            "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in there],
+            "shards_fingerprint": plan.shards.fingerprint,
+            "missing": [run.name for run in plan.runs if (run.objective, run.seed) not in measured],
         }  # fmt: skip
         write_results(path, results, header)
     write_figure(results, figure)

@@ -65,7 +65,7 @@ def test_a_plan_varies_objective_and_seed_and_nothing_else(tmp_path, shards, pre
     plan = plan_of(tmp_path, shards, preset, objectives=(), seeds=(3, 5), overrides=["steps=7"])
     assert plan.options.objectives == objective_names()
     assert [run.name for run in plan.runs[:3]] == ["whole-3", "whole-5", "avid-3"]
-    assert (plan.steps, plan.held_out_split, plan.dataset) == (7, "1", "ucf101")
+    assert (plan.steps, plan.held_out_split, plan.shards.dataset) == (7, "1", "ucf101")
     avid, whole = (next(run.config for run in plan.runs if run.objective == name) for name in ("avid", "whole"))
     assert (avid.data, avid.clip, avid.model, avid.optim) == (whole.data, whole.clip, whole.model, whole.optim)
     assert (avid.loss.video_video, whole.loss.video_video) == (0.0, 1.0)
