@@ -42,12 +42,9 @@ class Options:
 
     Attributes:
         folder: of the runs, each in FOLDER/OBJECTIVE-SEED, and of the results.
-        shards: folder of the shard set for training and test of all runs.
-        preset: name or file, for all objectives.
+        preset: name or file.
         objectives: names; empty for all.
-        seeds: of every objective.
-        overrides: `KEY=VALUE`, for all runs.
-        device: "cpu", "cuda" or "auto".
+        overrides: `KEY=VALUE`.
         jobs: trainings at a time; above 1 each has one CPU thread.
     """
 

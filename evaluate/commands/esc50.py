@@ -40,16 +40,13 @@ def _esc50(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.esc50.folds import Contestant, contestants, evaluate
     from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, update_results
-    from train.run.checkpoint import LAST_NAME
 
     dataset = dataset_name(arguments)
-    evaluated = [(arguments.run, checkpoint_path(arguments), arguments.models)]
-    evaluated += [(run, run / "checkpoints" / LAST_NAME, "pretrained") for run in arguments.strict]
+    strict = [{"run": run, "checkpoint": None, "models": "pretrained"} for run in arguments.strict]
     found: list[tuple[str, Contestant]] = []
-    for run, checkpoint, models in evaluated:
-        changed = {"run": run, "checkpoint": checkpoint, "models": models}
-        stores = embed_missing(argparse.Namespace(**{**vars(arguments), **changed}))
-        found += contestants(checkpoint, stores, arguments.shards).items()
+    for changed in ({}, *strict):
+        of_run = argparse.Namespace(**{**vars(arguments), **changed})
+        found += contestants(checkpoint_path(of_run), embed_missing(of_run), arguments.shards).items()
     path = arguments.run / RESULTS_NAME
     with console.status("") as status:
         results = update_results(path, evaluate(found, dataset, progress=status.update))

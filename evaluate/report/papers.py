@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from evaluate.protocols.result_table import model_order
-from evaluate.report.result_tables import Column, means
+from evaluate.report.result_tables import MAIN_MODEL, Column, means
 from evaluate.results.results import Result
 
 PAPERS_FILE = Path(__file__).parent / "papers.yaml"
@@ -17,8 +17,6 @@ KINDS: dict[str, tuple[str, tuple[Column, ...]]] = {
     "retrieval": ("R@1", (("retrieval", "R@1"),)),
 }
 """Name in papers.yaml -> title, and the columns of our own number; the first that was measured counts."""
-OURS = "pretrained"
-"""Prefix of the models that are compared with papers."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def build_papers(results: Sequence[Result], test: str, run: str) -> Papers | Non
     def value(model: str, kind: str) -> float | None:
         return next((ours[model, *column] for column in KINDS[kind][1] if (model, *column) in ours), None)
 
-    models = model_order([model for model, _, _ in ours if model.startswith(OURS)])
+    models = model_order([model for model, _, _ in ours if model.startswith(MAIN_MODEL)])
     entries = [
         Entry(f"{model}, {modality}", f"its own shards, run {run}", tuple(value(model, kind) for kind in kinds))
         for model in models

@@ -14,7 +14,7 @@ RAW_TITLES = {"video": "raw pixels", "audio": "mean log-mel", "joint": "pixels +
 TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
 """Tasks that come first, in this order. Any other task follows by name."""
 MAIN_MODEL = "pretrained"
-"""The model that stands for its run where runs are compared."""
+"""The model that stands for its run beside other runs and papers. Beside papers, so do models whose names begin so."""
 TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50", "fingerprint": "Fingerprinting"}
 
 Column = tuple[str, str]

@@ -26,11 +26,9 @@ class Section:
     """Contents of the part about one test; those whose data the run lacks are None or empty.
 
     Attributes:
-        name: of the test, as in the results.
-        title: the same, for readers.
-        slug: the same, for ids in the page.
+        name, title, slug: of the test, as in the results, for readers, and for ids in the page.
         item: "video", or "recording" if there is no video stream.
-        encoders: checksum of each model's encoder, by model.
+        encoders: checksum of each model's encoder.
         notes: splits of which videos are missing; test videos that pretraining has seen.
         headline: column of the number at the top, and its modalities.
     """
