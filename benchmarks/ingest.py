@@ -1,7 +1,5 @@
 """Videos to shards, beside decoding alone and beside other tools that make such shards."""
 
-import io
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -57,11 +55,8 @@ def _in_folder(work: Callable[[Path], None]) -> Run:
     """Write into a new folder, which is removed after the clock has stopped."""
 
     def run() -> float:
-        folder = Path(tempfile.mkdtemp(prefix="avtempo-ingest-"))
-        try:
-            return timed(lambda: work(folder))()
-        finally:
-            shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(prefix="avtempo-ingest-") as folder:
+            return timed(lambda: work(Path(folder)))()
 
     return run
 
@@ -81,23 +76,20 @@ def _write_frame_tar(videos: Sequence[Path], out: Path, fps: float, height_px: i
     n_frames = 0
     with webdataset.TarWriter(str(out)) as writer:
         for path in videos:
-            frames, audio = _decoded(path, fps, (round(height_px * 4 / 3 / 2) * 2, height_px))
+            frames, audio = _decoded(path, fps, round(height_px * 4 / 3 / 2) * 2, height_px)
             members = {
                 f"{number:04d}.jpg": simplejpeg.encode_jpeg(frame, quality=90, colorspace="RGB", colorsubsampling="420")
                 for number, frame in enumerate(frames)
             }
-            writer.write({"__key__": path.stem, **members, "audio.npy": audio})
+            writer.write({"__key__": path.stem, **members, "audio.npy": audio})  # which it writes as an .npy file
             n_frames += len(members)
     return n_frames
 
 
-def _decoded(path: Path, fps: float, size: tuple[int, int]) -> tuple[np.ndarray, bytes]:
-    """Frames (T, H, W, 3) uint8, and mono audio as an .npy file."""
-    width, height = size
+def _decoded(path: Path, fps: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (T, H, W, 3) uint8, and mono audio (N,) float32."""
     with tempfile.NamedTemporaryFile() as audio:
         video_options = f"-map 0:v -vf fps={fps},scale={width}:{height}:flags=area -pix_fmt rgb24 -f rawvideo pipe:1"
         audio_options = f"-map 0:a -ac 1 -ar {RATE_HZ} -f f32le"
         frames = run_ffmpeg("-i", path, *video_options.split(), *audio_options.split(), audio.name)
-        buffer = io.BytesIO()
-        np.save(buffer, np.fromfile(audio.name, np.float32))
-    return np.frombuffer(frames, np.uint8).reshape(-1, height, width, 3), buffer.getvalue()
+        return np.frombuffer(frames, np.uint8).reshape(-1, height, width, 3), np.fromfile(audio.name, np.float32)

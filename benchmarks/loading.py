@@ -16,6 +16,7 @@ from benchmarks.sources import CORES, FPS, HEIGHT_PX
 from evaluate.results.results import Result
 from preprocess.features.splice import splice
 from preprocess.schema import FRAMES_MEMBER, ShardParams
+from store.atomic_files import atomic_folder
 from train.data.loader import SegmentLoader
 from train.data.loader_config import LoaderConfig
 
@@ -43,9 +44,8 @@ def measure(setting: Setting) -> list[Result]:
         "segments": n, "px": HEIGHT_PX, "batch": BATCH, "workers": CORES, "n_frames": n_frames, "skip": SKIP,
         "videos": [str(path) for path in videos], "tars": [str(path) for path in tars],
     }  # fmt: skip
-    cases = {"window": WINDOW, "whole": n_frames}
-    races = [_race(case, {**job, "window": window}, shards, setting) for case, window in cases.items()]
-    return [record for each in races for record in each]
+    cases = {"window": WINDOW, "whole": n_frames}.items()
+    return [record for case, window in cases for record in _race(case, {**job, "window": window}, shards, setting)]
 
 
 def _race(case: str, job: dict[str, Any], shards: Path, setting: Setting) -> list[Result]:
@@ -81,14 +81,10 @@ def _bare(shards: Path, window: int) -> Callable[[], object]:
     """Strips of as many frames from memory to pixels, on all cores, without reading, cutting or joining."""
     import webdataset
 
-    def cut(strip: bytes) -> bytes:
-        if window == n_frames:
-            return strip
-        return splice(strip, range(window))
-
-    n_frames = round(sources.SECONDS * FPS)
     tars = [str(path) for path in sorted(shards.glob("*.tar"))]
-    strips = [cut(sample[FRAMES_MEMBER]) for sample in webdataset.WebDataset(tars, shardshuffle=False)]
+    strips = [sample[FRAMES_MEMBER] for sample in webdataset.WebDataset(tars, shardshuffle=False)]
+    if window < round(sources.SECONDS * FPS):
+        strips = [splice(strip, range(window)) for strip in strips]
     pool = ThreadPoolExecutor(CORES)  # the decoder does not hold Python's lock
     return lambda: sum(pool.map(lambda strip: simplejpeg.decode_jpeg(strip).nbytes, strips, chunksize=4))
 
@@ -97,9 +93,6 @@ def _frame_tars(videos: Sequence[Path]) -> list[Path]:
     """The videos as tars of one JPEG a frame, at their own size and rate, one per core; made once."""
     out = videos[0].parent / "frame-tars"
     if not out.exists():
-        partial = out.with_suffix(".part")
-        partial.mkdir(exist_ok=True)
-        with ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool:
-            write_frame_tars(videos, partial, CORES, FPS, HEIGHT_PX, pool)
-        partial.rename(out)
+        with atomic_folder(out) as made, ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool:
+            write_frame_tars(videos, made, CORES, FPS, HEIGHT_PX, pool)
     return sorted(out.glob("*.tar"))
