@@ -1,9 +1,6 @@
 """Whole small ablations on real shards: trained once, measured once, failures named, signals obeyed."""
 
 import json
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -19,7 +16,7 @@ from evaluate.protocols.stores import EMBEDDINGS_FOLDER
 from evaluate.results.results import read_header, read_results
 from store.atomic_files import folder_lock
 from tests.evaluate.conftest import TINY
-from tests.processes import ROOT
+from tests.processes import start, wait_for
 from train.config.load import objective_names
 from train.errors import ConfigError
 from train.run.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
@@ -176,46 +173,36 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, shards, preset
     assert read_header(folder / "results.json")["missing"] == ["whole-0", "avid-0"]
 
 
-def start(tmp_path, shards, preset, steps, said):
-    """An ablation of two trainings at a time, both of which have made steps."""
-    words = arguments(tmp_path, shards, preset, "--jobs", "2", "--steps", str(steps), objectives="whole")
-    with said.open("wb") as output:
-        command = [sys.executable, "-m", "evaluate", *words]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-    wait_for(tmp_path / "ablation", 2, process)
-    return process
-
-
 def steps_of(folder):
     return {path.parent.name: last_step(path.parent) for path in folder.glob("*/log.jsonl")}
 
 
-def wait_for(folder, step, process):
-    """Wait until both trainings have logged a later step."""
-    deadline = time.monotonic() + 600
-    while len([last for last in steps_of(folder).values() if last > step]) < 2:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
+def start_beyond(folder, step, words):
+    """An ablation of two trainings at a time, both of which have logged a later step."""
+    process = start("-m", "evaluate", *words)
+    assert wait_for(lambda: process.poll() is not None or sum(n > step for n in steps_of(folder).values()) == 2, 600)
+    assert process.poll() is None
+    return process
 
 
 @pytest.mark.slow
 def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_at_once(tmp_path, shards, preset):
     folder = tmp_path / "ablation"
-    first = folder / "whole-0"
-    killed = start(tmp_path, shards, preset, 5000, tmp_path / "killed.txt")
+    first, words = folder / "whole-0", ("--jobs", "2", "--steps", "5000")
+    words = arguments(tmp_path, shards, preset, *words, objectives="whole")
+    killed = start_beyond(folder, 2, words)
     killed.kill()
-    killed.wait()
+    killed.communicate()
     with folder_lock(first, patience_seconds=60):
         begun = read_checkpoint(first / "checkpoints" / LAST_NAME).step
         assert 2 < begun == last_step(first) < 5000
     assert "stopped by a signal" in (first / OUTPUT_NAME).read_text()
-    again = start(tmp_path, shards, preset, 5000, tmp_path / "again.txt")  # maybe while the other orphan still saves
-    wait_for(folder, begun, again)
+    again = start_beyond(folder, begun, words)  # maybe while the other orphan still saves
     again.terminate()
-    assert again.wait(300) == 130
+    said = again.communicate(timeout=300)
+    assert again.returncode == 130
     for name, step in steps_of(folder).items():
         with folder_lock(folder / name, patience_seconds=0):  # its training has ended before
             assert read_checkpoint(folder / name / "checkpoints" / LAST_NAME).step == step
     assert f"at step {begun}" in (first / OUTPUT_NAME).read_text()
-    assert "failed" not in (tmp_path / "again.txt").read_text()
+    assert "failed" not in "".join(said)

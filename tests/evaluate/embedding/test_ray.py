@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -74,7 +75,7 @@ def at_work(folder, node):
 def test_a_node_killed_in_mid_run_costs_what_it_was_at_and_nothing_else(
     cluster, on_ray, second_node, ucf_folder, tmp_path, caplog
 ):
-    params = PARAMS.__class__(**{**PARAMS.as_dict(), "sources_per_shard": 1})
+    params = replace(PARAMS, sources_per_shard=1)
     catalogue = open_catalogue("ucf101", ucf_folder)
     build(catalogue, tmp_path / "alone", params)
     killed = []
@@ -129,7 +130,7 @@ class _Deadly:
 
 def test_embedding_on_the_cluster_makes_the_stores_of_one_process(on_ray, ucf_folder, run_folder, tmp_path):
     """More shards than a task has, so that several tasks make one store."""
-    params = PARAMS.__class__(**{**PARAMS.as_dict(), "sources_per_shard": 2})
+    params = replace(PARAMS, sources_per_shard=2)
     shards = tmp_path / "shards"
     build(open_catalogue("ucf101", ucf_folder), shards, params)
     run = load_run(run_folder / "checkpoints" / LAST_NAME, ("pretrained", "raw"))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from evaluate.errors import SplitError
 from evaluate.protocols.esc50.folds import STRICT, TRANSDUCTIVE, Contestant, evaluate, folds_read
 from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
 from evaluate.results.results import read_results
-from preprocess.shards.manifest import read_segments
+from preprocess.shards.manifest import read_dataset, read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50
+from tests.evaluate.protocols.test_esc50 import recordings
 from tests.processes import run as start_python
 from tests.train.small_runs import stop_in_step
 from train.__main__ import main as train_main
@@ -24,7 +26,7 @@ from train.data.loader import SegmentLoader, iterate_once
 from train.data.loader_config import LoaderConfig
 from train.errors import CheckpointError, ConfigError, RunError
 from train.ranks.distributed import join_world
-from train.run.checkpoint import LAST_NAME
+from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 from train.run.pretraining import refuse_blind
 
 CLASSES = ("dog", "rain", "clock_tick", "engine")
@@ -104,12 +106,9 @@ def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_sh
 def test_a_run_on_a_part_that_is_no_fold_is_refused(esc_shards, make_checkpoint, tmp_path):
     path = make_checkpoint(tmp_path / "a.pt", params=AUDIO)
     assert folds_read(path, esc_shards) == frozenset()  # of other shards: it has read none of these
-    from train.run.checkpoint import read_checkpoint, save_checkpoint
-
     saved = read_checkpoint(path)
-    fingerprint = json.loads((esc_shards / "dataset.json").read_text())["fingerprint"]
-    config = {**saved.config, "data": {**saved.config["data"], "split": "1:train"}}
-    save_checkpoint(type(saved)(**{**saved.__dict__, "config": config, "shards_fingerprint": fingerprint}), path)
+    config = saved.config | {"data": saved.config["data"] | {"split": "1:train"}}
+    save_checkpoint(replace(saved, config=config, shards_fingerprint=read_dataset(esc_shards).fingerprint), path)
     with pytest.raises(SplitError, match=r"data\.split=fold"):
         folds_read(path, esc_shards)
 
@@ -170,11 +169,8 @@ def test_cepstra_are_scipys_and_distinguish_classes():
     found = MfccEncoder().encode("audio", logmel)["features"].numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert MfccEncoder().encode("video", torch.zeros(1)) == {}
-
-    from tests.evaluate.protocols.test_esc50 import recordings
-
     some = recordings(3.0)
-    scaled = type(some)(some.labels, some.label_names, some.folds, some.features * np.logspace(-3, 3, 12), some.owner)
+    scaled = replace(some, features=some.features * np.logspace(-3, 3, 12))
     results = evaluate([("mfcc", Contestant(scaled, "logistic", folds=(2,)))])
     assert {(r.task, r.split) for r in results if r.model == "mfcc"} == {
         (task, split) for task in ("logistic", "logistic-esc10") for split in (2, None)

@@ -59,7 +59,6 @@ def test_a_group_on_both_sides_is_refused_by_name():
 
 
 def test_groups_are_numbered_anew_in_every_class_and_unlisted_videos_left_out():
-    """g01 of one class is another recording than g01 of the next."""
     groups, sides = ["g01", "g01", "g02", "g02", "g03"], ["train", "test", "train", "test", ""]
     split = take_split(build_videos([0, 1, 1, 0, 1], groups=groups, sides=sides, video=np.eye(5)), "1")
     assert (split.train.tolist(), split.test.tolist()) == ([0, 2], [1, 3])
