@@ -85,7 +85,6 @@ def ucf_folder(tmp_path_factory):
     lists = root / "ucfTrainTestlist"
     lists.mkdir()
     (lists / "classInd.txt").write_text("".join(f"{i + 1} {name}\n" for i, name in enumerate(CLASSES)))
-    lines = {}
     for label, name in enumerate(CLASSES):
         (root / name).mkdir()
         for group in range(1, GROUPS + 1):
@@ -94,9 +93,8 @@ def ucf_folder(tmp_path_factory):
             write_clip(root / name / f"{stem}.mp4", _clip_frames(name, group), 16, sound)
             for s in (1, 2, 3):
                 side = "test" if 2 * s - 1 <= group <= 2 * s else "train"
-                lines.setdefault(f"{side}list{s:02d}.txt", []).append(f"{name}/{stem}.avi {label + 1}")
-    for file, content in lines.items():
-        (lists / file).write_text("\n".join(content) + "\n")
+                with (lists / f"{side}list{s:02d}.txt").open("a") as file:
+                    file.write(f"{name}/{stem}.avi {label + 1}\n")
     return root
 
 

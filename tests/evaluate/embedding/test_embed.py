@@ -23,12 +23,9 @@ MODELS = ("pretrained", "untrained", "raw")
 
 def run_embed(run_folder, shards, models=MODELS, **options):
     run = load_run(run_folder / "checkpoints" / LAST_NAME, models)
-    outputs = store_paths(run_folder, "tiny", models)
-    seen = []
-    embedded = embed(
-        run, shards, outputs, "tiny", EmbedOptions(num_threads=1, **options), progress=lambda *state: seen.append(state)
-    )
-    return embedded, outputs, seen
+    outputs, seen = store_paths(run_folder, "tiny", models), []
+    options = EmbedOptions(num_threads=1, **options)
+    return embed(run, shards, outputs, "tiny", options, progress=lambda *state: seen.append(state)), outputs, seen
 
 
 def cut(shards, run, n_clips=3, speeds=(2,), window_frames=24):
@@ -62,16 +59,13 @@ def test_stores_hold_every_segment_with_its_columns(run_folder, shards):
             assert frame["has_video"].all()
             silent = frame["group"] == "g02"
             assert (frame["has_audio"] == ~silent).all()
-            vectors = {"video/features", "audio/features"}
-            if model != "raw":
-                vectors |= {"video/projections", "audio/projections"}
-            assert set(store.vector_names) == vectors
-            for name in vectors:
-                assert np.isfinite(store.vectors(name)).all()
+            spaces = ("features",) if model == "raw" else ("features", "projections")
+            assert set(store.vector_names) == {f"{each}/{space}" for each in ("video", "audio") for space in spaces}
+            assert all(np.isfinite(store.vectors(name)).all() for name in store.vector_names)
             assert not store.vectors("audio/features")[silent].any()
-            assert store.provenance.model == model
-            assert store.provenance.dataset == "tiny"
-            assert store.provenance.shards_fingerprint == read_dataset(shards).fingerprint
+            origin = store.provenance
+            assert (origin.model, origin.dataset) == (model, "tiny")
+            assert origin.shards_fingerprint == read_dataset(shards).fingerprint
     assert [p.name for p in outputs["raw"].parent.iterdir() if p.is_dir()] == []
 
 
@@ -88,13 +82,13 @@ def test_a_clip_embeds_the_same_whatever_its_batch_mates(run, shards):
                     assert np.allclose(alone[name], together[name][rows], rtol=1e-4, atol=1e-5), name
 
 
-def test_encoders_are_forced_into_eval_mode(run_folder, shards):
+def test_encoders_are_forced_into_eval_mode(run, run_folder, shards):
     loaded = load_encoders(run_folder / "checkpoints" / LAST_NAME)
     loaded.encoders.train()
     before = {k: v.clone() for k, v in loaded.encoders.state_dict().items()}
     encoder = NetworkEncoder(loaded, "pretrained")
     assert not any(module.training for module in loaded.encoders.modules())
-    clips = cut(shards, load_run(run_folder / "checkpoints" / LAST_NAME, ("raw",)))
+    clips = cut(shards, run)
     video, audio = encoder.encode("video", clips.video), encoder.encode("audio", clips.audio)
     for vectors in (*video.values(), *audio.values()):
         assert vectors.is_inference()
@@ -143,7 +137,7 @@ def test_second_call_embeds_nothing_and_a_new_checkpoint_everything_of_its_own(r
     assert embedded == MODELS
 
 
-def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_path):
+def test_a_stopped_run_goes_on_with_the_missing_shards(run, run_folder, shards):
     whole = run_embed(run_folder, shards)[1]
     expected = {model: path.read_bytes() for model, path in whole.items()}
     vectors = {model: EmbeddingStore(path).vectors("video/features") for model, path in whole.items()}
@@ -157,7 +151,6 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run_folder, shards, tmp_p
         if done >= 8:
             raise StopError
 
-    run = load_run(run_folder / "checkpoints" / LAST_NAME, MODELS)
     with pytest.raises(StopError):
         embed(run, shards, whole, "tiny", EmbedOptions(batch_size=4, num_threads=1), progress=stop)
     parts = sorted(p.name for p in (run_folder / "embeddings" / "parts" / "tiny").iterdir())

@@ -26,15 +26,12 @@ SET = ("steps=4", "log_every=1", "checkpoint_every=2", "data.batch_size=4", "cli
 
 
 def random_classifier(shards):
-    config = check(
-        FinetuneConfig,
-        {
-            "data": {"shards": str(shards), "batch_size": 25, "num_threads": 1},
-            "clip": {"n_frames": 4, "crop_px": 32, "speed": 2},
-            "model": {"video": "tiny", "audio": "tiny", "tiny_width": 4},
-        },
-        "test",
-    )
+    settings = {
+        "data": {"shards": str(shards), "batch_size": 25, "num_threads": 1},
+        "clip": {"n_frames": 4, "crop_px": 32, "speed": 2},
+        "model": {"video": "tiny", "audio": "tiny", "tiny_width": 4},
+    }
+    config = check(FinetuneConfig, settings, "test")
     torch.manual_seed(2)
     classifier = Classifier(config, 5).eval()
     with torch.no_grad():
@@ -113,18 +110,15 @@ def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards)
             assert groups == {2 * split - 1, 2 * split}
             assert (said["clips"], said["squares"]) == (10, ["first", "middle", "last"])
     folder = run_folder / "finetune" / "ucf101-1-scratch"
-    done = [folder / "checkpoints" / LAST_NAME, folder / "predictions.json"]
+    done, one = [folder / "checkpoints" / LAST_NAME, folder / "predictions.json"], ("--split", "1", "--init", "scratch")
     stamps = [path.stat().st_mtime_ns for path in done]
-    assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
+    assert main(command(run_folder, shards, *one)) == 0
     assert [path.stat().st_mtime_ns for path in done] == stamps  # neither trained nor tested again
     assert [r for r in read_results(run_folder / "results.json") if r.task == "finetune"] == results  # the mean too
     shutil.rmtree(folder / "checkpoints")
-    assert main(command(run_folder, shards, "--split", "1", "--init", "scratch")) == 0
-    assert (
-        done[1].stat().st_mtime_ns != stamps[1]
-    )  # what was predicted by weights that are gone is not these weights' word
-    longer = [*command(run_folder, shards, "--split", "1", "--init", "scratch"), "--set", "steps=5"]
-    assert main(longer) == 0
+    assert main(command(run_folder, shards, *one)) == 0
+    assert done[1].stat().st_mtime_ns != stamps[1]  # the weights that predicted before are gone
+    assert main([*command(run_folder, shards, *one), "--set", "steps=5"]) == 0
     assert json.loads(done[1].read_text())["step"] == 5
 
 
