@@ -35,11 +35,7 @@ def models_of(runs: Sequence[PlannedRun], number: int) -> tuple[ModelName, ...]:
 
 
 def measure_runs(
-    plan: Plan,
-    runs: Sequence[PlannedRun],
-    device: str,
-    *,
-    progress: Callable[[float, int, str], None] = lambda *_: None,
+    plan: Plan, runs: Sequence[PlannedRun], device: str, progress: Callable[[float, int, str], None]
 ) -> tuple[dict[tuple[str, int], tuple[Result, ...]], dict[str, str]]:
     """Measure trained runs; return their records by objective and seed, and why the runs of these names have none.
 

@@ -32,12 +32,7 @@ _ORPHAN_SECONDS = 60.0
 """Time for the training of a killed ablation to save and end."""
 
 
-def train_runs(
-    plan: Plan,
-    *,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, str]:
+def train_runs(plan: Plan, progress: Callable[[int, int, str], None], say: Callable[[str], None]) -> dict[str, str]:
     """Train the runs that are not complete; return the names of those that failed, and why.
 
     `progress` is told steps done, steps in all, and the runs at work; `say`, of every run that was trained or failed.

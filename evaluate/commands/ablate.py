@@ -55,10 +55,10 @@ def _ablate(arguments: argparse.Namespace) -> None:
         f"{len(plan.runs)} runs of {plan.steps} steps; tested on split {plan.held_out_split}, which they do not see"
     )
     with Progress("steps") as shown:
-        untrained = train_runs(plan, progress=shown.show, say=say)
+        untrained = train_runs(plan, shown.show, say)
     trained = [run for run in plan.runs if run.name not in untrained]
     with Progress("measured runs") as shown:
-        measured, unmeasured = measure_runs(plan, trained, chosen_device(arguments.device), progress=shown.show)
+        measured, unmeasured = measure_runs(plan, trained, chosen_device(arguments.device), shown.show)
     if measured:
         _show(plan, measured, arguments.name or arguments.runs.resolve().name)
     if failures := untrained | unmeasured:

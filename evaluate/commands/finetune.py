@@ -64,7 +64,7 @@ def _finetune(arguments: argparse.Namespace) -> None:
             if world.is_main:
                 say(f"split {split}, {init}: {config.steps} steps of {config.data.batch_size} clips, {folder}")
             with Progress(f"testing split {split}, {init}") as shown:
-                result = train_and_test(run, config, test, folder, world, progress=shown.show)
+                result = train_and_test(run, config, test, folder, world, shown.show)
             if result is None:
                 raise KeyboardInterrupt
             found.append(result)

@@ -45,13 +45,7 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
 
 
 def train_and_test(
-    run: LoadedEncoders,
-    config: FinetuneConfig,
-    test: str,
-    folder: Path,
-    world: World,
-    *,
-    progress: Progress = lambda *_: None,
+    run: LoadedEncoders, config: FinetuneConfig, test: str, folder: Path, world: World, progress: Progress
 ) -> Result | None:
     """Fine-tune on one split and test, unless both are done; None if a signal stopped the training, which was saved.
 
@@ -75,7 +69,7 @@ def train_and_test(
     if (found.get("step"), found.get("clips")) == (finetuned.step, N_CLIPS):
         accuracy, n_videos = found[METRIC], len(found["videos"])
     else:
-        predictions = predict(finetuned, Path(config.data.shards), split, world, progress=progress)
+        predictions = predict(finetuned, Path(config.data.shards), split, world, progress)
         accuracy, n_videos = predictions.accuracy, len(predictions.labels)
         if world.is_main:
             write_text(path, _described(predictions, finetuned), writing)

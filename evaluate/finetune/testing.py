@@ -59,9 +59,7 @@ class Predictions:
         return float(np.mean(self.predicted == self.labels))
 
 
-def predict(
-    finetuned: Finetuned, shards: Path, split: str, world: World, *, progress: Progress = lambda *_: None
-) -> Predictions:
+def predict(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Predictions:
     """Test a fine-tuned classifier, in eval mode on the world's device, on the test side of a split, such as "1".
 
     Several ranks share the work.

@@ -88,11 +88,11 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
     A source whose file is missing or unreadable is left out; the page then plays it without audio.
     """
     first = first_segments(media.shards, sources).set_index("source")
-    first = first[first["has_audio"].astype(bool)]
-    heard = [source for source in dict.fromkeys(sources) if source in first.index]
+    spans = first.loc[first["has_audio"].astype(bool), ["start_seconds", "end_seconds"]].T.to_dict("list")
+    heard = [source for source in dict.fromkeys(sources) if source in spans]
 
     def cut(source: str) -> str:
-        path, start, end = find_source(media.folders, source), *first.loc[source, ["start_seconds", "end_seconds"]]
+        path, (start, end) = find_source(media.folders, source), spans[source]
         try:
             mp3 = sound_excerpt(path, start, end - start) if path else b""
         except MediaError as error:

@@ -65,7 +65,7 @@ def test_ten_clips_and_three_crops_of_every_segment_equal_a_slow_version(tmp_pat
     shards = write_shards(tmp_path / "shards", 36, n_frames=lambda index: 3 + (5 * index) % 18)
     finetuned = random_classifier(shards)
     before = {name: value.clone() for name, value in finetuned.classifier.state_dict().items()}
-    found = predict(finetuned, shards, "1", join_world("cpu"))
+    found = predict(finetuned, shards, "1", join_world("cpu"), lambda *_: None)
     wanted, n_clips = slow_probabilities(shards, finetuned)
     assert set(n_clips.values()) == {30, 60, 90}
     assert found.source_index.tolist() == sorted(wanted) == [s for s in range(36) if s % 4 == 3]
