@@ -115,7 +115,7 @@ Kind = Callable[[Marker], str]
 """Makes the Markdown between two markers."""
 
 
-def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Path:
+def publish(run: Path, name: str, made_by: str, root: Path) -> Path:
     """Copy a run's results to docs/results/NAME.json with their origin.
 
     Args:
@@ -123,7 +123,6 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
         name: of the published list, such as "demo".
         made_by: the command that makes these numbers.
         root: of the repository.
-        facts: more for the header.
 
     Raises:
         ResultsError: the run has no results, or code that is not committed made them.
@@ -140,7 +139,7 @@ def publish(run: Path, name: str, made_by: str, root: Path, **facts: Any) -> Pat
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
     path = root / RESULTS_DIR / f"{name}.json"
-    write_results(path, results, {"command": ""} | known | {"command": made_by} | facts)
+    write_results(path, results, {"command": ""} | known | {"command": made_by})
     return path
 
 
