@@ -79,7 +79,6 @@ def build_parser() -> argparse.ArgumentParser:
     search.add_argument("--k", type=int, default=5, help="how many (default: %(default)s)")
     excluded = "leave out the query itself, or all clips of its source or group (default: %(default)s)"
     search.add_argument("--exclude", choices=("row", "source", "group"), default="source", help=excluded)
-    search.add_argument("--backend", choices=("exact", "faiss", "faiss-flat", "faiss-ivf"), default="exact")
     search.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser
 
@@ -149,14 +148,12 @@ def _search(arguments: argparse.Namespace) -> int:
     from store.similar_clips import similar_clips
 
     with EmbeddingStore(arguments.store) as store:
-        clips, method = similar_clips(
-            store, arguments.query, arguments.vectors, arguments.k, arguments.exclude, arguments.backend
-        )
+        clips = similar_clips(store, arguments.query, arguments.vectors, arguments.k, arguments.exclude)
     if arguments.json:
         query, *neighbours = clips.to_dict("records")
-        sys.stdout.write(json.dumps({"method": method, "query": query, "neighbours": neighbours}, indent=2) + "\n")
+        sys.stdout.write(json.dumps({"query": query, "neighbours": neighbours}, indent=2) + "\n")
         return 0
-    _say(f"{arguments.vectors}, {method}; the first row is the query")
+    _say(f"{arguments.vectors}; the first row is the query")
     clips["seconds"] = [f"{a:.2f}-{b:.2f}" for a, b in zip(clips["start_seconds"], clips["end_seconds"], strict=True)]
     shown = clips[["row", "score", "key", "source", "seconds", "label", "label_name"]]
     for line in shown.to_string(index=False, float_format="{:.4f}".format).split("\n"):

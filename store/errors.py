@@ -71,4 +71,4 @@ class ReplacedError(StoreError):
 
 
 class SearchError(StoreError):
-    """A search that cannot be run: shapes, values, an unknown backend or key."""
+    """A search that cannot be run: shapes, values, an unknown key."""

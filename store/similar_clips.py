@@ -7,7 +7,7 @@ import numpy as np
 from store.errors import SearchError
 from store.layout import modality
 from store.reader import EmbeddingStore
-from store.search import Backend, Exclude, nearest
+from store.search import Exclude, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,16 +29,14 @@ def similar_clips(
     vectors: str,
     k: int,
     leave_out: Literal["row", "source", "group"],
-    backend: Backend,
-) -> "tuple[pd.DataFrame, str]":
+) -> "pd.DataFrame":
     """Find the k clips most similar to one clip; clips without the modality never count.
 
     `query` is a key, of which the first row counts, or else a row number. `leave_out` says what else does not count: the
     query's own row, or all clips of its source or group.
 
     Returns:
-        The query and then the clips found, best first: row number, score and the columns of the store; and the method
-        of the search, e.g. "exact".
+        The query and then the clips found, best first: row number, score and the columns of the store.
 
     Raises:
         SearchError: there is no such query, it has no such modality or no group, or k is below 1.
@@ -52,10 +50,10 @@ def similar_clips(
     if leave_out == "group" and not ids[row]:
         raise SearchError(store.path, f"row {row} has no group", "leave out its source or its row")
     barred = Exclude(np.array([True]), ~present | (ids == ids[row]))
-    found = nearest(references[[row]], references, k, exclude=barred, backend=backend)
+    found = nearest(references[[row]], references, k, exclude=barred)
     is_found = found.indices[0] >= 0
     rows = [row, *found.indices[0, is_found].tolist()]
     frame = store.frame(rows)
     frame.insert(0, "row", rows)
     frame.insert(1, "score", [1.0, *found.scores[0, is_found].astype(float).round(6).tolist()])
-    return frame, found.method
+    return frame

@@ -69,12 +69,11 @@ def test_export_of_chosen_vectors_and_its_refusal(path, tmp_path, run):
     assert "end it in .parquet or .npz" in message
 
 
-@pytest.mark.parametrize("backend", ["exact", "faiss"])
 @pytest.mark.parametrize("query", ["00000005-00001", "11"])
-def test_search_by_key_and_by_row(path, run, backend, query):
+def test_search_by_key_and_by_row(path, run, query):
     rows = build_rows(0, 60)
     unit = rows.vectors["video/features"] / np.linalg.norm(rows.vectors["video/features"], axis=1, keepdims=True)
-    found = json.loads(run("search", path, "--query", query, "--k", "3", "--json", "--backend", backend)[1])
+    found = json.loads(run("search", path, "--query", query, "--k", "3", "--json")[1])
     similarity = np.where(rows.source == rows.source[11], -np.inf, unit @ unit[11])
     assert [each["row"] for each in found["neighbours"]] == np.argsort(-similarity)[:3].tolist()
     assert found["query"]["key"] == "00000005-00001"

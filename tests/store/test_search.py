@@ -1,4 +1,4 @@
-"""Every way of searching against a slow one that looks at all pairs."""
+"""The search against a slow one that looks at all pairs."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,6 @@ from hypothesis.extra import numpy as hnp
 
 from store.errors import SearchError
 from store.search import Exclude, nearest
-
-EXACT = pytest.mark.parametrize("backend", ["exact", "faiss-flat"])
 
 
 def _slow(queries, references, k, exclude=None):
@@ -33,35 +31,32 @@ def _same(found, expected):
     np.testing.assert_allclose(found.scores, expected[1], atol=1e-7)
 
 
-@EXACT
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_equals_the_slow_version(backend, dtype, monkeypatch):
+def test_equals_the_slow_version(dtype, monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 24 * 37)  # many blocks
     monkeypatch.setattr("store.search.QUERY_BLOCK", 7)
     rng = np.random.default_rng(0)
     queries, references = rng.normal(size=(20, 24)).astype(dtype), rng.normal(size=(300, 24)).astype(dtype)
     exclude = Exclude(rng.integers(0, 5, 20).astype(str), rng.integers(0, 5, 300).astype(str))
     for k in (1, 5, 50):
-        _same(nearest(queries, references, k, backend=backend), _slow(queries, references, k))
-        excluded = nearest(queries, references, k, exclude=exclude, backend=backend)
+        _same(nearest(queries, references, k), _slow(queries, references, k))
+        excluded = nearest(queries, references, k, exclude=exclude)
         _same(excluded, _slow(queries, references, k, exclude))
 
 
-@EXACT
-def test_ties_go_to_the_lower_index_wherever_the_rows_lie(backend, monkeypatch):
+def test_ties_go_to_the_lower_index_wherever_the_rows_lie(monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 129 * 50)
     rng = np.random.default_rng(1)
     distinct = rng.normal(size=(7, 129)).astype(np.float32)
     kinds = rng.integers(0, 7, 501)
     references = distinct[kinds] * np.array([1, 2, 0.5, 4], np.float32)[rng.integers(0, 4, 501)][:, None]
-    found = nearest(distinct, references, 40, backend=backend)
+    found = nearest(distinct, references, 40)
     for kind in range(7):
         assert found.indices[kind].tolist() == np.flatnonzero(kinds == kind)[:40].tolist()
     np.testing.assert_array_equal(found.scores, np.ones((7, 40), np.float32))
 
 
-@EXACT
-def test_differences_below_the_error_of_float32_products_are_distinguished(backend, monkeypatch):
+def test_differences_below_the_error_of_float32_products_are_distinguished(monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 600 * 40)
     rng = np.random.default_rng(3)
     base = rng.normal(size=600)
@@ -75,7 +70,7 @@ def test_differences_below_the_error_of_float32_products_are_distinguished(backe
 
     expected = ranked(np.float64)
     assert (ranked(np.float32) != expected).any(axis=1).mean() > 0.5, "too easy: float32 alone would nearly do"
-    np.testing.assert_array_equal(nearest(queries, references, 5, backend=backend).indices, expected)
+    np.testing.assert_array_equal(nearest(queries, references, 5).indices, expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -88,32 +83,13 @@ def test_few_small_whole_numbers_with_many_ties_and_zeros(data):
     n_dims, k = (data.draw(st.integers(1, most)) for most in (4, 14))
     queries, references = (whole_numbers(n, n_dims, least=-2) for n in (n_queries, n_references))
     exclude = Exclude(whole_numbers(n_queries, least=0), whole_numbers(n_references, least=0))
-    expected = _slow(queries, references, k, exclude)
-    _same(nearest(queries, references, k, exclude=exclude), expected)
-    _same(nearest(queries, references, k, exclude=exclude, backend="faiss-flat"), expected)
+    _same(nearest(queries, references, k, exclude=exclude), _slow(queries, references, k, exclude))
 
 
-@EXACT
-def test_huge_and_tiny_values(backend):
+def test_huge_and_tiny_values():
     queries = np.array([[1e30, 1e30], [1e-30, 0]], np.float32)
     references = np.array([[1e-38, 1e-38], [3e38, 0], [0, -1]], np.float32)
-    assert nearest(queries, references, 1, backend=backend).indices.tolist() == [[0], [1]]
-
-
-def test_the_choice_of_faiss_index_is_recorded(monkeypatch):
-    rng = np.random.default_rng(2)
-    centres = rng.normal(size=(40, 16))
-    references = (centres[rng.integers(0, 40, 4000)] + 0.1 * rng.normal(size=(4000, 16))).astype(np.float32)
-    exact = nearest(references[:100], references, 5)
-    assert exact.method == "exact"
-    assert nearest(references[:100], references, 5, backend="faiss").method == "faiss Flat"
-    monkeypatch.setattr("store.search.IVF_FROM_ROWS", 4000)
-    for backend in ("faiss", "faiss-ivf"):
-        found = nearest(references[:100], references, 5, backend=backend)
-        assert found.method.startswith("faiss IVF")
-        assert "nprobe=8 (approximate)" in found.method
-        assert (found.indices == exact.indices).mean() > 0.95
-        np.testing.assert_array_equal(found.indices, nearest(references[:100], references, 5, backend=backend).indices)
+    assert nearest(queries, references, 1).indices.tolist() == [[0], [1]]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +100,6 @@ def test_the_choice_of_faiss_index_is_recorded(monkeypatch):
         ({"queries": np.ones(3, np.float32)}, "queries are float32 of shape"),
         ({"references": np.ones((2, 3), int)}, "references are int64"),
         ({"references": np.full((2, 3), np.nan, np.float32)}, "references hold NaN"),
-        ({"backend": "annoy"}, "unknown backend 'annoy'"),
         ({"exclude": Exclude(np.zeros(2), np.zeros(3))}, "exclude has (2,) and (3,) ids"),
     ],
 )
