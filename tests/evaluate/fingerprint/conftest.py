@@ -28,9 +28,9 @@ class Signal:
         return unit((1 - part) * self.knots[whole] + part * self.knots[whole + 1])
 
 
-def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True):
+def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True, hop=HOP):
     """Descriptors at a fixed hop of vectors at(t); `sound` likewise, `picture=False` for a black source."""
-    start = np.arange(0, max(seconds - CLIP, 0) + 1e-9, HOP)
+    start = np.arange(0, max(seconds - CLIP, 0) + 1e-9, hop)
     shape = (len(start), DIMS)
     has_sound, middle = sound is not None, start + CLIP / 2
     vectors = unit(at(middle) + noise * np.random.default_rng(len(name)).normal(size=shape) / np.sqrt(DIMS))

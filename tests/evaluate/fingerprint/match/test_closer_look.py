@@ -1,11 +1,11 @@
 """A closer look at spans: the seconds it finds, in views, at speeds, and at a file's start; what cannot be read stays."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
@@ -13,41 +13,35 @@ from evaluate.fingerprint.describe.view import PLAIN, Region, View
 from evaluate.fingerprint.match.closer_look import look_closer
 from evaluate.fingerprint.match.matches import Match
 from preprocess.features.logmel import log_mel
+from tests.evaluate.fingerprint.match.test_same_changes import moving
 from tests.evaluate.fingerprint.match.test_same_sound import seconds_of, voices
 from train.views.distort_audio import shift_pitch
 
 FPS, RATE, SECONDS = 8.0, 96, 20
+WAVEFORM = voices(3, 12)
 
 
-@pytest.fixture(scope="module")
+@functools.cache
 def source():
     """Textures that drift over each other, (T, 64, 64) float32 at RATE frames a second."""
-    rng = np.random.default_rng(0)
-    layers = F.avg_pool2d(torch.from_numpy(rng.normal(size=(1, 2, 512, 512))).float(), 5, 1, 2)[0] * 300
-    ways = rng.uniform(5, 12, (2, 2)) * rng.choice([-1, 1], (2, 2))
-    return torch.stack([
-        sum(layer.roll(tuple((frame / RATE * way).round().astype(int).tolist()), (0, 1))[:64, :64]
-            for layer, way in zip(layers, ways, strict=True)) + 128
-        for frame in range(RATE * SECONDS)
-    ])  # fmt: skip
+    return moving(0, RATE * SECONDS, step=8 / RATE)
 
 
-@pytest.fixture
-def parts(source):
-    """Parts of the source, which is silent."""
+class Parts:
+    """The one reference: `source` and the audio of WAVEFORM."""
 
-    class Parts:
-        def brightness(self, name, start, seconds, fps):
-            at = ((start + (np.arange(round(seconds * fps)) + 0.5) / fps) * RATE).astype(int)
-            return source[at[at < len(source)]].clamp(0, 255).byte().numpy() if name == "source" else None
+    def brightness(self, name, start, seconds, fps):
+        at = ((start + (np.arange(round(seconds * fps)) + 0.5) / fps) * RATE).astype(int)
+        return source()[at[at < RATE * SECONDS]].clamp(0, 255).byte().numpy() if name == "source" else None
 
-    return Parts()
+    def logmel(self, _name, start, seconds, params):
+        return log_mel(seconds_of(WAVEFORM, start, seconds).astype(np.float32), params)
 
 
-def query(source, encoder, start, seconds, speed=1.0, view=PLAIN):
-    """A window of a query that shows the source from a second on, edited as the view says."""
+def query(encoder, start, seconds, speed=1.0, view=PLAIN):
+    """A window of a silent query that shows the source from a second on, edited as the view says."""
     at = ((start + speed * (np.arange(round(seconds * FPS)) + 0.5) / FPS) * RATE).astype(int)
-    frames = source[at].clamp(0, 255).byte()[..., None].repeat(1, 1, 1, 3)
+    frames = source()[at].clamp(0, 255).byte()[..., None].repeat(1, 1, 1, 3)
     frames = frames.flip(2) if view.is_mirrored else frames
     if view.region != PLAIN.region:
         host = torch.zeros(len(frames), 128, 128, 3, dtype=torch.uint8)
@@ -56,6 +50,11 @@ def query(source, encoder, start, seconds, speed=1.0, view=PLAIN):
         frames = host
     silence = torch.zeros(encoder.shard_params.n_mels, len(frames) * encoder.shard_params.columns_per_frame)
     return ViewedFootage("query", Footage(frames, silence, torch.zeros(len(frames), dtype=torch.bool)), encoder)
+
+
+def looked(window, *doubts):
+    """What a closer look makes of spans with their middle in a window."""
+    return look_closer(doubts, [(window, doubts)], Parts(), 3.0)
 
 
 def undecided(seconds, found_at, view=PLAIN, speed=1.0, reference="source"):
@@ -71,23 +70,12 @@ def undecided(seconds, found_at, view=PLAIN, speed=1.0, reference="source"):
         (3.0, 1.4, View(speed=1.42), 0.5),
     ],
 )
-def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, source, shipped_encoder, parts):
-    window = query(source, shipped_encoder, 7.3, seconds, speed, view)
-    doubt = undecided(seconds, 7.3 + off, view, speed)
-    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
+def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, shipped_encoder):
+    window = query(shipped_encoder, 7.3, seconds, speed, view)
+    [found] = looked(window, undecided(seconds, 7.3 + off, view, speed))
     assert found.decision and found.video_score == found.score > 3
     assert found.reference_start_seconds == pytest.approx(7.3, abs=0.1)
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
-
-
-WAVEFORM = voices(3, 12)
-
-
-class Heard:
-    """The audio of WAVEFORM as the parts of a source."""
-
-    def logmel(self, name, start, seconds, params):
-        return log_mel(seconds_of(WAVEFORM, start, seconds).astype(np.float32), params)
 
 
 def sounds(encoder, start, seconds, speed=1.0):
@@ -106,37 +94,31 @@ def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
     logmel = sounds(shipped_encoder, 5.3, 3.0, speed)
     has_audio = torch.ones(logmel.shape[1] // shipped_encoder.shard_params.columns_per_frame, dtype=torch.bool)
     window = ViewedFootage("query", Footage(None, logmel, has_audio), shipped_encoder)
-    doubt = Match("query", "source", 0.0, 3.0, 5.8, 5.8 + told * 3, -1.0, False, None, -1.0)
-    found = look_closer([doubt], [(window, [doubt])], Heard(), 3.0)[0]
+    [found] = looked(window, Match("query", "source", 0.0, 3.0, 5.8, 5.8 + told * 3, -1.0, False, None, -1.0))
     assert found.decision and found.audio_score == found.score > 3
     assert found.reference_start_seconds == pytest.approx(5.3, abs=0.05)
     assert found.reference_end_seconds == pytest.approx(5.3 + speed * 3, abs=0.05)
 
 
-def test_a_span_that_both_looks_decide_has_both_scores(source, shipped_encoder, parts):
-    shown = query(source, shipped_encoder, 5.3, 3.0).footage
-    footage = replace(
-        shown, logmel=sounds(shipped_encoder, 5.3, 3.0), has_audio=torch.ones(len(shown), dtype=torch.bool)
-    )
-    doubt = replace(undecided(3.0, 5.6), audio_score=-1.0)
-    parts.logmel = Heard().logmel
+def test_a_span_that_both_looks_decide_has_both_scores(shipped_encoder):
+    shown = query(shipped_encoder, 5.3, 3.0).footage
+    footage = replace(shown, logmel=sounds(shipped_encoder, 5.3, 3.0), has_audio=~shown.has_audio)
     window = ViewedFootage("query", footage, shipped_encoder)
-    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
+    [found] = looked(window, replace(undecided(3.0, 5.6), audio_score=-1.0))
     assert found.decision and min(found.video_score, found.audio_score) > 3
     assert found.score == max(found.video_score, found.audio_score) and found.matched_by == "both"
 
 
-def test_a_span_does_not_begin_before_its_reference(source, shipped_encoder, parts):
-    window = query(source, shipped_encoder, 0.0, 2.0)
-    doubt = replace(undecided(2.0, 0.4), query_start_seconds=-0.5)
-    found = look_closer([doubt], [(window, [doubt])], parts, 3.0)[0]
+def test_a_span_does_not_begin_before_its_reference(shipped_encoder):
+    window = query(shipped_encoder, 0.0, 2.0)
+    [found] = looked(window, replace(undecided(2.0, 0.4), query_start_seconds=-0.5))
     assert found.decision and found.reference_start_seconds == 0
     assert found.query_start_seconds == pytest.approx(0, abs=0.1)
 
 
-def test_other_seconds_and_references_that_cannot_be_read_stay_as_they_are(source, shipped_encoder, parts):
-    window = query(source, shipped_encoder, 12.0, 2.0)
+def test_other_seconds_and_what_cannot_be_read_or_is_too_short_stay_as_they_are(shipped_encoder):
     elsewhere, gone = undecided(2.0, 1.0), undecided(2.0, 12.0, reference="gone")
-    doubtful = [(window, [elsewhere, gone]), (query(source, shipped_encoder, 3.0, 0.125), [undecided(0.1, 3.0)])]
-    found = look_closer([elsewhere, gone], doubtful, parts, 3.0)
+    found = looked(query(shipped_encoder, 12.0, 2.0), elsewhere, gone)
     assert gone in found and not any(each.decision for each in found)
+    [short] = looked(query(shipped_encoder, 3.0, 0.125), undecided(0.1, 3.0))
+    assert not short.decision

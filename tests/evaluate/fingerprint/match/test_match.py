@@ -8,24 +8,22 @@ from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.answers import records
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 
+SECONDS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
+
 
 def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, described):
     source = signal(7, 40)
-    answer = matcher.answer(described("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3))
-    assert [match.reference for match in answer.decided] == ["r7"]
-    match = answer.decided[0]
+    [match] = matcher.answer(described("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3)).decided
+    assert match.reference == "r7"
     assert match.reference_start_seconds == pytest.approx(12, abs=0.5)
     assert match.reference_end_seconds == pytest.approx(12 + 11.2, abs=0.5)
 
 
-def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference(matcher, signal):
-    def best(hop):
-        start = np.arange(0, 8, hop)
-        vectors = signal(7, 40).at(12.27 + start + 0.9)
-        yes = np.ones(len(start), bool)
-        return matcher.match(Descriptors("q", start, start + 1.8, yes, ~yes, vectors, None))[0]
-
-    sparse, dense = best(0.5), best(0.5 / DESCRIPTORS_A_HOP)
+def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference(matcher, signal, described):
+    sparse, dense = (
+        matcher.match(described("q", lambda t: signal(7, 40).at(12.27 + t), 9.3, hop=hop))[0]
+        for hop in (0.5, 0.5 / DESCRIPTORS_A_HOP)
+    )
     assert sparse.reference == dense.reference == "r7"
     assert dense.score > sparse.score + 1
     assert dense.query_start_seconds == 0
@@ -34,12 +32,11 @@ def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference
 
 
 @pytest.mark.parametrize("n_clips", [21, 22, 24, 29])
-def test_spans_end_with_their_files(n_clips, matcher, signal):
-    start = np.arange(n_clips) * 0.125
-    yes = np.ones(n_clips, bool)
-    vectors = signal(7, 40).at(40 - 1.16 * (start[-1] + 1.8) + 1.16 * (start + 0.9))  # faster, to the reference's end
-    for match in matcher.match(Descriptors("q", start, start + 1.8, yes, ~yes, vectors, None)):
-        assert match.query_end_seconds <= start[-1] + 1.8
+def test_spans_end_with_their_files(n_clips, matcher, signal, described):
+    seconds = 1.8 + 0.125 * (n_clips - 1)
+    to_the_end = lambda t: signal(7, 40).at(40 - 1.16 * (seconds - t))  # noqa: E731 - faster
+    for match in matcher.match(described("q", to_the_end, seconds, hop=0.125)):
+        assert match.query_end_seconds <= seconds
         assert match.reference_end_seconds <= 40
 
 
@@ -50,18 +47,16 @@ def test_an_unmatched_query_gets_no_match(matcher, signal, described):
     assert matcher.answer(described("short", signal(5000, 20).at, 2)).reason.startswith("undecided")
 
 
-def test_a_muted_and_a_black_query_are_found_by_the_other_modality(matcher, signal, described):
-    muted = described("muted", lambda t: signal(3, 40).at(t + 5), 8)
-    black = described("black", signal(0, 40).at, 8, picture=False, sound=lambda t: signal(1003, 40).at(t + 5))
+def test_queries_without_video_or_audio_are_found_by_the_other_and_one_second_is_named(matcher, signal, described):
+    def source(number):
+        return lambda t: signal(number, 40).at(t + 5)
+
+    muted = described("muted", source(3), 8)
+    black = described("black", source(0), 8, picture=False, sound=source(1003))
     for query in (muted, black):
         assert [match.reference for match in matcher.answer(query).decided] == ["r3"]
-    assert matcher.answer(described("both", signal(3, 40).at, 8, picture=False)).matches == ()
-
-
-def test_one_second_of_a_reference_names_it_first(matcher, signal, described):
-    source = signal(4, 40)
-    answer = matcher.answer(described("q", lambda t: source.at(t + 8), 1.0, sound=lambda t: signal(1004, 40).at(t + 8)))
-    assert answer.matches[0].reference == "r4"  # a second alone decides nothing
+    assert matcher.answer(described("neither", source(3), 8, picture=False)).matches == ()
+    assert matcher.answer(described("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
 
 
 def test_a_still_image_names_itself_and_decides_nothing(signal, described):
@@ -93,14 +88,11 @@ def test_an_intro_that_many_videos_share_matches_none_of_them(signal, described)
 
 def test_a_three_hour_reference_is_found_at_its_second(signal, described):
     long = signal(1, 3 * 3600)
-    references = [
-        described("long", long.at, 3 * 3600),
-        *(described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)),
-    ]
-    matcher = Matcher(build_library(references, 0.5))
-    answer = matcher.answer(described("q", lambda t: long.at(t + 9000), 10))
-    assert answer.decided[0].reference == "long"
-    assert answer.decided[0].reference_start_seconds == pytest.approx(9000, abs=0.5)
+    others = [described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)]
+    matcher = Matcher(build_library([described("long", long.at, 3 * 3600), *others], 0.5))
+    best, *_ = matcher.answer(described("q", lambda t: long.at(t + 9000), 10)).decided
+    assert best.reference == "long"
+    assert best.reference_start_seconds == pytest.approx(9000, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -136,25 +128,18 @@ def test_spans_end_where_the_sameness_ends(matcher, signal, described, pieces):
     found = sorted((each.query_start_seconds, each) for each in decided)
     assert [each.reference for _, each in found] == [reference for reference, *_ in truth]
     for (_, each), (_, *seconds) in zip(found, truth, strict=True):
-        got = (
-            each.query_start_seconds,
-            each.query_end_seconds,
-            each.reference_start_seconds,
-            each.reference_end_seconds,
-        )
-        assert got == pytest.approx(seconds, abs=0.5)
+        assert [vars(each)[name] for name in SECONDS] == pytest.approx(seconds, abs=0.5)
     for (_, before), (_, after) in pairwise(found):
         assert before.reference != after.reference or before.query_end_seconds <= after.query_start_seconds
 
 
 def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher, signal, described):
-    def best(number):
-        def source(shift):
-            return lambda t: signal(shift, 40).at(t + 5)
+    def source(number):
+        return lambda t: signal(number, 40).at(t + 5)
 
-        return matcher.match(described("q", source(3), 8, sound=number and source(number)))[0]
-
-    muted, own, other = best(None), best(1003), best(9999)
+    muted, own, other = (
+        matcher.match(described("q", source(3), 8, sound=number and source(number)))[0] for number in (None, 1003, 9999)
+    )
     assert own.score > muted.score > other.score > matcher.threshold
     assert muted.audio_score is None and muted.video_score == pytest.approx(muted.score)
     assert other.audio_score < 0 < matcher.threshold < other.video_score

@@ -34,7 +34,9 @@ EDITS = {
     "darker": lambda clip: 0.4 * clip + 10,
     "noisy": lambda clip: clip + 20 * torch.randn(clip.shape, generator=torch.Generator().manual_seed(0)),
     "moved": lambda clip: clip.roll((5, -6), (1, 2)),
-    "smaller": lambda clip: F.pad(F.interpolate(clip[None], (50, 50), mode="bilinear", antialias=True)[0], (7, 7, 7, 7)),
+    "smaller": lambda clip: F.pad(
+        F.interpolate(clip[None], (50, 50), mode="bilinear", antialias=True)[0], (7, 7, 7, 7)
+    ),
     "cropped": lambda clip: clip[:, 8:-8, 8:-8],
     "blended": lambda clip: 0.5 * clip + 0.5 * moving(2, len(clip)),
     "with a bar": lambda clip: clip * (torch.arange(64) >= 20)[:, None],
