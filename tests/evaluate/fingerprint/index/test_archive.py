@@ -1,8 +1,6 @@
 import json
 import multiprocessing
-import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,6 +20,13 @@ def archive(encoder, tmp_path):
 
 
 @pytest.fixture
+def update(archive, encoder, here):
+    """Bring the archive up to date with a folder."""
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    return lambda folder, **changes: grow(archive, folder, encoder, options, **changes)
+
+
+@pytest.fixture
 def copied(videos, tmp_path):
     """The archive's folder, to be changed."""
     root = tmp_path / "videos"
@@ -31,61 +36,64 @@ def copied(videos, tmp_path):
     return root
 
 
-def test_an_index_follows_its_folder(archive, encoder, copied, video, here):
-    options = ExtractOptions(0.5, num_threads=1, executor=here)
-    first = grow(archive, copied, encoder, options)
+def test_an_index_follows_its_folder(archive, update, copied, video):
+    def described():
+        return {each.source: each.picture.shape[1] for each in archive.descriptors()}
+
+    first = update(copied)
     assert first.added == ("a.mp4", "news/c.mp4")
     assert [(each.name, bool(each.reason)) for each in first.unreadable] == [("broken.mp4", True)]
-    assert [(each.source, each.picture.shape[1]) for each in archive.descriptors()] == [("a.mp4", 6), ("news/c.mp4", 6)]
+    assert described() == {"a.mp4": 6, "news/c.mp4": 6}
 
-    again = grow(archive, copied, encoder, options)
+    again = update(copied)
     assert (again.added, again.changed, again.removed) == ((), (), ())
 
-    before = {each.source: each for each in archive.descriptors()}
+    lengths = {each.source: len(each) for each in archive.descriptors()}
     video(copied / "a.mp4", 77, 2.0)
     video(copied / "d.mp4", 78, 2.0)
     (copied / "news" / "c.mp4").unlink()
-    grown = grow(archive, copied, encoder, options)
+    grown = update(copied)
     assert (grown.added, grown.changed, grown.gone) == (("d.mp4",), ("a.mp4",), ("news/c.mp4",))
-    after = {each.source: each for each in archive.descriptors()}
-    assert sorted(after) == ["a.mp4", "d.mp4", "news/c.mp4"]
-    assert len(after["a.mp4"]) < len(before["a.mp4"])
+    assert sorted(described()) == ["a.mp4", "d.mp4", "news/c.mp4"]
+    assert {each.source: len(each) for each in archive.descriptors()}["a.mp4"] < lengths["a.mp4"]
 
-    assert grow(archive, None, encoder, options, remove=["news/*"]).removed == ("news/c.mp4",)
-    assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "d.mp4"]
+    assert update(None, remove=["news/*"]).removed == ("news/c.mp4",)
+    assert sorted(described()) == ["a.mp4", "d.mp4"]
     with pytest.raises(FingerprintError, match="no source fits 'films/"):
-        grow(archive, None, encoder, options, remove=["films/*"])
+        update(None, remove=["films/*"])
 
 
-def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, encoder, videos, here, monkeypatch):
+def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, update, videos, monkeypatch):
     monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
-    options = ExtractOptions(0.5, num_threads=1, executor=here)
 
     def stop(_done, _total, note):
         if note.startswith("3 of"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        grow(archive, videos, encoder, options, progress=stop)
+        update(videos, progress=stop)
     kept = set(archive.sources())
     assert 0 < len(kept) < 4
     archive.part_path(7).write_bytes(b"half a part")  # as a kill between the part and its list leaves it
-    grown = grow(archive, videos, encoder, options)
-    assert set(grown.added) == {"a.mp4", "b.mp4", "news/c.mp4"} - kept
+    assert set(update(videos).added) == {"a.mp4", "b.mp4", "news/c.mp4"} - kept
     assert set(archive.sources()) == {"a.mp4", "b.mp4", "broken.mp4", "news/c.mp4"}
     assert not archive.part_path(7).exists()
     assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "b.mp4", "news/c.mp4"]
 
 
-def test_another_checkpoint_or_hop_is_refused(archive, make_checkpoint, encoder, tmp_path):
+def test_another_checkpoint_or_hop_is_refused(archive, update, make_checkpoint, encoder, copied, tmp_path):
     other = load_encoder(make_checkpoint(tmp_path / "other.pt", seed=6))
-    with pytest.raises(ProvenanceError, match="made with encoder"):
-        Archive.open_or_make(archive.folder, other, 0.5)
-    with pytest.raises(ProvenanceError, match=r"hop_seconds is 0\.5, now 1\.0"):
-        Archive.open_or_make(archive.folder, encoder, 1.0)
     features = load_encoder(tmp_path / "encoder.pt", picture="features")
-    with pytest.raises(ProvenanceError, match="picture is within, now features"):
-        Archive.open_or_make(archive.folder, features, 0.5)
+    for another, hop_seconds, words in (
+        (other, 0.5, "made with encoder"),
+        (encoder, 1.0, r"hop_seconds is 0\.5, now 1\.0"),
+        (features, 0.5, "picture is within, now features"),
+    ):
+        with pytest.raises(ProvenanceError, match=words):
+            Archive.open_or_make(archive.folder, another, hop_seconds)
+    update(copied)
+    with pytest.raises(ProvenanceError, match=r"part-000001\.h5: attribute /encoder_sha256"):
+        list(replace(archive, encoder_sha256="0" * 64).descriptors())
 
 
 def _first_run(folder, encoder, barrier):
@@ -111,10 +119,9 @@ def test_of_two_first_runs_with_two_encoders_one_makes_the_index(make_checkpoint
         assert went_on == [Archive.open(folder).encoder_sha256]
 
 
-def test_a_part_of_another_encoder_is_refused(archive, encoder, videos, here):
-    grow(archive, videos, encoder, ExtractOptions(0.5, num_threads=1, executor=here))
-    with pytest.raises(ProvenanceError, match=r"part-000001\.h5: attribute /encoder_sha256"):
-        list(replace(archive, encoder_sha256="0" * 64).descriptors())
+def test_the_second_of_two_writers_is_refused(archive, update, videos):
+    with archive.only_writer(), pytest.raises(BusyError, match="another process is writing here"):
+        update(videos)
 
 
 @pytest.mark.parametrize("hop_seconds", [0.0, float("nan"), float("inf")])
@@ -124,42 +131,40 @@ def test_a_hop_that_cannot_work_makes_no_index(encoder, tmp_path, hop_seconds):
     assert not (tmp_path / "index").exists()
 
 
-def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, encoder, copied, video, here, tmp_path):
-    options = ExtractOptions(0.5, num_threads=1, executor=here)
-    grow(archive, copied, encoder, options)
+def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, update, copied, video, tmp_path):
+    update(copied)
     before, second = archive.sources(), tmp_path / "second"
     second.mkdir()
     video(second / "a.mp4", 9, 2.0)
     with pytest.raises(FingerprintError, match=r"is of .*videos, and .*second has 0 of its 3 files; .*another index"):
-        grow(archive, second, encoder, options)
+        update(second)
     assert archive.sources() == before
     moved = copied.rename(tmp_path / "moved")
-    grown = grow(archive, moved, encoder, options)
+    grown = update(moved)
     assert (grown.added, grown.changed, grown.gone) == ((), (), ())
     assert {source.root for source in archive.sources().values()} == {str(moved)}
     for name in ("a.mp4", "broken.mp4", "news/c.mp4"):
         (moved / name).unlink()
     video(moved / "d.mp4", 10, 2.0)
     (tmp_path / "link").symlink_to(moved)  # all of its files are new, and it is the same folder
-    assert grow(archive, tmp_path / "link", encoder, options).added == ("d.mp4",)
+    assert update(tmp_path / "link").added == ("d.mp4",)
 
 
-def test_a_name_that_looks_like_a_pattern_means_itself_first(archive, encoder, copied, here):
-    options = ExtractOptions(0.5, num_threads=1, executor=here)
+def test_a_name_that_looks_like_a_pattern_means_itself_first(archive, update, copied):
     for old, new in (("a.mp4", "Fire [abc].mp4"), ("news/c.mp4", "Fire b.mp4")):
         (copied / old).rename(copied / new)
-    grow(archive, copied, encoder, options)
+    update(copied)
     with pytest.raises(FingerprintError, match="no source fits 'films"):
-        grow(archive, None, encoder, options, remove=["Fire b.mp4", "films/*"])
-    assert grow(archive, copied, encoder, options, remove=["Fire [abc].mp4"]).removed == ("Fire [abc].mp4",)
+        update(None, remove=["Fire b.mp4", "films/*"])
+    assert update(copied, remove=["Fire [abc].mp4"]).removed == ("Fire [abc].mp4",)
     assert sorted(archive.sources()) == ["Fire b.mp4", "broken.mp4"]
-    assert grow(archive, None, encoder, options, remove=["Fire [abc].mp4"]).removed == ("Fire b.mp4",)
+    assert update(None, remove=["Fire [abc].mp4"]).removed == ("Fire b.mp4",)
 
 
 scanned: list[str] = []
 
 
-def test_the_folder_of_the_parts_is_not_listed_for_every_part(archive, encoder, copied, here, monkeypatch):
+def test_the_folder_of_the_parts_is_not_listed_for_every_part(archive, update, copied, monkeypatch):
     monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
     sys.addaudithook(
         lambda event, args: scanned.append(str(args[0])) if event in ("os.scandir", "os.listdir") else None
@@ -169,39 +174,15 @@ def test_the_folder_of_the_parts_is_not_listed_for_every_part(archive, encoder, 
         for name in names:
             (copied / f"{name}.mp4").write_bytes(b"no video")
         scanned.clear()
-        grow(archive, copied, encoder, ExtractOptions(0.5, num_threads=1, executor=here))
+        update(copied)
         counts.append(scanned.count(str(archive.folder / "parts")))
     assert counts[0] == counts[1] > 0
 
 
-def _hold(folder, ready):
-    with Archive(folder, "", {}, "").only_writer():
-        ready.set()
-        time.sleep(60)
-
-
-def test_the_second_of_two_writers_is_refused(archive, encoder, videos, here):
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    holder = context.Process(target=_hold, args=(archive.folder, ready))
-    holder.start()
-    try:
-        assert ready.wait(30)
-        with pytest.raises(BusyError, match="another process is writing here"):
-            grow(archive, videos, encoder, ExtractOptions(0.5, executor=here))
-    finally:
-        os.kill(holder.pid, 9)
-        holder.join()
-    with archive.only_writer():  # a writer that was killed keeps nobody out
-        pass
-
-
-def test_a_changed_file_counts_once_even_if_a_kill_left_both(archive, encoder, videos, here):
-    options = ExtractOptions(0.5, num_threads=1, executor=here)
-    grow(archive, videos, encoder, options)
+def test_a_changed_file_counts_once_even_if_a_kill_left_both(archive, update, videos):
+    update(videos)
     [part] = archive.parts()
-    newer = archive.part_path(2)
-    newer.write_bytes(archive.part_path(1).read_bytes())
+    archive.part_path(2).write_bytes(archive.part_path(1).read_bytes())
     archive.write_list(2, part.sources[:1])
     assert len(list(archive.descriptors())) == 3
     archive.tidy()

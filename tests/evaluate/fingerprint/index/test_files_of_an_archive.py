@@ -73,9 +73,10 @@ def test_sources_in_a_folder_that_cannot_be_read_are_not_gone_and_the_command_fa
     assert grown.gone == ("news/c.mp4",)  # it would lie in the part that can be read
     [folder] = grown.unreadable_folders
     assert folder.endswith("x/ (File name too long)")
-    assert main(["index", str(copied), "--index", str(index.folder)]) == 2
-    assert "folders that could not be read: news/xxx" in " ".join(capsys.readouterr().err.split())
-    assert main(["match", str(copied), "--index", str(index.folder)]) == 2
-    assert "x/ (File name too long)" in " ".join(capsys.readouterr().err.split())
-    assert main(["match", "x" * 300, "--index", str(index.folder)]) == 2
-    assert "File name too long; give a file" in " ".join(capsys.readouterr().err.split())
+    for words, told in (
+        (["index", str(copied)], "folders that could not be read: news/xxx"),
+        (["match", str(copied)], "x/ (File name too long)"),
+        (["match", "x" * 300], "File name too long; give a file"),
+    ):
+        assert main([*words, "--index", str(index.folder)]) == 2
+        assert told in " ".join(capsys.readouterr().err.split())

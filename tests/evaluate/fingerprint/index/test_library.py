@@ -30,14 +30,14 @@ def dense_candidates(library, question, n):
 def test_candidates_are_those_of_the_dense_table(signal, described):
     """Noise keeps most pairs apart; two sources are equal, and their order is that of their numbers."""
     seeds = [*range(20), 7]
-    references = [
-        described(f"r{i:02d}", signal(s, 20).at, 20, sound=signal(99 + s, 20).at) for i, s in enumerate(seeds)
-    ]
-    library = build_library(references, HOP)
+
+    def source(name, seed, seconds, **changes):
+        return described(name, signal(seed, 20).at, seconds, sound=signal(99 + seed, 20).at, **changes)
+
+    library = build_library([source(f"r{number:02d}", seed, 20) for number, seed in enumerate(seeds)], HOP)
     found = []
     for seed in (3, 7, 50):
-        query = described("q", signal(seed, 20).at, 8, noise=1.5, sound=signal(99 + seed, 20).at)
-        question = library.ask(query)
+        question = library.ask(source("q", seed, 8, noise=1.5))
         for n in (3, 20):
             found.append(library.candidates(question, n))
             assert found[-1] == dense_candidates(library, question, n)
