@@ -17,7 +17,7 @@ from train.data.loader import SegmentLoader
 from train.errors import ConfigError
 from train.plans.clip_planners import TwoViews
 from train.run.heldout import _SEED, Heldout
-from train.views.views import normalise_logmel
+from train.views.training_clips import plain_clips
 
 SETTINGS = ("data.split=1:train", "data.window_frames=16", "heldout.split=1:test", "heldout.n_batches=3")
 PARAMS = dataclasses.replace(SMALL, segment_seconds=1.0)
@@ -38,25 +38,10 @@ def train(run, shards, *overrides):
     return trainer(run, shards, *overrides).train()
 
 
-def slow_clip(batch, row, start, stride, reverse, length=4, crop_px=24):
-    """One clip cut frame by frame and column by column: (3, T, crop, crop) and (1, n_mels, C)."""
-    last = int(batch.n_frames[row]) - 1
-    frames = [batch.frames[row, min(start + stride * i, last)].float() / 63.75 - 2 for i in range(length)]
-    edge = (32 - crop_px) // 2
-    video = torch.stack([f[edge : edge + crop_px, edge : edge + crop_px] for f in frames])
-    per_frame = PARAMS.columns_per_frame
-    final = (last + 1) * per_frame - 1
-    columns = [min(start * per_frame + stride * i, final) for i in range((length - 1) * per_frame + 1)]
-    audio = torch.stack([batch.logmel[row, :, c] for c in columns], 1)
-    if reverse:
-        video, audio = video.flip(0), audio.flip(1)
-    return video.permute(3, 0, 1, 2), normalise_logmel(audio)[None]
-
-
 def slow_counts(settings, shards, model):
     """[right, evaluated] of each head, one clip or pair at a time."""
     whole = loading(shards, batch_size=6, window_frames=16, shuffle=True, seed=_SEED, split="1:test")
-    loaders = SegmentLoader(whole), SegmentLoader(dataclasses.replace(whole, clips=TwoViews(settings.clip)))
+    loader = SegmentLoader(dataclasses.replace(whole, clips=TwoViews(settings.clip)))
     counts = {name: [0, 0] for name in model.heads}
 
     def ask(name, features, label):
@@ -65,24 +50,23 @@ def slow_counts(settings, shards, model):
         counts[name][1] += 1
 
     for _ in range(settings.heldout.n_batches):
-        batch, plan = next(loaders[0]), next(loaders[1]).plan
-        for row in range(len(batch)):
-            cuts = [(int(plan.start[row, v]), int(plan.stride[row, v]), bool(plan.reverse[row, v])) for v in (0, 1)]
-            clips = [slow_clip(batch, row, *cut) for cut in cuts]
-            video = [model.encoders.video(v[None])[0] for v, _ in clips]
-            audio = [model.encoders.audio(a[None])[0] for _, a in clips]
-            has_audio = bool(batch.has_audio[row])
-            if int(batch.n_frames[row]) < settings.clip.n_frames:
+        batch = next(loader)
+        clips, plan = plain_clips(batch, settings.clip, PARAMS.columns_per_frame), batch.plan
+        for row, (n_frames, has_audio) in enumerate(
+            zip(batch.n_frames.tolist(), batch.has_audio.tolist(), strict=True)
+        ):
+            if n_frames < settings.clip.n_frames:
                 continue
-            for view, (_, stride, reverse) in enumerate(cuts):
-                for name, features, known in (("video", video, True), ("audio", audio, has_audio)):
-                    if known:
-                        ask(f"speed_{name}", [features[view]], settings.clip.speeds.index(stride))
-                        ask(f"direction_{name}", [features[view]], int(reverse))
-            spans = [3 * stride + 1 for _, stride, _ in cuts]
-            if sum(spans) > int(batch.n_frames[row]):
+            views = (row, len(batch) + row)
+            video = [model.encoders.video(clips.video[each, None])[0] for each in views]
+            audio = [model.encoders.audio(clips.audio[each, None])[0] for each in views]
+            for view in (0, 1):
+                for name, features in (("video", video), ("audio", audio))[: 1 + has_audio]:
+                    ask(f"speed_{name}", [features[view]], settings.clip.speeds.index(plan.stride[row, view]))
+                    ask(f"direction_{name}", [features[view]], int(plan.reverse[row, view]))
+            (first, second), spans = plan.start[row].tolist(), (3 * plan.stride[row] + 1).tolist()
+            if sum(spans) > n_frames:
                 continue  # no room for all three orders
-            (first, *_), (second, *_) = cuts
             order = 0 if first + spans[0] <= second else 2 if second + spans[1] <= first else 1
             ask("order_video", video, order)
             if has_audio:

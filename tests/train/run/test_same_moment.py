@@ -1,5 +1,7 @@
 """Two views of the same moment: where they lie, their frames and columns, the terms that exclude them, and a training."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from preprocess.schema import PRESETS, ShardParams
 from tests.train.conftest import write_shards
 from tests.train.small_runs import records
+from tests.train.views.test_views import MOMENT as CLIP
 from tests.train.views.views import clock, generator
-from train.config.clip_config import ClipConfig
 from train.config.load import load_config
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import IGNORE, draw_plan
@@ -16,12 +18,8 @@ from train.plans.temporal_labels import temporal_labels
 from train.ranks.distributed import join_world
 from train.run.checkpoint import LAST_NAME, load_encoders
 from train.run.pretraining import Trainer
-from train.views.training_clips import gather_views
 from train.views.views import eval_clips
 
-CLIP = ClipConfig(
-    n_frames=4, crop_px=8, speeds=(1,), base_stride=4, views="same_moment", jitter_frames=2.0, eval_speed=1
-)
 PARAMS = ShardParams(
     fps=8.0, short_side_px=32, segment_seconds=3.0, hop_length=400, win_length=600, n_mels=16, sources_per_shard=4
 )
@@ -30,7 +28,7 @@ PARAMS = ShardParams(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 80), min_size=1, max_size=30), st.floats(0, 4), st.floats(1, 1.5), st.integers(0, 999))
 def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_max, seed):
-    clip = ClipConfig(**{**CLIP.__dict__, "jitter_frames": jitter, "pace_max": pace_max})
+    clip = replace(CLIP, jitter_frames=jitter, pace_max=pace_max)
     plan = draw_plan(torch.tensor(n_frames), clip, generator(seed))
     pace = plan.stride / clip.base_stride
     assert (pace >= 1 / pace_max - 1e-5).all()
@@ -45,23 +43,8 @@ def test_both_views_lie_at_one_moment_inside_the_segment(n_frames, jitter, pace_
     assert not plan.reverse.any()
 
 
-def test_frames_and_columns_are_the_nearest_ones_over_the_same_time():
-    plan = draw_plan(torch.tensor([80, 40, 9]), CLIP, generator(1))
-    batch = clock([80, 40, 9], plan, 4)
-    frames, columns = gather_views(batch, CLIP, 5)
-    assert columns.shape == (6, 2, 61)
-    for view in (0, 1):
-        for i, n in enumerate(batch.n_frames.tolist()):
-            start, stride = plan.start[i, view].item(), plan.stride[i, view].item()
-            row = 3 * view + i
-            wanted = [min(start + k * stride, n - 1) for k in range(4)]
-            assert torch.allclose(frames[row, :, 0, 0, 0].float(), torch.tensor(wanted), atol=0.5001)
-            wanted = [min(5 * start + k * stride / 4, 5 * n - 1) for k in range(61)]
-            assert torch.allclose(columns[row, 0], torch.tensor(wanted), atol=0.5001)
-
-
 def test_moments_of_a_segment_become_segments_of_two_views():
-    clip = ClipConfig(**{**CLIP.__dict__, "moments": 2, "jitter_frames": 0.0})
+    clip = replace(CLIP, moments=2, jitter_frames=0.0)
     plan = draw_plan(torch.tensor([80, 60]), clip, generator(3))
     whole = clock([80, 60], plan, 4)
     parted = whole.by_moment(2)

@@ -2,24 +2,27 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.train.views.views import clock
+from tests.train.views.views import clock, generator
 from train.config.clip_config import ClipConfig
 from train.errors import ConfigError
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
-from train.views.views import eval_clips, gather_columns, gather_frames, normalise_logmel
+from train.views.training_clips import gather_views
+from train.views.views import eval_clips, normalise_logmel, plain_video
 
 CLIP = ClipConfig(n_frames=8, crop_px=8, speeds=(1, 2, 4, 8), eval_speed=4)
+MOMENT = ClipConfig(
+    n_frames=4, crop_px=8, speeds=(1,), base_stride=4, views="same_moment", jitter_frames=2.0, eval_speed=1
+)
 
 
 def plan_for(n_frames, seed=0):
-    return draw_plan(torch.as_tensor(n_frames), CLIP, torch.Generator().manual_seed(seed))
+    return draw_plan(torch.as_tensor(n_frames), CLIP, generator(seed))
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,30 +64,24 @@ def test_a_speed_that_clips_are_not_cut_at_is_refused_not_rounded_down():
         EvenClips(CLIP, 2, (2, 3))
 
 
-def test_gather_equals_a_slow_loop_and_sound_keeps_the_span_of_the_picture():
-    rng = np.random.default_rng(0)
-    frames = torch.as_tensor(rng.integers(0, 255, (6, 64, 2, 2, 3), dtype=np.uint8))
-    columns_per_frame = 3
-    logmel = torch.as_tensor(rng.normal(size=(6, 5, 64 * columns_per_frame)).astype(np.float32))
-    n_frames = torch.tensor([64, 64, 40, 20, 8, 5])
-    plan = plan_for(n_frames, 3)
+@pytest.mark.parametrize("clip", [CLIP, MOMENT], ids=["at speeds", "at one moment"])
+def test_views_equal_a_slow_loop_and_sound_keeps_the_span_of_the_picture(clip):
+    n_frames, per_frame = [80, 64, 40, 20, 9, 5], 3
+    plan = draw_plan(torch.tensor(n_frames), clip, generator(3))
+    frames, columns = gather_views(clock(n_frames, plan, clip.n_frames, per_frame), clip, per_frame)
+    assert bool(plan.reverse.any()) == (clip is CLIP)
     for view in (0, 1):
-        args = plan.start[:, view], plan.stride[:, view], plan.reverse[:, view], 8
-        cut = gather_frames(frames, plan.frames(n_frames, 8)[:, view], torch.arange(6))
-        sound = gather_columns(logmel, n_frames, *args, columns_per_frame)
-        for i in range(6):
-            start, stride = int(plan.start[i, view]), int(plan.stride[i, view])
-            at = [min(start + stride * t, int(n_frames[i]) - 1) for t in range(8)]
-            last_column = int(n_frames[i]) * columns_per_frame - 1
-            columns = [
-                min(start * columns_per_frame + stride * c, last_column) for c in range(7 * columns_per_frame + 1)
+        for i, n in enumerate(n_frames):
+            start, stride = plan.start[i, view].item(), plan.stride[i, view].item()
+            shown = [min(start + t * stride, n - 1) for t in range(clip.n_frames)]
+            heard = [
+                start * per_frame + c * stride / clip.base_stride
+                for c in range((clip.clock_frames - 1) * per_frame + 1)
             ]
-            if plan.reverse[i, view]:
-                at, columns = at[::-1], columns[::-1]
-            assert torch.equal(cut[i], frames[i, at])
-            assert torch.equal(sound[i], logmel[i][:, columns])
-            if plan.timed[i]:  # first and last column lie on the first and last frame
-                assert {columns[0], columns[-1]} == {at[0] * columns_per_frame, at[-1] * columns_per_frame}
+            heard = [min(column, n * per_frame - 1) for column in heard]
+            way, row = -1 if plan.reverse[i, view] else 1, len(n_frames) * view + i
+            assert torch.allclose(frames[row, :, 0, 0, 0].float(), torch.tensor(shown[::way]).float(), atol=0.5001)
+            assert torch.allclose(columns[row, 0], torch.tensor(heard[::way]), atol=0.5001)
 
 
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
@@ -99,23 +96,25 @@ def test_eval_clips_are_spread_evenly_and_fit_short_segments():
     assert shown[5].tolist() == list(range(1, 16, 2))
 
 
-def test_log_mels_are_normalised_to_minus_two_and_two():
-    ends = torch.tensor([[1e-8, 1.0]]).log()
-    assert torch.allclose(normalise_logmel(ends), torch.tensor([[-2.0, 2.0]]))
+def test_log_mels_and_middle_squares_are_normalised_to_minus_two_and_two():
+    assert torch.allclose(normalise_logmel(torch.tensor([1e-8, 1.0]).log()), torch.tensor([-2.0, 2.0]))
+    frames = torch.zeros(1, 1, 8, 6, 3, dtype=torch.uint8)
+    frames[:, :, 2:6, 1:5] = 255
+    assert torch.allclose(plain_video(frames, 4), torch.full((1, 3, 1, 4, 4), 2.0))
 
 
 def test_the_views_of_a_segment_share_the_direction_unless_told_otherwise():
     n_frames = torch.full((2000,), 64)
-    together = draw_plan(n_frames, CLIP, torch.Generator().manual_seed(0)).reverse
+    together = draw_plan(n_frames, CLIP, generator()).reverse
     assert torch.equal(together[:, 0], together[:, 1])
     assert together[:, 0].float().mean().item() == pytest.approx(0.5, abs=0.05)
-    apart = draw_plan(n_frames, replace(CLIP, shared_direction=False), torch.Generator().manual_seed(0)).reverse
+    apart = draw_plan(n_frames, replace(CLIP, shared_direction=False), generator()).reverse
     assert (apart[:, 0] == apart[:, 1]).float().mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 def test_views_without_order_start_anywhere_apart_or_together_and_carry_no_order_label():
     clip = replace(CLIP, balanced_order=False, reverse_probability=0.0)
-    plan = draw_plan(torch.full((4000,), 40), clip, torch.Generator().manual_seed(0))
+    plan = draw_plan(torch.full((4000,), 40), clip, generator())
     assert (plan.order == IGNORE).all()
     assert not plan.reverse.any()
     once = plan.speed == 0
