@@ -2,15 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.processes import ROOT
+from tests.processes import start
 from tests.train.conftest import write_shards
 from tests.train.small_runs import assert_same_end, command, losses, records, saved, train, wait_for_step
 from train.errors import RunError
@@ -21,39 +18,35 @@ SECONDS = 600
 HELDOUT = ("data.split=1:train", "heldout.split=1:test", "heldout.every=6", "heldout.n_batches=2")
 
 
-class Pair:
-    """Two ranks that torchrun started, in a process group of their own."""
+def start_pair(*run_shards_and_settings):
+    """Two ranks under torchrun, in a process group of their own."""
+    launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "--", "train")
+    return start("-m", *launch, *command(*run_shards_and_settings))
 
-    def __init__(self, run, shards, *overrides):
-        launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "train"]
-        self.log = Path(run).with_suffix(f".{time.monotonic_ns()}.txt")
-        with self.log.open("w") as said:
-            self.torchrun = subprocess.Popen(
-                [sys.executable, "-m", *launch, *command(run, shards, *overrides)], cwd=ROOT, stderr=said, stdout=said,
-                start_new_session=True,
-            )  # fmt: skip
 
-    def rank(self, number):
-        """Process id of a rank."""
-        ranks = {child.environ().get("RANK"): child.pid for child in psutil.Process(self.torchrun.pid).children()}
-        return ranks[str(number)]
+def rank(torchrun, number):
+    """Process id of a rank."""
+    return next(
+        child.pid for child in psutil.Process(torchrun.pid).children() if child.environ()["RANK"] == str(number)
+    )
 
-    def end(self):
-        """Exit status of torchrun, seconds until it ended, and all that was said; nobody is left behind."""
-        since = time.monotonic()
-        try:
-            status = self.torchrun.wait(SECONDS)
-        finally:
-            if self.torchrun.poll() is None:
-                os.killpg(self.torchrun.pid, signal.SIGKILL)
-        return status, time.monotonic() - since, self.log.read_text()
+
+def end(torchrun):
+    """Exit status of torchrun, seconds until it ended, and all that was said; nobody is left behind."""
+    since = time.monotonic()
+    try:
+        said = "".join(torchrun.communicate(timeout=SECONDS))
+    finally:
+        if torchrun.poll() is None:
+            os.killpg(torchrun.pid, signal.SIGKILL)
+    return torchrun.returncode, time.monotonic() - since, said
 
 
 @pytest.fixture(scope="module")
 def whole(small_shards, tmp_path_factory):
     """An uninterrupted run of 24 steps: it crosses borders of epochs and the end of the bank's warm-up."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    status, _, said = Pair(run, small_shards, "steps=24", "checkpoint_every=4", *HELDOUT).end()
+    status, _, said = end(start_pair(run, small_shards, "steps=24", "checkpoint_every=4", *HELDOUT))
     assert status == 0, said
     return run
 
@@ -66,11 +59,11 @@ def test_two_ranks_leave_one_checkpoint_and_the_main_one_evaluates(whole):
 
 def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_end(whole, small_shards, tmp_path):
     run, settings = tmp_path / "killed", ("steps=24", "checkpoint_every=4", *HELDOUT)
-    pair = Pair(run, small_shards, *settings)
+    pair = start_pair(run, small_shards, *settings)
     wait_for_step(run, 6, SECONDS)
-    victim, other = pair.rank(1), pair.rank(0)
+    victim, other = rank(pair, 1), rank(pair, 0)
     os.kill(victim, signal.SIGKILL)
-    status, seconds, said = pair.end()
+    status, seconds, said = end(pair)
     assert status == 1
     assert seconds < 60, said
     assert not psutil.pid_exists(other)
@@ -78,7 +71,7 @@ def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_en
     assert saved(run).step % 4 == 0
     with pytest.raises(RunError, match="trained on 2 ranks, not 1: start as many"):
         train(run, small_shards, *settings)  # another number would read other batches
-    status, _, said = Pair(run, small_shards, *settings).end()
+    status, _, said = end(start_pair(run, small_shards, *settings))
     assert status == 0, said
     assert_same_end(run, whole)
 
@@ -86,30 +79,30 @@ def test_a_rank_that_is_killed_ends_the_other_and_the_run_goes_on_to_the_same_en
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_one_rank_or_to_all_stops_all_at_one_step_which_is_saved(whole, small_shards, tmp_path, number):
     run, settings = tmp_path / "stopped", ("steps=24", "checkpoint_every=100", *HELDOUT)
-    pair = Pair(run, small_shards, *settings)
+    pair = start_pair(run, small_shards, *settings)
     wait_for_step(run, 3, SECONDS)
     if number == signal.SIGTERM:
-        os.kill(pair.rank(1), number)
+        os.kill(rank(pair, 1), number)
     else:  # Ctrl-C: the terminal sends it to torchrun and both ranks, and torchrun to the ranks once more
-        os.killpg(pair.torchrun.pid, number)
-    status, seconds, said = pair.end()
+        os.killpg(pair.pid, number)
+    status, seconds, said = end(pair)
     assert status != 0
     assert seconds < 60, said
     assert "stopped by a signal" in said
     assert saved(run).step == max(losses(run)) < 24
     if number == signal.SIGTERM:
-        status, _, said = Pair(run, small_shards, *settings).end()
+        status, _, said = end(start_pair(run, small_shards, *settings))
         assert status == 0, said
         assert_same_end(run, whole)
 
 
 def test_uneven_shares_end_cleanly_and_too_few_segments_are_refused_with_the_numbers(tmp_path):
     shards = write_shards(tmp_path / "shards", 13)  # 6 and 7 segments: one rank's share ends before the other's
-    status, _, said = Pair(tmp_path / "even", shards, "steps=7", "data.batch_size=5").end()
+    status, _, said = end(start_pair(tmp_path / "even", shards, "steps=7", "data.batch_size=5"))
     assert status == 0, said
     assert saved(tmp_path / "even").step == 7
     assert int(saved(tmp_path / "even").bank["cursor"]) == 7 * 2 * 5
-    status, _, said = Pair(tmp_path / "few", shards, "steps=7", "data.batch_size=7").end()
+    status, _, said = end(start_pair(tmp_path / "few", shards, "steps=7", "data.batch_size=7"))
     assert status == 1
     assert "holds 13 segments: too few for 2 rank(s) with batches of 7. Train with --set data.batch_size=4" in said
     assert "Error:" not in said.split("torch.distributed.elastic")[0]  # no traceback of ours

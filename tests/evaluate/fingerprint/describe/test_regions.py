@@ -32,6 +32,12 @@ def laid(seed, region, background):
     return frames
 
 
+def viewed(encoder, frames, **changes):
+    """A query of frames (T, H, W, 3) with silence."""
+    footage = Footage(frames, torch.zeros(64, 5 * len(frames)), torch.ones(len(frames), dtype=torch.bool), **changes)
+    return ViewedFootage("q", footage, encoder)
+
+
 @pytest.mark.parametrize(
     ("region", "background"),
     [
@@ -64,18 +70,15 @@ def test_a_view_undoes_what_was_done(shipped_encoder, mirrored, degrees, region)
         host[:, rows, columns] = edited
         edited = host
     view = View(region or PLAIN.region, is_mirrored=mirrored, turned_degrees=degrees)
-    footage = [Footage(each, torch.zeros(64, 16 * 5), torch.zeros(16, dtype=torch.bool)) for each in (original, edited)]
-    plain = ViewedFootage("q", footage[0], shipped_encoder).describe(PLAIN, 0.5)
-    undone = ViewedFootage("q", footage[1], shipped_encoder).describe(view, 0.5)
+    plain = viewed(shipped_encoder, original).describe(PLAIN, 0.5)
+    undone = viewed(shipped_encoder, edited).describe(view, 0.5)
     assert np.allclose(plain.picture, undone.picture, atol=1e-3)  # pixels are rounded before they are turned
     assert np.array_equal(plain.start_seconds, undone.start_seconds)
 
 
 def test_a_faster_query_is_played_at_the_speed_of_its_reference(shipped_encoder):
-    fast = moving(3, 64, 64, 32)[::2]
-    logmel = torch.zeros(64, 16 * 5)
-    footage = Footage(fast, logmel, torch.ones(16, dtype=torch.bool), first_frame=16)
-    described = ViewedFootage("q", footage, shipped_encoder).describe(View(speed=2.0), 0.5)
+    fast = viewed(shipped_encoder, moving(3, 64, 64, 32)[::2], first_frame=16)
+    described = fast.describe(View(speed=2.0), 0.5)
     assert described.start_seconds[0] == 4.0  # frame 16 of 8 a second, at half the speed
     assert described.end_seconds[-1] <= 8.0
     assert len(described) >= 5
@@ -83,26 +86,21 @@ def test_a_faster_query_is_played_at_the_speed_of_its_reference(shipped_encoder)
 
 def test_views_described_together_are_those_described_alone(shipped_encoder):
     black = torch.zeros(60, 96, 128, 3, dtype=torch.uint8)
-    frames = torch.cat([moving(4, 96, 128, 20), black])
-    footage = Footage(frames, torch.zeros(64, 80 * 5), torch.zeros(80, dtype=torch.bool))
+    query = viewed(shipped_encoder, torch.cat([moving(4, 96, 128, 20), black]))
     views = [PLAIN, View(speed=2.0), View(FIXED_REGIONS[0], is_mirrored=True), View(turned_degrees=90)]
-    together = ViewedFootage("q", footage, shipped_encoder).describe_all(views, 0.5)
-    for view, described in zip(views, together, strict=True):
-        alone = ViewedFootage("q", footage, shipped_encoder).describe(view, 0.5)
+    for view, described in zip(views, query.describe_all(views, 0.5), strict=True):
+        alone = viewed(shipped_encoder, query.footage.frames).describe(view, 0.5)
         assert np.array_equal(described.start_seconds, alone.start_seconds)
         assert np.array_equal(described.has_picture, alone.has_picture)
         assert np.allclose(described.picture, alone.picture, atol=1e-5)
         assert 0 < described.has_picture.sum() < len(described)
         assert not described.picture[~described.has_picture].any()
-    nothing = ViewedFootage("q", Footage(black, footage.logmel[:, :300], footage.has_audio[:60]), shipped_encoder)
-    assert not any(each.has_picture.any() for each in nothing.describe_all(views, 0.5))
-    assert ViewedFootage("q", footage, shipped_encoder).describe_all([], 0.5) == []
+    assert not any(each.has_picture.any() for each in viewed(shipped_encoder, black).describe_all(views, 0.5))
+    assert query.describe_all([], 0.5) == []
 
 
-def test_views_are_all_different_and_audio_alone_has_only_speeds_and_pitches():
-    whole = Footage(
-        laid(9, Region(0.5, 0.5, 1.0, 1.0), moving(1, 120, 200)), torch.zeros(64, 120), torch.ones(24, dtype=torch.bool)
-    )
+def test_views_are_all_different_and_audio_alone_has_only_speeds_and_pitches(shipped_encoder):
+    whole = viewed(shipped_encoder, laid(9, Region(0.5, 0.5, 1.0, 1.0), moving(1, 120, 200))).footage
     views = views_of(whole)
     assert len(set(views)) == len(views)
     assert PLAIN not in views
