@@ -68,16 +68,11 @@ def inner_pixels(video):
     return video[..., 2:-2:2, ::2].permute(0, 1, 3, 4, 2).flatten(1, 3).numpy()
 
 
-def border_chroma(video):
-    """Chroma of the top and of the bottom row, each (N, 2 * W, T)."""
-    red, green, blue = video.unbind(1)  # (N, T, H, W)
-    chroma = torch.stack([red - green, blue - green], 1).numpy()
-    return tuple(chroma[:, :, :, row].transpose(0, 1, 3, 2).reshape(len(chroma), -1, video.shape[2]) for row in (0, -1))
-
-
 def border_statistics(video):
-    """Likeness of a frame's top row to the bottom row of the frame before, and of that behind: (N, 2)."""
-    top, bottom = map(standardised, border_chroma(video))
+    """Likeness of a frame's top row to the bottom row of the frame before, and of that behind, in chroma: (N, 2)."""
+    red, green, blue = video.unbind(1)  # (N, T, H, W)
+    chroma = torch.stack([red - green, blue - green], 1)[:, :, :, [0, -1]]  # (N, 2, T, 2, W)
+    top, bottom = (standardised(chroma[:, :, :, row].transpose(2, 3).flatten(1, 2).numpy()) for row in (0, 1))
     before, behind = top[..., 1:] * bottom[..., :-1], top[..., :-1] * bottom[..., 1:]
     return np.stack([before.mean((1, 2)), behind.mean((1, 2))], 1)
 

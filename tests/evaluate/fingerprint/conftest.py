@@ -41,16 +41,6 @@ def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True, hop=HOP)
 
 
 @pytest.fixture(scope="session")
-def signal():
-    return Signal
-
-
-@pytest.fixture(scope="session")
-def described():
-    return describe
-
-
-@pytest.fixture(scope="session")
 def matcher():
     """30 references of 40 s with video and audio, and no background."""
     references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)]
@@ -68,11 +58,6 @@ def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blo
     frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(size[1] // 4, 1).repeat(size[0] // 6, 2)
     tones = rng.integers(200, 4000, len(blocks)).repeat(8000)[: int(16000 * seconds)]
     return write_clip(path, frames, 16, sound * 0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)))
-
-
-@pytest.fixture(scope="session")
-def video():
-    return write_video
 
 
 @pytest.fixture(scope="session")

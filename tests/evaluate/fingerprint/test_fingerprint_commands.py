@@ -8,6 +8,7 @@ import pytest
 from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index
 from preprocess.synthetic.collage.archive import generate
+from tests.evaluate.fingerprint.conftest import write_video
 from tests.preprocess.made_media import run_ffmpeg
 from tests.store.test_standard_streams import run_without_reader
 
@@ -20,11 +21,11 @@ def index(videos, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, video, tmp_path, capsys):
+def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, tmp_path, capsys):
     queries = tmp_path / "queries"
     queries.mkdir()
     shutil.copy(videos / "a.mp4", queries / "same.mp4")
-    video(queries / "black.mp4", 50, 2.0, look="black", sound=False)
+    write_video(queries / "black.mp4", 50, 2.0, look="black", sound=False)
     (queries / "corrupt.mp4").write_bytes(b"nothing" * 500)
     out, page = tmp_path / "matches.json", tmp_path / "matches.html"
     status = main(["match", str(queries), "--index", str(index), "--out", str(out), "--page", str(page)])
@@ -139,12 +140,12 @@ def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path
 
 
 @pytest.mark.slow
-def test_a_closer_look_decides_nothing_that_many_videos_hold(video, tmp_path):
+def test_a_closer_look_decides_nothing_that_many_videos_hold(tmp_path):
     videos = tmp_path / "videos"
     videos.mkdir()
-    intro = video(tmp_path / "intro.mp4", 90, 3.0, sound=False)
+    intro = write_video(tmp_path / "intro.mp4", 90, 3.0, sound=False)
     for number in range(14):
-        own = video(tmp_path / f"own-{number}.mp4", 100 + number, 3.0, sound=False)
+        own = write_video(tmp_path / f"own-{number}.mp4", 100 + number, 3.0, sound=False)
         joined = ["-filter_complex", "[0:v][1:v]concat=n=2:v=1[v]", "-map", "[v]"]
         run_ffmpeg("-i", intro, "-i", own, *joined, videos / f"{number}.mp4")
     index = Index.open(tmp_path / "index")
@@ -177,11 +178,11 @@ def test_a_missing_argument_or_index_is_named(tmp_path, capsys):
     assert "make one with" in capsys.readouterr().err
 
 
-def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_checkpoint, video, tmp_path, capsys):
+def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_checkpoint, tmp_path, capsys):
     archive, checkpoint = tmp_path / "archive", make_checkpoint(tmp_path / "encoder.pt")
     archive.mkdir()
-    video(archive / "long.mp4", 1, 3.0)
-    video(archive / "short.mp4", 2, 1.0)
+    write_video(archive / "long.mp4", 1, 3.0)
+    write_video(archive / "short.mp4", 2, 1.0)
     words = ["index", str(archive), "--index", str(tmp_path / "index"), "--encoder", str(checkpoint), "--workers", "1"]
     limit = ["--max-hours", str(2 / 3600)]
     for added in ("1 added", "0 added"):

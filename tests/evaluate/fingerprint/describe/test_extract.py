@@ -9,6 +9,7 @@ from evaluate.fingerprint.describe.clip_stream import Track
 from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from preprocess.executors.processes import ProcessExecutor
+from tests.evaluate.fingerprint.conftest import write_video
 
 
 def described(encoder, here, *paths):
@@ -33,14 +34,14 @@ def test_clips_run_over_the_borders_of_segments(encoder):
     np.testing.assert_allclose(other.sound, one.sound, atol=1e-4)
 
 
-def test_black_silent_short_and_corrupt_files(encoder, here, video, tmp_path):
+def test_black_silent_short_and_corrupt_files(encoder, here, tmp_path):
     corrupt = tmp_path / "corrupt.mp4"
     corrupt.write_bytes(b"\0" * 5000)
     found = described(
         encoder, here, corrupt,
-        video(tmp_path / "black.mp4", 2, 2.0, look="black"),
-        video(tmp_path / "silent.mp4", 3, 2.0, sound=False),
-        video(tmp_path / "short.mp4", 4, 0.25),
+        write_video(tmp_path / "black.mp4", 2, 2.0, look="black"),
+        write_video(tmp_path / "silent.mp4", 3, 2.0, sound=False),
+        write_video(tmp_path / "short.mp4", 4, 0.25),
     )  # fmt: skip
     assert isinstance(found["corrupt.mp4"], Unreadable)
     assert found["corrupt.mp4"].reason
@@ -64,9 +65,9 @@ class Crashing(ProcessExecutor):
             yield child, kind, message
 
 
-def test_a_crash_of_a_probe_costs_no_file_and_descriptors_are_unit_rows_at_the_hop(encoder, video, tmp_path):
+def test_a_crash_of_a_probe_costs_no_file_and_descriptors_are_unit_rows_at_the_hop(encoder, tmp_path):
     executor = Crashing(1)
-    found = described(encoder, executor, *(video(tmp_path / f"{name}.mp4", 1, 2.0) for name in "ab"))
+    found = described(encoder, executor, *(write_video(tmp_path / f"{name}.mp4", 1, 2.0) for name in "ab"))
     assert executor.crashed
     for each in (found["a.mp4"], found["b.mp4"]):
         np.testing.assert_allclose(each.start_seconds, 0.25 * np.arange(7))

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
+from tests.evaluate.fingerprint.conftest import write_video
 
 
 @pytest.mark.parametrize(("most_seconds", "overlap"), [(24.0, 12), (2.0, 4), (0.5, 0)])
-def test_windows_hold_every_frame_once_and_some_of_the_next(
-    shipped_encoder, video, here, tmp_path, most_seconds, overlap
-):
-    path = video(tmp_path / "long.mp4", 5, 12.5)  # more than one segment
+def test_windows_hold_every_frame_once_and_some_of_the_next(shipped_encoder, here, tmp_path, most_seconds, overlap):
+    path = write_video(tmp_path / "long.mp4", 5, 12.5)  # more than one segment
     options = ExtractOptions(0.5, executor=here)
     for file in read_footage([MediaFile("q", path)], shipped_encoder, options):
         [whole] = file.windows(100.0, 0)

@@ -12,6 +12,7 @@ from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.index.archive import Archive
 from evaluate.fingerprint.index.update import grow
 from store.errors import BusyError, ProvenanceError
+from tests.evaluate.fingerprint.conftest import write_video
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def copied(videos, tmp_path):
     return root
 
 
-def test_an_index_follows_its_folder(archive, update, copied, video):
+def test_an_index_follows_its_folder(archive, update, copied):
     def described():
         return {each.source: each.picture.shape[1] for each in archive.descriptors()}
 
@@ -49,8 +50,8 @@ def test_an_index_follows_its_folder(archive, update, copied, video):
     assert (again.added, again.changed, again.removed) == ((), (), ())
 
     lengths = {each.source: len(each) for each in archive.descriptors()}
-    video(copied / "a.mp4", 77, 2.0)
-    video(copied / "d.mp4", 78, 2.0)
+    write_video(copied / "a.mp4", 77, 2.0)
+    write_video(copied / "d.mp4", 78, 2.0)
     (copied / "news" / "c.mp4").unlink()
     grown = update(copied)
     assert (grown.added, grown.changed, grown.gone) == (("d.mp4",), ("a.mp4",), ("news/c.mp4",))
@@ -131,11 +132,11 @@ def test_a_hop_that_cannot_work_makes_no_index(encoder, tmp_path, hop_seconds):
     assert not (tmp_path / "index").exists()
 
 
-def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, update, copied, video, tmp_path):
+def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, update, copied, tmp_path):
     update(copied)
     before, second = archive.sources(), tmp_path / "second"
     second.mkdir()
-    video(second / "a.mp4", 9, 2.0)
+    write_video(second / "a.mp4", 9, 2.0)
     with pytest.raises(FingerprintError, match=r"is of .*videos, and .*second has 0 of its 3 files; .*another index"):
         update(second)
     assert archive.sources() == before
@@ -145,7 +146,7 @@ def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, up
     assert {source.root for source in archive.sources().values()} == {str(moved)}
     for name in ("a.mp4", "broken.mp4", "news/c.mp4"):
         (moved / name).unlink()
-    video(moved / "d.mp4", 10, 2.0)
+    write_video(moved / "d.mp4", 10, 2.0)
     (tmp_path / "link").symlink_to(moved)  # all of its files are new, and it is the same folder
     assert update(tmp_path / "link").added == ("d.mp4",)
 

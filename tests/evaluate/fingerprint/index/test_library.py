@@ -9,6 +9,7 @@ from evaluate.fingerprint.match.answers import answers_table, records
 from evaluate.fingerprint.match.match import Matcher
 from evaluate.fingerprint.match.normalise import evidence
 from evaluate.fingerprint.page import write_page
+from tests.evaluate.fingerprint.conftest import Signal, describe
 
 HOP = 0.5
 
@@ -27,12 +28,12 @@ def dense_candidates(library, question, n):
     return [source for source in np.argsort(-total, kind="stable")[:n].tolist() if total[source] > 0]
 
 
-def test_candidates_are_those_of_the_dense_table(signal, described):
+def test_candidates_are_those_of_the_dense_table():
     """Noise keeps most pairs apart; two sources are equal, and their order is that of their numbers."""
     seeds = [*range(20), 7]
 
     def source(name, seed, seconds, **changes):
-        return described(name, signal(seed, 20).at, seconds, sound=signal(99 + seed, 20).at, **changes)
+        return describe(name, Signal(seed, 20).at, seconds, sound=Signal(99 + seed, 20).at, **changes)
 
     library = build_library([source(f"r{number:02d}", seed, 20) for number, seed in enumerate(seeds)], HOP)
     found = []
@@ -42,12 +43,12 @@ def test_candidates_are_those_of_the_dense_table(signal, described):
             found.append(library.candidates(question, n))
             assert found[-1] == dense_candidates(library, question, n)
     assert found[0][0] == 3 and found[2][:2] == [7, 20] and len(found[1]) > 5
-    assert library.candidates(library.ask(described("q", signal(1, 9).at, 3, picture=False)), 5) == []
+    assert library.candidates(library.ask(describe("q", Signal(1, 9).at, 3, picture=False)), 5) == []
 
 
-def test_memory_for_candidates_does_not_grow_with_the_sources(signal, described):
-    library = build_library([described("r", signal(0, 20).at, 20)], HOP)
-    question = library.ask(described("q", signal(0, 20).at, 8))
+def test_memory_for_candidates_does_not_grow_with_the_sources():
+    library = build_library([describe("r", Signal(0, 20).at, 20)], HOP)
+    question = library.ask(describe("q", Signal(0, 20).at, 8))
     tracemalloc.start()
     assert replace(library, sources=("r",) * 2_000_000).candidates(question, 5) == [0]
     peak_bytes = tracemalloc.get_traced_memory()[1] - 2_000_000 * 8
@@ -56,13 +57,13 @@ def test_memory_for_candidates_does_not_grow_with_the_sources(signal, described)
 
 
 @pytest.mark.parametrize(("n_copies", "n_alike"), [(14, 14), (3, 0)])
-def test_an_answer_says_that_many_sources_hold_a_clip(signal, described, tmp_path, n_copies, n_alike):
-    references = [described(f"copy {i}", signal(0, 20).at, 20) for i in range(n_copies)]
-    references += [described(f"r{i}", signal(1 + i, 20).at, 20) for i in range(15)]
+def test_an_answer_says_that_many_sources_hold_a_clip(tmp_path, n_copies, n_alike):
+    references = [describe(f"copy {i}", Signal(0, 20).at, 20) for i in range(n_copies)]
+    references += [describe(f"r{i}", Signal(1 + i, 20).at, 20) for i in range(15)]
     matcher = Matcher(build_library(references, HOP))
-    other = matcher.answer(described("other", signal(99, 20).at, 8))
+    other = matcher.answer(describe("other", Signal(99, 20).at, 8))
     assert (other.n_alike, other.reason) == (0, "no match")
-    answer = matcher.answer(described("q", signal(0, 20).at, 8, noise=0.3))
+    answer = matcher.answer(describe("q", Signal(0, 20).at, 8, noise=0.3))
     assert (answer.n_alike, bool(answer.decided)) == (n_alike, not n_alike)
     reason = "no match: 14 sources resemble it equally, as copies and common content do" if n_alike else ""
     assert records([answer])[0]["reason"] == reason

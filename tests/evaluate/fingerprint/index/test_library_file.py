@@ -4,30 +4,29 @@ from evaluate.errors import ArchiveError
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.library_file import load_library, save_library
 from evaluate.fingerprint.match.match import Matcher
+from tests.evaluate.fingerprint.conftest import Signal, describe
 
 
 @pytest.mark.parametrize(("flat_below_rows", "method"), [(10_000, "flat"), (100, "IVF")])
-def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(
-    signal, described, tmp_path, flat_below_rows, method
-):
-    references = [described(f"r{i}", signal(i, 60).at, 60) for i in range(12)]
-    background = [described(f"u{i}", signal(100 + i, 60).at, 60) for i in range(6)]
+def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(tmp_path, flat_below_rows, method):
+    references = [describe(f"r{i}", Signal(i, 60).at, 60) for i in range(12)]
+    background = [describe(f"u{i}", Signal(100 + i, 60).at, 60) for i in range(6)]
     library = build_library(references, 0.5, background=background, flat_below_rows=flat_below_rows)
     assert method in library.method
     save_library(tmp_path / "library", "key", library)
     read = load_library(tmp_path / "library", "key")
-    query = described("q", lambda t: signal(6, 60).at(t + 20), 10)
+    query = describe("q", lambda t: Signal(6, 60).at(t + 20), 10)
     once, again = (Matcher(each).match(query)[0] for each in (library, read))
     assert (again.reference, again.decision) == (once.reference, once.decision) == ("r6", True)
     assert again.score == pytest.approx(once.score, rel=1e-2)
 
 
 @pytest.mark.parametrize("name", ["picture.faiss", "library.npz", "library.json"])
-def test_an_outdated_or_a_damaged_library_is_not_used(signal, described, tmp_path, name):
+def test_an_outdated_or_a_damaged_library_is_not_used(tmp_path, name):
     """FAISS reads most damaged bytes without an error, and finds rows that do not exist."""
     folder = tmp_path / "library"
     assert load_library(folder, "key") is None
-    save_library(folder, "key", build_library([described("r", signal(0, 9).at, 9)], 0.5))
+    save_library(folder, "key", build_library([describe("r", Signal(0, 9).at, 9)], 0.5))
     assert load_library(folder, "key")
     assert load_library(folder, "other key") is None
     data = bytearray((folder / name).read_bytes())
@@ -36,8 +35,8 @@ def test_an_outdated_or_a_damaged_library_is_not_used(signal, described, tmp_pat
     assert load_library(folder, "key") is None
 
 
-def test_a_place_that_cannot_be_written_is_named(signal, described, tmp_path):
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    library = build_library([described("r", signal(0, 9).at, 9)], 0.5)
+    library = build_library([describe("r", Signal(0, 9).at, 9)], 0.5)
     with pytest.raises(ArchiveError, match="free some space"):
         save_library(tmp_path / "file" / "library", "key", library)

@@ -7,21 +7,22 @@ from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.answers import records
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
+from tests.evaluate.fingerprint.conftest import Signal, describe
 
 SECONDS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
 
 
-def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher, signal, described):
-    source = signal(7, 40)
-    [match] = matcher.answer(described("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3)).decided
+def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher):
+    source = Signal(7, 40)
+    [match] = matcher.answer(describe("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3)).decided
     assert match.reference == "r7"
     assert match.reference_start_seconds == pytest.approx(12, abs=0.5)
     assert match.reference_end_seconds == pytest.approx(12 + 11.2, abs=0.5)
 
 
-def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference(matcher, signal, described):
+def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference(matcher):
     sparse, dense = (
-        matcher.match(described("q", lambda t: signal(7, 40).at(12.27 + t), 9.3, hop=hop))[0]
+        matcher.match(describe("q", lambda t: Signal(7, 40).at(12.27 + t), 9.3, hop=hop))[0]
         for hop in (0.5, 0.5 / DESCRIPTORS_A_HOP)
     )
     assert sparse.reference == dense.reference == "r7"
@@ -32,65 +33,65 @@ def test_dense_descriptors_find_a_query_that_begins_between_two_of_its_reference
 
 
 @pytest.mark.parametrize("n_clips", [21, 22, 24, 29])
-def test_spans_end_with_their_files(n_clips, matcher, signal, described):
+def test_spans_end_with_their_files(n_clips, matcher):
     seconds = 1.8 + 0.125 * (n_clips - 1)
-    to_the_end = lambda t: signal(7, 40).at(40 - 1.16 * (seconds - t))  # noqa: E731 - faster
-    for match in matcher.match(described("q", to_the_end, seconds, hop=0.125)):
+    to_the_end = lambda t: Signal(7, 40).at(40 - 1.16 * (seconds - t))  # noqa: E731 - faster
+    for match in matcher.match(describe("q", to_the_end, seconds, hop=0.125)):
         assert match.query_end_seconds <= seconds
         assert match.reference_end_seconds <= 40
 
 
-def test_an_unmatched_query_gets_no_match(matcher, signal, described):
-    answers = [matcher.answer(described("q", signal(5000 + n, 20).at, 2 + n % 9)) for n in range(60)]
+def test_an_unmatched_query_gets_no_match(matcher):
+    answers = [matcher.answer(describe("q", Signal(5000 + n, 20).at, 2 + n % 9)) for n in range(60)]
     assert not any(answer.decided for answer in answers)
     assert answers[-1].reason == "no match"
-    assert matcher.answer(described("short", signal(5000, 20).at, 2)).reason.startswith("undecided")
+    assert matcher.answer(describe("short", Signal(5000, 20).at, 2)).reason.startswith("undecided")
 
 
-def test_queries_without_video_or_audio_are_found_by_the_other_and_one_second_is_named(matcher, signal, described):
+def test_queries_without_video_or_audio_are_found_by_the_other_and_one_second_is_named(matcher):
     def source(number):
-        return lambda t: signal(number, 40).at(t + 5)
+        return lambda t: Signal(number, 40).at(t + 5)
 
-    muted = described("muted", source(3), 8)
-    black = described("black", source(0), 8, picture=False, sound=source(1003))
+    muted = describe("muted", source(3), 8)
+    black = describe("black", source(0), 8, picture=False, sound=source(1003))
     for query in (muted, black):
         assert [match.reference for match in matcher.answer(query).decided] == ["r3"]
-    assert matcher.answer(described("neither", source(3), 8, picture=False)).matches == ()
-    assert matcher.answer(described("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
+    assert matcher.answer(describe("neither", source(3), 8, picture=False)).matches == ()
+    assert matcher.answer(describe("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
 
 
-def test_a_still_image_names_itself_and_decides_nothing(signal, described):
+def test_a_still_image_names_itself_and_decides_nothing():
     def still(number):
-        return lambda t: np.repeat(signal(number, 4).knots[:1], len(t), 0)
+        return lambda t: np.repeat(Signal(number, 4).knots[:1], len(t), 0)
 
-    references = [described(f"r{i}", still(i) if i < 10 else signal(i, 60).at, 60) for i in range(30)]
+    references = [describe(f"r{i}", still(i) if i < 10 else Signal(i, 60).at, 60) for i in range(30)]
     matcher = Matcher(build_library(references, 0.5))
-    answer = matcher.answer(described("q", still(3), 10))
+    answer = matcher.answer(describe("q", still(3), 10))
     assert answer.matches[0].reference == "r3"  # one moment, however long: it names, and hardly decides
     assert answer.reason.startswith("undecided") and not answer.decided
-    assert not matcher.answer(described("other", still(77), 10)).decided
+    assert not matcher.answer(describe("other", still(77), 10)).decided
 
 
-def test_an_intro_that_many_videos_share_matches_none_of_them(signal, described):
-    intro = signal(999, 10)
+def test_an_intro_that_many_videos_share_matches_none_of_them():
+    intro = Signal(999, 10)
 
     def with_intro(number):
-        own = signal(number, 60)
+        own = Signal(number, 60)
         return lambda t: np.where((t < 6)[:, None], intro.at(t), own.at(t))
 
-    references = [described(f"r{i}", with_intro(i), 30) for i in range(30)]
-    unmatched = [described(f"u{i}", signal(2000 + i, 30).at, 30) for i in range(30)]
+    references = [describe(f"r{i}", with_intro(i), 30) for i in range(30)]
+    unmatched = [describe(f"u{i}", Signal(2000 + i, 30).at, 30) for i in range(30)]
     matcher = Matcher(build_library(references, 0.5, background=unmatched))
-    assert not matcher.answer(described("intro", intro.at, 6)).decided
-    decided = matcher.answer(described("q", with_intro(8), 20)).decided
+    assert not matcher.answer(describe("intro", intro.at, 6)).decided
+    decided = matcher.answer(describe("q", with_intro(8), 20)).decided
     assert [match.reference for match in decided] == ["r8"]
 
 
-def test_a_three_hour_reference_is_found_at_its_second(signal, described):
-    long = signal(1, 3 * 3600)
-    others = [described(f"r{i}", signal(i, 60).at, 60) for i in range(5, 9)]
-    matcher = Matcher(build_library([described("long", long.at, 3 * 3600), *others], 0.5))
-    best, *_ = matcher.answer(described("q", lambda t: long.at(t + 9000), 10)).decided
+def test_a_three_hour_reference_is_found_at_its_second():
+    long = Signal(1, 3 * 3600)
+    others = [describe(f"r{i}", Signal(i, 60).at, 60) for i in range(5, 9)]
+    matcher = Matcher(build_library([describe("long", long.at, 3 * 3600), *others], 0.5))
+    best, *_ = matcher.answer(describe("q", lambda t: long.at(t + 9000), 10)).decided
     assert best.reference == "long"
     assert best.reference_start_seconds == pytest.approx(9000, abs=0.5)
 
@@ -106,15 +107,15 @@ def test_a_three_hour_reference_is_found_at_its_second(signal, described):
         pytest.param([(5000, 0, 3), (7, 0, 40), (5001, 0, 3)], id="whole in a longer one"),
     ],
 )
-def test_spans_end_where_the_sameness_ends(matcher, signal, described, pieces):
+def test_spans_end_where_the_sameness_ends(matcher, pieces):
     """Pieces are (source, its first second, seconds); sources from 5000 on are not in the archive."""
     starts = np.cumsum([0, *(seconds for _, _, seconds in pieces)])
 
     def at(shift):
         def cut(t):
             first, last = (np.searchsorted(starts[1:-1], t + end, "right") for end in (-0.85, 0.85))
-            made = [signal(shift + source, 40).at(t - starts[i] + at) for i, (source, at, _) in enumerate(pieces)]
-            across = signal(shift + 7000, 40).at(t)  # a clip across a cut is like neither side
+            made = [Signal(shift + source, 40).at(t - starts[i] + at) for i, (source, at, _) in enumerate(pieces)]
+            across = Signal(shift + 7000, 40).at(t)  # a clip across a cut is like neither side
             return np.where((first == last)[:, None], np.stack(made)[first, np.arange(len(t))], across)
 
         return cut
@@ -124,7 +125,7 @@ def test_spans_end_where_the_sameness_ends(matcher, signal, described, pieces):
         for i, (source, first, seconds) in enumerate(pieces)
         if source < 5000
     ]
-    decided = matcher.answer(described("q", at(0), float(starts[-1]), sound=at(1000))).decided
+    decided = matcher.answer(describe("q", at(0), float(starts[-1]), sound=at(1000))).decided
     found = sorted((each.query_start_seconds, each) for each in decided)
     assert [each.reference for _, each in found] == [reference for reference, *_ in truth]
     for (_, each), (_, *seconds) in zip(found, truth, strict=True):
@@ -133,31 +134,31 @@ def test_spans_end_where_the_sameness_ends(matcher, signal, described, pieces):
         assert before.reference != after.reference or before.query_end_seconds <= after.query_start_seconds
 
 
-def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher, signal, described):
+def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher):
     def source(number):
-        return lambda t: signal(number, 40).at(t + 5)
+        return lambda t: Signal(number, 40).at(t + 5)
 
     muted, own, other = (
-        matcher.match(described("q", source(3), 8, sound=number and source(number)))[0] for number in (None, 1003, 9999)
+        matcher.match(describe("q", source(3), 8, sound=number and source(number)))[0] for number in (None, 1003, 9999)
     )
     assert own.score > muted.score > other.score > matcher.threshold
     assert muted.audio_score is None and muted.video_score == pytest.approx(muted.score)
     assert other.audio_score < 0 < matcher.threshold < other.video_score
     assert own.audio_score > matcher.threshold
-    [record, *_] = records([matcher.answer(described("q", signal(3, 40).at, 8))])
+    [record, *_] = records([matcher.answer(describe("q", Signal(3, 40).at, 8))])
     assert record["video_score"] > matcher.threshold and record["audio_score"] is None
 
 
-def test_a_hum_matches_no_other_hum(signal, described):
+def test_a_hum_matches_no_other_hum():
     """Other recordings of a kind are alike throughout: along every line, not along one."""
-    hum = signal(0, 4).knots[0]
+    hum = Signal(0, 4).knots[0]
 
     def room(number):
-        own = signal(number, 40)
+        own = Signal(number, 40)
         return lambda t: (hum + 0.3 * own.at(t)) / np.linalg.norm(hum + 0.3 * own.at(t), axis=1, keepdims=True)
 
     def recording(name, at, seconds):
-        return described(name, at, seconds, sound=at, picture=False)
+        return describe(name, at, seconds, sound=at, picture=False)
 
     for n_references in (1, 4, 12):
         references = [recording(f"r{i}", room(i), 30) for i in range(1, n_references + 1)]
@@ -168,10 +169,10 @@ def test_a_hum_matches_no_other_hum(signal, described):
 
 
 @pytest.mark.parametrize("n_references", [1, 2, 5, 20])
-def test_unmatched_queries_keep_the_stated_rate_without_a_background(signal, described, n_references):
-    references = [described(f"r{i}", signal(i, 40).at, 40, sound=signal(1000 + i, 40).at) for i in range(n_references)]
+def test_unmatched_queries_keep_the_stated_rate_without_a_background(n_references):
+    references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(n_references)]
     matcher = Matcher(build_library(references, 0.5), 0.01)
-    queries = [described("q", signal(5000 + i, 20).at, 3 + i % 9, sound=signal(8000 + i, 20).at) for i in range(100)]
+    queries = [describe("q", Signal(5000 + i, 20).at, 3 + i % 9, sound=Signal(8000 + i, 20).at) for i in range(100)]
     assert sum(bool(matcher.answer(query).decided) for query in queries) <= 3
 
 

@@ -8,14 +8,15 @@ from evaluate.fingerprint.index.library import MODALITIES
 from evaluate.fingerprint.match.match import numpy_on_one
 from evaluate.fingerprint.match.normalise import NEAREST, TRUE_MATCHES, expected_of_neighbours
 from evaluate.fingerprint.match.query_density import SEARCHED, first_of_hops, searched_of_hops
+from tests.evaluate.fingerprint.conftest import Signal
 
 HOP = 0.5
 
 
-def dense(signal, seconds, *, start_seconds=0.0, heard=None):
+def dense(seconds, *, start_seconds=0.0, heard=None):
     """A query of r7 with four descriptors a hop."""
     start = np.arange(0, seconds, HOP / 4)
-    vectors = [signal(number, 40).at(start_seconds + start + 0.9) for number in (7, 1007)]
+    vectors = [Signal(number, 40).at(start_seconds + start + 0.9) for number in (7, 1007)]
     yes = np.ones(len(start), bool)
     heard = yes if heard is None else heard(start)
     return Descriptors("q", start, start + 1.8, yes, heard, vectors[0], vectors[1] * heard[:, None])
@@ -32,8 +33,8 @@ def test_a_long_window_is_searched_once_a_hop_at_every_place_in_turn_and_a_short
     assert searched_of_hops(np.arange(40), 40).tolist() == list(range(40))  # one a hop
 
 
-def test_interpolated_expectations_are_near_to_searched_ones(matcher, signal):
-    library, query = matcher.library, dense(signal, 10)
+def test_interpolated_expectations_are_near_to_searched_ones(matcher):
+    library, query = matcher.library, dense(10)
     question = library.ask(query)
     for name in MODALITIES:
         assert len(question.searched[name]) == 20
@@ -47,8 +48,8 @@ def test_interpolated_expectations_are_near_to_searched_ones(matcher, signal):
         assert np.abs(question.expected[name] - expected).mean() < 0.03
 
 
-def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(matcher, signal):
-    query = dense(signal, 6.2, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
+def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(matcher):
+    query = dense(6.2, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
     question = matcher.library.ask(query)
     [(found, laid)] = matcher.library.evidence(question, [7])
     [vectors] = matcher.library.searches["sound"].vectors_of([7])
@@ -65,9 +66,9 @@ def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(
             assert np.allclose(pairs["sound"].reference, vectors[20])
 
 
-def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher, signal):
-    query = dense(signal, 10, heard=lambda start: np.arange(len(start)) == 1)
-    assert 1 not in matcher.library.ask(dense(signal, 10)).searched["picture"]
+def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher):
+    query = dense(10, heard=lambda start: np.arange(len(start)) == 1)
+    assert 1 not in matcher.library.ask(dense(10)).searched["picture"]
     assert matcher.library.ask(query).searched["sound"].tolist() == [1]
 
 
