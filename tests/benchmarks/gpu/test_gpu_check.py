@@ -1,20 +1,15 @@
 """The check for a GPU, tried without one: each part runs, says what it leaves out, and leaves what can be read elsewhere."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import store
 import train
 from benchmarks.gpu import check
 from benchmarks.sources import collage, shards_of
+from tests.processes import ROOT, run
 from tests.train.conftest import SMALL
 from tests.train.small_runs import SETTINGS
 
-ROOT = Path(__file__).parents[3]
 MISSING = ("faiss", "sklearn", "av", "imageio_ffmpeg")
 """Packages that a GPU machine without a registry lacks; it has no ffmpeg either."""
 
@@ -41,11 +36,8 @@ def test_the_whole_check_on_a_cpu_without_ffmpeg_faiss_and_scikit_learn(tmp_path
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({MISSING}))\n")
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     words = ["--preset", "sample", *settings, "--batches", "4", "--steps", "1", "--seconds", "120", "--device", "cpu"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu.check", "--shards", shards, "--out", tmp_path / "out", *words],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nowhere"}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+    command = ("-m", "benchmarks.gpu.check", "--shards", shards, "--out", tmp_path / "out", *words)
+    done = run(*command, PYTHONPATH=f"{tmp_path}:{ROOT}", PATH="/nowhere")
     assert done.returncode == 0, done.stdout + done.stderr
     report = (tmp_path / "out" / "gpu-check.md").read_text()
     assert [line.split(" (")[0][3:] for line in report.splitlines() if line.startswith("## ")] == list(check.SHARES)

@@ -47,15 +47,11 @@ def matcher():
     return Matcher(build_library(references, HOP))
 
 
-def write_video(path, seed, seconds=3.0, *, size=(48, 32), sound=True, look="blocks"):
-    """A real video of 16 fps: blocks that change twice a second, with a tone that does too; or "black", or "still"."""
+def write_video(path, seed, seconds=3.0, *, sound=True, is_black=False):
+    """A real video of 48x32 px and 16 fps: blocks that change twice a second, with a tone that does too."""
     rng = np.random.default_rng(seed)
-    blocks = rng.integers(0, 255, (int(2 * seconds) + 1, 4, 6, 3)).astype(np.uint8)
-    if look == "still":
-        blocks[:] = blocks[0]
-    if look == "black":
-        blocks[:] = 0
-    frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(size[1] // 4, 1).repeat(size[0] // 6, 2)
+    blocks = rng.integers(0, 255, (int(2 * seconds) + 1, 4, 6, 3)).astype(np.uint8) * (not is_black)
+    frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(8, 1).repeat(8, 2)
     tones = rng.integers(200, 4000, len(blocks)).repeat(8000)[: int(16000 * seconds)]
     return write_clip(path, frames, 16, sound * 0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)))
 

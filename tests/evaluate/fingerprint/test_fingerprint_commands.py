@@ -25,7 +25,7 @@ def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, tmp_path
     queries = tmp_path / "queries"
     queries.mkdir()
     shutil.copy(videos / "a.mp4", queries / "same.mp4")
-    write_video(queries / "black.mp4", 50, 2.0, look="black", sound=False)
+    write_video(queries / "black.mp4", 50, 2.0, is_black=True, sound=False)
     (queries / "corrupt.mp4").write_bytes(b"nothing" * 500)
     out, page = tmp_path / "matches.json", tmp_path / "matches.html"
     status = main(["match", str(queries), "--index", str(index), "--out", str(out), "--page", str(page)])
@@ -99,17 +99,15 @@ def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path
     videos, index, kept = archive
     queries, out = tmp_path / "queries", tmp_path / "matches.json"
     queries.mkdir()
-    names, second = [path.name for path in sorted(videos.glob("*.mp4"))[:6]], {}
-    for number, name in enumerate(names):
-        run_ffmpeg("-ss", 2 + number, "-t", 2, "-i", videos / name, "-an", queries / f"short-{name}")
-        over = "[0:v][1:v]blend=all_expr=A*.5+B*.5[v]"
-        inputs = ["-ss", 2 + number / 2, "-t", 3, "-i", videos / name, "-t", 3, "-i", kept]
-        run_ffmpeg(*inputs, "-filter_complex", over, "-map", "[v]", queries / f"over-{name}")
-        run_ffmpeg(
-            "-ss", 2 + number, "-t", 2, "-i", videos / name, "-vn", "-af", "volume=0.2", queries / f"quiet-{name}"
-        )
-        second |= {f"short-{name}": 2 + number, f"over-{name}": 2 + number / 2, f"quiet-{name}": 2 + number}
-    for number in range(6):
+    second, blended = {}, "[0:v][1:v]blend=all_expr=A*.5+B*.5[v]"
+    for number, path in enumerate(sorted(videos.glob("*.mp4"))[:6]):
+        for kind, start, length, coding in (
+            ("short", 2 + number, 2, ["-an"]),
+            ("over", 2 + number / 2, 3, ["-t", 3, "-i", kept, "-filter_complex", blended, "-map", "[v]"]),
+            ("quiet", 2 + number, 2, ["-vn", "-af", "volume=0.2"]),
+        ):
+            second[f"{kind}-{path.name}"] = start
+            run_ffmpeg("-ss", start, "-t", length, "-i", path, *coding, queries / f"{kind}-{path.name}")
         run_ffmpeg("-ss", number, "-t", 2, "-i", kept, "-an", queries / f"other-{number}.mp4")
 
     def decided():
@@ -172,10 +170,9 @@ def test_another_encoder_is_refused_by_name(index, make_checkpoint, tmp_path, vi
 
 
 def test_a_missing_argument_or_index_is_named(tmp_path, capsys):
-    assert main(["index", "--index", str(tmp_path)]) == 2
-    assert "give a folder of videos" in capsys.readouterr().err
-    assert main(["match", "nowhere.mp4", "--index", str(tmp_path)]) == 2
-    assert "make one with" in capsys.readouterr().err
+    for words, told in ((["index"], "give a folder of videos"), (["match", "nowhere.mp4"], "make one with")):
+        assert main([*words, "--index", str(tmp_path)]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_checkpoint, tmp_path, capsys):

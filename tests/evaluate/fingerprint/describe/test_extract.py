@@ -39,7 +39,7 @@ def test_black_silent_short_and_corrupt_files(encoder, here, tmp_path):
     corrupt.write_bytes(b"\0" * 5000)
     found = described(
         encoder, here, corrupt,
-        write_video(tmp_path / "black.mp4", 2, 2.0, look="black"),
+        write_video(tmp_path / "black.mp4", 2, 2.0, is_black=True),
         write_video(tmp_path / "silent.mp4", 3, 2.0, sound=False),
         write_video(tmp_path / "short.mp4", 4, 0.25),
     )  # fmt: skip

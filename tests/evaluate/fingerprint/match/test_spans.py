@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, trimmed
 
 
+def of_pairs(modality, seconds, query, reference, reach):
+    """A span of pairs that lie 20 s apart, each of clips that reach so far around their middle."""
+    start, end = seconds[0] - reach, seconds[-1] + reach
+    return Span(start, end, start + 20, end + 20, {modality: Pair(seconds, query, reference, np.zeros(len(query)))})
+
+
 def test_windows_are_joined_where_one_goes_on_after_the_other():
     three, two = (Pair(np.zeros(n), np.ones((n, 4)), np.ones((n, 4)), np.zeros(n)) for n in (3, 2))
     first, on = Span(0, 10, 50, 60, {"picture": three}), Span(9.5, 20, 59.5, 70, {"picture": two})
@@ -48,7 +54,7 @@ def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
     own = rng.normal(size=(16, 24))
     query, reference = unit(own), unit(np.where(copied[:, None], own, rng.normal(size=own.shape)))
     seconds = 1 + 0.5 * np.arange(16)
-    span = trimmed(Span(0, 9.5, 20, 29.5, {"sound": Pair(seconds, query, reference, np.zeros(len(query)))}), 1.25)
+    span = trimmed(of_pairs("sound", seconds, query, reference, 1.25), 1.25)
     assert (span.query_start, span.query_end) == (seconds[6] - 1.25, seconds[11] + 1.25)
     assert (span.reference_start, span.reference_end) == (20 + span.query_start, 20 + span.query_end)
     assert span.pairs["sound"].seconds.tolist() == seconds[copied].tolist()
@@ -59,7 +65,7 @@ def test_a_copy_is_not_cut_not_even_after_its_one_great_change(great):
     own = np.random.default_rng(0).normal(size=(16, 24))
     own[:3] += great
     query = own / np.linalg.norm(own, axis=1, keepdims=True)
-    whole = Span(0, 9.5, 20, 29.5, {"sound": Pair(1 + 0.5 * np.arange(16), query, query, np.zeros(16))})
+    whole = of_pairs("sound", 1 + 0.5 * np.arange(16), query, query, 1.25)
     assert trimmed(whole, 1.25) == whole
     assert trimmed(empty := Span(0, 1, 0, 1, {}), 1.25) == empty
 
@@ -71,6 +77,5 @@ def test_a_copy_stays_whole_where_one_end_of_it_is_encoded_worse(is_end):
     reference[:, 0], reference[:, 1] = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
     loss = np.linspace(0.02, 0.001, 120)[:: -1 if is_end else 1, None]
     query = (reference + loss * random.normal(size=(120, 64))).astype(np.float32)
-    seconds = np.arange(120) / 2
-    span = trimmed(Span(-0.75, 60.25, 0, 61, {"picture": Pair(seconds, query, reference, np.zeros(len(query)))}), 0.75)
+    span = trimmed(of_pairs("picture", np.arange(120) / 2, query, reference, 0.75), 0.75)
     assert span.query_end - span.query_start > 59
