@@ -33,15 +33,16 @@ def shown(**changes):
     return distort_video(clips(8, 3), dataclasses.replace(STILL, **changes), 16, generator())
 
 
-def heard(config, logmel=None, pace=None):
+def heard(logmel=None, pace=None, **changes):
+    """Log-mels (N, 1, n_mels, C) under distortions that change nothing but what these settings say."""
     logmel = sounds() if logmel is None else logmel
     pace = torch.ones(len(logmel)) if pace is None else pace
-    return distort_audio(logmel, pace, config, 16_000, generator())
+    return distort_audio(logmel, pace, dataclasses.replace(QUIET, **changes), 16_000, generator())
 
 
 def test_ranges_of_nothing_are_the_identity():
     assert torch.allclose(shown(), UNTOUCHED, atol=1e-3)
-    assert torch.allclose(heard(QUIET)[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4)
+    assert torch.allclose(heard()[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -103,7 +104,7 @@ def test_mirrored_and_turned_clips_are_the_mirror_image_and_the_turned_one(chang
     ],
 )  # fmt: skip
 def test_each_distortion_of_sound_alone_does_something_and_keeps_shape_and_floor(change):
-    result = heard(dataclasses.replace(QUIET, **change))
+    result = heard(**change)
     assert result.shape == (8, 1, 12, 30)
     assert result.min() >= -2
     assert not torch.allclose(result[:, 0], normalise_logmel(sounds()).clamp(min=-2), atol=1e-3)
@@ -113,8 +114,8 @@ def test_a_mixture_holds_another_segments_sound_at_the_ratio_asked_and_never_sil
     bands = torch.full((8, 8, 5), math.log(MEL_POWER_FLOOR))
     for i in range(6):
         bands[i, i] = 0.0  # clips 6 and 7 are silent
-    config = dataclasses.replace(QUIET, mix_probability=1.0, mix_db=(10.0, 10.0))
-    power = ((heard(config, bands)[:, 0] - normalise_logmel(torch.zeros(()))) * -math.log(MEL_POWER_FLOOR) / 4).exp()
+    mixed = heard(bands, mix_probability=1.0, mix_db=(10.0, 10.0))
+    power = ((mixed[:, 0] - normalise_logmel(torch.zeros(()))) * -math.log(MEL_POWER_FLOOR) / 4).exp()
     for i in range(6):
         assert torch.allclose(power[i, i], torch.ones(5), atol=1e-3)
         added = power[i].sum(0) - 1
@@ -134,7 +135,6 @@ def test_a_tone_moves_to_the_band_of_its_new_pitch():
 
 
 def test_pitch_follows_the_pace_where_asked():
-    config = dataclasses.replace(QUIET, pitch_max=1.19, pitch_follows_pace=1.0)
     pace = torch.linspace(0.85, 1.18, 8)
     wanted = normalise_logmel(shift_pitch(sounds(), pace, 16_000)).clamp(min=-2)
-    assert torch.allclose(heard(config, pace=pace)[:, 0], wanted, atol=1e-4)
+    assert torch.allclose(heard(pace=pace, pitch_max=1.19, pitch_follows_pace=1.0)[:, 0], wanted, atol=1e-4)

@@ -31,25 +31,24 @@ def slow_micro_ap(matches, truth):
 def slow_segment_ap(matches, truth, step=0.5):
     """From the definition, over cells of half a second: spans of the tests end on whole cells."""
 
-    def cells(box, axis):
-        return set(range(round(box[axis] / step), round(box[axis + 1] / step)))
+    def cells(boxes, axis):
+        return {
+            (pair, cell) for pair, box in boxes for cell in range(*(round(end / step) for end in box[axis : axis + 2]))
+        }
 
-    def cells_of(boxes, axis):
-        return {(pair, cell) for pair, box in boxes for cell in cells(box, axis)}
+    def meet(one, other):
+        return all(cells([one], axis) & cells([other], axis) for axis in (0, 2))
 
     true = [(pair, tuple(vars(span).values())) for pair, spans in truth.items() for span in spans]
     area = before = 0.0
     for threshold in sorted({m.score for m in matches}, reverse=True):
         claimed = [((m.query, m.reference), tuple(vars(m).values())[2:6]) for m in matches if m.score >= threshold]
-        reached = [
-            (pair, box) for pair, box in true
-            if any(pair == p and all(cells(box, axis) & cells(b, axis) for axis in (0, 2)) for p, b in claimed)
-        ]  # fmt: skip
+        reached = [each for each in true if any(meet(each, one) for one in claimed)]
         recall = precision = 1.0
         for axis in (0, 2):
-            n_right = len(cells_of(claimed, axis) & cells_of(reached, axis))
-            recall *= n_right / len(cells_of(true, axis))
-            precision *= n_right / max(1, len(cells_of(claimed, axis)))
+            n_right = len(cells(claimed, axis) & cells(reached, axis))
+            recall *= n_right / len(cells(true, axis))
+            precision *= n_right / max(1, len(cells(claimed, axis)))
         area += math.sqrt(precision) * (math.sqrt(recall) - before)
         before = math.sqrt(recall)
     return area
