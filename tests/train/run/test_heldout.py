@@ -25,9 +25,9 @@ PARAMS = dataclasses.replace(SMALL, segment_seconds=1.0)
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    """32 segments of 5 to 16 frames, 8 of them on the test side; a third silent."""
+    """32 segments of 6 to 16 frames, 8 of them on the test side; a third silent."""
     folder = tmp_path_factory.mktemp("heldout") / "shards"
-    return write_shards(folder, 32, PARAMS, lambda index: 16 - index % 12)
+    return write_shards(folder, 32, PARAMS, lambda index: 16 - index % 11)
 
 
 def trainer(run, shards, *overrides, objective="whole"):
