@@ -12,8 +12,8 @@ from train.config.clip_config import ClipConfig
 from train.errors import ConfigError
 from train.plans.clip_planners import EvenClips
 from train.plans.plan import AFTER, BEFORE, IGNORE, OVERLAP, draw_plan
-from train.views.training_clips import gather_views
-from train.views.views import eval_clips, normalise_logmel, plain_video
+from train.views.training_clips import plain_clips
+from train.views.views import LOG_SCALE, eval_clips, normalise_logmel, plain_video
 
 CLIP = ClipConfig(n_frames=8, crop_px=8, speeds=(1, 2, 4, 8), eval_speed=4)
 MOMENT = ClipConfig(
@@ -68,7 +68,7 @@ def test_a_speed_that_clips_are_not_cut_at_is_refused_not_rounded_down():
 def test_views_equal_a_slow_loop_and_sound_keeps_the_span_of_the_picture(clip):
     n_frames, per_frame = [80, 64, 40, 20, 9, 5], 3
     plan = draw_plan(torch.tensor(n_frames), clip, generator(3))
-    frames, columns = gather_views(clock(n_frames, plan, clip.n_frames, per_frame), clip, per_frame)
+    clips = plain_clips(clock(n_frames, plan, clip.n_frames, per_frame), clip, per_frame)
     assert bool(plan.reverse.any()) == (clip is CLIP)
     for view in (0, 1):
         for i, n in enumerate(n_frames):
@@ -80,8 +80,10 @@ def test_views_equal_a_slow_loop_and_sound_keeps_the_span_of_the_picture(clip):
             ]
             heard = [min(column, n * per_frame - 1) for column in heard]
             way, row = -1 if plan.reverse[i, view] else 1, len(n_frames) * view + i
-            assert torch.allclose(frames[row, :, 0, 0, 0].float(), torch.tensor(shown[::way]).float(), atol=0.5001)
-            assert torch.allclose(columns[row, 0], torch.tensor(heard[::way]), atol=0.5001)
+            pixels = (clips.video[row, 0, :, 0, 0] + 2) * 63.75
+            assert torch.allclose(pixels, torch.tensor(shown[::way]).float(), atol=0.501)
+            columns = normalise_logmel(torch.tensor(heard[::way]))
+            assert torch.allclose(clips.audio[row, 0, 0], columns, atol=0.501 / LOG_SCALE)
 
 
 def test_eval_clips_are_spread_evenly_and_fit_short_segments():
