@@ -13,7 +13,7 @@ class ResultsError(EvaluateError):
     """results.json does not hold what it should."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}. Move the file away and evaluate again, or repair the record")
+        super().__init__(f"{path}: {reason}")
 
 
 class SplitError(EvaluateError):

@@ -51,7 +51,7 @@ def _finetune(arguments: argparse.Namespace) -> None:
     from train.run.checkpoint import load_encoders
 
     chosen, path = words(arguments.init), arguments.run / RESULTS_NAME
-    if not set(chosen) <= set(INITS):
+    if not chosen or not set(chosen) <= set(INITS):
         raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {arguments.init!r}")
     test, splits = dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
     run = load_encoders(checkpoint_path(arguments))

@@ -52,11 +52,12 @@ def _index(arguments: argparse.Namespace) -> None:
     if arguments.videos is None and not arguments.remove:
         raise FingerprintError("give a folder of videos, or --remove PATTERN")
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
-    with Progress("indexed bytes") as shown:
+    with Progress("indexed MB") as shown:
         growth = index.add(
             arguments.videos, picture=arguments.picture, sound=arguments.sound, hop_seconds=arguments.hop,
             background=arguments.background, remove=arguments.remove, retry_failed=arguments.retry_failed,
-            stills=arguments.stills, workers=arguments.workers, max_hours=arguments.max_hours, progress=shown.show,
+            stills=arguments.stills, workers=arguments.workers, max_hours=arguments.max_hours,
+            progress=lambda done, total, note: shown.show(done / 1e6, total / 1e6, note),
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
     say(

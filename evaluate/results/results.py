@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
 RESULTS_NAME = "results.json"
+REMEDY = "move the file away and evaluate again, or repair the record"
 
 Word = Annotated[str, Field(min_length=1)]
 Identity = tuple[str, str, int | None, str, str, str]
@@ -116,9 +117,9 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, list[Any]]:
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultsError(path, f"is not JSON ({error})") from error
+        raise ResultsError(path, f"is not JSON ({error}); {REMEDY}") from error
     if not isinstance(records, list):
-        raise ResultsError(path, "is not a list of records")
+        raise ResultsError(path, f"is not a list of records; {REMEDY}")
     match records:
         case [{"header": dict(header), **others}, *rest] if not others:
             return header, rest
@@ -127,12 +128,12 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, list[Any]]:
 
 def _parse(path: Path, number: int, record: Any) -> Result:
     if not isinstance(record, dict):
-        raise ResultsError(path, f"record {number} must have the fields {', '.join(FIELD_NAMES)}")
+        raise ResultsError(path, f"record {number} must have the fields {', '.join(FIELD_NAMES)}; {REMEDY}")
     try:
         return Result(**record)
     except ValidationError as found:
         findings = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found.errors())
-        raise ResultsError(path, f"record {number}: {findings}") from found
+        raise ResultsError(path, f"record {number}: {findings}; {REMEDY}") from found
 
 
 def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:
