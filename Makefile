@@ -21,7 +21,7 @@ EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
 
-# ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict row is tested on this fold; its pretraining reads the others.
+# ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict and scratch rows are tested on this fold; they read the others.
 ESC_RUN ?= runs/esc50
 ESC_FOLD ?= 1
 ESC_CLIPS ?= 4
@@ -173,7 +173,7 @@ esc50: $(RUN)/training.json ## The same as eval-esc, with RUN, SHARDS and PRESET
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) $(SET) \
 	    --set data.split=fold:$(subst $(space),$(comma),$(filter-out $(ESC_FOLD),1 2 3 4 5))
 	$(BIN)/python -m evaluate esc50 --run $(RUN) --strict $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) --clips $(ESC_CLIPS)
-	$(BIN)/python -m evaluate esc50-scratch --run $(RUN) --shards $(SHARDS) --steps $(SCRATCH_STEPS) --clips $(ESC_CLIPS)
+	$(BIN)/python -m evaluate esc50-scratch --run $(RUN) --shards $(SHARDS) --folds $(ESC_FOLD) --steps $(SCRATCH_STEPS) --clips $(ESC_CLIPS)
 	$(REPORT)
 
 finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each split, beside training from scratch; resumes
