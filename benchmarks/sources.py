@@ -54,10 +54,13 @@ def full_hd_videos(folder: Path, n_videos: int, seconds: int, video_codec: str) 
 
 
 def _encoded(videos: Sequence[Path], out: Path, options: str) -> list[Path]:
-    for path in videos:
+    def encode(path: Path) -> None:
         if not (out / path.name).exists():
             with replacing(out / path.name) as temporary:
                 run_ffmpeg("-i", path, *options.split(), "-c:a", "copy", "-f", "mp4", temporary)
+
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(encode, videos))
     return sorted(out.glob("*.mp4"))
 
 

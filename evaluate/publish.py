@@ -78,7 +78,7 @@ class Marker:
             ResultsError: there are none.
         """
         if not (found := read_results(self.path)):
-            raise ResultsError(self.path, f"does not exist or is empty (named in {self.page})")
+            raise ResultsError(self.path, f"does not exist or is empty (named in {self.page}); publish it first")
         return found
 
     def link(self, path: Path) -> str:
@@ -196,7 +196,9 @@ def table(marker: Marker) -> str:
     task = options.get("task", "")
     wanted = " ".join(f"{name}={value}" for name, value in options.items())
     if task not in LAYOUTS:
-        raise ResultsError(marker.path, f"cannot be shown as {wanted} (named in {marker.page}): no such table")
+        raise ResultsError(
+            marker.path, f"cannot be shown as {wanted}: no such table; correct the marker in {marker.page}"
+        )
     split = None if options["split"] == "mean" else int(options["split"])
     layout, keep = LAYOUTS[task], {name: value.split(",") for name, value in options.items()}
     columns = {c: t for c, t in layout.columns.items() if t in keep.get("metrics", layout.columns.values())}
@@ -206,7 +208,7 @@ def table(marker: Marker) -> str:
         and r.model in keep.get("models", [r.model]) and r.modality in keep.get("modalities", [r.modality])
     ]  # fmt: skip
     if not rows:
-        raise ResultsError(marker.path, f"has nothing for {wanted} (named in {marker.page})")
+        raise ResultsError(marker.path, f"has nothing for {wanted}; correct the marker in {marker.page}")
     sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
     return sheet.grid()
 

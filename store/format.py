@@ -96,7 +96,8 @@ class Rows:
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
-            column = _column(name, getattr(self, name))
+            column = _column(name, getattr(self, name)).view()
+            column.setflags(write=False)  # `layout` and `blocks` encode the texts once
             if len(column) != len(self.key):
                 raise _rows_error(f"column {name} has {len(column)} rows, key has {len(self.key)}")
             object.__setattr__(self, name, column)

@@ -221,12 +221,20 @@ def _short(value: object) -> str:
 
 def _row_numbers(rows: RowIndex, n_rows: int) -> slice | np.ndarray:
     """Return int64 row numbers in 0 .. n_rows - 1, or a slice of consecutive rows."""
-    if rows is None or (isinstance(rows, slice) and rows.step in (None, 1)):
-        start, stop, _ = (rows or slice(None)).indices(n_rows)
-        return slice(start, max(start, stop))
-    numbers = np.arange(n_rows)[(rows,)]
-    if numbers.ndim != 1:
+    if rows is None:
+        return slice(0, n_rows)
+    if isinstance(rows, slice):
+        start, stop, step = rows.indices(n_rows)
+        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+    array = np.asarray(rows)
+    if array.dtype == bool and array.shape == (n_rows,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise IndexError(f"rows are a slice, a list of row numbers, or a bool mask of shape ({n_rows},)")
+    numbers = array.astype(np.int64)
+    numbers = np.where(numbers < 0, numbers + n_rows, numbers)
+    if ((numbers < 0) | (numbers >= n_rows)).any():
+        raise IndexError(f"row numbers must be below {n_rows}")
     return numbers
 
 

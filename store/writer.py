@@ -71,7 +71,7 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
             problem = f"holds {piece.layout}, the others hold {layout}"
             raise LayoutError(piece.path, problem, "embed all of them with the same settings")
         piece.close()
-    if any(last >= first for (_, last, _), (first, _, _) in itertools.pairwise(ranges)):
+    if any(first and last >= first for (_, last, _), (first, _, _) in itertools.pairwise(ranges)):
         _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
         _write(temporary, provenance, pieces)

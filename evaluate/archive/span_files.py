@@ -41,10 +41,10 @@ def write_matches(
     rate `fps` is that of an EDL, and of files without video.
     """
     check_suffix(path, fps)
-    rows = records(answers)
     if path.suffix == ".json":
-        write_json(path, rows)
+        write_json(path, records(answers))
     elif path.suffix == ".csv":
+        rows = records(answers)
         write_csv(path, list(rows[0]) if rows else [], rows)
     elif path.suffix == ".otio":
         timelines = [

@@ -79,6 +79,8 @@ def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_a
         "chance": everything,
     }  # fmt: skip
     assert {r.task for r in results if r.model == "mfcc"} == {"logistic", "logistic-esc10"}
+    assert {r.n for r in results if r.split and r.task == "svm"} == {4}
+    assert {r.n for r in results if r.split and r.task == "svm-esc10"} == {3}  # an engine is none of the ten
     means = [r for r in results if r.split is None]
     assert all((r.low is None) == (r.model == "chance") for r in means)  # the bootstrap over all folds together
     assert {r.n for r in means if r.model == "chance" and r.task == "svm"} == {20}

@@ -15,7 +15,7 @@ from evaluate.report.gallery import find_source, pick_queries
 from evaluate.report.inputs import Model, search
 from evaluate.report.map import align, build_map, project
 from evaluate.report.papers import KINDS, PAPERS_FILE
-from evaluate.report.result_tables import compare_runs
+from evaluate.report.result_tables import best, build_tables, compare_runs
 from evaluate.report.section import is_sample
 from evaluate.report.strips import Quality, Segment, logmel_image, shrink
 from evaluate.results.results import Result
@@ -81,6 +81,19 @@ def test_confusion_is_judged_on_the_test_side_by_neighbour_and_probe():
 
 def result(model, value, split=None, test="ucf101"):
     return Result(test, "retrieval", split, "video", model, "R@1", value, 10)
+
+
+def test_a_stored_mean_goes_before_the_mean_of_splits():
+    results = [result("pretrained", 0.2, 1), result("pretrained", 0.4, 2), result("raw", 0.1, 1), result("raw", 0.15)]
+    (table,) = build_tables(results)
+    column = ("retrieval", "R@1")
+    values = {(m, s): r[column].value for m, splits in table.groups["video"].items() for s, r in splits.items()}
+    assert values == {
+        ("pretrained", None): pytest.approx(0.3), ("pretrained", 1): 0.2, ("pretrained", 2): 0.4,
+        ("raw", None): 0.15, ("raw", 1): 0.1,
+    }  # fmt: skip
+    assert table.groups["video"]["pretrained"][None][column].n == 20
+    assert best(table.groups["video"], column) == pytest.approx(0.3)
 
 
 def test_runs_are_compared_in_the_tests_that_two_have():

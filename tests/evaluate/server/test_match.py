@@ -122,8 +122,9 @@ def test_an_upload_that_drips_is_ended(made, tmp_path):
             await asyncio.sleep(0.01)
 
     queries = queries_module.Queries(tmp_path, OpenedIndex(made.settings(upload_seconds=0.2)), Processes())
-    with pytest.raises(RefusedError, match="took more than"):
+    with pytest.raises(RefusedError, match="took more than") as caught:
         asyncio.run(queries.match_upload("clip.mp4", drip(), None))
+    assert caught.value.status == 408
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,6 @@
 """Whole runs on two ranks under torchrun: uneven shares, kill and resume, signals to one rank, another number of ranks."""
 
+import contextlib
 import os
 import signal
 import time
@@ -27,7 +28,7 @@ def start_pair(*run_shards_and_settings):
 def rank(torchrun, number):
     """Process id of a rank."""
     return next(
-        child.pid for child in psutil.Process(torchrun.pid).children() if child.environ()["RANK"] == str(number)
+        child.pid for child in psutil.Process(torchrun.pid).children() if child.environ().get("RANK") == str(number)
     )
 
 
@@ -37,7 +38,7 @@ def end(torchrun):
     try:
         said = "".join(torchrun.communicate(timeout=SECONDS))
     finally:
-        if torchrun.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(torchrun.pid, signal.SIGKILL)
     return torchrun.returncode, time.monotonic() - since, said
 
