@@ -95,7 +95,7 @@ set-false-matches-elsewhere = --queries 100 --sizes 1,2,5,10,30 --streams both,v
 set-false-matches-esc50 = --queries 400 --streams audio
 set-ablation = ABLATE_JOBS=2
 set-ablation-rate = ABLATE_OBJECTIVES=whole,avid,avid-cma ABLATE_JOBS=2 SET="--set optim.lr=1e-3"
-set-ablation-long = ABLATE_OBJECTIVES=whole,avid ABLATE_SEEDS=0 ABLATE_STEPS=7200 ABLATE_JOBS=2
+set-ablation-long = ABLATE_OBJECTIVES=whole,avid ABLATE_SEEDS=0 ABLATE_STEPS=4800 ABLATE_JOBS=2
 set-ablation-ucf = ABLATE_OBJECTIVES=whole,avid,without-temporal,avid-cma,video-only,temporal ABLATE_JOBS=2
 set-ablation-audio = ABLATE_OBJECTIVES=whole,without-temporal-audio ABLATE_JOBS=2
 set-ablation-audio-light = ABLATE_OBJECTIVES=whole ABLATE_JOBS=2 \
