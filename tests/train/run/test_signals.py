@@ -18,7 +18,8 @@ from train.run.signals import StopFlag, stop_when_ended
 from store.atomic_files import folder_lock
 with folder_lock(Path(sys.argv[1])), StopFlag() as stop:
     stop_when_ended(sys.stdin.fileno())
-    print("ready", flush=True)
+    sys.stdout.write("ready\\n")  # one write: the children share a pipe
+    sys.stdout.flush()
     while not stop.raised:
         time.sleep(0.02)
     Path(sys.argv[1], "saved").touch()
