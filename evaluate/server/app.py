@@ -15,7 +15,6 @@ from evaluate.server.routes import archive, duplicates, match, media, runs, verd
 from evaluate.server.settings import ServerSettings
 from evaluate.server.state.copies import Copies
 from evaluate.server.state.found_pairs import PairsFinder
-from evaluate.server.state.kept_folder import kept_folder
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.parts import Parts
 from evaluate.server.state.processes import Processes
@@ -23,6 +22,7 @@ from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
 from evaluate.server.state.watch import Watch
 from evaluate.server.state.webhook import Webhook
+from preprocess.held_folder import held_folder
 
 LOOK_EVERY_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 def make_app(settings: ServerSettings) -> FastAPI:
     """Read the index, and build the application around it; AvtempoError if the index cannot be read."""
     opened, processes, held = OpenedIndex(settings), Processes(), ExitStack()
-    uploads, copied = (held.enter_context(kept_folder(purpose)) for purpose in ("uploads", "copies"))
+    uploads, copied = (held.enter_context(held_folder(purpose)) for purpose in ("uploads", "copies"))
     copies = Copies(copied, settings.copies_bytes, processes)
     queries, started = Queries(uploads, opened, processes), Runs(processes, opened)
     watch = Watch(settings.watch_folder, opened, queries, started) if settings.watch_folder else None

@@ -3,8 +3,6 @@
 The shards of a few files are removed once these are described. So an archive of any size needs little disk space.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +15,12 @@ from preprocess.build.pipeline import PRELOAD, build
 from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor, ProcessExecutor
+from preprocess.held_folder import held_folder
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media, ShardParams
 from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
-from preprocess.temporary_folder import temporary_folder
 from train.data.loader import iterate_once
 from train.data.loader_config import LoaderConfig
 
@@ -145,11 +143,8 @@ def _by_media(files: Sequence[MediaFile], options: ExtractOptions) -> Iterator[t
         by_media[media].append(file)
     for media, chosen in by_media.items():
         if chosen:
-            folder = Path(tempfile.mkdtemp(prefix="avtempo-describe-", dir=temporary_folder()))
-            try:
+            with held_folder("describe") as folder:
                 yield media, chosen, folder / "shards"
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _build(files: Sequence[MediaFile], params: ShardParams, options: ExtractOptions, shards: Path) -> list[Unreadable]:

@@ -135,10 +135,10 @@ def _listen(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[
     fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
     column_seconds, per_frame = fine.hop_length / fine.sample_rate_hz, params.columns_per_frame
     piece = _piece(match, window, max(speeds), MOST_HEARD_SECONDS)
-    heard = window.logmel(match.view)[:, piece.first * per_frame : piece.last * per_frame].cpu()
+    heard = same_sound.piece_of(window.logmel(match.view).cpu(), piece.first * per_frame, piece.last * per_frame)
     start, seconds = piece.around(MARGIN_SECONDS)
     part = parts.logmel(match.reference, start, seconds, fine)
-    if part is None:
+    if part is None or heard is None:
         return
     reference, looks = torch.from_numpy(part).float(), list[_Look]()
     around = (speed * (1 + step * SPEED_STEP) for speed in speeds for step in range(-SPEED_STEPS, SPEED_STEPS + 1))

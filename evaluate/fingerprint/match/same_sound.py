@@ -7,8 +7,8 @@ pitch, as Haitsma and Kalker compare the signs of such changes ("A highly robust
 A filter or another volume adds a constant to a band's logarithm, and changes over time do not see it. Large changes count
 hardly more than small ones; all bands and all columns get equal power. A hum agrees at many shifts and a siren at every
 turn, a copy at one. So the best correlation is measured in units of the spread over all other shifts of the same pair, and
-a second one that is higher than usual is taken off. A turn may lie outside the reference, so the query is compared with
-itself too.
+a second one that is higher than usual is taken off. A turn may lie outside the reference, so the piece is compared with the
+rest of the query too.
 
 What both hold may still be one sound: a knock, a beep, a fade. So the strongest course in time that all bands share is taken
 off the query, and neither the fraction of a second nor the bands that agree most count in the end.
@@ -42,19 +42,20 @@ EVENT_COLUMNS, EVENT_BANDS = 12, 8
 LEAST_OTHERS = 100
 """Other shifts from which a spread can be told."""
 LEAST_SELF_COLUMNS = 60
-"""Of the query, that overlap where it is compared with itself."""
+"""Of the piece, that overlap where it is compared with the rest of the query."""
 USUAL_SECOND = 4.0
 """Of the best correlation elsewhere, in units of the spread. A higher one is that of a loop or a siren, which agrees with
 itself at every turn; what is above this is taken off."""
-CHANCE_MEAN, CHANCE_SD = 1.5, 0.9
-"""Of what is left for unrelated recordings; for pieces of less than three seconds it is less."""
+CHANCE_MEAN, CHANCE_SD = 1.7, 1.0
+EVENT_MEAN, EVENT_SD = 3.5, 1.5
+"""Of what is left for unrelated recordings. The less, the larger the share of columns that do not count."""
 
 
 class Alignment(NamedTuple):
-    """The best alignment of a query with a reference.
+    """The best alignment of a piece of a query with a reference.
 
     Attributes:
-        first_column: column of the reference where the query begins.
+        first_column: column of the reference where the piece begins.
         surprise: -ln of the probability that unrelated recordings have one like it.
     """
 
@@ -62,18 +63,35 @@ class Alignment(NamedTuple):
     surprise: float
 
 
-def align(query: Tensor, reference: Tensor) -> Alignment | None:
-    """Align a query with a reference of STEPS times its columns a second; None if either is too short.
+class Piece(NamedTuple):
+    """What is compared of a query.
 
-    Args:
-        query: (n_mels, T) float32, natural log of mel power.
-        reference: (n_mels, U) float32.
+    Attributes:
+        changes: (n_mels, T - LAG) float32, without the strongest event.
+        elsewhere: how well they agree with the rest of the query where they do so best, from 0 to 1.
     """
-    length = STEPS * (query.shape[1] - LAG - 1) + 1
-    n_starts = reference.shape[1] - LAG * STEPS - length + 1
-    if length < 1 or n_starts < 1:
+
+    changes: Tensor
+    elsewhere: float
+
+
+def piece_of(query: Tensor, first: int, last: int) -> Piece | None:
+    """Make the piece [first, last) of a query's log-mel (n_mels, T), natural log of mel power; None if it is too short."""
+    if last - first <= LAG:
         return None
-    mine, theirs = _without_one_event(_changes(query, 1)), _changes(reference, STEPS)
+    changes = _without_one_event(_changes(query[:, first:last], 1))
+    return Piece(changes, _agreement_elsewhere(changes, _changes(query, 1), first))
+
+
+def align(piece: Piece, reference: Tensor) -> Alignment | None:
+    """Align a piece with a reference's log-mel (n_mels, U) of STEPS times its columns a second; None if that is too short."""
+    mine = piece.changes
+    n_columns = mine.shape[1]
+    length = STEPS * (n_columns - 1) + 1
+    n_starts = reference.shape[1] - LAG * STEPS - length + 1
+    if n_starts < 1:
+        return None
+    theirs = _changes(reference, STEPS)
     agreement = _correlated(mine, theirs)[:, :n_starts]
     shift, start = divmod(int(agreement.argmax()), n_starts)
     others = agreement[:, (torch.arange(n_starts) - start).abs() > NEAR_COLUMNS * STEPS]
@@ -83,10 +101,12 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
     if not spread:  # silence
         return Alignment(start, 0.0)
     there = _shifted(theirs[:, start : start + length : STEPS], REACH_BANDS - shift)
-    of_itself = _agreement_with_itself(mine) * float(mine.norm() * there.norm())
+    of_itself = piece.elsewhere * float(mine.norm() * there.norm())
     left, second = _without_strongest(mine * there), max(float(others.max()), of_itself)
     evidence = left / spread - max(0.0, second / spread - USUAL_SECOND)
-    return Alignment(start, surprise_of_normal((evidence - CHANCE_MEAN) / CHANCE_SD))
+    share = EVENT_COLUMNS / (n_columns + LAG)
+    mean, sd = CHANCE_MEAN - EVENT_MEAN * share, CHANCE_SD - EVENT_SD * share
+    return Alignment(start, surprise_of_normal((evidence - mean) / sd))
 
 
 def _changes(logmel: Tensor, steps: int) -> Tensor:
@@ -116,16 +136,17 @@ def _correlated(query: Tensor, reference: Tensor) -> Tensor:
     return torch.fft.irfft(torch.stack([(mine * _shifted(theirs, -shift)).sum(0) for shift in shifts]), size)
 
 
-def _agreement_with_itself(query: Tensor) -> float:
-    """Return the largest correlation of changes (n_mels, T) with themselves at another time, from 0 to 1."""
-    n_columns = query.shape[1]
-    if n_columns <= NEAR_COLUMNS + LEAST_SELF_COLUMNS:
+def _agreement_elsewhere(piece: Tensor, query: Tensor, first: int) -> float:
+    """Return the largest share of a piece's power (n_mels, T) that it shares with other columns of the query (n_mels, Q)."""
+    (_, n), (_, n_query) = piece.shape, query.shape
+    starts = torch.arange(min(0, LEAST_SELF_COLUMNS - n), n_query - min(n, LEAST_SELF_COLUMNS) + 1)
+    starts = starts[(starts - first).abs() > NEAR_COLUMNS]
+    if not len(starts):
         return 0.0
-    shifts = torch.arange(NEAR_COLUMNS + 1, n_columns - LEAST_SELF_COLUMNS + 1)
-    size = 1 << (2 * n_columns - 1).bit_length()
-    spectra = torch.fft.rfft(query, size)
-    product = torch.fft.irfft((spectra * spectra.conj()).sum(0), size)
-    share = product[shifts] / product[0].clamp(min=1e-9) * n_columns / (n_columns - shifts)
+    size = 1 << (n + n_query - 1).bit_length()
+    product = torch.fft.irfft((torch.fft.rfft(piece, size).conj() * torch.fft.rfft(query, size)).sum(0), size)
+    overlap = (starts + n).clamp(max=n_query) - starts.clamp(min=0)
+    share = product[starts % size] / product[first].clamp(min=1e-9) * n / overlap
     return min(max(0.0, float(share.max())), 1.0)
 
 
