@@ -79,20 +79,48 @@ def piece_of(query: Tensor, first: int, last: int) -> Piece | None:
     """Make the piece [first, last) of a query's log-mel (n_mels, T), natural log of mel power; None if it is too short."""
     if last - first <= LAG:
         return None
-    changes = _without_one_event(_changes(query[:, first:last], 1))
-    return Piece(changes, _agreement_elsewhere(changes, _changes(query, 1), first))
+    changes = _without_one_event(_changes(query[:, first:last], LAG))
+    return Piece(changes, _agreement_elsewhere(changes, _changes(query, LAG), first))
 
 
-def align(piece: Piece, reference: Tensor) -> Alignment | None:
-    """Align a piece with a reference's log-mel (n_mels, U) of STEPS times its columns a second; None if that is too short."""
-    mine = piece.changes
-    n_columns = mine.shape[1]
-    length = STEPS * (n_columns - 1) + 1
-    n_starts = reference.shape[1] - LAG * STEPS - length + 1
+class Ground(NamedTuple):
+    """What is compared of a reference.
+
+    Attributes:
+        changes: (n_mels, U) float32.
+        spectra: (n_mels, size / 2 + 1) complex64, of the changes with zeros behind them.
+        size: of the transform; no end of a piece meets the start.
+    """
+
+    changes: Tensor
+    spectra: Tensor
+    size: int
+
+
+def ground_of(reference: Tensor, most_columns: int, speed: float) -> Ground | None:
+    """Make the ground of a reference's log-mel (n_mels, U), of STEPS times the columns a second of a query.
+
+    Args:
+        reference: natural log of mel power.
+        most_columns: of the reference, that a piece covers.
+        speed: about how many times as fast as the reference the query plays.
+    """
+    lag = round(LAG * STEPS * speed)
+    if reference.shape[1] <= lag:
+        return None
+    changes = _changes(reference, lag)
+    size = 1 << (changes.shape[1] + most_columns - 1).bit_length()
+    return Ground(changes, torch.fft.rfft(changes, size), size)
+
+
+def align(piece: Piece, ground: Ground, speed: float = 1.0, reach_bands: int = REACH_BANDS) -> Alignment | None:
+    """Align a piece that plays `speed` times as fast as the reference, and so many bands aside; None if that is too short."""
+    mine, theirs = piece.changes, ground.changes
+    at = (torch.arange(mine.shape[1]) * (STEPS * speed)).round().long()
+    n_starts = theirs.shape[1] - int(at[-1])
     if n_starts < 1:
         return None
-    theirs = _changes(reference, STEPS)
-    agreement = _correlated(mine, theirs)[:, :n_starts]
+    agreement = _correlated(mine, at, ground, reach_bands)[:, :n_starts]
     shift, start = divmod(int(agreement.argmax()), n_starts)
     others = agreement[:, (torch.arange(n_starts) - start).abs() > NEAR_COLUMNS * STEPS]
     if others.numel() < LEAST_OTHERS:
@@ -100,19 +128,19 @@ def align(piece: Piece, reference: Tensor) -> Alignment | None:
     spread = float(others.square().mean().sqrt())
     if not spread:  # silence
         return Alignment(start, 0.0)
-    there = _shifted(theirs[:, start : start + length : STEPS], REACH_BANDS - shift)
+    there = _shifted(theirs[:, start + at], reach_bands - shift)
     of_itself = piece.elsewhere * float(mine.norm() * there.norm())
     left, second = _without_strongest(mine * there), max(float(others.max()), of_itself)
     evidence = left / spread - max(0.0, second / spread - USUAL_SECOND)
-    share = EVENT_COLUMNS / (n_columns + LAG)
+    share = EVENT_COLUMNS / (mine.shape[1] + LAG)
     mean, sd = CHANCE_MEAN - EVENT_MEAN * share, CHANCE_SD - EVENT_SD * share
     return Alignment(start, surprise_of_normal((evidence - mean) / sd))
 
 
-def _changes(logmel: Tensor, steps: int) -> Tensor:
-    """Return the changes over LAG columns of the query, (n_mels, T - LAG * steps), of equal power everywhere."""
+def _changes(logmel: Tensor, lag: int) -> Tensor:
+    """Return the changes over so many columns, (n_mels, T - lag), of equal power everywhere."""
     heard = logmel.clamp(min=float(logmel.amax()) - RANGE_NEPERS)
-    changes = heard[:, LAG * steps :] - heard[:, : -LAG * steps]
+    changes = heard[:, lag:] - heard[:, :-lag]
     changes = changes / (changes.abs() + FULL_NEPERS)
     for axis in (1, 0):
         power = changes.square().mean(axis, keepdim=True)
@@ -126,14 +154,22 @@ def _without_one_event(changes: Tensor) -> Tensor:
     return changes - spectrum @ (spectrum.T @ changes)
 
 
-def _correlated(query: Tensor, reference: Tensor) -> Tensor:
-    """Correlate changes over shifts of pitch and of time: (n_mels, T) and (n_mels, U) to (2 * REACH_BANDS + 1, U or more)."""
-    spaced = query.new_zeros(len(query), STEPS * (query.shape[1] - 1) + 1)
-    spaced[:, ::STEPS] = query
-    size = 1 << (reference.shape[1] + spaced.shape[1] - 1).bit_length()  # no end meets the start
-    mine, theirs = torch.fft.rfft(spaced, size).conj(), torch.fft.rfft(reference, size)
-    shifts = range(-REACH_BANDS, REACH_BANDS + 1)
-    return torch.fft.irfft(torch.stack([(mine * _shifted(theirs, -shift)).sum(0) for shift in shifts]), size)
+def _correlated(piece: Tensor, at: Tensor, ground: Ground, reach_bands: int) -> Tensor:
+    """Correlate changes (n_mels, T), laid out at columns (T,), over shifts of pitch and time: (2 * reach_bands + 1, size)."""
+    spaced = piece.new_zeros(len(piece), int(at[-1]) + 1)
+    spaced[:, at] = piece
+    mine = torch.fft.rfft(spaced, ground.size).conj()
+    shifts = range(-reach_bands, reach_bands + 1)
+    return torch.fft.irfft(
+        torch.stack([_shifted_product(mine, ground.spectra, shift) for shift in shifts]), ground.size
+    )
+
+
+def _shifted_product(mine: Tensor, theirs: Tensor, shift: int) -> Tensor:
+    """Sum over bands the product of spectra (n_mels, f) with those `shift` bands higher."""
+    n = len(mine) - abs(shift)
+    low, high = max(0, -shift), max(0, shift)
+    return torch.einsum("bf,bf->f", mine[low : low + n], theirs[high : high + n])
 
 
 def _agreement_elsewhere(piece: Tensor, query: Tensor, first: int) -> float:

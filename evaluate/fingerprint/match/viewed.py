@@ -20,8 +20,8 @@ LOOK_HOPS = 2
 """Hops of the library from one clip to the next when a view is only looked at."""
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
-LOOKED_CLOSER = 3
-"""Spans of a window that are looked at closer, of different references."""
+LOOKED_CLOSER, LISTENED_CLOSER = 3, 10
+"""Spans of a window that are looked at closer, of different references; of a window without video more, as audio costs less."""
 MOST_LOOKED_CLOSER = 30
 """Spans of a query that are looked at closer: each is decoded again."""
 PLAIN_SHARE = 0.5
@@ -99,7 +99,8 @@ class ViewMatcher:
             left = [each for each in left if each not in inside]
             is_explained = self._is_explained(window.footage, found)
             best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_explained}
-            chosen = best_first(best.values())[: min(LOOKED_CLOSER, MOST_LOOKED_CLOSER - n_looked)]
+            most = LISTENED_CLOSER if window.footage.frames is None else LOOKED_CLOSER
+            chosen = best_first(best.values())[: min(most, MOST_LOOKED_CLOSER - n_looked)]
             n_looked += len(chosen)
             yield window, chosen
             if n_looked == MOST_LOOKED_CLOSER:
