@@ -26,7 +26,6 @@ from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.regions import found_regions
 from evaluate.fingerprint.describe.view import WHOLE, Region, View
 from preprocess.schema import ShardParams
-from train.views.augment_audio import NEPERS_PER_DB
 from train.views.distort_audio import shift_pitch
 
 _TWELFTHS = (
@@ -40,32 +39,21 @@ SPEEDS = (0.53, 0.7, 1.42, 1.85)
 """Speeds that are undone. Alignment finds 0.82 to 1.18 times each, so with 1 they cover 0.43 to 2.18."""
 PITCHES = (0.77, 1.3)
 """Pitches that are undone at unchanged speed. The encoder bears 0.84 to 1.19 times each."""
-GAINS_DB = (-16.0, 12.0)
-"""Changes of volume that are undone. The encoder bears 14 dB less to 5 dB more than each."""
-
-
-PLAYED = (
-    *(View(speed=speed, pitch=pitch) for speed in SPEEDS for pitch in (1.0, speed)),
-    *(View(pitch=pitch) for pitch in PITCHES),
-    *(View(gain_db=gain_db) for gain_db in GAINS_DB),
-)
-"""Views of how a query is played."""
 
 
 def views_of(footage: Footage) -> list[View]:
     """Return the views of a query but the plain one."""
-    return [*(() if footage.frames is None else framed_views(footage.frames)), *PLAYED]
-
-
-def framed_views(frames: Tensor) -> list[View]:
-    """Return the views of how frames (T, H, W, 3) uint8 are laid out, but the plain one."""
-    found = found_regions(frames)
+    speeds = [View(speed=speed, pitch=pitch) for speed in SPEEDS for pitch in (1.0, speed)]
+    speeds += [View(pitch=pitch) for pitch in PITCHES]
+    if footage.frames is None:
+        return speeds
+    found = found_regions(footage.frames)
     turned = [View(region, turned_degrees=angle) for region in (WHOLE, *found[:1]) for angle in (90, 180, 270)]
     upright = [
         View(region, is_mirrored=mirrored) for region in (WHOLE, *found, *FIXED_REGIONS) for mirrored in (False, True)
     ]
     flipped = [View(is_mirrored=True, turned_degrees=angle) for angle in (90, 180, 270)]
-    return list(dict.fromkeys([*upright[1:], *turned, *flipped]))
+    return list(dict.fromkeys([*upright[1:], *turned, *flipped, *speeds]))
 
 
 CLIPS_HELD = 256
@@ -86,7 +74,7 @@ class ViewedFootage:
         moved = replace(footage, frames=frames, logmel=footage.logmel.to(encoder.device))
         self.source, self.footage, self._encoder = source, moved, encoder
         self._squares: dict[Region, tuple[Tensor, Tensor]] = {}
-        self._sounds: dict[tuple[float, float, float, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def describe(self, view: View, hop_seconds: float) -> Descriptors:
         """Describe a view at a hop; its seconds are those of the footage at the reference's speed, so divide by the speed."""
@@ -119,8 +107,8 @@ class ViewedFootage:
         return self._encoder.shard_params
 
     def logmel(self, view: View) -> Tensor:
-        """Return the log-mel in a view's pitch and volume, at its own speed: (n_mels, T * columns_per_frame) float32."""
-        logmel = self.footage.logmel - view.gain_db * NEPERS_PER_DB
+        """Return the log-mel in a view's pitch, at the footage's own speed: (n_mels, T * columns_per_frame) float32."""
+        logmel = self.footage.logmel
         if view.pitch == 1.0:
             return logmel
         return shift_pitch(logmel[None], logmel.new_tensor([1 / view.pitch]), self.shard_params.sample_rate_hz)[0]
@@ -147,7 +135,7 @@ class ViewedFootage:
         return [(shows, laid_out(shows, part)) for shows, part in zip(shown, parts, strict=True)]
 
     def _sound(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
-        key = (view.speed, view.pitch, view.gain_db, hop)
+        key = (view.speed, view.pitch, hop)
         if key not in self._sounds:
             logmel, per_frame = self.logmel(view), self.shard_params.columns_per_frame
             logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]

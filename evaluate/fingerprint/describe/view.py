@@ -44,7 +44,6 @@ class View:
         turned_degrees: by how much the query was turned clockwise: 0, 90, 180 or 270.
         speed: how many times as fast as the reference the query plays.
         pitch: by how much its pitch was raised, as a ratio of frequencies.
-        gain_db: by how much its audio was made louder.
     """
 
     region: Region = WHOLE
@@ -52,7 +51,6 @@ class View:
     turned_degrees: int = 0
     speed: float = 1.0
     pitch: float = 1.0
-    gain_db: float = 0.0
 
 
 PLAIN = View()

@@ -16,7 +16,7 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import QUERY_SIDE_PX, MediaFile
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.picture import read_picture_apart
-from evaluate.fingerprint.describe.query_view import ViewedFootage, framed_views
+from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.match import Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
@@ -51,11 +51,10 @@ class StillMatcher:
         """
         params = self.encoder.shard_params
         silence = torch.zeros(params.n_mels, params.columns_per_frame)
-        frames = torch.from_numpy(picture)[None]
-        footage = Footage(frames, silence, torch.zeros(1, dtype=torch.bool))
+        footage = Footage(torch.from_numpy(picture)[None], silence, torch.zeros(1, dtype=torch.bool))
         viewed, hop_seconds = ViewedFootage(name, footage, self.encoder), self.matcher.library.hop_seconds
         plain = viewed.describe(PLAIN, hop_seconds)
-        views = framed_views(frames)
+        views = [view for view in views_of(footage) if view.speed == view.pitch == 1]
         found = list(self._matches(plain, PLAIN, 1 / PLAIN_SHARE))
         for view in views:
             found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / VIEWS_SHARE)
