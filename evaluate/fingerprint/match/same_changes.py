@@ -108,7 +108,8 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
 
 def _without_one_event(spectra: Tensor) -> Tensor:
     """Take the strongest product of a picture and a course in time off spectra (T, f), such as a cut or a fade."""
-    course = torch.linalg.eigh(spectra @ spectra.conj().T)[1][:, -1:]
+    wide = spectra.to(torch.complex128)  # in single precision the solver may fail to converge
+    course = torch.linalg.eigh(wide @ wide.conj().T)[1][:, -1:].to(spectra.dtype)
     return spectra - course @ (course.conj().T @ spectra)
 
 

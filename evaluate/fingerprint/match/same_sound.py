@@ -150,7 +150,8 @@ def _changes(logmel: Tensor, lag: int) -> Tensor:
 
 def _without_one_event(changes: Tensor) -> Tensor:
     """Take the strongest product of a spectrum and a course in time off changes (n_mels, T), such as a knock or a fade."""
-    spectrum = torch.linalg.eigh(changes @ changes.T)[1][:, -1:]
+    wide = changes.double()  # in float32 the solver fails to converge for some pieces with silent bands
+    spectrum = torch.linalg.eigh(wide @ wide.T)[1][:, -1:].to(changes.dtype)
     return changes - spectrum @ (spectrum.T @ changes)
 
 
