@@ -10,9 +10,10 @@ from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
 from evaluate.fingerprint.match.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
-from evaluate.fingerprint.match.closer_look import PartReader, look_closer
+from evaluate.fingerprint.match.closer_look import look_closer
 from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, best_first
 from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.match.piece import PartReader
 
 EXPLAINED_SHARE = 0.8
 """Share of a window that matches by video must cover; else views are looked at."""

@@ -78,26 +78,60 @@ def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, ship
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
 
 
-def sounds(encoder, start, seconds, speed=1.0):
-    """The log-mel of WAVEFORM from a second on, played at a speed and at the same pitch."""
+def sounds(encoder, start, seconds, speed=1.0, *, keeps_pitch=True):
+    """The log-mel of WAVEFORM from a second on, played at a speed, and at the same pitch or that of the speed."""
     params = encoder.shard_params
     at = (np.arange(int(seconds * params.sample_rate_hz)) * speed + start * params.sample_rate_hz).astype(int)
     logmel = torch.from_numpy(log_mel(WAVEFORM[at].astype(np.float32), params).astype(np.float32))
-    if speed == 1.0:
+    if speed == 1.0 or not keeps_pitch:
         return logmel
     return shift_pitch(logmel[None], logmel.new_tensor([1 / speed]), params.sample_rate_hz)[0]
+
+
+def heard(encoder, logmel):
+    """A window of a query without video."""
+    has_audio = torch.ones(logmel.shape[1] // encoder.shard_params.columns_per_frame, dtype=torch.bool)
+    return ViewedFootage("query", Footage(None, logmel, has_audio), encoder)
+
+
+def audible(seconds, found_at, speed=1.0):
+    return Match("query", "source", 0.0, seconds, found_at, found_at + speed * seconds, -1.0, False, None, -1.0)
 
 
 @pytest.mark.parametrize(("speed", "told"), [(1.0, 1.03), (1.15, 1.135)])
 def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
     """Not at the speed that the span tells, but at one nearby."""
-    logmel = sounds(shipped_encoder, 5.3, 3.0, speed)
-    has_audio = torch.ones(logmel.shape[1] // shipped_encoder.shard_params.columns_per_frame, dtype=torch.bool)
-    window = ViewedFootage("query", Footage(None, logmel, has_audio), shipped_encoder)
-    [found] = looked(window, Match("query", "source", 0.0, 3.0, 5.8, 5.8 + told * 3, -1.0, False, None, -1.0))
+    window = heard(shipped_encoder, sounds(shipped_encoder, 5.3, 3.0, speed))
+    [found] = looked(window, audible(3.0, 5.8, told))
     assert found.decision and found.audio_score == found.score > 3
     assert found.reference_start_seconds == pytest.approx(5.3, abs=0.05)
     assert found.reference_end_seconds == pytest.approx(5.3 + speed * 3, abs=0.05)
+
+
+@pytest.mark.parametrize("keeps_pitch", [True, False])
+@pytest.mark.parametrize("speed", [0.87, 1.11])
+def test_the_same_sound_is_decided_at_a_speed_that_the_span_does_not_tell(speed, keeps_pitch, shipped_encoder):
+    window = heard(shipped_encoder, sounds(shipped_encoder, 4.3, 5.0, speed, keeps_pitch=keeps_pitch))
+    [found] = looked(window, audible(5.0, 4.1))
+    assert found.decision
+    assert found.reference_start_seconds == pytest.approx(4.3, abs=0.1)
+    assert found.speed == pytest.approx(speed, abs=0.02)
+
+
+def test_of_a_span_with_a_cut_in_it_a_half_is_decided_and_placed(shipped_encoder):
+    before, after = sounds(shipped_encoder, 2.3, 2.75), sounds(shipped_encoder, 6.3, 2.25)
+    [found] = looked(heard(shipped_encoder, torch.cat([before, after], 1)), audible(5.0, 2.3, 1.15))
+    assert found.decision
+    assert (found.query_start_seconds, found.query_end_seconds) == (0.0, 2.5)
+    assert found.reference_start_seconds == pytest.approx(2.3, abs=0.05)
+    assert found.reference_end_seconds == pytest.approx(4.8, abs=0.1)
+
+
+def test_other_sounds_stay_undecided_at_all_speeds(shipped_encoder):
+    for start in (0.0, 3.0):
+        logmel = log_mel(seconds_of(voices(11, 12), start, 5).astype(np.float32), shipped_encoder.shard_params)
+        [found] = looked(heard(shipped_encoder, torch.from_numpy(logmel.astype(np.float32))), audible(5.0, 3.0))
+        assert not found.decision
 
 
 def test_a_span_that_both_looks_decide_has_both_scores(shipped_encoder):

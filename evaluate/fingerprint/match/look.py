@@ -1,0 +1,32 @@
+"""A closer look at pictures: a span's middle beside the reference's pictures around the place that was found."""
+
+from collections.abc import Iterator
+
+import torch
+
+from evaluate.fingerprint.describe.query_view import ViewedFootage
+from evaluate.fingerprint.match import same_changes
+from evaluate.fingerprint.match.matches import Match
+from evaluate.fingerprint.match.piece import Look, PartReader, piece_of, placed, speeds_of
+
+MOST_SECONDS = 3.0
+MARGIN_SECONDS = 4.0
+"""Before and after the place that was found; less for pieces of more than a second, which are found better."""
+
+
+def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Look]:
+    """Compare the pictures of a span's middle with the reference's, at each speed; nothing if they cannot be read."""
+    if match.video_score is None:
+        return
+    frames, fps = window.brightness(match.view), window.fps
+    for speed in speeds_of(match):
+        piece, part_fps = piece_of(match, window, speed, MOST_SECONDS), same_changes.STEPS * fps / speed
+        if piece.last - piece.first < 2:
+            continue
+        start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
+        part = parts.brightness(match.reference, start, seconds, part_fps)
+        aligned = None if part is None else same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))
+        if aligned is not None:
+            # A frame is what is on screen in the middle of its time.
+            second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
+            yield Look(match, placed(match, piece.query_second, second, speed), "video", aligned.surprise)
