@@ -30,7 +30,7 @@ WIDE_SECONDS = 2.0
 """Of a piece that is compared at all speeds; the best tells where to compare all of it."""
 WIDE_REACH_BANDS = 1
 """Shift of pitch there, as the change of pitch with the speed is undone."""
-HALVED_SECONDS = 4.0
+HALVED_SECONDS = 3.0
 N_TRIES = 3 * (2 * WIDE_STEPS + 1)
 """At all speeds, of the whole and its halves."""
 SURE_NATS = 25.0
@@ -115,16 +115,18 @@ def _best_at_all_speeds(heard: _Heard, first: int, last: int) -> _Tried | None:
     is_halved = last - first >= HALVED_SECONDS * fps
     speeds = _around([view.speed], WIDE_STEP, WIDE_STEPS)
     tried = sorted({(speed, pitch) for speed in speeds for pitch in (view.pitch, view.pitch * speed / view.speed)})
-    halves = [(first, middle), (middle, last)] if is_halved else []
-    found = list[_Tried | None]()
-    for begin, end in halves or [(first, last)]:
+    parts = [(first, middle), (middle, last)] if is_halved else [(first, last)]
+    coarse = list[tuple[_Tried, tuple[int, int]]]()
+    for begin, end in parts:
         within = max(begin, (begin + end) // 2 - n_around), min(end, (begin + end) // 2 + n_around)
-        coarse = heard.best(*within, tried, WIDE_REACH_BANDS)
-        if coarse is None:
-            continue
-        pitch_per_speed = 0.0 if coarse.pitch == view.pitch else view.pitch / view.speed
-        around = [(speed, pitch_per_speed * speed or view.pitch) for speed in _around([coarse.speed])]
-        found += [heard.best(*each, around, WIDE_REACH_BANDS) for each in {(first, last), (begin, end)}]
+        if best := heard.best(*within, tried, WIDE_REACH_BANDS):
+            coarse.append((best, (begin, end)))
+    if not coarse:
+        return None
+    best, part = max(coarse, key=lambda each: each[0].surprise)
+    pitch_per_speed = 0.0 if best.pitch == view.pitch else view.pitch / view.speed
+    around = [(speed, pitch_per_speed * speed or view.pitch) for speed in _around([best.speed])]
+    found = [heard.best(*each, around, WIDE_REACH_BANDS) for each in {(first, last), part}]
     return max((each for each in found if each), key=lambda each: each.surprise, default=None)
 
 

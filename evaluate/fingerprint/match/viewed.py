@@ -21,7 +21,7 @@ LOOK_HOPS = 2
 """Hops of the library from one clip to the next when a view is only looked at."""
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
-LOOKED_CLOSER, LISTENED_CLOSER = 3, 10
+LOOKED_CLOSER, LISTENED_CLOSER = 3, 6
 """Spans of a window that are looked at closer, of different references; of a window without video more, as audio costs less."""
 MOST_LOOKED_CLOSER = 30
 """Spans of a query that are looked at closer: each is decoded again."""
