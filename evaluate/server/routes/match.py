@@ -1,6 +1,7 @@
 """Routes of matching: uploads, files by path, and the answers that are kept."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
@@ -41,9 +42,13 @@ class QueryShape(BaseModel):
 
 
 class AnswerShape(QueryShape):
-    """The answer to a query: decided matches first, then candidates below the threshold."""
+    """The answer to a query: decided matches first, then candidates below the threshold.
+
+    `moved` are the candidates whose files have moved or changed since they were indexed; they got no closer look.
+    """
 
     matches: list[SpanShape]
+    moved: list[str]
 
 
 router = APIRouter(tags=["matches"])
@@ -94,7 +99,9 @@ def _shape(parts: Parts, query: Matched) -> QueryShape:
 def _answer(parts: Parts, query: Matched) -> AnswerShape:
     sources, verdicts = parts.opened.now.sources, _verdicts(parts, query)
     spans = [span_shape(each, sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
-    return AnswerShape(**_shape(parts, query).__dict__, matches=spans)
+    doubted = [sources[each.reference] for each in spans if not each.decision and each.reference in sources]
+    moved = sorted({each.name for each in doubted if not each.is_still(Path(each.path))})
+    return AnswerShape(**_shape(parts, query).__dict__, matches=spans, moved=moved)
 
 
 def _verdicts(parts: Parts, query: Matched) -> dict[str, SpanVerdict]:

@@ -52,9 +52,11 @@ function show(answer) {
       + "The frames that show most of it follow, the best first: look at them."]
       : names.size ? [`${count(names.size, of ? "other source" : "source")} of the archive`]
         : ["No match", "A longer clip, or one with its audio, carries more evidence. Stills and steady audio carry little."];
-  const isTold = unreadable || isPicture;
+  const isTold = unreadable || isPicture, { moved } = answer;
   fill(at("answer"), make("h2", {}, title), muted(answer.name, !isTold && duration(answer.seconds), !isTold && reason !== "no match" && reason),
-    words && muted(words), ...decided.map(card),
+    words && muted(words),
+    !isTold && moved.length && muted(`${moved[0]}${moved.length > 1 ? ` and ${moved.length - 1} more` : ""} moved or changed since indexing, so the closer look was left out: index the archive again.`),
+    ...decided.map(card),
     weak.length && make("details", { open: !decided.length },
       make("summary", {}, `${count(weak.length, "candidate")} below the threshold of ${answer.threshold.toFixed(1)}`), ...weak.map(card)));
 }

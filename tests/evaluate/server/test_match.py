@@ -56,6 +56,22 @@ def test_a_path_below_the_archive_is_matched(client, made):
     assert (made.videos / "web/part.mkv").exists()  # it is no upload
 
 
+def test_a_short_clip_is_decided_by_a_closer_look_unless_the_files_have_changed(own):
+    run_ffmpeg("-ss", 2, "-i", own.videos / "1.mp4", "-t", 1.1, own.videos / "short.avi")
+    with own.client() as client:
+
+        def match():
+            return client.post("/api/match-path", json={"path": "short.avi", "top": 5}).json()
+
+        found = match()
+        assert found["n_matches"] and found["moved"] == []
+        for path in own.videos.rglob("*.m*"):
+            path.touch()
+        found = match()
+        assert not found["n_matches"] and "1.mp4" in found["moved"]
+        assert set(found["moved"]) == {each["reference"] for each in found["matches"]}
+
+
 @pytest.mark.slow
 def test_a_picture_names_videos_with_their_second_and_is_never_decided(own):
     still = own.videos / "still.png"
