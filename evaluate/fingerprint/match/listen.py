@@ -5,7 +5,7 @@ at other speeds too, and so are their halves, as a cut may lie between them.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,22 +19,24 @@ from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.piece import Look, PartReader, cut, piece_of, placed, speeds_of
 
 MOST_SECONDS = 5.0
+"""Of a span that are compared."""
 MARGIN_SECONDS = 4.0
 """Before and after the place that was found, so that a siren comes again in it."""
 SPEED_STEP, SPEED_STEPS = 0.005, 4
-"""Speeds around the one that was found differ by such shares: at one that is 1 % off, the ends of five seconds are a column of
-the log-mel off. They count as one try: they are so near to each other that they find the same by chance."""
+"""Speeds around one differ by such shares: at one that is 1 % off, the ends of five seconds are a column of the log-mel off.
+They count as one try: they are so near to each other that they find the same by chance."""
 WIDE_STEP, WIDE_STEPS = 0.025, 6
 """All speeds differ by such shares of the view's."""
 WIDE_SECONDS = 2.0
-"""Of a piece that is compared at all speeds; the best tells where to compare all of it."""
+"""Of a part that are compared at all speeds; the best tells where to compare the rest."""
 WIDE_REACH_BANDS = 1
-"""Shift of pitch there, as the change of pitch with the speed is undone."""
+"""Shift of pitch there: what the speed does to it is undone."""
 HALVED_SECONDS = 3.0
-N_TRIES = 3 * (2 * WIDE_STEPS + 1)
-"""At all speeds, of the whole and its halves."""
+"""From here on the halves are compared too."""
+N_TRIES = 3 * 2 * (2 * WIDE_STEPS + 1)
+"""The whole and its halves, at two pitches of all speeds."""
 SURE_NATS = 25.0
-"""A surprise that decides at any rate: nothing else is tried."""
+"""A surprise that decides at all usual rates: nothing else is tried."""
 
 
 def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: bool) -> Iterator[Look]:
@@ -55,24 +57,24 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
     part = parts.logmel(match.reference, start, seconds, fine)
     if part is None:
         return
-    heard, pitch = _Heard(window, match.view, torch.from_numpy(part).float()), match.view.pitch
-    tried = heard.best(piece.first, piece.last, [(speed, pitch) for speed in {1.0, *_around(speeds)}])
-    best = [(tried, 1)]
-    if is_wide and (tried is None or tried.surprise < SURE_NATS):
-        best.append((_best_at_all_speeds(heard, piece.first, piece.last), N_TRIES))
-    for tried, n_tries in best:
-        if tried is None:
+    audio, pitch = _Audio(window, match.view, torch.from_numpy(part).float()), match.view.pitch
+    near = audio.best(piece.first, piece.last, [(speed, pitch) for speed in {1.0, *_around(*speeds)}])
+    best = [(near, len(speeds))]
+    if is_wide and (near is None or near.surprise < SURE_NATS):
+        best.append((_best_at_all_speeds(audio, piece.first, piece.last), N_TRIES))
+    for found, n_tries in best:
+        if found is None:
             continue
-        first, last = ((window.footage.first_frame + frame) / window.fps for frame in (tried.first, tried.last))
-        column = tried.first_column + 0.5 - tried.speed * same_sound.STEPS * 0.5  # of middles
-        told = placed(match, first, start + column * fine.hop_length / fine.sample_rate_hz, tried.speed)
-        if (tried.first, tried.last) != (piece.first, piece.last):
-            told = cut(told, first if tried.first > piece.first else 0.0, last if tried.last < piece.last else math.inf)
-        yield Look(match, told, "audio", tried.surprise, n_tries)
+        first, last = ((window.footage.first_frame + frame) / window.fps for frame in (found.first, found.last))
+        column = found.first_column + 0.5 - found.speed * same_sound.STEPS * 0.5  # of middles
+        told = placed(match, first, start + column * fine.hop_length / fine.sample_rate_hz, found.speed)
+        if (found.first, found.last) != (piece.first, piece.last):
+            told = cut(told, first if found.first > piece.first else 0.0, last if found.last < piece.last else math.inf)
+        yield Look(match, told, "audio", found.surprise, n_tries)
 
 
-class _Tried(NamedTuple):
-    """The best alignment of frames [first, last) of a window at a speed and pitch."""
+class _Found(NamedTuple):
+    """The best alignment of frames [first, last) of a window, and its speed and pitch."""
 
     first: int
     last: int
@@ -83,7 +85,7 @@ class _Tried(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Audio:
     """The audio of a window in a view, and the log-mel (n_mels, U) of a reference's part."""
 
     window: ViewedFootage
@@ -91,44 +93,49 @@ class _Heard:
     reference: Tensor
 
     def best(
-        self, first: int, last: int, tried: Sequence[tuple[float, float]], reach_bands: int = same_sound.REACH_BANDS
-    ) -> _Tried | None:
+        self, first: int, last: int, speeds_pitches: Sequence[tuple[float, float]],
+        reach_bands: int = same_sound.REACH_BANDS,
+    ) -> _Found | None:  # fmt: skip
         """Compare frames [first, last) of the window at speeds and pitches; return what surprises most."""
         per_frame = self.window.shard_params.columns_per_frame
-        most = math.ceil((last - first) * per_frame * same_sound.STEPS * max(speed for speed, _ in tried))
-        ground = same_sound.ground_of(self.reference, most, self.view.speed)
+        most = math.ceil((last - first) * per_frame * same_sound.STEPS * max(speed for speed, _ in speeds_pitches))
+        bases = {self.view.speed, 1.0}
+        passages = {base: same_sound.passage_of(self.reference, most, base) for base in bases}
         found = []
-        for pitch in {pitch for _, pitch in tried}:
+        for pitch in {pitch for _, pitch in speeds_pitches}:
             logmel = self.window.logmel(replace(self.view, pitch=pitch)).cpu()
-            piece = same_sound.piece_of(logmel, first * per_frame, last * per_frame)
-            for speed in (speed for speed, of_pitch in tried if of_pitch == pitch):
-                aligned = same_sound.align(piece, ground, speed, reach_bands) if piece and ground else None
+            sound = same_sound.sound_of(logmel, first * per_frame, last * per_frame)
+            for speed in (speed for speed, of_pitch in speeds_pitches if of_pitch == pitch):
+                passage = passages[min(bases, key=lambda base: abs(speed - base))]
+                aligned = same_sound.align(sound, passage, speed, reach_bands) if sound and passage else None
                 if aligned:
-                    found.append(_Tried(first, last, speed, pitch, *aligned))
+                    found.append(_Found(first, last, speed, pitch, *aligned))
         return max(found, key=lambda each: each.surprise, default=None)
 
 
-def _best_at_all_speeds(heard: _Heard, first: int, last: int) -> _Tried | None:
+def _best_at_all_speeds(audio: _Audio, first: int, last: int) -> _Found | None:
     """Compare frames and their halves at all speeds, with the pitch kept or changed with the speed; return the best."""
-    view, fps = heard.view, heard.window.fps
+    view, fps = audio.view, audio.window.fps
     middle, n_around = (first + last) // 2, round(WIDE_SECONDS / 2 * fps)
     is_halved = last - first >= HALVED_SECONDS * fps
-    speeds = _around([view.speed], WIDE_STEP, WIDE_STEPS)
+    speeds = _around(view.speed, step=WIDE_STEP, n_steps=WIDE_STEPS)
     tried = sorted({(speed, pitch) for speed in speeds for pitch in (view.pitch, view.pitch * speed / view.speed)})
-    parts = [(first, middle), (middle, last)] if is_halved else [(first, last)]
-    coarse = list[tuple[_Tried, tuple[int, int]]]()
-    for begin, end in parts:
+    coarse = list[tuple[_Found, tuple[int, int]]]()
+    for begin, end in [(first, middle), (middle, last)] if is_halved else [(first, last)]:
         within = max(begin, (begin + end) // 2 - n_around), min(end, (begin + end) // 2 + n_around)
-        if best := heard.best(*within, tried, WIDE_REACH_BANDS):
+        if best := audio.best(*within, tried, WIDE_REACH_BANDS):
             coarse.append((best, (begin, end)))
     if not coarse:
         return None
     best, part = max(coarse, key=lambda each: each[0].surprise)
     pitch_per_speed = 0.0 if best.pitch == view.pitch else view.pitch / view.speed
-    around = [(speed, pitch_per_speed * speed or view.pitch) for speed in _around([best.speed])]
-    found = [heard.best(*each, around, WIDE_REACH_BANDS) for each in {(first, last), part}]
-    return max((each for each in found if each), key=lambda each: each.surprise, default=None)
+    around = [(speed, pitch_per_speed * speed or view.pitch) for speed in _around(best.speed)]
+    whole = audio.best(first, last, around, WIDE_REACH_BANDS)
+    if part == (first, last) or (whole and whole.surprise >= SURE_NATS):
+        return whole
+    half = audio.best(*part, around, WIDE_REACH_BANDS)
+    return max((each for each in (whole, half) if each), key=lambda each: each.surprise, default=None)
 
 
-def _around(speeds: Iterable[float], step: float = SPEED_STEP, n_steps: int = SPEED_STEPS) -> list[float]:
+def _around(*speeds: float, step: float = SPEED_STEP, n_steps: int = SPEED_STEPS) -> list[float]:
     return [speed * (1 + step * n) for speed in speeds for n in range(-n_steps, n_steps + 1)]

@@ -10,6 +10,7 @@ from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.piece import Look, PartReader, piece_of, placed, speeds_of
 
 MOST_SECONDS = 3.0
+"""Of a span that are compared."""
 MARGIN_SECONDS = 4.0
 """Before and after the place that was found; less for pieces of more than a second, which are found better."""
 
@@ -21,8 +22,6 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
     frames, fps = window.brightness(match.view), window.fps
     for speed in speeds_of(match):
         piece, part_fps = piece_of(match, window, speed, MOST_SECONDS), same_changes.STEPS * fps / speed
-        if piece.last - piece.first < 2:
-            continue
         start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
         part = parts.brightness(match.reference, start, seconds, part_fps)
         aligned = None if part is None else same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))

@@ -11,6 +11,7 @@ from evaluate.fingerprint.match.matches import Match
 from preprocess.schema import ShardParams
 
 LEAST_SECONDS = 1.0
+"""Of the query that are compared, where it has them."""
 FITTED_SECONDS = 2.5
 """Shorter spans tell no speed, as their ends may be half a hop off. For these, the view's speed and 1 are tried."""
 

@@ -48,6 +48,8 @@ CHANCE_BEST, CHANCE_TAKEN, CHANCE_SD = 1.9, 0.7, 0.18
 """Of the best z of unrelated real videos without what does not count, which is nearly normal. The surroundings that agree most
 are taken off every change, so its mean is the first less the second times the square root of their number, and its standard
 deviation the third times this root."""
+LEAST_FRAMES = 7
+"""Of a query that is compared, a little less than a second: with fewer, chance was not measured."""
 LEAST_CHANGE = 0.5
 """Root mean square of the changes from frame to frame, in levels of 255; less is the noise of encoding."""
 
@@ -76,14 +78,14 @@ _FAR = (_CYCLES.abs() > REACH_PX)[:, None] | (_CYCLES.abs() > REACH_PX)[None]
 
 
 def align(query: Tensor, reference: Tensor) -> Alignment | None:
-    """Align a query with a reference of STEPS times its frame rate; None if the reference is too short.
+    """Align a query with a reference of STEPS times its frame rate; None if either is too short.
 
     Args:
-        query: (T, H, H) brightness, T at least 2.
+        query: (T, H, H) brightness.
         reference: (U, G, G) brightness; both sides are best twice SIDE_PX or more.
     """
     n_starts = len(reference) - STEPS * (len(query) - 1)
-    if n_starts < 1:
+    if n_starts < 1 or len(query) < LEAST_FRAMES:
         return None
     sizes = [(max(scale, 1.0), max(1 / scale, 1.0)) for scale in SCALES]
     cuts, seen = (

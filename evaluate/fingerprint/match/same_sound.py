@@ -48,14 +48,17 @@ USUAL_SECOND = 4.0
 itself at every turn; what is above this is taken off."""
 CHANCE_MEAN, CHANCE_SD = 1.7, 1.0
 EVENT_MEAN, EVENT_SD = 3.5, 1.5
-"""Of what is left for unrelated recordings. The less, the larger the share of columns that do not count."""
+"""Of what is left for unrelated recordings: the first two, less the other two times the share of columns that do not count.
+Measured on pieces of one to five seconds."""
+LEAST_COLUMNS = 36
+"""Of a piece that is compared, a little less than a second."""
 
 
 class Alignment(NamedTuple):
-    """The best alignment of a piece of a query with a reference.
+    """The best alignment of a sound with a passage.
 
     Attributes:
-        first_column: column of the reference where the piece begins.
+        first_column: column of the passage where the sound begins.
         surprise: -ln of the probability that unrelated recordings have one like it.
     """
 
@@ -63,7 +66,7 @@ class Alignment(NamedTuple):
     surprise: float
 
 
-class Piece(NamedTuple):
+class Sound(NamedTuple):
     """What is compared of a query.
 
     Attributes:
@@ -75,21 +78,24 @@ class Piece(NamedTuple):
     elsewhere: float
 
 
-def piece_of(query: Tensor, first: int, last: int) -> Piece | None:
-    """Make the piece [first, last) of a query's log-mel (n_mels, T), natural log of mel power; None if it is too short."""
-    if last - first <= LAG:
+def sound_of(query: Tensor, first: int, last: int) -> Sound | None:
+    """Make the sound of columns [first, last) of a query's log-mel (n_mels, T), natural log of mel power.
+
+    None if it is too short: by so few columns, chance was not measured.
+    """
+    if last - first < LEAST_COLUMNS:
         return None
     changes = _without_one_event(_changes(query[:, first:last], LAG))
-    return Piece(changes, _agreement_elsewhere(changes, _changes(query, LAG), first))
+    return Sound(changes, _agreement_elsewhere(changes, _changes(query, LAG), first))
 
 
-class Ground(NamedTuple):
+class Passage(NamedTuple):
     """What is compared of a reference.
 
     Attributes:
         changes: (n_mels, U) float32.
         spectra: (n_mels, size / 2 + 1) complex64, of the changes with zeros behind them.
-        size: of the transform; no end of a piece meets the start.
+        size: of the transform; no end of a sound meets the start.
     """
 
     changes: Tensor
@@ -97,12 +103,12 @@ class Ground(NamedTuple):
     size: int
 
 
-def ground_of(reference: Tensor, most_columns: int, speed: float) -> Ground | None:
-    """Make the ground of a reference's log-mel (n_mels, U), of STEPS times the columns a second of a query.
+def passage_of(reference: Tensor, most_columns: int, speed: float) -> Passage | None:
+    """Make the passage of a reference's log-mel (n_mels, U), of STEPS times the columns a second of a query.
 
     Args:
         reference: natural log of mel power.
-        most_columns: of the reference, that a piece covers.
+        most_columns: of the reference, that a sound covers.
         speed: about how many times as fast as the reference the query plays.
     """
     lag = round(LAG * STEPS * speed)
@@ -110,17 +116,17 @@ def ground_of(reference: Tensor, most_columns: int, speed: float) -> Ground | No
         return None
     changes = _changes(reference, lag)
     size = 1 << (changes.shape[1] + most_columns - 1).bit_length()
-    return Ground(changes, torch.fft.rfft(changes, size), size)
+    return Passage(changes, torch.fft.rfft(changes, size), size)
 
 
-def align(piece: Piece, ground: Ground, speed: float = 1.0, reach_bands: int = REACH_BANDS) -> Alignment | None:
-    """Align a piece that plays `speed` times as fast as the reference, and so many bands aside; None if that is too short."""
-    mine, theirs = piece.changes, ground.changes
+def align(sound: Sound, passage: Passage, speed: float = 1.0, reach_bands: int = REACH_BANDS) -> Alignment | None:
+    """Align a sound that plays `speed` times as fast as the reference, and so many bands aside; None if that is too short."""
+    mine, theirs = sound.changes, passage.changes
     at = (torch.arange(mine.shape[1]) * (STEPS * speed)).round().long()
     n_starts = theirs.shape[1] - int(at[-1])
     if n_starts < 1:
         return None
-    agreement = _correlated(mine, at, ground, reach_bands)[:, :n_starts]
+    agreement = _correlated(mine, at, passage, reach_bands)[:, :n_starts]
     shift, start = divmod(int(agreement.argmax()), n_starts)
     others = agreement[:, (torch.arange(n_starts) - start).abs() > NEAR_COLUMNS * STEPS]
     if others.numel() < LEAST_OTHERS:
@@ -129,7 +135,7 @@ def align(piece: Piece, ground: Ground, speed: float = 1.0, reach_bands: int = R
     if not spread:  # silence
         return Alignment(start, 0.0)
     there = _shifted(theirs[:, start + at], reach_bands - shift)
-    of_itself = piece.elsewhere * float(mine.norm() * there.norm())
+    of_itself = sound.elsewhere * float(mine.norm() * there.norm())
     left, second = _without_strongest(mine * there), max(float(others.max()), of_itself)
     evidence = left / spread - max(0.0, second / spread - USUAL_SECOND)
     share = EVENT_COLUMNS / (mine.shape[1] + LAG)
@@ -155,14 +161,14 @@ def _without_one_event(changes: Tensor) -> Tensor:
     return changes - spectrum @ (spectrum.T @ changes)
 
 
-def _correlated(piece: Tensor, at: Tensor, ground: Ground, reach_bands: int) -> Tensor:
+def _correlated(piece: Tensor, at: Tensor, passage: Passage, reach_bands: int) -> Tensor:
     """Correlate changes (n_mels, T), laid out at columns (T,), over shifts of pitch and time: (2 * reach_bands + 1, size)."""
     spaced = piece.new_zeros(len(piece), int(at[-1]) + 1)
     spaced[:, at] = piece
-    mine = torch.fft.rfft(spaced, ground.size).conj()
+    mine = torch.fft.rfft(spaced, passage.size).conj()
     shifts = range(-reach_bands, reach_bands + 1)
     return torch.fft.irfft(
-        torch.stack([_shifted_product(mine, ground.spectra, shift) for shift in shifts]), ground.size
+        torch.stack([_shifted_product(mine, passage.spectra, shift) for shift in shifts]), passage.size
     )
 
 
@@ -183,7 +189,7 @@ def _agreement_elsewhere(piece: Tensor, query: Tensor, first: int) -> float:
     size = 1 << (n + n_query - 1).bit_length()
     product = torch.fft.irfft((torch.fft.rfft(piece, size).conj() * torch.fft.rfft(query, size)).sum(0), size)
     overlap = (starts + n).clamp(max=n_query) - starts.clamp(min=0)
-    share = product[starts % size] / product[first].clamp(min=1e-9) * n / overlap
+    share = product[starts % size] / piece.square().sum().clamp(min=1e-9) * n / overlap
     return min(max(0.0, float(share.max())), 1.0)
 
 

@@ -23,8 +23,8 @@ SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
 LOOKED_CLOSER, LISTENED_CLOSER = 3, 6
 """Spans of a window that are looked at closer, of different references; of a window without video more, as audio costs less."""
-MOST_LOOKED_CLOSER = 30
-"""Spans of a query that are looked at closer: each is decoded again."""
+MOST_WINDOWS = 10
+"""Of a query that are looked at closer: the archive's files are decoded again for each."""
 PLAIN_SHARE = 0.5
 """The plain view may cause half of the accepted false matches, a closer look a tenth, all other views the rest."""
 VIEWS_SHARE = 1 - PLAIN_SHARE - CLOSER_SHARE
@@ -83,7 +83,7 @@ class ViewMatcher:
         for view, parts in described.items():
             found += self.matcher.match(join_rows(parts), view, n_views / VIEWS_SHARE)
         found = apart(found)
-        if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only three of them
+        if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only a few of them
             return plain, found
         return plain, look_closer(found, self._doubtful(file, found), self.parts, self.matcher.threshold)
 
@@ -93,18 +93,19 @@ class ViewMatcher:
         In an explained window only spans with a score above 0 count: two videos may be shown at once.
         """
         left = [match for match in found if not match.decision]
-        n_looked, fps = 0, self.encoder.shard_params.fps
+        n_windows, fps = 0, self.encoder.shard_params.fps
         for window in self._windows(file) if left else ():
             last = (window.footage.first_frame + len(window.footage)) / fps
             inside = [each for each in left if (each.query_start_seconds + each.query_end_seconds) / 2 < last]
             left = [each for each in left if each not in inside]
             is_explained = self._is_explained(window.footage, found)
             best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_explained}
+            if not best:
+                continue
             most = LISTENED_CLOSER if window.footage.frames is None else LOOKED_CLOSER
-            chosen = best_first(best.values())[: min(most, MOST_LOOKED_CLOSER - n_looked)]
-            n_looked += len(chosen)
-            yield window, chosen
-            if n_looked == MOST_LOOKED_CLOSER:
+            yield window, best_first(best.values())[:most]
+            n_windows += 1
+            if n_windows == MOST_WINDOWS:
                 return
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:

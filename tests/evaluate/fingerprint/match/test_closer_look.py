@@ -78,11 +78,12 @@ def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, ship
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
 
 
-def sounds(encoder, start, seconds, speed=1.0, *, keeps_pitch=True):
+def sounds(encoder, start, seconds, speed=1.0, *, keeps_pitch=True, noise=0.0):
     """The log-mel of WAVEFORM from a second on, played at a speed, and at the same pitch or that of the speed."""
     params = encoder.shard_params
     at = (np.arange(int(seconds * params.sample_rate_hz)) * speed + start * params.sample_rate_hz).astype(int)
-    logmel = torch.from_numpy(log_mel(WAVEFORM[at].astype(np.float32), params).astype(np.float32))
+    waveform = WAVEFORM[at] + noise * np.random.default_rng(0).normal(size=len(at))
+    logmel = torch.from_numpy(log_mel(waveform.astype(np.float32), params).astype(np.float32))
     if speed == 1.0 or not keeps_pitch:
         return logmel
     return shift_pitch(logmel[None], logmel.new_tensor([1 / speed]), params.sample_rate_hz)[0]
@@ -111,7 +112,9 @@ def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
 @pytest.mark.parametrize("keeps_pitch", [True, False])
 @pytest.mark.parametrize("speed", [0.87, 1.11])
 def test_the_same_sound_is_decided_at_a_speed_that_the_span_does_not_tell(speed, keeps_pitch, shipped_encoder):
-    window = heard(shipped_encoder, sounds(shipped_encoder, 4.3, 5.0, speed, keeps_pitch=keeps_pitch))
+    """Also below noise, where only the right pitch tells it."""
+    logmel = sounds(shipped_encoder, 4.3, 5.0, speed, keeps_pitch=keeps_pitch, noise=0.08)
+    window = heard(shipped_encoder, logmel)
     [found] = looked(window, audible(5.0, 4.1))
     assert found.decision
     assert found.reference_start_seconds == pytest.approx(4.3, abs=0.1)
@@ -125,6 +128,23 @@ def test_of_a_span_with_a_cut_in_it_a_half_is_decided_and_placed(shipped_encoder
     assert (found.query_start_seconds, found.query_end_seconds) == (0.0, 2.5)
     assert found.reference_start_seconds == pytest.approx(2.3, abs=0.05)
     assert found.reference_end_seconds == pytest.approx(4.8, abs=0.1)
+
+
+def test_audio_of_a_video_is_not_compared_at_all_speeds(shipped_encoder):
+    shown = query(shipped_encoder, 5.3, 5.0).footage
+    logmel = sounds(shipped_encoder, 4.3, 5.0, 1.11)
+    for frames, is_decided in ((None, True), (torch.zeros_like(shown.frames), False)):
+        footage = replace(shown, frames=frames, logmel=logmel, has_audio=~shown.has_audio)
+        [found] = looked(ViewedFootage("query", footage, shipped_encoder), audible(5.0, 4.1))
+        assert found.decision == is_decided
+
+
+@pytest.mark.parametrize("n_spans", [2, 6])
+def test_a_look_among_several_needs_as_much_more_evidence(n_spans, shipped_encoder):
+    window = heard(shipped_encoder, sounds(shipped_encoder, 5.3, 3.0, noise=0.1))
+    [alone] = looked(window, audible(3.0, 5.3))
+    among = looked(window, *(replace(audible(3.0, 5.3), reference=str(number)) for number in range(n_spans)))
+    assert {round(alone.score - each.score, 6) for each in among} == {round(np.log10(n_spans), 6)}
 
 
 def test_other_sounds_stay_undecided_at_all_speeds(shipped_encoder):
