@@ -112,11 +112,10 @@ def test_the_same_sound_is_decided_and_placed(speed, told, shipped_encoder):
 @pytest.mark.parametrize("keeps_pitch", [True, False])
 @pytest.mark.parametrize("speed", [0.87, 1.11])
 def test_the_same_sound_is_decided_at_a_speed_that_the_span_does_not_tell(speed, keeps_pitch, shipped_encoder):
-    """Also below noise, where only the right pitch tells it."""
-    logmel = sounds(shipped_encoder, 4.3, 5.0, speed, keeps_pitch=keeps_pitch, noise=0.08)
-    window = heard(shipped_encoder, logmel)
-    [found] = looked(window, audible(5.0, 4.1))
-    assert found.decision
+    """Also below noise, where a pitch that is not undone tells little."""
+    logmel = sounds(shipped_encoder, 4.3, 5.0, speed, keeps_pitch=keeps_pitch, noise=0.25)
+    [found] = looked(heard(shipped_encoder, logmel), audible(5.0, 4.1))
+    assert found.score > 10
     assert found.reference_start_seconds == pytest.approx(4.3, abs=0.1)
     assert found.speed == pytest.approx(speed, abs=0.02)
 
