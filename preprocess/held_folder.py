@@ -12,6 +12,9 @@ from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import LOCK_NAME, folder_lock
 from store.errors import StoreError
 
+NEW = "avtempo-new-"
+"""How the name of a folder begins that is not held yet."""
+
 
 @contextmanager
 def held_folder(purpose: str) -> Iterator[Path]:
@@ -22,13 +25,13 @@ def held_folder(purpose: str) -> Iterator[Path]:
         StoreError: the folder cannot be held.
     """
     folder, prefix = temporary_folder().resolve(), f"avtempo-{purpose}-"
-    for stale in folder.glob(f"{prefix}*"):
+    for stale in (*folder.glob(f"{prefix}*"), *folder.glob(f"{NEW}*")):
         if _is_of_this_machine(stale / LOCK_NAME):
             with contextlib.suppress(StoreError), folder_lock(stale) as is_locked:  # the error: somebody holds it
                 if is_locked:  # else the file system has no locks, and nothing is known
                     shutil.rmtree(stale, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix="avtempo-new-", dir=folder))
-    path = made.with_name(made.name.replace("avtempo-new-", prefix, 1))
+    made = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
+    path = made.with_name(made.name.replace(NEW, prefix, 1))
     try:
         with folder_lock(made):
             made.rename(path)  # once it is held, so that nobody takes it for stale

@@ -8,6 +8,7 @@ import tempfile
 import pytest
 
 from preprocess.held_folder import held_folder
+from store.atomic_files import LOCK_NAME
 
 CHILD = """
 import sys
@@ -44,3 +45,13 @@ def test_the_folder_of_a_living_process_stays_and_that_of_a_killed_one_goes(temp
             with held_folder("test"), held_folder("another"):
                 assert not theirs.exists() and ours.is_dir()
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("lock", [None, "process 7 on another-machine"])
+def test_a_folder_that_another_machine_may_hold_stays(temporary, lock):
+    theirs = temporary / "avtempo-test-1"
+    theirs.mkdir()
+    if lock:
+        (theirs / LOCK_NAME).write_text(lock)
+    with held_folder("test"):
+        assert theirs.is_dir()

@@ -19,6 +19,8 @@ from evaluate.fingerprint.match.piece import PartReader
 
 FALSE_MATCH_SHARE = 0.1
 """Share of the accepted false matches that a closer look may cause."""
+SURER = 3.0
+"""Score by which a look must beat another that decides to tell the seconds: a half is always a little surer of its own."""
 WIDE_SPANS = 3
 """Spans of a window without video whose audio is compared at all speeds: a tenth of a second each."""
 
@@ -54,7 +56,7 @@ def look_closer(
         before, is_video = better.get(each.match, each.match), each.modality == "video"
         if score > max(0.0, (before.video_score if is_video else before.audio_score) or 0.0):
             told = replace(
-                each.placed if score > before.score and not before.decision else before, score=max(score, before.score),
+                each.placed if score > before.score + SURER * before.decision else before, score=max(score, before.score),
                 video_score=score if is_video else before.video_score,
                 audio_score=before.audio_score if is_video else score,
             )  # fmt: skip

@@ -20,7 +20,7 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
     if match.video_score is None:
         return
     frames, fps = window.brightness(match.view), window.fps
-    for speed in speeds_of(match):
+    for speed in sorted(speeds_of(match)):
         piece, part_fps = piece_of(match, window, speed, MOST_SECONDS), same_changes.STEPS * fps / speed
         start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
         part = parts.brightness(match.reference, start, seconds, part_fps)

@@ -40,7 +40,7 @@ NEAR_COLUMNS = 10
 EVENT_COLUMNS, EVENT_BANDS = 12, 8
 """Of the query, that do not count: the run of columns, and of bands, that agrees most."""
 LEAST_OTHERS = 100
-"""Other shifts from which a spread can be told."""
+"""Columns of the reference, other than near the best one, where the query may begin: from fewer a spread is not told."""
 LEAST_SELF_COLUMNS = 60
 """Of the piece, that overlap where it is compared with the rest of the query."""
 USUAL_SECOND = 4.0
@@ -129,7 +129,7 @@ def align(sound: Sound, passage: Passage, speed: float = 1.0, reach_bands: int =
     agreement = _correlated(mine, at, passage, reach_bands)[:, :n_starts]
     shift, start = divmod(int(agreement.argmax()), n_starts)
     others = agreement[:, (torch.arange(n_starts) - start).abs() > NEAR_COLUMNS * STEPS]
-    if others.numel() < LEAST_OTHERS:
+    if others.shape[1] < LEAST_OTHERS:
         return None
     spread = float(others.square().mean().sqrt())
     if not spread:  # silence

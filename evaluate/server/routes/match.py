@@ -1,7 +1,6 @@
 """Routes of matching: uploads, files by path, and the answers that are kept."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 from anyio import to_thread
@@ -44,7 +43,7 @@ class QueryShape(BaseModel):
 class AnswerShape(QueryShape):
     """The answer to a query: decided matches first, then candidates below the threshold.
 
-    `moved` are the candidates whose files have moved or changed since they were indexed; they got no closer look.
+    `moved` are candidates that got no closer look, as their files had moved or changed since they were indexed.
     """
 
     matches: list[SpanShape]
@@ -99,9 +98,7 @@ def _shape(parts: Parts, query: Matched) -> QueryShape:
 def _answer(parts: Parts, query: Matched) -> AnswerShape:
     sources, verdicts = parts.opened.now.sources, _verdicts(parts, query)
     spans = [span_shape(each, sources, verdicts.get(each.reference, "")) for each in query.answer.matches]
-    doubted = [sources[each.reference] for each in spans if not each.decision and each.reference in sources]
-    moved = sorted({each.name for each in doubted if not each.is_still(Path(each.path))})
-    return AnswerShape(**_shape(parts, query).__dict__, matches=spans, moved=moved)
+    return AnswerShape(**_shape(parts, query).__dict__, matches=spans, moved=list(query.moved))
 
 
 def _verdicts(parts: Parts, query: Matched) -> dict[str, SpanVerdict]:

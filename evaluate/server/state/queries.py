@@ -36,6 +36,7 @@ class Query:
     Attributes:
         path: of the upload, which is removed with the query, or of the file that the user named.
         content: of the file, which verdicts are on.
+        moved: candidates that got no closer look, as their files had moved or changed since they were indexed.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Query:
     content: str
     made_at: datetime
     answer: Answer
+    moved: tuple[str, ...]
 
     @property
     def is_picture(self) -> bool:
@@ -123,11 +125,18 @@ class Queries:
         except OSError as error:
             raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
         identity = path.stem if is_upload else secrets.token_hex(8)
-        query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer)
+        moved = () if path.suffix.lower() in PICTURES else self._moved(answer)
+        query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer, moved)
         with self._lock:
             self._kept[identity] = query
             self._make_room()
         return query
+
+    def _moved(self, answer: Answer) -> tuple[str, ...]:
+        """Name the undecided candidates whose files are not what was indexed, unless nothing is looked at closer."""
+        sources, names = self._opened.now.sources, {each.reference for each in answer.matches if not each.decision}
+        doubted = [] if answer.n_alike else [sources[name] for name in sorted(names) if name in sources]
+        return tuple(each.name for each in doubted if not each.is_still(Path(each.path)))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -55,7 +55,7 @@ function show(answer) {
   const isTold = unreadable || isPicture, { moved } = answer;
   fill(at("answer"), make("h2", {}, title), muted(answer.name, !isTold && duration(answer.seconds), !isTold && reason !== "no match" && reason),
     words && muted(words),
-    !isTold && moved.length && muted(`${moved[0]}${moved.length > 1 ? ` and ${moved.length - 1} more` : ""} moved or changed since indexing, so the closer look was left out: index the archive again.`),
+    !isTold && moved.length && muted(`${moved[0]}${moved.length > 1 ? ` and ${moved.length - 1} more` : ""} had moved or changed since indexing and got no closer look: index the archive again, then match again.`),
     ...decided.map(card),
     weak.length && make("details", { open: !decided.length },
       make("summary", {}, `${count(weak.length, "candidate")} below the threshold of ${answer.threshold.toFixed(1)}`), ...weak.map(card)));

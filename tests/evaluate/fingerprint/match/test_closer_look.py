@@ -129,6 +129,13 @@ def test_of_a_span_with_a_cut_in_it_a_half_is_decided_and_placed(shipped_encoder
     assert found.reference_end_seconds == pytest.approx(4.8, abs=0.1)
 
 
+def test_a_sure_half_tells_the_seconds_though_the_whole_is_decided(shipped_encoder):
+    before, after = sounds(shipped_encoder, 2.3, 2.875), sounds(shipped_encoder, 7.3, 2.125)
+    [found] = looked(heard(shipped_encoder, torch.cat([before, after], 1)), audible(5.0, 2.3))
+    assert found.decision
+    assert (found.query_start_seconds, found.query_end_seconds) == (0.0, 2.5)
+
+
 def test_audio_of_a_video_is_not_compared_at_all_speeds(shipped_encoder):
     shown = query(shipped_encoder, 5.3, 5.0).footage
     logmel = sounds(shipped_encoder, 4.3, 5.0, 1.11)
