@@ -44,10 +44,8 @@ FULL_LEVELS = 4.0
 """Changes of a pixel by so many levels of 255 count half as much as the largest."""
 SURROUNDINGS_PX = 9
 """Side of the surroundings in each frame that do not count."""
-CHANCE_BEST, CHANCE_TAKEN, CHANCE_SD = 1.9, 0.7, 0.18
-"""Of the best z of unrelated real videos without what does not count, which is nearly normal. The surroundings that agree most
-are taken off every change, so its mean is the first less the second times the square root of their number, and its standard
-deviation the third times this root."""
+CHANCE_MEAN, CHANCE_SD = -1.05, 0.8
+"""Of the best z of unrelated real videos without what does not count; its distribution is nearly normal."""
 LEAST_FRAMES = 7
 """Of a query that is compared, a little less than a second: with fewer, chance was not measured."""
 LEAST_CHANGE = 0.5
@@ -104,8 +102,7 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
             place = int(places[start])
             left = _without_strongest(mine, theirs[start], place) / float(spread[start].flatten()[place])
             best = (float(z[start]), left, start)
-    root = math.sqrt(len(query) - 1)
-    return Alignment(best[2], surprise_of_normal((best[1] - CHANCE_BEST + CHANCE_TAKEN * root) / (CHANCE_SD * root)))
+    return Alignment(best[2], surprise_of_normal((best[1] - CHANCE_MEAN) / CHANCE_SD))
 
 
 def _without_one_event(spectra: Tensor) -> Tensor:
