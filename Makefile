@@ -68,7 +68,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 # The last three fetch packages of Debian 12 (apt-get, dpkg).
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio ablation-audio-light bench fingerprint-elsewhere fingerprint-elsewhere-video false-matches-elsewhere
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio ablation-audio-light bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -86,6 +86,8 @@ set-fingerprint-edits = --seed 7 $(plan) --streams video --methods avtempo,avtem
     --only grid/medium,upright/medium,blend/medium,picture-in-picture/strong,pace/strong,flip/light,rotate/strong
 set-fingerprint-elsewhere = --queries 20 --unmatched 4 --background 2 --streams both --only medium --methods avtempo,mpeg-7
 set-fingerprint-elsewhere-video = --queries 20 --unmatched 4 --background 2 --streams video --only medium --methods avtempo,mpeg-7
+set-fingerprint-elsewhere-audio = --queries 20 --unmatched 4 --background 2 --streams audio --only medium \
+    --methods avtempo,chromaprint,log-mel
 rates = --queries 100 --sizes 1,2,5,10,100
 set-false-matches = $(rates) --streams both,video,audio
 set-false-matches-background = --queries 40 --sizes 1,10,100 --streams video,audio --background 10
@@ -247,7 +249,7 @@ _result-false-matches-esc50: | $(READY)
 	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(set-$(name))")
 
-_result-fingerprint-elsewhere _result-fingerprint-elsewhere-video: | $(READY)
+_result-fingerprint-elsewhere _result-fingerprint-elsewhere-video _result-fingerprint-elsewhere-audio: | $(READY)
 	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
 	$(MAKE) eval-fingerprint RUN=$(AT)/$(name) DATA=$(AT)/elsewhere/videos FINGERPRINT='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/fingerprint,make eval-fingerprint DATA=ELSEWHERE/videos FINGERPRINT="$(set-$(name))")
