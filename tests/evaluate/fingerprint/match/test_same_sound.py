@@ -172,24 +172,6 @@ def test_a_quiet_copy_is_found_beside_what_is_loud():
     assert align(sound, passage(source)).surprise > SURE
 
 
-def chords(seed, seconds):
-    """Three of ten notes every quarter of a second, with a pause."""
-    random, n = np.random.default_rng(seed), int(0.25 * RATE_HZ)
-    time = np.arange(n) / RATE_HZ
-    hz = 220 * 2 ** (np.array([0, 2, 4, 7, 9, 12, 14, 16, 19, 21]) / 12)
-    struck = [
-        sum(sine(each * time) for each in random.choice(hz, 3)) * np.exp(-8 * time) for _ in range(int(4 * seconds))
-    ]
-    return 0.1 * np.concatenate(struck) + 0.001 * random.normal(size=n * len(struck))
-
-
-@pytest.mark.parametrize(("query_seconds", "reference_seconds"), [(1.0, 1.5), (2.0, 2.5), (2.0, 3.5)])
-def test_other_chords_of_the_same_notes_are_no_copy_also_in_a_short_file(query_seconds, reference_seconds):
-    for seed in range(30):
-        aligned = align(whole(heard(chords(seed, query_seconds))), passage(chords(500 + seed, reference_seconds)))
-        assert aligned is None or aligned.surprise < np.log(1000)
-
-
 def claps(seed, seconds):
     """Noise that rises and falls in all bands at once, at the same moments each time, of other samples."""
     n = int(seconds * RATE_HZ)
@@ -210,7 +192,7 @@ def test_silence_and_references_that_are_too_short_tell_nothing():
     assert judged(silence[: 3 * RATE_HZ], silence) < 1
     assert judged(voices(0, 3), silence) < SURE
     query = heard(voices(0, 3))
-    for short in (2.9, 3.1):
+    for short in (2.9, 3.1, 3.7):  # at the last there are starts, but too few to tell a spread
         assert align(whole(query), passage(voices(1, short))) is None
     assert sound_of(query, 7, 6 + LEAST_COLUMNS) is None
     assert passage_of(query[:, :10], 10, 1.0) is None
