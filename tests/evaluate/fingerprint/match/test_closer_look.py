@@ -130,7 +130,7 @@ def test_of_a_span_with_a_cut_in_it_a_half_is_decided_and_placed(shipped_encoder
 
 
 def test_a_sure_half_tells_the_seconds_though_the_whole_is_decided(shipped_encoder):
-    before, after = sounds(shipped_encoder, 2.3, 2.875), sounds(shipped_encoder, 7.3, 2.125)
+    before, after = sounds(shipped_encoder, 2.3, 3.05), sounds(shipped_encoder, 7.3, 1.95)
     [found] = looked(heard(shipped_encoder, torch.cat([before, after], 1)), audible(5.0, 2.3))
     assert found.decision
     assert (found.query_start_seconds, found.query_end_seconds) == (0.0, 2.5)
