@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.question import Setting, logger, records
 from benchmarks.sources import collage
+from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.api import SHIPPED_ENCODER
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.library import MODALITIES, build_library
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.results.results import Result
 
 TASK = "archive"

@@ -14,9 +14,9 @@ import psutil
 from benchmarks import archive
 from benchmarks.question import Setting, logger, records
 from evaluate.archive.compare import Comparison
+from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import Library, build_library
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.results.results import Result
 
 TASK = "duplicates"

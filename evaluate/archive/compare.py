@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from evaluate.archive.neighbours import Neighbours
+from evaluate.fingerprint.answer.matcher import numpy_on_one
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import Library, Question
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.match import numpy_on_one
 from evaluate.fingerprint.match.matches import Match
 from evaluate.fingerprint.match.spans import Span, apart_spans, join_spans, score_of, trimmed
 

@@ -12,13 +12,13 @@ from evaluate.archive.pairs import Duplicates, list_duplicates
 from evaluate.archive.scope import Agree, Scope, compared_with
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
+from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.archive import Archive, IndexedSource
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.match.matches import Match
 from preprocess.executors.processes import SerialExecutor
 

@@ -12,8 +12,8 @@ from evaluate.archive.pairs import Duplicates
 from evaluate.archive.segments import Segment, query_place, swapped
 from evaluate.archive.timelines import Event, Timeline, write_timelines
 from evaluate.errors import EvaluateError
+from evaluate.fingerprint.answer.answers import record, records
 from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.fingerprint.match.answers import record, records
 from evaluate.fingerprint.match.matches import Answer, Match
 from evaluate.fingerprint.page import write_page
 from store.atomic_files import replacing

@@ -43,8 +43,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _match(arguments: argparse.Namespace) -> None:
     from evaluate.archive.span_files import check_suffix, write_matches
     from evaluate.errors import QueryError
+    from evaluate.fingerprint.answer.answers import answers_table
     from evaluate.fingerprint.api import Index, query_files
-    from evaluate.fingerprint.match.answers import answers_table
     from evaluate.fingerprint.page import write_page
     from preprocess.media.media_info import Limits
 

@@ -173,8 +173,8 @@ def _false_matches(arguments: argparse.Namespace) -> None:
 
 def _found_copies(arguments: argparse.Namespace) -> None:
     from evaluate.archive.found_copies import TEST, find_copies, found_copies_table
+    from evaluate.fingerprint.answer.answers import write_answers
     from evaluate.fingerprint.api import Index
-    from evaluate.fingerprint.match.answers import write_answers
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, write_results
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
+from evaluate.fingerprint.answer.still import StillMatcher, match_pictures
+from evaluate.fingerprint.answer.viewed import ViewMatcher
 from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
@@ -19,10 +22,7 @@ from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive, IndexedSou
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.index.update import Growth, follow, grow
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Answer
-from evaluate.fingerprint.match.still import StillMatcher, match_pictures
-from evaluate.fingerprint.match.viewed import ViewMatcher
 from preprocess.build.pipeline import PRELOAD
 from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError

@@ -18,7 +18,7 @@ from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.media.decode_command import Job, decoding_command
 from preprocess.media.ffmpeg import cause, run_ffmpeg
 from preprocess.media.media_info import USUAL_LIMITS, Decoded, Limits
-from preprocess.media.mono import replace_cancelled
+from preprocess.media.mono import keep_one_channel
 from preprocess.media.probe import open_source, probe_file
 from preprocess.schema import ShardParams
 from preprocess.temporary_folder import temporary_folder
@@ -48,7 +48,7 @@ def decode(path: Path, params: ShardParams, limits: Limits = USUAL_LIMITS) -> De
             raise MediaError(path, "no video stream that can be decoded")
         if params.media == "audio" and not info.has_audio:
             raise MediaError(path, "no audio stream that can be decoded")
-        job = Job(path, source, _spool(stack), _spool(stack), _spool(stack), info, params, limits)
+        job = Job(path, source, _spool(stack), _spool(stack), info, params, limits)
         return _collect(*_run_tracks(job))
 
 
@@ -78,7 +78,7 @@ def _run_tracks(job: Job) -> tuple[Job, str]:
         job = dataclasses.replace(job, info=dataclasses.replace(job.info, has_audio=False))
         words = _run(job)
     if job.params.media == "video":
-        seconds = job.samples.seek(0, 2) / 4 / job.params.sample_rate_hz
+        seconds = job.count_samples() / job.params.sample_rate_hz
         n_frames = job.count_frames()
         if seconds > job.longest_seconds - SHORTFALL_SECONDS:  # of audio with wild timestamps there is no end to hold
             seconds = 0.0
@@ -90,12 +90,11 @@ def _run_tracks(job: Job) -> tuple[Job, str]:
 
 def _run(job: Job) -> str:
     """Run ffmpeg; return its warnings."""
-    written = (job.frames, job.samples, job.first)
-    for file in written:
+    for file in (job.frames, job.samples):
         if file.seek(0, 2):  # a run before
             file.seek(0)
             file.truncate()
-    descriptors = [job.source.fileno(), *(file.fileno() for file in written)]
+    descriptors = [job.source.fileno(), job.frames.fileno(), job.samples.fileno()]
     try:
         status, words = run_ffmpeg(decoding_command(job), pass_fds=descriptors, timeout_seconds=job.timeout_seconds)
     except subprocess.TimeoutExpired as error:
@@ -116,7 +115,7 @@ def _run(job: Job) -> str:
 def _collect(job: Job, words: str) -> Decoded:
     """Map ffmpeg's output into memory, and bring the audio to exactly the frames' length."""
     width, height = job.size_px
-    n_samples = job.samples.seek(0, 2) // 4
+    n_samples = job.count_samples()
     if job.params.media == "video":
         n_frames = job.count_frames()
     else:
@@ -129,12 +128,13 @@ def _collect(job: Job, words: str) -> Decoded:
     planes = waveform = None
     if job.params.media == "video":
         planes = np.memmap(job.frames, np.uint8, "r", shape=(n_frames, height * 3 // 2, width))
-    if n_samples:
-        cancelled = replace_cancelled(job.samples, job.first, job.info.audio_channels, job.params.sample_rate_hz)
+    if job.info.has_audio and job.info.audio_channels > 1:
+        cancelled = keep_one_channel(job.samples, job.info.audio_channels, job.params.sample_rate_hz)
         if cancelled:
             words = _joined(
                 words, f"for {cancelled:.0f} s the audio's channels cancel in the mix: the first one is used"
             )
+    if n_samples:
         job.samples.truncate(4 * n_frames * job.params.samples_per_frame)  # cuts, or pads with zeros
         waveform = np.memmap(job.samples, np.float32, "r", shape=(n_frames * job.params.samples_per_frame,))
     info = dataclasses.replace(job.info, has_audio=n_samples > 0)

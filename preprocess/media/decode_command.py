@@ -11,7 +11,7 @@ import ffmpeg
 
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import Limits, MediaInfo
-from preprocess.media.mono import FIRST_CHANNEL, mix_filters
+from preprocess.media.mono import FIRST_CHANNEL, MIX_AND_FIRST, mix_filters
 from preprocess.media.probe import media_input
 from preprocess.schema import FRAME_HEIGHT_MULTIPLE_PX, MAX_ASPECT_RATIO, ShardParams
 from preprocess.temporary_folder import temporary_folder
@@ -43,8 +43,9 @@ def frame_size_px(info: MediaInfo, params: ShardParams) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One source for ffmpeg; ffmpeg writes the files `frames`, `samples` and `first`, the first channel's samples.
+    """One source for ffmpeg; ffmpeg writes the files `frames` and `samples`.
 
+    The samples are those of the mix; of a source of several channels, each is followed by the first channel's.
     `hold_seconds` is the second up to which the last image is held; 0 to end with the video.
     """
 
@@ -52,7 +53,6 @@ class Job:
     source: BinaryIO
     frames: BinaryIO
     samples: BinaryIO
-    first: BinaryIO
     info: MediaInfo
     params: ShardParams
     limits: Limits
@@ -87,6 +87,10 @@ class Job:
         width, height = self.size_px
         return self.frames.seek(0, 2) // (width * height * 3 // 2)
 
+    def count_samples(self) -> int:
+        """Samples of audio that ffmpeg has written."""
+        return self.samples.seek(0, 2) // (8 if self.info.audio_channels > 1 else 4)
+
     @property
     def timeout_seconds(self) -> float:
         """How long ffmpeg may take."""
@@ -109,10 +113,7 @@ def decoding_command(job: Job) -> Any:
     if job.params.media == "video":
         outputs.append(_frames(media[str(job.info.video_stream)], job))
     if job.info.has_audio:
-        audio = media[str(job.info.audio_stream)]
-        outputs.append(_samples(audio, job.samples, mix_filters(job.info), job))
-        if job.info.audio_channels > 1:
-            outputs.append(_samples(audio, job.first, [FIRST_CHANNEL], job))
+        outputs.append(_samples(media[str(job.info.audio_stream)], job))
     return ffmpeg.merge_outputs(*outputs).global_args(
         "-filter_threads", "1",
         "-max_error_rate", "1",  # some frames of a damaged source are better than none
@@ -151,15 +152,24 @@ def _frames(stream: Any, job: Job) -> Any:
     )
 
 
-def _samples(stream: Any, file: BinaryIO, mixing: list[str], job: Job) -> Any:
-    """Audio branch; rematrix_maxval=1: a stereo tone makes a mono tone as loud, not one 3 dB louder."""
-    resampling = {"async": 1, "first_pts": 0, "min_hard_comp": HARD_COMPENSATION_SECONDS, "rematrix_maxval": 1}
-    filters = [*mixing, filter_text("aresample", sample_rate=job.params.sample_rate_hz, **resampling)]
-    filters.append("aformat=sample_fmts=flt:channel_layouts=mono")
+def _samples(stream: Any, job: Job) -> Any:
+    """Audio branch, one output: ffmpeg 9.0 can wait forever with three of them, where the audio begins late."""
+    mixed = _mono(mix_filters(job.info), job)
+    if job.info.audio_channels > 1:
+        mixed = (
+            f"asplit[all][one];[all]{mixed}[mix];[one]{_mono([FIRST_CHANNEL], job)}[first];[mix][first]{MIX_AND_FIRST}"
+        )
     return stream.output(
-        f"pipe:{file.fileno()}",
+        f"pipe:{job.samples.fileno()}",
         format="f32le",
-        af=",".join(filters),
+        af=mixed,
         t=f"{job.longest_seconds:.3f}",
         flush_packets=0,
     )
+
+
+def _mono(mixing: list[str], job: Job) -> str:
+    """Filters to one channel; rematrix_maxval=1: a stereo tone makes a mono tone as loud, not one 3 dB louder."""
+    resampling = {"async": 1, "first_pts": 0, "min_hard_comp": HARD_COMPENSATION_SECONDS, "rematrix_maxval": 1}
+    resampled = filter_text("aresample", sample_rate=job.params.sample_rate_hz, **resampling)
+    return ",".join([*mixing, resampled, "aformat=sample_fmts=flt:channel_layouts=mono"])

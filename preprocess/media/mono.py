@@ -1,5 +1,6 @@
-"""One channel out of many: how ffmpeg mixes the channels of a source, and what replaces a mix in which they cancel."""
+"""One channel out of many: how ffmpeg mixes the channels of a source, and what is taken where they cancel in the mix."""
 
+import itertools
 from typing import BinaryIO
 
 import numpy as np
@@ -15,6 +16,8 @@ CANCELLED_SHARE = 0.1
 silent; a tenth of this is left where two channels have a correlation of -0.95."""
 
 FIRST_CHANNEL = "pan=mono|c0=c0"
+MIX_AND_FIRST = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
+"""Filter that puts two mono streams beside one another."""
 
 
 def mix_filters(info: MediaInfo) -> list[str]:
@@ -31,22 +34,25 @@ def mix_filters(info: MediaInfo) -> list[str]:
     return ["pan=mono|c0=" + "+".join(f"{1 / n:.6f}*c{channel}" for channel in range(n))]
 
 
-def replace_cancelled(mix: BinaryIO, first: BinaryIO, n_channels: int, sample_rate_hz: int) -> float:
-    """Put the first channel in place of the mix, in the file, where the channels cancel; return the seconds of it.
+def keep_one_channel(samples: BinaryIO, n_channels: int, sample_rate_hz: int) -> float:
+    """Leave one channel in the file: the mix, or the first one where the channels cancel. Return the seconds of that.
 
     Args:
-        mix, first: files of equally many float32 samples, the mix of `n_channels` and the first of them.
+        samples: float32 samples, the mix of `n_channels` and the first of them by turns; those kept, from its start.
         n_channels: of the source.
         sample_rate_hz: of both.
     """
-    n_samples, n_replaced = min(mix.seek(0, 2), first.seek(0, 2)) // 4, 0
+    n_samples, n_replaced = samples.seek(0, 2) // 8, 0
     if not n_samples:
         return 0.0
-    n_blocks = max(1, round(n_samples / sample_rate_hz / BLOCK_SECONDS))
-    mapped = (np.memmap(file, np.float32, "r+", shape=(n_samples,)) for file in (mix, first))
-    for part, alone in zip(*(np.array_split(samples, n_blocks) for samples in mapped), strict=True):
-        least = CANCELLED_SHARE / n_channels**2 * np.square(alone, dtype=np.float64).sum()
-        if np.square(part, dtype=np.float64).sum() < least:
-            part[:] = alone
-            n_replaced += len(part)
+    kept = np.memmap(samples, np.float32, "r+", shape=(2 * n_samples,))
+    pairs = kept.reshape(n_samples, 2)  # the same memory: what is kept lies before what is still to be read
+    edges = np.linspace(0, n_samples, 1 + max(1, round(n_samples / sample_rate_hz / BLOCK_SECONDS))).astype(int)
+    for start, stop in itertools.pairwise(edges):
+        mix, first = pairs[start:stop].T.copy()
+        least = CANCELLED_SHARE / n_channels**2 * np.square(first, dtype=np.float64).sum()
+        is_cancelled = np.square(mix, dtype=np.float64).sum() < least
+        kept[start:stop] = first if is_cancelled else mix
+        n_replaced += is_cancelled * len(mix)
+    samples.truncate(4 * n_samples)
     return n_replaced / sample_rate_hz

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
+from evaluate.fingerprint.answer.viewed import ViewMatcher
 from evaluate.fingerprint.benchmark.distort.catalogue import Streams
 from evaluate.fingerprint.benchmark.protocol import scene
 from evaluate.fingerprint.describe.descriptors import Descriptors, Unreadable, join_rows
@@ -29,9 +31,7 @@ from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.viewed import ViewMatcher
 from evaluate.results.results import Result
 from evaluate.results.sheet import Sheet
 from preprocess.catalogues.scan import scan

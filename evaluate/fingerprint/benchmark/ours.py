@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
+from evaluate.fingerprint.answer.viewed import ViewMatcher
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files, read_footage
@@ -11,9 +13,7 @@ from evaluate.fingerprint.describe.footage import FootageFile
 from evaluate.fingerprint.describe.part import Parts
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.search import FLAT_BELOW_ROWS
-from evaluate.fingerprint.match.match import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.viewed import ViewMatcher
 from preprocess.executors.processes import SerialExecutor
 
 STORED_BYTES = 2

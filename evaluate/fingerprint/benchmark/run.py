@@ -13,8 +13,7 @@ from evaluate.fingerprint.benchmark.method import Method
 from evaluate.fingerprint.benchmark.metrics import COST, TEST, Number, score
 from evaluate.fingerprint.benchmark.protocol import Plan
 from evaluate.fingerprint.benchmark.render import render_queries
-from evaluate.fingerprint.match.match import best_first
-from evaluate.fingerprint.match.matches import Match
+from evaluate.fingerprint.match.matches import Match, best_first
 from evaluate.results.results import Result
 from preprocess.sources import path_of
 from store.atomic_files import write_text

@@ -1,6 +1,7 @@
 """A match of a query in a reference, and the answer to one query."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,6 +77,11 @@ class Match:
             raise ValueError(f"match of {self.query} in {self.reference}: numbers must be finite")
         if end < start or reference_end < reference_start:
             raise ValueError(f"match of {self.query} in {self.reference}: a span ends before it starts")
+
+
+def best_first(matches: Iterable[Match]) -> list[Match]:
+    """Sort matches by falling score."""
+    return sorted(matches, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from evaluate.archive.verdicts import Verdicts
 from evaluate.errors import FingerprintError
+from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, PARTS_FOLDER, IndexedSource
 from evaluate.fingerprint.index.library_file import LIBRARY_FILE, LIBRARY_FOLDER
-from evaluate.fingerprint.match.match import Matcher
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.settings import ServerSettings
 from store.atomic_files import LOCK_NAME, folder_lock

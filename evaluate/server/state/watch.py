@@ -17,7 +17,7 @@ from typing import Any
 
 from anyio import to_thread
 
-from evaluate.fingerprint.match.answers import records
+from evaluate.fingerprint.answer.answers import records
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.queries import Queries

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.api import SHIPPED_ENCODER
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.match import Matcher
 from preprocess.executors.processes import SerialExecutor
 from tests.preprocess.made_media import write_clip
 

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.describe.clip_stream import describe_pictures
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.match import Matcher
 from preprocess.synthetic.collage.archive import VideoTask, video_arrays
 from preprocess.synthetic.collage.shot import FPS
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.answer.answers import answers_table, records
+from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.answers import answers_table, records
-from evaluate.fingerprint.match.match import Matcher
 from evaluate.fingerprint.match.normalise import evidence
 from evaluate.fingerprint.page import write_page
 from tests.evaluate.fingerprint.conftest import Signal, describe

@@ -1,9 +1,9 @@
 import pytest
 
 from evaluate.errors import ArchiveError
+from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.library_file import load_library, save_library
-from evaluate.fingerprint.match.match import Matcher
 from tests.evaluate.fingerprint.conftest import Signal, describe
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from evaluate.fingerprint.answer.matcher import numpy_on_one
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import MODALITIES
-from evaluate.fingerprint.match.match import numpy_on_one
 from evaluate.fingerprint.match.normalise import NEAREST, TRUE_MATCHES, expected_of_neighbours
 from evaluate.fingerprint.match.query_density import SEARCHED, first_of_hops, searched_of_hops
 from tests.evaluate.fingerprint.conftest import Signal

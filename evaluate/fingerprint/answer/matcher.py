@@ -1,7 +1,7 @@
 """Matching: candidates by video and by audio, spans by alignment, decisions by the chance of spans."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +14,7 @@ from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import Library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.match.matches import Answer, Match, best_first
 from evaluate.fingerprint.match.query_density import first_of_hops
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, score_of, trimmed
 
@@ -108,11 +108,6 @@ class Matcher:
             if vectors is not None and len(rows):
                 pairs[name] = Pair(window.start_seconds[rows], vectors[rows], vectors[rows], expected[rows])
         return score_of(pairs, self.library.places(len(question.firsts))) >= self.threshold
-
-
-def best_first(matches: Iterable[Match]) -> list[Match]:
-    """Sort matches by falling score."""
-    return sorted(matches, key=lambda each: (-each.score, each.reference, each.query_start_seconds))
 
 
 def find_spans_of(library: Library, query: Descriptors) -> dict[str, list[Span]]:

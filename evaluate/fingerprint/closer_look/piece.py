@@ -10,6 +10,7 @@ from evaluate.fingerprint.match.align import SPEED_RANGE
 from evaluate.fingerprint.match.matches import Match
 from preprocess.schema import ShardParams
 
+Kind = Literal["pictures", "sound", "sound at all speeds"]
 LEAST_SECONDS = 1.0
 """Of the query that are compared, where it has them."""
 FITTED_SECONDS = 2.5
@@ -48,14 +49,14 @@ class Look(NamedTuple):
     Attributes:
         match: the span before.
         placed: the span with its new seconds.
-        modality: which stream was compared.
+        kind: what was compared; each kind is another chance.
         surprise: -ln of the probability that unrelated files have an alignment like the best one.
         n_tries: how many alignments that tell something else it is the best of.
     """
 
     match: Match
     placed: Match
-    modality: Literal["video", "audio"]
+    kind: Kind
     surprise: float
     n_tries: int = 1
 

@@ -3,10 +3,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.answer.answers import records
+from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
-from evaluate.fingerprint.match.answers import records
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher
 from tests.evaluate.fingerprint.conftest import Signal, describe
 
 SECONDS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
+from evaluate.fingerprint.closer_look import same_changes
+from evaluate.fingerprint.closer_look.piece import Look, PartReader, piece_of, placed, speeds_of
 from evaluate.fingerprint.describe.query_view import ViewedFootage
-from evaluate.fingerprint.match import same_changes
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.piece import Look, PartReader, piece_of, placed, speeds_of
 
 MOST_SECONDS = 3.0
 """Of a span that are compared."""
@@ -28,4 +28,4 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
         if aligned is not None:
             # A frame is what is on screen in the middle of its time.
             second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
-            yield Look(match, placed(match, piece.query_second, second, speed), "video", aligned.surprise)
+            yield Look(match, placed(match, piece.query_second, second, speed), "pictures", aligned.surprise)

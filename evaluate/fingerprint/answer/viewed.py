@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
+from evaluate.fingerprint.closer_look.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
+from evaluate.fingerprint.closer_look.closer_look import look_closer
+from evaluate.fingerprint.closer_look.piece import PartReader
 from evaluate.fingerprint.describe.descriptors import Descriptors, join_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.footage import Footage, FootageFile
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.align import WINDOW_SECONDS
-from evaluate.fingerprint.match.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
-from evaluate.fingerprint.match.closer_look import look_closer
-from evaluate.fingerprint.match.match import DESCRIPTORS_A_HOP, Matcher, best_first
-from evaluate.fingerprint.match.matches import Answer, Match
-from evaluate.fingerprint.match.piece import PartReader
+from evaluate.fingerprint.match.matches import Answer, Match, best_first
 
 EXPLAINED_SHARE = 0.8
 """Share of a window that matches by video must cover; else views are looked at."""

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from evaluate.fingerprint.closer_look import same_sound
+from evaluate.fingerprint.closer_look.piece import Kind, Look, PartReader, cut, piece_of, placed, speeds_of
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import View
-from evaluate.fingerprint.match import same_sound
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.piece import Look, PartReader, cut, piece_of, placed, speeds_of
 
 MOST_SECONDS = 5.0
 """Of a span that are compared."""
@@ -59,10 +59,10 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
         return
     audio, pitch = _Audio(window, match.view, torch.from_numpy(part).float()), match.view.pitch
     near = audio.best(piece.first, piece.last, [(speed, pitch) for speed in {1.0, *_around(*speeds)}])
-    best = [(near, len(speeds))]
+    looks: list[tuple[_Found | None, Kind, int]] = [(near, "sound", len(speeds))]
     if is_wide and (near is None or near.surprise < SURE_NATS):
-        best.append((_best_at_all_speeds(audio, piece.first, piece.last), N_TRIES))
-    for found, n_tries in best:
+        looks.append((_best_at_all_speeds(audio, piece.first, piece.last), "sound at all speeds", N_TRIES))
+    for found, kind, n_tries in looks:
         if found is None:
             continue
         first, last = ((window.footage.first_frame + frame) / window.fps for frame in (found.first, found.last))
@@ -70,7 +70,7 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
         told = placed(match, first, start + column * fine.hop_length / fine.sample_rate_hz, found.speed)
         if (found.first, found.last) != (piece.first, piece.last):
             told = cut(told, first if found.first > piece.first else 0.0, last if found.last < piece.last else math.inf)
-        yield Look(match, told, "audio", found.surprise, n_tries)
+        yield Look(match, told, kind, found.surprise, n_tries)
 
 
 class _Found(NamedTuple):

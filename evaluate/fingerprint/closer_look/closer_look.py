@@ -6,16 +6,14 @@ has few places instead of a whole index.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from evaluate.fingerprint.closer_look.listen import listen
+from evaluate.fingerprint.closer_look.look import look
+from evaluate.fingerprint.closer_look.piece import Look, PartReader
 from evaluate.fingerprint.describe.query_view import ViewedFootage
-from evaluate.fingerprint.match.listen import listen
-from evaluate.fingerprint.match.look import look
-from evaluate.fingerprint.match.match import best_first
-from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.piece import PartReader
+from evaluate.fingerprint.match.matches import Match, best_first
 
 FALSE_MATCH_SHARE = 0.1
 """Share of the accepted false matches that a closer look may cause."""
@@ -37,23 +35,25 @@ def look_closer(
 
     Args:
         found: spans of the query.
-        doubtful: windows of the query, and spans with their middle in each.
+        doubtful: windows of the query, and spans with their middle in each, best first.
         parts: reads the references.
         threshold: least score of a decided match.
     """
-    looks = [
-        each for window, matches in doubtful for rank, match in enumerate(matches)
-        for each in (
-            *look(match, window, parts),
-            *listen(match, window, parts, is_wide=window.footage.frames is None and rank < WIDE_SPANS),
-        )
-    ]  # fmt: skip
-    n_alike = Counter(each.n_tries for each in looks)  # each kind of look may cause an equal part of the false matches
+    looks = list[tuple[int, Look]]()
+    n_windows = 0
+    for window, matches in doubtful:
+        n_windows += 1
+        for rank, match in enumerate(matches, start=1):
+            is_wide = window.footage.frames is None and rank <= WIDE_SPANS
+            looks += [(rank, each) for each in look(match, window, parts)]
+            looks += [(rank, each) for each in listen(match, window, parts, is_wide=is_wide)]
+    n_kinds = len({each.kind for _, each in looks})
     better = dict[Match, Match]()
-    for each in looks:
-        n_chances = each.n_tries * n_alike[each.n_tries] * len(n_alike)
+    for rank, each in looks:
+        # Kinds and windows have equal parts of the false matches; of a window's ranks, half for the first, then 1 / 6, 1 / 12.
+        n_chances = each.n_tries * n_kinds * n_windows * rank * (rank + 1)
         score = (each.surprise - math.log(n_chances / FALSE_MATCH_SHARE)) / math.log(10)
-        before, is_video = better.get(each.match, each.match), each.modality == "video"
+        before, is_video = better.get(each.match, each.match), each.kind == "pictures"
         if score > max(0.0, (before.video_score if is_video else before.audio_score) or 0.0):
             told = replace(
                 each.placed if score > before.score + SURER * before.decision else before, score=max(score, before.score),

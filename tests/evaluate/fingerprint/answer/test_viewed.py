@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from evaluate.fingerprint.answer.viewed import apart
 from evaluate.fingerprint.describe.descriptors import join_rows
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.viewed import apart
 
 
 def match(reference, start, end, score, view=PLAIN):

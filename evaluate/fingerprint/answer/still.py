@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from evaluate.fingerprint.answer.matcher import Matcher
+from evaluate.fingerprint.answer.viewed import PLAIN_SHARE, VIEWS_SHARE
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import QUERY_SIDE_PX, MediaFile
@@ -18,10 +20,8 @@ from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.picture import read_picture_apart
 from evaluate.fingerprint.describe.query_view import ViewedFootage, views_of
 from evaluate.fingerprint.describe.view import PLAIN, View
-from evaluate.fingerprint.match.match import Matcher, best_first
-from evaluate.fingerprint.match.matches import Answer, Match
+from evaluate.fingerprint.match.matches import Answer, Match, best_first
 from evaluate.fingerprint.match.spans import Pair, score_of
-from evaluate.fingerprint.match.viewed import PLAIN_SHARE, VIEWS_SHARE
 from preprocess.errors import MediaError
 from preprocess.executors.processes import Executor
 from preprocess.media.media_info import Limits

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evaluate.fingerprint.benchmark.distort.audio import music, mute, noise, reverb
-from evaluate.fingerprint.match.same_sound import LEAST_COLUMNS, STEPS, align, passage_of, sound_of
+from evaluate.fingerprint.closer_look.same_sound import LEAST_COLUMNS, STEPS, align, passage_of, sound_of
 from preprocess.features.logmel import log_mel
 from preprocess.schema import PRESETS
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from evaluate.fingerprint.closer_look.closer_look import look_closer
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, Region, View
-from evaluate.fingerprint.match.closer_look import look_closer
 from evaluate.fingerprint.match.matches import Match
 from preprocess.features.logmel import log_mel
-from tests.evaluate.fingerprint.match.test_same_changes import moving
-from tests.evaluate.fingerprint.match.test_same_sound import seconds_of, voices
+from tests.evaluate.fingerprint.closer_look.test_same_changes import moving
+from tests.evaluate.fingerprint.closer_look.test_same_sound import seconds_of, voices
 from train.views.distort_audio import shift_pitch
 
 FPS, RATE, SECONDS = 8.0, 96, 20
@@ -145,12 +145,19 @@ def test_audio_of_a_video_is_not_compared_at_all_speeds(shipped_encoder):
         assert found.decision == is_decided
 
 
-@pytest.mark.parametrize("n_spans", [2, 6])
-def test_a_look_among_several_needs_as_much_more_evidence(n_spans, shipped_encoder):
-    window = heard(shipped_encoder, sounds(shipped_encoder, 5.3, 3.0, noise=0.1))
+def test_the_parts_of_the_allowance_are_not_more_than_all_of_it(shipped_encoder):
+    """The score of a look is lower by the logarithm of its part: by rank in its window, kinds and windows alike."""
+    shown = query(shipped_encoder, 5.3, 3.0).footage
+    footage = replace(shown, logmel=sounds(shipped_encoder, 5.3, 3.0, noise=0.1), has_audio=~shown.has_audio)
+    window = ViewedFootage("query", footage, shipped_encoder)
+    names = ["source", *"12345"]
+    spans = [replace(audible(3.0, 5.3), reference=name, video_score=-1.0) for name in names]
     [alone] = looked(window, audible(3.0, 5.3))
-    among = looked(window, *(replace(audible(3.0, 5.3), reference=str(number)) for number in range(n_spans)))
-    assert {round(alone.score - each.score, 6) for each in among} == {round(np.log10(n_spans), 6)}
+    found = look_closer(spans, [(window, spans[:4]), (window, spans[4:])], Parts(), 3.0)
+    shares = {each.reference: 10 ** (each.audio_score - alone.score) / 2 for each in found}
+    assert shares["source"] == pytest.approx(1 / 8)  # of two windows, two kinds, half for the first
+    assert shares["3"] < shares["2"] < shares["1"] < shares["source"] == pytest.approx(shares["4"])
+    assert 2 * sum(shares.values()) <= 1
 
 
 def test_other_sounds_stay_undecided_at_all_speeds(shipped_encoder):
