@@ -319,7 +319,8 @@ bench: $(SHARDS)/dataset.json ## Speed beside other tools and beside the bare li
 bench-peers: .venv-peers/.ready ## Install the tools that `make bench` compares with, in an environment of their own
 
 gpu-check: ## On a GPU, in 8 minutes: tests, speed by part, a short training and its store: make gpu-check SHARDS=shards/ucf-six
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu.check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu.check --shards $(SHARDS) --out $(GPU_OUT) $(GPU_SET); status=$$?; \
+	    find $(GPU_OUT) -type f -size +16M -execdir split -b 16M -d {} {}. \; -delete; exit $$status
 
 soak: $(READY) ## Everything killed at random, and checked: hours; make soak SOURCES=300 KILLS=4 STEPS=200
 	SOAK_SOURCES=$(SOURCES) SOAK_KILLS=$(KILLS) SOAK_STEPS=$(STEPS) SOAK_SEED=$(SEED) \

@@ -46,8 +46,6 @@ WHOLE_SECONDS = 480.0
 COMPILE_SECONDS = 60.0
 """Least time left for a compiled case: a compilation cannot be broken off."""
 LOADING_SECONDS = 6.0
-PART_BYTES = 16 * 2**20
-"""Largest file that is left behind; larger ones are split."""
 FAILURES = (
     AvtempoError, RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError, ImportError,
     subprocess.SubprocessError,
@@ -57,12 +55,12 @@ FAILURES = (
 
 @dataclass
 class Check:
-    """What all parts share: arguments, the run's folder, and what was found so far."""
+    """What all parts share: arguments, the run's folder, and the seconds of a step of each case."""
 
     arguments: argparse.Namespace
     device: str
     run: Path
-    steps: list[step.Step] = field(default_factory=list)
+    seconds: dict[step.Case, float] = field(default_factory=dict)
 
     def load(self, *overrides: str) -> Config:
         """Give the preset under the settings of the command line, and further ones."""
@@ -126,8 +124,8 @@ class Check:
                 notes.append(f"- left out, no time: {case}")
                 continue
             try:
-                self.steps.append(step.measure(case, self.load, self.device, self.arguments.steps))
-                rows.append(self.steps[-1].row())
+                self.seconds[case], row = step.measure(case, self.load, self.device, self.arguments.steps)
+                rows.append(row)
             except FAILURES as error:
                 notes.append(f"- **failed**: {case}: {type(error).__name__}: {error}")
             gc.collect()  # the trainer and its loader
@@ -140,8 +138,7 @@ class Check:
         """Train the preset for the time that is left to this part; leave its log and its encoders."""
         plain, seconds = self.load(), until - time.monotonic()
         own = step.Case(plain.data.batch_size, plain.optim.precision, plain.optim.channels_last, compiled=False)
-        rates = [1 / each.seconds for each in self.steps if each.case == own]
-        n = max(10, int(0.85 * seconds * rates[0])) if rates else plain.steps
+        n = max(10, int(0.85 * seconds / self.seconds[own])) if own in self.seconds else plain.steps
         config = self.load(
             f"steps={n}", f"checkpoint_every={n}", "log_every=10", f"optim.warmup_steps={n // 20}",
             f"bank.warmup_steps={n // 10}", "heldout.n_batches=8",
@@ -204,21 +201,9 @@ def main(argv: list[str] | None = None) -> int:
             print(text, flush=True)
             with report.open("a", encoding="utf-8") as file:
                 file.write(text)
-    for path in sorted(arguments.out.iterdir()):
-        split(path)
     left = ", ".join(sorted(path.name for path in arguments.out.iterdir()))
     print(f"{time.monotonic() - started:.0f} s; left in {arguments.out}: {left}")
     return 1 if n_failed else 0
-
-
-def split(path: Path) -> None:
-    """Replace a large file by numbered pieces; `cat NAME.?? > NAME` joins them."""
-    if path.stat().st_size <= PART_BYTES:
-        return
-    with path.open("rb") as file:
-        for number, piece in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
-            path.with_name(f"{path.name}.{number:02}").write_bytes(piece)
-    path.unlink()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,44 +48,15 @@ def cases(batches: Sequence[int]) -> list[Case]:
     return [Case(n, precision, layout, late) for late, precision in kinds for n in batches for layout in (True, False)]
 
 
-@dataclass(frozen=True)
-class Step:
-    """Means over steps.
-
-    Attributes:
-        seconds: of a step in the trainer's loop; the host runs ahead of a GPU.
-        waiting: share of them that the host waited for data.
-        peak_bytes: of torch's memory on the GPU; DALI's is not in it.
-        parts: seconds of each part, where the host waits for the GPU before and after.
-        bare_seconds: of the network's forward and backward pass alone, on random clips.
-    """
-
-    case: Case
-    seconds: float
-    waiting: float
-    peak_bytes: int
-    parts: dict[str, float]
-    bare_seconds: float
-
-    def row(self) -> list[str]:
-        """Cells below `HEAD`."""
-        n_clips = 2 * self.case.batch
-        peak = f"{self.peak_bytes / 2**30:.1f}" if self.peak_bytes else "-"
-        rate, bare = n_clips / self.seconds, n_clips / self.bare_seconds
-        return [
-            str(self.case), f"{rate:.0f}", f"{1e3 * self.seconds:.1f}", f"{self.waiting:.0%}", peak,
-            *(f"{1e3 * seconds:.1f}" for seconds in self.parts.values()), f"{bare:.0f}", f"{rate / bare:.0%}",
-        ]  # fmt: skip
-
-
-def measure(case: Case, load: Callable[..., Config], device: str, n_steps: int) -> Step:
-    """Train for a few steps in a folder that is thrown away.
+def measure(case: Case, load: Callable[..., Config], device: str, n_steps: int) -> tuple[float, list[str]]:
+    """Train for a few steps in a folder that is thrown away; return the seconds of a step, and the cells below `HEAD`.
 
     Args:
         case: how.
         load: gives the configuration under further overrides.
         device: "cpu" or "cuda".
-        n_steps: that count, for each of the three measures.
+        n_steps: that count, for each of the three measures: the trainer's own loop, in which the host runs ahead of a GPU;
+            each part, where the host waits for the GPU before and after; and the network's passes on random clips.
     """
     config, world = load(*case.settings, *OPTIONS), join_world(device)
     with tempfile.TemporaryDirectory(prefix="avtempo-gpu-") as run:
@@ -98,13 +69,19 @@ def measure(case: Case, load: Callable[..., Config], device: str, n_steps: int) 
         waited = trainer.loader.wait_seconds
         seconds = _timed(trainer._train_step, n_steps)
         waiting = (trainer.loader.wait_seconds - waited) / n_steps / seconds
-        peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
+        # Of torch's memory; DALI's is not in it.
+        peak = f"{torch.cuda.max_memory_allocated() / 2**30:.1f}" if device == "cuda" else "-"
         with step_laps() as laps:
             _timed(trainer._train_step, n_steps)
         bare = _bare(trainer)
         _timed(bare, WARM_UP)
-        parts = {part: mean(lap[part] for lap in laps) for part in FUNCTIONS}
-        return Step(case, seconds, waiting, peak, parts, _timed(bare, n_steps))
+        bare_seconds = _timed(bare, n_steps)
+    n_clips = 2 * case.batch
+    return seconds, [
+        str(case), f"{n_clips / seconds:.0f}", f"{1e3 * seconds:.1f}", f"{waiting:.0%}", peak,
+        *(f"{1e3 * mean(lap[part] for lap in laps):.1f}" for part in FUNCTIONS),
+        f"{n_clips / bare_seconds:.0f}", f"{bare_seconds / seconds:.0%}",
+    ]  # fmt: skip
 
 
 def _timed(work: Callable[[], object], times: int) -> float:

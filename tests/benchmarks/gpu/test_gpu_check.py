@@ -21,15 +21,6 @@ def test_without_a_gpu_it_names_the_way_to_try_it(monkeypatch, tmp_path, capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_large_files_are_left_in_pieces_that_join_to_the_same_bytes(monkeypatch, tmp_path):
-    monkeypatch.setattr(check, "PART_BYTES", 10)
-    for name, size in (("small", 10), ("large", 25)):
-        (tmp_path / name).write_bytes(bytes(range(size)))
-        check.split(tmp_path / name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.00", "large.01", "large.02", "small"]
-    assert b"".join(path.read_bytes() for path in sorted(tmp_path.glob("large.??"))) == bytes(range(25))
-
-
 @pytest.mark.slow
 def test_the_whole_check_on_a_cpu_without_ffmpeg_faiss_and_scikit_learn(tmp_path):
     shards = shards_of(collage(tmp_path / "videos", 12, 2.0), tmp_path / "shards", SMALL)
