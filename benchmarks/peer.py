@@ -16,8 +16,6 @@ from benchmarks.question import BenchmarkError, Way, logger
 from preprocess.media.ffmpeg import ffmpeg_executable
 
 ENVIRONMENT, SCRIPTS = Path(__file__).parents[1] / ".venv-peers", Path(__file__).parent / "peers"
-ENVIRONMENT_VARIABLE = "AVTEMPO_PEERS"
-"""Names the peers' Python; by default that of `make bench-peers`."""
 
 Values = Mapping[str, Any]
 
@@ -50,7 +48,7 @@ def answer(script: str, job: Values) -> dict[str, Any]:
     Raises:
         BenchmarkError: it failed; with its last words.
     """
-    python = Path(os.environ.get(ENVIRONMENT_VARIABLE, ENVIRONMENT / "bin/python"))
+    python = ENVIRONMENT / "bin/python"
     if not python.is_file():
         raise BenchmarkError("not installed: run `make bench-peers`")
     environment = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import archive, duplicates, embedding, ingest, loading, sources, storing, training_step
+from benchmarks import archive, duplicates, embedding, ingest, loading, peer, sources, storing, training_step
 from benchmarks.page import cases_of, table, values_of
 from benchmarks.question import OURS, Setting
 from tests.train.conftest import write_shards
@@ -22,7 +22,7 @@ def short(monkeypatch, tmp_path):
     monkeypatch.setattr(loading, "BATCH", 2)
     monkeypatch.setattr(loading, "WINDOW", 8)
     monkeypatch.setattr(embedding, "SIZES", {"tiny": 2})
-    monkeypatch.setenv("AVTEMPO_PEERS", str(tmp_path / "nothing"))
+    monkeypatch.setattr(peer, "ENVIRONMENT", tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import keep
-from benchmarks.page import FIGURE, RESULTS, bench, cases_of, write_page
+from benchmarks.page import BENCH, FIGURE, RESULTS, cases_of
 from benchmarks.question import GOAL, OURS, RATIO, SECONDS, Setting, Way, race
 from evaluate.publish import fill_pages
 from evaluate.results.results import read_results
@@ -51,13 +51,13 @@ def test_answers_replace_those_of_the_same_question_and_the_page_follows(raced, 
     keep(repository, "loading", results * 2)
     keep(repository, "loading", results)
     assert list(read_results(repository / RESULTS)) == [r for r in before if r.task != "loading"] + results
-    write_page(repository)
+    fill_pages(repository, BENCH)
     assert "| window | bare | 1.000 | 600 | 0.50 | 0.80 | **missed** |" in (repository / PAGE).read_text()
     assert (repository / FIGURE).exists()
 
 
 def test_the_page_of_the_repository_is_that_of_its_numbers(repository):
     """If not: `python -m benchmarks --page-only`."""
-    pages = fill_pages(repository, {"bench": bench}, write=False)
+    pages = fill_pages(repository, BENCH, write=False)
     assert not any(pages.values())
     assert pages
