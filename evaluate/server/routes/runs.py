@@ -4,20 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
+from fastapi import APIRouter, Depends
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, BeforeValidator, Field
 
 from evaluate.archive.scope import Scope
 from evaluate.server.problems import RefusedError, described
-from evaluate.server.state.parts import GivenParts, Parts
+from evaluate.server.state.parts import GivenParts
 from evaluate.server.state.runs import Run, search, update_index
 from evaluate.server.state.watch import Watched
 
 MOST_LISTENERS = 64
 LOOK_EVERY_SECONDS = 0.25
-COMMENT_EVERY_SECONDS = 15.0
-_TOLD = TypeAdapter[Run | Watched](Run | Watched)
 
 
 def _without_nulls(given: Any) -> Any:
@@ -71,35 +69,27 @@ def stop(parts: GivenParts, identity: str) -> Run:
     return parts.runs.stop(identity)
 
 
-async def _changes(parts: Parts) -> AsyncIterator[str]:
-    seen, quiet, mark = dict[str, object](), 0.0, object()
+async def _listening(parts: GivenParts) -> AsyncIterator[None]:
+    if len(parts.listeners) >= MOST_LISTENERS:
+        raise RefusedError(f"{MOST_LISTENERS} pages listen already; close some", 503)
+    mark = object()
     parts.listeners.add(mark)
     try:
-        yield ": connected\n\n"
-        while not parts.ending.is_set():
-            told: list[tuple[str, Run | Watched]] = [(run.id, run) for run in parts.runs.newest_first()[::-1]]
-            if parts.watch:
-                told.append(("watched", parts.watch.watched))
-            for key, now in told:
-                if seen.get(key) is not now:
-                    seen[key] = now
-                    yield f"event: {'run' if isinstance(now, Run) else key}\ndata: {_TOLD.dump_json(now).decode()}\n\n"
-                    quiet = 0.0
-            if quiet >= COMMENT_EVERY_SECONDS:
-                yield ": still here\n\n"
-                quiet = 0.0
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            quiet += LOOK_EVERY_SECONDS
+        yield
     finally:
         parts.listeners.discard(mark)
 
 
-@router.get(
-    "/events", response_class=StreamingResponse,
-    responses={**described(503), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
-)  # fmt: skip
-async def events(parts: GivenParts) -> StreamingResponse:
+@router.get("/events", response_class=EventSourceResponse, responses=described(503), dependencies=[Depends(_listening)])
+async def events(parts: GivenParts) -> AsyncIterator[ServerSentEvent]:
     """Send an event `run` or `watched` with what has changed of a run or of the watched folder; a comment every 15 s."""
-    if len(parts.listeners) >= MOST_LISTENERS:
-        raise RefusedError(f"{MOST_LISTENERS} pages listen already; close some", 503)
-    return StreamingResponse(_changes(parts), media_type="text/event-stream")
+    seen = dict[str, object]()
+    while not parts.ending.is_set():
+        told: list[tuple[str, Run | Watched]] = [(run.id, run) for run in parts.runs.newest_first()[::-1]]
+        if parts.watch:
+            told.append(("watched", parts.watch.watched))
+        for key, now in told:
+            if seen.get(key) is not now:
+                seen[key] = now
+                yield ServerSentEvent(event="run" if isinstance(now, Run) else key, data=now)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)

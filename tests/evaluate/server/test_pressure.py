@@ -134,7 +134,7 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
     with serving(own.index) as (address, server), ThreadPoolExecutor(1) as pool:
         pool.submit(listen, address)
         run = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60).json()
-        wait_for(lambda: any('"state":"done"' in line for line in seen))
+        wait_for(lambda: any('"state": "done"' in line for line in seen))
         assert all(run["id"] in line for line in seen)
         again = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60)
         assert again.status_code == 202

@@ -10,6 +10,7 @@ from evaluate.archive import duplicates
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
+from evaluate.server.routes import runs
 from tests.evaluate.server.conftest import wait_for
 
 
@@ -46,6 +47,13 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
         assert client.delete(f"/api/runs/{identity}").json() == stopped
         assert client.delete("/api/runs/nonsense").status_code == 404
         assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
+
+
+def test_one_listener_too_many_is_refused(made, monkeypatch):
+    monkeypatch.setattr(runs, "MOST_LISTENERS", 0)
+    with made.client() as client:
+        refused = client.get("/api/events")
+        assert (refused.status_code, "close some" in refused.json()["detail"]) == (503, True)
 
 
 @pytest.mark.slow
