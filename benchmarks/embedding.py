@@ -2,16 +2,13 @@
 
 import collections
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from benchmarks.question import OURS, BenchmarkError, Setting, Way, race, timed
 from benchmarks.sources import CORES, FPS, collage, shards_of
-from evaluate.embedding.clip_encoders import ClipEncoder, RunEncoders, load_run
-from evaluate.embedding.clip_rows import Clips, cut_clips
+from evaluate.embedding.clip_encoders import RunEncoders, encode_clips, load_run
+from evaluate.embedding.clip_rows import cut_clips
 from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.results.results import Result
@@ -52,7 +49,11 @@ def _race(model: str, n: int, setting: Setting) -> list[Result]:
     )
     run = load_run(trained / "checkpoints" / LAST_NAME, ["pretrained"])
     clips = [cut_clips(batch, run.config.clip, params.columns_per_frame) for batch in _batches(run, shards, params)]
-    n_clips, forward = sum(len(each.audio) for each in clips), _forward(run.encoders[0], clips)
+    n_clips = sum(len(each.audio) for each in clips)
+
+    def forward() -> None:
+        for each in clips:
+            encode_clips(run.encoders[0], each)
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as out:
@@ -77,13 +78,3 @@ def _batches(run: RunEncoders, shards: Path, params: ShardParams) -> Iterator[Se
         clips=EvenClips(run.config.clip, OPTIONS.n_clips, OPTIONS.speeds_of(run)),
     )  # fmt: skip
     return iterate_once(config)
-
-
-def _forward(encoder: ClipEncoder, clips: Sequence[Clips]) -> Callable[[], None]:
-    def work() -> None:
-        for batch in clips:
-            if batch.video is not None:
-                encoder.encode("video", batch.video)
-            encoder.encode("audio", batch.audio[torch.from_numpy(np.flatnonzero(batch.spans["has_audio"]))])
-
-    return work

@@ -72,14 +72,12 @@ class Check:
         import nvidia.dali
         import torchvision
 
-        lines = [f"{key}: {value}" for key, value in origin().items()]
-        lines.append(
-            f"torch {torch.__version__}, torchvision {torchvision.__version__}, DALI {nvidia.dali.__version__}"
-        )
+        facts = origin() | {"Python": sys.version.split()[0]}
+        facts |= {each.__name__: each.__version__ for each in (torch, torchvision, nvidia.dali)}
         if self.device == "cuda":
             gpu = torch.cuda.get_device_properties(0)
-            lines.append(f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}")
-        return [f"- {line}" for line in [*lines, f"Python {sys.version.split()[0]}"]]
+            facts["GPU"] = f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
+        return [f"- {key}: {value}" for key, value in facts.items()]
 
     def tests(self, until: float) -> list[str]:
         """Run the tests that compare the GPU with the CPU."""
