@@ -48,8 +48,6 @@ class ArchiveError(FingerprintError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 class QueryError(FingerprintError):
@@ -61,4 +59,3 @@ class VerdictError(EvaluateError):
 
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
         super().__init__(f"{path}: {problem}; {remedy}")
-        self.path = path

@@ -8,12 +8,10 @@ places that a span links are one segment.
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TypeVar
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import DisjointSet
 
 from evaluate.fingerprint.match.matches import Match
 
@@ -143,13 +141,11 @@ def _common_cells(matches: Sequence[Match], seconds: Mapping[str, float], cell_s
     return common
 
 
-def components(links: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
-    """Return the nodes of each component, in the order in which they were named first."""
-    linked = list(links)
-    numbers: dict[Node, int] = {node: number for number, node in enumerate(dict.fromkeys(chain(*linked)))}
-    ends = np.array([[numbers[one], numbers[other]] for one, other in linked], np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(len(numbers), len(numbers)))
-    found = defaultdict[int, list[Node]](list)
-    for node, component in zip(numbers, connected_components(graph, directed=False)[1].tolist(), strict=True):
-        found[component].append(node)
-    return list(found.values())
+def components(links: Iterable[tuple[Node, Node]]) -> list[set[Node]]:
+    """Return the nodes of each component, in the order in which their first ones were named."""
+    found = DisjointSet()
+    for link in links:
+        for node in link:
+            found.add(node)
+        found.merge(*link)
+    return found.subsets()

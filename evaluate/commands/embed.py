@@ -45,7 +45,7 @@ def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     parser.add_argument("--speeds", default="", help="playback speeds such as 1,2 (default: the run's clip.eval_speed)")
     parser.add_argument("--batch-size", type=int, default=16, help="segments at once (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="decoding threads (default: %(default)s)")
-    parser.add_argument("--device", default="", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: cuda where there is one)")
     add_executor_options(parser)
 
 
@@ -57,7 +57,7 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     from evaluate.protocols.stores import store_paths
 
     dataset, speeds = dataset_name(arguments), whole_numbers(arguments.speeds, "--speeds")
-    device = chosen_device(arguments.device or "auto")
+    device = chosen_device(arguments.device)
     options = EmbedOptions(arguments.clips, speeds, arguments.batch_size, device, arguments.threads)
     run = load_run(checkpoint_path(arguments), words(arguments.models), device)
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])

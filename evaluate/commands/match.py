@@ -75,11 +75,7 @@ def _match(arguments: argparse.Namespace) -> None:
         write_page(arguments.page, answers, paths, references, matcher.threshold)
         say(f"{arguments.page}: written")
     console.print(answers_table(answers, matcher.threshold))
-    doubtful = {
-        match.reference
-        for each in answers if not each.decided
-        for match in each.matches
-    }  # fmt: skip
+    doubtful = {match.reference for each in answers if not each.decided for match in each.matches}
     doubted = [sources[name] for name in sorted(doubtful)]
     if gone := [source.path for source in doubted if not source.is_still(Path(source.path))]:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import simplejpeg
+from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
 from preprocess.features.strip import decode_strip
@@ -20,7 +21,7 @@ from preprocess.shards.shard_files import read_samples
 AUDIO_RANGE_NEPER = np.log(10**4.5)
 """The image of a log-mel shows the 45 dB below its loudest bin; anything below is background."""
 AUDIO_SIZE_PX = (128, 32)
-AUDIO_PALETTE = np.array([[24, 32, 48], [38, 84, 150], [104, 170, 232], [250, 246, 224]], np.float64)
+AUDIO_PALETTE = LinearSegmentedColormap.from_list("log-mel", ["#182030", "#265496", "#68aae8", "#faf6e0"])
 """Background to loudest; the same in the light and the dark scheme."""
 
 
@@ -129,10 +130,8 @@ def logmel_image(logmel: np.ndarray) -> Image.Image:
     values = logmel[::-1].astype(np.float64)
     level = np.clip((values - values.max()) / AUDIO_RANGE_NEPER + 1, 0, 1)
     grey = Image.fromarray((level * 255).astype(np.uint8)).resize(AUDIO_SIZE_PX, Image.Resampling.BOX)
-    position = np.asarray(grey, np.float64) / 255
-    stops = np.linspace(0, 1, len(AUDIO_PALETTE))
-    colour = np.stack([np.interp(position, stops, AUDIO_PALETTE[:, channel]) for channel in range(3)], axis=-1)
-    return Image.fromarray(colour.astype(np.uint8)).quantize(24, dither=Image.Dither.NONE)
+    colour = AUDIO_PALETTE(np.asarray(grey), bytes=True)[..., :3]
+    return Image.fromarray(colour).quantize(24, dither=Image.Dither.NONE)
 
 
 def data_uri(kind: str, data: bytes) -> str:
