@@ -1,7 +1,6 @@
 """The benchmark of matching: `python -m evaluate fingerprint`, `false-matches`, `found-copies`; and `edited-copies`."""
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -145,6 +144,7 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
 
 
 def _false_matches(arguments: argparse.Namespace) -> None:
+    from evaluate.archive.span_files import write_json
     from evaluate.errors import FingerprintError
     from evaluate.fingerprint.api import SHIPPED_ENCODER
     from evaluate.fingerprint.benchmark.distort.catalogue import Streams
@@ -152,7 +152,6 @@ def _false_matches(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.describe.encoder import load_encoder
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, write_results
-    from store.atomic_files import write_text
 
     streams = tuple(each for each in get_args(Streams) if each in words(arguments.streams))
     if unknown := set(words(arguments.streams)) - set(streams):
@@ -166,7 +165,7 @@ def _false_matches(arguments: argparse.Namespace) -> None:
         results, false = measure(arguments.videos, encoder, trial, shown.stage)
     out = arguments.run / TEST
     write_results(out / RESULTS_NAME, results, origin())
-    write_text(out / "matches.json", json.dumps([asdict(each) for each in false], indent=1) + "\n")
+    write_json(out / "matches.json", [asdict(each) for each in false])
     console.print(false_matches_table(results).shown())
     say(f"all numbers: {out / RESULTS_NAME}; false matches: {out}/matches.json")
 

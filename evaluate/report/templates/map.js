@@ -78,10 +78,8 @@ function drawMap(root) {
     tip.hidden = true;
   };
   const point = (event) => {
-    const box = plane.getBoundingClientRect();
-    const scale = 1040 / Math.min(box.width, box.height);
-    const x = (event.clientX - box.left - box.width / 2) * scale + 500;
-    const y = (event.clientY - box.top - box.height / 2) * scale + 500;
+    const onScreen = plane.getScreenCTM();
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(onScreen.inverse());
     let best = null, least = 30 * 30;
     for (const item of dots) {
       if (!item.at || isOut(item)) continue;
@@ -97,7 +95,8 @@ function drawMap(root) {
     title.textContent = data.classes[best.point[0]];
     tip.replaceChildren(title, `${best.point[2]} (${roles[best.role]})`);
     tip.hidden = false;
-    const left = (best.at[0] - 500) / scale + box.width / 2, top = (500 - best.at[1]) / scale + box.height / 2;
+    const at = new DOMPoint(best.at[0], 1000 - best.at[1]).matrixTransform(onScreen), box = plane.getBoundingClientRect();
+    const left = at.x - box.left, top = at.y - box.top;
     tip.style.left = `${Math.max(4, Math.min(left + 14, box.width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${Math.max(4, Math.min(top + 14, box.height - tip.offsetHeight - 4))}px`;
   };
