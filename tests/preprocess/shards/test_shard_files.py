@@ -1,4 +1,4 @@
-"""Archives: the same bytes for the same samples, readable by DALI and webdataset, never half."""
+"""Archives: the same bytes for the same samples, readable by webdataset, never half."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The DALI loader against a slow reader; order, state, ranks and errors on real shards."""
+"""The DALI loader against a slow reader on real shards."""
 
 import io
 import tarfile
