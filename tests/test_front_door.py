@@ -76,16 +76,6 @@ def test_shards_are_built_in_a_call(ucf_folder, tmp_path):  # noqa: F811
         preprocess.build_shards(ucf_folder, tmp_path / "other", dataset="ucf101", nonsense=1)
 
 
-def test_an_index_adds_a_folder_and_matches_a_file(ucf_folder, tmp_path):  # noqa: F811
-    index = evaluate.Index.open(tmp_path / "index")
-    assert len(index.add(ucf_folder / "Slide").added) == 6
-    answer = evaluate.Index.open(tmp_path / "index").match(ucf_folder / "Slide/v_Slide_g03_c01.mp4")
-    decided = [match.reference for match in answer.decided]
-    assert "v_Slide_g03_c01.mp4" in decided  # so are others: these made-up clips differ in the ground's colour alone
-    with pytest.raises(evaluate.EvaluateError, match="no such"):
-        index.match(tmp_path / "missing.mp4")
-
-
 def test_results_are_a_frame(tmp_path):
     write_results(tmp_path / "results.json", [Result("ucf101", "retrieval", None, "video", "raw", "R@1", 0.25, 4)])
     frame = evaluate.load_results(tmp_path)

@@ -8,7 +8,7 @@ import yaml
 
 from evaluate.__main__ import main
 from evaluate.ablation.aggregate import read_cells
-from evaluate.ablation.measuring import RUN_RESULTS_NAME, models_of
+from evaluate.ablation.measuring import RUN_RESULTS_NAME
 from evaluate.ablation.plan import Options, make_plan
 from evaluate.ablation.training import OUTPUT_NAME, command, last_step
 from evaluate.errors import AblationError
@@ -101,13 +101,6 @@ def test_an_objective_that_changes_nothing_is_said(tmp_path, shards, preset, cap
     assert caplog.text == ""
     plan_of(tmp_path, shards, preset, objectives=objectives, overrides=["bank.positives=none"])
     assert "without-positives is the same as whole" in caplog.text
-
-
-def test_baselines_are_measured_once_with_the_first_run_there_is(tmp_path, shards, preset):
-    runs = plan_of(tmp_path, shards, preset).runs  # whole-0, whole-1, avid-0, avid-1
-    every, untrained = ("pretrained", "untrained", "raw"), ("pretrained", "untrained")
-    assert [models_of(runs, i) for i in range(4)] == [every, untrained, ("pretrained",), ("pretrained",)]
-    assert [models_of(runs[1:], i) for i in range(3)] == [every, untrained, ("pretrained",)]
 
 
 @pytest.mark.slow

@@ -136,17 +136,9 @@ def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run
         finetune_config(run, shards, "1", "scratch", "none")
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (["--init", "guessed"], "--init takes pretrained and scratch"),
-        (["--split", "7"], "no split 7"),
-        (["--set", "clip.frames=3"], "clip.frames"),
-    ],
-)
-def test_errors_are_explained_with_status_2(run_folder, shards, capsys, change, words):
-    assert main([*command(run_folder, shards), *change]) == 2
+def test_an_unknown_start_is_refused_with_status_2(run_folder, shards, capsys):
+    assert main([*command(run_folder, shards), "--init", "guessed"]) == 2
     said = capsys.readouterr().err
-    assert words in said
+    assert "--init takes pretrained and scratch" in said
     assert "Traceback" not in said
     assert not (run_folder / "results.json").exists()

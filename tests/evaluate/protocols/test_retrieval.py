@@ -55,14 +55,6 @@ def test_agrees_with_the_slow_version(modality):
     )
 
 
-def test_ties_go_to_the_lower_index():
-    vectors = np.tile([1.0, 0.0], (201, 1))
-    vectors[[0, 4, 151]] = [0.0, 1.0]
-    neighbours = neighbourhood(build_videos(np.zeros(201), video=vectors), split(1, 201), "video", 6)
-    assert neighbours.indices.tolist() == [[3, 150, 0, 1, 2, 4]]
-    assert neighbours.scores.tolist() == [[1, 1, 0, 0, 0, 0]]
-
-
 def test_chance_is_the_exact_hypergeometric_expectation():
     reference = np.repeat([0, 1, 2], [7, 2, 11])
     queries = np.array([0, 0, 1, 2, 9])

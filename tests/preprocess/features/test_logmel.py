@@ -1,4 +1,4 @@
-"""Log-mel against a slow version in plain numpy, and its scale and clock by tones and clicks."""
+"""Log-mel against a slow version in plain numpy, and loudness by tones."""
 
 import math
 
@@ -60,19 +60,6 @@ def test_blocks_do_not_show(monkeypatch):
     whole = log_mel(noise, params)
     monkeypatch.setattr(logmel_module, "COLUMNS_PER_BLOCK", 7)
     np.testing.assert_allclose(log_mel(noise, params).astype(float), whole.astype(float), atol=0.01)
-
-
-@pytest.mark.parametrize("preset", ["default", "sample"])
-@pytest.mark.parametrize("hz", [300.0, 1000.0, 4000.0])
-def test_a_tone_has_the_right_bin_and_loudness(preset, hz):
-    params = PRESETS[preset]
-    mel = log_mel(tone(1.0, hz, 0.1), params).astype(float)[:, 5:-5]
-    nearest = int(np.argmin(np.abs(mel_centres_hz(params)[1:-1] - hz)))
-    assert set(np.argmax(mel, axis=0)) <= {nearest - 1, nearest, nearest + 1}
-    if hz >= 1000:
-        assert set(np.argmax(mel, axis=0)) == {nearest}
-        decibels = 10 * np.log10(np.exp(mel).sum(axis=0))
-        np.testing.assert_allclose(decibels, -20, atol=0.3)
 
 
 def test_silence_is_what_zeros_give():

@@ -10,8 +10,7 @@ import preprocess.media.decode as media_module
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.features.logmel import rms_dbfs
 from preprocess.media.decode import decode
-from preprocess.media.decode_command import frame_size_px
-from preprocess.media.media_info import Limits, MediaInfo
+from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
@@ -57,19 +56,6 @@ def test_rotation_is_applied_once(turn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "aspect", "rotation", "expected"),
-    [
-        ((320, 240), 1.0, 0, (86, 64)), ((320, 240), 1.0, 90, (64, 80)), ((720, 576), 16 / 15, 0, (86, 64)),
-        ((161, 97), 1.0, 0, (106, 64)), ((100, 100), 1.0, 0, (64, 64)), ((2, 2), 1.0, 0, (64, 64)),
-        ((4000, 10), 1.0, 0, (256, 64)), ((10, 4000), 1.0, 0, (64, 256)),
-    ],
-)  # fmt: skip
-def test_frame_size(size, aspect, rotation, expected):
-    info = MediaInfo(1.0, *size, 25, rotation, True, sample_aspect_ratio=aspect)
-    assert frame_size_px(info, SMALL) == expected
-
-
-@pytest.mark.parametrize(
     ("height", "width", "pixels"), [(97, 161, "yuv444p"), (96, 160, "yuv420p10le"), (3, 5, "yuv444p")]
 )
 def test_odd_sizes_and_ten_bits(height, width, pixels, tmp_path):
@@ -85,13 +71,6 @@ def test_very_short_clips(n_frames, fps, expected, tmp_path):
     decoded = decode(write_clip(tmp_path / "c.mp4", counter_frames(n_frames), fps), SMALL)
     assert decoded.n_frames == expected
     assert read_counter(decoded.frames[0]) == (1 if n_frames == 3 else 0)
-
-
-def test_probe(ordinary_clip):
-    info = probe(ordinary_clip)
-    assert (info.width_px, info.height_px, info.fps, info.rotation_degrees) == (160, 96, 25.0, 0)
-    assert (info.has_video, info.has_audio, info.video_codec, info.audio_codec) == (True, True, "h264", "aac")
-    assert info.duration_seconds == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -89,15 +89,15 @@ def test_a_shape_that_changes_gets_borders(suffix, other, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "aspect", "turn"),
-    [((241, 321), "1", 0), ((240, 180), "16/9", 0), ((240, 400), "2/3", 90), ((96, 640), "1", 0)],
+    [((241, 321), "1", 0), ((240, 180), "16/9", 0), ((240, 400), "2/3", 90), ((96, 640), "1", 0), ((640, 96), "1", 0)],
 )
 def test_odd_anamorphic_turned_and_long_sources(size, aspect, turn, tmp_path):
     top, _, bottom = aspect.partition("/")
     output = ("-vf", f"setsar={aspect}", "-pix_fmt", "yuv444p")
     plain = write_clip(tmp_path / "plain.mp4", circle(*size, int(top) / int(bottom or 1)), 25, output=output)
     clip = run_ffmpeg("-display_rotation", -turn, "-i", plain, "-c", "copy", tmp_path / "clip.mp4")
-    if size[1] > 4 * size[0]:  # squeezed on purpose
-        assert decode(clip, PARAMS).frames.shape[1:3] == (128, 512)
+    if max(size) > 4 * min(size):  # squeezed on purpose
+        assert sorted(decode(clip, PARAMS).frames.shape[1:3]) == [128, 512]
         return
     [still] = stills(clip, [0.5], PARAMS)
     frame = decode(clip, PARAMS).frames[6]

@@ -1,4 +1,4 @@
-"""Archives: the same bytes for the same samples, readable by DALI and webdataset, never half."""
+"""Archives: the same bytes for the same samples, readable by webdataset, never half."""
 
 import io
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from preprocess.errors import ShardError
-from preprocess.shards.shard_files import ShardWriter, member_order, read_samples, sample_key, shard_name
+from preprocess.shards.shard_files import ShardWriter, member_order, read_samples, sample_key
 
 SUFFIXES = member_order("video")
 
@@ -51,31 +51,6 @@ def test_archive_holds_what_was_written_and_nothing_that_depends_on_the_day(tmp_
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "shard-000000.idx", "shard-000000.tar", "shard-000001.idx", "shard-000001.tar",
     ]  # fmt: skip
-
-
-def test_dali_reads_every_member_back_through_the_index(tmp_path):
-    from nvidia.dali import fn, pipeline_def
-
-    shards = [_write(tmp_path / f"{shard_name(n)}.tar", dict(list(_samples(9).items())[n::2])) for n in range(2)]
-    samples = [members for n in range(2) for members in list(_samples(9).values())[n::2]]
-
-    @pipeline_def(batch_size=1, num_threads=1, device_id=None)
-    def pipeline():
-        return tuple(
-            fn.readers.webdataset(
-                paths=[str(p) for p in shards],
-                index_paths=[str(p.with_suffix(".idx")) for p in shards],
-                ext=list(SUFFIXES),
-                missing_component_behavior="error",
-            )
-        )
-
-    pipe = pipeline()
-    pipe.build()
-    for members in samples:
-        outputs = pipe.run()
-        for suffix, output in zip(SUFFIXES, outputs, strict=True):
-            assert output.at(0).tobytes() == members[suffix]
 
 
 def test_webdataset_reads_it(tmp_path):

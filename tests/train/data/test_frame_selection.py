@@ -7,7 +7,7 @@ import torch
 
 from tests.train.conftest import SMALL, loading, write_shards
 from train.config.clip_config import ClipConfig
-from train.data.loader import SegmentLoader, iterate_once
+from train.data.loader import SegmentLoader
 from train.finetune.config import FinetuneClip
 from train.finetune.trainer import OneClip
 from train.plans.clip_planners import EvenClips, TwoViews
@@ -63,11 +63,3 @@ def test_the_same_seed_draws_the_same_plans_and_ranks_seeds_and_batches_draw_oth
     drawn = {float(x) for start in first for x in start.flatten() if x}
     assert not drawn & {float(x) for start in others[:4] for x in start.flatten() if x}
     assert not torch.equal(others[4], others[8])
-
-
-def test_sound_alone_is_planned_without_frames(tmp_path):
-    shards = write_shards(tmp_path / "audio", 6, replace(SMALL, media="audio"))
-    batches = list(iterate_once(loading(shards, batch_size=4, clips=TwoViews(ANYWHERE))))
-    assert batches[0].logmel.shape == (4, 16, 8 * SMALL.columns_per_frame)
-    assert [(b.frames, b.clip_frames) for b in batches] == [(None, None)] * 2
-    assert [len(b.plan.start) for b in batches] == [4, 2]

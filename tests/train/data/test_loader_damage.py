@@ -86,13 +86,6 @@ def sources(settings):
     return [s >> 20 for batch in iterate_once(settings) for s in batch.segment_id.tolist()]
 
 
-def test_shards_can_be_picked_by_name(small_shards):
-    picked = loading(small_shards, only_shards=("shard-000002.tar", "shard-000000.tar"))
-    assert sources(picked) == [0, 1, 2, 3, 8, 9, 10, 11]
-    with pytest.raises(LoaderError, match="shard-000077"):
-        list(iterate_once(loading(small_shards, only_shards=("shard-000077.tar",))))
-
-
 def test_ranks_take_turns_in_reading_once(small_shards):
     shares = [sources(loading(small_shards, rank=rank, world_size=5)) for rank in range(5)]
     assert [s for share in shares for s in share] == list(range(48))

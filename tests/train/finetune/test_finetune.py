@@ -10,7 +10,7 @@ from tests.planes import from_rgb
 from tests.train.conftest import SMALL, make_decoded, write_shards
 from tests.train.small_runs import losses, stop_in_step
 from train.config.load import check
-from train.errors import LabelError, RunError
+from train.errors import LabelError
 from train.finetune.config import FinetuneClip, FinetuneConfig
 from train.finetune.model import FinetuneCheckpoint, load_finetuned
 from train.finetune.trainer import Finetuner, OneClip
@@ -70,12 +70,6 @@ def test_a_pretrained_encoder_moves_slower_than_the_classifier(small_shards, tmp
     rates = {id(p): group["lr"] for group in tuner.optimizer.param_groups for p in group["params"]}
     assert {rates[id(p)] for p in tuner.model.linear.parameters()} == {0.002}
     assert {rates[id(p)] for p in tuner.model.video_net.parameters()} == {0.002 * fraction}
-
-
-def test_another_encoder_or_other_settings_are_refused(small_shards, tmp_path):
-    assert finetuner(small_shards, tmp_path, steps=2).train()
-    with pytest.raises(RunError, match=r"encoder_sha256: +in the run, abc now.*remove that folder"):
-        finetuner(small_shards, tmp_path, steps=4, encoder_sha256="abc").train()
 
 
 def dark_or_bright(index, n_frames, params):

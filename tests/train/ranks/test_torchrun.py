@@ -97,14 +97,9 @@ def test_a_signal_to_one_rank_or_to_all_stops_all_at_one_step_which_is_saved(who
         assert_same_end(run, whole)
 
 
-def test_uneven_shares_end_cleanly_and_too_few_segments_are_refused_with_the_numbers(tmp_path):
+def test_uneven_shares_end_cleanly(tmp_path):
     shards = write_shards(tmp_path / "shards", 13)  # 6 and 7 segments: one rank's share ends before the other's
     status, _, said = end(start_pair(tmp_path / "even", shards, "steps=7", "data.batch_size=5"))
     assert status == 0, said
     assert saved(tmp_path / "even").step == 7
     assert int(saved(tmp_path / "even").bank["cursor"]) == 7 * 2 * 5
-    status, _, said = end(start_pair(tmp_path / "few", shards, "steps=7", "data.batch_size=7"))
-    assert status == 1
-    assert "holds 13 segments: too few for 2 rank(s) with batches of 7. Train with --set data.batch_size=4" in said
-    assert "Error:" not in said.split("torch.distributed.elastic")[0]  # no traceback of ours
-    assert not (tmp_path / "few").exists()

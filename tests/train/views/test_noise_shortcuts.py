@@ -8,7 +8,6 @@ short-cuts show that both would be found.
 
 import functools
 import logging
-import math
 
 import numpy as np
 import pytest
@@ -59,13 +58,6 @@ def findings(shards):
 )  # fmt: skip
 def test_clips_of_noise_say_nothing_of_a_task(findings, kind, head):
     assert not report(f"{kind}, {head}", *held_out_share(*findings.rows(kind, head)))
-
-
-def test_rows_at_the_borders_do_not_know_the_neighbouring_frames(findings):
-    """The decoder smooths chroma over the border of two frames of a strip; a clip at 1x shows such neighbours."""
-    rows, speed = findings.rows("borders", "speed_video")
-    slowest = rows[speed == 0]
-    assert np.abs(slowest.mean(0)).max() < 4 * slowest.std(0).max() / math.sqrt(len(slowest))
 
 
 SOUNDS = {"sample": (PRESETS["sample"], 8, 800), "default": (PRESETS["default"], 16, 1600)}

@@ -62,7 +62,7 @@ matches_drawn = st.lists(
         ),
         st.integers(0, 5), st.integers(0, 5), st.integers(0, 6), half_seconds, lengths, half_seconds, lengths,
     ),
-    min_size=1, max_size=14,
+    max_size=14,
 )  # fmt: skip
 MANY_SPANS = TRUTH | {("q4", "r5"): (Span(0, 2, 8, 10), Span(3, 5, 12, 14))}
 
@@ -72,13 +72,6 @@ MANY_SPANS = TRUTH | {("q4", "r5"): (Span(0, 2, 8, 10), Span(3, 5, 12, 14))}
 def test_both_average_precisions_equal_their_slow_versions(matches):
     assert micro_average_precision(matches, MANY_SPANS) == pytest.approx(slow_micro_ap(matches, MANY_SPANS))
     assert segment_average_precision(matches, MANY_SPANS) == pytest.approx(slow_segment_ap(matches, MANY_SPANS))
-
-
-@pytest.mark.parametrize("metric", [micro_average_precision, segment_average_precision])
-def test_perfect_half_and_nothing(metric):
-    assert metric(PERFECT, TRUTH) == pytest.approx(1)
-    assert metric(PERFECT[:2], TRUTH) == pytest.approx(0.5)
-    assert metric([], TRUTH) == 0
 
 
 def test_badly_calibrated_scores_cost_the_global_ranking_but_not_top_1_and_equal_ones_find_nothing():

@@ -125,6 +125,12 @@ def fade(seed, seconds):
     return 0.1 * np.random.default_rng(seed).normal(size=n) * np.linspace(0, 1, n) ** 2
 
 
+def claps(seed, seconds):
+    """Noise that rises and falls in all bands at once, at the same moments each time, of other samples."""
+    n = int(seconds * RATE_HZ)
+    return 0.05 * np.exp(1.5 * course(np.random.default_rng(0), n, 0.08)) * np.random.default_rng(seed).normal(size=n)
+
+
 TURNING = {
     "metronome": repeated(lambda time: 0.3 * np.exp(-60 * (time % 0.5)) * sine(1000 * (time % 0.5))),
     "alarm": repeated(lambda time: 0.2 * sine(np.where(time % 0.5 < 0.25, 900, 1300) * time) * (time % 0.25 < 0.15)),
@@ -132,7 +138,7 @@ TURNING = {
 }
 ALIKE = TURNING | {
     "hum": repeated(lambda time: sum(0.1 / k * sine(50 * k * time) for k in range(1, 20))),
-    "knock": knock, "fade": fade,
+    "knock": knock, "fade": fade, "claps": claps,
     **{f"siren of {each} s": repeated(partial(siren, period_seconds=each)) for each in (1.5, 2.0, 3.0, 4.0)},
 }  # fmt: skip
 
@@ -170,17 +176,6 @@ def test_a_quiet_copy_is_found_beside_what_is_loud():
     sound = sound_of(heard(query), 0, int(5 * RATE_HZ / HOP))
     assert sound.elsewhere < 0.5
     assert align(sound, passage(source)).surprise > SURE
-
-
-def claps(seed, seconds):
-    """Noise that rises and falls in all bands at once, at the same moments each time, of other samples."""
-    n = int(seconds * RATE_HZ)
-    return 0.05 * np.exp(1.5 * course(np.random.default_rng(0), n, 0.08)) * np.random.default_rng(seed).normal(size=n)
-
-
-def test_one_course_in_time_that_all_bands_share_is_no_copy():
-    for seed in range(4):
-        assert judged(claps(300 + seed, 5), claps(400 + seed, 11)) < SURE
 
 
 def test_the_hops_of_all_presets_divide():

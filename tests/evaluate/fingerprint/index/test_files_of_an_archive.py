@@ -6,7 +6,7 @@ import os
 import pytest
 
 from evaluate.__main__ import main
-from evaluate.errors import ArchiveError
+from evaluate.errors import ArchiveError, FingerprintError
 from evaluate.fingerprint.api import Index
 from preprocess.__main__ import main as main_shards
 from store.reader import EmbeddingStore
@@ -49,6 +49,8 @@ def test_a_name_that_is_not_utf8_is_escaped_wherever_it_is_written_and_its_file_
     assert "caf\\xe9.mp4" in page.read_text("utf-8")
     assert page.read_text().count("data:image/jpeg") >= 4  # strips of the query and of the reference
     assert again.match(copied / LATIN_1).query == "caf\\xe9.mp4"
+    with pytest.raises(FingerprintError, match="no such file"):
+        again.match(copied / "missing.mp4")
     assert main_shards(["shards", "--dataset", "folder", "--data", str(copied), "--out", str(tmp_path / "shards")]) == 0
     assert state(copied) == before  # an archive on a read-only mount works
     with pytest.raises(ArchiveError, match="not UTF-8"):
