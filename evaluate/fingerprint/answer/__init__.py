@@ -1,1 +1,1 @@
-"""A query answered whatever was done to it, a still answered, and what is shown and written of answers."""
+"""Queries to answers: as they are, after edits were undone, stills; and answers as tables and records."""

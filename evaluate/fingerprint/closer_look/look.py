@@ -19,8 +19,8 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
     """Compare the pictures of a span's middle with the reference's, at each speed; nothing if they cannot be read."""
     if match.video_score is None:
         return
-    frames, fps = window.brightness(match.view), window.fps
-    for speed in sorted(speeds_of(match)):
+    frames, fps, speeds = window.brightness(match.view), window.fps, speeds_of(match)
+    for speed in sorted(speeds):
         piece, part_fps = piece_of(match, window, speed, MOST_SECONDS), same_changes.STEPS * fps / speed
         start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
         part = parts.brightness(match.reference, start, seconds, part_fps)
@@ -28,4 +28,6 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
         if aligned is not None:
             # A frame is what is on screen in the middle of its time.
             second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
-            yield Look(match, placed(match, piece.query_second, second, speed), "pictures", aligned.surprise)
+            yield Look(
+                match, placed(match, piece.query_second, second, speed), "pictures", aligned.surprise, len(speeds)
+            )

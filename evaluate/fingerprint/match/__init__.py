@@ -1,1 +1,1 @@
-"""Descriptors of a query to matches: normalise, align, decide by chance."""
+"""What speaks for a match: similarities normalised, aligned to spans, and judged by chance."""

@@ -120,6 +120,17 @@ def test_streams_that_start_apart_are_aligned(late, suffix, tmp_path):
         np.testing.assert_allclose(decoded.frames[0].astype(int), decoded.frames[8].astype(int), atol=8)
 
 
+def test_long_stereo_that_begins_seconds_late_is_decoded(tmp_path):
+    """With the mix and the first channel as two outputs, ffmpeg 9.0 waits forever for a file like this one."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:d=3")
+    noise = ("-itsoffset", 5, "-f", "lavfi", "-i", "anoisesrc=d=23:r=48000")
+    clip = run_ffmpeg(*picture, *noise, "-ac", 2, "-c:v", "mpeg4", "-c:a", "aac", tmp_path / "clip.mkv")
+    decoded = decode(clip, params_at(12.5), Limits(timeout_seconds=20, timeout_factor=0))
+    begins = np.flatnonzero(np.abs(decoded.waveform) > 0.01)[0] / params_at(12.5).sample_rate_hz
+    assert begins == pytest.approx(5, abs=0.1)
+    assert decoded.n_frames / 12.5 == pytest.approx(28, abs=0.2)
+
+
 def test_cut_without_reencoding_leaves_an_edit_list_that_is_obeyed(tmp_path):
     frames, sound = flash_and_beep(100, range(60, 65))
     whole = write_clip(tmp_path / "whole.mp4", frames, 25, sound, output=("-g", 250))

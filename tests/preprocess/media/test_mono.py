@@ -6,6 +6,7 @@ import pytest
 from preprocess.features.logmel import rms_dbfs
 from preprocess.media.audio_part import sound_excerpt
 from preprocess.media.decode import decode
+from preprocess.media.mono import keep_one_channel
 from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, run_ffmpeg, tone, write_clip
 
 INVERSE = [1.0, -1.0]
@@ -61,3 +62,23 @@ def test_an_ambisonic_source_gives_its_audio_from_all_directions(tmp_path):
     decoded = decode(clip, SMALL)
     assert decoded.n_frames == 25
     assert rms_dbfs(decoded.waveform[2000:-2000]) == pytest.approx(-20, abs=0.5)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 79, 250, 1003])
+def test_one_channel_is_kept_as_in_a_slow_version(n_samples, tmp_path):
+    """Blocks of about 10 s, 100 samples here; the channels cancel in some of them."""
+    random = np.random.default_rng(n_samples)
+    pairs = random.normal(size=(n_samples, 2)).astype(np.float32)
+    pairs[100:190, 0] = pairs[700:, 0] = 0
+    kept, n_replaced = [], 0
+    n_blocks = max(1, round(n_samples / 100))
+    for block in range(n_blocks):
+        part = pairs[block * n_samples // n_blocks : (block + 1) * n_samples // n_blocks]
+        is_cancelled = (part[:, 0] ** 2).sum() < 0.1 / 4 * (part[:, 1] ** 2).sum()
+        kept += part[:, int(is_cancelled)].tolist()
+        n_replaced += is_cancelled * len(part)
+    path = tmp_path / "samples"
+    path.write_bytes(pairs.tobytes() + b"half")
+    with path.open("r+b") as file:
+        assert keep_one_channel(file, 2, 10) == n_replaced / 10
+    assert np.fromfile(path, np.float32)[:n_samples].tolist() == kept

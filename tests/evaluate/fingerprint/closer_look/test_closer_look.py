@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.fingerprint.closer_look.closer_look import look_closer
+from evaluate.fingerprint.closer_look import closer_look
+from evaluate.fingerprint.closer_look.closer_look import FALSE_MATCH_SHARE, look_closer
+from evaluate.fingerprint.closer_look.look import look
+from evaluate.fingerprint.closer_look.piece import Look
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, Region, View
@@ -158,6 +161,43 @@ def test_the_parts_of_the_allowance_are_not_more_than_all_of_it(shipped_encoder)
     assert shares["source"] == pytest.approx(1 / 8)  # of two windows, two kinds, half for the first
     assert shares["3"] < shares["2"] < shares["1"] < shares["source"] == pytest.approx(shares["4"])
     assert 2 * sum(shares.values()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("n_windows", "n_spans", "kinds"),
+    [
+        (1, 3, {"pictures": 1, "sound": 1}),
+        (1, 6, {"sound": 2, "sound at all speeds": 78}),
+        (3, 3, {"pictures": 2, "sound": 2}),
+    ],
+)
+def test_unrelated_looks_are_decided_as_often_as_they_may_be(n_windows, n_spans, kinds, shipped_encoder, monkeypatch):
+    """By chance alone, the surprise of the best of n tries is the largest of n exponential variables."""
+    random = np.random.default_rng(0)
+    looks = {
+        kind: lambda match, *_args, _kind=kind, _n=n_tries, **_: [
+            Look(match, match, _kind, random.exponential(size=_n).max(), _n)
+        ]
+        for kind, n_tries in kinds.items()
+    }
+    monkeypatch.setattr(closer_look, "look", looks.get("pictures", lambda *_: []))
+    monkeypatch.setattr(
+        closer_look, "listen",
+        lambda *args, **given: [each for kind in looks if kind != "pictures" for each in looks[kind](*args, **given)],
+    )  # fmt: skip
+    window = heard(shipped_encoder, sounds(shipped_encoder, 0, 1.0))
+    spans = [replace(audible(1.0, 0.0), reference=str(number), video_score=-1.0) for number in range(n_spans)]
+    n_decided = sum(any(each.decision for each in look_closer(spans, [(window, spans)] * n_windows, Parts(), 0.0))
+                    for _ in range(3000))  # fmt: skip
+    allowed = FALSE_MATCH_SHARE * n_spans / (n_spans + 1)
+    assert n_decided / 3000 == pytest.approx(allowed, abs=0.02)
+
+
+def test_pictures_at_two_speeds_are_two_tries(shipped_encoder):
+    view = View(speed=1.25)
+    for seconds, n_tries in ((2.0, 2), (4.0, 1)):
+        window = query(shipped_encoder, 7.3, seconds, 1.0, view)
+        assert [each.n_tries for each in look(undecided(seconds, 7.5, view), window, Parts())] == [n_tries] * n_tries
 
 
 def test_other_sounds_stay_undecided_at_all_speeds(shipped_encoder):
