@@ -13,8 +13,8 @@ from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import Library, Question
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.matches import Match
-from evaluate.fingerprint.match.spans import Span, apart_spans, join_spans, score_of, trimmed
+from evaluate.fingerprint.match.matches import Match, judged
+from evaluate.fingerprint.match.spans import Span, apart_spans, join_spans, trimmed
 
 COMMON_SHARE = 0.75
 """The expected similarity is that to the sources beyond this share of the archive, the most similar first."""
@@ -28,9 +28,11 @@ class Comparison:
     def __init__(self, library: Library, false_positive_rate: float) -> None:
         self.library, self.threshold = library, threshold(false_positive_rate)
         self._neighbours = Neighbours(library)
-        skipped = int(COMMON_SHARE * len(library))
         self._backgrounds = {
-            name: [replace(each, skipped=skipped), *([library.apart[name]] if name in library.apart else [])]
+            name: [
+                replace(each, skipped=int(COMMON_SHARE * each.n_sources)),
+                *([library.apart[name]] if name in library.apart else []),
+            ]
             for name, each in library.common.items()
         }
 
@@ -48,10 +50,9 @@ class Comparison:
             for number, each in spans.items():
                 joined = join_spans(each, clip_seconds + 2 * hop)
                 for span in apart_spans(trimmed(one, (clip_seconds + hop) / 2) for one in joined):
-                    score = score_of(span.pairs, places)
-                    if score >= self.threshold:
-                        found.append(_match(source, self.library.sources[number], span, score, places))
-        return found
+                    other, seconds = self.library.sources[number], float(source.end_seconds[-1])
+                    found.append(judged(span, source.source, other, seconds, places, self.threshold))
+        return [match for match in found if match.decision]
 
     def _spans(self, window: Descriptors, proposed: list[int]) -> Iterator[tuple[int, list[Span]]]:
         if not proposed:
@@ -68,16 +69,6 @@ class Comparison:
         for number, (evidence, laid) in zip(proposed, self.library.evidence(question, proposed), strict=True):
             first, pairs = self.library.first_seconds[number], partial(question.pairs, laid)
             yield number, find_spans(Grid(middles, first, self.library.hop_seconds, evidence, clip_seconds, pairs))
-
-
-def _match(source: Descriptors, other: str, span: Span, score: float, places: float) -> Match:
-    alone = {name: score_of({name: pair}, places) for name, pair in span.pairs.items()}
-    return Match(
-        query=source.source, reference=other, query_start_seconds=max(0.0, span.query_start),
-        query_end_seconds=min(span.query_end, float(source.end_seconds[-1])),
-        reference_start_seconds=span.reference_start, reference_end_seconds=span.reference_end, score=score,
-        decision=True, video_score=alone.get("picture"), audio_score=alone.get("sound"),
-    )  # fmt: skip
 
 
 def _windows(source: Descriptors) -> list[Descriptors]:

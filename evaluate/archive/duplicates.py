@@ -24,6 +24,8 @@ from preprocess.executors.processes import SerialExecutor
 
 SAVE_EVERY_SECONDS = 300.0
 MIRRORED = View(is_mirrored=True)
+SAME_SHARE = 0.5
+"""Spans of a pair that share more than this of the shorter one, on both sides, say the same."""
 
 
 def find_duplicates(
@@ -61,6 +63,7 @@ def find_duplicates(
     comparison = Comparison(library, _rate_a_view(compared))
     numbers = {name: number for number, name in enumerate(library.sources)}
     found, done, saved = list(run.matches), list(run.done), time.monotonic()
+    is_saved = since_last or last_compared(archive) is None  # a stopped run of everything does not replace a whole one
 
     def save() -> list[Match]:
         matches = merged(found)
@@ -76,11 +79,11 @@ def find_duplicates(
             else:  # audio is the same in both, and tells nothing of the view
                 found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
             progress(n_done, n)
-            if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            if is_saved and time.monotonic() - saved > SAVE_EVERY_SECONDS:
                 save()
                 saved = time.monotonic()
     except KeyboardInterrupt:
-        if since_last:  # a run of everything that was stopped does not replace a complete one
+        if is_saved:
             save()
         raise
     verdicts, least = Verdicts(index.folder), comparison.threshold
@@ -139,22 +142,37 @@ def merged(matches: Iterable[Match]) -> list[Match]:
     return [
         match
         for _, each in sorted(kept.items())
-        for match in each
-        if not any(one.view != match.view and one.score > match.score and _is_same(match, one) for one in each)
+        for match in _apart(
+            match
+            for match in each
+            if not any(one.view != match.view and one.score > match.score and _is_same(match, one) for one in each)
+        )
     ]
+
+
+def _apart(matches: Iterable[Match]) -> list[Match]:
+    """Cut the spans of a pair where their ends overlap, on both sides: a clip that holds a cut agrees with what is before it."""
+    apart = list(matches)
+    for _ in range(2):
+        apart = sorted(map(swapped, apart), key=lambda each: (each.query_start_seconds, each.query_end_seconds))
+        for at in range(len(apart) - 1):
+            before, after = apart[at : at + 2]
+            overlap = before.query_end_seconds - after.query_start_seconds
+            if 0 < overlap <= SAME_SHARE * min(before.query_seconds, after.query_seconds):
+                middle = after.query_start_seconds + overlap / 2
+                apart[at : at + 2] = before.cut(end=middle), after.cut(middle)
+    return apart
 
 
 def _seconds(match: Match) -> float:
     """Length on both sides."""
-    query = match.query_end_seconds - match.query_start_seconds
-    return query + match.reference_end_seconds - match.reference_start_seconds
+    return match.query_seconds + match.reference_seconds
 
 
 def _is_same(one: Match, other: Match) -> bool:
     """Whether most of the shorter span lies in the other one, on both sides."""
     for a, b in ((one, other), (swapped(one), swapped(other))):
         start, end = max(a.query_start_seconds, b.query_start_seconds), min(a.query_end_seconds, b.query_end_seconds)
-        lengths = [each.query_end_seconds - each.query_start_seconds for each in (a, b)]
-        if end - start <= 0.5 * min(lengths):
+        if end - start <= SAME_SHARE * min(a.query_seconds, b.query_seconds):
             return False
     return True

@@ -104,8 +104,7 @@ def swapped(match: Match) -> Match:
 def _along(match: Match, start: float, end: float) -> Interval:
     """Return where a span takes seconds of the query to; the end is not after the start if they lie outside."""
     clipped = max(start, match.query_start_seconds), min(end, match.query_end_seconds)
-    first, last = (match.reference_start_seconds + match.speed * (each - match.query_start_seconds) for each in clipped)
-    return first, last
+    return match.reference_at(clipped[0]), match.reference_at(clipped[1])
 
 
 def common_segments(matches: Sequence[Match], seconds: Mapping[str, float], cell_seconds: float) -> tuple[Segment, ...]:

@@ -146,7 +146,7 @@ def _event(match: Match, sources: Mapping[str, IndexedSource]) -> Event:
     notes = (f"QUERY: {match.query}", f"SCORE: {match.score:.1f}")
     return Event(
         match.reference, Path(sources[match.reference].path), match.reference_start_seconds, match.reference_end_seconds,
-        match.query_start_seconds, match.query_end_seconds - match.query_start_seconds, _channels(match), notes,
+        match.query_start_seconds, match.query_seconds, _channels(match), notes,
         record(match, match.query),
     )  # fmt: skip
 

@@ -32,7 +32,9 @@ from preprocess.sources import escaped_name, path_of
 
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
-NO_STILLS = "pictures are found once `python -m evaluate index VIDEOS --index DIR --stills` has described single frames"
+NO_STILLS = (
+    "pictures are found once `python -m evaluate index VIDEOS --index DIR --stills` has described frames of videos"
+)
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
@@ -87,7 +89,7 @@ class Index:
         Args:
             videos: folder of video and audio files; None to remove sources only.
             picture, sound: which vectors of the encoder are compared, in a new index.
-            hop_seconds: time between descriptors in a new index; background and queries have more descriptors.
+            hop_seconds: time between descriptors in a new index, rounded to whole frames; background and queries have more.
             background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
@@ -125,8 +127,10 @@ class Index:
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
             _keep_library(self._archives(), encoder)
-            if stills or self._has_stills:
-                _keep_library([self.beside("still", options, progress)], encoder.varied("still"))
+            if stills or (self.folder / "still" / ARCHIVE_FILE).is_file():
+                self.beside("still", options, progress)
+                if self._has_stills:
+                    _keep_library([Archive.open(self.folder / "still")], encoder.varied("still"))
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
     def beside(
@@ -236,7 +240,9 @@ class Index:
 
     @property
     def _has_stills(self) -> bool:
-        return (self.folder / "still" / ARCHIVE_FILE).is_file()
+        still = self.folder / "still"
+        is_made = (still / ARCHIVE_FILE).is_file()
+        return is_made and any(not each.reason for each in Archive.open(still).sources().values())
 
     def _stills(self) -> Library:
         if self._frames is None:

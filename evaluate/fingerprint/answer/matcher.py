@@ -14,7 +14,7 @@ from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.library import Library
 from evaluate.fingerprint.match.align import WINDOW_SECONDS, Grid, find_spans
 from evaluate.fingerprint.match.chance import threshold
-from evaluate.fingerprint.match.matches import Answer, Match, best_first
+from evaluate.fingerprint.match.matches import Answer, Match, best_first, judged
 from evaluate.fingerprint.match.query_density import first_of_hops
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, score_of, trimmed
 
@@ -57,22 +57,13 @@ class Matcher:
             view: edits that were undone.
             n_views: number of views that may be taken; each is another chance to match.
         """
-        places, found = (
-            self.library.places(len(first_of_hops(query.start_seconds, self.library.hop_seconds))) * n_views,
-            [],
-        )
+        places, seconds = self._places(query, n_views), float(query.end_seconds[-1])
         reach = (float(query.end_seconds[0] - query.start_seconds[0]) + self.library.hop_seconds) / 2
-        for reference, spans in find_spans_of(self.library, query).items():
-            for span in apart_spans(trimmed(each, reach) for each in spans):
-                alone = {name: score_of({name: pair}, places) for name, pair in span.pairs.items()}
-                joint = score_of(span.pairs, places)
-                start, end = max(0.0, span.query_start), min(span.query_end, float(query.end_seconds[-1]))
-                match = Match(
-                    query.source, reference, start / view.speed, end / view.speed, span.reference_start, span.reference_end,
-                    joint, joint >= self.threshold, alone.get("picture"), alone.get("sound"), view,
-                )  # fmt: skip
-                found.append(match)
-        return best_first(found)
+        return best_first(
+            judged(span, query.source, reference, seconds, places, self.threshold, view)
+            for reference, spans in find_spans_of(self.library, query).items()
+            for span in apart_spans(trimmed(each, reach) for each in spans)
+        )
 
     def promise(self, window: Descriptors) -> float:
         """Return how little chance explains the best span of a window, as a score at one place; a look, not a decision."""
@@ -80,14 +71,14 @@ class Matcher:
             found = [each for _, spans in _spans_of_window(self.library, window, LOOKED_AT) for each in spans]
         return max((score_of(each.pairs, 1) for each in found), default=0.0)
 
-    def answer(self, query: Descriptors, found: Sequence[Match] | None = None) -> Answer:
+    def answer(self, query: Descriptors, found: Sequence[Match], n_views: float = 1) -> Answer:
         """Keep the decided spans of a query, and the best few below the threshold.
 
         Args:
             query: its descriptors as it is.
-            found: its spans, best first; None to match the descriptors.
+            found: its spans, best first.
+            n_views: as they were matched with.
         """
-        found = self.match(query) if found is None else found
         decided = tuple(each for each in found if each.decision)
         undecided = tuple(each for each in found if not each.decision)[:SHOWN_UNDECIDED]
         if self.top is not None:
@@ -95,10 +86,14 @@ class Matcher:
         seconds = float(query.end_seconds[-1])
         if decided:
             return Answer(query.source, seconds, (*decided, *undecided))
-        is_decidable = any(map(self._is_decidable, _windows(query)))
+        places = self._places(query, n_views)
+        is_decidable = any(self._is_decidable(window, places) for window in _windows(query))
         return Answer(query.source, seconds, undecided, n_alike=self.library.n_alike(query), is_decidable=is_decidable)
 
-    def _is_decidable(self, window: Descriptors) -> bool:
+    def _places(self, query: Descriptors, n_views: float) -> float:
+        return self.library.places(len(first_of_hops(query.start_seconds, self.library.hop_seconds))) * n_views
+
+    def _is_decidable(self, window: Descriptors, places: float) -> bool:
         """Whether an exact copy would be decided."""
         question = self.library.ask(window)
         pairs = {}
@@ -107,7 +102,7 @@ class Matcher:
             rows = question.firsts[has[question.firsts]]
             if vectors is not None and len(rows):
                 pairs[name] = Pair(window.start_seconds[rows], vectors[rows], vectors[rows], expected[rows])
-        return score_of(pairs, self.library.places(len(question.firsts))) >= self.threshold
+        return score_of(pairs, places) >= self.threshold
 
 
 def find_spans_of(library: Library, query: Descriptors) -> dict[str, list[Span]]:

@@ -59,7 +59,7 @@ class StillMatcher:
         for view in views:
             found += self._matches(viewed.describe(view, hop_seconds), view, len(views) / VIEWS_SHARE)
         best = {match.reference: match for match in reversed(best_first(found))}
-        return self.matcher.answer(plain, best_first(best.values()))
+        return self.matcher.answer(plain, best_first(best.values()), 1 / PLAIN_SHARE)
 
     def _matches(self, still: Descriptors, view: View, n_views: float) -> Iterator[Match]:
         library = self.matcher.library

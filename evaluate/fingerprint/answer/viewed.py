@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
 
 from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.closer_look.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
@@ -53,7 +56,7 @@ class ViewMatcher:
             ShardError: the query's shards are damaged.
         """
         plain, found = self._match(file)
-        return self.matcher.answer(plain, found)
+        return self.matcher.answer(plain, found, 1 / PLAIN_SHARE)
 
     def match(self, file: FootageFile) -> list[Match]:
         """Return all spans with any evidence, best first.
@@ -85,57 +88,56 @@ class ViewMatcher:
         found = apart(found)
         if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only a few of them
             return plain, found
-        return plain, look_closer(found, self._doubtful(file, found), self.parts, self.matcher.threshold)
+        doubtful = islice(self._doubtful(file, found), MOST_WINDOWS)
+        return plain, look_closer(found, doubtful, self.parts, self.matcher.threshold)
 
     def _doubtful(self, file: FootageFile, found: Sequence[Match]) -> Iterator[tuple[ViewedFootage, list[Match]]]:
         """Yield the windows of a query with undecided spans, and the best of these of different references.
 
         In an explained window only spans with a score above 0 count: two videos may be shown at once.
         """
-        left = [match for match in found if not match.decision]
-        n_windows, fps = 0, self.encoder.shard_params.fps
+        left, fps = [match for match in found if not match.decision], self.encoder.shard_params.fps
         for window in self._windows(file) if left else ():
             last = (window.footage.first_frame + len(window.footage)) / fps
             inside = [each for each in left if (each.query_start_seconds + each.query_end_seconds) / 2 < last]
             left = [each for each in left if each not in inside]
             is_explained = self._is_explained(window.footage, found)
             best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_explained}
-            if not best:
-                continue
-            most = LISTENED_CLOSER if window.footage.frames is None else LOOKED_CLOSER
-            yield window, best_first(best.values())[:most]
-            n_windows += 1
-            if n_windows == MOST_WINDOWS:
-                return
+            if best:
+                most = LISTENED_CLOSER if window.footage.frames is None else LOOKED_CLOSER
+                yield window, best_first(best.values())[:most]
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
         overlap = self.encoder.clip.span_frames - 1
         return (ViewedFootage(file.source, each, self.encoder) for each in file.windows(WINDOW_SECONDS, overlap))
 
     def _is_explained(self, footage: Footage, found: Sequence[Match]) -> bool:
-        """Whether decided matches by video, or by audio in a query without video, cover most of a window."""
-        fps = self.encoder.shard_params.fps
-        first, last = footage.first_frame / fps, (footage.first_frame + len(footage)) / fps
-        threshold = self.matcher.threshold
-        covered = 0.0
-        for match in found:
-            shown = match.audio_score if footage.frames is None else match.video_score
-            if match.decision and (shown or 0.0) >= threshold:
-                covered += max(0.0, min(last, match.query_end_seconds) - max(first, match.query_start_seconds))
-        return covered >= EXPLAINED_SHARE * (last - first)
+        shown = explained(footage, self.encoder.shard_params.fps, found, self.matcher.threshold)
+        return bool(shown.mean() >= EXPLAINED_SHARE)
+
+
+def explained(footage: Footage, fps: float, found: Sequence[Match], threshold: float) -> np.ndarray:
+    """Tell which frames (T,) of a window matches cover that are decided by video, or by audio in a query without video."""
+    covered = np.zeros(len(footage), bool)
+    for match in found:
+        alone = match.audio_score if footage.frames is None else match.video_score
+        if match.decision and (alone or 0.0) >= threshold:
+            ends = match.query_start_seconds, match.query_end_seconds
+            first, last = (max(0, round(second * fps) - footage.first_frame) for second in ends)
+            covered[first:last] = True
+    return covered
 
 
 def apart(matches: Sequence[Match]) -> list[Match]:
     """Of matches of one query that overlap in it with the same reference keep the best; best first."""
     kept: list[Match] = []
     for match in best_first(matches):
-        seconds = match.query_end_seconds - match.query_start_seconds
         overlaps = (
             min(match.query_end_seconds, each.query_end_seconds)
             - max(match.query_start_seconds, each.query_start_seconds)
             for each in kept
             if each.reference == match.reference
         )
-        if all(overlap <= SAME_SHARE * seconds for overlap in overlaps):
+        if all(overlap <= SAME_SHARE * match.query_seconds for overlap in overlaps):
             kept.append(match)
     return kept

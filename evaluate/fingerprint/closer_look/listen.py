@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from evaluate.fingerprint.closer_look import same_sound
-from evaluate.fingerprint.closer_look.piece import Kind, Look, PartReader, cut, piece_of, placed, speeds_of
+from evaluate.fingerprint.closer_look.piece import Kind, Look, PartReader, file_end, piece_of, placed, speeds_of
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import View
 from evaluate.fingerprint.match.matches import Match
@@ -57,9 +57,11 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
     part = parts.logmel(match.reference, start, seconds, fine)
     if part is None:
         return
+    column_seconds = fine.hop_length / fine.sample_rate_hz
+    end = file_end(start, part.shape[1] * column_seconds, seconds)
     audio, pitch = _Audio(window, match.view, torch.from_numpy(part).float()), match.view.pitch
     near = audio.best(piece.first, piece.last, [(speed, pitch) for speed in {1.0, *_around(*speeds)}])
-    looks: list[tuple[_Found | None, Kind, int]] = [(near, "sound", len(speeds))]
+    looks: list[tuple[_Found | None, Kind, int]] = [(near, "sound", len({1.0, *speeds}))]
     if is_wide and (near is None or near.surprise < SURE_NATS):
         looks.append((_best_at_all_speeds(audio, piece.first, piece.last), "sound at all speeds", N_TRIES))
     for found, kind, n_tries in looks:
@@ -67,9 +69,9 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
             continue
         first, last = ((window.footage.first_frame + frame) / window.fps for frame in (found.first, found.last))
         column = found.first_column + 0.5 - found.speed * same_sound.STEPS * 0.5  # of middles
-        told = placed(match, first, start + column * fine.hop_length / fine.sample_rate_hz, found.speed)
+        told = placed(match, first, start + column * column_seconds, found.speed, end)
         if (found.first, found.last) != (piece.first, piece.last):
-            told = cut(told, first if found.first > piece.first else 0.0, last if found.last < piece.last else math.inf)
+            told = told.cut(first if found.first > piece.first else 0.0, last if found.last < piece.last else math.inf)
         yield Look(match, told, kind, found.surprise, n_tries)
 
 

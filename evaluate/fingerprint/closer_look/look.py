@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from evaluate.fingerprint.closer_look import same_changes
-from evaluate.fingerprint.closer_look.piece import Look, PartReader, piece_of, placed, speeds_of
+from evaluate.fingerprint.closer_look.piece import Look, PartReader, file_end, piece_of, placed, speeds_of
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.match.matches import Match
 
@@ -24,10 +24,11 @@ def look(match: Match, window: ViewedFootage, parts: PartReader) -> Iterator[Loo
         piece, part_fps = piece_of(match, window, speed, MOST_SECONDS), same_changes.STEPS * fps / speed
         start, seconds = piece.around(MARGIN_SECONDS * fps / (piece.last - piece.first))
         part = parts.brightness(match.reference, start, seconds, part_fps)
-        aligned = None if part is None else same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))
+        if part is None:
+            continue
+        aligned = same_changes.align(frames[piece.first : piece.last], torch.from_numpy(part))
         if aligned is not None:
             # A frame is what is on screen in the middle of its time.
             second = start + (aligned.first_frame + 0.5) / part_fps - speed * 0.5 / fps
-            yield Look(
-                match, placed(match, piece.query_second, second, speed), "pictures", aligned.surprise, len(speeds)
-            )
+            told = placed(match, piece.query_second, second, speed, file_end(start, len(part) / part_fps, seconds))
+            yield Look(match, told, "pictures", aligned.surprise, len(speeds))

@@ -1,5 +1,6 @@
 """A piece of a span that is looked at closer: its seconds in both files, before and after the look."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -13,6 +14,8 @@ from preprocess.schema import ShardParams
 Kind = Literal["pictures", "sound", "sound at all speeds"]
 LEAST_SECONDS = 1.0
 """Of the query that are compared, where it has them."""
+ROUNDED_SECONDS = 0.1
+"""A part that is less than this shorter than asked for may go on."""
 FITTED_SECONDS = 2.5
 """Shorter spans tell no speed, as their ends may be half a hop off. For these, the view's speed and 1 are tried."""
 
@@ -58,12 +61,12 @@ class Look(NamedTuple):
     placed: Match
     kind: Kind
     surprise: float
-    n_tries: int = 1
+    n_tries: int
 
 
 def speeds_of(match: Match) -> set[float]:
     """Return the speeds to try; a span that was cut where its file ends tells a wilder one than the alignment finds."""
-    if match.query_end_seconds - match.query_start_seconds <= FITTED_SECONDS:
+    if match.query_seconds <= FITTED_SECONDS:
         return {match.view.speed, 1.0}
     slowest, fastest = SPEED_RANGE
     return {match.speed if slowest <= match.speed / match.view.speed <= fastest else match.view.speed}
@@ -72,7 +75,7 @@ def speeds_of(match: Match) -> set[float]:
 def piece_of(match: Match, window: ViewedFootage, speed: float, most_seconds: float) -> Piece:
     """Choose the middle of a span, at most so many seconds of it, and where the reference holds it at a speed."""
     fps, footage = window.fps, window.footage
-    seconds = match.query_end_seconds - match.query_start_seconds
+    seconds = match.query_seconds
     n_frames = min(round(min(max(seconds, LEAST_SECONDS), most_seconds) * fps), len(footage))
     middle = (match.query_start_seconds + seconds / 2) * fps - footage.first_frame
     first = min(max(0, round(middle - n_frames / 2)), len(footage) - n_frames)
@@ -81,28 +84,17 @@ def piece_of(match: Match, window: ViewedFootage, speed: float, most_seconds: fl
     return Piece(first, first + n_frames, query_second, place, speed * n_frames / fps)
 
 
-def placed(match: Match, query_second: float, reference_second: float, speed: float) -> Match:
-    """Lay a span on the line through a second of both files; what lies before the reference's start is cut off."""
-    start = reference_second + speed * (match.query_start_seconds - query_second)
-    end = reference_second + speed * (match.query_end_seconds - query_second)
-    first = min(max(0.0, start), end)
+def file_end(start_seconds: float, read_seconds: float, asked_seconds: float) -> float:
+    """Return the second where a file ends if less of a part came back than was asked for; infinity if not."""
+    return start_seconds + read_seconds if read_seconds < asked_seconds - ROUNDED_SECONDS else math.inf
+
+
+def placed(match: Match, query_second: float, reference_second: float, speed: float, reference_end: float) -> Match:
+    """Lay a span on the line through a second of both files; what lies outside the reference is cut off."""
+    ends = match.query_start_seconds, match.query_end_seconds
+    start, end = (reference_second + speed * (each - query_second) for each in ends)
+    first, last = min(max(0.0, start), end), max(min(end, reference_end), start)
     return replace(
-        match, query_start_seconds=match.query_start_seconds + (first - start) / speed, reference_start_seconds=first,
-        reference_end_seconds=end,
+        match, query_start_seconds=ends[0] + (first - start) / speed, query_end_seconds=ends[1] - (end - last) / speed,
+        reference_start_seconds=first, reference_end_seconds=last,
     )  # fmt: skip
-
-
-def cut(match: Match, start_seconds: float, end_seconds: float) -> Match:
-    """Cut a span to seconds of the query, on the same line."""
-    first = max(match.query_start_seconds, start_seconds)
-    last = max(first, min(match.query_end_seconds, end_seconds))
-    start, end = (
-        match.reference_start_seconds + match.speed * (each - match.query_start_seconds) for each in (first, last)
-    )
-    return replace(
-        match,
-        query_start_seconds=first,
-        query_end_seconds=last,
-        reference_start_seconds=start,
-        reference_end_seconds=end,
-    )

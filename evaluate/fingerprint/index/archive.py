@@ -122,7 +122,7 @@ class Archive:
     def open_or_make(
         cls, folder: Path, encoder: DescriptorEncoder, hop_seconds: float, encoder_path: str = ""
     ) -> "Archive":
-        """Open the index of this encoder and hop, or start one.
+        """Open the index of this encoder and hop, rounded to whole frames, or start one.
 
         Raises:
             ProvenanceError: it was made with another encoder or other settings.
@@ -136,6 +136,8 @@ class Archive:
             )
         if not 0 < hop_seconds < math.inf:
             raise FingerprintError(f"the hop must be above 0 s, not {hop_seconds}")
+        fps = encoder.shard_params.fps
+        hop_seconds = max(1, round(hop_seconds * fps)) / fps  # as clips are cut
         settings = json.loads(canonical_json({**encoder.settings(), "hop_seconds": hop_seconds}))
         made = cls(folder, encoder.sha256, settings, encoder_path)
         if not (folder / ARCHIVE_FILE).is_file():

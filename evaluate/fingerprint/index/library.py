@@ -99,16 +99,18 @@ class Library:
 
     def n_alike(self, query: Descriptors) -> int:
         """Count the sources that resemble most of a query equally; 0 if so few that each may be a match."""
-        counts = [0]
+        counts, firsts = [0], first_of_hops(query.start_seconds, self.hop_seconds)
         for name, search in self.searches.items():
             has, vectors = query.of(name)
-            firsts = first_of_hops(query.start_seconds, self.hop_seconds)
             rows = firsts[has[firsts]]
             if vectors is not None and len(rows):
                 found = search.nearest(vectors[rows], min(NEIGHBOURS, len(search)))
                 near = found.similarities >= np.maximum(found.similarities[:, :1] - ALIKE_WITHIN, ALIKE_FROM)
-                pairs = zip(found.rows, near, strict=True)
-                counts.append(int(np.median([len(np.unique(search.source[row[here]])) for row, here in pairs])))
+                alike = np.zeros(len(firsts), np.int64)  # of seconds without the modality, none
+                alike[: len(rows)] = [
+                    len(np.unique(search.source[row[here]])) for row, here in zip(found.rows, near, strict=True)
+                ]
+                counts.append(int(np.median(alike)))
         return max(counts) if max(counts) > TRUE_MATCHES else 0
 
     def evidence(

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
+CHANGED = "it was changed while it was indexed, or since; index again"
 """Limits of a part. They bound the work lost when indexing is killed, and the disk space of temporary shards."""
 
 
@@ -197,11 +198,13 @@ def describe_part(task: PartTask, report: Callable[[Part], None]) -> Part:
     media = [MediaFile(source.name, Path(source.path)) for source in task.part.sources]
     for each in describe_files(media, task.encoder, task.options):
         source = files[each.source]
-        if isinstance(each, Descriptors):
+        if not isinstance(each, Descriptors):
+            source = replace(source, reason=each.reason)
+        elif not source.is_still(Path(source.path)):  # these descriptors would be taken for those of the file as it was
+            source = replace(source, reason=CHANGED)
+        else:
             described.append(each)
             source = replace(source, n_descriptors=len(each), seconds=float(each.end_seconds[-1]))
-        else:
-            source = replace(source, reason=each.reason)
         done = replace(done, sources=(*done.sources, source))
         report(done)
     if described:

@@ -74,7 +74,6 @@ def find_spans(grid: Grid) -> list[Span]:
     spans: list[Span] = []
     while len(spans) < MAX_SPANS and left.any():
         columns, votes = _best_line(left, grid.query_seconds, grid.reference_hop_seconds)
-        votes *= (columns >= 0) & (columns < left.shape[1])
         least = _least(votes, elsewhere)
         first, last = _best_stretch(votes - least)
         rows = np.arange(first, last + 1)
@@ -174,7 +173,8 @@ def _span(
     reference_seconds = 2 * grid.reference_first_seconds + grid.reference_hop_seconds * (n_columns - 1)
     start, end = np.clip([offset + speed * each for each in ends], 0, reference_seconds).tolist()
     inside = (columns >= 0) & (columns < n_columns)
-    return Span(*ends, start, end, grid.pairs(rows[inside], columns[inside]))
+    pairs = grid.pairs(rows[inside], columns[inside])
+    return Span((start - offset) / speed, (end - offset) / speed, start, end, pairs)
 
 
 def _line(query: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

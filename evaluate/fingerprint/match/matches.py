@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evaluate.fingerprint.describe.view import PLAIN, WHOLE, View
+from evaluate.fingerprint.match.spans import Span, score_of
 
 NOTED_SPEED = 0.1
 """Least change of speed that is told: half a second at the ends of a span of five is as much."""
@@ -44,10 +45,32 @@ class Match:
     view: View = PLAIN
 
     @property
+    def query_seconds(self) -> float:
+        """Length of the span in the query."""
+        return self.query_end_seconds - self.query_start_seconds
+
+    @property
+    def reference_seconds(self) -> float:
+        """Length of the span in the reference."""
+        return self.reference_end_seconds - self.reference_start_seconds
+
+    @property
     def speed(self) -> float:
         """How many times as fast as the reference the query plays."""
-        seconds = self.query_end_seconds - self.query_start_seconds
-        return (self.reference_end_seconds - self.reference_start_seconds) / seconds if seconds > 0 else self.view.speed
+        return self.reference_seconds / self.query_seconds if self.query_seconds > 0 else self.view.speed
+
+    def reference_at(self, query_second: float) -> float:
+        """Second of the reference that the span's line takes a second of the query to."""
+        return self.reference_start_seconds + self.speed * (query_second - self.query_start_seconds)
+
+    def cut(self, start: float = 0.0, end: float = math.inf) -> "Match":
+        """Keep what lies between two seconds of the query, on the same line."""
+        first = max(self.query_start_seconds, start)
+        last = max(first, min(self.query_end_seconds, end))
+        return replace(
+            self, query_start_seconds=first, query_end_seconds=last, reference_start_seconds=self.reference_at(first),
+            reference_end_seconds=self.reference_at(last),
+        )  # fmt: skip
 
     @property
     def matched_by(self) -> Literal["video", "audio", "both"]:
@@ -77,6 +100,28 @@ class Match:
             raise ValueError(f"match of {self.query} in {self.reference}: numbers must be finite")
         if end < start or reference_end < reference_start:
             raise ValueError(f"match of {self.query} in {self.reference}: a span ends before it starts")
+
+
+def judged(
+    span: Span, query: str, reference: str, query_seconds: float, places: float, threshold: float, view: View = PLAIN
+) -> Match:
+    """Judge a span of two sources; what lies outside the query is cut off, on its line.
+
+    Args:
+        span: in the view's seconds.
+        query, reference: their names.
+        query_seconds: length of the query, in the view's seconds.
+        places: where chance could give such a span.
+        threshold: least score of a match.
+        view: edits that were undone.
+    """
+    span = span.cut(max(0.0, span.query_start), min(span.query_end, query_seconds))
+    alone = {name: score_of({name: pair}, places) for name, pair in span.pairs.items()}
+    score = score_of(span.pairs, places)
+    return Match(
+        query, reference, span.query_start / view.speed, span.query_end / view.speed, span.reference_start,
+        span.reference_end, score, score >= threshold, alone.get("picture"), alone.get("sound"), view,
+    )  # fmt: skip
 
 
 def best_first(matches: Iterable[Match]) -> list[Match]:

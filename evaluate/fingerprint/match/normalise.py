@@ -37,6 +37,11 @@ class Background:
     source: np.ndarray
     skipped: int
 
+    @property
+    def n_sources(self) -> int:
+        """Number of sources that have the modality, or were drawn of these."""
+        return len(np.unique(self.source))
+
     def expected(self, queries: np.ndarray) -> np.ndarray:
         """Return the expected similarity (q,) of query descriptors (q, d), unit rows; 0 if there is too little background."""
         if not len(self.vectors) or not len(queries):

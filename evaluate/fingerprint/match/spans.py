@@ -1,5 +1,6 @@
 """Spans: stretches where query and reference follow one line; joined, cut where chance explains the rest least, kept apart."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -81,9 +82,13 @@ def _both(before: Pairs, after: Pairs) -> Pairs:
 
 
 def apart_spans(spans: Iterable[Span]) -> list[Span]:
-    """Cut spans that overlap in the query at the middle of their overlap."""
+    """Cut spans that overlap in the query at the middle of their overlap; one that lies within another is left out."""
     apart: list[Span] = []
-    for span in sorted(spans, key=lambda each: (each.query_start, each.query_end)):
+    within = -math.inf  # the last second of the spans before, as they were
+    for span in sorted(spans, key=lambda each: (each.query_start, -each.query_end)):
+        if span.query_end <= within:
+            continue
+        within = span.query_end
         if apart and span.query_start < apart[-1].query_end:
             middle = (span.query_start + min(apart[-1].query_end, span.query_end)) / 2
             cut = max(middle, apart[-1].query_start)  # which may have been cut itself
@@ -127,8 +132,8 @@ def trimmed(span: Span, reach_seconds: float) -> Span:
         at = int(np.argmax([_kept_score(_within(whole, second, near[-1]), whole, moments) for second in near]))
         if at:
             pairs = _within(span.pairs, near[at], seconds[0] if is_end else seconds[-1])
-            cut = {"end": near[at] + reach_seconds} if is_end else {"start": near[at] - reach_seconds}
-            span = replace(span.cut(**cut), pairs=pairs)
+            start, end = max(span.query_start, near[at] - reach_seconds), min(span.query_end, near[at] + reach_seconds)
+            span = replace(span.cut(end=end) if is_end else span.cut(start), pairs=pairs)
     return span
 
 

@@ -47,6 +47,10 @@ def matcher():
     return Matcher(build_library(references, HOP))
 
 
+def answered(matcher, query):
+    return matcher.answer(query, matcher.match(query))
+
+
 def write_video(path, seed, seconds=3.0, *, sound=True, is_black=False):
     """A real video of 48x32 px and 16 fps: blocks that change twice a second, with a tone that does too."""
     rng = np.random.default_rng(seed)

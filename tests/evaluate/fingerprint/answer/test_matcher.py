@@ -7,14 +7,14 @@ from evaluate.fingerprint.answer.answers import records
 from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.index.library import build_library
-from tests.evaluate.fingerprint.conftest import Signal, describe
+from tests.evaluate.fingerprint.conftest import Signal, answered, describe
 
 SECONDS = ("query_start_seconds", "query_end_seconds", "reference_start_seconds", "reference_end_seconds")
 
 
 def test_a_clip_is_found_with_its_seconds_at_another_speed(matcher):
     source = Signal(7, 40)
-    [match] = matcher.answer(describe("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3)).decided
+    [match] = answered(matcher, describe("q", lambda t: source.at(12 + 1.12 * t), 10, noise=0.3)).decided
     assert match.reference == "r7"
     assert match.reference_start_seconds == pytest.approx(12, abs=0.5)
     assert match.reference_end_seconds == pytest.approx(12 + 11.2, abs=0.5)
@@ -48,9 +48,9 @@ def test_queries_without_video_or_audio_are_found_by_the_other_and_one_second_is
     muted = describe("muted", source(3), 8)
     black = describe("black", source(0), 8, picture=False, sound=source(1003))
     for query in (muted, black):
-        assert [match.reference for match in matcher.answer(query).decided] == ["r3"]
-    assert matcher.answer(describe("neither", source(3), 8, picture=False)).matches == ()
-    assert matcher.answer(describe("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
+        assert [match.reference for match in answered(matcher, query).decided] == ["r3"]
+    assert answered(matcher, describe("neither", source(3), 8, picture=False)).matches == ()
+    assert answered(matcher, describe("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
 
 
 def test_a_still_image_names_itself_and_decides_nothing():
@@ -59,10 +59,10 @@ def test_a_still_image_names_itself_and_decides_nothing():
 
     references = [describe(f"r{i}", still(i) if i < 10 else Signal(i, 60).at, 60) for i in range(30)]
     matcher = Matcher(build_library(references, 0.5))
-    answer = matcher.answer(describe("q", still(3), 10))
+    answer = answered(matcher, describe("q", still(3), 10))
     assert answer.matches[0].reference == "r3"  # one moment, however long: it names, and hardly decides
     assert answer.reason.startswith("undecided") and not answer.decided
-    assert not matcher.answer(describe("other", still(77), 10)).decided
+    assert not answered(matcher, describe("other", still(77), 10)).decided
 
 
 def test_an_intro_that_many_videos_share_matches_none_of_them():
@@ -75,8 +75,8 @@ def test_an_intro_that_many_videos_share_matches_none_of_them():
     references = [describe(f"r{i}", with_intro(i), 30) for i in range(30)]
     unmatched = [describe(f"u{i}", Signal(2000 + i, 30).at, 30) for i in range(30)]
     matcher = Matcher(build_library(references, 0.5, background=unmatched))
-    assert not matcher.answer(describe("intro", intro.at, 6)).decided
-    decided = matcher.answer(describe("q", with_intro(8), 20)).decided
+    assert not answered(matcher, describe("intro", intro.at, 6)).decided
+    decided = answered(matcher, describe("q", with_intro(8), 20)).decided
     assert [match.reference for match in decided] == ["r8"]
 
 
@@ -84,7 +84,7 @@ def test_a_three_hour_reference_is_found_at_its_second():
     long = Signal(1, 3 * 3600)
     others = [describe(f"r{i}", Signal(i, 60).at, 60) for i in range(5, 9)]
     matcher = Matcher(build_library([describe("long", long.at, 3 * 3600), *others], 0.5))
-    best, *_ = matcher.answer(describe("q", lambda t: long.at(t + 9000), 10)).decided
+    best, *_ = answered(matcher, describe("q", lambda t: long.at(t + 9000), 10)).decided
     assert best.reference == "long"
     assert best.reference_start_seconds == pytest.approx(9000, abs=0.5)
 
@@ -118,7 +118,7 @@ def test_spans_end_where_the_sameness_ends(matcher, pieces):
         for i, (source, first, seconds) in enumerate(pieces)
         if source < 5000
     ]
-    decided = matcher.answer(describe("q", at(0), float(starts[-1]), sound=at(1000))).decided
+    decided = answered(matcher, describe("q", at(0), float(starts[-1]), sound=at(1000))).decided
     found = sorted((each.query_start_seconds, each) for each in decided)
     assert [each.reference for _, each in found] == [reference for reference, *_ in truth]
     for (_, each), (_, *seconds) in zip(found, truth, strict=True):
@@ -138,7 +138,7 @@ def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher)
     assert muted.audio_score is None and muted.video_score == pytest.approx(muted.score)
     assert other.audio_score < 0 < matcher.threshold < other.video_score
     assert own.audio_score > matcher.threshold
-    [record, *_] = records([matcher.answer(describe("q", Signal(3, 40).at, 8))])
+    [record, *_] = records([answered(matcher, describe("q", Signal(3, 40).at, 8))])
     assert record["video_score"] > matcher.threshold and record["audio_score"] is None
 
 
@@ -156,8 +156,8 @@ def test_a_hum_matches_no_other_hum():
     for n_references in (1, 4, 12):
         references = [recording(f"r{i}", room(i), 30) for i in range(1, n_references + 1)]
         matcher = Matcher(build_library(references, 0.5))
-        assert not any(matcher.answer(recording("q", room(100 + i), 10)).decided for i in range(10))
-        copy = matcher.answer(recording("q", lambda t: room(1)(t + 8), 10))
+        assert not any(answered(matcher, recording("q", room(100 + i), 10)).decided for i in range(10))
+        copy = answered(matcher, recording("q", lambda t: room(1)(t + 8), 10))
         assert [match.reference for match in copy.decided] == ["r1"]
 
 
@@ -166,7 +166,7 @@ def test_unmatched_queries_keep_the_stated_rate_without_a_background(n_reference
     references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(n_references)]
     matcher = Matcher(build_library(references, 0.5), 0.01)
     queries = [describe("q", Signal(5000 + i, 20).at, 3 + i % 9, sound=Signal(8000 + i, 20).at) for i in range(100)]
-    assert sum(bool(matcher.answer(query).decided) for query in queries) <= 3
+    assert sum(bool(answered(matcher, query).decided) for query in queries) <= 3
 
 
 def test_descriptors_must_agree_in_length():

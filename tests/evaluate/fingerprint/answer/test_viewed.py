@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from evaluate.fingerprint.answer.viewed import apart
+from evaluate.fingerprint.answer.viewed import apart, explained
 from evaluate.fingerprint.describe.descriptors import join_rows
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
@@ -18,6 +20,16 @@ def test_of_views_of_the_same_seconds_and_reference_the_best_is_kept():
     plain, mirrored = match("a", 0, 5, 4.0), match("a", 0.2, 5, 9.0, View(is_mirrored=True))
     beside, later = match("b", 0, 5, 3.5), match("a", 4.5, 9, 6.0)
     assert apart([plain, mirrored, beside, later]) == [mirrored, later, beside]
+
+
+def test_seconds_that_two_references_share_explain_a_window_once():
+    """Or the other seconds of it would not be looked at in views."""
+    logmel = torch.zeros(1, 24 * 8)
+    window = Footage(None, logmel, torch.ones(24 * 8, dtype=torch.bool), first_frame=80)
+    shared = [replace(match(name, 10, 20, 5.0), audio_score=5.0) for name in ("a", "its copy")]
+    weak, seen = replace(match("b", 25, 30, 2.0), audio_score=2.0), replace(match("c", 25, 30, 5.0), video_score=5.0)
+    covered = explained(window, 8.0, [*shared, weak, seen], 3.0)
+    assert np.flatnonzero(covered).tolist() == list(range(80))
 
 
 @pytest.mark.parametrize("speed", [0.53, 1.0, 1.85])

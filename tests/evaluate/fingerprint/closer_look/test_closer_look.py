@@ -81,6 +81,13 @@ def test_the_same_seconds_are_decided_and_placed(seconds, speed, view, off, ship
     assert found.reference_end_seconds == pytest.approx(7.3 + speed * seconds, abs=0.2)
 
 
+def test_a_span_is_cut_where_its_reference_ends(shipped_encoder):
+    window = query(shipped_encoder, SECONDS - 3.5, 3.5)
+    [found] = looked(window, undecided(4.5, SECONDS - 4.2))
+    assert found.reference_end_seconds == pytest.approx(SECONDS, abs=0.05)
+    assert found.query_end_seconds == pytest.approx(3.5, abs=0.1)
+
+
 def sounds(encoder, start, seconds, speed=1.0, *, keeps_pitch=True, noise=0.0):
     """The log-mel of WAVEFORM from a second on, played at a speed, and at the same pitch or that of the speed."""
     params = encoder.shard_params

@@ -10,7 +10,7 @@ from evaluate.errors import ArchiveError, FingerprintError
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.index.archive import Archive
-from evaluate.fingerprint.index.update import grow
+from evaluate.fingerprint.index.update import follow, grow
 from store.errors import BusyError, ProvenanceError
 from tests.evaluate.fingerprint.conftest import write_video
 
@@ -130,6 +130,25 @@ def test_a_hop_that_cannot_work_makes_no_index(encoder, tmp_path, hop_seconds):
     with pytest.raises(FingerprintError, match="the hop must be above 0 s"):
         Archive.open_or_make(tmp_path / "index", encoder, hop_seconds)
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0.5, 0.5), (0.7, 0.75), (0.01, 0.125)])
+def test_a_hop_is_of_whole_frames_as_descriptors_are(asked, kept, shipped_encoder, tmp_path):
+    assert Archive.open_or_make(tmp_path / "index", shipped_encoder, asked).hop_seconds == kept
+    assert Archive.open_or_make(tmp_path / "index", shipped_encoder, asked).hop_seconds == kept
+
+
+def test_a_file_that_was_changed_is_not_described_as_it_was(archive, update, encoder, copied, here, tmp_path):
+    update(copied)
+    sources = archive.sources()
+    write_video(copied / "a.mp4", 77)
+    beside = Archive.open_or_make(tmp_path / "mirrored", encoder.varied("mirrored"), 0.5)
+    options = ExtractOptions(0.5, num_threads=1, executor=here)
+    follow(beside, sources, encoder.varied("mirrored"), options, lambda *_: None)
+    assert {name: bool(each.reason) for name, each in beside.sources().items() if name != "broken.mp4"} == {
+        "a.mp4": True, "news/c.mp4": False,
+    }  # fmt: skip
+    assert [each.source for each in beside.descriptors()] == ["news/c.mp4"]
 
 
 def test_a_second_folder_is_refused_and_an_archive_that_moved_is_not(archive, update, copied, tmp_path):

@@ -9,7 +9,7 @@ from evaluate.fingerprint.answer.matcher import Matcher
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.match.normalise import evidence
 from evaluate.fingerprint.page import write_page
-from tests.evaluate.fingerprint.conftest import Signal, describe
+from tests.evaluate.fingerprint.conftest import Signal, answered, describe
 
 HOP = 0.5
 
@@ -56,14 +56,23 @@ def test_memory_for_candidates_does_not_grow_with_the_sources():
     assert peak_bytes < 1_000_000
 
 
+def test_a_jingle_that_many_share_is_not_the_whole_clip():
+    jingle = Signal(500, 40).at
+    references = [describe(f"r{i}", Signal(i, 20).at, 20, sound=jingle) for i in range(14)]
+    matcher = Matcher(build_library(references, HOP))
+    heard = describe("q", Signal(99, 20).at, 15, sound=jingle)
+    assert matcher.library.n_alike(heard) == 14
+    assert matcher.library.n_alike(replace(heard, has_sound=np.arange(len(heard)) < 4)) == 0
+
+
 @pytest.mark.parametrize(("n_copies", "n_alike"), [(14, 14), (3, 0)])
 def test_an_answer_says_that_many_sources_hold_a_clip(tmp_path, n_copies, n_alike):
     references = [describe(f"copy {i}", Signal(0, 20).at, 20) for i in range(n_copies)]
     references += [describe(f"r{i}", Signal(1 + i, 20).at, 20) for i in range(15)]
     matcher = Matcher(build_library(references, HOP))
-    other = matcher.answer(describe("other", Signal(99, 20).at, 8))
+    other = answered(matcher, describe("other", Signal(99, 20).at, 8))
     assert (other.n_alike, other.reason) == (0, "no match")
-    answer = matcher.answer(describe("q", Signal(0, 20).at, 8, noise=0.3))
+    answer = answered(matcher, describe("q", Signal(0, 20).at, 8, noise=0.3))
     assert (answer.n_alike, bool(answer.decided)) == (n_alike, not n_alike)
     reason = "no match: 14 sources resemble it equally, as copies and common content do" if n_alike else ""
     assert records([answer])[0]["reason"] == reason

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +45,15 @@ def test_a_planted_span_is_found_at_any_speed_and_offset(speed, offset, n_rows, 
     assert abs(best.query_start) < 0.6 and abs(best.query_end - seconds) < 0.6
     assert abs(best.reference_start - offset) < 0.75
     assert abs(best.reference_end - (offset + speed * seconds)) < 0.75
+
+
+@pytest.mark.parametrize(("later", "first"), [(0.2, 0), (-0.2, 15)])
+def test_a_span_that_is_cut_where_the_file_ends_stays_on_its_line(later, first):
+    """The clips of a query's hop reach further than one of the reference."""
+    given = grid(later + CLIP / 2 + HOP * np.arange(5), np.eye(5, 20, first))
+    [span] = find_spans(replace(given, clip_seconds=CLIP + 0.4))
+    assert span.query_end - span.query_start == pytest.approx(CLIP + 4 * HOP + 0.2, abs=0.01)
+    assert span.reference_end - span.reference_start == pytest.approx(span.query_end - span.query_start)
 
 
 def test_no_evidence_gives_no_span():

@@ -32,6 +32,15 @@ def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
     assert [(each.reference_start, each.reference_end) for each in apart] == [(10, 15.5), (41, 48)]
 
 
+def test_a_span_within_another_does_not_end_the_other():
+    whole, within, after = Span(0, 20, 10, 30, {}), Span(5, 8, 40, 43, {}), Span(19, 30, 60, 71, {})
+    apart = apart_spans([within, after, whole])
+    assert [(each.query_start, each.query_end, each.reference_start) for each in apart] == [
+        (0, 19.5, 10),
+        (19.5, 30, 60.5),
+    ]
+
+
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=6))
 def test_spans_kept_apart_do_not_overlap_and_lie_within_their_own_seconds(drawn):
     spans = [Span(start, start + length, start + 50, start + length + 50, {}) for start, length in drawn]
@@ -58,6 +67,24 @@ def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
     assert (span.query_start, span.query_end) == (seconds[6] - 1.25, seconds[11] + 1.25)
     assert (span.reference_start, span.reference_end) == (20 + span.query_start, 20 + span.query_end)
     assert span.pairs["sound"].seconds.tolist() == seconds[copied].tolist()
+
+
+@pytest.mark.parametrize("is_end", [False, True])
+def test_a_cut_never_moves_an_end_outwards(is_end):
+    """At a file's end a span reaches less far beyond its last clip, whose audio may be found a moment beside its video."""
+    own = np.random.default_rng(0).normal(size=(12, 24))
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    other, at = own.copy(), -1 if is_end else 0
+    other[at] = -own[at]
+    seconds = 1 + 0.5 * np.arange(12)
+    both = of_pairs("picture", seconds, own, own, 0.8)
+    both = replace(
+        both, pairs={**both.pairs, "sound": Pair(seconds + (-0.125 if is_end else 0.125), own, other, np.zeros(12))}
+    )
+    both = replace(both, pairs={**both.pairs, "picture": Pair(seconds, own, other, np.zeros(12))})
+    cut = trimmed(both, 1.25)
+    assert both.query_start <= cut.query_start and cut.query_end <= both.query_end
+    assert len(cut.pairs["picture"].seconds) < 12
 
 
 @pytest.mark.parametrize("great", [1.0, 10.0])
