@@ -28,7 +28,7 @@ class Comparison:
     def __init__(self, library: Library, false_positive_rate: float) -> None:
         self.library, self.threshold = library, threshold(false_positive_rate)
         self._neighbours = Neighbours(library)
-        self._backgrounds = {
+        self.backgrounds = {
             name: [
                 replace(each, skipped=int(COMMON_SHARE * each.n_sources)),
                 *([library.apart[name]] if name in library.apart else []),
@@ -58,7 +58,7 @@ class Comparison:
         if not proposed:
             return
         expected = {}
-        for name, backgrounds in self._backgrounds.items():
+        for name, backgrounds in self.backgrounds.items():
             has, vectors = window.of(name)
             if vectors is not None and has.any():
                 chance = np.minimum(np.max([each.expected(vectors) for each in backgrounds], axis=0), MOST_EXPECTED)

@@ -54,12 +54,13 @@ def find_duplicates(
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
     among, before = compared_with(scope, library.sources, sources), set(run.done)
     new = {name for name, source in sources.items() if identity(source) not in before}
-    described, n = {PLAIN: archive}, len(new)
+    described, n, unread = {PLAIN: archive}, len(new), set[str]()
     if scope.is_mirrored:
         options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
         mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_))
         described = {MIRRORED: mirrored, PLAIN: archive}
-        n += len(new & mirrored.sources().keys())
+        unread = mirrored.sources().keys() - _readable(mirrored).keys()
+        n += len(new & _readable(mirrored).keys())
     comparison = Comparison(library, _rate_a_view(compared))
     numbers = {name: number for number, name in enumerate(library.sources)}
     found, done, saved = list(run.matches), list(run.done), time.monotonic()
@@ -75,7 +76,7 @@ def find_duplicates(
             spans = comparison.matches(each, among(numbers[each.source]))
             if view == PLAIN:
                 found += spans
-                done.append(identity(sources[each.source]))
+                done += [identity(sources[each.source])] if each.source not in unread else []
             else:  # audio is the same in both, and tells nothing of the view
                 found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
             progress(n_done, n)

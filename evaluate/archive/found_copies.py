@@ -1,5 +1,6 @@
 """How many copies that any other tool edited are found in the archive that they came from."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -30,17 +31,21 @@ def find_copies(
         decided; and the answers.
 
     Raises:
-        FingerprintError: a copy has no edit or no source.
+        FingerprintError: a copy has no edit, or no source or several.
         CatalogueError: there is no such folder, or it has no media.
     """
-    sources = {_stem(each): each for each in index.matcher().library.sources}
+    sources = defaultdict[str, list[str]](list)
+    for each in index.matcher().library.sources:
+        sources[_stem(each)].append(each)
     files = [MediaFile(file.name, file.path) for file in scan(copies, "video", "audio").files]
     wanted = dict[str, tuple[str, str]]()
     for file in files:
         edit, _, name = file.name.partition("/")
-        if (source := sources.get(_stem(name))) is None:
-            raise FingerprintError(f"{copies / file.name}: no source of this name; lay copies in COPIES/EDIT/SOURCE")
-        wanted[file.name] = edit, source
+        named = sources.get(_stem(name), []) if name else []
+        if len(named) != 1:
+            problem = f"sources {', '.join(named)} have this name" if named else "no source of this name"
+            raise FingerprintError(f"{copies / file.name}: {problem}; lay copies in COPIES/EDIT/SOURCE")
+        wanted[file.name] = edit, named[0]
     answers, told = list[Answer](), list[tuple[str, bool, bool, bool]]()
     for number, answer in enumerate(index.match_files(files), 1):
         progress(number, len(files))

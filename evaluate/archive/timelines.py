@@ -49,7 +49,10 @@ class Event:
     def speed(self) -> float:
         """How many times as fast as the source the timeline plays it."""
         seconds = self.end_seconds - self.start_seconds
-        return 1.0 if abs(seconds - self.length_seconds) < SAME_LENGTH_SECONDS else seconds / self.length_seconds
+        is_same = (
+            abs(seconds - self.length_seconds) < SAME_LENGTH_SECONDS or not self.length_seconds
+        )  # a picture has no length
+        return 1.0 if is_same else seconds / self.length_seconds
 
 
 @dataclass(frozen=True)

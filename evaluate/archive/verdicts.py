@@ -165,7 +165,11 @@ class Verdicts:
                     raise VerdictError(self.path, f"the index has no source {name!r}", remedy)
                 content = _content(connection, sources[name])
                 if content is None:
-                    raise VerdictError(Path(sources[name].path), "cannot be read", "index the folder again")
+                    raise VerdictError(
+                        Path(sources[name].path),
+                        "cannot be read, or was changed since it was indexed",
+                        "index the folder again",
+                    )
                 places[name] = Place(content, name)
         return places
 
@@ -219,20 +223,21 @@ class Verdicts:
 
 
 def _content(connection: sqlite3.Connection, source: "IndexedSource") -> str | None:
-    """Return the content of a source, as it was if its file is away; None if it was never read."""
+    """Return the content of a source, as it was if its file is away or was changed; None if it was not read before."""
     key = (source.name, source.size_bytes, source.modified_ns)
     found = connection.execute(
         "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)", key
     ).fetchone()
     if found:
         return str(found[0])
+    if not source.is_still(path := Path(source.path)):
+        return None
     try:
-        content = content_of(Path(source.path))
+        content = content_of(path)
     except OSError:
         return None
-    if size_of(content) == source.size_bytes:  # else it was changed after it was indexed
-        with suppress(sqlite3.OperationalError), connection:  # no space, or no right: it is read again next time
-            connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
+    with suppress(sqlite3.OperationalError), connection:  # no space, or no right: it is read again next time
+        connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))
     return content
 
 

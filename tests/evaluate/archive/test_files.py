@@ -15,6 +15,7 @@ from evaluate.archive.keep_files import write_decisions
 from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.archive.segments import Segment, common_segments
 from evaluate.archive.span_files import write_duplicates, write_matches
+from evaluate.archive.timelines import Event
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.fingerprint.match.matches import Answer, Match
@@ -141,6 +142,10 @@ def test_edit_lists(tmp_path):
     ]  # fmt: skip
     with pytest.raises(EvaluateError, match="999"):
         write_matches(tmp_path / "m.edl", [Answer("q", 3.0, (matches[0],))] * 1000, 25, {}, sources)
+
+
+def test_a_picture_on_a_timeline_has_no_speed():
+    assert Event("film", Path("film.mp4"), 3.0, 5.0, 0.0, 0.0).speed == 1
 
 
 def seconds(each):

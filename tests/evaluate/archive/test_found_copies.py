@@ -35,3 +35,11 @@ def test_copies_are_counted_by_edit_and_the_weakest_edit_stands_first(tmp_path):
     shutil.copy(videos / "a.mp4", copies / "same/stranger.mp4")
     with pytest.raises(FingerprintError, match=r"stranger\.mp4: no source of this name"):
         find_copies(Index.open(run / "index"), copies, lambda *_: None)
+    (copies / "same/stranger.mp4").rename(copies / "0.mp4")
+    with pytest.raises(FingerprintError, match=r"0\.mp4: no source of this name; lay copies in COPIES/EDIT/SOURCE"):
+        find_copies(Index.open(run / "index"), copies, lambda *_: None)
+    (copies / "0.mp4").unlink()
+    shutil.copy(videos / "a.mp4", videos / "a.mov")
+    Index.open(run / "index").add(videos)
+    with pytest.raises(FingerprintError, match=r"other/a\.mp4: sources a\.mov, a\.mp4 have this name"):
+        find_copies(Index.open(run / "index"), copies, lambda *_: None)
