@@ -32,7 +32,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_encoder(parser)
     add("--picture", default="within", help="within, projections or features (default: %(default)s)")
     add("--sound", default="within", help="within, projections or features (default: %(default)s)")
-    add("--hop", type=float, default=0.5, metavar="SECONDS", help="default: %(default)s")
+    add("--hop", type=float, default=0.5, metavar="SECONDS", help="rounded to whole frames (default: %(default)s)")
     add("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
     removed = "remove sources by name, or such as 'news/*'"
     add("--remove", action="append", default=[], metavar="PATTERN", help=removed)
