@@ -12,6 +12,7 @@ from evaluate.embedding.embed import embed
 from evaluate.embedding.embed_task import EmbedOptions
 from evaluate.results.results import Result, write_results
 from tests.evaluate.conftest import PARAMS, save_tiny, shards, ucf_folder  # noqa: F401 - fixtures
+from tests.preprocess.made_media import write_clip
 
 
 @pytest.mark.parametrize("package", [store, train, evaluate, preprocess])
@@ -63,6 +64,16 @@ def test_a_file_is_embedded_as_its_shard_is(stored, ucf_folder, source):  # noqa
     assert set(found.vectors) == {name for name in clips.vector_names if has_audio or name.startswith("video")}
     for name, vectors in found.vectors.items():
         np.testing.assert_allclose(vectors, clips.vectors(name, rows), atol=1e-6)
+
+
+def test_a_file_that_is_silent_at_first_has_zeros_there(stored, tmp_path):
+    """More silent segments than are read at a time."""
+    frames, tone = np.zeros((20 * 16, 32, 48, 3), np.uint8), np.sin(np.arange(20 * 16000) / 5)
+    path = write_clip(tmp_path / "late.mp4", frames, 16, 0.3 * tone * (np.arange(len(tone)) > 18.5 * 16000))
+    found = train.load_encoders(stored[0]).embed_file(path)
+    is_heard = found.vectors["audio/features"].any(1)
+    assert len(is_heard) == len(found) == len(found.vectors["video/features"])
+    assert is_heard.tolist() == [second >= 18 for second in found.start_seconds]
 
 
 def test_shards_are_built_in_a_call(ucf_folder, tmp_path):  # noqa: F811

@@ -32,7 +32,7 @@ class FileEmbedding:
     Attributes:
         start_seconds, end_seconds: (n,) float64, the part of the file that each clip shows.
         vectors: "video/features" (n, d), "video/projections" (n, p), and the same for "audio", float32. A modality that
-            the file lacks, or that no term of the objective reads, has no entry.
+            the file lacks, or that no term of the objective reads, has no entry; clips of silent segments have zeros.
     """
 
     start_seconds: np.ndarray
@@ -87,7 +87,7 @@ class FileEncoder:
             window_frames=max(int(segments["n_frames"].max()), config.clip.n_frames),
             clips=EvenClips(config.clip, n_clips, (config.clip.eval_speed,)),
         )  # fmt: skip
-        starts, ends, vectors = [], [], dict[str, list[np.ndarray]]()
+        starts, ends, heard, vectors = [], [], [], dict[str, list[np.ndarray]]()
         for batch in iterate_once(loader, self.device):
             cut = eval_clips(batch, config.clip, params.columns_per_frame)
             segment = np.repeat(np.arange(len(batch)), n_clips)
@@ -96,10 +96,16 @@ class FileEncoder:
             origin = segments.loc[batch.segment_id.cpu().numpy()[segment], "start_seconds"].to_numpy()
             starts.append((origin + first / params.fps)[kept])
             ends.append(starts[-1] + cut.span_frames.cpu().numpy()[kept] / params.fps)
-            has_audio = bool(batch.has_audio.any())  # one source: all of its segments, or none
-            for name, value in self._encode(cut.video, cut.audio if has_audio else None, kept).items():
+            heard.append(batch.has_audio.cpu().numpy()[segment[kept]])
+            for name, value in self._encode(cut.video, cut.audio, kept).items():
                 vectors.setdefault(name, []).append(value.float().cpu().numpy())
         joined = {name: np.concatenate(parts) for name, parts in vectors.items()}
+        has_audio = np.concatenate(heard)
+        for name in [name for name in joined if name.startswith("audio")]:
+            if has_audio.any():
+                joined[name][~has_audio] = 0
+            else:
+                del joined[name]
         return FileEmbedding(np.concatenate(starts), np.concatenate(ends), joined)
 
     def _encode(self, video: Tensor | None, audio: Tensor | None, kept: np.ndarray) -> dict[str, Tensor]:

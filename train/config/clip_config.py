@@ -37,10 +37,13 @@ class ClipConfig:
     """Place the two views so that the three orders are equally likely. Without order terms, false draws each view
     independently, anywhere in the segment."""
     eval_speed: PositiveInt = 2
+    """Of the clips that evaluations take, unless they name others."""
 
     def __post_init__(self) -> None:
         if list(self.speeds) != sorted(set(self.speeds)) or min(self.speeds, default=0) < 1:
             raise ValueError("clip.speeds must be whole numbers of 1 or more, in rising order")
+        if self.eval_speed not in self.speeds:
+            raise ValueError(f"clip.eval_speed must be one of clip.speeds, {list(self.speeds)}")
         if self.pace_max < 1:
             raise ValueError("clip.pace_max must be at least 1")
         if self.moments > 1 and self.views != "same_moment":

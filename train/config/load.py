@@ -25,11 +25,13 @@ def load_config(preset_or_path: str | Path, overrides: Sequence[str] = (), objec
         preset_or_path: a name in `train/config/presets`, or a YAML file.
         overrides: settings that have the last word.
         objective: a name in `train/config/objectives`: the whole method, a rival's, or the method without one of its
-            terms. It only switches terms off: those that stay keep the preset's weights.
+            terms. It switches terms off, and draws from the bank as it says; terms that stay keep the preset's weights.
 
     Raises:
         ConfigError: no such preset, objective or file, or its settings are not accepted.
     """
+    if any(override.startswith("objective=") for override in overrides):
+        raise ConfigError("an objective is laid over the settings before the others: give --objective NAME")
     layers: list[Path | dict[str, Any]] = [preset_path(preset_or_path, PRESETS_DIR)]
     if objective != "whole":
         path = OBJECTIVES_DIR / f"{objective}.yaml"

@@ -230,23 +230,30 @@ class Config(RunConfig):
             )
         if not self.clip.balanced_order and any(name.startswith("loss.order") for name in temporal):
             raise ValueError("clip.balanced_order must be true where a loss.order_* term has a weight above 0")
+        if any("direction" in name for name in temporal) and not 0 < self.clip.reverse_probability < 1:
+            raise ValueError(
+                "loss.direction_* tells two directions apart: clip.reverse_probability must be between 0 and 1"
+            )
+        if self.distort.enabled and self.loss.speed_audio:
+            raise ValueError(
+                "distort.enabled changes the pitch with the speed that loss.speed_audio predicts: reset one"
+            )
         if self.augment.crop_columns != (1.0, 1.0) and self.loss.speed_audio:
             raise ValueError("augment.crop_columns changes the speed that loss.speed_audio predicts: reset one of them")
 
     def _check_ranks(self) -> None:
         bank = self.bank
-        if not bank.negative_rank_low < bank.negative_rank_high <= bank.size:
+        ranked = bank.negatives == "ranked"
+        if ranked and not bank.negative_rank_low < bank.negative_rank_high <= bank.size:
             raise ValueError("bank: negative_rank_low < negative_rank_high <= size must hold")
         if bank.positive_ranks < bank.n_positives:
             raise ValueError("bank.n_positives must not exceed bank.positive_ranks, the ranks that they are drawn from")
-        ranked = bank.negatives == "ranked"
         if ranked and bank.n_negatives > bank.negative_rank_high - bank.negative_rank_low:
             raise ValueError(
                 "bank.n_negatives must not exceed the number of ranks from negative_rank_low to negative_rank_high"
             )
-        deepest = bank.size if bank.positives == "consensus" else bank.negative_rank_high
-        if bank.positives != "none" and bank.positive_ranks > (bank.negative_rank_low if ranked else deepest):
+        if bank.positives != "none" and bank.positive_ranks > (bank.negative_rank_low if ranked else bank.size):
             raise ValueError(
-                "bank.positive_ranks must not exceed negative_rank_low, or one neighbour would be both positive and "
-                "negative; without negatives the limit is negative_rank_high, or size for positives of consensus"
+                "bank.positive_ranks must not exceed bank.size, nor, where negatives are ranked, negative_rank_low: one "
+                "neighbour would be both positive and negative"
             )

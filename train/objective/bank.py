@@ -17,7 +17,8 @@ class BankSample:
     Attributes:
         positives: (N, n_p, P); positive_mask (N, n_p) bool.
         negatives: (N, n_n, P); negative_mask (N, n_n) bool.
-        purity: scalar, share of the drawn positives of known label with the anchor's (labels serve this log only), nan if none.
+        purity: scalar, share of the drawn positives of known label with the anchor's (labels serve this log only), of anchors
+            that have a loss; nan if none.
     """
 
     positives: Tensor
@@ -78,7 +79,7 @@ class Bank(nn.Module):
         The bank is ranked by similarity to the true positive ("nearest"), or by the smaller of video and audio
         similarity ("consensus": Morgado et al., "Audio-Visual Instance Discrimination with Cross-Modal Agreement",
         CVPR 2021, section 4). Negatives come from a range of ranks, or from all entries (as in AVID, section 3 of the
-        same). The anchor's own source is never drawn, and no entry is both.
+        same), as many wherever so many are usable. The anchor's own source is never drawn, and no entry is both.
 
         Args:
             target: space of the entries to draw.
@@ -102,16 +103,19 @@ class Bank(nn.Module):
         positive_index, positive_mask = _pick(nearest.values, nearest.indices, n_pos, generator)
 
         n_neg = config.n_negatives if config.negatives != "none" else 0
-        if config.negatives == "random":
-            candidates = ranking, torch.arange(config.size, device=ranking.device).expand_as(ranking)
+        if config.negatives == "random":  # of what is usable: of all entries, fewer would be left where many are silent
+            is_drawn = torch.zeros_like(usable).scatter_(1, positive_index, positive_mask)
+            order = torch.rand(ranking.shape, generator=generator, device=ranking.device)
+            chosen = order.masked_fill(is_drawn | ~usable, -1).topk(min(n_neg, config.size), dim=1, sorted=False)
+            negative_index, negative_mask = chosen.indices, chosen.values >= 0
         else:
             ranks = (config.negative_rank_low, config.negative_rank_high) if n_neg else (0, 0)
-            candidates = _ranks(ranking, *ranks)
-        negative_index, negative_mask = _pick(*candidates, n_neg, generator)
-        if config.positives == "consensus" or config.negatives == "random":  # the ranges of ranks may overlap
-            negative_mask &= (negative_index[:, :, None] != positive_index[:, None]).all(2)
+            negative_index, negative_mask = _pick(*_ranks(ranking, *ranks), n_neg, generator)
+            if config.positives == "consensus":  # its ranks may be those of the negatives
+                negative_mask &= (negative_index[:, :, None] != positive_index[:, None]).all(2)
 
-        known = positive_mask & (self.label[positive_index] >= 0) & (label[:, None] >= 0)
+        has_loss = has_audio | (target == "within_video")
+        known = positive_mask & (self.label[positive_index] >= 0) & (label >= 0)[:, None] & has_loss[:, None]
         purity = (known & (self.label[positive_index] == label[:, None])).sum() / known.sum()
         return BankSample(
             _rows(entries, positive_index), positive_mask, _rows(entries, negative_index), negative_mask, purity
@@ -128,8 +132,8 @@ class Bank(nn.Module):
         audio: Space = "within_audio" if target == "within_audio" else "audio"
         if video in self.spaces and audio in self.spaces:
             by_video, by_audio = (positives[space] @ self.entries(space).T for space in (video, audio))
-            both = has_audio[:, None] & self.has_audio[None]
-            return torch.where(both, torch.minimum(by_video, by_audio), by_video)
+            agreed = torch.minimum(by_video, by_audio).masked_fill(~self.has_audio, -torch.inf)
+            return torch.where(has_audio[:, None], agreed, by_video)
         # One modality alone has nothing to agree with.
         return positives[target] @ self.entries(target).T
 

@@ -135,9 +135,8 @@ class TrainingLoop(ABC, Generic[AnyConfig, State, AnyModel]):
                 remove_temporaries(folder)
         if self.checkpoint_path.exists():
             self._resume()
-        elif self.world.is_main:
-            write_text(self.run_dir / "config.yaml", self.config.to_yaml(), writing)
         if self.world.is_main and self.step < self.config.steps:
+            write_text(self.run_dir / "config.yaml", self.config.to_yaml(), writing)
             with writing(self._summary_path):  # of fewer steps: its presence would say that the run is complete
                 self._summary_path.unlink(missing_ok=True)
 

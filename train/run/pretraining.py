@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import torch
 
 from preprocess.schema import Media
-from preprocess.shards.manifest import read_dataset
 from train.config.schema import Config
 from train.data.batch import SegmentBatch
 from train.data.loader import SegmentLoader
 from train.data.loader_config import LoaderConfig
+from train.data.subset import read_info
 from train.errors import ConfigError
 from train.model.heads import Model
 from train.objective.bank import Bank
@@ -38,7 +38,7 @@ class Trainer(TrainingLoop[Config, Checkpoint, Model]):
     CLIPS_A_SEGMENT: ClassVar[int] = 2
 
     def __init__(self, config: Config, run_dir: Path, world: World) -> None:
-        super().__init__(config, run_dir, world, read_dataset(Path(config.data.shards)))
+        super().__init__(config, run_dir, world, read_info(Path(config.data.shards)))
         refuse_blind(config, self.dataset.params.media)
         torch.manual_seed(config.seed)
         model = Model(config).to(world.device)

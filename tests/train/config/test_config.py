@@ -13,9 +13,9 @@ from train.model.encoders import build_encoders
 
 @pytest.mark.parametrize("name", preset_names(PRESETS_DIR))
 def test_presets_survive_a_round_trip(name, tmp_path):
-    config = load_config(name, ["optim.lr=1e-4", "clip.speeds=[1, 2]"])
+    config = load_config(name, ["optim.lr=1e-4", "clip.speeds=[1, 2, 4]"])
     assert config.optim.lr == 1e-4
-    assert config.clip.speeds == (1, 2)
+    assert config.clip.speeds == (1, 2, 4)
     saved = tmp_path / "config.yaml"
     saved.write_text(config.to_yaml())
     assert load_config(saved) == config
@@ -50,8 +50,8 @@ def test_presets_survive_a_round_trip(name, tmp_path):
         (f"seed={1 << 63}", "seed"),
         ("optim.lr=.inf", "optim.lr"),
         ("clip.n_frames=1", "clip.n_frames"),
-        ("clip.speeds=[1]", "loss.speed_"),
-        ("clip.speeds=[1, 10]", "give data.window_frames the 71 frames of the second slowest"),
+        ("clip.speeds=[1]; clip.eval_speed=1", "loss.speed_"),
+        ("clip.speeds=[1, 10]; clip.eval_speed=1", "give data.window_frames the 71 frames of the second slowest"),
         ("clip.n_frames=33", "loss.speed_.* 65 frames"),
         ("clip.n_frames=33; loss.speed_video=0; loss.speed_audio=0", r"loss\.order_.* 66 frames"),
         ("clip.reverse_probability=1.5", "clip.reverse_probability"),
@@ -61,6 +61,9 @@ def test_presets_survive_a_round_trip(name, tmp_path):
         ("augment.crop_bands=[0, 1]", "augment.crop_bands"),
         ("augment.mix_max=0.5", "augment.mix_max"),
         ("clip.balanced_order=false", "clip.balanced_order"),
+        ("clip.reverse_probability=1", "clip.reverse_probability"),
+        ("distort.enabled=true", "distort.enabled changes the pitch"),
+        ("clip.eval_speed=3", "clip.eval_speed must be one of clip.speeds"),
         ("distort.video.rectangles=-1", "distort.video.rectangles"),
         ("distort.video.blur_sides=[]", "distort.video.blur_sides"),
         ("distort.video.gamma_max=0.5", "distort.video.gamma_max"),
@@ -108,6 +111,8 @@ def test_unknown_names_are_refused_with_the_known_ones():
         load_config("nothing")
     with pytest.raises(ConfigError, match=r"no objective 'supervised'; there are: whole, avid, avid-cma"):
         load_config("sample", objective="supervised")
+    with pytest.raises(ConfigError, match="give --objective NAME"):
+        load_config("sample", ["objective=avid"])
     with pytest.raises(ConfigError, match="no term has a weight above 0"):
         load_config("esc50", objective="avid")  # esc50 has audio alone
 

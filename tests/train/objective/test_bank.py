@@ -91,6 +91,22 @@ def test_random_negatives_come_from_the_whole_bank_but_not_from_the_own_source_o
     assert len(drawn_entries) == 32
 
 
+@pytest.mark.parametrize("target", ["video", "audio"])
+def test_as_many_random_negatives_are_drawn_where_half_the_bank_is_silent(target):
+    config = replace(CONFIG, negatives="random", n_negatives=12, positives="consensus")
+    bank = filled(config, has_audio=torch.arange(32) % 2 > 0)
+    drawn = draw(bank, target)
+    entries = [tuple(row.tolist()) for row in bank.entries(target)]
+    assert drawn.negative_mask.all() and drawn.positive_mask.all()
+    for i in range(6):
+        chosen = [entries.index(tuple(row.tolist())) for row in drawn.negatives[i]]
+        agreed = [entries.index(tuple(row.tolist())) for row in drawn.positives[i]]
+        assert len({*chosen, *agreed}) == len(chosen) + len(agreed)
+        assert not {2 * i, 2 * i + 1} & {*chosen, *agreed}
+        assert all(bank.has_audio[agreed])  # a silent entry agrees with no clip that has audio
+        assert target == "video" or all(bank.has_audio[chosen])
+
+
 def test_oldest_entries_leave_first_and_an_empty_bank_gives_masked_rows():
     bank = Bank(CONFIG, 8, SPACES)
     drawn = draw(bank)
@@ -115,6 +131,9 @@ def test_purity_is_the_share_of_positives_with_the_anchors_label():
     label = {tuple(v.tolist()): int(c) for v, c in zip(bank.video, bank.label, strict=True)}
     right = [label[tuple(p.tolist())] == i % 4 for i in range(6) for p in drawn.positives[i]]
     assert float(drawn.purity) == sum(right) / len(right)
+    source = torch.arange(6)
+    heard = bank.draw("video", ANCHORS, source, source % 4, source < 3, torch.Generator().manual_seed(5))
+    assert float(heard.purity) == pytest.approx(sum(right[:6]) / 6)  # anchors without audio have no loss in this space
     bank.label.fill_(-1)
     assert draw(bank).purity.isnan()
 

@@ -33,6 +33,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_when_finished_says_how_it
     assert train(half, small_shards, "steps=14", "log_every=1")
     assert list(losses(half)) == [8, 9, 10, 11, 12, 13, 14]
     assert_same_end(half, whole)
+    assert load_config(half / "config.yaml") == config(small_shards, "steps=14", "log_every=1")  # as it went on
 
     before = (whole / "checkpoints" / LAST_NAME).stat().st_mtime_ns
     assert train(whole, small_shards, "steps=14")
