@@ -133,7 +133,7 @@ def _add_shards(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, help=text, **options)
 
     add("--dataset", "layout and labels of the files", required=True, choices=DATASETS)
-    add("--data", "folder of the raw videos or audio files; or a URL", type=_place, required=True, metavar="DIR")
+    add("--data", "folder of the raw videos or audio files; or a URL", required=True, metavar="DIR")
     add("--out", "folder for the shards", type=Path, required=True, metavar="DIR")
     add("--preset", "sizes and rates (default: default; audio for audio data sets)", choices=sorted(PRESETS))
     add("--set", "change a value of the preset; may be repeated", action="append", default=[], metavar="NAME=VALUE")
@@ -165,11 +165,6 @@ def _add_classes(parser: argparse.ArgumentParser) -> None:
 def _add_number(parser: argparse.ArgumentParser, name: str, default: int, text: str) -> None:
     text = f"{text} (default: {default})"
     parser.add_argument(name, type=_at_least(1), default=default, metavar="N", help=text)
-
-
-def _place(text: str) -> Path | str:
-    """A local path, or a URL as it is."""
-    return text if "://" in text else Path(text)
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -206,7 +201,8 @@ def main(argv: list[str] | None = None) -> int:
         errors.print(f"error: {error}", markup=False, style="red")
         return 2
     except _Stopped as stopped:
-        errors.print("stopped; the same command continues where it was")
+        again = "starts over" if arguments.command in ("verify", "doctor") else "continues where it was"
+        errors.print(f"stopped; the same command {again}")
         return 128 + stopped.args[0]
 
 

@@ -60,8 +60,7 @@ def _show_catalogue(catalogue: "Catalogue") -> None:
 def _show_summary(summary: "Summary", seconds: float) -> None:
     """Show counts, and why sources failed."""
     n_ok = summary.n_sources - summary.n_failed
-    n_kept = max(summary.n_shards - summary.n_shards_built, 0)
-    state = f"{n_kept} were there before" if summary.n_shards_built else "nothing left to build"
+    state = f"{summary.n_shards_kept} were there before" if summary.n_shards_built else "nothing left to build"
     _say(
         f"{n_ok} of {summary.n_sources} sources -> {summary.n_segments} segments "
         f"({duration_text(summary.media_seconds)}, {summary.n_segments_with_audio} with audio) "

@@ -10,16 +10,16 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from preprocess.errors import FfmpegMissingError, first_line
+from preprocess.errors import DiskFullError, FfmpegMissingError, first_line
 from preprocess.executors.options import n_processors
 from preprocess.media.ffmpeg import ENVIRONMENT_VARIABLE, ffmpeg_executable, ffmpeg_version
+from preprocess.temporary_folder import temporary_folder
 
 PYTHON_RANGE = ((3, 11), (3, 14))
 """From the first to before the second."""
@@ -71,7 +71,7 @@ def check(folder: Path | None = None) -> Iterator[Check]:
     yield _ffmpeg()
     yield _gpu()
     yield disk("disk", folder or Path.cwd(), "free some, or write elsewhere with --out")
-    yield disk("temporary files", Path(tempfile.gettempdir()), "free some, or point TMPDIR elsewhere")
+    yield _temporary_files()
     yield shared_memory(Path("/dev/shm"))  # noqa: S108 - only its size is read
 
 
@@ -175,6 +175,14 @@ def disk(name: str, folder: Path, remedy: str) -> Check:
     if not os.access(there, os.W_OK):
         return Check(name, "broken", f"{there} cannot be written to", "change its owner or mode, or write elsewhere")
     return _size(name, shutil.disk_usage(there).free, LEAST_FREE_BYTES, f"free at {there}", remedy)
+
+
+def _temporary_files() -> Check:
+    remedy = "free some, or point TMPDIR elsewhere"
+    try:
+        return disk("temporary files", temporary_folder(), remedy)
+    except DiskFullError as error:
+        return Check("temporary files", "broken", f"{error.path} cannot be written, or is full", remedy)
 
 
 def shared_memory(folder: Path) -> Check:

@@ -7,10 +7,10 @@ So a source is fetched to a temporary file while it is decoded, and a shard set 
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote
 
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
@@ -19,7 +19,7 @@ from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo,
 from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
 from preprocess.temporary_folder import temporary_folder
-from store.atomic_files import atomic_file
+from store.atomic_files import atomic_file, folder_lock, remove_temporaries
 
 PIECE_BYTES = 1 << 22
 HTTP = ("http://", "https://")
@@ -54,23 +54,28 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
     Raises:
         MediaLimitError: the source is larger than allowed; nothing beyond the limit is fetched.
         MediaError: it cannot be fetched.
+        DiskFullError, ShardError: the copy cannot be written.
     """
     if source.remote is None:
         yield source.path
         return
-    with tempfile.NamedTemporaryFile(suffix=source.path.suffix, dir=temporary_folder()) as copy:
+    folder = temporary_folder()
+    with disk_errors(folder):
+        passing = tempfile.TemporaryDirectory(dir=folder)
+    with passing:
+        path = Path(passing.name) / f"source{source.path.suffix}"
         try:
-            with _file_system(source.remote.url) as (fs, path):
-                for piece in _pieces(fs, path):
+            with disk_errors(folder), path.open("wb") as copy:
+                for piece in _pieces(source.remote.url):
                     copy.write(piece)
                     if copy.tell() > limits.max_file_bytes:
                         raise MediaLimitError(source.path, f"more than {limits.max_file_bytes} bytes, the limit")
+                n_bytes = copy.tell()
         except RemoteError as error:
             raise MediaError(source.path, f"cannot be fetched: {error}") from error
-        if source.remote.n_bytes is not None and copy.tell() != source.remote.n_bytes:
-            raise MediaError(source.path, f"{copy.tell()} bytes came, {source.remote.n_bytes} were listed")
-        copy.flush()
-        yield Path(copy.name)
+        if source.remote.n_bytes not in (None, n_bytes):
+            raise MediaError(source.path, f"{n_bytes} bytes came, {source.remote.n_bytes} were listed")
+        yield path
 
 
 def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> None:
@@ -81,10 +86,7 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
         RemoteError: the URL cannot be written, or holds another set.
     """
     info = read_dataset(folder)
-    names = _file_names(info)
-    # Resuming needs the marks of shards without an archive too; readers do not.
-    marks = (part_path(folder, shard) for shard in range(info.n_shards))
-    names = [path.name for path in marks if path.exists() and path.name not in names] + names
+    names = _file_names(info, {path.name for path in folder.iterdir()})
     known = _known_sha256(info)
     sums = "".join(f"{known.get(name) or file_sha256(folder / name)}  {name}\n" for name in names).encode()
     with _file_system(url) as (fs, root):
@@ -105,34 +107,52 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
 def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> DatasetInfo:
     """Copy a shard set to a folder for training and evaluation; a second call continues where the first was stopped.
 
-    All files are verified against their checksums, and the mark that the set is finished comes last.
+    All files are verified against their checksums. The mark that the set is finished comes last, and that of another set,
+    which the folder held before, goes first.
 
     Raises:
         RemoteError: there is no finished set, or a file does not match the description of the set.
+        ShardError: another run is at work in the folder, or it cannot be written.
         DiskFullError: no space.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with _file_system(url) as (fs, root):
-        with tempfile.TemporaryDirectory(dir=temporary_folder()) as passing:
-            (Path(passing) / DATASET_FILE).write_bytes(fs.cat_file(f"{root}/{DATASET_FILE}"))
-            info = read_dataset(Path(passing))  # which refuses names that lead out of the folder
+        mark = fs.cat_file(f"{root}/{DATASET_FILE}")
         sums = [line.split("  ", 1) for line in fs.cat_file(f"{root}/{SUMS_FILE}").decode().splitlines()]
-        checksums = {name: sha256 for sha256, name in sums} | _known_sha256(info)
-        names = _file_names(info)
+        checksums = {name: sha256 for sha256, name in sums}
+    temporary = temporary_folder()
+    with disk_errors(temporary), tempfile.TemporaryDirectory(dir=temporary) as passing:
+        (Path(passing) / DATASET_FILE).write_bytes(mark)
+        info = read_dataset(Path(passing))  # which refuses names that lead out of the folder
+    checksums |= _known_sha256(info)
+    names = _file_names(info, checksums)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with folder_lock(folder, disk_errors) as is_locked:
+        if is_locked:
+            remove_temporaries(folder)
+        with disk_errors(there := folder / DATASET_FILE):
+            if there.is_file() and there.read_bytes() != mark:
+                there.unlink()
         for done, name in enumerate(names, 1):
             path, checksum = folder / name, checksums.get(name, "")
-            if not path.is_file() or file_sha256(path) != checksum:
-                with atomic_file(path, disk_errors) as file:
-                    _fetch(fs, f"{root}/{name}", file, checksum)
+            with disk_errors(path):
+                if not path.is_file() or file_sha256(path) != checksum:
+                    _fetch(url, path, checksum)
             show(done, len(names))
     return info
 
 
-def _file_names(info: DatasetInfo) -> list[str]:
-    """Files of a set that readers need, the mark that it is finished last."""
-    stems = [Path(shard.name).stem for shard in info.shards]
+def _file_names(info: DatasetInfo, there: Collection[str]) -> list[str]:
+    """Files of a set, the mark that it is finished last.
+
+    Of a shard without an archive, the table is named if it is `there`: resuming and `verify` need it, readers do not.
+    """
+    stems = dict.fromkeys(Path(shard.name).stem for shard in info.shards)
     names = [stem + suffix for stem in stems for suffix in (".tar", ".idx", ".parquet")]
-    return [*names, MANIFEST_FILE, DATASET_FILE]
+    n_shards = min(info.n_shards, len(there))  # a damaged count may claim any number
+    tables = [part_path(Path(), shard) for shard in range(n_shards)]
+    alone = [table.name for table in tables if table.name in there and table.stem not in stems]
+    return [*alone, *names, MANIFEST_FILE, DATASET_FILE]
 
 
 def _known_sha256(info: DatasetInfo) -> dict[str, str]:
@@ -140,24 +160,27 @@ def _known_sha256(info: DatasetInfo) -> dict[str, str]:
     return {shard.name: shard.sha256 for shard in info.shards} | {MANIFEST_FILE: info.manifest_sha256}
 
 
-def _fetch(fs: Any, remote: str, file: BinaryIO, sha256: str) -> None:
-    digest = hashlib.sha256()
-    for piece in _pieces(fs, remote):
-        digest.update(piece)
-        file.write(piece)
-    if digest.hexdigest() != sha256:
-        raise RemoteError(remote, "does not match the description of its set: remove it there and push the set again")
+def _fetch(url: str, path: Path, sha256: str) -> None:
+    name, digest = f"/{path.name}", hashlib.sha256()
+    with atomic_file(path, disk_errors) as file:
+        for piece in _pieces(url, name):
+            digest.update(piece)
+            file.write(piece)
+        if digest.hexdigest() != sha256:
+            reason = "does not match the description of its set: remove it there and push the set again"
+            raise RemoteError(url + name, reason)
 
 
-def _pieces(fs: Any, path: str) -> Iterator[bytes]:
-    with fs.open(path, "rb") as file:
+def _pieces(url: str, name: str = "") -> Iterator[bytes]:
+    """Yield the bytes of a file; errors of the caller, such as a full disk, are not those of the URL."""
+    with _file_system(url, name) as (fs, path), fs.open(path, "rb") as file:
         while piece := file.read(PIECE_BYTES):
             yield piece
 
 
 @contextlib.contextmanager
-def _file_system(url: str) -> Iterator[tuple[Any, str]]:
-    """Give the file system of a URL and the path in it; errors in the block name the URL.
+def _file_system(url: str, name: str = "") -> Iterator[tuple[Any, str]]:
+    """Give the file system of a URL and the path in it, of `name` below it; errors in the block name the URL.
 
     Raises:
         RemoteError: no such file system, or it fails: fsspec's file systems raise errors of the operating system's kind.
@@ -168,6 +191,6 @@ def _file_system(url: str) -> Iterator[tuple[Any, str]]:
 
     try:
         fs, path = (HttpFiles(), url) if url.startswith(HTTP) else fsspec.url_to_fs(url)
-        yield fs, path.rstrip("/")
+        yield fs, path.rstrip("/") + name
     except (ImportError, OSError, ValueError, NotImplementedError, HTTPException) as error:
-        raise RemoteError(url, f"{type(error).__name__}: {error}") from error
+        raise RemoteError(url + name, f"{type(error).__name__}: {error}") from error

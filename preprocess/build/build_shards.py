@@ -24,12 +24,13 @@ def build_shards(
     csv: Path | None = None,
     workers: int = 0,
     max_failed: int | None = None,
+    retry_failed: bool = False,
     **changes: str | float,
 ) -> Summary:
     """Build a shard set, or finish one that was stopped.
 
     Args:
-        data: folder of the videos.
+        data: folder of the videos, or a URL of them.
         out: folder of the shard set.
         dataset: "folder", "ucf101", "hmdb51", "esc50", "vggsound" or "kinetics".
         preset: name in `preprocess.schema.PRESETS`; by default "default", or "audio" for audio data sets.
@@ -38,20 +39,25 @@ def build_shards(
         workers: processes; 0 decodes in this process. With processes, a crash of a decoder costs one source only, and a
             script must call this under `if __name__ == "__main__":`.
         max_failed: sources that may fail before `Summary.too_many_failed` is true; None for any number.
+        retry_failed: try failed sources of an earlier run again.
         changes: values over the preset, such as `fps=10`.
 
     Raises:
         CatalogueError: the folder or its lists are not those of the data set.
+        RemoteError: the URL cannot be listed.
         PreprocessError: an unknown preset or value.
         ShardError: another run works on `out`, its shards have other parameters, or no source can be read.
         DiskFullError: no space is left; finished shards stay.
     """
     settings = [f"{name}={value}" for name, value in changes.items()]
-    catalogue, params = open_data(dataset, Path(data), splits, csv, classes, preset, settings)
+    catalogue, params = open_data(dataset, data, splits, csv, classes, preset, settings)
     allowed = len(catalogue.sources) if max_failed is None else max_failed
     with Progress("sources") as shown:
         executor = ProcessExecutor(workers, PRELOAD) if workers else SerialExecutor()
-        return build(catalogue, Path(out), params, executor=executor, max_failed=allowed, progress=shown.show)
+        return build(
+            catalogue, Path(out), params, executor=executor, retry_failed=retry_failed, max_failed=allowed,
+            progress=shown.show,
+        )  # fmt: skip
 
 
 def open_data(
@@ -69,7 +75,8 @@ def open_data(
         CatalogueError: the folder or its lists are not those of the data set.
         PreprocessError: an unknown preset or value.
     """
-    catalogue = open_catalogue(dataset, data, splits, csv)
+    root = data if "://" in str(data) else Path(data)
+    catalogue = open_catalogue(dataset, root, splits, csv)
     if classes:
         catalogue = _only_classes(catalogue, classes, Path(data))
     return catalogue, changed_params(preset or ("audio" if catalogue.media == "audio" else "default"), settings)
@@ -83,10 +90,10 @@ def _only_classes(catalogue: Catalogue, names: Sequence[str], root: Path) -> Cat
     Raises:
         CatalogueError: a class has no source.
     """
-    wanted = {name for text in names for name in text.split(",") if name}
+    known = sorted({source.label_name for source in catalogue.sources if source.label_name})
+    wanted = {name for text in names for name in ([text] if text in known else text.split(",")) if name}
     kept = [source for source in catalogue.sources if source.label_name in wanted]
-    if unknown := sorted(wanted - {source.label_name for source in kept}):
-        known = sorted({source.label_name for source in catalogue.sources if source.label_name})
+    if unknown := sorted(wanted.difference(known)):
         there = ", ".join(known[:20]) + (" ..." if len(known) > 20 else "") if known else "no labels at all"
         raise CatalogueError(root, f"has no source of class {', '.join(unknown)}; there are {there}")
 

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Summary:
-    """The outcome of a run. Counts are those of the whole set, except `n_shards_built`, which is of this run."""
+    """The outcome of a run. Counts are those of the whole set, except those of the shards that this run built and kept.
+
+    `n_shards_built` counts shards without an archive too, the others do not.
+    """
 
     folder: Path
     n_sources: int
@@ -58,6 +61,7 @@ class Summary:
     n_segments_with_audio: int
     n_shards: int
     n_shards_built: int
+    n_shards_kept: int
     media_seconds: float
     failures: tuple[Failure, ...]
     fingerprint: str
@@ -100,8 +104,9 @@ def build(
     recipe = Recipe.of(catalogue, params, ffmpeg_version())
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with folder_lock(out, disk_errors):
-        remove_temporaries(out)
+    with folder_lock(out, disk_errors) as is_locked:
+        if is_locked:
+            remove_temporaries(out)
         plan = make_plan(catalogue, out, recipe, retry_failed=retry_failed)
         if plan.todo:
             for name in (DATASET_FILE, MANIFEST_FILE):  # they describe the set before this change
@@ -115,8 +120,9 @@ def build(
             )  # fmt: skip
             executor = executor or ProcessExecutor(min(workers, len(plan.todo)), PRELOAD)
             _run(executor, tasks, plan, recipe.n_sources, progress)
-            remove_temporaries(out)
-        return _finish(catalogue, out, recipe, n_built=len(plan.todo), max_failed=max_failed)
+            if is_locked:
+                remove_temporaries(out)
+        return _finish(catalogue, out, recipe, built=frozenset(plan.todo), max_failed=max_failed)
 
 
 def _run(executor: Executor, tasks: Iterable[ShardTask], plan: Plan, n_sources: int, progress: Progress) -> None:
@@ -163,10 +169,10 @@ def _after_death(
     return dataclasses.replace(task, excluded=task.excluded | {index: reason})
 
 
-def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, n_built: int, max_failed: int) -> Summary:
+def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, built: Collection[int], max_failed: int) -> Summary:
     """Join the tables, describe the set, and mark it as finished."""
-    parts = (manifest.read_part(manifest.part_path(out, shard)) for shard in range(recipe.n_shards))
-    shards = tuple(part.file for part in parts if part.file is not None)
+    files = {shard: manifest.read_part(manifest.part_path(out, shard)).file for shard in range(recipe.n_shards)}
+    shards = tuple(file for file in files.values() if file is not None)
     failures, media_seconds, n_with_audio = _survey(out, recipe)
     n_failed = sum(failure.n_sources for failure in failures)
     manifest_sha256 = manifest.join_parts(out, recipe.n_shards)
@@ -184,7 +190,8 @@ def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, n_built: int, ma
     manifest.write_dataset(out, info)
     return Summary(
         folder=out, n_sources=info.n_sources, n_failed=n_failed, n_segments=info.n_segments,
-        n_segments_with_audio=n_with_audio, n_shards=len(shards), n_shards_built=n_built,
+        n_segments_with_audio=n_with_audio, n_shards=len(shards), n_shards_built=len(built),
+        n_shards_kept=sum(file is not None and shard not in built for shard, file in files.items()),
         media_seconds=media_seconds, failures=failures, fingerprint=info.fingerprint, max_failed=max_failed,
     )  # fmt: skip
 

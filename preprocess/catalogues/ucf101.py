@@ -43,7 +43,7 @@ def open_ucf101(root: Path, splits_dir: Path | None) -> Catalogue:
 def _read_labels(path: Path) -> list[str]:
     """Lines "1 ApplyEyeMakeup" -> names in order."""
     pairs = [line.split(maxsplit=1) for line in read_lines(path)]
-    if not pairs or [pair[0] for pair in pairs] != [str(number + 1) for number in range(len(pairs))]:
+    if not pairs or [pair[0] for pair in pairs if len(pair) == 2] != [str(number + 1) for number in range(len(pairs))]:
         raise CatalogueError(path, 'lines must read "1 FirstClass", "2 SecondClass" ... without gaps')
     return [pair[1] for pair in pairs]
 

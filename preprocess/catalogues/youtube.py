@@ -52,7 +52,7 @@ def open_kinetics(root: Path, csv: Path | None) -> Catalogue:
 def _kinetics_row(row: dict[str, str], path: Path) -> Row:
     try:
         start, end = int(float(row["time_start"])), int(float(row["time_end"]))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the latter for "inf"
         raise CatalogueError(path, f"time_start and time_end must be numbers: {row}") from error
     youtube_id = row["youtube_id"]
     return f"{youtube_id}_{start:06d}_{end:06d}", row.get("label", ""), youtube_id, row.get("split", "")

@@ -95,6 +95,8 @@ class RayExecutor(ConcurrentExecutor):
                 is_forgiven = self._n_lost[id(running[reference])] <= FORGIVEN_MACHINES
                 kind = "again" if is_forgiven else "death"
                 _log.warning("a machine of the cluster is gone: its task is done again (%s)", message)
+            elif kind == "result":
+                self._n_lost.pop(id(running[reference]), None)  # a later task may get the same identity
             yield reference, kind, message
 
     def stop(self, places: list[Any]) -> None:

@@ -59,9 +59,12 @@ def render_folder(
         return out
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with folder_lock(out, disk_errors):
+    with folder_lock(out, disk_errors) as is_locked:
+        if _is_complete(out, mark, plan):  # another run may have been at work in between
+            return out
         (out / _PARTIAL_FOLDER).mkdir(exist_ok=True)
-        remove_temporaries(out)
+        if is_locked:
+            remove_temporaries(out)
         write_text(out / _PLAN_FILE, json.dumps(plan), disk_errors)
         missing = [(name, task) for name, task in tasks.items() if not (out / name).exists()]
         n_before = len(tasks) - len(missing)

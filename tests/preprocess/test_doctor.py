@@ -1,5 +1,7 @@
 """The doctor finds this machine healthy and names what is missing or broken."""
 
+import tempfile
+
 import torch
 
 from preprocess import doctor
@@ -26,11 +28,14 @@ def test_what_is_missing_or_broken_has_a_remedy(tmp_path, monkeypatch, choose_ff
     assert broken.status == "broken"
     assert "libcudart.so.99" in broken.found
     choose_ffmpeg("/bin/false")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     monkeypatch.setattr(torch.version, "cuda", "99.0")
     checks = {check.name: check for check in doctor.check()}
-    assert [name for name, check in checks.items() if check.status == "broken"] == ["DALI", "ffmpeg"]
+    assert [name for name, check in checks.items() if check.status == "broken"] == ["DALI", "ffmpeg", "temporary files"]
     assert checks["DALI"].found.endswith("torch for 99.0")
     assert "/bin/false does not run" in checks["ffmpeg"].found
+    assert checks["temporary files"].found == f"{tmp_path}/none cannot be written, or is full"
 
 
 def test_a_full_disk_and_small_shared_memory_are_notes(tmp_path, monkeypatch):

@@ -64,6 +64,14 @@ class BreakingOffInChunks(BreakingOff):
             super().copyfile(source, outputfile)
 
 
+class BreakingOffArchives(BreakingOff):
+    """Sends the small files of a shard set whole."""
+
+    @property
+    def is_for_file(self):
+        return self.path.endswith(".tar")
+
+
 class Silent(Plain):
     """Keeps the connection open and sends no file."""
 
@@ -141,7 +149,7 @@ def test_a_connection_that_fails_is_named_and_tried_once(
     assert len(fetched) == len(set(fetched)) == 5
     with pytest.raises(RemoteError, match=words):
         fetch_set(serve(reference, handler), tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
+    assert not (tmp_path / "cache").exists()
 
 
 def test_what_cannot_be_listed_is_named(serve, clips, tmp_path):
@@ -165,6 +173,8 @@ def test_a_set_is_fetched_but_cannot_be_pushed(serve, clips, tmp_path):
     with pytest.raises(RemoteError, match="web servers are only read"):
         push_set(tmp_path / "set", f"{serve(tmp_path)}/elsewhere")
     push_set(tmp_path / "set", f"file://{tmp_path}/pushed")
+    with pytest.raises(RemoteError, match=r"pushed/shard-000000\.tar: OSError: the connection broke off"):
+        fetch_set(f"{serve(tmp_path, BreakingOffArchives)}/pushed", tmp_path / "cache")
     fetch_set(f"{serve(tmp_path)}/pushed", tmp_path / "cache")
     assert bytes_of(tmp_path / "cache") == bytes_of(tmp_path / "set")
     assert SUMS_FILE not in bytes_of(tmp_path / "cache")

@@ -1,6 +1,9 @@
 """Videos and shard sets behind URLs: the same shards, nothing half, and what goes wrong is named."""
 
+import resource
 import subprocess
+import tempfile
+from dataclasses import replace
 
 import fsspec
 import pytest
@@ -8,12 +11,13 @@ import pytest
 from preprocess.__main__ import main
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.errors import RemoteError, ShardError
+from preprocess.errors import DiskFullError, RemoteError, ShardError
 from preprocess.executors.processes import SerialExecutor
-from preprocess.media.media_info import Limits
-from preprocess.remote import fetch_set, push_set
-from preprocess.shards.manifest import read_sources
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
+from preprocess.media.media_info import USUAL_LIMITS, Limits
+from preprocess.remote import fetch_set, local_file, push_set
+from preprocess.shards.manifest import read_dataset, read_sources
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
+from tests.processes import status_of_fork
 
 URL = "memory://bucket"
 
@@ -52,6 +56,26 @@ def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, cl
     assert sources["reason"][3] == "more than 50000 bytes, the limit"
 
 
+@pytest.mark.parametrize("n_bytes", [5_000, 100_000])
+def test_a_full_folder_for_temporary_files_stops_the_run_instead_of_failing_the_source(n_bytes, bucket, monkeypatch):
+    bucket.pipe_file("/bucket/videos/a.mp4", bytes(n_bytes))  # less, or more, than Python holds back before it writes
+    (source,) = open_catalogue("folder", f"{URL}/videos").sources
+
+    def find_no_space():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        with pytest.raises(DiskFullError, match="make room"), local_file(source, USUAL_LIMITS):
+            pytest.fail("there is a copy")
+
+    assert status_of_fork(find_no_space) == 0
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", "/removed/meanwhile")
+    with (
+        pytest.raises(ShardError, match="/removed/meanwhile: cannot be read or written"),
+        local_file(source, USUAL_LIMITS),
+    ):
+        pytest.fail("there is a copy")
+
+
 def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference, tmp_path):
     push_set(reference, f"{URL}/set")
 
@@ -63,10 +87,41 @@ def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference,
     with pytest.raises(KeyboardInterrupt):
         fetch_set(f"{URL}/set", tmp_path / "cache", stop)
     assert not (tmp_path / "cache" / "dataset.json").exists()
+    (tmp_path / "cache" / ".shard-000001.tar.~host.7.tmp").touch()  # as a kill leaves it
     before = (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns
     assert len(fetch_set(f"{URL}/set", tmp_path / "cache").shards) == 3
     assert (tmp_path / "cache" / "shard-000000.tar").stat().st_mtime_ns == before
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
+
+
+def test_the_mark_of_another_set_goes_before_its_files_and_nobody_fetches_beside_another(
+    bucket, clips, reference, tmp_path
+):
+    push_set(reference, f"{URL}/set")
+    build_folder(clips, tmp_path / "cache", replace(PARAMS, jpeg_quality=50))
+
+    def stop(done, total):
+        with pytest.raises(ShardError, match="another process is writing here"):
+            fetch_set(f"{URL}/set", tmp_path / "cache")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_set(f"{URL}/set", tmp_path / "cache", stop)
+    with pytest.raises(ShardError, match="is not finished"):
+        read_dataset(tmp_path / "cache")
+    with pytest.raises(ShardError, match=r"shard-000000\.tar/cache: cannot be read or written"):
+        fetch_set(f"{URL}/set", tmp_path / "cache" / "shard-000000.tar" / "cache")
+    fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert bytes_of(tmp_path / "cache") == bytes_of(reference)
+
+
+def test_a_shard_of_which_nothing_can_be_read_is_fetched_too(bucket, data, tmp_path):
+    (data / "d.mkv").write_bytes(b"")  # with c.mp4 the whole of shard 1
+    build_folder(data, tmp_path / "shards")
+    push_set(tmp_path / "shards", f"{URL}/set")
+    fetch_set(f"{URL}/set", tmp_path / "cache")
+    assert findings(tmp_path / "cache") == []
+    assert bytes_of(tmp_path / "cache") == bytes_of(tmp_path / "shards")
 
 
 @pytest.mark.parametrize(

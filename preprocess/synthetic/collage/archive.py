@@ -64,6 +64,7 @@ def generate(
     Raises:
         RenderError: a parameter is out of range, `out` holds another collage, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
+        DiskFullError: no space left.
     """
     if seed < 0:
         raise RenderError(f"the seed must not be negative, as {seed} is")

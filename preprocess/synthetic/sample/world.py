@@ -69,6 +69,7 @@ def generate(
     Raises:
         RenderError: a parameter is out of range, `out` holds another world, ffmpeg failed.
         ShardError: another run writes there, or the system refuses.
+        DiskFullError: no space left.
     """
     names = sorted(CLASS_BY_NAME if classes is None else classes)
     tasks = clip_tasks(seed, names, n_groups, n_clips)

@@ -5,11 +5,12 @@ import shutil
 import tarfile
 from dataclasses import replace
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from preprocess.build.build_shards import build_shards
+from preprocess.build.build_shards import build_shards, open_data
 from preprocess.build.pipeline import build
 from preprocess.build.shard_task import ShardTask, build_shard
 from preprocess.catalogues.open_catalogue import open_catalogue
@@ -109,6 +110,23 @@ def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_sho
 def test_an_unknown_preset_is_named(clips, tmp_path):
     with pytest.raises(PreprocessError, match="no preset is called 'small'; there are default, "):
         build_shards(clips, tmp_path / "shards", preset="small")
+
+
+def test_one_call_reads_from_a_url_and_tries_failed_sources_again(clips, tmp_path):
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(clips), "/calls", recursive=True)
+    assert build_shards("memory://calls", tmp_path / "shards", preset="sample").n_failed == 1
+    bucket.put_file(str(clips / "e.mp4"), "/calls/c.mp4")
+    assert build_shards("memory://calls", tmp_path / "shards", preset="sample", retry_failed=True).n_failed == 0
+    bucket.rm("/calls", recursive=True)
+
+
+def test_a_class_whose_name_has_a_comma_is_kept_by_its_name(clips, tmp_path):
+    csv = tmp_path / "list.csv"
+    csv.write_text('path,label\na sound.mp4,"dog, loud"\nd.mkv,rain\ne.mp4,wind\n')
+    for names, kept in ((["dog, loud"], {"dog, loud"}), (["rain,wind", "dog, loud"], {"rain", "wind", "dog, loud"})):
+        catalogue, _ = open_data("folder", clips, None, csv, names, "", ())
+        assert {source.label_name for source in catalogue.sources} == kept
 
 
 def test_audio_data_sets_have_no_frames(tmp_path):

@@ -1,5 +1,7 @@
 """Whole runs that are killed, find no space or lose a file: no damaged file looks whole, and the final bytes are the same."""
 
+import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -56,6 +58,19 @@ def _die_after_steps(n_steps: int) -> None:
 
     os.fsync = counted(os.fsync)
     Path.replace = counted(Path.replace)
+
+
+def test_without_locks_the_files_of_another_run_stay(clips, reference, tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    theirs = tmp_path / "shards" / ".shard-000000.tar.~host.7.tmp"
+    theirs.parent.mkdir()
+    theirs.touch()
+    build_folder(clips, theirs.parent)
+    theirs.unlink()
+    assert bytes_of(theirs.parent) == bytes_of(reference)
 
 
 @pytest.mark.parametrize("limit", [120_000, 200_000])

@@ -77,6 +77,9 @@ def test_ucf101_lists_in_other_places_and_lists_that_leak(place, ucf):
     write(lists / "testlist01.txt", "Archery/v_Archery_g08_c02.avi")
     with pytest.raises(CatalogueError, match="both the training and the test list of split 1"):
         open_catalogue("ucf101", ucf)
+    write(lists / "classInd.txt", "1 Archery", "2")
+    with pytest.raises(CatalogueError, match="without gaps"):
+        open_catalogue("ucf101", ucf)
 
 
 def test_hmdb51(tmp_path):
@@ -197,6 +200,7 @@ def test_rows_of_a_folder_that_contradict_each_other_are_named(tmp_path):
         ("vggsound", ["only one cell"], "rows must be"),
         ("kinetics", ["label,time_start,time_end", "a,1,2"], "youtube_id not there"),
         ("kinetics", [KINETICS, "a,id,one,2,train"], "numbers"),
+        ("kinetics", [KINETICS, "a,id,1,inf,train"], "numbers"),
         ("folder", ["label,path", "dog"], "in every row; one has only {'label'"),
     ],
 )

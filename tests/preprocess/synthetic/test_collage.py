@@ -1,7 +1,10 @@
 """The collage: real files from a seed, resumable, with content that the camera and the voices promise."""
 
+import errno
+import fcntl
 import json
 import signal
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import av
@@ -12,11 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from preprocess.errors import RenderError, ShardError
+from preprocess.synthetic import rendered_folder
 from preprocess.synthetic.collage import archive
 from preprocess.synthetic.collage.archive import GENERATOR_VERSION, VideoTask
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ
 from preprocess.synthetic.collage.camera import CameraPath, take_frames
 from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
+from store.atomic_files import Guard, folder_lock
 from tests.preprocess.whole_run import bytes_of
 from tests.processes import run
 
@@ -102,6 +107,28 @@ def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
             archive.generate(tmp_path, **{**SIZES, "n_videos": 1})
 
     archive.generate(tmp_path, **{**SIZES, "n_videos": 1}, progress=second)
+
+
+def test_a_run_that_comes_second_to_the_lock_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lock(folder: Path, guard: Guard) -> AbstractContextManager[bool]:
+        monkeypatch.undo()
+        archive.generate(tmp_path, **{**SIZES, "n_videos": 1})  # another run, from its beginning to its end
+        return folder_lock(folder, guard)
+
+    monkeypatch.setattr(rendered_folder, "folder_lock", lock)
+    with pytest.raises(RenderError, match=r"seed 7, not 8"):
+        archive.generate(tmp_path, **{**SIZES, "n_videos": 1, "seed": 8})
+    assert json.loads((tmp_path / archive.COLLAGE_FILE).read_text())["seed"] == 7
+
+
+def test_without_locks_the_files_of_another_run_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (theirs := tmp_path / ".collage.json.~host.7.tmp").touch()
+    archive.generate(tmp_path, **{**SIZES, "n_videos": 1})
+    assert theirs.exists()
 
 
 @pytest.mark.parametrize(
