@@ -49,7 +49,8 @@ def write_errors(path: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise BusyError(path, f"{error.strerror}", "wait for it or end it") from error
     except OSError as error:
-        remedy = "free space or write to another disk, then run again"
+        remedy = "free space" if error.errno in DISK_FULL else "make it writable"
+        remedy = f"{remedy} or write to another disk, then run again"
         raise WriteError(path, f"cannot be written: {error.strerror or error}", remedy) from error
 
 
@@ -81,16 +82,17 @@ def write_text(path: Path, text: str, guard: Guard = write_errors) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, patience_seconds: float = 0.0) -> Iterator[Path]:
     """Lock `path` and give a temporary path to write to; when the block ends without an error, the file replaces `path`.
 
-    The folder is made if it is missing. The leftovers of killed writers are removed.
+    The folder is made if it is missing. The leftovers of killed writers are removed. `patience_seconds` is how long to
+    wait for another process that writes it.
 
     Raises:
         BusyError: another process writes this path.
         WriteError: the disk is full or refuses.
     """
-    with write_errors(path), _file_lock(path) as is_locked:
+    with write_errors(path), _file_lock(path, patience_seconds) as is_locked:
         if is_locked:
             remove_temporaries(path.parent, path.name)
         with _renamed(path) as temporary:
@@ -142,10 +144,10 @@ def folder_lock(folder: Path, guard: Guard = write_errors, *, patience_seconds: 
         yield is_locked
 
 
-def _file_lock(path: Path) -> AbstractContextManager[bool]:
+def _file_lock(path: Path, patience_seconds: float = 0.0) -> AbstractContextManager[bool]:
     """Hold `.NAME.lock` beside a file, which need not be there, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _held(path.with_name(f".{path.name}{LOCK_NAME}"))
+    return _held(path.with_name(f".{path.name}{LOCK_NAME}"), patience_seconds)
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ class EmbeddingStore:
         """Return one vector a source: the mean of its clips. Clips and sources without the modality are left out.
 
         Raises:
-            LayoutError: the store holds no vectors of this name.
+            LayoutError, RowsError: the store holds no vectors of this name, or vectors cannot have it.
             DamagedStoreError: a mean is not finite.
         """
         import pandas as pd

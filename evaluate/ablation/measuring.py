@@ -70,7 +70,7 @@ def _measure(
     header = {
         "protocol": PROTOCOL, "split": plan.held_out_split, "models": list(models), "dataset": test,
         "encoder_sha256": trained.sha256, "shards_fingerprint": plan.shards.fingerprint,
-        "clips": options.n_clips, "speeds": list(options.speeds) or [loaded.config.clip.eval_speed],
+        "clips": options.n_clips, "speeds": list(options.speeds_of(loaded)),
     }  # fmt: skip
     path = run.folder / RUN_RESULTS_NAME
     if read_header(path) == header:

@@ -54,7 +54,10 @@ def train_runs(plan: Plan, progress: Callable[[int, int, str], None], say: Calla
             while (waiting or children) and not stop.raised:
                 while waiting and len(children) < plan.options.jobs:
                     run = waiting.popleft()
-                    if reason := _obstacle(run):
+                    reason = _obstacle(run, stop)
+                    if stop.raised:
+                        break
+                    if reason:
                         end(run, reason)
                     else:
                         children.append((run, _start(run, plan.options)))
@@ -150,21 +153,26 @@ def _what_counts(config: Config) -> Config:
     return replace(config, name="", log_every=1, checkpoint_every=1, data=data)
 
 
-def _obstacle(run: PlannedRun) -> str:
+def _obstacle(run: PlannedRun, stop: StopFlag) -> str:
     """Return why the run cannot be trained in its folder, or "".
 
     A run of another length is refused: the trainer would stretch its schedule, which then differs from the other runs.
-    If another process trains there, perhaps left by a killed ablation, it gets some time to save and end.
+    If another process trains there, perhaps left by a killed ablation, it gets some time to save and end. A signal
+    ends the wait.
     """
     there = _settings(run.folder)
     if there and there.steps != run.config.steps and (run.folder / "checkpoints" / LAST_NAME).exists():
         return f"{run.folder} holds a run of {there.steps} steps, not {run.config.steps}: choose other --runs, or remove it"
     run.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with folder_lock(run.folder, writing, patience_seconds=_ORPHAN_SECONDS):
-            return ""
-    except RunError as error:
-        return str(error)
+    deadline = time.monotonic() + _ORPHAN_SECONDS
+    while True:
+        try:
+            with folder_lock(run.folder, writing, patience_seconds=_POLL_SECONDS):
+                return ""
+        except RunError as error:
+            is_busy = isinstance(error.__cause__, BlockingIOError)
+            if not is_busy or stop.raised or time.monotonic() >= deadline:
+                return str(error)
 
 
 def last_step(folder: Path) -> int:

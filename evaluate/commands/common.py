@@ -41,6 +41,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="name for stores and results (default: the shard set's own)")
 
 
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the option for another checkpoint than the run's newest."""
+    parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
+
+
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add the option for the number of decoding processes."""
     decoding = "processes that decode (default: one a processor)"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evaluate.commands.common import (
     Commands,
+    add_checkpoint,
     add_parser,
     add_run_options,
     checkpoint_path,
@@ -39,7 +40,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     """Add the options for embedding."""
-    parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
+    add_checkpoint(parser)
     parser.add_argument("--models", default=models, help="pretrained, untrained, raw, mfcc (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=4, help="clips a segment and speed (default: %(default)s)")
     parser.add_argument("--speeds", default="", help="playback speeds such as 1,2 (default: the run's clip.eval_speed)")

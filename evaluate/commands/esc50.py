@@ -3,7 +3,16 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import Commands, add_parser, add_run_options, checkpoint_path, console, dataset_name, say
+from evaluate.commands.common import (
+    Commands,
+    add_parser,
+    add_run_options,
+    checkpoint_path,
+    console,
+    dataset_name,
+    say,
+    words,
+)
 from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 
@@ -37,19 +46,21 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _esc50(arguments: argparse.Namespace) -> None:
-    from evaluate.protocols.esc50.folds import Contestant, contestants, evaluate
+    from evaluate.protocols.bootstrap import mean_over_splits
+    from evaluate.protocols.esc50.folds import Contestant, contestants, evaluate, refuse_unfit_strict
     from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, update_results
 
     dataset = dataset_name(arguments)
-    strict = [{"run": run, "checkpoint": None, "models": "pretrained"} for run in arguments.strict]
+    of_strict = {"checkpoint": None, "models": "pretrained"}
+    strict = [argparse.Namespace(**{**vars(arguments), "run": run, **of_strict}) for run in arguments.strict]
+    refuse_unfit_strict(checkpoint_path(arguments), [checkpoint_path(each) for each in strict], arguments.shards)
     found: list[tuple[str, Contestant]] = []
-    for changed in ({}, *strict):
-        of_run = argparse.Namespace(**{**vars(arguments), **changed})
-        found += contestants(checkpoint_path(of_run), embed_missing(of_run), arguments.shards).items()
+    for each in (arguments, *strict):
+        found += contestants(checkpoint_path(each), embed_missing(each), arguments.shards).items()
     path = arguments.run / RESULTS_NAME
     with console.status("") as status:
-        results = update_results(path, evaluate(found, dataset, progress=status.update))
+        results = update_results(path, evaluate(found, dataset, progress=status.update), mean_over_splits)
     console.print(folds_sheet(results, dataset).shown())
     say(f"every fold's numbers: {path}")
 
@@ -57,18 +68,18 @@ def _esc50(arguments: argparse.Namespace) -> None:
 def _scratch(arguments: argparse.Namespace) -> None:
     from evaluate.protocols.bootstrap import mean_over_splits
     from evaluate.protocols.esc50.folds import FOLDS
-    from evaluate.protocols.esc50.scratch import SCRATCH, ScratchTrainer, accuracy_on_fold, settings
+    from evaluate.protocols.esc50.scratch import ScratchTrainer, accuracy_on_fold, settings
     from evaluate.protocols.result_table import folds_sheet
-    from evaluate.results.results import RESULTS_NAME, Result, read_results, update_results
+    from evaluate.results.results import RESULTS_NAME, Result, update_results
     from train.ranks.distributed import join_world, leave_world
     from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
     from train.run.checkpoint import LAST_NAME
 
-    tested, every = arguments.folds.split(","), tuple(int(fold) for fold in FOLDS)
-    if not set(tested) <= set(FOLDS):
+    tested, every = words(arguments.folds), tuple(int(fold) for fold in FOLDS)
+    if not tested or not set(tested) <= set(FOLDS):
         raise EvaluateError(f"--folds takes folds of {','.join(FOLDS)}, not {arguments.folds!r}")
     checkpoint, path = arguments.run / "checkpoints" / LAST_NAME, arguments.run / RESULTS_NAME
-    world = join_world(arguments.device)
+    dataset, world = dataset_name(arguments), join_world(arguments.device)
     rows: list[Result] = []
     try:
         for fold in map(int, tested):
@@ -78,11 +89,9 @@ def _scratch(arguments: argparse.Namespace) -> None:
                 raise KeyboardInterrupt
             with naming_lost_peers(), fail_on_all_ranks():
                 if world.is_main:
-                    rows += accuracy_on_fold(trainer.model, config, fold, arguments.clips, world)
-                    update_results(path, rows)
+                    rows += accuracy_on_fold(trainer.model, config, fold, arguments.clips, world, dataset)
+                    results = update_results(path, rows, mean_over_splits)
     finally:
         leave_world()
     if world.is_main:
-        own = [row for row in read_results(path) if (row.test, row.model) == (rows[0].test, SCRATCH)]
-        results = update_results(path, mean_over_splits(own))  # over the folds of earlier calls, too
-        console.print(folds_sheet(results, rows[0].test).shown())
+        console.print(folds_sheet(results, dataset).shown())

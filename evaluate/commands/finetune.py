@@ -1,10 +1,10 @@
 """`python -m evaluate finetune`: the whole video encoder trained with labels, beside training from scratch."""
 
 import argparse
-from pathlib import Path
 
 from evaluate.commands.common import (
     Commands,
+    add_checkpoint,
     add_parser,
     add_run_options,
     checkpoint_path,
@@ -35,7 +35,7 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
     parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")
-    parser.add_argument("--checkpoint", type=Path, help="default: RUN/checkpoints/last.pt")
+    add_checkpoint(parser)
     parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -71,8 +71,7 @@ def _finetune(arguments: argparse.Namespace) -> None:
             if world.is_main:
                 say(f"split {split}, {init}: top-1 {result.value:.1%} of {result.n:,} test videos")
         if world.is_main:
-            own = [r for r in update_results(path, found) if (r.test, r.task) == (test, TASK)]
-            results = update_results(path, mean_over_splits(own))  # over the splits of earlier calls, too
+            results = update_results(path, found, mean_over_splits)
             console.print(folds_sheet([r for r in results if r.task == TASK], test).shown())
             say(f"every number: {path}")
     finally:

@@ -29,8 +29,9 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
+    from evaluate.protocols.bootstrap import CHANCE, mean_over_splits
     from evaluate.protocols.coverage import coverage, part_read, pretraining_note
-    from evaluate.protocols.recognition import evaluate
+    from evaluate.protocols.recognition import TASKS, evaluate
     from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, means_sheet
     from evaluate.protocols.stores import load_models, load_shared
     from evaluate.results.results import RESULTS_NAME, update_results
@@ -48,11 +49,15 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     for split in coverage(videos, arguments.shards):
         say(str(split))
     read = part_read(checkpoint_path(arguments), arguments.shards) if "pretrained" in models else None
-    if read is not None:
-        say(pretraining_note(videos, read))
+    if read is not None and (note := pretraining_note(videos, read)):
+        say(note)
     with console.status("") as status:
         results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
-    merged = update_results(path, results)
+    # Numbers that are not measured again, such as those of the probe, may be of another checkpoint.
+    measured = {result.model for result in results} - {CHANCE}
+    merged = update_results(
+        path, results, mean_over_splits, drop=lambda r: r.test == dataset and r.task in TASKS and r.model in measured
+    )
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
         sheet = means_sheet(merged, dataset, layout)
         if sheet.rows:

@@ -81,7 +81,7 @@ class MfccEncoder:
     description: str | dict[str, Any] = _MFCC_DESCRIPTION
 
     def encode(self, modality: Modality, clips: Tensor) -> dict[str, Tensor]:
-        """Audio to means and standard deviations of N_MFCC coefficients, (B, 2 * N_MFCC); video to nothing."""
+        """Audio to means and standard deviations of N_MFCC coefficients, or n_mels if fewer, (B, 2 * n); video to nothing."""
         if modality == "video":
             return {}
         from torchaudio.functional import create_dct

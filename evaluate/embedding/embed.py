@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from evaluate.embedding.clip_encoders import ModelName, RunEncoders, check_params
-from evaluate.embedding.embed_task import EmbedOptions, EmbedTask, Target, TaskProgress, embed_shards, make_provenance
+from evaluate.embedding.embed_task import (
+    EmbedOptions,
+    EmbedTask,
+    Target,
+    TaskProgress,
+    embed_shards,
+    make_provenance,
+    remove_parts,
+)
 from evaluate.errors import EmbedError
 from preprocess.executors.processes import Executor, SerialExecutor
 from preprocess.shards.manifest import read_dataset, read_segments
@@ -55,7 +63,9 @@ def embed(
     targets = []
     for encoder in run.encoders:
         provenance = make_provenance(encoder, run, info, dataset, options)
-        if not part_is_complete(outputs[encoder.name], provenance):
+        if part_is_complete(outputs[encoder.name], provenance):
+            remove_parts(outputs[encoder.name])  # a kill may have left them
+        else:
             targets.append(Target(encoder, outputs[encoder.name], provenance, names))
     made = tuple(target.encoder.name for target in targets)
     wanted = sorted({shard for target in targets for shard in target.missing})

@@ -4,6 +4,8 @@ A part lies beside its store (`parts/NAME/shard-000000.h5`) and is written when 
 stopped task loses only the shards that it had begun.
 """
 
+import contextlib
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +92,7 @@ class Target:
 
     def part(self, shard: str) -> Path:
         """Return the path of the part of a shard."""
-        return self.path.parent / PARTS_FOLDER / self.path.stem / f"{Path(shard).stem}.h5"
+        return parts_folder(self.path) / f"{Path(shard).stem}.h5"
 
     def add(self, shard: str, spans: pd.DataFrame, vectors: dict[str, np.ndarray]) -> None:
         """Keep clips of a shard until the shard is complete."""
@@ -104,20 +106,27 @@ class Target:
         begun = self._begun.pop(shard)
         spans = pd.concat([spans for spans, _ in begun])
         vectors = {name: np.concatenate([vectors[name] for _, vectors in begun]) for name in begun[0][1]}
-        part = self.part(shard)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        write_part(part, make_rows(spans, vectors, segments, fps), self.provenance)
+        write_part(self.part(shard), make_rows(spans, vectors, segments, fps), self.provenance)
         self.missing.discard(shard)
 
     def join(self) -> None:
-        """Make the store from its parts, then remove the parts."""
-        parts = [self.part(shard) for shard in self.shards]
-        join_parts(parts, self.path)
-        for part in parts:
-            part.unlink()
-        for folder in (parts[0].parent, parts[0].parent.parent):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        """Make the store from its parts, unless another process just has, then remove the parts."""
+        if not part_is_complete(self.path, self.provenance):
+            join_parts([self.part(shard) for shard in self.shards], self.path)
+        remove_parts(self.path)
+
+
+def parts_folder(store: Path) -> Path:
+    """Return the folder of the parts of a store."""
+    return store.parent / PARTS_FOLDER / store.stem
+
+
+def remove_parts(store: Path) -> None:
+    """Remove the parts of a finished store."""
+    folder = parts_folder(store)
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it may hold the parts of other stores
+        folder.parent.rmdir()
 
 
 def make_provenance(
@@ -125,10 +134,11 @@ def make_provenance(
 ) -> Provenance:
     """Return what identifies a store: encoder, shard set, and which clips of a segment are embedded."""
     clip = run.config.clip
+    # A store that does not name a base stride has 1.
     clips = {
         "n_frames": clip.n_frames, "crop_px": clip.crop_px, "frame_px": run.config.data.frame_px,
         "n_clips": options.n_clips, "speeds": list(options.speeds_of(run)), "allowed_speeds": list(clip.speeds),
-    }  # fmt: skip
+    } | ({"base_stride": clip.base_stride} if clip.base_stride > 1 else {})  # fmt: skip
     return Provenance(
         encoder.sha256, {"model": encoder.description, "clips": clips}, info.fingerprint, dataset, encoder.name
     )

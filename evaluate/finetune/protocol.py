@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
+from evaluate.protocols.bootstrap import TOP_1, interval_of_shares
 from evaluate.protocols.video_features import split_names, take_split, videos_of
 from evaluate.results.results import Result
 from preprocess.shards.manifest import read_segments, read_sources
@@ -19,7 +20,7 @@ from train.finetune.trainer import Finetuner
 from train.ranks.distributed import World
 from train.run.checkpoint import LoadedEncoders
 
-TASK, METRIC = "finetune", "top-1"
+TASK = "finetune"
 PREDICTIONS_NAME = "predictions.json"
 
 
@@ -67,13 +68,14 @@ def train_and_test(
     split, _ = parse_split(config.data.split)
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if (found.get("step"), found.get("clips")) == (finetuned.step, N_CLIPS):
-        accuracy, n_videos = found[METRIC], len(found["videos"])
+        accuracy, n_videos = found[TOP_1], len(found["videos"])
     else:
         predictions = predict(finetuned, Path(config.data.shards), split, world, progress)
         accuracy, n_videos = predictions.accuracy, len(predictions.labels)
         if world.is_main:
             write_text(path, _described(predictions, finetuned), writing)
-    return Result(test, TASK, int(split), "video", config.init, METRIC, accuracy, n_videos)
+    ends = interval_of_shares([(accuracy, n_videos)])
+    return Result(test, TASK, int(split), "video", config.init, TOP_1, accuracy, n_videos, *ends)
 
 
 def _described(predictions: Predictions, finetuned: Finetuned) -> str:
@@ -87,7 +89,7 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     values = {
         "split": finetuned.config.data.split.partition(":")[0], "init": finetuned.config.init, "step": finetuned.step,
         "clips": N_CLIPS, "squares": list(SQUARES), "clip": asdict(finetuned.config.clip),
-        "label_names": list(finetuned.label_names), METRIC: predictions.accuracy,
+        "label_names": list(finetuned.label_names), TOP_1: predictions.accuracy,
         "videos": [{"source": names[source], "label": label, "predicted": said} for source, label, said in rows],
     }  # fmt: skip
     return json.dumps(values, indent=1) + "\n"

@@ -55,10 +55,15 @@ class Outcomes:
 
 
 def interval(hits: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return both ends of the interval of the share of hits, averaged over splits: of each (n,) bool, none empty."""
+    return interval_of_shares([(float(np.mean(own)), len(own)) for own in hits])
+
+
+def interval_of_shares(shares: Iterable[tuple[float, int]]) -> tuple[float, float]:
     """Bootstrap the share of hits, averaged over splits.
 
     Args:
-        hits: of each split, (n,) bool, none empty.
+        shares: of each split, the share of hits and the number of queries, above 0.
 
     Returns:
         Both ends of the interval. They are equal where all queries are hits, or none is.
@@ -66,7 +71,7 @@ def interval(hits: Sequence[np.ndarray]) -> tuple[float, float]:
     generator = np.random.default_rng(_SEED)
     # n draws with replacement from n queries, h of them hits, contain Binomial(n, h / n) hits. Drawing that number
     # directly saves 1,000 times thousands of draws.
-    resampled = [generator.binomial(len(own), np.mean(own), RESAMPLES) / len(own) for own in hits]
+    resampled = [generator.binomial(n, share, RESAMPLES) / n for share, n in shares]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(np.mean(resampled, axis=0), (tail, 1 - tail))
     return float(low), float(high)
@@ -80,23 +85,23 @@ def to_results(outcomes: Iterable[Outcomes]) -> tuple[Result, ...]:
     measured = {each.identity: each for each in outcomes}
     records = {identity: each.result() for identity, each in measured.items()}
     records |= {(row := each.chance_result()).identity: row for each in measured.values()}
-    hits: dict[Identity, list[np.ndarray]] = {}
-    for each in measured.values():
-        hits.setdefault(replace(each, split=None).identity, []).append(each.hits)
-    means = []
-    for mean in mean_over_splits(records.values()):
-        low, high = interval(hits[mean.identity]) if mean.identity in hits else (None, None)
-        means.append(replace(mean, low=low, high=high))
-    return (*records.values(), *means)
+    return (*records.values(), *mean_over_splits(records.values()))
 
 
 def mean_over_splits(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Average records that differ only in their split: plain mean, `n` summed, `split` None, no interval."""
-    groups: dict[Identity, list[Result]] = {}
+    """Average records that differ only in their split: plain mean, `n` summed, `split` None.
+
+    The mean has an interval where every split has one. It is the same however the records are ordered.
+    """
+    groups: dict[Identity, dict[int, Result]] = {}
     for result in results:
         if result.split is not None:
-            groups.setdefault(replace(result, split=None).identity, []).append(result)
-    return tuple(
-        Result(*identity, value=sum(r.value for r in members) / len(members), n=sum(r.n for r in members))
-        for identity, members in groups.items()
-    )
+            groups.setdefault(replace(result, split=None).identity, {})[result.split] = result
+    means = []
+    for identity, of_split in groups.items():
+        members = [of_split[split] for split in sorted(of_split)]
+        value, n = sum(r.value for r in members) / len(members), sum(r.n for r in members)
+        shares = [(r.value, r.n) for r in members if r.low is not None]
+        low, high = interval_of_shares(shares) if len(shares) == len(members) else (None, None)
+        means.append(Result(*identity, value, n, low, high))
+    return tuple(means)

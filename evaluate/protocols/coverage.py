@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.protocols.official_lists import OFFICIAL
-from evaluate.protocols.video_features import Videos, split_names, take_split
+from evaluate.protocols.video_features import Videos, folds_as_splits, split_names, take_split
 from preprocess.shards.manifest import read_dataset, read_sources
 from train.config.load import check
 from train.config.schema import Config
+from train.data.subset import parse_split
 from train.run.checkpoint import read_checkpoint
 
 
@@ -42,7 +43,8 @@ def coverage(videos: Videos, shards: Path) -> list[Coverage]:
     Raises:
         ShardError: there are no finished shards.
     """
-    info, known = read_dataset(shards), [json.loads(splits) for splits in read_sources(shards)["splits"]]
+    info = read_dataset(shards)
+    known = folds_as_splits([json.loads(splits) for splits in read_sources(shards)["splits"]])
     official = OFFICIAL.get(info.dataset)
     counts = official.counts if official and len(info.label_names) == official.n_classes else {}
     return [
@@ -76,10 +78,10 @@ def pretraining_note(videos: Videos, trained_on: str) -> str:
 
     Args:
         videos: evaluated videos, from the shards that pretraining read.
-        trained_on: the part of the shards that it read, such as "1:train"; "" for all.
+        trained_on: the part of the shards that it read, such as "1:train" or "fold:2,3,4,5"; "" for all.
     """
-    name, _, side = trained_on.partition(":")
-    read = np.array([not trained_on or splits.get(name) == side for splits in videos.splits])
+    name, parts = parse_split(trained_on) if trained_on else ("", frozenset())
+    read = np.array([not trained_on or splits.get(name) in parts for splits in videos.splits])
     splits = [take_split(videos, split) for split in split_names(videos)]
     seen = [split.name for split in splits if read[split.test].any()]
     if not seen:

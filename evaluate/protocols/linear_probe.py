@@ -51,7 +51,6 @@ def fit_probe(
     labels: np.ndarray,
     groups: Sequence[object],
     grid: Sequence[float] = C_GRID,
-    n_folds: int = N_FOLDS,
 ) -> Probe:
     """Choose C by group-wise folds of these rows and fit to all of them.
 
@@ -60,13 +59,12 @@ def fit_probe(
         labels: (n,) int64, at least two different ones.
         groups: (n,) recordings; a fold never divides one.
         grid: values of C; the smallest of equally good ones is chosen.
-        n_folds: folds of the sweep, fewer where there are fewer groups.
     """
     features = features.astype(np.float64)  # in float32 Newton's line search ends in rounding errors
     with threadpool_limits(1 if features.size < _SMALL else None):
         basis = _Basis.of(features)
         rotated = basis.apply(features)
-        folds = group_folds(labels, groups, n_folds)
+        folds = group_folds(labels, groups, N_FOLDS)
         fold_accuracy = _sweep(rotated, labels, folds, sorted(grid))
         tried = fold_accuracy or dict.fromkeys(sorted(grid)[len(grid) // 2 :], 0.0)
         chosen = max(tried, key=lambda c: (tried[c], -c))

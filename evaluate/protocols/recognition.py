@@ -13,13 +13,14 @@ import numpy as np
 
 from evaluate.errors import SplitError
 from evaluate.protocols.bootstrap import TOP_1, Outcomes, to_results
-from evaluate.protocols.cross_modal import judge_cross_modal
+from evaluate.protocols.cross_modal import CROSS_MODAL, judge_cross_modal
 from evaluate.protocols.linear_probe import fit_probe
 from evaluate.protocols.retrieval import RECALL_AT, chance_recall, hits_at, knn_labels, neighbourhood
 from evaluate.protocols.video_features import MODALITY_ORDER, Modality, Split, Videos, narrow, split_names, take_split
 from evaluate.results.results import Result
 
 RETRIEVAL, KNN, LINEAR = "retrieval", "knn", "linear"
+TASKS = (RETRIEVAL, KNN, LINEAR, CROSS_MODAL)
 
 
 def evaluate(

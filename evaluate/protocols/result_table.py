@@ -100,7 +100,7 @@ def folds_sheet(results: Sequence[Result], test: str) -> Sheet:
         for model in model_order([r.model for r in own if r.task == task]):
             cells = (cell_text(found.get((task, model, fold)), with_interval=fold is None) for fold in (None, *folds))
             rows.append([task, model, *cells])
-    title = f"{test}: top-1, mean over {len(folds)} folds and of each, per cent"
+    title = f"{test}: top-1, mean over the folds shown and of each, per cent"
     return Sheet(title, ["task", "model", "mean", *map(str, folds)], rows, n_labels=2)
 
 

@@ -81,10 +81,10 @@ def recall_at(neighbours: Neighbourhood, k: int) -> float:
     return float(hits_at(neighbours, k).mean())
 
 
-def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS, temperature: float = KNN_TEMPERATURE) -> np.ndarray:
+def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS) -> np.ndarray:
     """Classify every query by its k nearest references, or by all if there are fewer.
 
-    Class c scores the sum of exp(s / temperature) over those of the k nearest that are of class c, where s is their
+    Class c scores the sum of exp(s / KNN_TEMPERATURE) over those of the k nearest that are of class c, where s is their
     cosine similarity (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018,
     section 3.4).
 
@@ -95,7 +95,7 @@ def knn_labels(neighbours: Neighbourhood, k: int = KNN_NEIGHBOURS, temperature: 
     voted = columns[neighbours.indices[:, :k]]  # (q, k)
     scores = neighbours.scores[:, :k].astype(np.float64)
     # Relative to the nearest: the order is the same, and the exponent cannot overflow.
-    weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / KNN_TEMPERATURE)
     totals = np.zeros((len(voted), len(classes)))
     np.add.at(totals, (np.arange(len(voted))[:, None], voted), weights)
     labels: np.ndarray = classes[np.argmax(totals, axis=1)]

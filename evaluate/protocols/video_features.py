@@ -9,7 +9,7 @@ ranking by that alone would distinguish classes.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,6 +160,20 @@ def _average(store: EmbeddingStore, name: str, video_of_row: np.ndarray, has: np
 def split_names(videos: Videos) -> tuple[str, ...]:
     """Names of the numbered splits that the videos belong to, in order: ("1", "2", "3")."""
     return tuple(sorted({name for splits in videos.splits for name in splits if name.isdigit()}, key=int))
+
+
+def folds_as_splits(splits: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], ...]:
+    """Add folds as splits if there are no numbered splits: split k tests on fold k and trains on the others.
+
+    `splits` holds those of every video; the fold stays in it, since pretraining may have read some folds only.
+    """
+    folds = sorted({own["fold"] for own in splits if own.get("fold", "").isdigit()}, key=int)
+    if any(name.isdigit() for own in splits for name in own):
+        folds = []
+    return tuple(
+        {**own, **{fold: "test" if own["fold"] == fold else "train" for fold in folds if own.get("fold") in folds}}
+        for own in splits
+    )
 
 
 def take_split(videos: Videos, name: str) -> Split:

@@ -11,6 +11,7 @@ from evaluate.protocols.video_features import (
     Modality,
     Split,
     Videos,
+    folds_as_splits,
     load_videos,
     narrow,
     split_names,
@@ -47,7 +48,8 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
     for name, path in store_paths(run, dataset, ("pretrained", "untrained")).items():
         if path.exists():
             with EmbeddingStore(path) as store:
-                videos = folds_as_splits(load_videos(store))
+                videos = load_videos(store)
+                videos = replace(videos, splits=folds_as_splits(videos.splits))
                 models[name] = Model(videos, search(videos), store.provenance.encoder_sha256)
     return models
 
@@ -66,18 +68,6 @@ def splits_with(videos: Videos, modality: Modality) -> Iterator[Split]:
     for name in split_names(videos):
         if split := narrow(videos, take_split(videos, name), modality):
             yield split
-
-
-def folds_as_splits(videos: Videos) -> Videos:
-    """Turn folds into splits if videos have no splits: split k tests on fold k and trains on the others."""
-    folds = sorted({splits["fold"] for splits in videos.splits if splits.get("fold", "").isdigit()}, key=int)
-    if split_names(videos) or not folds:
-        return videos
-    splits = tuple(
-        {fold: "test" if own["fold"] == fold else "train" for fold in folds if own.get("fold") in folds}
-        for own in videos.splits
-    )
-    return replace(videos, splits=splits)
 
 
 def class_names(videos: Videos) -> dict[int, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 
-from evaluate.protocols.video_features import Modality, Videos
+from evaluate.protocols.video_features import Modality, Videos, split_names
 from evaluate.report.inputs import Model, class_names
 
 MAX_POINTS = 2000
@@ -53,7 +53,8 @@ def build_map(models: Mapping[str, Model]) -> dict[str, Any]:
     recordings = [
         f"{videos.label_names[i]} {videos.groups[i]}" if videos.groups[i] else videos.sources[i] for i in rows
     ]
-    roles = [{"train": 0, "test": 1}.get(own.get(min(own, default=""), ""), 2) for own in videos.splits]
+    first_split = next(iter(split_names(videos)), "")
+    roles = [{"train": 0, "test": 1}.get(own.get(first_split, ""), 2) for own in videos.splits]
     labels, different = list(names), list(dict.fromkeys(recordings))
     return {
         "layouts": layouts,

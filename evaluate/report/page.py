@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report.gallery import SEED, Media
@@ -66,7 +67,8 @@ def write_report(
     config = run / "config.yaml"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
     sets = {name: read_dataset(folder) for name, folder in shards.items()}
-    options = {"--shards": [*shards.values()], "--data": data, "--compare": compare}
+    renamed = [name for name, info in sets.items() if name != info.dataset]
+    options: dict[str, Sequence[Path | str]] = {"--shards": [*shards.values()], "--dataset": renamed}
     page = render(
         run=run,
         sections=sections,
@@ -77,8 +79,15 @@ def write_report(
         shard_params={name: info.params.as_dict() for name, info in sets.items()},
         config=text,
         commands=[
-            *(command(test, run, {"--shards": [shards[test]]}) for test in shards),
-            command("report", run, options),
+            *(
+                command(
+                    info.dataset if info.dataset in (*OFFICIAL, "esc50") else "embed",
+                    run,
+                    {"--shards": [shards[name]], "--dataset": [name] if name in renamed else []},
+                )
+                for name, info in sets.items()
+            ),
+            command("report", run, {**options, "--data": data, "--compare": compare}),
         ],
     )
     path = run / "report" / "index.html"
@@ -135,7 +144,7 @@ def collect_facts(
     ]
 
 
-def command(name: str, run: Path, options: Mapping[str, Sequence[Path]]) -> str:
+def command(name: str, run: Path, options: Mapping[str, Sequence[Path | str]]) -> str:
     """Return a command of this stage, without options that have no values."""
     words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
     return shlex.join(["python", "-m", "evaluate", name, "--run", str(run), *words])

@@ -63,7 +63,7 @@ def column_order(column: Column) -> tuple[int, str, int]:
 
 
 def means(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Return the means over splits: the stored record, or else one computed from the splits, without an interval."""
+    """Return the means over splits: the stored record, or else one computed from the splits."""
     known = list(results)
     return merge_results(mean_over_splits(known), (r for r in known if r.split is None))
 

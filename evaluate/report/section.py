@@ -1,7 +1,7 @@
 """The part of the page about one test."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from evaluate.report.map import build_map
 from evaluate.report.papers import Papers, build_papers
 from evaluate.report.result_tables import Column, Group, Table, best, build_tables, test_title
 from evaluate.results.results import Result
+from preprocess.shards.manifest import read_dataset
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME
 from train.run.checkpoint import LAST_NAME
 
@@ -58,18 +59,18 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
     if not own and not models:
         return None
     tables, model = build_tables(own), models.get("pretrained")
-    neighbours = model.neighbours if model else {}
+    neighbours, sample = model.neighbours if model else {}, is_sample(models.values(), media)
     first_split = {str(modality): splits[0] for modality, splits in neighbours.items() if modality != "joint"}
     return Section(
         name=test,
-        title=f"{test_title(test)}, on the sample world" if is_sample(model) else test_title(test),
+        title=f"{test_title(test)}, on the sample world" if sample else test_title(test),
         slug=re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-") or "test",
         item="recording" if model and not model.videos.has("video") else "video",
         encoders={name: each.encoder_sha256 for name, each in models.items()},
         notes=_notes(run, model, media),
         headline=choose_headline(tables[0]) if tables else None,
         tables=tables,
-        papers=None if is_sample(model) else build_papers(own, test, run.name),
+        papers=None if sample else build_papers(own, test, run.name),
         galleries=build_galleries(first_split, media) if first_split and media else None,
         embedding_map=build_map(models) if model else None,
         recalls=class_recalls(models) if neighbours else None,
@@ -83,9 +84,14 @@ def choose_headline(table: Table) -> tuple[Column, Mapping[str, Group]]:
     return column, {name: group for name, group in table.groups.items() if best(group, column) is not None}
 
 
-def is_sample(model: Model | None) -> bool:
-    """Whether the videos are the generated sample, which has UCF101's layout but no numbers in papers."""
-    return model is not None and set(model.videos.label_names) <= set(CLASS_BY_NAME)
+def is_sample(models: Iterable[Model], media: Media | None) -> bool:
+    """Whether the videos are the generated sample, which has UCF101's layout but no numbers in papers.
+
+    A run without embeddings of these models is known by its shard set.
+    """
+    names = {name for model in models for name in model.videos.label_names}
+    names = names or set(read_dataset(media.shards).label_names if media else ())
+    return bool(names) and names <= set(CLASS_BY_NAME)
 
 
 def _notes(run: Path, model: Model | None, media: Media | None) -> list[str]:

@@ -61,7 +61,7 @@ class Thumbnail:
 
 
 def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[str, Thumbnail]:
-    """Make images of the sources' first segments, in the best quality whose total fits the budget.
+    """Make images of the sources' first segments, in the best quality whose total fits the budget, or else the lowest.
 
     A source named twice counts twice. A source that the shards lack is left out.
     """

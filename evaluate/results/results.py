@@ -9,8 +9,8 @@ A list may begin with one `{"header": {...}}` record (commit, date, machine of t
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MODALITIES = ("video", "audio", "joint", "audio-to-video", "video-to-audio")
 RESULTS_NAME = "results.json"
 REMEDY = "move the file away and evaluate again, or repair the record"
+_PATIENCE_SECONDS = 30.0
+"""Time for another command to write its records."""
 
 Word = Annotated[str, Field(min_length=1)]
 Identity = tuple[str, str, int | None, str, str, str]
@@ -149,22 +151,45 @@ def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] 
     Raises:
         StoreError: another process is writing it, or the disk is full or refuses.
     """
+    with replacing(path) as temporary:
+        temporary.write_text(_text(results, header), encoding="utf-8")
+
+
+def _text(results: Iterable[Result], header: dict[str, Any] | None) -> str:
     lines = [json.dumps({"header": header}, ensure_ascii=False)] if header is not None else []
     lines += [json.dumps(asdict(result), ensure_ascii=False, allow_nan=False) for result in results]
-    text = "[\n" + ",\n".join(lines) + "\n]\n"
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def update_results(path: Path, new: Iterable[Result]) -> tuple[Result, ...]:
+def update_results(
+    path: Path,
+    new: Iterable[Result],
+    means_of: Callable[[Iterable[Result]], Iterable[Result]] = lambda _: (),
+    *,
+    drop: Callable[[Result], bool] = lambda _: False,
+) -> tuple[Result, ...]:
     """Add records to a results file, replacing those of the same identity; its header says with which code and when.
+
+    Args:
+        path: of the file. Nobody else can change it between reading and writing.
+        new: the records.
+        means_of: computes means over splits. It is given all splits that the file holds of each new record, since an
+            earlier command may have measured some of them.
+        drop: tells which old records are out of date; those that are replaced stay where they are.
 
     Returns:
         Everything that the file now holds.
 
     Raises:
         ResultsError: the file that is there cannot be read; it is left as it is.
+        StoreError: another process keeps writing it, or the disk is full or refuses.
     """
-    merged = merge_results(read_results(path), new)
-    write_results(path, merged, origin())
+    header, added = origin(), {result.identity: result for result in new}  # origin reads all code: before the lock
+    over_splits = {replace(result, split=None).identity for result in added.values()}
+    with replacing(path, patience_seconds=_PATIENCE_SECONDS) as temporary:
+        merged = merge_results(read_results(path), added.values())
+        merged = tuple(result for result in merged if result.identity in added or not drop(result))
+        means = means_of(r for r in merged if replace(r, split=None).identity in over_splits)
+        merged = merge_results(merged, means)
+        temporary.write_text(_text(merged, header), encoding="utf-8")
     return merged

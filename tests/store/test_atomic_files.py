@@ -129,6 +129,12 @@ def test_each_package_has_its_own_errors_for_a_lock_and_a_full_disk(tmp_path, gu
     assert names(tmp_path) == []
 
 
+def test_a_refusal_is_not_called_a_full_disk(tmp_path):
+    for number in (errno.EROFS, errno.EACCES):
+        with pytest.raises(WriteError, match="make it writable or write to another disk"), write_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+
+
 def test_whoever_waits_for_a_folder_gets_it_when_it_is_free(tmp_path):
     with ExitStack() as holder:
         holder.enter_context(folder_lock(tmp_path))

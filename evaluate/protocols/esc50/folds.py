@@ -12,7 +12,7 @@ training side, and a logistic regression whose C is chosen on the training folds
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,6 @@ from store.reader import EmbeddingStore
 from train.data.subset import parse_split
 
 FOLDS = ("1", "2", "3", "4", "5")
-PRETRAINED = "pretrained"
 STRICT, TRANSDUCTIVE = "pretrained-strict", "pretrained-transductive"
 SVM, LOGISTIC = "svm", "logistic"
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -143,9 +142,13 @@ def evaluate(
         judge, every = contestant.judge, contestant.recordings
         ten = every.take(np.isin(np.array(every.label_names, object), list(ESC10)))
         for task, some in ((judge, every), (f"{judge}-esc10", ten)):
-            if not len(some.labels):
-                continue
-            for fold in _folds(some):
+            try:
+                folds = _folds(some)
+            except SplitError:
+                if some is every:
+                    raise
+                continue  # of a subset of ESC-50, the ten may have too few classes or folds
+            for fold in folds:
                 if contestant.folds and fold not in contestant.folds:
                     continue
                 progress(f"{model}, {task}, fold {fold}")
@@ -229,6 +232,29 @@ def folds_read(checkpoint: Path, shards: Path) -> frozenset[str]:
     return parts
 
 
+def refuse_unfit_strict(main: Path, strict: Sequence[Path], shards: Path) -> None:
+    """Check, from the checkpoints of a main run and its strict runs, that each fold is tested strictly once at most.
+
+    Raises:
+        EvaluateError: a strict run has read all folds or none of these shards, or two runs are tested on the same fold.
+    """
+    tested: dict[str, Path] = {}
+    for checkpoint in (main, *strict):
+        read = folds_read(checkpoint, shards)
+        unseen = set(FOLDS) - read if read else set()
+        if not unseen and checkpoint in strict:
+            raise EvaluateError(
+                f"{checkpoint}: is not of a strict run, it has read {'all' if read else 'no'} folds of {shards}; "
+                "train one on some folds: data.split=fold:2,3,4,5"
+            )
+        for fold in sorted(unseen):
+            if fold in tested:
+                raise EvaluateError(
+                    f"{checkpoint}: is tested on fold {fold}, and so is {tested[fold]}; give one of them"
+                )
+            tested[fold] = checkpoint
+
+
 def contestants(checkpoint: Path, stores: Mapping[ModelName, Path], shards: Path) -> dict[str, Contestant]:
     """Return the models of a run, by name in the results, with the folds on which each may be tested.
 
@@ -242,7 +268,7 @@ def contestants(checkpoint: Path, stores: Mapping[ModelName, Path], shards: Path
             recordings = load_recordings(store, normalised=model != "mfcc")
         if model == "mfcc":
             found[model] = Contestant(recordings, "logistic")
-        elif model != PRETRAINED or not read:
+        elif model != "pretrained" or not read:
             found[model] = Contestant(recordings)
         elif read == frozenset(FOLDS):
             found[TRANSDUCTIVE] = Contestant(recordings)

@@ -18,7 +18,7 @@ from evaluate.protocols.bootstrap import TOP_1, interval
 from evaluate.protocols.esc50.folds import ESC10
 from evaluate.results.results import Result
 from train.config.load import check
-from train.config.schema import Config
+from train.config.schema import TEMPORAL_TERMS, Config
 from train.data.batch import SegmentBatch
 from train.data.loader import SegmentLoader, iterate_once
 from train.data.subset import read_info
@@ -59,10 +59,13 @@ def settings(checkpoint: Path, shards: Path, fold: int, folds: Sequence[int], st
     They are those of a pretraining run, at speed 1, forwards, with each view anywhere in the recording.
     """
     config = check(Config, read_checkpoint(checkpoint).config, str(checkpoint))
-    clip = replace(config.clip, views="anywhere", speeds=(1,), reverse_probability=0.0, eval_speed=1)
+    clip = replace(config.clip, views="anywhere", moments=1, speeds=(1,), reverse_probability=0.0, eval_speed=1)
+    # These weights are not used, but must be valid: such clips have nothing temporal to predict, and one term must count.
+    none = dict.fromkeys(TEMPORAL_TERMS, 0.0)
+    loss = replace(config.loss, **none, audio_audio=config.loss.audio_audio or 1.0)
     others = ",".join(str(other) for other in folds if other != fold)
     data = replace(config.data, shards=str(shards), split=f"fold:{others}")
-    return replace(config, name=SCRATCH, steps=steps, clip=clip, data=data)
+    return replace(config, name=SCRATCH, steps=steps, clip=clip, loss=loss, data=data)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class ScratchTrainer(TrainingLoop[Config, ScratchCheckpoint, Supervised]):
 
 
 @torch.inference_mode()
-def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int, world: World) -> tuple[Result, ...]:
+def accuracy_on_fold(
+    model: Supervised, config: Config, fold: int, n_clips: int, world: World, test: str
+) -> tuple[Result, ...]:
     """Compute top-1 on a fold, averaging a recording's clips; for ESC-10, recordings and classes are those of the ten.
 
     Args:
@@ -121,6 +126,7 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int,
         fold: of the test.
         n_clips: clips a recording, evenly spaced.
         world: this process, which tests alone.
+        test: name of the data set in the results.
     """
     info = read_info(Path(config.data.shards))
     model.eval()
@@ -139,6 +145,6 @@ def accuracy_on_fold(model: Supervised, config: Config, fold: int, n_clips: int,
     if of_ten.any():
         hits[SUPERVISED_10] = ten[score[of_ten][:, ten].argmax(1)] == label[of_ten]
     return tuple(
-        Result(info.dataset, task, fold, "audio", SCRATCH, TOP_1, float(own.mean()), len(own), *interval([own]))
+        Result(test, task, fold, "audio", SCRATCH, TOP_1, float(own.mean()), len(own), *interval([own]))
         for task, own in hits.items()
     )

@@ -1,6 +1,10 @@
 """Whole small ablations on real shards: trained once, measured once, failures named, signals obeyed."""
 
 import json
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,7 +14,7 @@ from evaluate.__main__ import main
 from evaluate.ablation.aggregate import read_cells
 from evaluate.ablation.measuring import RUN_RESULTS_NAME
 from evaluate.ablation.plan import Options, make_plan
-from evaluate.ablation.training import OUTPUT_NAME, command, last_step
+from evaluate.ablation.training import OUTPUT_NAME, command, last_step, train_runs
 from evaluate.errors import AblationError
 from evaluate.protocols.stores import EMBEDDINGS_FOLDER
 from evaluate.results.results import read_header, read_results
@@ -145,6 +149,18 @@ def test_two_objectives_and_two_seeds_end_in_one_list_and_are_not_made_twice(tmp
     changed = {path.relative_to(folder).parts[0] for path, stamp in stamps(folder).items() if before.get(path) != stamp}
     assert changed >= {"avid-1"}
     assert not changed & {"whole-0", "whole-1", "avid-0"}
+
+
+def test_a_signal_ends_the_wait_for_a_training_that_is_left(tmp_path, shards, preset):
+    plan, said = plan_of(tmp_path, shards, preset), []
+    plan.runs[0].folder.mkdir(parents=True)
+    with folder_lock(plan.runs[0].folder), pytest.raises(KeyboardInterrupt):
+        signals = threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM))
+        signals.start()
+        began = time.monotonic()
+        train_runs(plan, lambda *_: None, said.append)
+    assert time.monotonic() - began < 30
+    assert said == []
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from evaluate.errors import EmbedError
 from evaluate.protocols.stores import store_paths
 from preprocess.shards.manifest import read_dataset, read_segments
 from store.reader import EmbeddingStore
+from tests.evaluate.conftest import TINY
 from train.data.loader import iterate_once
 from train.data.loader_config import LoaderConfig
 from train.plans.clip_planners import EvenClips
@@ -131,6 +132,9 @@ def test_second_call_embeds_nothing_and_a_new_checkpoint_everything_of_its_own(r
     assert not np.allclose(EmbeddingStore(outputs["pretrained"]).vectors("video/features"), old)
     embedded, _, _ = run_embed(run_folder, shards, n_clips=2)
     assert embedded == MODELS
+    make_checkpoint(run_folder / "checkpoints" / LAST_NAME, seed=6, clip=TINY["clip"] | {"base_stride": 2})
+    embedded, _, _ = run_embed(run_folder, shards, n_clips=2)
+    assert embedded == MODELS  # other frames of the same weights
 
 
 def test_a_stopped_run_goes_on_with_the_missing_shards(run, run_folder, shards):
@@ -159,6 +163,23 @@ def test_a_stopped_run_goes_on_with_the_missing_shards(run, run_folder, shards):
     for model, path in outputs.items():
         with EmbeddingStore(path) as store:
             assert np.allclose(store.vectors("video/features"), vectors[model], atol=1e-5)
+
+
+def test_two_embeddings_of_one_run_at_once_and_the_parts_of_a_killed_one_leave_whole_stores(run, run_folder, shards):
+    outputs, made = store_paths(run_folder, "tiny", MODELS), []
+
+    def second(done, total):
+        if done == total:  # the parts are all there, and the second is the first to join them
+            made.append(run_embed(run_folder, shards)[0])
+
+    assert embed(run, shards, outputs, "tiny", EmbedOptions(num_threads=1), progress=second) == MODELS
+    assert made[0] == MODELS
+    parts = run_folder / "embeddings" / "parts"
+    assert not parts.exists()
+    (parts / "tiny").mkdir(parents=True)
+    (parts / "tiny" / "shard-000000.h5").write_bytes(outputs["pretrained"].read_bytes())
+    assert run_embed(run_folder, shards)[0] == ()
+    assert not parts.exists()
 
 
 def test_shards_on_another_clock_are_refused_by_name(run_folder, shards, make_checkpoint):

@@ -102,6 +102,7 @@ def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards)
         assert [r.n for r in each] == [6, 6, 6]
         assert by[model, None].value == pytest.approx(np.mean([r.value for r in each]))
         assert by[model, None].n == 18
+        assert all(by[model, split].low <= by[model, split].value <= by[model, split].high for split in (1, 2, 3, None))
         for split in (1, 2, 3):
             folder = run_folder / "finetune" / f"ucf101-{split}-{model}"
             said = json.loads((folder / "predictions.json").read_text())

@@ -65,6 +65,7 @@ def test_the_mean_over_folds_chance_and_the_ten_classes():
     assert {r.n for r in results if r.task == f"{SVM}-esc10" and r.split} == {12}
     assert len(ESC10) == 10
     table = folds_sheet(results, "esc50")
+    assert table.title == "esc50: top-1, mean over the folds shown and of each, per cent"
     assert table.columns == ["task", "model", "mean", *"12345"]
     assert len(table.rows) == 6
 
@@ -75,6 +76,12 @@ def test_a_recording_without_audio_counts_and_two_classes_work():
     assert fold_hits(replace(some, features=mute), 1).mean() > 0.8
     assert fold_hits(some.take(some.labels < 2), 2).mean() > 0.9
     assert choose_cost(some) in COSTS
+
+
+def test_a_subset_with_one_class_of_the_ten_is_tested_on_all_its_classes_alone():
+    some = recordings(3.0)
+    some = replace(some, label_names=tuple(name if name == "dog" else f"a {name}" for name in some.label_names))
+    assert {r.task for r in evaluate([("raw", Contestant(some))])} == {SVM}
 
 
 def test_too_few_folds_are_refused():

@@ -21,6 +21,7 @@ from tests.evaluate.protocols.test_esc50 import recordings
 from tests.processes import run as start_python
 from train.__main__ import main as train_main
 from train.config.load import load_config
+from train.config.schema import TERMS, Config, LossConfig
 from train.data.loader import SegmentLoader, iterate_once
 from train.data.loader_config import LoaderConfig
 from train.errors import ConfigError, RunError
@@ -86,6 +87,30 @@ def test_from_recordings_to_the_table_with_the_strict_and_the_transductive_row_a
     assert evaluate_command("report", runs, esc_shards) == 0
     page = (runs / "report" / "index.html").read_text()
     assert all(word in page for word in (STRICT, TRANSDUCTIVE, "mfcc"))
+    assert "are there" not in page  # no recording is missing
+    assert "test videos of split 1, 2, 3, 4, 5; held out: none" in page
+    assert evaluate_command("report", runs / "strict-1", esc_shards) == 0
+    page = (runs / "strict-1" / "report" / "index.html").read_text()
+    assert "pretraining read fold:2,3,4,5" in page
+    assert "test videos of split 2, 3, 4, 5; held out: split 1" in page
+
+
+def test_strict_runs_of_two_calls_have_one_mean_and_unfit_ones_are_refused(esc_shards, runs, tmp_path, capsys):
+    run = shutil.copytree(runs, tmp_path / "run")
+    pretrain(run / "strict-2", esc_shards, "steps=1", "data.split=fold:1,3,4,5")
+    words = ("--models", "raw", "--clips", 1, "--device", "cpu", "--threads", 1, "--strict")
+    for name in ("strict-1", "strict-2"):
+        assert evaluate_command("esc50", run, esc_shards, *words, run / name) == 0
+    rows = {r.split: r for r in read_results(run / "results.json") if (r.model, r.task) == (STRICT, "svm")}
+    assert set(rows) == {1, 2, None}
+    assert (rows[None].n, rows[None].value) == (8, pytest.approx((rows[1].value + rows[2].value) / 2))
+    assert rows[None].low <= rows[None].value <= rows[None].high
+    before = (run / "results.json").read_bytes()
+    again, all_folds = "is tested on fold 2, and so is", "is not of a strict run, it has read all folds"
+    for strict, said in ((("strict-2", "strict-2"), again), (("strict-1", "."), all_folds)):
+        assert evaluate_command("esc50", run, esc_shards, *words, *(run / name for name in strict)) == 2
+        assert said in capsys.readouterr().err
+    assert (run / "results.json").read_bytes() == before
 
 
 def test_the_strict_pretraining_never_reads_the_fold_that_it_is_tested_on(esc_shards, runs):
@@ -123,25 +148,33 @@ def test_training_from_scratch_reads_the_other_folds_and_is_tested_on_its_own(es
     assert config(1).clip.speeds == (1,)
     assert config(1).clip.reverse_probability == 0
     assert config(1).data.split == "fold:2,3,4,5"
+    saved = read_checkpoint(runs / "checkpoints" / LAST_NAME)
+    speeds_alone = {term: float("speed" in term) for term in TERMS}
+    for other in (*map(load_config, ("sample", "ucf101", "fingerprint")), Config(loss=LossConfig(**speeds_alone))):
+        save_checkpoint(replace(saved, config=other.as_dict()), tmp_path / "other.pt")
+        assert settings(tmp_path / "other.pt", esc_shards, 1, folds, 6).clip.speeds == (1,)
     whole = ScratchTrainer(config(1), tmp_path / "whole", world)
     assert whole.train()
     with pytest.raises(RunError, match=r"other settings.*remove that folder"):
         ScratchTrainer(config(2), tmp_path / "whole", world).train()
-    found = {r.task: r for r in accuracy_on_fold(whole.model, config(1), 1, 2, world)}
+    found = {r.task: r for r in accuracy_on_fold(whole.model, config(1), 1, 2, world, "mine")}
     assert {task: r.n for task, r in found.items()} == {"supervised": 4, "supervised-esc10": 3}
-    assert {(r.model, r.split) for r in found.values()} == {("scratch", 1)}
+    assert {(r.test, r.model, r.split) for r in found.values()} == {("mine", "scratch", 1)}
 
 
 def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, runs, tmp_path, capsys):
     run = shutil.copytree(runs, tmp_path / "run")  # its results are not for the other tests
-    for folds in ("1", "3"):
-        assert evaluate_command("esc50-scratch", run, esc_shards, "--folds", folds, "--steps", 2, "--clips", 2) == 0
-    rows = [r for r in read_results(run / "results.json") if r.model == "scratch" and r.task == "supervised"]
+    words = ("--steps", 2, "--clips", 2, "--dataset", "mine")
+    for folds in ("1", "3, 1"):
+        assert evaluate_command("esc50-scratch", run, esc_shards, *words, "--folds", folds) == 0
+    found = read_results(run / "results.json")
+    rows = [r for r in found if (r.test, r.model, r.task) == ("mine", "scratch", "supervised")]
     values = {r.split: r.value for r in rows}
     assert set(values) == {1, 3, None}
     assert values[None] == pytest.approx((values[1] + values[3]) / 2)
-    assert evaluate_command("esc50-scratch", run, esc_shards, "--folds", "6") == 2
-    assert "--folds" in capsys.readouterr().err
+    for folds in ("6", ""):
+        assert evaluate_command("esc50-scratch", run, esc_shards, "--folds", folds) == 2
+        assert "--folds" in capsys.readouterr().err
 
 
 def test_video_terms_on_audio_data_are_refused_early_and_named(tmp_path):

@@ -190,7 +190,7 @@ def test_the_same_run_gives_the_same_page(page, write):
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
-def test_sections_without_data_are_left_out(run, shards, tmp_path):
+def test_sections_without_data_are_left_out(run, shards, tmp_path, monkeypatch):
     with pytest.raises(EvaluateError, match="python -m evaluate ucf101"):
         write_report(tmp_path, {"ucf101": shards})
     assert not (tmp_path / "report").exists()
@@ -205,6 +205,19 @@ def test_sections_without_data_are_left_out(run, shards, tmp_path):
     write_results(tmp_path / "results.json", results)
     text = write_report(tmp_path, {"ucf101": shards}).read_text(encoding="utf-8")
     assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results", "ucf101-papers"]
+    monkeypatch.setattr("evaluate.report.section.CLASS_BY_NAME", dict.fromkeys(("Blink", "Slide", "Still")))
+    text = write_report(tmp_path, {"ucf101": shards}).read_text(encoding="utf-8")
+    assert "on the sample world" in text  # known by the shards
+    assert re.findall(r'<section id="([\w-]+)"', text) == ["ucf101-results"]
+
+
+def test_the_commands_that_it_names_exist(run, shards, tmp_path, monkeypatch):
+    results = [replace(result, test="mine") for result in read_results(run / "results.json") if result.test == "ucf101"]
+    write_results(tmp_path / "results.json", results)
+    for name in ("ucf101", "embed"):
+        text = write_report(tmp_path, {"mine": shards}).read_text(encoding="utf-8")
+        assert re.findall(r"python -m evaluate (\w+) .* --shards \S+ --dataset mine", text) == [name, "report"]
+        monkeypatch.delitem(OFFICIAL, "ucf101", raising=False)  # as of a data set without an evaluation
 
 
 def test_images_shrink_until_they_fit(shards):

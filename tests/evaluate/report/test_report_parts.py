@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -129,6 +130,13 @@ def test_the_map_keeps_classes_together_and_leaves_out_what_a_video_lacks():
     assert (labels[distance.argmin(axis=1)] == labels).mean() > 0.9
     assert (points.min(), points.max()) == (0, 1000)
     assert {point[1] for point in made["points"]} == {0, 1}
+    own = videos()
+    sides = tuple({"2": "test"} if i == 0 else {"10": "test", "2": "train"} for i in range(len(own)))
+    roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
+    assert roles == [1, *[0] * (len(own) - 1)]  # split 2 comes before 10
+    sides = tuple({"2": "test"} if i == 0 else {"1": "train", "2": "train"} for i in range(len(own)))
+    roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
+    assert roles[:2] == [2, 0]  # not in the first split
     for n in (1, 2, 5):  # too few for t-SNE, or for PCA
         assert project(np.random.default_rng(0).normal(size=(n, 6))).shape == (n, 2)
 
@@ -172,8 +180,7 @@ def test_names_that_lead_out_of_the_data_folder_are_not_followed(tmp_path):
 
 
 def test_the_sample_world_is_distinguished_from_ucf101():
-    models = {
-        names: SimpleNamespace(videos=SimpleNamespace(label_names=names))
-        for names in (("Rising",), ("Rising", "Archery"))
-    }
-    assert [is_sample(model) for model in (*models.values(), None)] == [True, False, False]
+    sample, other = (
+        SimpleNamespace(videos=SimpleNamespace(label_names=names)) for names in (("Rising",), ("Rising", "Archery"))
+    )
+    assert [is_sample(models, None) for models in ([sample], [other], [])] == [True, False, False]

@@ -1,8 +1,11 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from evaluate.errors import ResultsError
+from evaluate.protocols.bootstrap import interval, mean_over_splits
 from evaluate.results.results import Result, merge_results, read_header, read_results, update_results, write_results
 from tests.processes import ROOT
 
@@ -46,6 +49,23 @@ def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path)
     merged = update_results(path, [make(1, value=0.75, n=11), make(3)])
     assert merged == (make(1, value=0.75, n=11), make(2), make(1, "größer"), make(3)) == read_results(path)
     assert {"commit", "code", "machine"} < set(read_header(path))
+
+
+def test_means_cover_the_splits_of_earlier_calls_too(tmp_path):
+    path = tmp_path / "results.json"
+    for split, share in ((2, 0.5), (1, 1.0)):
+        new = [make(split, value=share, low=share, high=share), make(split, "chance", value=share / 2)]
+        merged = {(r.split, r.model): r for r in update_results(path, new, mean_over_splits)}
+    mean, chance = merged[None, "pretrained"], merged[None, "chance"]
+    assert (mean.value, mean.n, chance.value, chance.n, chance.low) == (0.75, 20, 0.375, 20, None)
+    assert (mean.low, mean.high) == interval([np.ones(10, bool), np.arange(10) < 5])  # in the order of the splits
+
+
+def test_commands_that_end_together_lose_nothing(tmp_path):
+    path = tmp_path / "results.json"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda split: update_results(path, [make(split)]), range(1, 5)))
+    assert {r.split for r in read_results(path)} == {1, 2, 3, 4}
 
 
 def test_any_other_field_makes_it_another_record():
