@@ -12,12 +12,14 @@ from evaluate.archive.pairs import Duplicates, list_duplicates
 from evaluate.archive.scope import Agree, Scope, compared_with
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
+from evaluate.errors import ArchiveError
 from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
 from evaluate.fingerprint.describe.extract import ExtractOptions
 from evaluate.fingerprint.describe.view import PLAIN, View
 from evaluate.fingerprint.index.archive import Archive, IndexedSource
+from evaluate.fingerprint.index.library import Library
 from evaluate.fingerprint.match.chance import threshold
 from evaluate.fingerprint.match.matches import Match
 from preprocess.executors.processes import SerialExecutor
@@ -49,7 +51,7 @@ def find_duplicates(
     """
     scope = scope or Scope()
     archive, library = index.archive, index.matcher(false_positive_rate).library
-    sources = _readable(archive)
+    sources = _readable(archive, library)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
     among, before = compared_with(scope, library.sources, sources), set(run.done)
@@ -59,12 +61,13 @@ def find_duplicates(
         options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
         mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_))
         described = {MIRRORED: mirrored, PLAIN: archive}
-        unread = mirrored.sources().keys() - _readable(mirrored).keys()
-        n += len(new & _readable(mirrored).keys())
+        read = _readable(mirrored, library).keys()
+        unread = mirrored.sources().keys() - read
+        n += len(new & read)
     comparison = Comparison(library, _rate_a_view(compared))
     numbers = {name: number for number, name in enumerate(library.sources)}
     found, done, saved = list(run.matches), list(run.done), time.monotonic()
-    is_saved = since_last or last_compared(archive) is None  # a stopped run of everything does not replace a whole one
+    is_saved = since_last or not _has_run(archive)  # a stopped run of everything does not replace a whole one
 
     def save() -> list[Match]:
         matches = merged(found)
@@ -104,14 +107,25 @@ def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
     compared = last_compared(archive)
     if compared is None:
         return None
-    sources, library = _readable(archive), index.matcher().library
+    library = index.matcher().library
+    sources = _readable(archive, library)
     run = load_run(archive, compared, list(sources.values()))
     verdicts, least = Verdicts(index.folder), threshold(_rate_a_view(compared))
     return list_duplicates(run.matches, library, sources, Scope(agree=agree), verdicts, n_compared=0, least=least)
 
 
-def _readable(archive: Archive) -> dict[str, IndexedSource]:
-    return {name: source for name, source in archive.sources().items() if not source.reason}
+def _has_run(archive: Archive) -> bool:
+    """Whether a run was saved that can be read; a run of everything replaces a damaged one."""
+    try:
+        return last_compared(archive) is not None
+    except ArchiveError:
+        return False
+
+
+def _readable(archive: Archive, library: Library) -> dict[str, IndexedSource]:
+    """Return the sources that were read and are in memory: another process may have added some since."""
+    known = set(library.sources)
+    return {name: source for name, source in archive.sources().items() if name in known and not source.reason}
 
 
 def _rate_a_view(compared: Mapping[str, Any]) -> float:

@@ -70,6 +70,12 @@ ORDERS: dict[str, tuple[str, Callable[[MediaFacts], float]]] = {
 DEFAULT_ORDER = ("duration", "resolution", "bit_rate")
 
 
+def time_of(seconds: float) -> datetime:
+    """Return a file's time of change in UTC, or the nearest that a calendar of four digits has."""
+    first, last = (each.replace(tzinfo=UTC).timestamp() for each in (datetime.min, datetime.max.replace(microsecond=0)))
+    return datetime.fromtimestamp(min(max(seconds, first), last), UTC)
+
+
 def media_facts(source: IndexedSource, limits: Limits = USUAL_LIMITS) -> MediaFacts | None:
     """Probe a file; None if it cannot be read."""
     path = Path(source.path)
@@ -82,8 +88,15 @@ def media_facts(source: IndexedSource, limits: Limits = USUAL_LIMITS) -> MediaFa
     return MediaFacts(
         info.format_name, info.video_codec, info.audio_codec, info.width_px, info.height_px, info.fps, info.audio_channels,
         seconds, 8 * status.st_size / max(seconds, 1e-3), status.st_size,
-        datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds"),
+        time_of(status.st_mtime).isoformat(timespec="seconds"),
     )  # fmt: skip
+
+
+def check_order(order: Sequence[str]) -> None:
+    """Raise EvaluateError, before the work is done, if a name is not in ORDERS."""
+    unknown = [name for name in order if name not in ORDERS]
+    if unknown or not order:
+        raise EvaluateError(f"no order by {', '.join(unknown) or 'nothing'}: choose from {', '.join(ORDERS)}")
 
 
 def propose_kept(
@@ -100,9 +113,7 @@ def propose_kept(
     Raises:
         EvaluateError: the order has an unknown name.
     """
-    unknown = [name for name in order if name not in ORDERS]
-    if unknown or not order:
-        raise EvaluateError(f"no order by {', '.join(unknown) or 'nothing'}: choose from {', '.join(ORDERS)}")
+    check_order(order)
     pairs = {(pair.one, pair.other): pair for pair in found.pairs}
     decisions = list[Decision]()
     for number, names in enumerate(found.groups, 1):

@@ -29,6 +29,12 @@ away() {{ # copy, kept, place
 """
 
 
+def check_keep_suffix(path: Path) -> None:
+    """Raise EvaluateError, before the work is done, if the suffix names no format."""
+    if path.suffix not in (".csv", ".json", ".sh"):
+        raise EvaluateError(f"{path}: proposals are written as .csv, .json or .sh")
+
+
 def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *, links: bool = False) -> None:
     """Write proposals by the suffix of the path: .csv, .json or .sh.
 
@@ -38,12 +44,11 @@ def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *
         EvaluateError: another suffix.
         WriteError: the disk is full or refuses.
     """
+    check_keep_suffix(path)
     if path.suffix == ".sh":
         with replacing(path) as temporary:
             temporary.write_bytes(os.fsencode(_script(decisions, moves_to, links=links)))
         return
-    if path.suffix not in (".csv", ".json"):
-        raise EvaluateError(f"{path}: proposals are written as .csv, .json or .sh")
     facts, names = ([field.name for field in fields(kind)] for kind in (MediaFacts, Decision))
     names.remove("facts")
     rows = [

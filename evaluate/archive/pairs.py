@@ -45,7 +45,7 @@ class Pair:
     @property
     def shared_seconds(self) -> float:
         """Length of all spans together, in `one`."""
-        return sum(span.query_end_seconds - span.query_start_seconds for span in self.spans)
+        return sum(span.query_seconds for span in self.spans)
 
     @property
     def is_mirrored(self) -> bool:
@@ -185,9 +185,5 @@ def _pair(
 
 def _agreement(scores: Sequence[tuple[Match, float | None]], least: float) -> Agreement:
     """Tell whether a modality agrees in most seconds; the place is known, so chance has one place, not the whole index."""
-    lengths = [
-        (span.query_end_seconds - span.query_start_seconds) * (1 if score >= least else -1)
-        for span, score in scores
-        if score is not None
-    ]
+    lengths = [span.query_seconds * (1 if score >= least else -1) for span, score in scores if score is not None]
     return "missing" if not lengths else "agrees" if sum(lengths) > 0 else "unclear"

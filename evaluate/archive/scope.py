@@ -63,7 +63,7 @@ def compared_with(
 
     `names` are those of a library, in its order. A pattern that fits no source raises FingerprintError.
     """
-    lengths = np.array([sources[name].seconds for name in names])
+    lengths = np.array([sources[name].seconds if name in sources else -1.0 for name in names])  # -1: removed since
     is_long = (lengths >= scope.shortest_seconds) & (lengths <= scope.longest_seconds)
     references, candidates = (_fitting(names, patterns) & is_long for patterns in (scope.references, scope.candidates))
     folder = np.unique([name.rpartition("/")[0] for name in names], return_inverse=True)[1]

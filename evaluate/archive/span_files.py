@@ -82,7 +82,7 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
             {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **span,
              **{each: getattr(pair, each) for each in told}}
             for number, pair in enumerate(found.pairs, 1)
-            for span in [asdict(each) for each in pair.spans] or [dict[str, Any]()]
+            for span in [{**asdict(each), "view": json.dumps(asdict(each.view))} for each in pair.spans] or [dict[str, Any]()]
         ]  # fmt: skip
         rows += [
             {"kind": "segment", "number": number, **dict(zip(_PLACE, place, strict=True))}
@@ -173,11 +173,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_csv(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a table with a header, whole or not at all; a cell may hold line breaks."""
+    """Write a table with a header, whole or not at all; a cell may hold line breaks, but no formula of a spreadsheet."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
+
+
+def _no_formula(value: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would calculate: names are other people's words."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _write_edl(path: Path, events: Sequence[Event], fps: float) -> None:

@@ -16,6 +16,7 @@ from opentimelineio.opentime import RationalTime, TimeRange
 from preprocess.errors import MediaError
 from preprocess.media.media_info import MediaInfo
 from preprocess.media.probe import probe
+from preprocess.sources import escaped_name
 from store.atomic_files import replacing
 
 SAME_LENGTH_SECONDS = 0.75
@@ -77,7 +78,7 @@ def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> No
     """
     info_of = cache(_info)
     made = [_timeline(each, info_of, fps) for each in timelines]
-    root = made[0] if len(made) == 1 else otio.schema.SerializableCollection(path.stem, made)
+    root = made[0] if len(made) == 1 else otio.schema.SerializableCollection(escaped_name(path.stem), made)
     with replacing(path) as temporary:
         temporary.write_text(otio.adapters.write_to_string(root, "otio_json"), encoding="utf-8")
 
@@ -90,7 +91,8 @@ def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: flo
         info = info_of(path)
         rate, seconds = info.fps or fps, info.duration_seconds or seconds
         channels = "B" if info.has_video == info.has_audio else "V" if info.has_video else "A"
-        layers.append((path.name, [Event(path.name, path, 0.0, seconds, 0.0, seconds, channels)]))
+        name = escaped_name(path.name)
+        layers.append((name, [Event(name, path, 0.0, seconds, 0.0, seconds, channels)]))
     made = otio.schema.Timeline(
         timeline.name, global_start_time=RationalTime(0, rate), metadata={"avtempo": dict(timeline.told)}
     )

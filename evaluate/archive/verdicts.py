@@ -8,6 +8,7 @@ killed.
 import json
 import math
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # it imports torch
 
 VERDICTS_FILE = "verdicts.sqlite"
 Kind = Literal["same", "different", "keep", "ignore"]
+_CONTENT = re.compile(r"[0-9]{1,19}-[0-9a-f]{32}")
 N_PLACES: dict[str, tuple[int, float]] = {"same": (2, 2), "different": (2, 2), "keep": (1, 1), "ignore": (1, math.inf)}
 PATIENCE_SECONDS = 60.0
 _TABLES = """
@@ -47,7 +49,7 @@ class Place:
     Attributes:
         content: of the file.
         name: of the source when the verdict was made, for the reader.
-        start_seconds, end_seconds: half open; null for the whole source.
+        start_seconds, end_seconds: half open, of what is ignored; null for a whole source.
     """
 
     content: str
@@ -66,6 +68,9 @@ class Verdict:
         made_at: time in UTC, ISO 8601.
         note: any text.
         is_withdrawn: the subject has no verdict any more.
+
+    Raises:
+        ValueError: the places do not fit the kind; a content or a time is none.
     """
 
     kind: Kind
@@ -78,8 +83,15 @@ class Verdict:
         least, most = N_PLACES[self.kind]
         if not least <= len(self.places) <= most:
             raise ValueError(f"{self.kind}: {len(self.places)} places")
-        if self.kind == "ignore" and any(place.end_seconds is None for place in self.places):
-            raise ValueError("ignore: a place without seconds")
+        for place in self.places:
+            start, end = place.start_seconds, place.end_seconds
+            if self.kind != "ignore" and (start, end) != (None, None):
+                raise ValueError(f"{self.kind}: a place with seconds")
+            if self.kind == "ignore" and (start is None or end is None or not 0 <= start < end < math.inf):
+                raise ValueError(f"ignore: a place needs 0 <= start < end, not {start} and {end}")
+            if not _CONTENT.fullmatch(place.content):
+                raise ValueError(f"no content: {place.content!r}")
+        datetime.fromisoformat(self.made_at)
 
     @property
     def subject(self) -> tuple[object, ...]:
@@ -151,7 +163,7 @@ class Verdicts:
     def take_in(self, path: Path, content: bytes | None = None) -> int:
         """Add the verdicts of an exported file, or of its content that was read, all or none; return how many were new."""
         try:
-            lines = (path.read_bytes() if content is None else content).decode().splitlines()
+            lines = (path.read_bytes() if content is None else content).decode().split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise VerdictError(path, f"cannot be read ({error})", "give a file from `verdicts export`") from error
         return self.write([_read(line, path, number) for number, line in enumerate(lines, 1) if line.strip()])

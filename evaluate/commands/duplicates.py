@@ -64,14 +64,18 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _duplicates(arguments: argparse.Namespace) -> None:
     from evaluate.archive.duplicates import find_duplicates
-    from evaluate.archive.keep import propose_kept
-    from evaluate.archive.keep_files import write_decisions
+    from evaluate.archive.keep import check_order, propose_kept
+    from evaluate.archive.keep_files import check_keep_suffix, write_decisions
     from evaluate.archive.scope import Scope
     from evaluate.archive.span_files import check_suffix, write_duplicates, write_duplicates_page
     from evaluate.fingerprint.api import Index
 
     if arguments.out:
         check_suffix(arguments.out, arguments.fps)
+    order = words(arguments.order)
+    check_order(order)
+    for path in arguments.keep:
+        check_keep_suffix(path)
     scope = Scope(
         tuple(arguments.references), tuple(arguments.candidates), arguments.across_folders, arguments.shortest,
         arguments.longest, arguments.shared, arguments.agree, arguments.mirrored,
@@ -87,7 +91,7 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     if arguments.page:
         write_duplicates_page(arguments.page, found)
         say(f"{arguments.page}: written")
-    decisions = propose_kept(found, words(arguments.order)) if arguments.keep else ()
+    decisions = propose_kept(found, order) if arguments.keep else ()
     for path in arguments.keep:
         write_decisions(path, decisions, arguments.moves_to, links=arguments.hard_links)
         say(f"{path}: written; {sum(not each.keeps for each in decisions)} of {len(decisions)} sources are copies")

@@ -35,7 +35,7 @@ def make_app(settings: ServerSettings) -> FastAPI:
     copies = Copies(copied, settings.copies_bytes, processes)
     queries, started = Queries(uploads, opened, processes), Runs(processes, opened)
     watch = Watch(settings.watch_folder, opened, queries, started) if settings.watch_folder else None
-    webhook = Webhook(settings.webhook, settings.watched_lines, opened) if watch and settings.webhook else None
+    webhook = Webhook(settings.webhook, settings.watched_lines, opened) if settings.webhook else None
     parts = Parts(opened, processes, queries, started, copies, PairsFinder(opened, copies), watch)
 
     @asynccontextmanager
@@ -45,6 +45,8 @@ def make_app(settings: ServerSettings) -> FastAPI:
             _log.warning("%s is opened for reading: %s", settings.index_folder, reason)
         endless = [_keep_fresh(parts), *(each.run() for each in (watch, webhook) if each)]
         tasks = [asyncio.create_task(each) for each in endless]
+        for task in tasks:
+            task.add_done_callback(_tell_of_error)
         with held:
             try:
                 yield
@@ -67,6 +69,12 @@ def make_app(settings: ServerSettings) -> FastAPI:
     app.add_middleware(Access, settings=settings)
     app.state.parts = parts
     return app
+
+
+def _tell_of_error(task: asyncio.Task[None]) -> None:
+    """Log the error that ends what should be endless; nobody waits for its result."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("a part of the server has ended; start the server anew", exc_info=error)
 
 
 async def _keep_fresh(parts: Parts) -> None:

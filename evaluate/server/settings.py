@@ -30,7 +30,7 @@ class ServerSettings:
         settle_seconds: a file is taken when it has not changed for so long.
 
     Raises:
-        EvaluateError: limits or a webhook that make no sense.
+        EvaluateError: a token, limits or a webhook that make no sense, a missing folder, or nothing to tell of.
     """
 
     index_folder: Path
@@ -59,9 +59,19 @@ class ServerSettings:
             raise EvaluateError("a token is ASCII without spaces; unset AVTEMPO_TOKEN, or give it such a value")
         if self.upload_bytes < 1:
             raise EvaluateError("the limit on uploads must be above 0 MB")
-        address = urlsplit(self.webhook)
-        if self.webhook and (address.scheme not in ("http", "https") or not address.hostname):
-            raise EvaluateError(f"no webhook: {self.webhook}; give an http or https address")
+        if self.webhook and not _is_address(self.webhook):
+            raise EvaluateError(f"no webhook: {self.webhook}; give an http or https address, in ASCII without spaces")
+        if self.watch_folder is None and (self.webhook or self.watch_out):
+            raise EvaluateError("--webhook and --watch-out tell of a watched folder; name it: --watch FOLDER")
         for folder in (self.archive_folder, self.watch_folder, *self.allowed_folders):
             if folder is not None and not folder.is_dir():
                 raise EvaluateError(f"{folder}: no such folder")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = urlsplit(text)
+        is_whole = bool(address.scheme in ("http", "https") and address.hostname and address.port != 0)
+    except ValueError:  # brackets that do not close, or a port that is no number
+        return False
+    return is_whole and all("!" <= each <= "~" for each in text)

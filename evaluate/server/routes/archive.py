@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from evaluate.archive.keep import time_of
 from evaluate.archive.last_run import LAST_RUN_FILE, last_compared
 from evaluate.archive.scope import NO_LIMIT_SECONDS
+from evaluate.errors import ArchiveError
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import described
@@ -129,7 +131,7 @@ def sources(
     ]
     shown = [
         SourceShape(
-            **each.__dict__, id=id_of(each.name), modified=datetime.fromtimestamp(each.modified_ns / 1e9, UTC),
+            **each.__dict__, id=id_of(each.name), modified=time_of(each.modified_ns / 1e9),
             status=_status_of(each, gone),
         )
         for each in found[offset : offset + limit]
@@ -164,7 +166,10 @@ def _status_of(source: IndexedSource, gone: frozenset[str]) -> SourceStatus:
 
 
 def _last_scope(now: Snapshot) -> LastScopeShape | None:
-    compared = last_compared(now.index.archive) if now.version[0] else None
+    try:
+        compared = last_compared(now.index.archive) if now.version[0] else None
+    except ArchiveError:  # the page must show a status from which to start the run that replaces it
+        return None
     if compared is None:
         return None
     longest = compared["longest_seconds"]

@@ -148,7 +148,10 @@ def export(
             write_duplicates(path, found.found, FPS)
         else:
             names = tuple(each.strip() for each in order.split(",") if each.strip())
-            archive = parts.opened.archive_folder
+            archive = parts.opened.archive_folder.resolve()
+            if not archive.name:
+                words = "nothing lies beside the archive's folder /; use `duplicates --keep FILE --moves-to FOLDER`"
+                raise RefusedError(words)
             decisions = propose_kept(found.found, names, parts.pairs.facts)
             write_decisions(path, decisions, archive.with_name(f"{archive.name}-copies"))
 

@@ -150,7 +150,7 @@ def waveform(
     with suppress(MediaError, CrashedError):
         if start < end:
             found = parts.processes.call(peaks, path, start, end, n, AS_PERMITTED).round(4).tolist()
-    response.headers.update(SHORT_CACHE)
+            response.headers.update(SHORT_CACHE)
     return {"peaks": found}
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from evaluate.archive.verdicts import Kind, Place, Verdict
 from evaluate.server.problems import RefusedError, described
@@ -33,18 +33,6 @@ class VerdictRequest(BaseModel):
     note: str = Field("", max_length=10_000)
     withdraw: bool = False
 
-    @model_validator(mode="after")
-    def _is_plain(self) -> "VerdictRequest":
-        if (self.start_seconds is None) != (self.end_seconds is None):
-            raise ValueError("give both start_seconds and end_seconds, or neither")
-        if self.start_seconds is not None and not self.start_seconds < (self.end_seconds or 0.0):
-            raise ValueError("start_seconds must be less than end_seconds")
-        if any(not each.start_seconds < each.end_seconds for each in self.places):
-            raise ValueError("start_seconds of a place must be less than end_seconds")
-        if self.kind != "ignore" and (self.places or self.start_seconds is not None):
-            raise ValueError("only ignore takes seconds and places")
-        return self
-
 
 class Recorded(BaseModel):
     """Verdicts, and the body of the request that takes them back: what held before holds again."""
@@ -61,12 +49,9 @@ router = APIRouter(tags=["verdicts"])
 
 def _places_of(parts: Parts, body: VerdictRequest, place: Callable[[str], Place]) -> list[Place]:
     names = [id_of(each.name) for each in parts.opened.now.sources_of(body.names)]
-    places = [place(each) for each in (*names, *body.ids)]
-    if body.start_seconds is not None:
-        places = [replace(each, start_seconds=body.start_seconds, end_seconds=body.end_seconds) for each in places]
-    return places + [
-        replace(place(each.id), start_seconds=each.start_seconds, end_seconds=each.end_seconds) for each in body.places
-    ]
+    given = [(each, body.start_seconds, body.end_seconds) for each in (*names, *body.ids)]
+    given += [(each.id, each.start_seconds, each.end_seconds) for each in body.places]
+    return [replace(place(each), start_seconds=start, end_seconds=end) for each, start, end in given]
 
 
 @router.get("/verdicts")

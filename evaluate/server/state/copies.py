@@ -11,6 +11,7 @@ from evaluate.archive.keep import MediaFacts, media_facts
 from evaluate.fingerprint.index.archive import IndexedSource
 from evaluate.server.problems import CrashedError, RefusedError
 from evaluate.server.state.processes import Processes
+from preprocess.errors import MediaError
 from preprocess.media.media_info import Limits
 from preprocess.media.playable import Playback, Plays, playback, write_playable
 
@@ -37,12 +38,17 @@ class Copies:
         self._encoders = CapacityLimiter(AT_ONCE)
 
     def probed(self, path: Path) -> tuple[Playback, MediaFacts | None]:
-        """Say how a browser plays a permitted file, and its facts; a file is probed once."""
+        """Say how a browser plays a permitted file, and its facts; a file that can be read is probed once."""
         try:
             status = path.stat()
+            return self._known(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         except OSError as error:
-            return Playback("none", None, "", error.strerror or "cannot be read"), None
-        return self._known(path, status.st_size, status.st_mtime_ns)
+            reason = error.strerror or "cannot be read"
+        except MediaError as error:
+            reason = error.reason
+        except CrashedError as error:
+            reason = str(error)
+        return Playback("none", None, "", reason), None
 
     async def playable(self, path: Path, plays: Plays, start_seconds: int = 0) -> Path:
         """Return a copy that browsers play; RefusedError if it is not ready yet, MediaError if it cannot be decoded."""
@@ -63,10 +69,10 @@ class Copies:
         return target
 
     def _probed(self, path: Path, *_: object) -> tuple[Playback, MediaFacts | None]:
-        try:
-            return self._processes.call(_probed, path)
-        except CrashedError as error:
-            return Playback("none", None, "", str(error)), None
+        found = self._processes.call(_probed, path)
+        if found[0].info is None:  # an error is not kept: the file, its disk or the memory may be mended
+            raise MediaError(path, found[0].reason)
+        return found
 
     async def _make(self, path: Path, target: Path, plays: Plays, start_seconds: int) -> None:
         partial = target.with_suffix(".part")

@@ -87,13 +87,18 @@ class PairsFinder:
         return found, found.pairs[identity]
 
     def proposed_of(self, found: FoundPairs, pair: Pair) -> tuple[str | None, str]:
-        """Return which source of a pair is proposed to be kept, if only one is, and why."""
-        group, both = found.group(pair), (pair.one, pair.other)
-        groups = (found.found.groups[group - 1],) if group else ()
+        """Return which source of a pair is proposed to be kept instead of the other, if one is, and why; else why not."""
+        group = found.group(pair)
+        if group is None:
+            return None, f"no proposal, it is {pair.verdict} by verdict"
+        groups, told = (found.found.groups[group - 1],), list[str]()
         for each in propose_kept(replace(found.found, groups=groups), facts_of=self.facts):
-            if each.name in both and each.copy_of in both:
-                return each.copy_of, each.reason
-        return None, ""
+            if each.name in (pair.one, pair.other):
+                if each.copy_of in (pair.one, pair.other):
+                    return each.copy_of, each.reason
+                what = "is kept" if each.keeps else f"may go, as {each.copy_of} is kept"
+                told.append(f"{each.name} {what} ({each.reason})")
+        return None, "; ".join(told)
 
     def facts(self, source: IndexedSource) -> MediaFacts | None:
         """Probe a source's file; None if it cannot be read or may not be."""

@@ -1,5 +1,6 @@
 """The index as the server holds it: read into memory once, and anew after it grew."""
 
+import fcntl
 import hashlib
 import logging
 import threading
@@ -22,8 +23,6 @@ from store.atomic_files import LOCK_NAME, folder_lock
 from store.errors import AvtempoError, BusyError, WriteError
 
 _log = logging.getLogger(__name__)
-SERVER_FOLDER = "server"
-"""In the index; the server that holds its lock may start runs."""
 GONE_SECONDS = 30.0
 """How long the answer holds which files are gone: an archive has many, perhaps on a slow disk."""
 
@@ -87,8 +86,8 @@ class OpenedIndex:
         An index that cannot be read now leaves the former one.
         """
         with self._reading:
-            version, is_written = self._version(), (self.settings.index_folder / LOCK_NAME).exists()
-            if not at_once and (is_written or version == self._tried):
+            version = self._version()
+            if not at_once and (version == self._tried or self._is_written()):
                 return
             self._tried = version  # also if it cannot be read: it is not tried again before it changes
             try:
@@ -103,7 +102,7 @@ class OpenedIndex:
             if self._is_writer:
                 return ""
             try:
-                folder = self.settings.index_folder / SERVER_FOLDER
+                folder = self.settings.index_folder / "server"  # who holds its lock may start runs
                 folder.mkdir(parents=True, exist_ok=True)
                 self._held.enter_context(folder_lock(folder))
             except BusyError as error:
@@ -159,6 +158,17 @@ class OpenedIndex:
             names = frozenset(name for name, source in self.now.sources.items() if not Path(source.path).exists())
             self._gone = time.monotonic(), names
         return names
+
+    def _is_written(self) -> bool:
+        """Whether a process holds the lock; the file alone is also what a killed one leaves."""
+        try:
+            with (self.settings.index_folder / LOCK_NAME).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # there is none, or the file system has no locks
+            return False
+        return False
 
     def _version(self) -> tuple[int, ...]:
         """Tell two states of the index on disk apart: each writing of a list or of the library renames a file there."""

@@ -57,8 +57,9 @@ def interrupt(processes: Sequence[Any], seconds: float) -> None:
     """End processes and their ffmpegs, and kill those that take longer; who waits for their messages learns of it."""
     deadline = time.monotonic() + seconds
     for each in processes:
-        with suppress(ProcessLookupError):
-            os.kill(each.pid, STOP)
+        if each.is_alive():  # else its number may be another process's by now
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, STOP)
     for each in processes:
         if not connection.wait([each.sentinel], max(0.0, deadline - time.monotonic())):
             each.kill()

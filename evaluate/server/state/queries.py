@@ -59,7 +59,7 @@ class Queries:
 
     def __init__(self, folder: Path, opened: OpenedIndex, processes: Processes) -> None:
         self.folder, self._opened, self._settings, self._processes = folder, opened, opened.settings, processes
-        self._kept = dict[str, Query]()
+        self._kept, self._waiting_bytes = dict[str, Query](), dict[Path, int]()
         self._lock, self._n_open = threading.Lock(), 0
         self.limiter = CapacityLimiter(1)  # encoder and search use all cores
 
@@ -101,6 +101,7 @@ class Queries:
                 words = f"the upload took more than {self._settings.upload_seconds:.0f} s"
                 raise RefusedError(words, 408) from error
             finally:
+                self._waiting_bytes.pop(path, None)
                 if path.stem not in self._kept:
                     path.unlink(missing_ok=True)
 
@@ -128,6 +129,7 @@ class Queries:
         moved = () if path.suffix.lower() in PICTURES else self._moved(answer)
         query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer, moved)
         with self._lock:
+            self._waiting_bytes.pop(path, None)
             self._kept[identity] = query
             self._make_room()
         return query
@@ -160,6 +162,11 @@ class Queries:
                     if n_bytes > self._settings.upload_bytes:
                         most = f"{self._settings.upload_bytes >> 20} MB"
                         raise RefusedError(f"the upload has more than {most}; give a part of it, or --upload-mb", 413)
+                    with self._lock:
+                        if sum(self._waiting_bytes.values()) + len(part) > max(self._settings.uploads_bytes, n_bytes):
+                            raise RefusedError("the uploads that wait fill the space; try again in some seconds", 503)
+                        self._waiting_bytes[path] = n_bytes
+                        self._make_room()
                     await file.write(part)
         except ClientDisconnect as error:
             raise RefusedError("the upload ended early; send it again") from error
@@ -169,10 +176,11 @@ class Queries:
             raise RefusedError("the upload is empty; send the bytes of a video, an audio file or a picture")
 
     def _make_room(self) -> None:
-        """Forget the oldest queries beyond the limits."""
+        """Forget the oldest queries beyond the limits; uploads that wait count too."""
         while len(self._kept) > 1:
-            n_bytes = sum(size_of(each.content) for each in self._kept.values() if each.is_upload)
+            n_bytes = sum(size_of(each.content) for each in self.newest_first() if each.is_upload)
+            n_bytes += sum(self._waiting_bytes.values())
             if len(self._kept) <= MOST_QUERIES and n_bytes <= self._settings.uploads_bytes:
                 return
-            with suppress(NotFoundError):
-                self.remove(next(iter(self._kept)))
+            with suppress(NotFoundError, IndexError):  # another request removes them too
+                self.remove(self.newest_first()[-1].id)

@@ -18,12 +18,12 @@ from typing import Any
 from anyio import to_thread
 
 from evaluate.fingerprint.answer.answers import records
-from evaluate.server.problems import NotFoundError, RefusedError
+from evaluate.server.problems import CrashedError, NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs, update_index
 from preprocess.catalogues.scan import EXTENSIONS
-from preprocess.errors import DiskFullError
+from preprocess.errors import MediaError
 from preprocess.sources import escaped_name
 from store.errors import AvtempoError
 
@@ -87,7 +87,7 @@ class Watch:
         self.watched = Watched(escaped_name(str(folder)))
 
     async def run(self) -> None:
-        """Take what comes in; without space, or without a folder that can be read and written, try again later."""
+        """Take what comes in; without space, an index, or a folder that can be read and written, try again later."""
         taken: set[Taken] | None = None
         while True:
             started = time.monotonic()
@@ -105,6 +105,9 @@ class Watch:
                 _log.error("%s is looked at again in %.0f s: %s", self._folder, AGAIN_SECONDS, error)
                 self._tell(problem=escaped_name(str(error)))
                 pause_seconds = AGAIN_SECONDS
+                if self._opened.now.matcher is None:  # an archive's first files are indexed before they can be matched
+                    self._must_index = self._own_name(self._folder) is not None
+                    self._start_index()
             await asyncio.sleep(pause_seconds)
 
     async def _take(self, path: Path, each: Taken) -> bool:
@@ -158,8 +161,14 @@ class Watch:
         for folder, folders, names in os.walk(self._folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             paths = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-            found += [each for each in paths if each.suffix.lower() in known and each.is_file()]
-        return [each for each in found if each.resolve().is_relative_to(self._folder)]
+            found += [each for each in paths if each.suffix.lower() in known and self._is_own(each)]
+        return found
+
+    def _is_own(self, path: Path) -> bool:
+        try:
+            return path.is_file() and path.resolve().is_relative_to(self._folder)
+        except OSError:  # a folder may list names of files that it keeps shut
+            return False
 
     def _matched(self, path: Path, each: Taken) -> tuple[WatchedFile, bytes] | None:
         """Return what is told of a file, and its line; None if it changed meanwhile: then it is still being written."""
@@ -170,9 +179,7 @@ class Watch:
             matched = self._queries.match(each[0], path.resolve())
             query, problem, reason = matched.id, matched.answer.unreadable, matched.answer.reason
             found = [match for match in records([matched.answer]) if own is None or match["reference"] != own]
-        except DiskFullError:
-            raise
-        except AvtempoError as error:
+        except (MediaError, CrashedError, NotFoundError) as error:  # others may pass, and do not count as an answer
             reason = problem = escaped_name(str(error))
             _log.warning("%s: %s", each[0], error)
         if self._state_of(path) != each:
@@ -197,9 +204,9 @@ class Watch:
 
     def _start_index(self) -> None:
         if self._must_index and not self._runs.is_running():
-            self._must_index = False
             try:
                 self._runs.start("index", update_index, folder=self._opened.archive_folder)
+                self._must_index = False
             except RefusedError as error:
                 _log.warning("what came in is not indexed: %s", error)
 

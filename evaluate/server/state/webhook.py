@@ -63,12 +63,12 @@ class Webhook:
     def _post_next(self) -> bool:
         """Post the next line; return whether there was one."""
         kept = self._kept.read_text().strip() if self._kept.exists() else ""
-        posted = int(kept) if kept.isdecimal() else self._begin
-        if posted > self._n_bytes():  # the file of lines was begun anew
+        posted, n_bytes = int(kept) if kept.isdecimal() else self._begin, self._n_bytes()
+        if posted > n_bytes:  # the file of lines was begun anew
             posted = 0
         if not kept:
             write_text(self._kept, f"{posted}\n")
-        if posted == self._n_bytes():
+        if posted == n_bytes:
             return False
         with self._lines.open("rb") as file:
             file.seek(posted)

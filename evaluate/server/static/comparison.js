@@ -14,7 +14,7 @@ import { asSpan } from "/static/span_strips.js";
  * @property {{previous: string|null, next: string|null, open: string|null}} to addresses of others
  * @property {string} back address of the list
  * @property {string|null} kept name of the source that is proposed to be kept
- * @property {string} reason why the other one may go
+ * @property {string} reason why the other one may go, or what is proposed instead
  * @property {string[]} keptByVerdict names
  * @property {[string, string][]} told kind and words of what else is known, as how audio and video agree
  */

@@ -11,14 +11,14 @@ import { decide, showUndo, undo } from "/static/verdicts.js";
 import { clock, count, duration, parts } from "/static/words.js";
 
 const EXPORTS = {
-  "duplicates/export?form=keep.sh": "Script that moves copies to a folder beside the archive",
-  "duplicates/export?form=keep.csv": "What to keep, table (CSV)",
-  "duplicates/export?form=keep.json": "What to keep, JSON",
-  "duplicates/export?form=pairs.csv": "Pairs, table (CSV)",
-  "duplicates/export?form=pairs.json": "Pairs, JSON",
-  "duplicates/export?form=pairs.edl": "Pairs, edit list (EDL)",
-  "duplicates/export?form=pairs.otio": "Pairs, timelines (OpenTimelineIO)",
-  "verdicts/export": "Verdicts, JSON lines",
+  "keep.sh": "Script that moves copies to a folder beside the archive",
+  "keep.csv": "What to keep, table (CSV)",
+  "keep.json": "What to keep, JSON",
+  "pairs.csv": "Pairs, table (CSV)",
+  "pairs.json": "Pairs, JSON",
+  "pairs.edl": "Pairs, edit list (EDL)",
+  "pairs.otio": "Pairs, timelines (OpenTimelineIO)",
+  "verdicts.jsonl": "Verdicts, JSON lines",
 };
 const MOST_SOURCES = 141; // of a group that is decided at once: 9,870 pairs, as many as a request may hold
 const MOST_KEYS = 9;
@@ -131,9 +131,13 @@ function scope() {
   };
 }
 
-fill(at("exports").querySelector("ul"), ...Object.entries(EXPORTS).map(([path, title]) =>
-  make("li", {}, make("a", { href: `/api/${path}`, download: path === "verdicts/export" ? "verdicts.jsonl" : path.split("=")[1] }, title))));
-at("export").onclick = () => at("exports").showModal();
+at("export").onclick = () => {
+  const { agree } = list.state;
+  fill(at("exports").querySelector("ul"), ...Object.entries(EXPORTS).map(([name, title]) => make("li", {}, make("a", {
+    href: name.startsWith("verdicts") ? "/api/verdicts/export" : `/api/duplicates/export${asQuery({ form: name, agree })}`,
+    download: name }, title))));
+  at("exports").showModal();
+};
 at("find").onclick = () => start({ kind: "duplicates", since_last: at("scope").since_last.checked, scope: scope() });
 at("undo").onclick = takeBack;
 at("before").onclick = () => focus(focused() - 1);

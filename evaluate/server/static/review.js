@@ -58,7 +58,7 @@ function begin(t, n, sounding) {
   at("told").textContent = isPair ? "Which to keep" : "The files";
   at("told").parentElement.hidden = infos.some((info) => info.is_picture);
   tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
-    : isPair && "Keep both: neither holds all of the other.");
+    : isPair && `This pair: ${shown.reason}.`);
   at("keep").hidden = at("ignore").hidden = !isPair;
   at("ignore").disabled = Boolean(shown.spans[0].isWhole);
   for (const verdict of ["same", "different"]) at(verdict).setAttribute("aria-pressed", shown.verdict === verdict);

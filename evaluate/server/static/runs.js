@@ -18,12 +18,11 @@ export async function watchRuns(node, onEnd, starters, onWatched = () => {}) {
   let shown = null, isOver = true;
   const show = (run) => {
     const isRunning = run.state === "running";
-    starters.forEach((button) => { button.disabled = isRunning; });
     if (isRunning && shown?.id !== run.id) node.replaceChildren((shown = card(run)).node);
-    if (shown?.id === run.id) {
-      shown.update(run);
-      if (!isRunning && !isOver) onEnd(run);
-    }
+    if (shown?.id !== run.id) return; // an earlier one: each new connection tells of all
+    starters.forEach((button) => { button.disabled = isRunning; });
+    shown.update(run);
+    if (!isRunning && !isOver) onEnd(run);
     isOver = !isRunning;
   };
   const runs = await attempt(() => get("/runs"));

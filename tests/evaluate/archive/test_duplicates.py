@@ -183,6 +183,11 @@ def test_the_command_writes_all_files(indexed, tmp_path, capsys):
     assert moved == {"small.mp4", "part.mp4", "mute.mp4", "15.mp4"}
     assert main([*words, "--out", str(tmp_path / "found.xml")]) == 2
     assert ".json, .csv, .edl, .otio" in capsys.readouterr().err
+    words = ["duplicates", "--index", str(tmp_path / "none")]  # what is wrong is told before the index is read
+    assert main([*words, "--keep", str(tmp_path / "keep.xml")]) == 2
+    assert ".csv, .json or .sh" in capsys.readouterr().err
+    assert main([*words, "--order", "beauty"]) == 2
+    assert "no order by beauty" in capsys.readouterr().err
 
 
 def test_the_best_k_however_weak(indexed, tmp_path):

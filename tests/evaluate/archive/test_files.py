@@ -1,6 +1,8 @@
 """Which file to keep, and what is written: a script for any name, edit lists, tables."""
 
 import csv
+import json
+import os
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,7 +118,7 @@ def test_decisions_as_tables(files, tmp_path):
     write_decisions(tmp_path / "keep.csv", decisions, tmp_path)
     with (tmp_path / "keep.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {row["name"] for row in rows} == {"master.mp4", *ODD}
+    assert {row["name"] for row in rows} == {"master.mp4", "'-rf x.mp4", *ODD[1:]}  # a spreadsheet would calculate -rf
     assert {"reason", "container", "width_px", "bit_rate_bps", "fps", *MediaFacts.__annotations__} <= set(rows[0])
     with pytest.raises(EvaluateError, match=r"\.csv, \.json or \.sh"):
         write_decisions(tmp_path / "keep.txt", decisions, tmp_path)
@@ -195,6 +197,17 @@ def test_timelines_of_duplicates(files, tmp_path):
     ]  # fmt: skip
 
 
+def test_timelines_of_files_whose_names_are_not_utf_8(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.mp4")
+    found = duplicates(tmp_path, [pair("a.mp4", "b.mp4"), pair("a.mp4", "c.mp4")])
+    found.sources["a.mp4"] = IndexedSource("a.mp4", str(path), 1, 1, 9, 8.0)
+    write_duplicates(path.with_suffix(".otio"), found, 25)
+    assert (
+        otio.adapters.read_from_string(path.with_suffix(".otio").read_text(), "otio_json")[0].tracks[0].name
+        == r"\xff.mp4"
+    )
+
+
 def test_duplicates_as_tables_and_edit_lists(tmp_path):
     segment = Segment(tuple((f"{number}.mp4", 0.0, 5.0) for number in range(9)))
     found = duplicates(Path("/archive"), [pair("a.mp4", "b.mp4"), pair("a.mp4", "c.mp4")], segments=[segment])
@@ -205,6 +218,7 @@ def test_duplicates_as_tables_and_edit_lists(tmp_path):
         ("pair", "a.mp4", "b.mp4"), ("pair", "a.mp4", "c.mp4"), ("segment", "0.mp4", ""),
     ]  # fmt: skip
     assert (rows[0]["reference_end_seconds"], rows[0]["video"], len(rows)) == ("7.5", "agrees", 11)
+    assert not json.loads(rows[0]["view"])["is_mirrored"]
     write_duplicates(tmp_path / "d.edl", found, 25)
     text = (tmp_path / "d.edl").read_text()
     assert text.count("FROM CLIP NAME") == 13

@@ -1,5 +1,6 @@
 """Verdicts survive kills and rivals, belong to contents, and travel as JSON lines."""
 
+import math
 import os
 import signal
 import time
@@ -13,13 +14,14 @@ from evaluate.fingerprint.index.archive import IndexedSource
 from store.errors import WriteError
 from tests.processes import start
 
+A, B = f"1-{32 * 'a'}", f"2-{32 * 'b'}"
 WRITER = """
 import sys
 from pathlib import Path
 from evaluate.archive.verdicts import Place, Verdicts
 verdicts, number = Verdicts(Path(sys.argv[1])), 0
 while number < int(sys.argv[3]):
-    verdicts.add("keep", [Place(f"{number}-{sys.argv[2]}", "a")])
+    verdicts.add("keep", [Place(f"{number}-{sys.argv[2] * 32}", "a")])
     number += 1
     print(number, flush=True)
 """
@@ -35,17 +37,17 @@ def test_two_writers_lose_nothing(tmp_path):
 
 def test_a_killed_writer_leaves_what_it_said_was_written(tmp_path):
     for number in range(3):
-        writer = start("-c", WRITER, tmp_path, f"run{number}", 1_000_000)
+        writer = start("-c", WRITER, tmp_path, number, 1_000_000)
         assert writer.stdout.readline() == "1\n"
         time.sleep(0.05 * number)
         os.killpg(writer.pid, signal.SIGKILL)
         told = [1, *map(int, writer.communicate()[0].split())]
-        mine = [each for each in Verdicts(tmp_path).log() if each.places[0].content.endswith(f"run{number}")]
+        mine = [each for each in Verdicts(tmp_path).log() if each.places[0].content.endswith(str(number) * 32)]
         assert len(mine) - told[-1] in (0, 1)  # the last was written, but perhaps not told any more
 
 
 def test_the_latest_verdict_counts_and_one_can_be_withdrawn(tmp_path):
-    verdicts, one, other = Verdicts(tmp_path), Place("1-a", "a.mp4"), Place("2-b", "b.mp4")
+    verdicts, one, other = Verdicts(tmp_path), Place(A, "a.mp4"), Place(B, "b.mp4")
     assert verdicts.current() == ()
     verdicts.add("same", [one, other])
     verdicts.add("keep", [one], note="the\nmaster \udcff\u2028")
@@ -56,6 +58,7 @@ def test_the_latest_verdict_counts_and_one_can_be_withdrawn(tmp_path):
     assert verdicts.export(tmp_path / "log.jsonl") == 4
     (tmp_path / "elsewhere").mkdir()
     copy = Verdicts(tmp_path / "elsewhere")
+    (tmp_path / "log.jsonl").write_text((tmp_path / "log.jsonl").read_text().replace("\\u2028", "\u2028"))
     copy.add("keep", [other])
     assert [copy.take_in(tmp_path / "log.jsonl") for _ in range(2)] == [4, 0]
     assert {(each.kind, each.places) for each in copy.current()} == {("keep", (one,)), ("keep", (other,))}
@@ -63,11 +66,15 @@ def test_the_latest_verdict_counts_and_one_can_be_withdrawn(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "why"),
-    [("{}", "line 2: kind"), ('{"kind": "keep", "places": [], "made_at": ""}', "0 places"), ("no", "line 2")],
-)
+    [
+        ("{}", "line 2: kind"), ('{"kind": "keep", "places": [], "made_at": ""}', "0 places"), ("no", "line 2"),
+        ('{"kind": "keep", "places": [{"content": "abc", "name": ""}], "made_at": "2026-01-01"}', "no content: 'abc'"),
+        (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "z"}}', "isoformat"),
+    ],
+)  # fmt: skip
 def test_a_damaged_file_adds_nothing(line, why, tmp_path):
     verdicts = Verdicts(tmp_path)
-    verdicts.add("keep", [Place("1-a", "a")])
+    verdicts.add("keep", [Place(A, "a")])
     verdicts.export(tmp_path / "log.jsonl")
     verdicts.path.unlink()
     with (tmp_path / "log.jsonl").open("a") as file:
@@ -79,7 +86,18 @@ def test_a_damaged_file_adds_nothing(line, why, tmp_path):
     with pytest.raises(VerdictError, match="cannot be used"):
         verdicts.log()
     with pytest.raises(VerdictError, match="no verdict: same: 1 places"):
-        verdicts.add("same", [Place("1-a", "a")])
+        verdicts.add("same", [Place(A, "a")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [("ignore", (5, math.inf)), ("ignore", (math.nan, 5)), ("ignore", (12, 0)), ("ignore", (-1, 5)), ("ignore", ()),
+     ("keep", (0, 5))],
+)  # fmt: skip
+def test_seconds_that_no_source_has_are_refused(kind, seconds, tmp_path):
+    with pytest.raises(VerdictError, match="a place"):
+        Verdicts(tmp_path).add(kind, [Place(A, "a", *seconds)])
+    assert Verdicts(tmp_path).log() == []
 
 
 def source(path):
@@ -115,7 +133,7 @@ def test_a_content_is_not_read_through_a_link_and_nothing_waits_for_a_writer(tmp
 def test_verdicts_are_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     """As on a disk that is mounted for reading: SQLite would make two files beside the verdicts."""
     verdicts = Verdicts(tmp_path)
-    made = verdicts.add("keep", [Place("1-a", "a")])
+    made = verdicts.add("keep", [Place(A, "a")])
     monkeypatch.setattr(os, "access", lambda *_: False)
     before = [*tmp_path.iterdir()]
     with verdicts._connection() as connection:
@@ -125,12 +143,12 @@ def test_verdicts_are_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     (tmp_path / "b").write_bytes(b"b")
     assert verdicts.names_of({"b": source(tmp_path / "b")}, [content_of(tmp_path / "b")]) != {}
     with pytest.raises(VerdictError, match="readonly"):
-        verdicts.add("keep", [Place("2-b", "b")])
+        verdicts.add("keep", [Place(B, "b")])
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
     verdicts = Verdicts(tmp_path)
-    made, connect = verdicts.add("keep", [Place("1-a", "a")]), Verdicts._connect
+    made, connect = verdicts.add("keep", [Place(A, "a")]), Verdicts._connect
 
     def full(self):
         connection = connect(self)
@@ -139,5 +157,5 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Verdicts, "_connect", full)
     with pytest.raises(WriteError, match="free space"):
-        verdicts.add("keep", [Place("2-b", "b" * 100_000)])
+        verdicts.add("keep", [Place(B, "b" * 100_000)])
     assert verdicts.current() == (made,)

@@ -5,6 +5,7 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
+from evaluate.errors import EvaluateError
 from tests.evaluate.server.conftest import BEARER, HOST, TOKEN
 
 
@@ -90,11 +91,14 @@ def test_the_page_of_the_api_needs_no_other_site(client):
     assert "http" not in page.replace("HTTP", "")
 
 
-def test_tokens_and_webhooks_that_make_no_sense_are_refused(made):
-    for changes in ({"webhook": "file:///etc/passwd"}, {"webhook": "ftp://a/b"}, {"upload_bytes": 0}):
-        with pytest.raises(Exception, match=r"give|above"):
+def test_settings_that_make_no_sense_are_refused(made):
+    for address in ("file:///etc/passwd", "ftp://a/b", "http://h/ä", "http://[::1/x", "http://h:x/", "http://h/a b"):
+        with pytest.raises(EvaluateError, match="give"):
+            made.settings(watch_folder=made.videos, webhook=address)
+    for changes in ({"webhook": "http://h/"}, {"watch_out": made.root / "out"}, {"upload_bytes": 0}):
+        with pytest.raises(EvaluateError, match=r"--watch FOLDER|above"):
             made.settings(**changes)
-    with pytest.raises(Exception, match="token"):
+    with pytest.raises(EvaluateError, match="token"):
         type(made.settings())(made.index, "a b")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_the_state_is_told(client):
 )  # fmt: skip
 def test_sources_are_searched_sorted_and_paged(client, query, names):
     assert [each["name"] for each in client.get(f"/api/sources?{query}").json()["sources"]] == names
+
+
+def test_a_time_that_no_calendar_has_is_the_nearest(made):
+    with made.client() as client:
+        sources = client.app.state.parts.opened.now.sources
+        sources["0.mp4"] = replace(sources["0.mp4"], modified_ns=10**21)
+        sources["1.mp4"] = replace(sources["1.mp4"], modified_ns=-(10**21))
+        told = {each["name"]: each["modified"] for each in client.get("/api/sources").json()["sources"]}
+    assert (told["0.mp4"], told["1.mp4"]) == ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z")
 
 
 def test_removed_sources_are_gone_from_index_and_matches(own):

@@ -10,7 +10,7 @@ import pytest
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.fingerprint.api import Index
 from tests.evaluate.archive.conftest import INTRO, write_pieces
-from tests.evaluate.server.conftest import BEARER, TOKEN, serving
+from tests.evaluate.server.conftest import BEARER, TOKEN, serving, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -84,6 +84,10 @@ FAINT = """() => {
     return faint;
 }"""
 """Visible text with less contrast than 4.5 : 1, as WCAG 2.2 computes it; what is disabled is exempt there too."""
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 NAMED = {"button", "link", "textbox", "searchbox", "spinbutton", "checkbox", "radio", "progressbar", "Video", "dialog"}
 NAMES = ("query", "match", "pair")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
@@ -303,6 +307,10 @@ def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(pa
     page.click("#runs button:has-text('Stop')")
     page.wait_for_selector("#runs:has-text('stopped')")
     page.click("#index")
+    page.wait_for_selector("#runs button:has-text('Stop')")
+    page.evaluate(HIDE, True)  # as another tab does: the page hears of nothing until it is shown again
+    wait_for(lambda: page.request.get("/api/runs").json()[0]["state"] == "done", seconds=300)
+    page.evaluate(HIDE, False)
     page.wait_for_selector("tbody >> text=new.mp4")
     assert "done" in page.locator("#runs").inner_text()
 
@@ -443,7 +451,10 @@ def each_page(page):
     page.wait_for_selector("article img")
     page.click("details.options summary")
     yield "duplicates"
+    page.check('[name="agree"][value="video"]')
+    page.wait_for_url("**agree=video")
     page.click("#export")
+    assert "form=keep.sh&agree=video" in page.locator("#exports li a").first.get_attribute("href")
     yield "exports"
     page.goto(page.locator("#first").get_attribute("href"))
     page.wait_for_selector("#lanes img")

@@ -4,11 +4,13 @@ import itertools
 import json
 import shutil
 import subprocess
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from evaluate.archive.duplicates import find_duplicates, last_duplicates
+from evaluate.archive.keep import propose_kept
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.archive.scope import Scope
 from evaluate.fingerprint.api import Index
@@ -38,8 +40,25 @@ def test_a_run_of_a_scope_is_listed_with_it_and_no_run_is_none(own):
     found = find_duplicates(index, scope=Scope(candidates=("web/small.mp4",)))
     assert last_duplicates(index).pairs == found.pairs
     assert len(found.pairs) == 1
+    (own.index / LAST_RUN_FILE).write_text("{")
+    with own.client() as client:
+        assert client.get("/api/status").json()["last_scope"] is None
+    assert len(find_duplicates(index).pairs) == 3  # of everything: it replaces the damaged one
     (own.index / LAST_RUN_FILE).unlink()
     assert last_duplicates(index) is None
+
+
+def test_what_another_process_has_added_or_removed_is_left_out_until_it_is_read(own):
+    index = Index.open(own.index)
+    index.matcher()
+    shutil.copy(own.videos / "0.mp4", own.videos / "again.mp4")
+    Index.open(own.index).add(own.videos, remove=["web/old.avi"])
+    find_duplicates(Index.open(own.index))
+    others = [("0.mp4", "web/small.mp4"), ("1.mp4", "web/part.mkv")]
+    for found in (last_duplicates(index), find_duplicates(index)):
+        assert sorted((each.one, each.other) for each in found.pairs) == others
+        assert len(propose_kept(found)) == 4
+    assert {"again.mp4"} < {each.one for each in find_duplicates(Index.open(own.index), since_last=True).pairs}
 
 
 def test_verdicts_go_round(client, ids):
@@ -56,6 +75,7 @@ def test_verdicts_go_round(client, ids):
     )  # fmt: skip
     detail = client.get(f"/api/duplicates/pairs/{pair['id']}?verdict=open").json()
     assert (detail["verdict"], detail["position"], detail["n_pairs"]) == ("different", None, after["n_open"])
+    assert (detail["kept"], detail["reason"]) == (None, "no proposal, it is different by verdict")
     exported = client.get("/api/verdicts/export")
     assert [json.loads(line)["note"] for line in exported.text.splitlines()][-1] == "two takes"
     undone = client.post("/api/verdicts", json=answer["undo"])
@@ -97,6 +117,9 @@ def test_a_group_is_decided_and_undone_in_one_request_each(own):
         group = next(each for each in pairs(client)["groups"] if "again.mp4" in each["names"])
         names, ids = group["names"], group["ids"]
         assert (names, group["kept"]) == (["0.mp4", "again.mp4", "web/small.mp4"], [])
+        pair = next(each for each in pairs(client)["pairs"] if each["one"] == "again.mp4")
+        detail = client.get(f"/api/duplicates/pairs/{pair['id']}").json()
+        assert (detail["kept"], detail["reason"].count("may go, as 0.mp4 is kept (")) == (None, 2)
         before = [{"kind": "keep", "ids": ids[:1]}, {"kind": "different", "ids": [ids[0], ids[2]], "note": "no"}]
         client.post("/api/verdicts", json=before)
         held, told = client.get("/api/verdicts").json(), pairs(client)
@@ -155,3 +178,12 @@ def test_exports_are_the_files_of_the_command(client, form, tmp_path):
         assert "-copies/web/" in shown  # beside the archive, not in it
     refused = client.get("/api/duplicates/export", params={"form": form, "order": "beauty"})
     assert refused.status_code == (422 if form.startswith("keep") else 200)
+
+
+@pytest.mark.parametrize("given", [".", "web/..", "/"])
+def test_copies_are_moved_beside_the_archive_however_it_is_named(made, given, monkeypatch):
+    monkeypatch.chdir(made.videos)
+    with made.client(archive_folder=Path(given)) as client:
+        answer = client.get("/api/duplicates/export?form=keep.sh")
+    assert answer.status_code == (422 if given == "/" else 200)
+    assert ("--moves-to" if given == "/" else f"{made.videos}-copies/web/small.mp4") in answer.text

@@ -13,7 +13,7 @@ from evaluate.server.problems import RefusedError
 from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
-from tests.evaluate.server.conftest import Made
+from tests.evaluate.server.conftest import Made, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 
@@ -129,6 +129,36 @@ def test_uploads_beyond_the_limits_leave_nothing_behind(made, clip):
         assert [path.name for path in folder_of(client).glob("[!.]*")] == [second]
         folder = folder_of(client)
     assert not folder.exists()
+
+
+def test_uploads_that_wait_count_and_make_room(made):
+    with made.client(upload_bytes=1000, uploads_bytes=2500) as client, ThreadPoolExecutor(4) as pool:
+        for _ in range(2):
+            assert client.post("/api/match", content=b"x" * 900).is_success
+        limiter = client.app.state.parts.queries.limiter
+        client.portal.call(limiter.acquire_on_behalf_of, client)
+        asked = [pool.submit(client.post, "/api/match", content=b"x" * 900) for _ in range(4)]
+        try:
+            wait_for(lambda: sum(each.done() for each in asked) == 2, seconds=20)
+            assert len(client.get("/api/queries").json()) == 1
+        finally:
+            client.portal.call(limiter.release_on_behalf_of, client)
+        assert sorted(each.result().status_code for each in asked) == [200, 200, 503, 503]
+
+
+def test_a_query_that_is_removed_while_room_is_made_is_no_error(made, monkeypatch):
+    with made.client(uploads_bytes=3000) as client:
+        queries, ids = client.app.state.parts.queries, []
+
+        def removes(content):
+            while len(ids) == 2:
+                queries.remove(ids.pop())
+            return int(content.partition("-")[0])
+
+        ids += [client.post("/api/match", content=b"x" * 900).json()["id"] for _ in range(2)]
+        monkeypatch.setattr(queries_module, "size_of", removes)
+        assert client.post("/api/match", content=b"x" * 900).is_success
+        assert len(client.get("/api/queries").json()) == 2
 
 
 def test_an_upload_that_drips_is_ended(made, tmp_path):

@@ -1,12 +1,14 @@
 """Media as browsers get them: ranges, copies, strips and waveforms."""
 
 import io
+import os
 import shutil
 import threading
 
 import pytest
 from PIL import Image
 
+from evaluate.server.problems import CrashedError
 from evaluate.server.routes import media
 from evaluate.server.state import copies
 from evaluate.server.state.opened_index import OpenedIndex
@@ -150,4 +152,26 @@ def test_waveforms_are_peaks(client, ids):
     found = client.get(f"/api/media/{ids['0.mp4']}/waveform?start=0&end=8&n=16").json()["peaks"]
     assert len(found) == 16
     assert 0 < max(found) <= 1
-    assert client.get(f"/api/media/{ids['torn.mp4']}/waveform?start=0&end=8").json() == {"peaks": []}
+    none = client.get(f"/api/media/{ids['torn.mp4']}/waveform?start=0&end=8")
+    assert (none.json(), none.headers["cache-control"]) == ({"peaks": []}, "no-store")
+
+
+def test_a_file_that_was_mended_can_be_read(own, ids, monkeypatch):
+    """It has the size and the time of change that it had before; then a process dies, once."""
+    path, told, call = own.videos / "0.mp4", [], Processes.call
+    whole, status = path.read_bytes(), path.stat()
+    with own.client() as client:
+        for content in (whole, b"torn" + whole[4:1000] + bytes(len(whole) - 1000), whole):
+            path.write_bytes(content)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            told.append(client.get(f"/api/media/{ids['0.mp4']}/info").json()["plays"])
+        path.touch()
+        monkeypatch.setattr(Processes, "call", _crashes)
+        told.append(client.get(f"/api/media/{ids['0.mp4']}/info").json()["plays"])
+        monkeypatch.setattr(Processes, "call", call)
+        told.append(client.get(f"/api/media/{ids['0.mp4']}/info").json()["plays"])
+    assert told == ["direct", "none", "direct", "none", "direct"]
+
+
+def _crashes(*_):
+    raise CrashedError("its process died")

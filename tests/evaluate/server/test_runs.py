@@ -1,8 +1,10 @@
 """Runs: start, progress, stop; two servers on one index."""
 
 import json
+import os
 import shutil
 import time
+from multiprocessing import get_context
 
 import pytest
 
@@ -10,7 +12,11 @@ from evaluate.archive import duplicates
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
+from evaluate.server import app
 from evaluate.server.routes import runs
+from evaluate.server.state.opened_index import OpenedIndex
+from evaluate.server.state.processes import interrupt
+from store.atomic_files import LOCK_NAME, folder_lock
 from tests.evaluate.server.conftest import wait_for
 
 
@@ -47,6 +53,15 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
         assert client.delete(f"/api/runs/{identity}").json() == stopped
         assert client.delete("/api/runs/nonsense").status_code == 404
         assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
+
+
+def test_no_signal_goes_to_a_process_that_has_ended(monkeypatch):
+    """Its number may be another one's: the fork server has waited for it."""
+    process = get_context("forkserver").Process(target=int)
+    process.start()
+    process.join()
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal was sent"))
+    interrupt([process], 1.0)
 
 
 def test_one_listener_too_many_is_refused(made, monkeypatch):
@@ -88,6 +103,18 @@ def test_a_change_by_another_process_is_read(own):
         wait_for(lambda: client.get("/api/sources?search=new").json()["total"] == 1)
 
 
+def test_the_lock_of_a_killed_process_does_not_keep_the_server_from_looking(own):
+    opened = OpenedIndex(own.settings())
+    shutil.copy(own.videos / "3.mp4", own.videos / "new.mp4")
+    Index.open(own.index).add(own.videos)
+    with folder_lock(own.index):
+        opened.refresh()
+        assert "new.mp4" not in opened.now.sources
+    (own.index / LOCK_NAME).touch()
+    opened.refresh()
+    assert "new.mp4" in opened.now.sources
+
+
 def test_an_index_that_is_damaged_while_it_is_served_leaves_the_former_state(own, caplog):
     with own.client() as client:
         for part in (own.index / "parts").glob("*.json"):
@@ -98,6 +125,14 @@ def test_an_index_that_is_damaged_while_it_is_served_leaves_the_former_state(own
         assert caplog.text.count("former state is kept") == 1
         assert client.get("/api/status").json()["n_sources"] == 8
         assert client.post("/api/match", content=(own.videos / "0.mp4").read_bytes()).json()["n_matches"] == 2
+
+
+def test_an_error_that_ends_a_part_of_the_server_is_logged(made, monkeypatch, caplog):
+    monkeypatch.setattr(app, "LOOK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(OpenedIndex, "refresh", lambda _: 1 // 0)
+    with made.client() as client:
+        wait_for(lambda: "ZeroDivisionError" in caplog.text)
+        assert client.get("/api/status").is_success
 
 
 def test_a_stopped_comparison_goes_on(own, monkeypatch):

@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from evaluate.server.state import webhook
-from tests.evaluate.server.conftest import wait_for
+from evaluate.server.problems import RefusedError
+from evaluate.server.state import watch, webhook
+from evaluate.server.state.runs import Runs
+from tests.evaluate.server.conftest import Made, wait_for
 from tests.preprocess.made_media import run_ffmpeg
 
 
@@ -56,6 +58,9 @@ def test_a_file_is_matched_when_it_has_stopped_growing(made, tmp_path, hook):
         (folder / os.fsdecode(b"notes\xff.txt")).write_text("no media")  # the watcher cannot tell such a name
         (folder / ".hidden.mp4").write_bytes(whole)
         (folder / "out.mp4").symlink_to(made.videos / "3.mp4")
+        (folder / "shut.mp4").symlink_to(
+            "x" * 300
+        )  # as in a folder without the right to enter: no status, but an error
         path = folder / "sub/growing.mp4"
         for share in (0.3, 0.6, 1.0):
             path.write_bytes(whole[: int(share * len(whole))])
@@ -90,9 +95,9 @@ def test_a_webhook_that_does_not_answer_delays_no_file_and_gets_all_lines_after_
     folder, out = tmp_path / "in", tmp_path / "matches.jsonl"
     folder.mkdir()
     out.write_text('{"before": "the webhook"}\n')
-    watch = {"watch_folder": folder, "watch_out": out, "settle_seconds": 0.1}
+    given = {"watch_folder": folder, "watch_out": out, "settle_seconds": 0.1}
     silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
-    with silent, made.client(**watch, webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/"):
+    with silent, made.client(**given, webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/"):
         for name in ("0.mp4", "3.mp4"):
             shutil.copy(made.videos / name, folder)
         wait_for(lambda: len(lines(out)) == 3)
@@ -100,7 +105,7 @@ def test_a_webhook_that_does_not_answer_delays_no_file_and_gets_all_lines_after_
         file.write(b'{"file": "cut')  # by a kill
     shutil.copy(made.videos / "4.mp4", folder)
     statuses += [302, 429, 403]  # the redirect is not followed, the third answer is a refusal
-    with made.client(**watch, webhook=address):
+    with made.client(**given, webhook=address):
         wait_for(lambda: len(got) == 5)
     assert [(status, line["file"]) for status, _, line in got] == [
         (302, "0.mp4"), (429, "0.mp4"), (403, "0.mp4"), (204, "3.mp4"), (204, "4.mp4"),
@@ -126,6 +131,35 @@ def test_files_that_change_while_they_wait_or_are_matched_are_taken_once_at_thei
             ("a.mp4", len(whole) + 4), ("b.mp4", len(whole) + 4),
         ]  # fmt: skip
         assert [each["name"] for each in client.get("/api/queries").json()] == ["b.mp4", "a.mp4"]
+
+
+def test_a_file_that_comes_before_the_index_waits_for_it(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "AGAIN_SECONDS", 0.2)
+    folder, out = tmp_path / "in", tmp_path / "matches.jsonl"
+    folder.mkdir()
+    shutil.copy(made.videos / "0.mp4", folder)
+    given = {"archive_folder": made.videos, "watch_folder": folder, "watch_out": out, "settle_seconds": 0.1}
+    with Made(tmp_path).client(**given) as client:
+        wait_for(lambda: "make one" in client.get("/api/status").json()["watched"]["problem"])
+        assert lines(out) == []
+        shutil.copytree(made.index, tmp_path / "copied", ignore=shutil.ignore_patterns("server"))
+        shutil.rmtree(tmp_path / "index")
+        (tmp_path / "copied").rename(tmp_path / "index")
+        (line,) = wait_for(lambda: lines(out))
+    assert {each["reference"] for each in line["matches"] if each["decision"]} == {"0.mp4", "web/small.mp4"}
+
+
+@pytest.mark.slow
+def test_the_first_files_of_an_archive_are_indexed_and_then_matched(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "AGAIN_SECONDS", 1.0)
+    folder, out = tmp_path / "archive", tmp_path / "matches.jsonl"
+    folder.mkdir()
+    shutil.copy(made.videos / "0.mp4", folder)
+    given = {"archive_folder": folder, "watch_folder": folder, "watch_out": out, "settle_seconds": 0.1}
+    with Made(tmp_path).client(**given) as client:
+        (line,) = wait_for(lambda: lines(out), seconds=120)
+        wait_for(lambda: client.get("/api/status").json()["n_sources"] == 1)
+    assert (line["file"], line["matches"]) == ("0.mp4", [])
 
 
 @pytest.mark.slow
@@ -156,7 +190,16 @@ def test_many_files_at_once_are_each_taken_once(made, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_that_comes_into_the_archive_is_matched_and_indexed(own):
+def test_a_file_that_comes_into_the_archive_is_matched_and_indexed(own, monkeypatch):
+    start, asked = Runs.start, []
+
+    def later(*given, **more):
+        asked.append(given)
+        if len(asked) == 1:
+            raise RefusedError("not now", 409)
+        return start(*given, **more)
+
+    monkeypatch.setattr(Runs, "start", later)
     (own.videos / "incoming").mkdir()
     folder = own.videos / "incoming"
     with own.client(archive_folder=own.videos, watch_folder=folder, settle_seconds=0.3) as client:
