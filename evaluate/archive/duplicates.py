@@ -12,7 +12,6 @@ from evaluate.archive.pairs import Duplicates, list_duplicates
 from evaluate.archive.scope import Agree, Scope, compared_with
 from evaluate.archive.segments import swapped
 from evaluate.archive.verdicts import Verdicts
-from evaluate.errors import ArchiveError
 from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.api import Index
 from evaluate.fingerprint.describe.descriptors import Descriptors, read_descriptors
@@ -67,7 +66,6 @@ def find_duplicates(
     comparison = Comparison(library, _rate_a_view(compared))
     numbers = {name: number for number, name in enumerate(library.sources)}
     found, done, saved = list(run.matches), list(run.done), time.monotonic()
-    is_saved = since_last or not _has_run(archive)  # a stopped run of everything does not replace a whole one
 
     def save() -> list[Match]:
         matches = merged(found)
@@ -83,11 +81,11 @@ def find_duplicates(
             else:  # audio is the same in both, and tells nothing of the view
                 found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
             progress(n_done, n)
-            if is_saved and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            if time.monotonic() - saved > SAVE_EVERY_SECONDS:
                 save()
                 saved = time.monotonic()
     except KeyboardInterrupt:
-        if is_saved:
+        if since_last:  # a run of everything that was stopped soon does not replace a complete one
             save()
         raise
     verdicts, least = Verdicts(index.folder), comparison.threshold
@@ -112,14 +110,6 @@ def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
     run = load_run(archive, compared, list(sources.values()))
     verdicts, least = Verdicts(index.folder), threshold(_rate_a_view(compared))
     return list_duplicates(run.matches, library, sources, Scope(agree=agree), verdicts, n_compared=0, least=least)
-
-
-def _has_run(archive: Archive) -> bool:
-    """Whether a run was saved that can be read; a run of everything replaces a damaged one."""
-    try:
-        return last_compared(archive) is not None
-    except ArchiveError:
-        return False
 
 
 def _readable(archive: Archive, library: Library) -> dict[str, IndexedSource]:

@@ -43,7 +43,7 @@ def find_copies(
         edit, _, name = file.name.partition("/")
         named = sources.get(_stem(name), []) if name else []
         if len(named) != 1:
-            problem = f"sources {', '.join(named)} have this name" if named else "no source of this name"
+            problem = f"sources {', '.join(sorted(named))} have this name" if named else "no source of this name"
             raise FingerprintError(f"{copies / file.name}: {problem}; lay copies in COPIES/EDIT/SOURCE")
         wanted[file.name] = edit, named[0]
     answers, told = list[Answer](), list[tuple[str, bool, bool, bool]]()

@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from evaluate.__main__ import main
-from evaluate.archive import duplicates
 from evaluate.archive.duplicates import find_duplicates, last_duplicates
 from evaluate.archive.keep import propose_kept
 from evaluate.archive.scope import Scope
@@ -78,22 +77,6 @@ def test_a_new_file_is_compared_alone_and_the_answer_is_that_of_a_full_run(own):
     assert (len(later.segments), later.segments[0].seconds) == (1, pytest.approx(whole.segments[0].seconds, abs=0.5))
     with pytest.raises(EvaluateError, match="another scope"):
         find_duplicates(index, scope=Scope(is_across_folders=True), since_last=True)
-
-
-def test_a_killed_run_of_everything_does_not_replace_a_complete_one(own, monkeypatch):
-    _, index = own
-    monkeypatch.setattr(duplicates, "SAVE_EVERY_SECONDS", 0.0)
-
-    def stop(n_done, _):
-        if n_done == 3:
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        find_duplicates(index, progress=stop)
-    assert find_duplicates(index, since_last=True).n_compared == 24 - 2
-    with pytest.raises(RuntimeError):
-        find_duplicates(index, progress=stop)
-    assert names(last_duplicates(index).pairs) == PLANTED
 
 
 def test_mirrored_copies(own):
