@@ -11,8 +11,8 @@ import numpy as np
 from evaluate.fingerprint.match.matches import Answer, Match
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
-from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
+from preprocess.viewing.stills import stills
 from store.atomic_files import replacing
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import numpy as np
 from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.report.strips import Thumbnail, data_uri, first_segments, thumbnails
 from preprocess.errors import MediaError
-from preprocess.media.audio_part import sound_excerpt
 from preprocess.sources import path_of
+from preprocess.viewing.audio_part import sound_excerpt
 
 logger = logging.getLogger(__name__)
 

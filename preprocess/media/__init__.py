@@ -1,1 +1,1 @@
-"""Media files: probing, decoding and encoding through ffmpeg."""
+"""Media files: probing and decoding through ffmpeg."""

@@ -6,8 +6,7 @@ need not be known in advance, no pipe can block, and a three-hour source takes d
 
 import contextlib
 import dataclasses
-import signal
-import subprocess
+import re
 import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,7 +15,7 @@ import numpy as np
 
 from preprocess.errors import DiskFullError, MediaError, MediaLimitError
 from preprocess.media.decode_command import Job, decoding_command
-from preprocess.media.ffmpeg import cause, run_ffmpeg
+from preprocess.media.ffmpeg import cause, clean_words, run_ffmpeg
 from preprocess.media.media_info import USUAL_LIMITS, Decoded, Limits
 from preprocess.media.mono import keep_one_channel
 from preprocess.media.probe import open_source, probe_file
@@ -25,7 +24,7 @@ from preprocess.temporary_folder import temporary_folder
 
 SHORTFALL_SECONDS = 0.5
 """Missing at the end of the source or of its video before it matters; streams of one file often differ by less."""
-_AUDIO_RESTARTED = "[f32le] Application provided invalid, non monotonically increasing dts"
+_AUDIO_RESTARTED = re.compile(r"\[f32le @ [^\n]*Application provided invalid, non monotonically increasing dts")
 """ffmpeg's line after it rebuilt the audio's filters, which then fill up with silence from second 0 again."""
 
 
@@ -95,21 +94,13 @@ def _run(job: Job) -> str:
             file.seek(0)
             file.truncate()
     descriptors = [job.source.fileno(), job.frames.fileno(), job.samples.fileno()]
-    try:
-        status, words = run_ffmpeg(decoding_command(job), pass_fds=descriptors, timeout_seconds=job.timeout_seconds)
-    except subprocess.TimeoutExpired as error:
-        raise MediaLimitError(job.path, f"decoding took more than {job.timeout_seconds:.0f} s") from error
-    if status == 0:
-        if _AUDIO_RESTARTED in words:
-            remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
-            raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
-        return words
-    is_full = "No space left on device" in words or "Disk quota exceeded" in words
-    if is_full or status == -signal.SIGXFSZ:  # the latter: over the process's file-size limit
-        raise DiskFullError(temporary_folder(), "no space left for decoded frames; free some or set TMPDIR")
-    if status < 0:
-        raise MediaError(job.path, f"ffmpeg was killed by signal {-status}")
-    raise MediaError(job.path, cause(words) or f"ffmpeg left with status {status}")
+    stderr = run_ffmpeg(
+        job.path, decoding_command(job), pass_fds=descriptors, timeout_seconds=job.timeout_seconds, work="decoding"
+    )
+    if _AUDIO_RESTARTED.search(stderr):
+        remedy = "make it uniform first: ffmpeg -i IN -c:v copy -ar 48000 -ac 2 OUT"
+        raise MediaError(job.path, f"its audio changes rate or channels in mid-stream; {remedy}")
+    return clean_words(stderr)
 
 
 def _collect(job: Job, words: str) -> Decoded:

@@ -5,13 +5,16 @@ import logging
 import os
 import re
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from preprocess.errors import FfmpegMissingError, MediaError, MediaLimitError
+from preprocess.errors import DiskFullError, FfmpegMissingError, MediaError, MediaLimitError
+from preprocess.temporary_folder import temporary_folder
+from store.atomic_files import DISK_FULL
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +25,7 @@ WORDS_KEPT = 1000
 """Characters of ffmpeg's messages that warnings and manifests keep."""
 CAUSE_KEPT = 200
 """Characters of the first message, which errors quote."""
+_DISK_FULL = tuple(os.strerror(number) for number in DISK_FULL)
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+warning")
 _STAGES = (r"\[(in#|AVIOContext|file)", r"\[(?![av]ist#|[av]f#|out#|[av]ost#|Parsed_)", r"\[[av]ist#", r"\[", "")
 """Parts of ffmpeg along the flow of data: demuxer, codecs (_CODEC), what feeds these, filters and outputs, and none, which
@@ -68,13 +72,25 @@ def ffmpeg_version() -> str:
     return found.group(1)
 
 
-def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) -> tuple[int, str]:
-    """Run ffmpeg on an output node of ffmpeg-python; return its exit status and its messages on one line.
+def run_ffmpeg(
+    path: Path, output: Any, *, pass_fds: Sequence[int], timeout_seconds: float, work: str, folder: Path | None = None
+) -> str:
+    """Run ffmpeg on an output node of ffmpeg-python that reads a source; return the beginning of its messages, as written.
 
-    It inherits open file descriptors. What a failed run said is logged in full: errors quote the `cause` alone.
+    What a failed run said is logged in full: errors quote the `cause` alone.
+
+    Args:
+        path: of the source.
+        output: the node.
+        pass_fds: open files that ffmpeg inherits.
+        timeout_seconds: after these it is killed.
+        work: what for, such as "decoding its stills".
+        folder: that it writes to; by default that of temporary files.
 
     Raises:
-        subprocess.TimeoutExpired: it took too long and was killed.
+        MediaLimitError: it took too long.
+        DiskFullError: there is no space left.
+        MediaError: it failed.
         FfmpegMissingError: it could not be started.
     """
     import ffmpeg
@@ -91,32 +107,27 @@ def run_ffmpeg(output: Any, *, pass_fds: Sequence[int], timeout_seconds: float) 
     except OSError as error:
         raise FfmpegMissingError(f"{arguments[0]} does not start: {error}; {_REMEDY}") from error
     try:
-        words = _read_stderr(process, timeout_seconds)
+        stderr = _read_stderr(process, timeout_seconds).decode("utf-8", "replace")
         status = process.wait(timeout=timeout_seconds)
-        if status != 0:
-            logger.info("ffmpeg left with status %d: %s", status, words.decode("utf-8", "replace"))
-        return status, clean_words(words, errors_first=status != 0)
+    except subprocess.TimeoutExpired as error:
+        raise MediaLimitError(path, f"{work} took more than {timeout_seconds:.0f} s") from error
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
         if process.stderr is not None:
             process.stderr.close()
-
-
-def run_on(path: Path, output: Any, *, pass_fds: Sequence[int], timeout_seconds: float, work: str) -> None:
-    """Run ffmpeg on a source, as `run_ffmpeg` does; `work` says what for, such as "decoding its stills".
-
-    Raises:
-        MediaLimitError: it took too long.
-        MediaError: it failed.
-    """
-    try:
-        status, words = run_ffmpeg(output, pass_fds=pass_fds, timeout_seconds=timeout_seconds)
-    except subprocess.TimeoutExpired as error:
-        raise MediaLimitError(path, f"{work} took more than {timeout_seconds:.0f} s") from error
-    if status != 0:
-        raise MediaError(path, cause(words) or f"ffmpeg left with status {status}")
+    if status == 0:
+        return stderr
+    logger.info("ffmpeg left with status %d: %s", status, stderr)
+    # In all that it said: `clean_words` sorts and cuts.
+    if status == -signal.SIGXFSZ or any(
+        words in stderr for words in _DISK_FULL
+    ):  # the signal: over the limit of a file
+        raise DiskFullError(folder or temporary_folder(), f"no space left while {work}; free some or set TMPDIR")
+    if status < 0:
+        raise MediaError(path, f"ffmpeg was killed by signal {-status}")
+    raise MediaError(path, cause(clean_words(stderr, errors_first=True)) or f"ffmpeg left with status {status}")
 
 
 def _read_stderr(process: "subprocess.Popen[bytes]", timeout_seconds: float) -> bytes:

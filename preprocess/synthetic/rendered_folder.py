@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from preprocess.errors import RenderError, disk_errors
 from preprocess.executors.processes import ProcessExecutor, SerialExecutor
-from preprocess.media.encode_mp4 import Coding, write_clip
+from preprocess.synthetic.encode_mp4 import Coding, write_clip
 from store.atomic_files import folder_lock, remove_temporaries, write_text
 
 _PLAN_FILE = ".plan.json"

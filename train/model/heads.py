@@ -110,16 +110,16 @@ class Model(nn.Module):
 
 
 def _heard_rows(clips: TrainClips, n: int) -> Tensor:
-    """Indices of those of the first n rows that have audio, or of all n if fewer than two have audio.
+    """Indices of those of the first n rows that have audio, or of all n if fewer than two segments have audio.
 
-    Batch norm needs two rows. Rows without audio have no loss; they keep the graph the same on every rank.
+    The two views of one segment are no statistics for a batch norm. Rows without audio have no loss; they keep the graph
+    the same on every rank.
     """
     has_audio = clips.has_audio[:n]
-    n_heard = clips.n_heard * n // (len(clips.has_audio) // 2)
-    if n_heard < 2:
+    if clips.n_heard < 2:
         return torch.arange(n, device=has_audio.device)
     # Not nonzero: its number of rows lies on the device, and a GPU would make the host wait for it.
-    return (~has_audio).byte().argsort(stable=True)[:n_heard]
+    return (~has_audio).byte().argsort(stable=True)[: clips.n_heard * n // (len(clips.has_audio) // 2)]
 
 
 def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Sequential:

@@ -12,7 +12,10 @@ _NEVER = -1e9
 
 @dataclass(frozen=True)
 class Objective:
-    """Losses of one step: the weighted total, each term unweighted, and measures for the log (accuracies, purity)."""
+    """Losses of one step: the weighted total, each term unweighted, and measures for the log (accuracies, purity).
+
+    A term is 0 where no row of the batch has it, such as audio's in a batch without any.
+    """
 
     total: Tensor
     terms: dict[str, Tensor]

@@ -40,9 +40,9 @@ def make_clips(batch: SegmentBatch, config: Config, params: ShardParams, generat
         pace = batch.plan.stride.T.flatten() / config.clip.base_stride
         audio = distort_audio(logmel, pace, config.distort.audio, params.sample_rate_hz, generator)
         video = None if frames is None else distort_video(frames, config.distort.video, config.clip.crop_px, generator)
-        return TrainClips(video, audio, batch.has_audio.repeat(2), batch.n_heard)
-    video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
-    audio = augment_audio(logmel, config.augment, generator)
+    else:
+        video = None if frames is None else augment_video(frames, config.augment, config.clip.crop_px, generator)
+        audio = augment_audio(logmel, config.augment, generator)
     return TrainClips(video, audio, batch.has_audio.repeat(2), batch.n_heard)
 
 

@@ -10,7 +10,6 @@ everything that determines its bytes, so a changed plan, source or ffmpeg gives 
 import contextlib
 import hashlib
 import itertools
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from evaluate.fingerprint.benchmark.distort.video import SCALING, Scene, even
 from evaluate.fingerprint.benchmark.query import Query
 from evaluate.fingerprint.benchmark.truth import Piece
 from preprocess.errors import MediaError
-from preprocess.media.ffmpeg import cause, ffmpeg_version, run_ffmpeg
+from preprocess.media.ffmpeg import ffmpeg_version, run_ffmpeg
 from preprocess.media.media_info import Limits, MediaInfo
 from preprocess.media.probe import media_input, open_source, probe_file
 from preprocess.sources import path_of
@@ -164,12 +163,8 @@ def run_graph(output: Any, sources: Sequence[OpenMedia], path: Path) -> None:
         MediaError: ffmpeg failed, or took longer than TIMEOUT_SECONDS.
     """
     descriptors = [source.file.fileno() for source in sources]
-    try:
-        status, words = run_ffmpeg(output.global_args(*_GLOBAL), pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise MediaError(path, f"ffmpeg took more than {TIMEOUT_SECONDS:.0f} s") from error
-    if status != 0:
-        raise MediaError(path, f"ffmpeg failed: {cause(words) or status}")
+    graph = output.global_args(*_GLOBAL)
+    run_ffmpeg(path, graph, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="rendering it")
 
 
 def _video(query: Query, wanted: OpenMedia, host: OpenMedia, scratch: Path) -> Any:

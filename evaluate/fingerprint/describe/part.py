@@ -19,7 +19,7 @@ from preprocess.errors import DiskFullError, MediaError
 from preprocess.executors.processes import Executor, Work
 from preprocess.features.logmel import log_mel
 from preprocess.media.decode_command import HARD_COMPENSATION_SECONDS, frame_size_px
-from preprocess.media.ffmpeg import run_on
+from preprocess.media.ffmpeg import run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, filter_text, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
 from preprocess.media.mono import mix_filters
@@ -151,7 +151,7 @@ def _opened(part: Part) -> Iterator[tuple[MediaInfo, float, Callable[..., bytes]
             decoded = media[str(stream)].output(f"pipe:{written.fileno()}", threads=1, **options)
             limited = ffmpeg.merge_outputs(decoded).global_args("-filter_threads", "1", "-max_error_rate", "1")
             descriptors = [source.fileno(), written.fileno()]
-            run_on(
+            run_ffmpeg(
                 part.path, limited, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding a part of it"
             )
             written.seek(0)

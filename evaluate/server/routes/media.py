@@ -21,13 +21,13 @@ from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.parts import GivenParts, Parts, PartsInTurn
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
-from preprocess.media.audio_part import peaks
 from preprocess.media.media_info import MediaInfo
 from preprocess.media.planes import split
-from preprocess.media.playable import EXCERPT_SECONDS, Playback, Plays
 from preprocess.media.probe import open_source
-from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
+from preprocess.viewing.audio_part import peaks
+from preprocess.viewing.playable import EXCERPT_SECONDS, Playback, Plays
+from preprocess.viewing.stills import stills
 
 STRIP, STILL = ShardParams(short_side_px=64), ShardParams(short_side_px=352)
 JPEG_QUALITY = 70

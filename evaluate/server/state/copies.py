@@ -13,7 +13,7 @@ from evaluate.server.problems import CrashedError, RefusedError
 from evaluate.server.state.processes import Processes
 from preprocess.errors import MediaError
 from preprocess.media.media_info import Limits
-from preprocess.media.playable import Playback, Plays, playback, write_playable
+from preprocess.viewing.playable import Playback, Plays, playback, write_playable
 
 AT_ONCE = 2
 """ffmpegs that make copies."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.media.encode_mp4 import Coding
 from preprocess.media.ffmpeg import ffmpeg_version
+from preprocess.synthetic.encode_mp4 import Coding
 from preprocess.synthetic.rendered_folder import Report, render_folder
 from preprocess.synthetic.sample.audio import N_VOICES, SAMPLE_RATE_HZ, Voice, draw_voice, render_audio
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES, KINDS

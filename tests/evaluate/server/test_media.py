@@ -13,7 +13,7 @@ from evaluate.server.routes import media
 from evaluate.server.state import copies
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
-from preprocess.media.playable import playback
+from preprocess.viewing.playable import playback
 from tests.evaluate.server.conftest import wait_for
 
 

@@ -96,10 +96,12 @@ def test_timeout_leaves_no_process(ordinary_clip):
 
 
 def test_a_disk_that_is_full_small_or_closed_is_no_fault_of_the_source(ordinary_clip, tmp_path, monkeypatch):
+    damaged = run_ffmpeg("-i", ordinary_clip, "-c", "copy", "-bsf:a", "noise=amount=10", tmp_path / "damaged.mkv")
     with monkeypatch.context() as full, Path("/dev/full").open("wb", buffering=0) as device:
         full.setattr(media_module, "_spool", lambda _stack: device)
-        with pytest.raises(DiskFullError, match="no space left for decoded frames; free some or set TMPDIR"):
-            decode(ordinary_clip, SMALL)
+        for clip in (ordinary_clip, damaged):  # whatever else ffmpeg says
+            with pytest.raises(DiskFullError, match="no space left while decoding; free some or set TMPDIR"):
+                decode(clip, SMALL)
     with monkeypatch.context() as small:
         small.setattr("preprocess.media.decode_command.SPACE_SHARE", 1e-12)
         words = r"has space for 0 s of decoded frames.*clip\.mp4 needs more.*set TMPDIR"

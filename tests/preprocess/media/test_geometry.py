@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from preprocess.media.decode import decode
-from preprocess.media.stills import stills
 from preprocess.schema import ShardParams
+from preprocess.viewing.stills import stills
 from tests.preprocess.made_media import run_ffmpeg, write_clip
 
 PARAMS = ShardParams(short_side_px=128)

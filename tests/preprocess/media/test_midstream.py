@@ -58,3 +58,9 @@ def test_audio_that_changes_costs_the_audio_alone_and_the_remedy_is_named(other,
     assert re.match(f"its audio cannot be decoded: {reason}", decoded.warnings)
     with pytest.raises(MediaError, match=reason):
         decode(path, replace(SMALL, media="audio"))
+
+
+def test_it_is_noticed_among_many_messages_of_a_damaged_file(write_parts):
+    damaged = ("-c:a", "aac", "-bsf:a", "noise=amount=10")
+    decoded = decode(write_parts(damaged, damaged, ("-c:a", "aac", "-ac", 2)), SMALL)
+    assert "its audio changes rate or channels in mid-stream" in decoded.warnings

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from preprocess.features.logmel import rms_dbfs
-from preprocess.media.audio_part import sound_excerpt
 from preprocess.media.decode import decode
 from preprocess.media.mono import keep_one_channel
+from preprocess.viewing.audio_part import sound_excerpt
 from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, run_ffmpeg, tone, write_clip
 
 INVERSE = [1.0, -1.0]

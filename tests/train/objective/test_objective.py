@@ -136,6 +136,16 @@ def test_networks_that_read_sound_learn_of_the_rows_that_have_some_as_if_there_w
         assert torch.equal(all_logits[name][has_audio[: len(all_logits[name])]], logits[name]), name
 
 
+def test_the_views_of_one_segment_alone_are_no_statistics_for_a_batch_norm():
+    norms = []
+    for has_audio in ((True, False, False, False), (True,) * N):
+        torch.manual_seed(0)
+        model = Model(CONFIG)
+        model(random_clips(has_audio))
+        norms.append(model.encoders.audio_net.stem[1].running_mean)
+    assert torch.equal(*norms)
+
+
 def test_each_contrastive_term_teaches_the_projections_of_its_own_space():
     torch.manual_seed(0)
     clips, taught = random_clips(), {}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from preprocess.errors import MediaError, MediaRefusedError
-from preprocess.media.audio_part import EXCERPT_RATE_HZ, MAX_EXCERPT_SECONDS, sound_excerpt
 from preprocess.media.ffmpeg import ffmpeg_executable
-from tests.preprocess.made_media import counter_frames, tone, write_clip
+from preprocess.viewing.audio_part import EXCERPT_RATE_HZ, MAX_EXCERPT_SECONDS, sound_excerpt
+from tests.preprocess.made_media import counter_frames, run_ffmpeg, tone, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,16 @@ def test_the_seconds_asked_for_and_no_more_than_the_limit(tones):
     sound = sound_excerpt(tones, 0.0, 100.0)
     assert len(sound) < 16_500
     assert len(decoded(sound)) / EXCERPT_RATE_HZ == pytest.approx(MAX_EXCERPT_SECONDS, abs=0.2)
+
+
+def test_an_excerpt_begins_where_asked_also_where_the_audio_starts_late(tmp_path):
+    sound = write_clip(tmp_path / "sound.wav", sound=tone(2.0), audio_codec="pcm_s16le")
+    picture = write_clip(tmp_path / "picture.mp4", counter_frames(75))
+    late = run_ffmpeg(
+        "-i", picture, "-itsoffset", 1.0, "-i", sound, "-c:v", "copy", "-c:a", "aac", tmp_path / "late.mkv"
+    )
+    loud = np.abs(decoded(sound_excerpt(late, 0.5, 2.0))) > 0.02
+    assert np.argmax(loud) / EXCERPT_RATE_HZ == pytest.approx(0.5, abs=0.1)
 
 
 def test_no_audio_at_those_seconds_none_at_all_and_playlists_are_refused(tones, tmp_path):

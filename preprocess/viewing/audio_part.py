@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.errors import MediaError
-from preprocess.media.ffmpeg import run_on
+from preprocess.media.ffmpeg import run_ffmpeg
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.mono import mix_filters
 from preprocess.media.probe import media_input, open_source, probe_file
@@ -33,7 +33,7 @@ def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
     """
     part = start_seconds, min(length_seconds, MAX_EXCERPT_SECONDS)
     mp3 = _audio(
-        path, part, limits, "anull", format="mp3", ar=EXCERPT_RATE_HZ, audio_bitrate=EXCERPT_BITS_PER_SECOND,
+        path, part, limits, format="mp3", ar=EXCERPT_RATE_HZ, audio_bitrate=EXCERPT_BITS_PER_SECOND,
         write_xing=0, id3v2_version=0, map_metadata=-1, fs=MAX_EXCERPT_BYTES,
     )  # fmt: skip
     if not mp3:
@@ -49,28 +49,26 @@ def peaks(path: Path, start_seconds: float, end_seconds: float, n: int, limits: 
         DiskFullError: no temporary file can be written.
     """
     seconds = min(end_seconds - start_seconds, MAX_OUTLINE_SECONDS)
-    rate = {"format": "s16le", "ar": OUTLINE_RATE_HZ}
-    samples = np.frombuffer(
-        _audio(path, (start_seconds, seconds), limits, "aresample=async=1:first_pts=0", **rate), "<i2"
-    )
+    audio = _audio(path, (start_seconds, seconds), limits, format="s16le", ar=OUTLINE_RATE_HZ)
+    samples = np.frombuffer(audio, "<i2")
     loud = np.zeros(max(1, round(seconds * OUTLINE_RATE_HZ)), np.float32)
     kept = samples[: len(loud)]
     loud[: len(kept)] = np.abs(kept.astype(np.float32)) / 32768
     return np.array([part.max(initial=0.0) for part in np.array_split(loud, n)], np.float32)
 
 
-def _audio(path: Path, part: tuple[float, float], limits: Limits, last_filter: str, **coding: Any) -> bytes:
-    """Mix the audio of a part, (start, length) in seconds, to one channel, and code it."""
+def _audio(path: Path, part: tuple[float, float], limits: Limits, **coding: Any) -> bytes:
+    """Mix the audio of a part, (start, length) in seconds, to one channel, and code it; gaps become silence."""
     with open_source(path, limits) as source, tempfile.TemporaryFile(dir=temporary_folder()) as out:
         info = probe_file(source, path, limits)
         if not info.has_audio:
             raise MediaError(path, "no audio stream that can be decoded")
         media = media_input(source, info, ss=f"{part[0]:.3f}")
-        filters = ",".join([*mix_filters(info), last_filter])
+        filters = ",".join([*mix_filters(info), "aresample=async=1:first_pts=0"])
         coded = media[str(info.audio_stream)].output(
             f"pipe:{out.fileno()}", af=filters, ac=1, t=f"{part[1]:.3f}", **coding
         )
         descriptors = [source.fileno(), out.fileno()]
-        run_on(path, coded, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its audio")
+        run_ffmpeg(path, coded, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its audio")
         out.seek(0)
         return out.read()

@@ -1,13 +1,11 @@
 """What browsers play, and copies in MP4 of what they do not; a copy keeps the clock of the source."""
 
-import errno
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from preprocess.errors import DiskFullError, MediaError
-from preprocess.media.ffmpeg import run_on
+from preprocess.errors import MediaError
+from preprocess.media.ffmpeg import run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits, MediaInfo
 from preprocess.media.mono import mix_filters
@@ -113,13 +111,14 @@ def write_playable(
         )
         seconds = min(info.duration_seconds or EXCERPT_SECONDS, EXCERPT_SECONDS)
         fds, timeout_seconds = [source.fileno()], TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
-        try:
-            run_on(path, output, pass_fds=fds, timeout_seconds=timeout_seconds, work="making a copy to play")
-        except MediaError as error:
-            if os.strerror(errno.ENOSPC) in str(error):
-                words = "no space left for a copy to play; free some or set TMPDIR"
-                raise DiskFullError(target.parent, words) from error
-            raise
+        run_ffmpeg(
+            path,
+            output,
+            pass_fds=fds,
+            timeout_seconds=timeout_seconds,
+            work="making a copy to play",
+            folder=target.parent,
+        )
 
 
 def _copied(source: Any, info: MediaInfo, target: Path) -> Any:

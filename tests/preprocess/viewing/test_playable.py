@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from preprocess.errors import MediaError, MediaLimitError
-from preprocess.media.audio_part import peaks
 from preprocess.media.decode import decode
 from preprocess.media.media_info import Limits
 from preprocess.media.planes import to_rgb
-from preprocess.media.playable import EXCERPT_SECONDS, playback, write_playable
+from preprocess.viewing.audio_part import peaks
+from preprocess.viewing.playable import EXCERPT_SECONDS, playback, write_playable
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, run_ffmpeg, tone, write_clip
 
 SHAPE = dataclasses.replace(SMALL, fps=5.0, sample_rate_hz=8000)

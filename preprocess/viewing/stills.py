@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocess.errors import MediaError
 from preprocess.media.decode_command import frame_size_px
-from preprocess.media.ffmpeg import run_on
+from preprocess.media.ffmpeg import run_ffmpeg
 from preprocess.media.frame_filters import deinterlaced, fitted
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.media.probe import media_input, open_source, probe_file
@@ -51,7 +51,7 @@ def stills(
         ]
         merged = ffmpeg.merge_outputs(*outputs).global_args("-filter_threads", "1")
         descriptors = [source.fileno(), *(file.fileno() for file in files)]
-        run_on(path, merged, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its stills")
+        run_ffmpeg(path, merged, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its stills")
         shape = height * 3 // 2, width
         found = [np.frombuffer(_content(file), np.uint8) for file in files]
         return [frame[: shape[0] * width].reshape(shape) if len(frame) else None for frame in found]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from preprocess.errors import MediaError, MediaRefusedError
-from preprocess.media import stills as module
 from preprocess.media.media_info import Limits
 from preprocess.media.planes import to_rgb
-from preprocess.media.stills import stills
+from preprocess.viewing import stills as module
+from preprocess.viewing.stills import stills
 from tests.preprocess.made_media import SMALL, counter_frames, read_counter, tone, write_clip
 
 
