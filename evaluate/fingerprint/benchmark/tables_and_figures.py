@@ -20,25 +20,23 @@ METRIC = "micro-AP"
 TITLE_PX = 9
 """Width of a letter in a panel's title; without enough room the layout lets titles run over the edge."""
 ROWS = (CLEAN, *NAMES, "pair", OVERALL)
-_SHARES = (
-    "micro-AP", "segment-AP", "top-1", "top-10", *(f"TPR@FPR={rate:g}" for rate in ROC_RATES),
-    DECIDED, "false-match-rate",
-)  # fmt: skip
+USUAL_STRENGTH = STRENGTHS[1]
+_SHARES = (METRIC, "segment-AP", "top-1", "top-10", DECIDED, "false-match-rate")
 _UNITS = (
-    (OVERALL, "median-localisation-error-seconds", "median localisation error, s"),
-    (COST, "descriptor-bytes-per-hour", "descriptors, bytes an hour of video"),
-    (COST, "index-seconds-per-hour", "indexing, seconds an hour of video"),
-    (COST, "queries-per-second", "queries a second"),
-    (COST, "processor-seconds-per-query", "processor seconds a query"),
+    (OVERALL, "median-localisation-error-seconds", "median localisation error, s", ".2f"),
+    (COST, "descriptor-bytes-per-hour", "descriptors, bytes an hour of video", ",.0f"),
+    (COST, "index-seconds-per-hour", "indexing, seconds an hour of video", ".0f"),
+    (COST, "queries-per-second", "queries a second", ".2f"),
+    (COST, "processor-seconds-per-query", "processor seconds a query", ".2f"),
 )
 
 
-def heat_values(results: Sequence[Result], model: str, metric: str = METRIC) -> np.ndarray:
-    """Return a metric of one method, (rows of ROWS, 3 strengths); nan if it was not measured.
+def heat_values(results: Sequence[Result], model: str) -> np.ndarray:
+    """Return micro-AP of one method, (rows of ROWS, 3 strengths); nan if it was not measured.
 
     Undistorted clips have no strength; their value is in the first column.
     """
-    found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == metric}
+    found = {r.task: r.value for r in results if r.test == TEST and r.model == model and r.metric == METRIC}
     cells = [[found.get(f"{name}/{strength}", np.nan) for strength in STRENGTHS] for name in ROWS]
     cells[0][0] = found.get(CLEAN, np.nan)
     return np.array(cells)
@@ -91,43 +89,43 @@ def write_roc(results: Sequence[Result], path: Path) -> None:
 
 
 def benchmark_tables(results: Sequence[Result]) -> list[Sheet]:
-    """Make tables: overall; micro-AP, and the share decided, by distortion and strength; both shares by query length.
+    """Make tables with a column for each method: over all; shares found by distortion, the weakest first; by length.
 
-    Every table has a column for each method. Lists without the share decided have no table of it.
+    Distortions of which all is equal share a row. Micro-AP by distortion is in the heat map, rates are in the ROC.
     """
     found = {(r.task, r.model, r.metric): r for r in results if r.test == TEST}
     models = list(dict.fromkeys(model for _, model, _ in found))
+    tasks = list(dict.fromkeys(task for task, _, _ in found))
 
     def row(title: str, task: str, metric: str, factor: float, form: str) -> tuple[str, ...]:
         """Format one metric of one task for all methods; "-" if it was not measured."""
         measured = [found.get((task, model, metric)) for model in models]
         return (title, *("-" if result is None else format(factor * result.value, form) for result in measured))
 
+    def shares(title: str, task: str) -> tuple[str, ...]:
+        both = zip(*(row("", task, metric, 100, ".0f")[1:] for metric in ("top-1", DECIDED)), strict=True)
+        return (title, *map("/".join, both))
+
+    def decided(task: str) -> float:
+        return found[task, models[0], DECIDED].value if (task, models[0], DECIDED) in found else 0.0
+
     overall = [row(metric, OVERALL, metric, 100, ".1f") for metric in _SHARES]
-    measured = {(task, metric) for task, _, metric in found}
-    overall += [row(title, task, metric, 1, ",.2f") for task, metric, title in _UNITS if (task, metric) in measured]
+    overall += [row(title, task, metric, 1, form) for task, metric, title, form in _UNITS if task in tasks]
     lengths = []
-    for task in dict.fromkeys(task for task, _, _ in found if task.startswith(LENGTH_PREFIX)):
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for task in sorted(tasks, key=decided):
+        name, _, strength = task.partition("/")
+        if name in ROWS and name != OVERALL:
+            title = name if strength in ("", USUAL_STRENGTH) else f"{name} ({strength})"
+            alike.setdefault(shares("", task)[1:], []).append(title)
+    for task in (task for task in tasks if task.startswith(LENGTH_PREFIX)):
         n = max(each.n for (of, _, metric), each in found.items() if (of, metric) == (task, "top-1"))
-        shares = zip(*(row("", task, metric, 100, ".0f")[1:] for metric in ("top-1", DECIDED)), strict=True)
-        lengths.append((f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", *map("/".join, shares)))
-    strengths, titles = " / ".join(STRENGTHS), ("distortion", *models)
+        lengths.append(shares(f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", task))
+    kinds = [(", ".join(names), *cells) for cells, names in alike.items()]
+    words = "found first / found and decided, in per cent"
     sheets = [
-        Sheet("all distortions and strengths", ("per cent, or as named", *models), tuple(overall)),
-        Sheet(f"micro-AP in per cent: {strengths}", titles, _distortions(results, models, METRIC)),
-        Sheet(f"found and decided in per cent: {strengths}", titles, _distortions(results, models, DECIDED)),
-        Sheet(
-            "found first / found and decided, in per cent, by query length, under a medium distortion drawn",
-            ("length", *models), tuple(lengths),
-        ),
-    ]  # fmt: skip
+        Sheet("all distortions and strengths", ("per cent, or as named", *models), overall),
+        Sheet(f"{words}; {USUAL_STRENGTH} distortions where no strength is named", ("distortion", *models), kinds),
+        Sheet(f"{words}, by query length, under a distortion drawn", ("length", *models), lengths),
+    ]
     return [sheet for sheet in sheets if sheet.rows]
-
-
-def _distortions(results: Sequence[Result], models: Sequence[str], metric: str) -> tuple[tuple[str, ...], ...]:
-    values, rows = [heat_values(results, model, metric) for model in models], []
-    for row, name in enumerate(ROWS):
-        cells = ["/".join("-" if v != v else f"{100 * v:.0f}" for v in each[row]) for each in values]  # noqa: PLR0124
-        if any(cell != "-/-/-" for cell in cells):
-            rows.append((name, *cells))
-    return tuple(rows)

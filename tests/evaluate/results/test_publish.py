@@ -130,9 +130,10 @@ def test_markers_without_numbers_and_runs_without_results_or_of_code_that_is_not
 def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     run = tmp_path / "runs" / "archive" / "fingerprint"
     measured = [
-        Result("fingerprint", task, None, "joint", model, "micro-AP", value, 9)
-        for model, value in (("avtempo", 0.991), ("vpdq", 0.45))
-        for task in ("all", "crop/light", "crop/strong")
+        Result("fingerprint", task, None, "joint", model, metric, value * share, 9)
+        for model, share in (("avtempo", 0.991), ("vpdq", 0.45))
+        for metric in ("micro-AP", "top-1", "found-and-decided")
+        for task, value in (("all", 1.0), ("flip/medium", 1.0), ("crop/medium", 1.0), ("crop/strong", 0.5))
     ]
     write_results(run / RESULTS_NAME, measured, HEADER | {"plan": "7 references"})
     publish(run, "found", "make eval-fingerprint", tmp_path)
@@ -140,7 +141,7 @@ def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):
     text = filled(tmp_path, "".join(f"<!-- {kind}: found -->\n<!-- end {kind} -->\n" for kind in kinds))
     assert "7 references." in text and "7 references: `make eval-fingerprint`" in text
     assert "| micro-AP | 99.1 | 45.0 |" in text
-    assert "| crop | 99/-/99 | 45/-/45 |" in text
+    assert "| crop (strong) | 50/50 | 22/22 |\n| flip, crop | 99/99 | 45/45 |\n\n" in text
     assert "`make eval-fingerprint`; an abacus; 2020-01-02, commit abc, older than today's code" in text
     draw_figures(tmp_path)
     for figure in ("found-distortions.svg", "found-roc.svg"):
