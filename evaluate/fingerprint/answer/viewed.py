@@ -9,7 +9,7 @@ import numpy as np
 from evaluate.fingerprint.answer.matcher import DESCRIPTORS_A_HOP, Matcher
 from evaluate.fingerprint.closer_look.closer_look import FALSE_MATCH_SHARE as CLOSER_SHARE
 from evaluate.fingerprint.closer_look.closer_look import look_closer
-from evaluate.fingerprint.closer_look.piece import PartReader
+from evaluate.fingerprint.closer_look.piece import FITTED_SECONDS, PartReader
 from evaluate.fingerprint.describe.descriptors import Descriptors, join_rows
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.footage import Footage, FootageFile
@@ -24,8 +24,12 @@ LOOK_HOPS = 2
 """Hops of the library from one clip to the next when a view is only looked at."""
 SEARCHED_VIEWS = 4
 """Views of a window that are searched in full, the most promising ones."""
-LOOKED_CLOSER, LISTENED_CLOSER = 3, 6
-"""Spans of a window that are looked at closer, of different references; of a window without video more, as audio costs less."""
+LOOKED_CLOSER, MORE_CLOSER = 3, 6
+"""Spans of a window that are looked at closer, of different references. More of a window without video, as audio costs less;
+of a short one, of which descriptors tell little; and of a matched query that may show another video too."""
+SURE_A_SECOND = 2.0
+"""Score a second from which a match leaves no doubt that it is all that a window shows; one of two videos that are blended
+scores less, as a closely cropped one does."""
 MOST_WINDOWS = 10
 """Of a query that are looked at closer: the archive's files are decoded again for each."""
 PLAIN_SHARE = 0.5
@@ -94,34 +98,46 @@ class ViewMatcher:
     def _doubtful(self, file: FootageFile, found: Sequence[Match]) -> Iterator[tuple[ViewedFootage, list[Match]]]:
         """Yield the windows of a query with undecided spans, and the best of these of different references.
 
-        In an explained window only spans with a score above 0 count: two videos may be shown at once.
+        Two videos may be shown at once. In a window that is surely explained only spans with a score above 0 count.
         """
         left, fps = [match for match in found if not match.decision], self.encoder.shard_params.fps
+        is_matched = len(left) < len(found)
         for window in self._windows(file) if left else ():
             last = (window.footage.first_frame + len(window.footage)) / fps
             inside = [each for each in left if (each.query_start_seconds + each.query_end_seconds) / 2 < last]
             left = [each for each in left if each not in inside]
-            is_explained = self._is_explained(window.footage, found)
-            best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_explained}
+            is_sure = self._is_explained(window.footage, found, SURE_A_SECOND)
+            best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_sure}
             if best:
-                most = LISTENED_CLOSER if window.footage.frames is None else LOOKED_CLOSER
-                yield window, best_first(best.values())[:most]
+                is_short = len(window.footage) <= FITTED_SECONDS * fps
+                needs_more = window.footage.frames is None or is_short or is_matched
+                yield window, best_first(best.values())[: MORE_CLOSER if needs_more else LOOKED_CLOSER]
 
     def _windows(self, file: FootageFile) -> Iterator[ViewedFootage]:
         overlap = self.encoder.clip.span_frames - 1
         return (ViewedFootage(file.source, each, self.encoder) for each in file.windows(WINDOW_SECONDS, overlap))
 
-    def _is_explained(self, footage: Footage, found: Sequence[Match]) -> bool:
-        shown = explained(footage, self.encoder.shard_params.fps, found, self.matcher.threshold)
+    def _is_explained(self, footage: Footage, found: Sequence[Match], least_a_second: float = 0.0) -> bool:
+        shown = explained(footage, self.encoder.shard_params.fps, found, self.matcher.threshold, least_a_second)
         return bool(shown.mean() >= EXPLAINED_SHARE)
 
 
-def explained(footage: Footage, fps: float, found: Sequence[Match], threshold: float) -> np.ndarray:
-    """Tell which frames (T,) of a window matches cover that are decided by video, or by audio in a query without video."""
+def explained(
+    footage: Footage, fps: float, found: Sequence[Match], threshold: float, least_a_second: float = 0.0
+) -> np.ndarray:
+    """Tell which frames (T,) of a window matches cover that are decided by video, or by audio in a query without video.
+
+    Args:
+        footage: of the window.
+        fps: of its frames.
+        found: matches of the query.
+        threshold: least score of video, or of audio.
+        least_a_second: least such score for each second that a match covers.
+    """
     covered = np.zeros(len(footage), bool)
     for match in found:
         alone = match.audio_score if footage.frames is None else match.video_score
-        if match.decision and (alone or 0.0) >= threshold:
+        if match.decision and (alone or 0.0) >= max(threshold, least_a_second * match.query_seconds):
             ends = match.query_start_seconds, match.query_end_seconds
             first, last = (max(0, round(second * fps) - footage.first_frame) for second in ends)
             covered[first:last] = True

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from evaluate.fingerprint.answer.viewed import apart, explained
+from evaluate.fingerprint.answer.viewed import ViewMatcher, apart, explained
 from evaluate.fingerprint.describe.descriptors import join_rows
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
@@ -30,6 +31,23 @@ def test_seconds_that_two_references_share_explain_a_window_once():
     weak, seen = replace(match("b", 25, 30, 2.0), audio_score=2.0), replace(match("c", 25, 30, 5.0), video_score=5.0)
     covered = explained(window, 8.0, [*shared, weak, seen], 3.0)
     assert np.flatnonzero(covered).tolist() == list(range(80))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "score", "n_looked_at"),
+    [(5, None, 3), (2, None, 6), (5, 5.0, 6), (5, 15.0, 1)],
+    ids=["nothing decided", "short", "perhaps one of two blended videos", "surely all of it"],
+)
+def test_spans_are_looked_at_closer_where_there_is_a_doubt(seconds, score, n_looked_at, shipped_encoder):
+    frames = torch.zeros(8 * seconds, 64, 64, 3, dtype=torch.uint8)
+    window = Footage(frames, torch.zeros(64, 1), torch.zeros(8 * seconds, dtype=torch.bool))
+    file = SimpleNamespace(source="q", windows=lambda *_: [window])
+    matcher = ViewMatcher(SimpleNamespace(threshold=3.0), shipped_encoder, None)
+    found = [match(f"other-{number}", 0, seconds, 0.5 - number) for number in range(8)]
+    if score is not None:
+        found.insert(0, replace(match("a", 0, seconds, score), video_score=score))
+    ((_, looked_at),) = matcher._doubtful(file, found)
+    assert [each.reference for each in looked_at] == [f"other-{number}" for number in range(n_looked_at)]
 
 
 @pytest.mark.parametrize("speed", [0.53, 1.0, 1.85])
