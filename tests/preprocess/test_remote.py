@@ -94,11 +94,11 @@ def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference,
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
 
 
-def test_the_mark_of_another_set_goes_before_its_files_and_nobody_fetches_beside_another(
+def test_the_mark_and_the_further_shards_of_another_set_go_and_nobody_fetches_beside_another(
     bucket, clips, reference, tmp_path
 ):
     push_set(reference, f"{URL}/set")
-    build_folder(clips, tmp_path / "cache", replace(PARAMS, jpeg_quality=50))
+    build_folder(clips, tmp_path / "cache", replace(PARAMS, sources_per_shard=1))  # five shards, one without an archive
 
     def stop(done, total):
         with pytest.raises(ShardError, match="another process is writing here"):
