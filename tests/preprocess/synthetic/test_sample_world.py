@@ -11,7 +11,7 @@ from preprocess.errors import RenderError
 from preprocess.synthetic.sample import world
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES
 from preprocess.synthetic.sample.motion import N_FRAMES
-from preprocess.synthetic.sample.plan import ClipTask, clip_tasks, held_out_groups
+from preprocess.synthetic.sample.world import ClipTask, clip_tasks, held_out_groups
 from tests.preprocess.whole_run import bytes_of
 
 SOME = ("Kindling", "SwingChirp")
