@@ -183,6 +183,11 @@ class ProcessExecutor(ConcurrentExecutor):
             child.close(max(0.0, deadline - time.monotonic()))
 
 
+def local_executor(workers: int, preload: tuple[str, ...] = ()) -> Executor:
+    """Run tasks in so many processes of this machine, or for 0 in this one."""
+    return ProcessExecutor(workers, preload) if workers else SerialExecutor()
+
+
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
     """Do one task in this process, which must not outlive the one that started it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # ffmpeg inherits the mask

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.errors import RenderError, disk_errors
-from preprocess.executors.processes import ProcessExecutor, SerialExecutor
+from preprocess.executors.processes import local_executor
 from preprocess.media.ffmpeg import ffmpeg_executable
 from store.atomic_files import folder_lock, remove_temporaries, write_text
 
@@ -86,7 +86,7 @@ def render_folder(
         n_before = len(tasks) - len(missing)
         progress(n_before, len(tasks))
         render = functools.partial(_render_video, arrays=arrays, coding=coding, out=out)
-        executor = SerialExecutor() if workers == 1 else ProcessExecutor(workers, (arrays.__module__,))
+        executor = local_executor(workers if workers > 1 else 0, (arrays.__module__,))
         for done, _ in enumerate(executor.run(render, missing, lambda report: None, _give_up), n_before + 1):
             progress(done, len(tasks))
         write_lists(out)

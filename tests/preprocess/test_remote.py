@@ -12,11 +12,11 @@ from preprocess.__main__ import main
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import DiskFullError, RemoteError, ShardError
-from preprocess.executors.processes import SerialExecutor
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.remote import fetch_set, local_file, push_set
 from preprocess.shards.manifest import read_dataset, read_sources
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
+from preprocess.verify.shard_set import verify
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import status_of_fork
 
 URL = "memory://bucket"
@@ -48,7 +48,7 @@ def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, cl
     catalogue = open_catalogue("folder", f"{URL}/videos")
     bucket.rm("/bucket/videos/a.mp4")
     bucket.pipe_file("/bucket/videos/b.mp4", b"cut")
-    build(catalogue, tmp_path, PARAMS, executor=SerialExecutor(), limits=Limits(max_file_bytes=50_000))
+    build(catalogue, tmp_path, PARAMS, limits=Limits(max_file_bytes=50_000))
     sources = read_sources(tmp_path)
     assert sources["status"].tolist() == ["failed", "failed", "ok", "failed"]
     assert "cannot be fetched: memory://" in sources["reason"][0]
@@ -120,7 +120,7 @@ def test_a_shard_of_which_nothing_can_be_read_is_fetched_too(bucket, data, tmp_p
     build_folder(data, tmp_path / "shards")
     push_set(tmp_path / "shards", f"{URL}/set")
     fetch_set(f"{URL}/set", tmp_path / "cache")
-    assert findings(tmp_path / "cache") == []
+    assert verify(tmp_path / "cache") == []
     assert bytes_of(tmp_path / "cache") == bytes_of(tmp_path / "shards")
 
 
