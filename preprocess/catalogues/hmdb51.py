@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
-from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
-from preprocess.sources import Catalogue
+from preprocess.sources import Catalogue, Source
 
 LISTS_FOLDERS = ("testTrainMulti_7030_splits", "hmdb51_testTrainMulti_7030_splits", "hmdb51_splits")
 _LIST_NAME = re.compile(r"(?P<label>.+)_test_split(?P<split>\d+)")
@@ -38,10 +37,10 @@ def open_hmdb51(root: Path, splits_dir: Path | None) -> Catalogue:
     for path, found in lists:
         _read_split(path, found["label"], found["split"], labels, entries)
 
-    def unlisted(file: FoundFile) -> Entry:
+    def unlisted(file: Source) -> Entry:
         return _entry(file.folder, file.stem, file.name, labels)
 
-    def key(file: FoundFile) -> str:
+    def key(file: Source) -> str:
         return match_key(f"{file.folder}/{file.stem}")
 
     return combine("hmdb51", root, label_names, entries, key, unlisted=unlisted)

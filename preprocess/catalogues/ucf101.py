@@ -4,9 +4,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
-from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
-from preprocess.sources import Catalogue
+from preprocess.sources import Catalogue, Source
 
 LISTS_FOLDER = "ucfTrainTestlist"
 _STEM = re.compile(r"v_(?P<label>.+)_(?P<group>g\d+)_c\d+")
@@ -34,7 +33,7 @@ def open_ucf101(root: Path, splits_dir: Path | None) -> Catalogue:
         if found:
             _read_split(path, str(int(found[2])), found[1], labels, entries)
 
-    def unlisted(file: FoundFile) -> Entry:
+    def unlisted(file: Source) -> Entry:
         return _entry(file.name, labels)
 
     return combine("ucf101", root, label_names, entries, lambda file: match_key(file.stem), unlisted=unlisted)
