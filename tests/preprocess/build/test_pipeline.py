@@ -107,12 +107,9 @@ def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_sho
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
 
 
-def test_an_unknown_preset_is_named(clips, tmp_path):
+def test_one_call_names_an_unknown_preset_reads_from_a_url_and_tries_failed_sources_again(clips, tmp_path):
     with pytest.raises(PreprocessError, match="no preset is called 'small'; there are default, "):
         build_shards(clips, tmp_path / "shards", preset="small")
-
-
-def test_one_call_reads_from_a_url_and_tries_failed_sources_again(clips, tmp_path):
     bucket = fsspec.filesystem("memory")
     bucket.put(str(clips), "/calls", recursive=True)
     assert build_shards("memory://calls", tmp_path / "shards", preset="sample").n_failed == 1
