@@ -135,9 +135,9 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
             if there.is_file() and there.read_bytes() != mark:
                 there.unlink()
         with disk_errors(folder):
-            for path in folder.glob("shard-*"):
-                if path.suffix in SHARD_SUFFIXES and path.name not in names:
-                    path.unlink()
+            there_too = {path.name for path in folder.glob("shard-*") if path.suffix in SHARD_SUFFIXES}
+            for name in there_too.difference(names):
+                (folder / name).unlink()
         for done, name in enumerate(names, 1):
             path, checksum = folder / name, checksums.get(name, "")
             with disk_errors(path):

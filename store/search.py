@@ -75,7 +75,8 @@ def nearest(
     pairs = _coded(exclude, len(queries), references.shape[0])
     shape = len(queries), k
     found = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    margin = _margin(queries.shape[1])
+    # Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths.
+    margin = (2 * queries.shape[1] + 8) * float(np.finfo(np.float32).eps)
     for rows, block in _blocks(references):
         for first in range(0, len(queries), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
@@ -162,11 +163,6 @@ def _blocks(references: "np.ndarray | StoredVectors") -> Iterator[tuple[slice, n
     for start in range(0, references.shape[0], step):
         rows = slice(start, start + step)
         yield rows, _unit(np.asarray(references[rows]), "references")
-
-
-def _margin(n_dims: int) -> float:
-    """Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths."""
-    return (2 * n_dims + 8) * float(np.finfo(np.float32).eps)
 
 
 def _keep_best(found: Neighbours, number: int, query: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:
