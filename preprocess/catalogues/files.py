@@ -3,7 +3,7 @@
 import csv
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -116,18 +116,17 @@ def combine_rows(
     return combine(dataset, root, label_names, entries, row_of)
 
 
-def find_first(candidates: Iterable[Path], root: Path, what: str, option: str) -> Path:
-    """Return the first of `candidates` that exists.
+def find_first(places: Sequence[Path], root: Path, what: str, option: str) -> Path:
+    """Return the first of `places` that exists.
 
     Raises:
         CatalogueError: none exists; names them and the option to give.
     """
-    tried = list(candidates)
-    for path in tried:
+    for path in places:
         if path.exists():
             return path
-    places = ", ".join(str(path) for path in tried)
-    raise CatalogueError(root, f"{what} found in none of {places}; give the place with {option}")
+    tried = ", ".join(str(path) for path in places)
+    raise CatalogueError(root, f"{what} found in none of {tried}; give the place with {option}")
 
 
 def read_rows(path: Path) -> list[list[str]]:
