@@ -16,22 +16,18 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Shows the state of one long task; use it as a context manager.
+    """Shows the state of one long task; use it as a context manager. `title` is what is counted, such as "sources".
 
     On a terminal it draws a bar on standard error. Elsewhere it logs a line every 5 s, and the last state at the end.
     Speed and time left are those of this process: items finished by an earlier run do not count.
-
-    Args:
-        title: what is counted, such as "sources".
     """
 
     def __init__(self, title: str) -> None:
         self.title = title
         self._line, self._line_at = "", time.monotonic()
-        columns = TextColumn(title), BarColumn(), TextColumn("{task.description}", markup=False)
         self._bar = Bar(
-            *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
-            speed_estimate_period=math.inf,
+            TextColumn(title), BarColumn(), TextColumn("{task.description}", markup=False), console=Console(stderr=True),
+            transient=True, disable=not sys.stderr.isatty(), speed_estimate_period=math.inf,
         )  # fmt: skip
         self._task = self._bar.add_task("starting", total=None)
 

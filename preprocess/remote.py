@@ -23,6 +23,7 @@ from store.atomic_files import atomic_file, folder_lock, remove_temporaries
 
 PIECE_BYTES = 1 << 22
 HTTP = ("http://", "https://")
+SHARD_SUFFIXES = (".tar", ".idx", ".parquet")
 SUMS_FILE = "SHA256SUMS"
 """Beside a set behind a URL: the checksum of every other file, as `sha256sum --check` reads them."""
 
@@ -107,8 +108,8 @@ def push_set(folder: Path, url: str, show: Show = lambda done, total: None) -> N
 def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> DatasetInfo:
     """Copy a shard set to a folder for training and evaluation; a second call continues where the first was stopped.
 
-    All files are verified against their checksums. The mark that the set is finished comes last, and that of another set,
-    which the folder held before, goes first.
+    All files are verified against their checksums. The mark that the set is finished comes last. Of another set, which the
+    folder held before, the mark goes first, then the shards that this set lacks.
 
     Raises:
         RemoteError: there is no finished set, or a file does not match the description of the set.
@@ -133,6 +134,10 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
         with disk_errors(there := folder / DATASET_FILE):
             if there.is_file() and there.read_bytes() != mark:
                 there.unlink()
+        with disk_errors(folder):
+            there_too = {path.name for path in folder.glob("shard-*") if path.suffix in SHARD_SUFFIXES}
+            for name in there_too.difference(names):
+                (folder / name).unlink()
         for done, name in enumerate(names, 1):
             path, checksum = folder / name, checksums.get(name, "")
             with disk_errors(path):
@@ -148,7 +153,7 @@ def _file_names(info: DatasetInfo, there: Collection[str]) -> list[str]:
     Of a shard without an archive, the table is named if it is `there`: resuming and `verify` need it, readers do not.
     """
     stems = dict.fromkeys(Path(shard.name).stem for shard in info.shards)
-    names = [stem + suffix for stem in stems for suffix in (".tar", ".idx", ".parquet")]
+    names = [stem + suffix for stem in stems for suffix in SHARD_SUFFIXES]
     n_shards = min(info.n_shards, len(there))  # a damaged count may claim any number
     tables = [part_path(Path(), shard) for shard in range(n_shards)]
     alone = [table.name for table in tables if table.name in there and table.stem not in stems]

@@ -45,6 +45,16 @@ class Source:
     remote: RemoteFile | None = None  # a copy of this file is fetched while it is decoded
 
     @property
+    def folder(self) -> str:
+        """Name of the folder that holds it, "" directly below the root."""
+        return self.name.split("/")[-2] if "/" in self.name else ""
+
+    @property
+    def stem(self) -> str:
+        """File name without its last extension."""
+        return Path(self.name).stem
+
+    @property
     def n_bytes(self) -> int | None:
         """Size of the file; None if the system does not say, then decoding reports why."""
         if self.remote is not None:

@@ -145,7 +145,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> int:
     from store.reader import EmbeddingStore
-    from store.similar_clips import similar_clips
+    from store.search import similar_clips
 
     with EmbeddingStore(arguments.store) as store:
         clips = similar_clips(store, arguments.query, arguments.vectors, arguments.k, arguments.exclude)

@@ -10,12 +10,9 @@ class AvtempoError(Exception):
 
 
 class StoreError(AvtempoError):
-    """Base of every error that this package raises on purpose.
+    """Base of every error that this package raises on purpose: the file, what is wrong, and what to do about it.
 
-    Attributes:
-        path: the file concerned, None for an error about data that is not in a file yet.
-        problem: what is wrong, with the HDF5 path (`/video/features`) where there is one.
-        remedy: what the reader of the message can do about it.
+    `path` is None for data that is not in a file yet. `problem` names the HDF5 path, such as /video/features.
     """
 
     def __init__(self, path: Path | None, problem: str, remedy: str) -> None:

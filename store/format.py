@@ -65,34 +65,21 @@ def _vectors(name: str, values: object, n_rows: int, present: np.ndarray) -> np.
 class Rows:
     """Clips with their embeddings, one row a clip; the columns may be given as any sequence.
 
-    Attributes:
-        key: segment the clip was cut from, n strings.
-        source: name of the video or audio file, n strings.
-        label: class, int64 (n,); -1 for unlabelled clips.
-        label_name: class name, "" for unlabelled clips.
-        group: recordings that belong together, "" where there is no group.
-        splits: JSON object text such as '{"1": "train"}'.
-        start_seconds: first instant of the clip in the source, float64 (n,).
-        end_seconds: end of the clip, exclusive, float64 (n,).
-        has_video: bool (n,); rows without video have zeros in the video vectors.
-        has_audio: bool (n,); rows without audio have zeros in the audio vectors.
-        vectors: name ("video/features") to floats (n, d).
-
     Raises:
         RowsError: lengths, types or values that a store cannot hold.
     """
 
-    key: np.ndarray
-    source: np.ndarray
-    label: np.ndarray
-    label_name: np.ndarray
-    group: np.ndarray
-    splits: np.ndarray
-    start_seconds: np.ndarray
-    end_seconds: np.ndarray
-    has_video: np.ndarray
-    has_audio: np.ndarray
-    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    key: np.ndarray  # segment that the clip was cut from, n strings
+    source: np.ndarray  # name of the video or audio file, n strings
+    label: np.ndarray  # class, int64 (n,); -1 for unlabelled clips
+    label_name: np.ndarray  # class name, n strings; "" for unlabelled clips
+    group: np.ndarray  # recordings that belong together, n strings; "" where there is no group
+    splits: np.ndarray  # n texts of a JSON object such as '{"1": "train"}'
+    start_seconds: np.ndarray  # first instant of the clip in the source, float64 (n,)
+    end_seconds: np.ndarray  # end of the clip, exclusive, float64 (n,)
+    has_video: np.ndarray  # bool (n,); rows without video have zeros in the video vectors
+    has_audio: np.ndarray  # bool (n,); rows without audio have zeros in the audio vectors
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)  # name ("video/features") -> floats (n, d)
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
@@ -135,22 +122,15 @@ class Rows:
 class Provenance:
     """Where embeddings come from; two stores are comparable only where it agrees.
 
-    Attributes:
-        encoder_sha256: checksum of the encoders' weights, "" without weights.
-        encoder_config: the settings that make the same clips and vectors again, as JSON values.
-        shards_fingerprint: fingerprint of the shard set.
-        dataset: name of the data set.
-        model: "pretrained", "untrained", "raw", ...
-
     Raises:
         RowsError: a text that HDF5 cannot hold, or a config that JSON cannot.
     """
 
-    encoder_sha256: str
-    encoder_config: Mapping[str, Any]
+    encoder_sha256: str  # checksum of the encoders' weights, "" without weights
+    encoder_config: Mapping[str, Any]  # the settings that make the same clips and vectors again, as JSON values
     shards_fingerprint: str
     dataset: str
-    model: str
+    model: str  # "pretrained", "untrained", "raw", ...
 
     def __post_init__(self) -> None:
         try:

@@ -54,17 +54,11 @@ def modality(vector_name: str) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """Length and types of a store, without the data; its text form shows the shapes of the vectors.
+    """Length and types of a store, without the data; its text form shows the shapes of the vectors."""
 
-    Attributes:
-        n_rows: rows of every data set.
-        vectors: name to (dimensions, dtype), sorted by name.
-        text_bytes: text column to the bytes of its longest text, at least 1.
-    """
-
-    n_rows: int
-    vectors: dict[str, tuple[int, str]]
-    text_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TEXT_COLUMNS, 1))
+    n_rows: int  # of every data set
+    vectors: dict[str, tuple[int, str]]  # name -> (dimensions, dtype), sorted by name
+    text_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TEXT_COLUMNS, 1))  # of the longest text
 
     def __str__(self) -> str:
         shapes = [f"/{name} ({self.n_rows}, {n_dims}) {dtype}" for name, (n_dims, dtype) in self.vectors.items()]

@@ -25,23 +25,14 @@ _UNTRUSTED = "do not trust this file"
 
 @dataclass(frozen=True)
 class Header:
-    """The facts about a file that was checked.
-
-    Attributes:
-        layout: length and vectors.
-        digests: column or vectors to the recorded sha256.
-        provenance: where the embeddings come from.
-        content_sha256: recorded digest of all data and the provenance.
-        created_by: versions of the libraries that wrote the file.
-        signature: device, inode, size and time of change of the file.
-    """
+    """The facts about a file that was checked."""
 
     layout: Layout
-    digests: dict[str, str]
+    digests: dict[str, str]  # column or vectors -> the recorded sha256
     provenance: Provenance
-    content_sha256: str
-    created_by: dict[str, str]
-    signature: tuple[int, ...]
+    content_sha256: str  # recorded digest of all data and the provenance
+    created_by: dict[str, str]  # versions of the libraries that wrote the file
+    signature: tuple[int, ...]  # device, inode, size and time of change of the file
 
 
 @contextlib.contextmanager

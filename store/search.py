@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine similarity, exact, over arrays or over vectors in a store.
+"""Nearest neighbours by cosine similarity, exact, over arrays or vectors in a store, also of one of its own clips.
 
 Candidates are found in float32. Their similarities are computed again in float64, in a way that does not depend on where
 a row lies in its block, and rounded to float32; ties go to the lower index. Without this, equal rows differ in the last
@@ -7,14 +7,17 @@ bit with the block they fall into.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from store.errors import SearchError
+from store.layout import modality
 
 if TYPE_CHECKING:
-    from store.reader import StoredVectors
+    import pandas as pd
+
+    from store.reader import EmbeddingStore, StoredVectors
 
 QUERY_BLOCK = 256
 REFERENCE_BLOCK_BYTES = 16 * 1024 * 1024
@@ -72,7 +75,8 @@ def nearest(
     pairs = _coded(exclude, len(queries), references.shape[0])
     shape = len(queries), k
     found = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    margin = _margin(queries.shape[1])
+    # Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths.
+    margin = (2 * queries.shape[1] + 8) * float(np.finfo(np.float32).eps)
     for rows, block in _blocks(references):
         for first in range(0, len(queries), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
@@ -87,6 +91,48 @@ def nearest(
                     columns = columns[values >= np.partition(values, -k)[-k] - margin]
                 _keep_best(found, first + number, queries[first + number], rows.start + columns, block[columns])
     return found
+
+
+def similar_clips(
+    store: "EmbeddingStore", query: str, vectors: str, k: int, leave_out: Literal["row", "source", "group"]
+) -> "pd.DataFrame":
+    """Find the k clips most similar to one clip; clips without the modality never count.
+
+    `query` is a key, of which the first row counts, or else a row number. `leave_out` says what else does not count: the
+    query's own row, or all clips of its source or group.
+
+    Returns:
+        The query and then the clips found, best first: row number, score and the columns of the store.
+
+    Raises:
+        SearchError: there is no such query, it has no such modality or no group, or k is below 1.
+        LayoutError: the store holds no such vectors.
+    """
+    row = _find_row(store, query)
+    references, present = store.sliceable(vectors), store.present(vectors)
+    if not present[row]:
+        raise SearchError(store.path, f"row {row} has no {modality(vectors)}", "choose another clip or other vectors")
+    ids = np.arange(store.n_rows) if leave_out == "row" else store.column(leave_out)
+    if leave_out == "group" and not ids[row]:
+        raise SearchError(store.path, f"row {row} has no group", "leave out its source or its row")
+    barred = Exclude(np.array([True]), ~present | (ids == ids[row]))
+    found = nearest(references[[row]], references, k, exclude=barred)
+    is_found = found.indices[0] >= 0
+    rows = [row, *found.indices[0, is_found].tolist()]
+    frame = store.frame(rows)
+    frame.insert(0, "row", rows)
+    frame.insert(1, "score", [1.0, *found.scores[0, is_found].astype(float).round(6).tolist()])
+    return frame
+
+
+def _find_row(store: "EmbeddingStore", query: str) -> int:
+    found = np.flatnonzero(store.column("key") == query)
+    if len(found):
+        return int(found[0])
+    if query.isascii() and query.isdigit() and int(query) < store.n_rows:
+        return int(query)
+    problem = f"no clip has the key {query!r}, nor is it a row number below {store.n_rows}"
+    raise SearchError(store.path, problem, "export the columns to see all keys")
 
 
 def _unit(vectors: np.ndarray, name: str) -> np.ndarray:
@@ -117,11 +163,6 @@ def _blocks(references: "np.ndarray | StoredVectors") -> Iterator[tuple[slice, n
     for start in range(0, references.shape[0], step):
         rows = slice(start, start + step)
         yield rows, _unit(np.asarray(references[rows]), "references")
-
-
-def _margin(n_dims: int) -> float:
-    """Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths."""
-    return (2 * n_dims + 8) * float(np.finfo(np.float32).eps)
 
 
 def _keep_best(found: Neighbours, number: int, query: np.ndarray, rows: np.ndarray, vectors: np.ndarray) -> None:

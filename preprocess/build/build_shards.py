@@ -4,10 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from preprocess.build.pipeline import PRELOAD, Summary, build
+from preprocess.build.pipeline import Summary, build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import CatalogueError, PreprocessError
-from preprocess.executors.processes import ProcessExecutor, SerialExecutor
 from preprocess.progress import Progress
 from preprocess.schema import PRESETS, ShardParams
 from preprocess.sources import Catalogue
@@ -53,9 +52,8 @@ def build_shards(
     catalogue, params = open_data(dataset, data, splits, csv, classes, preset, settings)
     allowed = len(catalogue.sources) if max_failed is None else max_failed
     with Progress("sources") as shown:
-        executor = ProcessExecutor(workers, PRELOAD) if workers else SerialExecutor()
         return build(
-            catalogue, Path(out), params, executor=executor, retry_failed=retry_failed, max_failed=allowed,
+            catalogue, Path(out), params, workers=workers, retry_failed=retry_failed, max_failed=allowed,
             progress=shown.show,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from preprocess.build.resume_plan import Plan, make_plan, sources_of
 from preprocess.build.shard_task import ShardProgress, ShardTask, build_shard
 from preprocess.errors import ShardError, disk_errors
-from preprocess.executors.processes import Executor, ProcessExecutor
+from preprocess.executors.processes import Executor, local_executor
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.schema import ShardParams
@@ -78,7 +78,7 @@ def build(
     out: Path,
     params: ShardParams,
     *,
-    workers: int = 1,
+    workers: int = 0,
     executor: Executor | None = None,
     retry_failed: bool = False,
     max_failed: int = 0,
@@ -88,7 +88,7 @@ def build(
     """Build the missing shards, then the manifest and `dataset.json`.
 
     After a kill at any moment, a second call continues and leaves the same bytes as one call without a kill.
-    `executor` runs the shards; by default that many `workers`, processes of this machine.
+    `executor` runs the shards; by default that many `workers`, processes of this machine, or for 0 this process.
 
     Raises:
         ShardError: another run is at work in `out`, its shards were made in another way, or no source can be read.
@@ -118,8 +118,7 @@ def build(
                 )
                 for shard in plan.todo
             )  # fmt: skip
-            executor = executor or ProcessExecutor(min(workers, len(plan.todo)), PRELOAD)
-            _run(executor, tasks, plan, recipe.n_sources, progress)
+            _run(executor or local_executor(workers, PRELOAD), tasks, plan, recipe.n_sources, progress)
             if is_locked:
                 remove_temporaries(out)
         return _finish(catalogue, out, recipe, built=frozenset(plan.todo), max_failed=max_failed)

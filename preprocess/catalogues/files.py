@@ -3,12 +3,12 @@
 import csv
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from preprocess.catalogues.scan import FoundFile, scan
+from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
 from preprocess.schema import Media
 from preprocess.sources import Catalogue, Source
@@ -39,9 +39,9 @@ def combine(
     root: Path | str,
     label_names: Sequence[str],
     entries: Mapping[Key, Entry],
-    key_of: Callable[[FoundFile], Key | None],
+    key_of: Callable[[Source], Key | None],
     *,
-    unlisted: Callable[[FoundFile], Entry] = lambda file: Entry(file.name),
+    unlisted: Callable[[Source], Entry] = lambda file: Entry(file.name),
     media: Media = "video",
 ) -> Catalogue:
     """Match the files below `root`, a folder or a URL, with the lists of a data set.
@@ -54,7 +54,7 @@ def combine(
     """
     listing = scan(root, media)
     sources, extra, used = [], [], set()
-    for index, file in enumerate(listing.files):
+    for file in listing.files:
         key = key_of(file)
         used.add(key)
         entry = None if key is None else entries.get(key)
@@ -62,9 +62,7 @@ def combine(
             extra.append(file.name)
             entry = unlisted(file)
         name = label_names[entry.label] if entry.label >= 0 else ""
-        sources.append(
-            Source(index, file.path, file.name, entry.label, name, entry.group, dict(entry.splits), file.remote)
-        )
+        sources.append(replace(file, label=entry.label, label_name=name, group=entry.group, splits=entry.splits))
     missing = sorted(
         entry.name for key, entry in entries.items() if key not in used and not listing.is_below_unreadable(entry.name)
     )
@@ -82,7 +80,7 @@ def combine_rows(
     csv: Path,
     rows: Sequence[Row],
     key: Callable[[str], str],
-    name_of: Callable[[FoundFile], str],
+    name_of: Callable[[Source], str],
 ) -> Catalogue:
     """Match the files below `root` with a list of one row a file; labels count from 0 in alphabetical order.
 
@@ -102,7 +100,7 @@ def combine_rows(
         same[key(name)].append(row)
         entries[row] = Entry(name, labels.get(label, -1), group, {"1": part} if part else {})
 
-    def row_of(file: FoundFile) -> Row | None:
+    def row_of(file: Source) -> Row | None:
         found = same.get(key(name_of(file)), [])
         if len(found) > 1:
             exact = [row for row in found if row[0] == name_of(file)]
@@ -118,18 +116,17 @@ def combine_rows(
     return combine(dataset, root, label_names, entries, row_of)
 
 
-def find_first(candidates: Iterable[Path], root: Path, what: str, option: str) -> Path:
-    """Return the first of `candidates` that exists.
+def find_first(places: Sequence[Path], root: Path, what: str, option: str) -> Path:
+    """Return the first of `places` that exists.
 
     Raises:
         CatalogueError: none exists; names them and the option to give.
     """
-    tried = list(candidates)
-    for path in tried:
+    for path in places:
         if path.exists():
             return path
-    places = ", ".join(str(path) for path in tried)
-    raise CatalogueError(root, f"{what} found in none of {places}; give the place with {option}")
+    tried = ", ".join(str(path) for path in places)
+    raise CatalogueError(root, f"{what} found in none of {tried}; give the place with {option}")
 
 
 def read_rows(path: Path) -> list[list[str]]:

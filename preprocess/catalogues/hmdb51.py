@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
-from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -37,14 +36,10 @@ def open_hmdb51(root: Path, splits_dir: Path | None) -> Catalogue:
     entries: dict[str, Entry] = {}
     for path, found in lists:
         _read_split(path, found["label"], found["split"], labels, entries)
-
-    def unlisted(file: FoundFile) -> Entry:
-        return _entry(file.folder, file.stem, file.name, labels)
-
-    def key(file: FoundFile) -> str:
-        return match_key(f"{file.folder}/{file.stem}")
-
-    return combine("hmdb51", root, label_names, entries, key, unlisted=unlisted)
+    return combine(
+        "hmdb51", root, label_names, entries, lambda file: match_key(f"{file.folder}/{file.stem}"),
+        unlisted=lambda file: _entry(file.folder, file.stem, file.name, labels),
+    )  # fmt: skip
 
 
 def _read_split(path: Path, label_name: str, split: str, labels: dict[str, int], entries: dict[str, Entry]) -> None:

@@ -1,6 +1,7 @@
 """The media files below a folder or a URL, and what a scan could not read or passed over."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 from preprocess.errors import CatalogueError, RemoteError
 from preprocess.remote import list_files
 from preprocess.schema import Media
-from preprocess.sources import RemoteFile, escaped_name
+from preprocess.sources import Source, escaped_name
 
 _VIDEO = (
     ".mp4 .m4v .f4v .mov .qt .3gp .3gpp .3g2 .mkv .webm .avi .divx .mpg .mpeg .mpe .m1v .m2v .m2p .mod .tod .vob .ts .mts "
@@ -38,29 +39,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FoundFile:
-    """A file below the data root; `name` is its posix path relative to the root, always valid UTF-8."""
-
-    path: Path
-    name: str
-    remote: RemoteFile | None = None
-
-    @property
-    def folder(self) -> str:
-        """Name of the folder that holds it, "" directly below the root."""
-        return self.name.split("/")[-2] if "/" in self.name else ""
-
-    @property
-    def stem(self) -> str:
-        """File name without its last extension."""
-        return Path(self.name).stem
-
-
-@dataclass(frozen=True)
 class Listing:
-    """The media files below a root, and the folders that cannot be read, each with the reason; sorted."""
+    """The media files below a root, without labels, and the folders that cannot be read, with the reason; sorted."""
 
-    files: tuple[FoundFile, ...]
+    files: tuple[Source, ...]
     unreadable: tuple[str, ...] = ()
 
     def is_below_unreadable(self, name: str) -> bool:
@@ -68,7 +50,7 @@ class Listing:
         folders = [text.rpartition(" (")[0] for text in self.unreadable]
         return any(folder == "./" or name.startswith(folder) for folder in folders)
 
-    def without_links(self, known: Collection[str]) -> tuple[FoundFile, ...]:
+    def without_links(self, known: Collection[str]) -> tuple[Source, ...]:
         """Take one name of each file: of a file with several links one in `known`, else the first. The log names others."""
         names: dict[tuple[int, int], str] = {}
         kept, links = [], []
@@ -99,15 +81,16 @@ def scan(root: Path | str, *media: Media) -> Listing:
     """
     unreadable: list[str] = []
     if isinstance(root, str):
-        files = [FoundFile(Path(name), name, remote) for name, remote in list_files(root).items()]
+        files = [Source(0, Path(name), name, remote=remote) for name, remote in list_files(root).items()]
     else:
         _refuse_other_than_folder(root)
-        files = [FoundFile(path, _relative_name(path, root)) for path in _walk(root, unreadable)]
+        files = [Source(0, path, _relative_name(path, root)) for path in _walk(root, unreadable)]
     kinds = " or ".join(media)
     extensions = frozenset[str]().union(*(EXTENSIONS[each] for each in media))
     found = sorted((file for file in files if file.path.suffix.lower() in extensions), key=lambda file: file.name)
     others = sorted(file.name for file in files if file.path.suffix.lower() not in extensions | NOT_MEDIA)
-    listing = Listing(tuple(found), tuple(sorted(unreadable)))
+    numbered = tuple(dataclasses.replace(file, index=index) for index, file in enumerate(found))
+    listing = Listing(numbered, tuple(sorted(unreadable)))
     named = {"folders cannot be read": listing.unreadable, f"files passed over, not {kinds} by name": others}
     notes = [f"{len(names)} {words}: {first_names(names)}" for words, names in named.items() if names]
     if not found:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path, PurePosixPath
 
 from preprocess.catalogues.files import Entry, combine, find_first, match_key, read_lines
-from preprocess.catalogues.scan import FoundFile
 from preprocess.errors import CatalogueError
 from preprocess.sources import Catalogue
 
@@ -30,14 +29,12 @@ def open_ucf101(root: Path, splits_dir: Path | None) -> Catalogue:
     labels = {match_key(name): label for label, name in enumerate(label_names)}
     entries: dict[str, Entry] = {}
     for path in sorted(lists.parent.glob("*list*.txt")):
-        found = re.fullmatch(r"(train|test)list(\d+)", path.stem)
-        if found:
+        if found := re.fullmatch(r"(train|test)list(\d+)", path.stem):
             _read_split(path, str(int(found[2])), found[1], labels, entries)
-
-    def unlisted(file: FoundFile) -> Entry:
-        return _entry(file.name, labels)
-
-    return combine("ucf101", root, label_names, entries, lambda file: match_key(file.stem), unlisted=unlisted)
+    return combine(
+        "ucf101", root, label_names, entries, lambda file: match_key(file.stem),
+        unlisted=lambda file: _entry(file.name, labels),
+    )  # fmt: skip
 
 
 def _read_labels(path: Path) -> list[str]:

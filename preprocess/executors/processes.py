@@ -38,23 +38,7 @@ STOP = signal.SIGUSR1
 """Ends a task: its stack unwinds, which ends ffmpeg and removes unfinished files."""
 
 
-class Executor(ABC):
-    """Runs tasks; a subclass says where."""
-
-    @abstractmethod
-    def run(
-        self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
-    ) -> Iterator[R]:
-        """Yield results in the order in which they come. Tasks are taken only when there is room for them.
-
-        Closing the iterator ends the running tasks.
-
-        Raises:
-            PreprocessError: the work or `on_death` raised it, or tasks cannot be started; the other tasks end first.
-        """
-
-
-class SerialExecutor(Executor):
+class SerialExecutor:
     """Runs tasks in this process, one after another: for tests and debuggers."""
 
     def run(
@@ -65,13 +49,19 @@ class SerialExecutor(Executor):
             yield work(task, report)
 
 
-class ConcurrentExecutor(Executor):
+class ConcurrentExecutor(ABC):
     """Runs several tasks at a time, each in a place of its own; keeps the list of running and waiting tasks."""
 
     def run(
         self, work: Work[T, R], tasks: Iterable[T], report: Callable[[R], None], on_death: OnDeath[T, R]
     ) -> Iterator[R]:
-        """Run the tasks; see `Executor.run`."""
+        """Yield results in the order in which they come. Tasks are taken only when there is room for them.
+
+        Closing the iterator ends the running tasks.
+
+        Raises:
+            PreprocessError: the work or `on_death` raised it, or tasks cannot be started; the other tasks end first.
+        """
         tasks, again = iter(tasks), deque[T]()
         running, reports = dict[Any, T](), dict[Any, R]()
         try:
@@ -111,6 +101,9 @@ class ConcurrentExecutor(Executor):
     @abstractmethod
     def stop(self, places: list[Any]) -> None:
         """End the tasks in these places, and free everything."""
+
+
+Executor = SerialExecutor | ConcurrentExecutor
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +181,11 @@ class ProcessExecutor(ConcurrentExecutor):
         deadline = time.monotonic() + GRACE_SECONDS
         for child in places:
             child.close(max(0.0, deadline - time.monotonic()))
+
+
+def local_executor(workers: int, preload: tuple[str, ...] = ()) -> Executor:
+    """Run tasks in so many processes of this machine, or for 0 in this one."""
+    return ProcessExecutor(workers, preload) if workers else SerialExecutor()
 
 
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:

@@ -10,7 +10,10 @@ A video depends on its task alone, so neither the number of workers nor a run th
 import functools
 import json
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -18,18 +21,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.errors import RenderError, disk_errors
-from preprocess.executors.processes import ProcessExecutor, SerialExecutor
-from preprocess.synthetic.encode_mp4 import Coding, write_clip
+from preprocess.executors.processes import local_executor
+from preprocess.media.ffmpeg import ffmpeg_executable
 from store.atomic_files import folder_lock, remove_temporaries, write_text
 
 _PLAN_FILE = ".plan.json"
 _PARTIAL_FOLDER = ".partial"
+_ENCODE_SECONDS = 120
+_VIDEO_OPTIONS = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-pix_fmt", "yuv420p")
+_AUDIO_OPTIONS = ("-c:a", "aac", "-b:a", "48k")
+_SAME_BYTES = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
 
 Report = Callable[[int, int], None]
 """Called with (videos there, videos in all): once before the first is rendered, then after each."""
 T = TypeVar("T")
 Arrays = Callable[[T], tuple[NDArray[np.uint8], NDArray[np.float32] | None]]
 """Computes a task's frames (T, H, W, 3) RGB and waveform (N,), None for a video without audio; importable by name."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Rates of a video, and frames from one key frame to the next; 1 makes every frame a key frame."""
+
+    fps: float
+    sample_rate_hz: int
+    keyframe_every: int
 
 
 def render_folder(
@@ -70,7 +86,7 @@ def render_folder(
         n_before = len(tasks) - len(missing)
         progress(n_before, len(tasks))
         render = functools.partial(_render_video, arrays=arrays, coding=coding, out=out)
-        executor = SerialExecutor() if workers == 1 else ProcessExecutor(workers, (arrays.__module__,))
+        executor = local_executor(workers if workers > 1 else 0, (arrays.__module__,))
         for done, _ in enumerate(executor.run(render, missing, lambda report: None, _give_up), n_before + 1):
             progress(done, len(tasks))
         write_lists(out)
@@ -103,12 +119,39 @@ def _is_complete(out: Path, mark: str, plan: Mapping[str, Any]) -> bool:
 def _render_video(
     video: tuple[str, T], report: Callable[[None], None], *, arrays: Arrays[T], coding: Coding, out: Path
 ) -> None:
-    """Render one video, named and with its task: the work that is spread over processes."""
+    """Render one video, named and with its task: the work that is spread over processes.
+
+    Frames go to ffmpeg's standard input, the waveform to a temporary file.
+
+    Raises:
+        RenderError: ffmpeg failed; quotes the end of its messages.
+    """
     name, task = video
     frames, waveform = arrays(task)
+    height, width = frames.shape[1:3]
     target = out / name
     target.parent.mkdir(exist_ok=True)
-    write_clip(target, frames, waveform, out / _PARTIAL_FOLDER, coding)
+    with tempfile.TemporaryDirectory(dir=out / _PARTIAL_FOLDER) as folder:
+        samples, encoded = Path(folder) / "samples", Path(folder) / "clip.mp4"
+        audio_input, audio_output = [], []
+        if waveform is not None:
+            samples.write_bytes(np.round(waveform * 32767).astype("<i2").tobytes())
+            audio_input = ["-f", "s16le", "-ar", str(coding.sample_rate_hz), "-ac", "1", "-i", str(samples)]
+            audio_output = ["-map", "1:a", *_AUDIO_OPTIONS]
+        command = [
+            ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
+            "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(coding.fps), "-i", "pipe:0",
+            *audio_input, "-map", "0:v", *audio_output, "-threads", "1", *_VIDEO_OPTIONS, "-g", str(coding.keyframe_every),
+            *_SAME_BYTES, "-y", str(encoded),
+        ]  # fmt: skip
+        try:
+            subprocess.run(command, input=frames.tobytes(), capture_output=True, check=True, timeout=_ENCODE_SECONDS)
+        except subprocess.CalledProcessError as error:
+            words = error.stderr.decode("utf-8", "replace").strip()[-500:]
+            raise RenderError(f"ffmpeg could not write {target}: {words}") from error
+        except subprocess.TimeoutExpired as error:
+            raise RenderError(f"ffmpeg took more than {_ENCODE_SECONDS} s for {target}") from error
+        encoded.replace(target)
 
 
 def _give_up(video: tuple[str, T], last: None, how: str) -> NoReturn:

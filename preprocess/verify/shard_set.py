@@ -8,7 +8,7 @@ from typing import NoReturn
 import pyarrow.parquet as pq
 
 from preprocess.errors import ShardError, disk_errors
-from preprocess.executors.processes import Executor, ProcessExecutor
+from preprocess.executors.processes import Executor, local_executor
 from preprocess.shards import manifest
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, Part, part_path
 from preprocess.shards.shard_files import file_sha256, shard_name
@@ -21,8 +21,10 @@ Checked = tuple[int, list[Finding]]
 """A shard and its findings."""
 
 
-def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) -> list[Finding]:
+def verify(folder: Path, *, workers: int = 0, executor: Executor | None = None) -> list[Finding]:
     """Check a shard set; an empty list means that it is whole. An unfinished set is checked as far as it goes.
+
+    `workers` and `executor` are those of `preprocess.build.pipeline.build`.
 
     Raises:
         ShardError: the folder does not exist.
@@ -44,7 +46,7 @@ def verify(folder: Path, *, workers: int = 1, executor: Executor | None = None) 
     if info is not None:
         findings += _set_findings(folder, info, parts)
     findings += _leftovers(folder, parts)
-    executor = executor or ProcessExecutor(max(1, min(workers, len(parts))), ("pandas", "simplejpeg"))
+    executor = executor or local_executor(workers, ("pandas", "simplejpeg"))
     tasks = [(folder, shard) for shard in parts]
     checked = dict(executor.run(check_shard, tasks, lambda report: None, _give_up))
     return findings + [finding for shard in sorted(checked) for finding in checked[shard]]

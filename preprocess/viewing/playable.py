@@ -1,5 +1,6 @@
 """What browsers play, and copies in MP4 of what they do not; a copy keeps the clock of the source."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,26 +35,18 @@ TIMEOUT_SECONDS, TIMEOUT_FACTOR = 60.0, 1.5
 
 @dataclass(frozen=True)
 class Playback:
-    """How a browser plays a source.
+    """How a browser plays a source."""
 
-    Attributes:
-        plays: as it is, or what must be done.
-        info: of the source; None if it cannot be read.
-        media_type: of the source or of its copy; "" if it is not played.
-        reason: why it is not played.
-    """
-
-    plays: Plays
-    info: MediaInfo | None
-    media_type: str
-    reason: str = ""
+    plays: Plays  # as it is, or what must be done
+    info: MediaInfo | None  # of the source; None if it cannot be read
+    media_type: str  # of the source or of its copy; "" if it is not played
+    reason: str = ""  # why it is not played
 
     @property
     def is_in_parts(self) -> bool:
         """Whether one copy does not hold all of it."""
-        return self.plays == "transcoded" and (
-            self.info is None or (self.info.duration_seconds or 1e9) > EXCERPT_SECONDS
-        )
+        seconds = (self.info and self.info.duration_seconds) or math.inf
+        return self.plays == "transcoded" and seconds > EXCERPT_SECONDS
 
 
 def playback(path: Path, limits: Limits = USUAL_LIMITS) -> Playback:
@@ -89,14 +82,10 @@ def _is_played(info: MediaInfo) -> bool:
 def write_playable(
     path: Path, target: Path, plays: Plays, start_seconds: float = 0.0, limits: Limits = USUAL_LIMITS
 ) -> None:
-    """Write a copy of a source as MP4; the source is opened as hostile input.
+    """Write a copy of a source to `target` as MP4; the source is opened as hostile input.
 
-    Args:
-        path: of the source.
-        target: file to write.
-        plays: from `playback`: "remuxed" copies the streams, "transcoded" encodes EXCERPT_SECONDS of them.
-        start_seconds: of a transcoded copy; the second of the source that becomes its second 0.
-        limits: on the source.
+    `plays` is that of `playback`: "remuxed" copies the streams, "transcoded" encodes EXCERPT_SECONDS of them. Second
+    `start_seconds` of the source becomes second 0 of a transcoded copy.
 
     Raises:
         MediaError: the source cannot be decoded; the subclasses say more.
@@ -104,21 +93,13 @@ def write_playable(
     """
     with open_source(path, limits) as source:
         info = probe_file(source, path, limits)
-        output = (
-            _copied(source, info, target)
-            if plays == "remuxed"
-            else _encoded(source, info, target, start_seconds, limits)
-        )
+        is_copy = plays == "remuxed"
+        output = _copied(source, info, target) if is_copy else _encoded(source, info, target, start_seconds, limits)
         seconds = min(info.duration_seconds or EXCERPT_SECONDS, EXCERPT_SECONDS)
-        fds, timeout_seconds = [source.fileno()], TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds
         run_ffmpeg(
-            path,
-            output,
-            pass_fds=fds,
-            timeout_seconds=timeout_seconds,
-            work="making a copy to play",
-            folder=target.parent,
-        )
+            path, output, pass_fds=[source.fileno()], timeout_seconds=TIMEOUT_SECONDS + TIMEOUT_FACTOR * seconds,
+            work="making a copy to play", folder=target.parent,
+        )  # fmt: skip
 
 
 def _copied(source: Any, info: MediaInfo, target: Path) -> Any:
@@ -134,26 +115,15 @@ def _encoded(source: Any, info: MediaInfo, target: Path, start_seconds: float, l
     if info.has_video and info.width_px and info.height_px:
         height = min(HEIGHT_PX, 2 * max(1, round(info.height_px / 2)))
         width = 2 * max(1, min(2 * HEIGHT_PX, round(height * info.aspect_ratio / 2)))
-        filters = [
-            *deinterlaced(info),
-            *fitted(info, width, height),
-            "scale=out_range=tv:out_color_matrix=bt709",
-            "setsar=1",
-        ]
+        colours = ("scale=out_range=tv:out_color_matrix=bt709", "setsar=1")
+        filters = ",".join([*deinterlaced(info), *fitted(info, width, height), *colours])
         streams.append(media[str(info.video_stream)])
-        coding |= {
-            "vf": ",".join(filters),
-            "c:v": "libx264",
-            "preset": "veryfast",
-            "crf": 26,
-            "pix_fmt": "yuv420p",
-            "g": 25,
-        }
+        coding |= {"vf": filters, "c:v": "libx264", "preset": "veryfast", "crf": 26, "pix_fmt": "yuv420p", "g": 25}
     if info.has_audio:
         streams.append(media[str(info.audio_stream)])
-        is_mono = bool(mix_filters(info))  # layouts that ffmpeg cannot mix by itself
-        audio = [*mix_filters(info), "aresample=async=1:first_pts=0"]
-        coding |= {"af": ",".join(audio), "ac": 1 if is_mono else 2, "ar": 48_000, "c:a": "aac", "b:a": "128k"}
+        mix = mix_filters(info)  # for layouts that ffmpeg cannot mix by itself
+        audio = ",".join([*mix, "aresample=async=1:first_pts=0"])
+        coding |= {"af": audio, "ac": 1 if mix else 2, "ar": 48_000, "c:a": "aac", "b:a": "128k"}
     return _output(streams, target, t=EXCERPT_SECONDS, fs=COPY_BYTES, **coding)
 
 

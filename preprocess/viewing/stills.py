@@ -42,13 +42,13 @@ def stills(
         # From the key frame before; the last image before the moment counts, also if it is the last one of all.
         moment = ["tpad=stop=-1:stop_mode=clone", "fps=1000:start_time=0"]
         filters = ",".join([*deinterlaced(info), *moment, *fitted(info, width, height)])
-        files = [stack.enter_context(tempfile.TemporaryFile(dir=temporary_folder())) for _ in seconds]
-        outputs = [
-            media_input(source, info, max_pixels=limits.max_pixels, ss=f"{second:.3f}", noaccurate_seek=None)[
-                str(info.video_stream)
-            ].output(f"pipe:{file.fileno()}", format="rawvideo", vf=filters, fps_mode="passthrough", **{"frames:v": 1})
-            for second, file in zip(seconds, files, strict=True)
-        ]
+        coding = {"format": "rawvideo", "vf": filters, "fps_mode": "passthrough", "frames:v": 1}
+        files, outputs = [], []
+        for second in seconds:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=temporary_folder()))
+            media = media_input(source, info, max_pixels=limits.max_pixels, ss=f"{second:.3f}", noaccurate_seek=None)
+            files.append(file)
+            outputs.append(media[str(info.video_stream)].output(f"pipe:{file.fileno()}", **coding))
         merged = ffmpeg.merge_outputs(*outputs).global_args("-filter_threads", "1")
         descriptors = [source.fileno(), *(file.fileno() for file in files)]
         run_ffmpeg(path, merged, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding its stills")

@@ -16,7 +16,6 @@ import simplejpeg
 
 from evaluate.errors import EvaluateError
 from preprocess.errors import PreprocessError
-from preprocess.executors.processes import SerialExecutor
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import read_segments, read_sources
 from preprocess.sources import Catalogue, Source
@@ -38,32 +37,23 @@ class UnsoundError(AssertionError):
 
 @dataclass(frozen=True)
 class Case:
-    """What a reader is given: a folder, the file in it that was changed (None: not one), and a folder for output."""
+    """What a reader is given."""
 
     folder: Path
-    changed: Path | None
-    out: Path
+    changed: Path | None  # the file in it that was changed
+    out: Path  # folder for output
 
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of file.
-
-    Attributes:
-        name: of the kind.
-        make: fills a folder with a whole specimen.
-        read: reads a case in every way there is.
-        errors: classes of the errors that it may raise.
-        pattern: which files of the specimen have their bytes mutated, for `Path.glob`.
-        crafts: what is done to a specimen besides that.
-    """
+    """A kind of file."""
 
     name: str
-    make: Callable[[Path], object]
-    read: Callable[[Case], object]
-    errors: tuple[type[Exception], ...]
-    pattern: str = "**/*.*"
-    crafts: tuple[Craft, ...] = ()
+    make: Callable[[Path], object]  # fills a folder with a whole specimen
+    read: Callable[[Case], object]  # reads a case in every way there is
+    errors: tuple[type[Exception], ...]  # that it may raise
+    pattern: str = "**/*.*"  # which files of the specimen have their bytes mutated, for `Path.glob`
+    crafts: tuple[Craft, ...] = ()  # what is done to a specimen besides that
 
 
 def _make_shards(folder: Path) -> None:
@@ -73,7 +63,7 @@ def _make_shards(folder: Path) -> None:
 
 def _verify_shards(case: Case) -> None:
     """Verify every file, and read the tables."""
-    findings = [str(finding) for finding in verify_shards(case.folder / "shards", executor=SerialExecutor())]
+    findings = [str(finding) for finding in verify_shards(case.folder / "shards")]
     if not findings and case.changed and case.changed.suffix in (".tar", ".idx"):  # of which every byte counts
         raise UnsoundError("archives were changed, and verify finds nothing")
     with suppress(PreprocessError):
@@ -116,8 +106,8 @@ def _ingest_media(case: Case) -> None:
     params = replace(SMALL, media="audio" if path.suffix == ".wav" else "video")
     catalogue = Catalogue("fuzz", params.media, (Source(0, path, path.name),))
     limits = Limits(timeout_seconds=20.0, max_duration_seconds=600.0, max_pixels=1 << 22)
-    build(catalogue, case.out / "shards", params, executor=SerialExecutor(), limits=limits)
-    if findings := verify_shards(case.out / "shards", executor=SerialExecutor()):
+    build(catalogue, case.out / "shards", params, limits=limits)
+    if findings := verify_shards(case.out / "shards"):
         raise UnsoundError(f"shards of mutated media are not whole: {findings[0]}")
 
 

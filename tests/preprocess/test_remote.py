@@ -12,11 +12,10 @@ from preprocess.__main__ import main
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import DiskFullError, RemoteError, ShardError
-from preprocess.executors.processes import SerialExecutor
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.remote import fetch_set, local_file, push_set
 from preprocess.shards.manifest import read_dataset, read_sources
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import status_of_fork
 
 URL = "memory://bucket"
@@ -48,7 +47,7 @@ def test_what_cannot_be_fetched_or_is_too_large_fails_with_its_reason(bucket, cl
     catalogue = open_catalogue("folder", f"{URL}/videos")
     bucket.rm("/bucket/videos/a.mp4")
     bucket.pipe_file("/bucket/videos/b.mp4", b"cut")
-    build(catalogue, tmp_path, PARAMS, executor=SerialExecutor(), limits=Limits(max_file_bytes=50_000))
+    build(catalogue, tmp_path, PARAMS, limits=Limits(max_file_bytes=50_000))
     sources = read_sources(tmp_path)
     assert sources["status"].tolist() == ["failed", "failed", "ok", "failed"]
     assert "cannot be fetched: memory://" in sources["reason"][0]
@@ -94,11 +93,14 @@ def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference,
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
 
 
-def test_the_mark_of_another_set_goes_before_its_files_and_nobody_fetches_beside_another(
+def test_any_set_is_fetched_the_mark_and_the_further_shards_of_another_one_go_and_nobody_fetches_beside_another(
     bucket, clips, reference, tmp_path
 ):
     push_set(reference, f"{URL}/set")
-    build_folder(clips, tmp_path / "cache", replace(PARAMS, jpeg_quality=50))
+    build_folder(clips, tmp_path / "other", replace(PARAMS, sources_per_shard=1))  # five shards, one without an archive
+    push_set(tmp_path / "other", f"{URL}/other")
+    fetch_set(f"{URL}/other", tmp_path / "cache")
+    assert bytes_of(tmp_path / "cache") == bytes_of(tmp_path / "other")
 
     def stop(done, total):
         with pytest.raises(ShardError, match="another process is writing here"):
@@ -113,15 +115,6 @@ def test_the_mark_of_another_set_goes_before_its_files_and_nobody_fetches_beside
         fetch_set(f"{URL}/set", tmp_path / "cache" / "shard-000000.tar" / "cache")
     fetch_set(f"{URL}/set", tmp_path / "cache")
     assert bytes_of(tmp_path / "cache") == bytes_of(reference)
-
-
-def test_a_shard_of_which_nothing_can_be_read_is_fetched_too(bucket, data, tmp_path):
-    (data / "d.mkv").write_bytes(b"")  # with c.mp4 the whole of shard 1
-    build_folder(data, tmp_path / "shards")
-    push_set(tmp_path / "shards", f"{URL}/set")
-    fetch_set(f"{URL}/set", tmp_path / "cache")
-    assert findings(tmp_path / "cache") == []
-    assert bytes_of(tmp_path / "cache") == bytes_of(tmp_path / "shards")
 
 
 @pytest.mark.parametrize(

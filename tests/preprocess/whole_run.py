@@ -4,20 +4,13 @@ from pathlib import Path
 
 from preprocess.build.pipeline import build
 from preprocess.catalogues.open_catalogue import open_catalogue
-from preprocess.executors.processes import SerialExecutor
 from preprocess.schema import ShardParams
-from preprocess.verify.shard_checks import Finding
-from preprocess.verify.shard_set import verify
 
 PARAMS = ShardParams(short_side_px=32, segment_seconds=0.8, sources_per_shard=2, n_mels=32)
 
 
 def build_folder(clips: Path | str, out: Path, params: ShardParams = PARAMS, **options):
-    return build(open_catalogue("folder", clips), out, params, **{"executor": SerialExecutor(), **options})
-
-
-def findings(folder: Path) -> list[Finding]:
-    return verify(folder, executor=SerialExecutor())
+    return build(open_catalogue("folder", clips), out, params, **options)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -27,25 +27,15 @@ logger = logging.getLogger("soak")
 
 @dataclass(frozen=True)
 class Job:
-    """A command that can be killed and started again.
+    """A command that can be killed and started again."""
 
-    Attributes:
-        command: module and arguments.
-        done: returns how far it is, in units of its own.
-        total: those units when it is finished.
-        blows: (kind of victim, signal), taken in turns; the kinds are those of `victims`.
-        log: file for its output.
-        stopped: exit status, besides 0, of an orderly end after a signal.
-        environment: more environment variables.
-    """
-
-    command: list[object]
-    done: Callable[[], int]
-    total: int
-    blows: Sequence[tuple[str, signal.Signals]]
-    log: Path
-    stopped: int = 0
-    environment: Mapping[str, str] = field(default_factory=dict)
+    command: list[object]  # module and arguments
+    done: Callable[[], int]  # returns how far it is, in units of its own
+    total: int  # those units when it is finished
+    blows: Sequence[tuple[str, signal.Signals]]  # kind of victim, as in `victims`, and signal; taken in turns
+    log: Path  # file for its output
+    stopped: int = 0  # exit status, besides 0, of an orderly end after a signal
+    environment: Mapping[str, str] = field(default_factory=dict)  # more variables
 
 
 def disturb(job: Job, n_kills: int, rng: np.random.Generator) -> None:

@@ -13,8 +13,9 @@ from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from evaluate.fingerprint.index.archive import PARTS_FOLDER, Archive, IndexedSource, Part
 from evaluate.fingerprint.index.selection import chosen_names, refuse_other_root
-from preprocess.catalogues.scan import FoundFile, Listing, first_names, scan
+from preprocess.catalogues.scan import Listing, first_names, scan
 from preprocess.executors.processes import SerialExecutor
+from preprocess.sources import Source
 from store.format import Provenance
 from store.writer import write_part
 
@@ -151,7 +152,7 @@ def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSou
             archive.write_list(part.number, kept)
 
 
-def _indexed(file: FoundFile) -> IndexedSource:
+def _indexed(file: Source) -> IndexedSource:
     """Make the index's record of a file before it is read; one that vanished fails later with its reason."""
     path = str(file.path.absolute())
     try:

@@ -17,8 +17,7 @@ from preprocess.errors import RenderError
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ, render_audio
 from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX, render_frames
-from preprocess.synthetic.encode_mp4 import Coding
-from preprocess.synthetic.rendered_folder import Report, render_folder
+from preprocess.synthetic.rendered_folder import Coding, Report, render_folder
 
 COLLAGE_FILE = "collage.json"
 _CODING = Coding(FPS, SAMPLE_RATE_HZ, keyframe_every=25)

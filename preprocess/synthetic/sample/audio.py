@@ -4,7 +4,7 @@ Every sound has a sharp attack and an exponential decay. The voice (pitch, timbr
 noise, other sounds) is independent of the class. It dominates the mean spectrum.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +143,7 @@ def render_audio(strikes: Strikes, voice: Voice, rng: np.random.Generator) -> Sa
     """Play the clip's waveform, (N_SAMPLES,) float32 within [-1, 1], mono at SAMPLE_RATE_HZ."""
     pitch = rng.uniform(-2, 2)
     gain = voice.loudness * 10 ** (rng.uniform(-3, 3) / 20)
-    moved = Strikes(strikes.seconds, strikes.strength, strikes.semitones + pitch, strikes.glide, strikes.wear)
+    moved = replace(strikes, semitones=strikes.semitones + pitch)
     dry = gain * (_play(voice.timbre, moved, rng) + _other_sounds(voice, rng))
     wet = _room(dry, voice, rng)[_LEAD_IN:]
     return np.clip(wet + _background(voice, rng), -1, 1).astype(np.float32)

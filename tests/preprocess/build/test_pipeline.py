@@ -15,19 +15,19 @@ from preprocess.build.pipeline import build
 from preprocess.build.shard_task import ShardTask, build_shard
 from preprocess.catalogues.open_catalogue import open_catalogue
 from preprocess.errors import EnvironmentDiffersError, PreprocessError, ShardError, disk_errors
-from preprocess.executors.processes import SerialExecutor
 from preprocess.features.strip import decode_strip
 from preprocess.media.media_info import USUAL_LIMITS
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from preprocess.shards.manifest import read_dataset, read_part, read_segments, read_sources
+from preprocess.verify.shard_set import verify
 from store.atomic_files import folder_lock
 from tests.preprocess.made_media import counter_frames, read_counter, write_clip, write_esc50
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import run
 
 
 def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
-    assert findings(reference) == []
+    assert verify(reference) == []
     info = read_dataset(reference)
     assert (info.dataset, info.n_sources, info.n_failed, info.params) == ("folder", 5, 1, PARAMS)
     assert [shard.name for shard in info.shards] == [f"shard-00000{n}.tar" for n in range(3)]
@@ -82,11 +82,11 @@ def test_a_shard_of_which_nothing_can_be_read_has_a_mark_but_no_archive(data, cl
     assert (summary.n_failed, summary.n_shards, summary.too_many_failed) == (2, 2, False)
     assert {f.reason for f in summary.failures} == {"Invalid data found when processing input", "empty file"}
     assert not (tmp_path / "shards" / "shard-000001.tar").exists()
-    assert findings(tmp_path / "shards") == []
+    assert verify(tmp_path / "shards") == []
     shutil.copy(clips / "d.mkv", data / "d.mkv")
     build_folder(data, tmp_path / "shards", retry_failed=True)
     assert (tmp_path / "shards" / "shard-000001.tar").exists()
-    assert findings(tmp_path / "shards") == []
+    assert verify(tmp_path / "shards") == []
 
 
 def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_shown_as_few(tmp_path, clips, monkeypatch):
@@ -107,12 +107,9 @@ def test_none_readable_is_an_error_that_keeps_the_reasons_and_many_kinds_are_sho
     assert [(f.n_sources, f.example != "") for f in summary.failures] == [(3, True), (3, False)]
 
 
-def test_an_unknown_preset_is_named(clips, tmp_path):
+def test_one_call_names_an_unknown_preset_reads_from_a_url_and_tries_failed_sources_again(clips, tmp_path):
     with pytest.raises(PreprocessError, match="no preset is called 'small'; there are default, "):
         build_shards(clips, tmp_path / "shards", preset="small")
-
-
-def test_one_call_reads_from_a_url_and_tries_failed_sources_again(clips, tmp_path):
     bucket = fsspec.filesystem("memory")
     bucket.put(str(clips), "/calls", recursive=True)
     assert build_shards("memory://calls", tmp_path / "shards", preset="sample").n_failed == 1
@@ -133,9 +130,9 @@ def test_audio_data_sets_have_no_frames(tmp_path):
     write_esc50(tmp_path / "data", ["dog"], 3, 1.0)
     catalogue = open_catalogue("esc50", tmp_path / "data")
     with pytest.raises(ShardError, match="esc50 is audio, the preset for video"):
-        build(catalogue, tmp_path / "shards", PARAMS, executor=SerialExecutor())
-    summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"), executor=SerialExecutor())
-    assert findings(tmp_path / "shards") == []
+        build(catalogue, tmp_path / "shards", PARAMS)
+    summary = build(catalogue, tmp_path / "shards", replace(PARAMS, media="audio"))
+    assert verify(tmp_path / "shards") == []
     with tarfile.open(tmp_path / "shards" / "shard-000000.tar") as archive:
         assert not any(name.endswith(".jpg") for name in archive.getnames())
     segments = read_segments(tmp_path / "shards")

@@ -14,7 +14,8 @@ import pytest
 from preprocess.build.shard_task import ShardProgress
 from preprocess.errors import DiskFullError, ShardError
 from preprocess.executors.processes import SerialExecutor
-from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of, findings
+from preprocess.verify.shard_set import verify
+from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import ROOT, run, status_of_fork
 
 
@@ -91,7 +92,7 @@ def test_full_disk_leaves_no_shard_that_looks_whole(clips, tmp_path, limit):
     assert list(out.iterdir()) == []
     build_folder(data, out, params)
     assert (out / "shard-000000.tar").stat().st_size > limit
-    assert findings(out) == []
+    assert verify(out) == []
 
 
 class DyingExecutor(SerialExecutor):

@@ -11,15 +11,13 @@ from preprocess.schema import MEL_POWER_FLOOR, PRESETS, ShardParams
 from tests.preprocess.made_media import tone
 
 
-def mel_centres_hz(params: ShardParams) -> np.ndarray:
-    """HTK: mel = 2595 log10(1 + f / 700), n_mels + 2 equal steps from 0 to half the sampling rate."""
-    top = 2595 * math.log10(1 + params.sample_rate_hz / 2 / 700)
-    return 700 * (10 ** (np.linspace(0, top, params.n_mels + 2) / 2595) - 1)
-
-
 def slow_mel_power(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
-    """(n_mels, columns), one column at a time."""
-    edges = mel_centres_hz(params)
+    """(n_mels, columns), one column at a time.
+
+    HTK: mel = 2595 log10(1 + f / 700), n_mels + 2 equal steps from 0 to half the sampling rate.
+    """
+    top = 2595 * math.log10(1 + params.sample_rate_hz / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, params.n_mels + 2) / 2595) - 1)
     bins = np.arange(params.n_fft // 2 + 1) * params.sample_rate_hz / params.n_fft
     triangles = np.stack(
         [
@@ -29,11 +27,9 @@ def slow_mel_power(waveform: np.ndarray, params: ShardParams) -> np.ndarray:
     )
     window = np.zeros(params.n_fft)
     before = (params.n_fft - params.win_length) // 2
-    window[before : before + params.win_length] = 0.5 - 0.5 * np.cos(
-        2 * np.pi * np.arange(params.win_length) / params.win_length
-    )
-    nothing = np.zeros_like(waveform)
-    surrounded = np.concatenate([nothing, waveform, nothing])
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(params.win_length) / params.win_length)
+    window[before : before + params.win_length] = hann
+    surrounded = np.pad(waveform, len(waveform))
     columns = []
     for column in range(len(waveform) // params.hop_length):
         middle = len(waveform) + column * params.hop_length + params.hop_length // 2

@@ -19,8 +19,7 @@ from preprocess.synthetic import rendered_folder
 from preprocess.synthetic.collage import archive
 from preprocess.synthetic.collage.archive import GENERATOR_VERSION, VideoTask
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ
-from preprocess.synthetic.collage.camera import CameraPath, take_frames
-from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX
+from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX, CameraPath, take_frames
 from store.atomic_files import Guard, folder_lock
 from tests.preprocess.whole_run import bytes_of
 from tests.processes import run
@@ -155,7 +154,7 @@ def test_the_camera_sees_what_a_slow_one_sees(zoom: float, x: float, y: float, a
     down, across = np.mgrid[0:240, 0:320]
     canvas = Image.fromarray(np.stack([across * 0.75, down, 0 * down + 90], axis=2).round().astype(np.uint8))
     path = CameraPath(*(np.array([value]) for value in (zoom, x, y, angle)))
-    (picture,) = take_frames(canvas, path, 128, 96)
+    (picture,) = take_frames(canvas, path)
     seen = np.asarray(picture).astype(float)
     assert (np.abs(seen[..., 2] - 90) <= 1).all(), "no pixel lies outside of the mirrored canvas"
     for row, column in ((0, 0), (10, 100), (48, 64), (95, 0), (95, 127)):

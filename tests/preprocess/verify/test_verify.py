@@ -14,7 +14,6 @@ import pytest
 import simplejpeg
 
 from preprocess.errors import ShardError
-from preprocess.executors.processes import SerialExecutor
 from preprocess.shards.manifest import read_part, read_segments, write_part
 from preprocess.shards.manifest_rows import read_rows
 from preprocess.shards.shard_files import ShardWriter, array_bytes, read_samples
@@ -32,7 +31,7 @@ TERABYTES = b"\x93NUMPY\x01\x00\x76\x00" + HEADER + bytes(100)
 
 def _findings(folder: Path) -> str:
     """One line a finding: file|where|problem."""
-    found = verify(folder, executor=SerialExecutor())
+    found = verify(folder)
     return "\n".join(f"{finding.path.name}|{finding.where}|{finding.problem}" for finding in found)
 
 
@@ -70,7 +69,7 @@ def _set_column(path: Path, name: str, values) -> None:
 
 def test_processes_find_the_same(shards):
     (shards / "shard-000001.idx").unlink()
-    assert verify(shards, workers=2) == verify(shards, executor=SerialExecutor()) != []
+    assert verify(shards, workers=2) == verify(shards) != []
 
 
 @pytest.mark.parametrize("seconds", [1e308, -1e308])
