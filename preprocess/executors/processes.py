@@ -106,12 +106,13 @@ class ConcurrentExecutor(ABC):
 Executor = SerialExecutor | ConcurrentExecutor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Child:
-    """A process and the pipe from it."""
+    """A process, the pipe from it, and whether its work has begun."""
 
     process: Any
     pipe: Any
+    has_begun: bool = False
 
     def close(self, seconds: float) -> None:
         """Wait for the end of the process, and kill it if that takes longer; a second call does nothing."""
@@ -162,13 +163,19 @@ class ProcessExecutor(ConcurrentExecutor):
         for child in [child for child in running if child.pipe in ready]:
             try:
                 kind, message = child.pipe.recv()
-            except (EOFError, OSError):
+            except (EOFError, OSError) as error:
                 child.process.join()
                 status = child.process.exitcode or 0
+                if status > 0 and not child.has_begun:  # it imports the script anew, which then runs a second time
+                    guard = "a script keeps what it does under `if __name__ == '__main__':`"
+                    raise PreprocessError(f"a process could not begin, its message is above; {guard}") from error
                 kind = "death"
                 message = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             if kind == "error":
                 raise message
+            if kind == "begun":
+                child.has_begun = True
+                continue
             if kind != "report":
                 child.close(GRACE_SECONDS)
             yield child, kind, message
@@ -193,6 +200,7 @@ def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # ffmpeg inherits the mask
     signal.signal(STOP, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    pipe.send(("begun", None))
     try:
         pipe.send(("result", work(task, lambda message: pipe.send(("report", message)))))
     except PreprocessError as error:

@@ -129,3 +129,13 @@ def test_a_fork_server_that_ends_is_named(tmp_path):
     ended = run("run.py", cwd=tmp_path, PYTHONPATH=f"{ROOT}:{tmp_path}")
     assert "named: the server that starts processes ended" in ended.stdout, ended.stderr
     assert "cannot be loaded here" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_script_that_processes_would_run_anew_is_told_so(tmp_path):
+    (tmp_path / "run.py").write_text(
+        "from preprocess.executors.processes import ProcessExecutor\n"
+        "list(ProcessExecutor(1).run(print, [0], print, print))\n"
+    )
+    ended = run("run.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert "a process could not begin, its message is above; a script keeps" in ended.stderr
