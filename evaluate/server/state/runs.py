@@ -68,9 +68,9 @@ class Runs:
         self._processes, self._opened = processes, opened
         self._lock = threading.Lock()
         self._runs = dict[str, Run]()
+        self._going = dict[str, tuple[Any, threading.Thread]]()
+        """The process of the last run, and what follows it."""
         self._stopped = set[str]()
-        self._child: Any = None
-        self._follower = threading.Thread()
 
     def newest_first(self) -> list[Run]:
         """Return the runs of this server."""
@@ -93,26 +93,28 @@ class Runs:
         with self._lock:
             self.refuse_if_busy()
             on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
-            self._child = self._processes.start(_work, on_index)
+            child = self._processes.start(_work, on_index)
             run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
-            self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
-            self._follower.start()
+            follower = threading.Thread(target=self._follow, args=(run, child), daemon=True)
+            self._going = {run.id: (child, follower)}
+            follower.start()
             return run
 
     def stop(self, identity: str) -> Run:
         """Stop a run and wait for its end; a run that ended stays as it is. NotFoundError if there is none."""
         if identity not in self._runs:
             raise NotFoundError(f"there is no run {identity}; list them anew")
-        if self._runs[identity].ended_at is None:
+        if going := self._going.get(identity):  # read once: another run may begin now
+            child, follower = going
             self._stopped.add(identity)
-            interrupt([self._child.process], GRACE_SECONDS)
-            self._follower.join(GRACE_SECONDS)
+            interrupt([child.process], GRACE_SECONDS)
+            follower.join(GRACE_SECONDS)
         return self._runs[identity]
 
     def close(self) -> None:
         """Stop what runs."""
-        for run in self.newest_first():
-            self.stop(run.id)
+        for identity in list(self._going):
+            self.stop(identity)
 
     def _follow(self, run: Run, child: Any) -> None:
         state, words = run.state, ""

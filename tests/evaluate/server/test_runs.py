@@ -55,6 +55,22 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
         assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
 
 
+def test_stopping_a_run_that_ends_in_that_instant_spares_the_next_one(own):
+    task = {"kind": "duplicates"}
+    with own.client() as client:
+        first = client.post("/api/runs", json=task).json()["id"]
+        begun = []
+
+        class Late(set):
+            def add(self, identity):
+                ended(client, identity)
+                begun.append(client.post("/api/runs", json=task).json()["id"])
+
+        client.app.state.parts.runs._stopped = Late()
+        assert client.delete(f"/api/runs/{first}").json()["state"] == "done"
+        assert ended(client, begun[0])["state"] == "done"
+
+
 def test_no_signal_goes_to_a_process_that_has_ended(monkeypatch):
     """Its number may be another one's: the fork server has waited for it."""
     process = get_context("forkserver").Process(target=int)
