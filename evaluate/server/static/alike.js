@@ -1,17 +1,11 @@
 /** Shows the copy as if it had not been mirrored, turned or put into a part of the frame; or outlines that part. */
 
-/** What the copy's view says was done to it; @param {Object} view @returns {boolean} */
-export function isEdited(view) {
-  const { left, top, right, bottom } = view.region;
-  return view.is_mirrored || view.turned_degrees !== 0 || (right - left) * (bottom - top) < 1;
-}
+const isPart = ({ left, top, right, bottom }) => (right - left) * (bottom - top) < 1;
 
-/**
- * @param {HTMLVideoElement} video the copy
- * @param {HTMLElement} outline shown around the region while the copy is as it is
- * @param {Object|null} view null for a side that nothing was done to
- * @param {boolean} isAlike whether the edits are undone
- */
+/** Whether the copy's view says that something was done to it. */
+export const isEdited = (view) => view.is_mirrored || view.turned_degrees !== 0 || isPart(view.region);
+
+/** Undo the edits of the copy if `isAlike`, else outline its region; the view is null for a side that nothing was done to. */
 export function show(video, outline, view, isAlike) {
   video.style.transform = video.style.clipPath = "";
   outline.hidden = true;
@@ -26,7 +20,7 @@ export function show(video, outline, view, isAlike) {
     video.style.transform = `${view.is_mirrored ? "scaleX(-1) " : ""}rotate(${-view.turned_degrees}deg) `
       + `scale(${Math.min(w / across, h / down)}) translate(${w / 2 - x - width / 2}px, ${h / 2 - y - height / 2}px)`;
     video.style.clipPath = `inset(${y}px ${w - x - width}px ${h - y - height}px ${x}px)`;
-  } else if ((right - left) * (bottom - top) < 1) {
+  } else if (isPart(view.region)) {
     outline.hidden = false;
     for (const [name, value] of Object.entries({ left: x, top: y, width, height })) outline.style[name] = `${value}px`;
   }

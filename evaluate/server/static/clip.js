@@ -8,12 +8,7 @@ const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
 /** @typedef {{plays: string, is_picture: boolean, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
 
 export class Clip {
-  /**
-   * @param {HTMLVideoElement} element
-   * @param {string} id of the source or query
-   * @param {Info} info
-   * @param {HTMLElement} note beside the video: why nothing plays
-   */
+  /** The file of a source or query, by its id, in a video element; the note beside it says why nothing plays. @param {Info} info */
   constructor(element, id, info, note) {
     Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
     const { plays, reason, has_video, is_picture } = info;

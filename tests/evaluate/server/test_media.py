@@ -14,7 +14,7 @@ from evaluate.server.state import copies
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
 from preprocess.viewing.playable import playback
-from tests.evaluate.server.conftest import wait_for
+from tests.processes import wait_for
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from evaluate.server.routes import runs
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
-from tests.evaluate.server.conftest import wait_for
+from tests.processes import wait_for
 
 
 def ended(client, identity):

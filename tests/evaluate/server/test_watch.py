@@ -13,8 +13,9 @@ import pytest
 from evaluate.server.problems import RefusedError
 from evaluate.server.state import watch, webhook
 from evaluate.server.state.runs import Runs
-from tests.evaluate.server.conftest import Made, wait_for
+from tests.evaluate.server.conftest import Made
 from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import wait_for
 
 
 def lines(path):
