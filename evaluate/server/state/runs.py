@@ -54,12 +54,6 @@ class Run:
     message: str = ""
     seconds_left: float | None = None
 
-    def at(self, done: int, total: int, note: str) -> "Run":
-        """Return the run after a report."""
-        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
-        left = seconds * (total - done) / done if done and total else None
-        return replace(self, done=done, total=total, note=note, seconds_left=left)
-
 
 class Runs:
     """The runs of a server; the index is read anew after each run, before that counts as ended."""
@@ -121,7 +115,10 @@ class Runs:
         while state == "running":
             for _, kind, message in self._processes.messages({child: run}):
                 if kind == "report":
-                    run = self._put(run.at(*message))
+                    done, total, note = message
+                    seconds = (datetime.now(UTC) - run.started_at).total_seconds()
+                    left = seconds * (total - done) / done if done and total else None
+                    run = self._put(replace(run, done=done, total=total, note=note, seconds_left=left))
                 elif kind == "result":
                     state, words = message
                 else:

@@ -44,26 +44,24 @@ class Made:
             yield client
 
 
-def make(root, n=5):
-    """Videos of 8 s; a smaller copy, a part in Matroska, one in a codec that browsers do not play; torn.mp4 is no video."""
-    made = Made(root)
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """An archive that no test changes, with a list of its copies.
+
+    Five videos of 8 s; a smaller copy, a part in Matroska, one in a codec that browsers do not play; torn.mp4 is no video.
+    """
+    made = Made(tmp_path_factory.mktemp("served"))
     (made.videos / "web").mkdir(parents=True)
-    for number in range(n):
+    for number in range(5):
         write_pieces(made.videos / f"{number}.mp4", (number, 8.0))
     coding = ["-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac"]
     run_ffmpeg("-i", made.videos / "0.mp4", "-vf", "scale=96:64", *coding, made.videos / "web/small.mp4")
     run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 5, *coding, made.videos / "web/part.mkv")
     run_ffmpeg("-i", made.videos / "2.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", made.videos / "web/old.avi")
     (made.videos / "torn.mp4").write_bytes(b"torn" * 100)
-    Index.open(made.index).add(made.videos)
-    return made
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """An archive that no test changes, with a list of its copies."""
-    made = make(tmp_path_factory.mktemp("served"))
-    find_duplicates(Index.open(made.index))
+    index = Index.open(made.index)
+    index.add(made.videos)
+    find_duplicates(index)
     return made
 
 

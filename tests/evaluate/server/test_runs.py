@@ -13,7 +13,7 @@ from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
 from evaluate.server import app
-from evaluate.server.routes import runs
+from evaluate.server.state import parts
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
@@ -81,7 +81,7 @@ def test_no_signal_goes_to_a_process_that_has_ended(monkeypatch):
 
 
 def test_one_listener_too_many_is_refused(made, monkeypatch):
-    monkeypatch.setattr(runs, "MOST_LISTENERS", 0)
+    monkeypatch.setattr(parts, "MOST_LISTENERS", 0)
     with made.client() as client:
         refused = client.get("/api/events")
         assert (refused.status_code, "close some" in refused.json()["detail"]) == (503, True)
