@@ -28,6 +28,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """The answers to flock of file systems that do not have it: some of Lustre and NFS."""
 _POLL_SECONDS = 0.1
+_QUESTION_SECONDS = 1.0
+"""A question whether a folder is locked takes far less."""
 
 Guard = Callable[[Path], AbstractContextManager[None]]
 """Turns an OSError about this path into an error of a package: a full disk, a system that refuses, or, as a
@@ -202,7 +204,7 @@ def _acquire(lock: Path, patience_seconds: float) -> tuple[int, bool]:
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            if is_held and time.monotonic() >= deadline:
+            if time.monotonic() >= (deadline if is_held else deadline + _QUESTION_SECONDS):
                 raise BlockingIOError(errno.EWOULDBLOCK, f"another process is writing here ({holder})") from error
             time.sleep(_POLL_SECONDS)
             continue
