@@ -1,8 +1,7 @@
 /** The review: two videos in step at a matched place, and the decision of a person. */
 
-import * as alike from "/static/alike.js";
 import { attempt, get, notice } from "/static/api.js";
-import { Clip } from "/static/clip.js";
+import { Clip, isEdited } from "/static/clip.js";
 import { load, swapped } from "/static/comparison.js";
 import { at, chip, fill, tell } from "/static/elements.js";
 import { showFacts } from "/static/facts.js";
@@ -72,12 +71,12 @@ function dress() {
   const side = player.sounding ? "right" : "left", word = (id, text) => { at(id).firstChild.textContent = text; };
   figures().forEach((figure, i) => {
     figure.querySelector(".sounds").hidden = i !== player.sounding || !infos[i].has_audio;
-    alike.show(videos()[i], figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
+    clips[i].dress(figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
   });
   word("keep", `Keep ${side}`);
   word("sound", `Sound: ${side}`);
   word("rate", `Speed ${player.rate}×`);
-  at("alike").hidden = !shown.spans.some((span) => alike.isEdited(span.view));
+  at("alike").hidden = !shown.spans.some((span) => isEdited(span.view));
   at("alike").setAttribute("aria-pressed", isAlike);
 }
 

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -89,7 +89,6 @@ HIDE = """(hidden) => {
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
 NAMED = {"button", "link", "textbox", "searchbox", "spinbutton", "checkbox", "radio", "progressbar", "Video", "dialog"}
-NAMES = ("query", "match", "pair")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
 
 
@@ -172,9 +171,11 @@ def times(page):
 
 def first_span(page):
     """Start of the first span in both files, and how many seconds of the right one pass in one of the left one."""
-    query, match, pair = (page.evaluate(f"() => new URLSearchParams(location.search).get('{name}')") for name in NAMES)
-    answer = page.request.get(f"/api/duplicates/pairs/{pair}" if pair else f"/api/queries/{query}").json()
-    span = answer["spans"][0] if pair else answer["matches"][int(match)]
+    asked = dict(parse_qsl(urlsplit(page.url).query))
+    if "pair" in asked:
+        span = page.request.get(f"/api/duplicates/pairs/{asked['pair']}").json()["spans"][0]
+    else:
+        span = page.request.get(f"/api/queries/{asked['query']}").json()["matches"][int(asked["match"])]
     return span["query_start_seconds"], span["reference_start_seconds"], span["speed"]
 
 
