@@ -28,6 +28,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """The answers to flock of file systems that do not have it: some of Lustre and NFS."""
 _POLL_SECONDS = 0.1
+_QUESTION_SECONDS = 1.0
+"""A question whether a folder is locked takes far less."""
 
 Guard = Callable[[Path], AbstractContextManager[None]]
 """Turns an OSError about this path into an error of a package: a full disk, a system that refuses, or, as a
@@ -144,6 +146,28 @@ def folder_lock(folder: Path, guard: Guard = write_errors, *, patience_seconds: 
         yield is_locked
 
 
+def is_folder_locked(folder: Path) -> bool:
+    """Whether another process holds a folder now; the lock's file alone is also what a killed one leaves.
+
+    Nobody is refused the lock because of this question.
+    """
+    try:
+        with (folder / LOCK_NAME).open("rb") as file:
+            return _is_held(file.fileno())
+    except OSError:  # there is none
+        return False
+
+
+def _is_held(descriptor: int) -> bool:
+    """Ask for a shared lock: two questions do not see each other, and both see a holder."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _NO_LOCKS
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
 def _file_lock(path: Path, patience_seconds: float = 0.0) -> AbstractContextManager[bool]:
     """Hold `.NAME.lock` beside a file, which need not be there, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,10 +200,11 @@ def _acquire(lock: Path, patience_seconds: float) -> tuple[int, bool]:
                 _warn_of_no_locks(lock.parent)
                 return descriptor, False
             holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "unknown"
+            is_held = _is_held(descriptor)  # else somebody only asked in this instant
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= (deadline if is_held else deadline + _QUESTION_SECONDS):
                 raise BlockingIOError(errno.EWOULDBLOCK, f"another process is writing here ({holder})") from error
             time.sleep(_POLL_SECONDS)
             continue

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+Value = TypeVar("Value")
 ROOT = Path(__file__).parents[1]
 
 
@@ -40,9 +42,10 @@ def status_of_fork(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until the condition holds; tell whether it did in time."""
+def wait_for(condition: Callable[[], Value], seconds: float = 60.0) -> Value:
+    """Wait until the condition holds, and return its value; fail if it does not in time."""
     deadline = time.monotonic() + seconds
-    while not (is_so := condition()) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return is_so
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+    return value

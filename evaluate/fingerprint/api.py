@@ -87,13 +87,14 @@ class Index:
         """Make the index of a folder, or bring it up to date; after a kill, the same call continues.
 
         Args:
-            videos: folder of video and audio files; None to remove sources only.
+            videos: folder of video and audio files; None to remove sources only, which reads no file.
             picture, sound: which vectors of the encoder are compared, in a new index.
             hop_seconds: time between descriptors in a new index, rounded to whole frames; background and queries have more.
             background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
-            stills: describe single frames too, so that pictures are found; later calls keep them up to date unasked.
+            stills: describe single frames too, so that pictures are found; later calls with a folder keep
+                them up to date unasked.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
             executor: where files are described, such as a cluster; None for this machine.
@@ -127,10 +128,15 @@ class Index:
         growth = grow(archive, folder, encoder, options, remove=remove, retry_failed=retry_failed, progress=progress)
         if growth.n_sources:
             _keep_library(self._archives(), encoder)
-            if stills or (self.folder / "still" / ARCHIVE_FILE).is_file():
+            is_made = (self.folder / "still" / ARCHIVE_FILE).is_file()
+            if stills or (is_made and folder is not None):
                 self.beside("still", options, progress)
-                if self._has_stills:
-                    _keep_library([Archive.open(self.folder / "still")], encoder.varied("still"))
+            elif is_made:
+                frames, left = Archive.open(self.folder / "still"), archive.sources().keys()
+                removed = [name for name in frames.sources() if name not in left]
+                grow(frames, None, encoder.varied("still"), options, remove=removed)
+            if self._has_stills:
+                _keep_library([Archive.open(self.folder / "still")], encoder.varied("still"))
         return replace(growth, unreadable_folders=(*growth.unreadable_folders, *unreadable_folders))
 
     def beside(

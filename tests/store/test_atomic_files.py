@@ -15,6 +15,7 @@ from store.atomic_files import (
     atomic_file,
     atomic_folder,
     folder_lock,
+    is_folder_locked,
     remove_temporaries,
     replacing,
     temporary_path,
@@ -143,6 +144,26 @@ def test_whoever_waits_for_a_folder_gets_it_when_it_is_free(tmp_path):
         threading.Timer(0.3, holder.close).start()
         with folder_lock(tmp_path, patience_seconds=30):
             pass
+
+
+def test_a_question_about_a_lock_tells_of_holders_alone_and_refuses_nobody(tmp_path):
+    def die_with_it():
+        with folder_lock(tmp_path):
+            assert not status_of_fork(lambda: is_folder_locked(tmp_path) or os.abort())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert not is_folder_locked(tmp_path)
+    assert status_of_fork(die_with_it) == -signal.SIGKILL
+    assert (tmp_path / LOCK_NAME).exists()
+    assert not is_folder_locked(tmp_path)
+    with ExitStack() as asking:  # a question that takes long: it has the lock that questions ask for
+        file = asking.enter_context((tmp_path / LOCK_NAME).open("rb"))
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert not is_folder_locked(tmp_path)
+        threading.Timer(0.3, asking.close).start()
+        with folder_lock(tmp_path):
+            assert is_folder_locked(tmp_path)
+    assert not is_folder_locked(tmp_path)
 
 
 def test_nothing_is_written_through_links(tmp_path):

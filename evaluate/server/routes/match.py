@@ -11,6 +11,7 @@ from evaluate.server.problems import described
 from evaluate.server.shapes import SpanShape, SpanVerdict, span_shape
 from evaluate.server.state.parts import GivenParts, Parts
 from evaluate.server.state.queries import Query as Matched
+from evaluate.server.state.queries import is_picture
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BINARY = {"requestBody": {"required": True, "content": {"application/octet-stream": _BYTES}}}
@@ -90,7 +91,7 @@ def remove(parts: GivenParts, identity: str) -> QueryShape:
 def _shape(parts: Parts, query: Matched) -> QueryShape:
     answer = query.answer
     return QueryShape(
-        **{**answer.__dict__, **query.__dict__}, is_picture=query.is_picture, reason=answer.reason,
+        **{**answer.__dict__, **query.__dict__}, is_picture=is_picture(query.path), reason=answer.reason,
         n_matches=len(answer.decided), threshold=parts.opened.now.threshold or 0.0,
     )  # fmt: skip
 

@@ -10,11 +10,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from evaluate.archive.scope import Scope
 from evaluate.server.problems import RefusedError, described
-from evaluate.server.state.parts import GivenParts
+from evaluate.server.state.parts import MOST_LISTENERS, GivenParts
 from evaluate.server.state.runs import Run, search, update_index
 from evaluate.server.state.watch import Watched
 
-MOST_LISTENERS = 64
 LOOK_EVERY_SECONDS = 0.25
 
 
@@ -70,14 +69,10 @@ def stop(parts: GivenParts, identity: str) -> Run:
 
 
 async def _listening(parts: GivenParts) -> AsyncIterator[None]:
-    if len(parts.listeners) >= MOST_LISTENERS:
+    if parts.listeners.locked():
         raise RefusedError(f"{MOST_LISTENERS} pages listen already; close some", 503)
-    mark = object()
-    parts.listeners.add(mark)
-    try:
+    async with parts.listeners:
         yield
-    finally:
-        parts.listeners.discard(mark)
 
 
 @router.get("/events", response_class=EventSourceResponse, responses=described(503), dependencies=[Depends(_listening)])

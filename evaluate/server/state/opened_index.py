@@ -1,6 +1,5 @@
 """The index as the server holds it: read into memory once, and anew after it grew."""
 
-import fcntl
 import hashlib
 import logging
 import threading
@@ -19,7 +18,7 @@ from evaluate.fingerprint.index.archive import ARCHIVE_FILE, PARTS_FOLDER, Index
 from evaluate.fingerprint.index.library_file import LIBRARY_FILE, LIBRARY_FOLDER
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.settings import ServerSettings
-from store.atomic_files import LOCK_NAME, folder_lock
+from store.atomic_files import folder_lock, is_folder_locked
 from store.errors import AvtempoError, BusyError, WriteError
 
 _log = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ class OpenedIndex:
         """
         with self._reading:
             version = self._version()
-            if not at_once and (version == self._tried or self._is_written()):
+            if not at_once and (version == self._tried or is_folder_locked(self.settings.index_folder)):
                 return
             self._tried = version  # also if it cannot be read: it is not tried again before it changes
             try:
@@ -158,17 +157,6 @@ class OpenedIndex:
             names = frozenset(name for name, source in self.now.sources.items() if not Path(source.path).exists())
             self._gone = time.monotonic(), names
         return names
-
-    def _is_written(self) -> bool:
-        """Whether a process holds the lock; the file alone is also what a killed one leaves."""
-        try:
-            with (self.settings.index_folder / LOCK_NAME).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # there is none, or the file system has no locks
-            return False
-        return False
 
     def _version(self) -> tuple[int, ...]:
         """Tell two states of the index on disk apart: each writing of a list or of the library renames a file there."""

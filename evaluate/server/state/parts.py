@@ -1,5 +1,6 @@
 """The parts of a running server, which its routes share."""
 
+from asyncio import Semaphore
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from evaluate.server.state.queries import Queries
 from evaluate.server.state.runs import Runs
 from evaluate.server.state.watch import Watch
 
+MOST_LISTENERS = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -30,7 +33,7 @@ class Parts:
     copies: Copies
     pairs: PairsFinder
     watch: Watch | None
-    listeners: set[object] = field(default_factory=set)
+    listeners: Semaphore = field(default_factory=lambda: Semaphore(MOST_LISTENERS))
     ending: Event = field(default_factory=Event)
 
     def close(self) -> None:

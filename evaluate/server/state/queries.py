@@ -48,10 +48,10 @@ class Query:
     answer: Answer
     moved: tuple[str, ...]
 
-    @property
-    def is_picture(self) -> bool:
-        """Whether it is a still, which is never decided."""
-        return self.path.suffix.lower() in PICTURES
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a still, which is never decided."""
+    return path.suffix.lower() in PICTURES
 
 
 class Queries:
@@ -126,7 +126,7 @@ class Queries:
         except OSError as error:
             raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
         identity = path.stem if is_upload else secrets.token_hex(8)
-        moved = () if path.suffix.lower() in PICTURES else self._moved(answer)
+        moved = () if is_picture(path) else self._moved(answer)
         query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer, moved)
         with self._lock:
             self._waiting_bytes.pop(path, None)

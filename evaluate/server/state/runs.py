@@ -54,12 +54,6 @@ class Run:
     message: str = ""
     seconds_left: float | None = None
 
-    def at(self, done: int, total: int, note: str) -> "Run":
-        """Return the run after a report."""
-        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
-        left = seconds * (total - done) / done if done and total else None
-        return replace(self, done=done, total=total, note=note, seconds_left=left)
-
 
 class Runs:
     """The runs of a server; the index is read anew after each run, before that counts as ended."""
@@ -68,9 +62,9 @@ class Runs:
         self._processes, self._opened = processes, opened
         self._lock = threading.Lock()
         self._runs = dict[str, Run]()
+        self._going = dict[str, tuple[Any, threading.Thread]]()
+        """The process of the last run, and what follows it."""
         self._stopped = set[str]()
-        self._child: Any = None
-        self._follower = threading.Thread()
 
     def newest_first(self) -> list[Run]:
         """Return the runs of this server."""
@@ -93,33 +87,38 @@ class Runs:
         with self._lock:
             self.refuse_if_busy()
             on_index = partial(call, index_folder=self._opened.settings.index_folder, **given)
-            self._child = self._processes.start(_work, on_index)
+            child = self._processes.start(_work, on_index)
             run = self._put(Run(secrets.token_hex(8), kind, datetime.now(UTC)))
-            self._follower = threading.Thread(target=self._follow, args=(run, self._child), daemon=True)
-            self._follower.start()
+            follower = threading.Thread(target=self._follow, args=(run, child), daemon=True)
+            self._going = {run.id: (child, follower)}
+            follower.start()
             return run
 
     def stop(self, identity: str) -> Run:
         """Stop a run and wait for its end; a run that ended stays as it is. NotFoundError if there is none."""
         if identity not in self._runs:
             raise NotFoundError(f"there is no run {identity}; list them anew")
-        if self._runs[identity].ended_at is None:
+        if going := self._going.get(identity):  # read once: another run may begin now
+            child, follower = going
             self._stopped.add(identity)
-            interrupt([self._child.process], GRACE_SECONDS)
-            self._follower.join(GRACE_SECONDS)
+            interrupt([child.process], GRACE_SECONDS)
+            follower.join(GRACE_SECONDS)
         return self._runs[identity]
 
     def close(self) -> None:
         """Stop what runs."""
-        for run in self.newest_first():
-            self.stop(run.id)
+        for identity in list(self._going):
+            self.stop(identity)
 
     def _follow(self, run: Run, child: Any) -> None:
         state, words = run.state, ""
         while state == "running":
             for _, kind, message in self._processes.messages({child: run}):
                 if kind == "report":
-                    run = self._put(run.at(*message))
+                    done, total, note = message
+                    seconds = (datetime.now(UTC) - run.started_at).total_seconds()
+                    left = seconds * (total - done) / done if done and total else None
+                    run = self._put(replace(run, done=done, total=total, note=note, seconds_left=left))
                 elif kind == "result":
                     state, words = message
                 else:

@@ -156,19 +156,14 @@ class Watch:
 
     def _media_files(self) -> list[Path]:
         """List media by name that lie in the folder itself, not behind a link that leads out of it."""
-        known = EXTENSIONS["video"] | EXTENSIONS["audio"]
-        found = list[Path]()
+        known, found = EXTENSIONS["video"] | EXTENSIONS["audio"], list[Path]()
         for folder, folders, names in os.walk(self._folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            paths = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-            found += [each for each in paths if each.suffix.lower() in known and self._is_own(each)]
+            for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+                with suppress(OSError):  # a folder may list names of files that it keeps shut
+                    if path.suffix.lower() in known and path.is_file() and path.resolve().is_relative_to(self._folder):
+                        found.append(path)
         return found
-
-    def _is_own(self, path: Path) -> bool:
-        try:
-            return path.is_file() and path.resolve().is_relative_to(self._folder)
-        except OSError:  # a folder may list names of files that it keeps shut
-            return False
 
     def _matched(self, path: Path, each: Taken) -> tuple[WatchedFile, bytes] | None:
         """Return what is told of a file, and its line; None if it changed meanwhile: then it is still being written."""

@@ -16,13 +16,7 @@ function failure(text, status) {
   return new ApiError(detail || `The server answered ${status}.`);
 }
 
-/**
- * @param {string} method
- * @param {string} path below /api
- * @param {any} [body] sent as JSON
- * @param {AbortSignal} [signal]
- * @returns {Promise<any>}
- */
+/** Call a path below /api; a body is sent as JSON. */
 export async function call(method, path, body, signal) {
   let answer;
   try {
@@ -36,7 +30,7 @@ export async function call(method, path, body, signal) {
   return text ? JSON.parse(text) : null;
 }
 
-/** @param {string} path @param {Object<string, any>} [query] parameters; empty ones are left out */
+/** Get a path below /api; empty parameters are left out. */
 export const get = (path, query = {}) => call("GET", path + asQuery(query));
 
 export function asQuery(values) {
@@ -44,12 +38,7 @@ export function asQuery(values) {
   return kept.length ? `?${new URLSearchParams(kept)}` : "";
 }
 
-/**
- * Send a file to be matched.
- * @param {File} file
- * @param {(share: number) => void} onProgress share of the bytes that are sent, 0 to 1
- * @param {AbortSignal} signal
- */
+/** Send a file to be matched; `onProgress` gets the share of the bytes that are sent, 0 to 1. */
 export function upload(file, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -65,17 +54,13 @@ export function upload(file, onProgress, signal) {
 
 export const media = (id) => `/api/media/${id}`;
 
-/** @param {number} start, end in seconds @param {number} n stills */
+/** The address of `n` stills between two seconds. */
 export const strip = (id, start, end, n) =>
   `${media(id)}/strip${asQuery({ start: start.toFixed(2), end: Math.max(end, start + 0.1).toFixed(2), n })}`;
 
 let leaving = 0;
 
-/**
- * Show an error at the top of the page, or take it away; good news leaves by itself.
- * @param {Error|string} [problem]
- * @param {() => any} [onUndo] adds a button
- */
+/** Show an error or a text at the top of the page, or take it away; good news leaves by itself. `onUndo` adds a button. */
 export function notice(problem, isGood = false, onUndo = null) {
   if (problem instanceof Error && !(problem instanceof ApiError)) console.error(problem);
   const node = at("notice");

@@ -8,9 +8,9 @@ import { start, watchRuns } from "/static/runs.js";
 import { film, named } from "/static/span_strips.js";
 import { count, date, duration, size } from "/static/words.js";
 
-const COLUMNS = { name: "Name", seconds: "Duration", size_bytes: "Size", modified: "Modified", status: "Status" };
 const STATUSES = { indexed: "Indexed", unreadable: "Unreadable", gone: "Gone" };
 
+const columns = document.querySelectorAll("thead th");
 let lastScope = null;
 const list = listed({ search: "", status: "all", sort: "name", descending: "false" }, (asked) => get("/sources", asked), showSources);
 
@@ -25,7 +25,6 @@ async function showStatus() {
   if (!status.is_writer) notice(`Reading only: ${status.read_only_reason}`);
 }
 
-/** @param {{folder: string, n_waiting: number, n_matched: number, n_found: number, n_failed: number, problem: string, last: Object[]}} watched */
 function showWatched({ folder, n_waiting, n_matched, n_found, n_failed, problem, last }) {
   const box = at("watched"), [told, why] = box.children;
   box.hidden = false;
@@ -50,15 +49,7 @@ async function showErrors() {
 }
 
 function showSources({ total, sources }, state) {
-  fill(document.querySelector("thead tr"), make("td"), ...Object.entries(COLUMNS).map(([name, title]) => {
-    const isSorted = state.sort === name, isDown = isSorted && state.descending === "true";
-    const sort = button(title, async () => { // the choices of now: the table may still show former ones
-      await list.change({ sort: name, descending: String(list.state.sort === name && list.state.descending === "false") });
-      document.querySelector(`th.${name} button`).focus(); // the columns are new
-    });
-    if (isSorted) sort.append(make("span", { "aria-hidden": true }, isDown ? " ↓" : " ↑"));
-    return make("th", { class: name, scope: "col", "aria-sort": isSorted && (isDown ? "descending" : "ascending") }, sort);
-  }));
+  columns.forEach((each) => { each.ariaSort = each.className !== state.sort ? null : state.descending === "true" ? "descending" : "ascending"; });
   const isFiltered = state.search || state.status !== "all";
   at("total").textContent = count(total, "file");
   fill(at("sources"), ...sources.map(row));
@@ -69,7 +60,6 @@ function showSources({ total, sources }, state) {
   return total;
 }
 
-/** @param {{id: string, name: string, seconds: number, size_bytes: number, modified: string, status: string}} source */
 function row(source) {
   const isRead = source.status === "indexed", name = button("", () => preview(source));
   name.append(named(source.name));
@@ -105,6 +95,8 @@ function preview(source) {
   box.showModal();
 }
 
+columns.forEach((each) => each.firstChild.onclick = () => // the choices of now: the table may still show former ones
+  list.change({ sort: each.className, descending: String(list.state.sort === each.className && list.state.descending === "false") }));
 at("index").onclick = () => start({ kind: "index" });
 at("duplicates").onclick = () => start({ kind: "duplicates", since_last: true, scope: lastScope ?? {} });
 useKeys();

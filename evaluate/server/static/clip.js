@@ -1,4 +1,7 @@
-/** A file in a video element, in seconds of the file: the server may give a copy that holds a part of it. */
+/**
+ * A file in a video element, in seconds of the file: the server may give a copy that holds a part of it. An edited copy is
+ * shown as if it had not been mirrored, turned or put into a part of the frame; or that part is outlined.
+ */
 
 import { media, strip } from "/static/api.js";
 import { tell } from "/static/elements.js";
@@ -7,13 +10,13 @@ const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
 
 /** @typedef {{plays: string, is_picture: boolean, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
 
+const isPart = ({ left, top, right, bottom }) => (right - left) * (bottom - top) < 1;
+
+/** Whether the copy's view says that something was done to it. */
+export const isEdited = (view) => view.is_mirrored || view.turned_degrees !== 0 || isPart(view.region);
+
 export class Clip {
-  /**
-   * @param {HTMLVideoElement} element
-   * @param {string} id of the source or query
-   * @param {Info} info
-   * @param {HTMLElement} note beside the video: why nothing plays
-   */
+  /** The file of a source or query, by its id, in a video element; the note beside it says why nothing plays. @param {Info} info */
   constructor(element, id, info, note) {
     Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
     const { plays, reason, has_video, is_picture } = info;
@@ -66,5 +69,27 @@ export class Clip {
       this.element.load();
       this.element.currentTime = currentTime;
     }, 1000 * AGAIN_SECONDS);
+  }
+
+  /** Undo the edits of the copy if `isAlike`, else outline its region; the view is null for a side that nothing was done to. */
+  dress(outline, view, isAlike) {
+    const { element } = this;
+    element.style.transform = element.style.clipPath = "";
+    outline.hidden = true;
+    if (!view) return;
+    const { left, top, right, bottom } = view.region, { clientWidth: w, clientHeight: h } = element;
+    const fit = Math.min(w / (element.videoWidth || w), h / (element.videoHeight || h)); // videos keep their shape in their box
+    const wide = fit * (element.videoWidth || w), high = fit * (element.videoHeight || h);
+    const x = (w - wide) / 2 + left * wide, y = (h - high) / 2 + top * high, width = (right - left) * wide, height = (bottom - top) * high;
+    if (isAlike) {
+      const [across, down] = view.turned_degrees % 180 ? [height, width] : [width, height];
+      // It was mirrored, then turned: the turn is undone first (the right-most word), then the mirror.
+      element.style.transform = `${view.is_mirrored ? "scaleX(-1) " : ""}rotate(${-view.turned_degrees}deg) `
+        + `scale(${Math.min(w / across, h / down)}) translate(${w / 2 - x - width / 2}px, ${h / 2 - y - height / 2}px)`;
+      element.style.clipPath = `inset(${y}px ${w - x - width}px ${h - y - height}px ${x}px)`;
+    } else if (isPart(view.region)) {
+      outline.hidden = false;
+      for (const [name, value] of Object.entries({ left: x, top: y, width, height })) outline.style[name] = `${value}px`;
+    }
   }
 }

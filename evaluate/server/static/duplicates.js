@@ -22,6 +22,10 @@ const EXPORTS = {
 };
 const MOST_SOURCES = 141; // of a group that is decided at once: 9,870 pairs, as many as a request may hold
 const MOST_KEYS = 9;
+const VALUES = { // of inputs of the form, by their type; null is the default
+  checkbox: (input) => input.checked, number: (input) => input.value ? Number(input.value) : null,
+  text: (input) => input.value.split(",").map((each) => each.trim()).filter(Boolean),
+};
 
 let isScopeShown = false;
 const list = listed({ agree: "any", verdict: "all" }, (asked) => Promise.all([get("/status"), get("/duplicates", asked)]), show);
@@ -59,7 +63,7 @@ function show([status, found], { agree, verdict }) {
   return n_pairs;
 }
 
-/** Buttons that decide all pairs of a group at once. @param {{number: number, names: string[], ids: string[], kept: string[]}} group */
+/** Buttons that decide all pairs of a group at once. */
 function choices({ number, names, ids, kept }) {
   const all = `all ${names.length} sources of group ${number}`;
   if (names.length > MOST_SOURCES) return make("p", { class: "muted" }, `${names.length} sources are too many to decide at once: review the pairs.`);
@@ -84,17 +88,12 @@ const judge = (verdicts, title) => attempt(async () => {
   notice(title, true, takeBack);
 });
 
-const takeBack = () => attempt(async () => {
-  const { title } = await undo();
-  await list.refresh();
-  notice(`Taken back – ${title}`, true);
-});
+const takeBack = () => undo(list.refresh);
 
 const groups = () => [...document.querySelectorAll(".group:has(.bar)")];
 const focused = () => groups().findIndex((each) => each.contains(document.activeElement));
 const focus = (number) => groups()[Math.max(0, Math.min(number, groups().length - 1))]?.querySelector("button").focus();
 
-/** @param {Pair} pair */
 const card = (pair, href) => pairCard([[`verdict ${pair.verdict}`, pair.verdict || "open"],
   ["strong", `${duration(pair.shared_seconds)} shared`], ...agreement(pair),
   ["", pair.spans.length > 1 && count(pair.spans.length, "span")]], sidesOf(pair), pair.spans.map(asSpan), href);
@@ -121,15 +120,7 @@ function showScope(last) {
 }
 
 /** What the form asks to compare, as the API takes it. */
-function scope() {
-  const form = at("scope"), words = (name) => form[name].value.split(",").map((each) => each.trim()).filter(Boolean);
-  return {
-    references: words("references"), candidates: words("candidates"), is_across_folders: form.is_across_folders.checked,
-    is_mirrored: form.is_mirrored.checked,
-    shortest_seconds: Number(form.shortest_seconds.value), shortest_shared_seconds: Number(form.shortest_shared_seconds.value),
-    longest_seconds: form.longest_seconds.value ? Number(form.longest_seconds.value) : null,
-  };
-}
+const asked = () => Object.fromEntries([...at("scope").elements].map((input) => [input.name, VALUES[input.type](input)]));
 
 at("export").onclick = () => {
   const { agree } = list.state;
@@ -138,7 +129,10 @@ at("export").onclick = () => {
     download: name }, title))));
   at("exports").showModal();
 };
-at("find").onclick = () => start({ kind: "duplicates", since_last: at("scope").since_last.checked, scope: scope() });
+at("find").onclick = () => {
+  const { since_last, ...scope } = asked();
+  start({ kind: "duplicates", since_last, scope });
+};
 at("undo").onclick = takeBack;
 at("before").onclick = () => focus(focused() - 1);
 at("after").onclick = () => focus(focused() + 1);

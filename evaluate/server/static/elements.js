@@ -1,13 +1,9 @@
 /** Makes elements. Names of files may hold anything, so text is set as text and never as markup. */
 
-/** @param {string} id @returns {any} the element of this page */
+/** The element of this page. */
 export const at = (id) => document.getElementById(id);
 
-/**
- * @param {string} tag
- * @param {Object<string, any>} [properties] attributes, or properties such as `onclick`; those that are false or null are left out
- * @param {...(Node|string|null|false)} children
- */
+/** Make an element with attributes, or properties such as `onclick`; those that are false or null are left out. */
 export const make = (tag, properties, ...children) => filled(document.createElement(tag), properties, children);
 
 /** As `make`, for SVG. */

@@ -19,14 +19,8 @@ const ROWS = [
   ["Modified", (facts) => date(facts.modified)],
 ];
 
-/**
- * @param {HTMLTableElement} table
- * @param {{name: string, share: number}[]} sides
- * @param {(Object|null)[]} facts MediaFacts of each; null if the file cannot be read
- * @param {string|null} kept name of the side that is proposed to be kept
- * @param {string[]} keptByVerdict names that a person keeps
- */
-export function showFacts(table, sides, facts, kept, keptByVerdict) {
+/** Fill the table; the facts of a file that cannot be read are null. @param {import("./comparison.js").Comparison} shown */
+export function showFacts(table, { sides, kept, keptByVerdict }, facts) {
   const known = facts.every(Boolean);
   const row = (title, cells, better = -1) => make("tr", {}, make("th", { scope: "row" }, title), ...cells.map((text, i) =>
     make("td", { class: i === better && "better" }, String(text), i === better && make("span", { class: "sign" }, "better"))));

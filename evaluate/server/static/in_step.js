@@ -23,11 +23,7 @@ export const follow = (span, t) => span.start[1] + (t - span.start[0]) * speedOf
 export const lead = (span, t) => span.start[0] + (t - span.start[1]) / speedOf(span);
 
 export class InStep {
-  /**
-   * @param {[import("./clip.js").Clip, import("./clip.js").Clip]} clips leader and follower
-   * @param {Span[]} spans at least one
-   * @param {(player: InStep) => void} onTick called at each frame of the screen
-   */
+  /** Play the leader and the follower along one span or more; `onTick` is called with the player at each frame of the screen. */
   constructor(clips, spans, onTick) {
     Object.assign(this, { clips, spans, onTick, at: 0, rate: 1, isPlaying: false, isOpen: true, from: [0, 0] });
     this.setSounding(0);
@@ -50,7 +46,7 @@ export class InStep {
   /** Moments of both in seconds. */
   get times() { return this.clips.map((clip) => clip.seconds); }
 
-  /** Go to a moment of the leader, on a span; @param {number} t seconds @param {number} [at] number of the span */
+  /** Go to a second of the leader, on a span by number. */
   seek(t, at = this.spanAt(t)) {
     this.at = at;
     const [leader, follower] = this.clips, to = within(leader, t);
@@ -70,7 +66,7 @@ export class InStep {
 
   halt() { this.clips.forEach(({ element }) => element.pause()); }
 
-  /** @param {number} side 0 or 1: the one that sounds */
+  /** Let one side sound: 0 or 1. */
   setSounding(side) {
     this.sounding = side;
     this.clips.forEach(({ element }, i) => { element.muted = i !== side; });
@@ -101,7 +97,7 @@ export class InStep {
     }
   }
 
-  /** Play, and take a drift back by speed. @param {Clip[]} clips that have this moment @param {number} drift seconds of the follower */
+  /** Play the clips that have this moment, and take a drift of the follower, in seconds, back by speed. */
   run(clips, drift) {
     const runs = clips.filter(({ element, isBroken }) => !element.ended && !isBroken);
     if (runs.some(({ element }) => element.paused)) this.from = this.times;

@@ -21,15 +21,12 @@ function share({ clientX, currentTarget }) {
 }
 
 /**
- * @param {HTMLElement} node
- * @param {import("./span_strips.js").Side[]} sides
- * @param {Object[]} infos of the media: has_video, has_audio
- * @param {import("./span_strips.js").Span[]} spans all; the lanes show one
- * @param {number} at number of that span
- * @param {(t: number, side: number) => void} go seconds of a side
+ * Show the lanes of the span of number `at`; a click calls `go` with seconds of a side, and which side it is.
+ * @param {import("./comparison.js").Comparison} shown
+ * @param {import("./clip.js").Info[]} infos of the media
  * @returns {(times: number[]) => void} shows the present moment
  */
-export function showLanes(node, sides, infos, spans, at, go) {
+export function showLanes(node, { sides, spans }, infos, at, go) {
   const none = (what) => make("p", { class: "none" }, `no ${what}`);
   const shows = sides.map((side, i) => {
     const [start, end] = [spans[at].start[i], spans[at].end[i]], head = make("i", { class: "head" }), dot = make("b");

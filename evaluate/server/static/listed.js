@@ -6,10 +6,8 @@ import { at, button, fill, make } from "/static/elements.js";
 const LIMIT = 50, TYPING_MS = 200;
 
 /**
- * Follow the form #filters and the buttons of #paging.
- * @param {Object<string, string>} defaults of the choices: fields of the form, and others
- * @param {(choices: Object<string, any>) => Promise<any>} ask
- * @param {(answer: any, state: Object<string, string>) => number} show returns how many there are in all
+ * Follow the form #filters and the buttons of #paging: `ask` with the choices, and `show` the answer, which returns how
+ * many there are in all. `defaults` are of all choices, in the form or not.
  */
 export function listed(defaults, ask, show) {
   const form = at("filters"), given = new URLSearchParams(location.search);

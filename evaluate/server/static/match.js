@@ -9,7 +9,7 @@ import { by, count, duration, score } from "/static/words.js";
 let abort = null;
 const address = () => Object.fromEntries(new URLSearchParams(location.search));
 
-/** Run a match while the page shows that it works; @param {(signal: AbortSignal) => Promise<any>} ask */
+/** Run a match, which an AbortSignal ends, while the page shows that it works. */
 async function match(name, ask) {
   if (abort) return;
   notice();
@@ -27,7 +27,7 @@ async function match(name, ask) {
   showHistory();
 }
 
-/** @param {number} share of the bytes that are sent, 0 to 1 */
+/** Show the share of the bytes that are sent, 0 to 1. */
 function working(name, share) {
   at("work-note").textContent = share < 1 ? `Sending ${name}` : `Matching ${name}`;
   if (share < 1) at("work-bar").value = share;
@@ -36,7 +36,6 @@ function working(name, share) {
 
 const matchFile = (file) => match(file.name, (signal) => upload(file, (share) => working(file.name, share), signal));
 
-/** @param {Object} answer of the API */
 function show(answer) {
   const { of } = address(), found = candidates(answer, of), muted = (...words) => make("p", { class: "muted" }, words.filter(Boolean).join(" · "));
   const { is_picture: isPicture, unreadable, reason } = answer;

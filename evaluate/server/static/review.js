@@ -1,8 +1,7 @@
 /** The review: two videos in step at a matched place, and the decision of a person. */
 
-import * as alike from "/static/alike.js";
 import { attempt, get, notice } from "/static/api.js";
-import { Clip } from "/static/clip.js";
+import { Clip, isEdited } from "/static/clip.js";
 import { load, swapped } from "/static/comparison.js";
 import { at, chip, fill, tell } from "/static/elements.js";
 import { showFacts } from "/static/facts.js";
@@ -26,7 +25,7 @@ let player = null;
 let clips = [];
 let infos = [], isAlike = false, drawn = -1, showMoment = () => {}, showLaneMoment = () => {};
 
-/** Show what an address names; @param {boolean} plays whether it plays on, as the one before did */
+/** Show what an address names, and play on if the one before did. */
 async function open(address, plays = false) {
   const found = await load(new URL(address, location.href).search);
   const known = await Promise.all(found.sides.map((side) => get(`/media/${side.id}/info`)));
@@ -39,13 +38,13 @@ async function open(address, plays = false) {
   document.title = `${names()} – Avtempo`;
 }
 
-/** Make the player and everything around it; @param {number} t seconds of the left one @param {number} n span @param {number} sounding */
+/** Make the player and everything around it, at second `t` of the left one, on span `n`. */
 function begin(t, n, sounding) {
   player = new InStep(clips, shown.spans, tick);
   player.setSounding(sounding);
   player.seek(t, n);
   drawn = -1;
-  showMoment = drawMap(at("map"), shown.sides.map((side) => side.seconds), shown.spans, (to, span) => player.seek(to, span));
+  showMoment = drawMap(at("map"), shown, (to, span) => player.seek(to, span));
   tell(at("position"), shown.place);
   const isPair = shown.back.startsWith("/duplicates"), goes = shown.sides.find((side) => side.name !== shown.kept);
   at("back").textContent = isPair ? "‹ Duplicates" : "‹ Matches";
@@ -54,7 +53,7 @@ function begin(t, n, sounding) {
     fill(figure.querySelector("figcaption div"), named(shown.sides[i].name));
     videos()[i].setAttribute("aria-label", `${i ? "Right" : "Left"}: ${shown.sides[i].name}`);
   });
-  showFacts(at("facts"), shown.sides, infos.map((info) => info.facts), shown.kept, shown.keptByVerdict);
+  showFacts(at("facts"), shown, infos.map((info) => info.facts));
   at("told").textContent = isPair ? "Which to keep" : "The files";
   at("told").parentElement.hidden = infos.some((info) => info.is_picture);
   tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
@@ -72,12 +71,12 @@ function dress() {
   const side = player.sounding ? "right" : "left", word = (id, text) => { at(id).firstChild.textContent = text; };
   figures().forEach((figure, i) => {
     figure.querySelector(".sounds").hidden = i !== player.sounding || !infos[i].has_audio;
-    alike.show(videos()[i], figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
+    clips[i].dress(figure.querySelector(".outline"), i === shown.edited ? player.span.view : null, isAlike);
   });
   word("keep", `Keep ${side}`);
   word("sound", `Sound: ${side}`);
   word("rate", `Speed ${player.rate}×`);
-  at("alike").hidden = !shown.spans.some((span) => alike.isEdited(span.view));
+  at("alike").hidden = !shown.spans.some((span) => isEdited(span.view));
   at("alike").setAttribute("aria-pressed", isAlike);
 }
 
@@ -85,7 +84,7 @@ function dress() {
 function showSpan() {
   const { span } = player;
   drawn = player.at;
-  showLaneMoment = showLanes(at("lanes"), shown.sides, infos, shown.spans, drawn, (t, i) => player.seek(i ? lead(span, t) : t));
+  showLaneMoment = showLanes(at("lanes"), shown, infos, drawn, (t, i) => player.seek(i ? lead(span, t) : t));
   at("span").textContent = `Span ${drawn + 1} of ${shown.spans.length}`;
   at("span-back").disabled = drawn === 0;
   at("span-on").disabled = drawn === shown.spans.length - 1;
@@ -109,7 +108,7 @@ async function go(address) {
   history.pushState(null, "", address);
 }
 
-/** Keep a decision, then go on; @param {Object} body a verdict of POST /api/verdicts */
+/** Keep a decision, a verdict of POST /api/verdicts, then go on. */
 const judge = (body, title, stays = at("stay").checked) => attempt(async () => {
   await decide([body], title);
   const { open: next } = shown.to;
@@ -149,12 +148,8 @@ const actions = {
       `Ignored everywhere: ${clock(start_seconds)} to ${clock(end_seconds)} of ${file(0)}`);
   },
   keep: () => judge({ kind: "keep", ids: [ids()[player.sounding]] }, `Kept: ${file(player.sounding)}`, true),
-  undo: () => attempt(async () => {
-    const last = await undo();
-    if (last.address.startsWith("/review") && last.address !== location.pathname + location.search) await go(last.address);
-    else await open(location.href);
-    notice(`Taken back – ${last.title}`, true);
-  }),
+  undo: () => undo(({ address }) =>
+    address.startsWith("/review") && address !== location.pathname + location.search ? go(address) : open(location.href)),
   previous: () => attempt(() => go(shown.to.previous)), next: () => attempt(() => go(shown.to.next)),
   help: () => { listKeys(at("keys").querySelector("dl")); at("keys").showModal(); },
 };

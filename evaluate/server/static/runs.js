@@ -9,10 +9,7 @@ const ENDS = { done: "done", failed: "failed", stopped: "stopped; what was done 
 
 /**
  * Show the newest run in a node and follow it, and what comes into the watched folder.
- * @param {HTMLElement} node
- * @param {(run: Run) => void} onEnd called when a run ends that this page saw running
- * @param {HTMLButtonElement[]} starters buttons that wait while a run goes
- * @param {(watched: Watched) => void} [onWatched]
+ * `onEnd` is called when a run ends that this page saw running; the buttons `starters` wait while a run goes.
  */
 export async function watchRuns(node, onEnd, starters, onWatched = () => {}) {
   let shown = null, isOver = true;
@@ -38,13 +35,13 @@ export async function watchRuns(node, onEnd, starters, onWatched = () => {}) {
   follow();
 }
 
-/** @param {{kind: string}} body of POST /api/runs */
+/** Start a run by the body of POST /api/runs. */
 export const start = (body) => attempt(async () => {
   notice();
   return call("POST", "/runs", body);
 });
 
-/** Indexing counts bytes, the search sources. @param {Run} run @returns {string} */
+/** How far a run is: indexing counts bytes, the search sources. */
 function told(run) {
   const isRunning = run.state === "running", n = run.kind === "index" ? size : (value) => value.toLocaleString("en");
   return [

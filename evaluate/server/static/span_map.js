@@ -7,7 +7,7 @@ const SIZE = 300, LEFT = 44, TOP = 26, END = 290; // of the drawing
 const STEPS_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const MOST_TICKS = 4;
 
-/** Round places of a scale. @param {number} seconds @returns {number[]} */
+/** Round places of a scale, in seconds. */
 function ticks(seconds) {
   const step = STEPS_SECONDS.find((each) => seconds / each <= MOST_TICKS) ?? Math.ceil(seconds / MOST_TICKS / 3600) * 3600;
   return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, i) => i * step);
@@ -17,14 +17,12 @@ const line = (kind, x1, y1, x2, y2) => draw("line", { class: kind, x1, y1, x2, y
 const text = (kind, x, y, words) => draw("text", { class: kind, x, y }, words);
 
 /**
- * Draw the map into an SVG element.
- * @param {SVGElement} svg
- * @param {[number, number]} seconds whole lengths, across and down
- * @param {import("./in_step.js").Span[]} spans
- * @param {(t: number, at?: number) => void} go called with seconds of the one across, and the span's number
+ * Draw the map into an SVG element; a click calls `go` with seconds of the left side, and perhaps the span's number.
+ * @param {import("./comparison.js").Comparison} shown the left side across, the right one down
  * @returns {(times: number[], at: number) => void} shows the present moment and span
  */
-export function drawMap(svg, seconds, spans, go) {
+export function drawMap(svg, { sides, spans }, go) {
+  const seconds = sides.map((side) => side.seconds);
   const x = (t) => LEFT + ((END - LEFT) * Math.min(t, seconds[0])) / Math.max(seconds[0], 1e-9);
   const y = (t) => TOP + ((END - TOP) * Math.min(t, seconds[1])) / Math.max(seconds[1], 1e-9);
   const round = (t) => clock(t).replace(".0", "");

@@ -12,11 +12,11 @@ const PEAKS = 400, HALF = 20; // of a waveform's drawing
  * @typedef {{start: [number, number], end: [number, number], score: number, view: Object}} Span seconds in both files
  */
 
-/** A film strip; a waveform where there is no video. @param {number} n stills; one is shown whole */
+/** A film strip of `n` stills, of which one is shown whole; a waveform where there is no video. */
 export const film = (id, start, end, n) => make("img", { class: n > 1 ? "strip" : "strip still", alt: "", loading: "lazy", src: strip(id, start, end, n),
   onerror: (event) => event.target.replaceWith(waveform(id, start, end)) });
 
-/** An outline in the colour of the page, filled when the server has answered. @returns {HTMLElement} */
+/** An outline in the colour of the page, filled when the server has answered. */
 export function waveform(id, start, end) {
   const node = make("div", { class: "wave" });
   get(`/media/${id}/waveform`, { start, end: Math.max(end, start + 0.1), n: PEAKS })
@@ -24,7 +24,7 @@ export function waveform(id, start, end) {
   return node;
 }
 
-/** @param {number[]} peaks 0 to 1 */
+/** Draw peaks, 0 to 1. */
 function outline(peaks) {
   const top = Math.max(0.05, ...peaks);
   const side = (sign) => peaks.map((peak, i) => `${i},${(HALF + (sign * (HALF - 1) * peak) / top).toFixed(1)}`);
@@ -39,14 +39,7 @@ export const asSpan = (match) => ({
   end: [match.query_end_seconds, match.reference_end_seconds],
 });
 
-/**
- * A card of two files that leads to their review.
- * @param {[string, string][]} chips kinds and words
- * @param {Side[]} sides
- * @param {Span[]} spans the first is shown, all are marked
- * @param {string} href
- * @param {number} [n] stills
- */
+/** A card of two files that leads to their review; of the spans the first is shown with `n` stills, all are marked. */
 export function pairCard(chips, sides, spans, href, n = STILLS) {
   const [span] = spans;
   return make("article", { class: "card pair" },
@@ -66,7 +59,7 @@ export function named(name) {
   return make("span", { class: "name" }, folder && make("small", {}, folder), make("strong", {}, file));
 }
 
-/** A line as long as the file, with the spans on it; @param {number} i 0 or 1: which side it is */
+/** A line as long as the file, with the spans on it, of side 0 or 1. */
 export function wholeLine(side, i, spans) {
   return make("div", { class: "line" }, ...spans.map((span) => {
     const mark = make("i"), whole = Math.max(side.seconds, 1e-9);

@@ -1,7 +1,6 @@
 import contextlib
 import os
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from evaluate.server.app import make_app
 from evaluate.server.settings import ServerSettings
 from tests.evaluate.archive.conftest import write_pieces
 from tests.preprocess.made_media import run_ffmpeg
-from tests.processes import start
+from tests.processes import start, wait_for
 
 TOKEN = "a-token"  # noqa: S105
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -45,26 +44,24 @@ class Made:
             yield client
 
 
-def make(root, n=5):
-    """Videos of 8 s; a smaller copy, a part in Matroska, one in a codec that browsers do not play; torn.mp4 is no video."""
-    made = Made(root)
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """An archive that no test changes, with a list of its copies.
+
+    Five videos of 8 s; a smaller copy, a part in Matroska, one in a codec that browsers do not play; torn.mp4 is no video.
+    """
+    made = Made(tmp_path_factory.mktemp("served"))
     (made.videos / "web").mkdir(parents=True)
-    for number in range(n):
+    for number in range(5):
         write_pieces(made.videos / f"{number}.mp4", (number, 8.0))
     coding = ["-c:v", "libx264", "-crf", "30", "-pix_fmt", "yuv420p", "-c:a", "aac"]
     run_ffmpeg("-i", made.videos / "0.mp4", "-vf", "scale=96:64", *coding, made.videos / "web/small.mp4")
     run_ffmpeg("-ss", 2, "-i", made.videos / "1.mp4", "-t", 5, *coding, made.videos / "web/part.mkv")
     run_ffmpeg("-i", made.videos / "2.mp4", "-c:v", "mpeg4", "-q:v", 3, "-c:a", "mp3", made.videos / "web/old.avi")
     (made.videos / "torn.mp4").write_bytes(b"torn" * 100)
-    Index.open(made.index).add(made.videos)
-    return made
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """An archive that no test changes, with a list of its copies."""
-    made = make(tmp_path_factory.mktemp("served"))
-    find_duplicates(Index.open(made.index))
+    index = Index.open(made.index)
+    index.add(made.videos)
+    find_duplicates(index)
     return made
 
 
@@ -89,35 +86,24 @@ def ids(client):
     return {each["name"]: each["id"] for each in client.get("/api/sources").json()["sources"]}
 
 
-def wait_for(condition, seconds=60.0):
-    """Wait for a true value, and return it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
-
-
 @contextlib.contextmanager
 def serving(index, *words):
-    """A server of its own process: its address and the process."""
+    """A server of its own process: a client of it, and the process."""
     server = start("-m", "evaluate", "serve", "--index", index, "--port", 0, *words, AVTEMPO_TOKEN=TOKEN)
     try:
         address, is_told, _ = server.stdout.readline().removeprefix("open ").partition("/?token=")
         assert is_told, server.stderr.read()
-        wait_for(lambda: answers(address))
-        yield address, server
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        with httpx2.Client(base_url=address, headers=BEARER, timeout=60, limits=limits) as client:
+            wait_for(lambda: answers(client))
+            yield client, server
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, 9)
         server.communicate()
 
 
-def answers(address):
+def answers(client):
     """Whether the server answers."""
-    try:
-        return httpx2.get(f"{address}/api/status", headers=BEARER, timeout=5).status_code == 200
-    except httpx2.HTTPError:
-        return False
+    with contextlib.suppress(httpx2.HTTPError):
+        return client.get("/api/status", timeout=5).status_code == 200

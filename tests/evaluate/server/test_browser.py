@@ -2,16 +2,16 @@
 
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-import httpx2
 import pytest
 
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.fingerprint.api import Index
 from tests.evaluate.archive.conftest import INTRO, write_pieces
-from tests.evaluate.server.conftest import BEARER, TOKEN, serving, wait_for
+from tests.evaluate.server.conftest import TOKEN, serving
 from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import wait_for
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = (
@@ -89,7 +89,6 @@ HIDE = """(hidden) => {
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
 NAMED = {"button", "link", "textbox", "searchbox", "spinbutton", "checkbox", "radio", "progressbar", "Video", "dialog"}
-NAMES = ("query", "match", "pair")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
 
 
@@ -118,14 +117,14 @@ def videos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(videos):
-    """Address of a server whose index is made and searched for duplicates."""
+def served(videos):
+    """A client of a server whose index is made and searched for duplicates."""
     index = Index.open(videos / "index")
     index.add(videos / "videos", stills=True)
     find_duplicates(index)
     (videos / "in").mkdir()
-    with serving(videos / "index", "--watch", videos / "in", "--watch-out", videos / "watched.jsonl") as (address, _):
-        yield address
+    with serving(videos / "index", "--watch", videos / "in", "--watch-out", videos / "watched.jsonl") as (client, _):
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +138,10 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, address, request):
+def page(browser, served, request):
     """A page of 1280 px, or as the test's parameter says; it must log no error and ask no other machine."""
     options = {"viewport": {"width": 1280, "height": 900}, **getattr(request, "param", {})}
-    context = browser.new_context(base_url=address, **options)
+    context = browser.new_context(base_url=str(served.base_url), **options)
     page, errors, hosts = context.new_page(), [], set()
     page.set_default_timeout(60_000)
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
@@ -151,7 +150,7 @@ def page(browser, address, request):
     page.goto(f"/?token={TOKEN}")
     yield page
     assert not errors
-    assert hosts == {urlsplit(address).netloc}
+    assert hosts == {served.base_url.netloc.decode()}
     context.close()
 
 
@@ -172,9 +171,11 @@ def times(page):
 
 def first_span(page):
     """Start of the first span in both files, and how many seconds of the right one pass in one of the left one."""
-    query, match, pair = (page.evaluate(f"() => new URLSearchParams(location.search).get('{name}')") for name in NAMES)
-    answer = page.request.get(f"/api/duplicates/pairs/{pair}" if pair else f"/api/queries/{query}").json()
-    span = answer["spans"][0] if pair else answer["matches"][int(match)]
+    asked = dict(parse_qsl(urlsplit(page.url).query))
+    if "pair" in asked:
+        span = page.request.get(f"/api/duplicates/pairs/{asked['pair']}").json()["spans"][0]
+    else:
+        span = page.request.get(f"/api/queries/{asked['query']}").json()["matches"][int(asked["match"])]
     return span["query_start_seconds"], span["reference_start_seconds"], span["speed"]
 
 
@@ -359,10 +360,10 @@ def test_a_segment_is_ignored_by_key_or_button_and_counts_again(page):
     page.wait_for_selector("#segments li")
 
 
-def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page, address):
+def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page, served):
     """Two groups of two are made one of four: six pairs."""
     join = [{"kind": "same", "names": ["news/01.mp4", "news/02.mp4"]}]
-    undo = httpx2.post(f"{address}/api/verdicts", json=join, headers=BEARER).json()["undo"]
+    undo = served.post("/api/verdicts", json=join).json()["undo"]
     page.goto("/duplicates")
     page.wait_for_selector(".group:has-text('4 sources') >> .chip.same")
     page.keyboard.press("s")  # no group has the focus
@@ -388,8 +389,8 @@ def test_a_group_is_decided_at_once_by_key_or_button_and_undone_in_one_step(page
     page.wait_for_selector(".group:has-text('Set aside') >> .chip.different")
     page.click("#notice >> text=Undo")
     page.wait_for_selector(".group:has-text('4 sources')")
-    httpx2.post(f"{address}/api/verdicts", json=undo, headers=BEARER)
-    assert httpx2.get(f"{address}/api/verdicts", headers=BEARER).json() == []
+    served.post("/api/verdicts", json=undo)
+    assert served.get("/api/verdicts").json() == []
 
 
 def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, videos):
@@ -505,9 +506,9 @@ def test_every_control_is_reached_by_tab_with_a_visible_focus(page):
         assert not missing, shown
 
 
-def test_without_the_token_a_page_says_where_to_find_it(browser, address):
+def test_without_the_token_a_page_says_where_to_find_it(browser, served):
     context = browser.new_context()
     page = context.new_page()
-    assert page.goto(address).status == 401
+    assert page.goto(str(served.base_url)).status == 401
     assert "The server prints it" in page.locator("main").inner_text()
     context.close()

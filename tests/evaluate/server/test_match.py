@@ -13,8 +13,9 @@ from evaluate.server.problems import RefusedError
 from evaluate.server.state import queries as queries_module
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
-from tests.evaluate.server.conftest import Made, wait_for
+from tests.evaluate.server.conftest import Made
 from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import wait_for
 
 
 @pytest.fixture(scope="module")

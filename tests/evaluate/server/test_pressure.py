@@ -9,7 +9,6 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import psutil
@@ -18,10 +17,10 @@ import pytest
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.api import Index
 from evaluate.server.serve import MOST_CONNECTIONS
-from store.atomic_files import folder_lock
-from store.errors import BusyError
-from tests.evaluate.server.conftest import BEARER, answers, serving, wait_for
+from store.atomic_files import is_folder_locked
+from tests.evaluate.server.conftest import BEARER, answers, serving
 from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -49,11 +48,11 @@ def test_two_hundred_requests_at_once_leave_it_answering(made, ids):
             asked = [client.request(method, path, **rest) for method, path, rest in requests(list(ids.values()), clip)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
-    with serving(made.index) as (address, server):
-        codes = asyncio.run(all_at_once(address))
+    with serving(made.index) as (client, server):
+        codes = asyncio.run(all_at_once(client.base_url))
         assert set(codes) <= {200, 206, 400, 401, 404, 416, 422, 503}
         assert codes[0] == codes[4] == codes[8] == 200
-        after = httpx2.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
+        after = client.post("/api/match?name=clip.mp4", content=clip)
         assert after.json()["n_matches"] == 2
         assert server.poll() is None
 
@@ -62,20 +61,20 @@ def test_killed_among_verdicts_all_that_were_answered_are_there(own, ids):
     """SIGKILL while four clients decide; what was answered with 200 lasts, and the file is whole."""
     answered, names = [], [name for name in ids if name != "torn.mp4"]
 
-    def decide(address, number):
+    def decide(client, number):
         for at in range(1000):
             note = f"{number} {at}"
             body = {"kind": "keep", "ids": [ids[names[at % len(names)]]], "note": note}
             try:
-                answer = httpx2.post(f"{address}/api/verdicts", json=[body], headers=BEARER, timeout=30)
+                answer = client.post("/api/verdicts", json=[body])
             except httpx2.HTTPError:
                 return
             assert answer.status_code == 200
             answered.append(note)
 
     for _ in range(2):
-        with serving(own.index) as (address, server), ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(decide, address, number) for number in range(4)]
+        with serving(own.index) as (client, server), ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(decide, client, number) for number in range(4)]
             before = len(answered)
             wait_for(lambda before=before: len(answered) > before + 40)
             server.kill()
@@ -89,31 +88,25 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
     for number in range(20):
         run_ffmpeg("-i", own.videos / f"{number % 5}.mp4", "-vf", "hue=h=90", own.videos / f"new{number:02d}.mp4")
     words = ("--archive", own.videos)
-    with serving(own.index, *words) as (address, server):
-        uploaded = httpx2.post(f"{address}/api/match", content=b"no media", headers=BEARER, timeout=60)
+    with serving(own.index, *words) as (client, server):
+        uploaded = client.post("/api/match", content=b"no media")
         assert uploaded.status_code == 200
-        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER, timeout=60).status_code == 202
+        assert client.post("/api/runs", json={"kind": "index"}).status_code == 202
         time.sleep(after_seconds)
         server.kill()
         server.wait()
-        wait_for(lambda: _is_free(own.index))
+        wait_for(lambda: not is_folder_locked(own.index))
     assert len(Index.open(own.index).archive.sources()) >= 9
     Index.open(own.index).matcher()
-    with serving(own.index, *words) as (address, _):
-        assert httpx2.get(f"{address}/api/status", headers=BEARER).json()["is_writer"]
-        assert httpx2.post(f"{address}/api/match", content=b"x", headers=BEARER, timeout=60).status_code == 200
+    with serving(own.index, *words) as (client, _):
+        assert client.get("/api/status").json()["is_writer"]
+        assert client.post("/api/match", content=b"x").status_code == 200
         folders = list(Path(tempfile.gettempdir()).glob(f"avtempo-uploads-*/{uploaded.json()['id']}"))
         assert not folders  # the killed server's
-        assert httpx2.post(f"{address}/api/runs", json={"kind": "index"}, headers=BEARER, timeout=60).status_code == 202
-        wait_for(lambda: httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] != "running")
-        assert httpx2.get(f"{address}/api/runs", headers=BEARER).json()[0]["state"] == "done"
-        assert httpx2.get(f"{address}/api/status", headers=BEARER).json()["n_sources"] == 28
-
-
-def _is_free(folder):
-    with contextlib.suppress(BusyError), folder_lock(folder):
-        return True
-    return False
+        assert client.post("/api/runs", json={"kind": "index"}).status_code == 202
+        wait_for(lambda: client.get("/api/runs").json()[0]["state"] != "running")
+        assert client.get("/api/runs").json()[0]["state"] == "done"
+        assert client.get("/api/status").json()["n_sources"] == 28
 
 
 def end(server, number):
@@ -126,17 +119,17 @@ def end(server, number):
 def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
     seen = []
 
-    def listen(address):
-        with httpx2.stream("GET", f"{address}/api/events", headers=BEARER, timeout=60) as answer:
+    def listen(client):
+        with client.stream("GET", "/api/events") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             seen.extend(line for line in answer.iter_lines() if line.startswith("data"))
 
-    with serving(own.index) as (address, server), ThreadPoolExecutor(1) as pool:
-        pool.submit(listen, address)
-        run = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60).json()
+    with serving(own.index) as (client, server), ThreadPoolExecutor(1) as pool:
+        pool.submit(listen, client)
+        run = client.post("/api/runs", json={"kind": "duplicates"}).json()
         wait_for(lambda: any('"state": "done"' in line for line in seen))
         assert all(run["id"] in line for line in seen)
-        again = httpx2.post(f"{address}/api/runs", json={"kind": "duplicates"}, headers=BEARER, timeout=60)
+        again = client.post("/api/runs", json={"kind": "duplicates"})
         assert again.status_code == 202
         end(server, signal.SIGINT)
         assert server.returncode in (0, 130)
@@ -155,8 +148,8 @@ def long(own):
 @pytest.mark.parametrize("asked", ["copy", "match"])
 def test_the_end_of_the_server_ends_what_it_started(long, ids, number, asked):
     """Also while requests wait for that; the end is quick, and no error."""
-    with serving(long.index) as (address, server), ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(_ask, address, asked, ids["web/old.avi"])
+    with serving(long.index) as (client, server), ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(_ask, client, asked, ids["web/old.avi"])
         wait_for(lambda: _ffmpegs(server))
         processes = psutil.Process(server.pid).children(recursive=True)
         end(server, number)
@@ -166,18 +159,18 @@ def test_the_end_of_the_server_ends_what_it_started(long, ids, number, asked):
 
 def test_an_upload_that_finds_no_space_is_told_and_the_next_one_is_matched(made):
     clip = (made.videos / "web/small.mp4").read_bytes()
-    with serving(made.index) as (address, server):
+    with serving(made.index) as (client, server):
         process = psutil.Process(server.pid)
         soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
         for most, status in ((1000, 507), (soft, 200)):  # beyond the limit the system writes no more, as on a full disk
             process.rlimit(psutil.RLIMIT_FSIZE, (most, hard))
-            told = httpx2.post(f"{address}/api/match?name=clip.mp4", content=clip, headers=BEARER, timeout=60)
+            told = client.post("/api/match?name=clip.mp4", content=clip)
             assert told.status_code == status, told.text
 
 
 def test_a_crash_of_a_decoder_costs_one_answer(long, ids):
-    with serving(long.index) as (address, server), ThreadPoolExecutor(1) as pool:
-        asking, killed = pool.submit(_ask, address, "match", ids["web/old.avi"]), set[int]()
+    with serving(long.index) as (client, server), ThreadPoolExecutor(1) as pool:
+        asking, killed = pool.submit(_ask, client, "match", ids["web/old.avi"]), set[int]()
         while not asking.done():
             for ffmpeg in _ffmpegs(server):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -189,14 +182,14 @@ def test_a_crash_of_a_decoder_costs_one_answer(long, ids):
         answer = asking.result()
         assert answer.status_code in (200, 422), answer.text  # 422: between two sources the whole query ends
         assert "SIGSEGV" in answer.text
-        assert answers(address)
+        assert answers(client)
 
 
-def _ask(address, asked, identity):
+def _ask(client, asked, identity):
     with contextlib.suppress(httpx2.HTTPError):
         if asked == "copy":
-            return httpx2.get(f"{address}/api/media/{identity}", headers=BEARER, timeout=60)
-        return httpx2.post(f"{address}/api/match-path", json={"path": "web/old.avi"}, headers=BEARER, timeout=60)
+            return client.get(f"/api/media/{identity}")
+        return client.post("/api/match-path", json={"path": "web/old.avi"})
     return None
 
 
@@ -217,11 +210,10 @@ def _runs(process):
     "sent", [b"", b"GET /api/status HTTP/1.1\r\nHost: local", b"GET /static/page.css HTTP/1.1\r\n" * 2]
 )
 def test_connections_without_a_token_do_not_lock_others_out(made, sent):
-    with serving(made.index) as (address, server), contextlib.ExitStack() as held:
-        port = urlsplit(address).port
+    with serving(made.index) as (client, server), contextlib.ExitStack() as held:
         for _ in range(MOST_CONNECTIONS + 5):
-            held.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(sent)
-        wait_for(lambda: answers(address), seconds=15)
+            held.enter_context(socket.create_connection(("127.0.0.1", client.base_url.port))).sendall(sent)
+        wait_for(lambda: answers(client), seconds=15)
         end(server, signal.SIGTERM)
 
 
@@ -229,11 +221,11 @@ def test_connections_without_a_token_do_not_lock_others_out(made, sent):
 def test_a_file_that_changes_while_it_is_sent_breaks_the_answer_off(own, ids, change):
     path = own.videos / "0.mp4"
     os.truncate(path, 40 << 20)
-    with serving(own.index) as (address, server):
-        with httpx2.stream("GET", f"{address}/api/media/{ids['0.mp4']}", headers=BEARER, timeout=20) as answer:
+    with serving(own.index) as (client, server):
+        with client.stream("GET", f"/api/media/{ids['0.mp4']}") as answer:
             assert answer.headers["content-length"] == str(40 << 20)
             os.truncate(path, 1000 if change == "shrinks" else 50 << 20)
             with pytest.raises(httpx2.RemoteProtocolError):
                 answer.read()
-        assert answers(address)
+        assert answers(client)
         end(server, signal.SIGINT)

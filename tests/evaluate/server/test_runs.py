@@ -13,11 +13,11 @@ from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
 from evaluate.server import app
-from evaluate.server.routes import runs
+from evaluate.server.state import parts
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
-from tests.evaluate.server.conftest import wait_for
+from tests.processes import wait_for
 
 
 def ended(client, identity):
@@ -55,6 +55,22 @@ def test_a_run_is_stopped_and_its_end_is_an_event(own):
         assert client.get("/api/duplicates").json()["n_pairs"] == 3  # of the run before
 
 
+def test_stopping_a_run_that_ends_in_that_instant_spares_the_next_one(own):
+    task = {"kind": "duplicates"}
+    with own.client() as client:
+        first = client.post("/api/runs", json=task).json()["id"]
+        begun = []
+
+        class Late(set):
+            def add(self, identity):
+                ended(client, identity)
+                begun.append(client.post("/api/runs", json=task).json()["id"])
+
+        client.app.state.parts.runs._stopped = Late()
+        assert client.delete(f"/api/runs/{first}").json()["state"] == "done"
+        assert ended(client, begun[0])["state"] == "done"
+
+
 def test_no_signal_goes_to_a_process_that_has_ended(monkeypatch):
     """Its number may be another one's: the fork server has waited for it."""
     process = get_context("forkserver").Process(target=int)
@@ -65,7 +81,7 @@ def test_no_signal_goes_to_a_process_that_has_ended(monkeypatch):
 
 
 def test_one_listener_too_many_is_refused(made, monkeypatch):
-    monkeypatch.setattr(runs, "MOST_LISTENERS", 0)
+    monkeypatch.setattr(parts, "MOST_LISTENERS", 0)
     with made.client() as client:
         refused = client.get("/api/events")
         assert (refused.status_code, "close some" in refused.json()["detail"]) == (503, True)

@@ -13,8 +13,9 @@ import pytest
 from evaluate.server.problems import RefusedError
 from evaluate.server.state import watch, webhook
 from evaluate.server.state.runs import Runs
-from tests.evaluate.server.conftest import Made, wait_for
+from tests.evaluate.server.conftest import Made
 from tests.preprocess.made_media import run_ffmpeg
+from tests.processes import wait_for
 
 
 def lines(path):
@@ -58,9 +59,7 @@ def test_a_file_is_matched_when_it_has_stopped_growing(made, tmp_path, hook):
         (folder / os.fsdecode(b"notes\xff.txt")).write_text("no media")  # the watcher cannot tell such a name
         (folder / ".hidden.mp4").write_bytes(whole)
         (folder / "out.mp4").symlink_to(made.videos / "3.mp4")
-        (folder / "shut.mp4").symlink_to(
-            "x" * 300
-        )  # as in a folder without the right to enter: no status, but an error
+        (folder / "shut.mp4").symlink_to("x" * 300)  # no status, but an error: as where one may not enter
         path = folder / "sub/growing.mp4"
         for share in (0.3, 0.6, 1.0):
             path.write_bytes(whole[: int(share * len(whole))])

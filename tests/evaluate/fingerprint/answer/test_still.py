@@ -1,6 +1,7 @@
 """Stills of real videos as queries: named with their second, undecided; and pictures that are none."""
 
 import json
+import shutil
 import struct
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index, query_files
 from evaluate.fingerprint.describe.picture import read_picture, read_picture_apart
+from evaluate.fingerprint.index.archive import Archive
 from preprocess.errors import CatalogueError, MediaError
 from preprocess.executors.processes import ProcessExecutor
 from preprocess.media.media_info import Limits
@@ -68,6 +70,24 @@ def test_stills_follow_the_index_unasked(archive, tmp_path):
     run_ffmpeg("-ss", 4.1, "-i", root / "videos/new.mp4", "-frames:v", 1, tmp_path / "new.png")
     index.add(root / "videos")
     assert index.match(tmp_path / "new.png").matches[0].reference == "new.mp4"
+
+
+@pytest.mark.slow
+def test_removing_a_source_describes_no_stills_of_others(archive, tmp_path):
+    """One video has none yet, as after a kill; the next call with the folder makes them."""
+    shutil.copytree(archive[0], tmp_path / "own")
+    videos, index = tmp_path / "own/videos", Index.open(tmp_path / "own/index")
+    frames = Archive.open(index.folder / "still")
+    (part,) = (each for each in frames.parts() if "1.mp4" in [source.name for source in each.sources])
+    frames.write_list(part.number, [source for source in part.sources if source.name != "1.mp4"])
+    before = frames.sources().keys()
+    growth = index.add(None, remove=["0.mp4"])
+    assert growth.removed == ("0.mp4",)
+    assert frames.sources().keys() == before - {"0.mp4"}
+    still = archive[0] / "still.png"
+    assert index.match(still).matches[0].reference == "2.mp4"
+    index.add(videos)
+    assert frames.sources().keys() == before | {"0.mp4", "1.mp4"}
 
 
 @pytest.mark.slow
