@@ -90,6 +90,6 @@ def _measure(
             results = merge_results(results, found)
     if not results:
         raise AblationError(f"{shards}: no modality has videos on both sides of split {plan.held_out_split}")
-    temporal = temporal_results(run.folder, test, int(plan.held_out_split), len(loaded.config.clip.speeds))
-    write_results(path, [*results, *temporal], header)
-    return read_results(path)
+    results += (*temporal_results(run.folder, test, int(plan.held_out_split), len(loaded.config.clip.speeds)),)
+    write_results(path, results, header)
+    return results

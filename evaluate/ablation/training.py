@@ -36,9 +36,7 @@ def train_runs(plan: Plan, progress: Callable[[int, int, str], None], say: Calla
     """Train the runs that are not complete; return the names of those that failed, and why.
 
     `progress` is told steps done, steps in all, and the runs at work; `say`, of every run that was trained or failed.
-
-    Raises:
-        KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
+    KeyboardInterrupt if a signal stopped the trainings, after they have saved and ended.
     """
     waiting = deque(run for run in plan.runs if not is_complete(run, plan.shards.fingerprint))
     steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}

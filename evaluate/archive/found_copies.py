@@ -24,11 +24,8 @@ def find_copies(
 ) -> tuple[tuple[Result, ...], list[Answer]]:
     """Match the copies of a folder with the index of the archive that they came from.
 
-    A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ.
-
-    Returns:
-        By edit and over all, the share of copies whose source is decided, is named first, and of which another source is
-        decided; and the answers.
+    A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ. Returns the answers, and by
+    edit and over all the share of copies whose source is decided, is named first, and of which another source is decided.
 
     Raises:
         FingerprintError: a copy has no edit, or no source or several.
@@ -47,13 +44,13 @@ def find_copies(
             raise FingerprintError(f"{copies / file.name}: {problem}; lay copies in COPIES/EDIT/SOURCE")
         wanted[file.name] = edit, named[0]
     answers, told = list[Answer](), list[tuple[str, bool, bool, bool]]()
-    for number, answer in enumerate(index.match_files(files), 1):
-        progress(number, len(files))
+    for answer in index.match_files(files):
         answers.append(answer)
+        progress(len(answers), len(files))
         edit, source = wanted[answer.query]
-        decided = [match.reference for match in answer.decided]
+        decided = {match.reference for match in answer.decided}
         first = [match.reference for match in answer.matches[:1]]
-        told.append((edit, source in decided, first == [source], any(each != source for each in decided)))
+        told.append((edit, source in decided, first == [source], bool(decided - {source})))
     table = pd.DataFrame(told, columns=["edit", *METRICS])
     results = [
         Result(TEST, str(edit), None, "joint", "avtempo", metric, float(copies_of[metric].mean()), len(copies_of))

@@ -25,12 +25,9 @@ PairVerdict = Literal["", "same", "different", "ignored"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sources that share material.
+    """Two sources that share material, `one` before `other` by name.
 
-    Attributes:
-        one, other: names, in order.
-        spans: with `one` as the query; longest first. The score is that of `match`.
-        one_share, other_share: share of the seconds of each that the spans cover, 0 to 1.
+    The spans have `one` as the query; longest first. They cover a share of the seconds of each source, 0 to 1.
     """
 
     one: str

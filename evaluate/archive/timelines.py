@@ -25,15 +25,10 @@ SAME_LENGTH_SECONDS = 0.75
 
 @dataclass(frozen=True)
 class Event:
-    """Seconds of a file at a place of the timeline.
+    """Seconds of a file, from start to end, at a place of the timeline, where it begins at `record_seconds`.
 
-    Attributes:
-        start_seconds, end_seconds: of the source.
-        record_seconds: where it begins on the timeline.
-        length_seconds: on the timeline; another length than the source's means another speed.
-        channels: "B" for both, "V" or "A".
-        notes: comments of an EDL.
-        told: metadata of OpenTimelineIO.
+    Another length on the timeline than that in the source means another speed. Channels are "B" for both, "V" or "A". Notes
+    are comments of an EDL, and `told` is metadata of OpenTimelineIO.
     """
 
     source: str
@@ -49,20 +44,15 @@ class Event:
     @property
     def speed(self) -> float:
         """How many times as fast as the source the timeline plays it."""
-        seconds = self.end_seconds - self.start_seconds
-        is_same = (
-            abs(seconds - self.length_seconds) < SAME_LENGTH_SECONDS or not self.length_seconds
-        )  # a picture has no length
-        return 1.0 if is_same else seconds / self.length_seconds
+        seconds, shown = self.end_seconds - self.start_seconds, self.length_seconds  # none of a picture
+        return 1.0 if abs(seconds - shown) < SAME_LENGTH_SECONDS or not shown else seconds / shown
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A timeline; `told` is metadata of OpenTimelineIO.
+    """A timeline; its layers are events in order of time that do not overlap, the best layer first.
 
-    Attributes:
-        below: the file of the lowest track, and its seconds if its container has none; None without.
-        layers: events in order of time that do not overlap, the best layer first.
+    `below` is the file of the lowest track, and its seconds if its container has none. `told` is metadata.
     """
 
     name: str

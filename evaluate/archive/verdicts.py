@@ -44,12 +44,9 @@ CREATE TABLE contents (name TEXT, size_bytes INTEGER, modified_ns INTEGER, conte
 
 @dataclass(frozen=True)
 class Place:
-    """A source, or seconds of it.
+    """A source by the content of its file, or half-open seconds of it, which are ignored.
 
-    Attributes:
-        content: of the file.
-        name: of the source when the verdict was made, for the reader.
-        start_seconds, end_seconds: half open, of what is ignored; null for a whole source.
+    The name is that of the source when the verdict was made, for the reader.
     """
 
     content: str
@@ -60,17 +57,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision of a person.
+    """A decision of a person: two sources are the same, or different; one is to be kept; a segment is to be ignored.
 
-    Attributes:
-        kind: two sources are the same, or different; a source is to be kept; a segment is to be ignored everywhere.
-        places: two sources, one source, or the places of a segment.
-        made_at: time in UTC, ISO 8601.
-        note: any text.
-        is_withdrawn: the subject has no verdict any more.
-
-    Raises:
-        ValueError: the places do not fit the kind; a content or a time is none.
+    `made_at` is a time in UTC, ISO 8601. Once it is withdrawn, the subject has no verdict any more. ValueError if the places
+    do not fit the kind, or a content or a time is none.
     """
 
     kind: Kind

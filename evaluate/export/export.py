@@ -22,9 +22,8 @@ def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) 
 
     Raises:
         CheckpointError: the run has no checkpoint, a damaged one, or one that its training.json does not belong to.
-        ExportError: `out` is taken or cannot be written, ONNX does not compute what torch does, or a record of the run is
-            damaged.
-        ResultsError: results.json is damaged.
+        ExportError: `out` is taken or cannot be written, or ONNX does not compute what torch does.
+        ExportError, ResultsError: a record of the run is damaged.
     """
     out = out.absolute()
     _refuse_taken(out, force=force)

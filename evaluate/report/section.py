@@ -26,12 +26,8 @@ HEADLINE_COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"
 class Section:
     """Contents of the part about one test; those whose data the run lacks are None or empty.
 
-    Attributes:
-        name, title, slug: of the test, as in the results, for readers, and for ids in the page.
-        item: "video", or "recording" if there is no video stream.
-        encoders: checksum of each model's encoder.
-        notes: splits of which videos are missing; test videos that pretraining has seen.
-        headline: column of the number at the top, and its modalities.
+    The test has a name in the results, one for readers, and one for ids in the page. An item is a "video", or a "recording"
+    if there is no video stream. Encoders are checksums; the headline is the column of the number at the top.
     """
 
     name: str
@@ -52,8 +48,7 @@ class Section:
 def build_section(run: Path, test: str, results: Sequence[Result], media: Media | None) -> Section | None:
     """Collect the data of a test; None if the run has neither results nor embeddings of it.
 
-    Raises:
-        EvaluateError, StoreError, PreprocessError, TrainError: a store, the shards or the checkpoint cannot be read.
+    EvaluateError, StoreError, PreprocessError or TrainError if a store, the shards or the checkpoint cannot be read.
     """
     models, own = load_models(run, test), [result for result in results if result.test == test]
     if not own and not models:

@@ -78,21 +78,15 @@ FIELD_NAMES = tuple(field.name for field in fields(Result))
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
-    """Read all records of a results file, in file order; empty if there is no file yet.
-
-    Raises:
-        ResultsError: the file is not a list of such records.
-    """
+    """Read all records of a file, in its order; empty if there is none yet, ResultsError if it is no list of such records."""
     header, records = _read(path)
-    first = 0 if header is None else 1
-    return tuple(_parse(path, number, record) for number, record in enumerate(records, first))
+    return tuple(_parse(path, number, record) for number, record in enumerate(records, 0 if header is None else 1))
 
 
 def load_results(run: Path | str) -> "pd.DataFrame":
     """Read the results of a run's folder, or a results file, as a pandas frame: a row a number, columns as in `Result`.
 
-    Raises:
-        ResultsError: there are no results, or the file is not a list of such records.
+    ResultsError if there are no results, or the file is not a list of such records.
     """
     import pandas as pd
 
@@ -104,11 +98,7 @@ def load_results(run: Path | str) -> "pd.DataFrame":
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read the header, the origin of the numbers; empty without a header or file.
-
-    Raises:
-        ResultsError: the file is not a list.
-    """
+    """Read the header, the origin of the numbers; empty without a header or file, ResultsError if it is not a list."""
     return _read(path)[0] or {}
 
 
@@ -148,8 +138,7 @@ def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result,
 def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
     """Write the file whole or not at all; the header is the origin of the numbers (command, date, commit, machine).
 
-    Raises:
-        StoreError: another process is writing it, or the disk is full or refuses.
+    StoreError if another process is writing it, or the disk is full or refuses.
     """
     with replacing(path) as temporary:
         temporary.write_text(_text(results, header), encoding="utf-8")
@@ -165,20 +154,13 @@ def update_results(
     path: Path,
     new: Iterable[Result],
     means_of: Callable[[Iterable[Result]], Iterable[Result]] = lambda _: (),
-    *,
     drop: Callable[[Result], bool] = lambda _: False,
 ) -> tuple[Result, ...]:
-    """Add records to a results file, replacing those of the same identity; its header says with which code and when.
+    """Add records to a results file, replacing those of the same identity where they are; return all that it now holds.
 
-    Args:
-        path: of the file. Nobody else can change it between reading and writing.
-        new: the records.
-        means_of: computes means over splits. It is given all splits that the file holds of each new record, since an
-            earlier command may have measured some of them.
-        drop: tells which old records are out of date; those that are replaced stay where they are.
-
-    Returns:
-        Everything that the file now holds.
+    Its header says with which code and when. Nobody else can change the file between reading and writing. `means_of`
+    computes means over splits. It is given all splits that the file holds of each new record, since an earlier command may
+    have measured some of them. `drop` tells which old records are out of date.
 
     Raises:
         ResultsError: the file that is there cannot be read; it is left as it is.
