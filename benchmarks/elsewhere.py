@@ -84,11 +84,7 @@ def unpack(package: str, into: Path) -> None:
 
 
 def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> None:
-    """Copy the named videos as `out/PACKAGE__NAME`.
-
-    Raises:
-        BenchmarkError: the package has no such file.
-    """
+    """Copy the named videos as `out/PACKAGE__NAME`; BenchmarkError if the package has no such file."""
     for pattern in patterns:
         found = {path.name: path for path in sorted(unpacked.rglob(pattern), reverse=True) if path.is_file()}
         if not found:
@@ -112,9 +108,8 @@ def fetch(out: Path) -> None:
                 try:
                     unpack(package, Path(folder))
                 except (OSError, subprocess.CalledProcessError) as error:
-                    raise BenchmarkError(
-                        f"{package} cannot be fetched: {error}; it needs apt-get, dpkg and pip"
-                    ) from error
+                    needs = "it needs apt-get, dpkg and pip"
+                    raise BenchmarkError(f"{package} cannot be fetched: {error}; {needs}") from error
                 keep(Path(folder), package, packages[package], whole / "videos")
                 keep(Path(folder), package, COPIES.get(package, ()), whole / "copies")
 

@@ -36,9 +36,8 @@ def make_frames(index: int, n_frames: int, height: int, width: int) -> np.ndarra
 
 def decoded_of(frames: np.ndarray | None, waveform: np.ndarray | None, n_frames: int, params: ShardParams) -> Decoded:
     """What the decoder would hand over of frames (T, H, W, 3) uint8 and samples (N,) float32."""
-    info = MediaInfo(
-        n_frames / params.fps, 64, 48, params.fps, has_video=frames is not None, has_audio=waveform is not None
-    )
+    has_video, has_audio = frames is not None, waveform is not None
+    info = MediaInfo(n_frames / params.fps, 64, 48, params.fps, has_video=has_video, has_audio=has_audio)
     return Decoded(n_frames, None if frames is None else from_rgb(frames), waveform, info)
 
 
@@ -52,14 +51,10 @@ def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
 
 
 def write_shards(
-    folder: Path,
-    n_sources: int,
-    params: ShardParams = SMALL,
-    n_frames: Callable[[int], int] | None = None,
+    folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None,
     decoded_from: Callable[[int, int, ShardParams], Decoded] = make_decoded,
-    label: Callable[[int], int] = lambda index: index % 5,
-    group: Callable[[int], str] = lambda _: "",
-) -> Path:
+    label: Callable[[int], int] = lambda index: index % 5, group: Callable[[int], str] = lambda _: "",
+) -> Path:  # fmt: skip
     """Write a finished set; source i has label i % 5 and no group, unless told otherwise.
 
     Split 1 says train but for every fourth source, which it says test.

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from tests.train.conftest import SMALL, loading, write_shards
-from tests.train.gpu import DEVICE, needs_gpu
-from tests.train.small_runs import config
+from tests.train.small_runs import DEVICE, config, needs_gpu
 from train.data.loader import SegmentLoader
 from train.ranks.distributed import World
 from train.run.pretraining import loader_config
