@@ -36,15 +36,9 @@ Identity = tuple[str, str, int | None, str, str, str]
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Result:
-    """One number of one test.
+    """One number of one test (the data set, such as "ucf101"); the split is None for the mean over splits.
 
     Attributes:
-        test: dataset that was tested on, such as "ucf101".
-        task: "retrieval", "linear", ...
-        split: number of the split; None for the mean over splits.
-        modality: "video", "audio" or "joint"; for cross-modal search "audio-to-video" or "video-to-audio".
-        model: "pretrained", "untrained", "raw", "chance", ...
-        metric: "R@1", "top-1", ...
         value: a fraction, 0 to 1, unless the metric names a unit, such as "queries-per-second".
         n: queries or test videos behind the value.
         low, high: ends of the 95 % interval of the value (evaluate.protocols.bootstrap); both None where there is none.
@@ -130,9 +124,7 @@ def _parse(path: Path, number: int, record: Any) -> Result:
 
 def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:
     """Return old records in order, replaced by new ones with the same identity; then the other new records."""
-    merged = {result.identity: result for result in old}
-    merged.update({result.identity: result for result in new})
-    return tuple(merged.values())
+    return tuple({result.identity: result for result in (*old, *new)}.values())
 
 
 def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
@@ -145,9 +137,8 @@ def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] 
 
 
 def _text(results: Iterable[Result], header: dict[str, Any] | None) -> str:
-    lines = [json.dumps({"header": header}, ensure_ascii=False)] if header is not None else []
-    lines += [json.dumps(asdict(result), ensure_ascii=False, allow_nan=False) for result in results]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    records = [*([] if header is None else [{"header": header}]), *map(asdict, results)]
+    return "[\n" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "\n]\n"
 
 
 def update_results(
@@ -170,8 +161,7 @@ def update_results(
     over_splits = {replace(result, split=None).identity for result in added.values()}
     with replacing(path, patience_seconds=_PATIENCE_SECONDS) as temporary:
         merged = merge_results(read_results(path), added.values())
-        merged = tuple(result for result in merged if result.identity in added or not drop(result))
-        means = means_of(r for r in merged if replace(r, split=None).identity in over_splits)
-        merged = merge_results(merged, means)
+        kept = [result for result in merged if result.identity in added or not drop(result)]
+        merged = merge_results(kept, means_of(r for r in kept if replace(r, split=None).identity in over_splits))
         temporary.write_text(_text(merged, header), encoding="utf-8")
     return merged

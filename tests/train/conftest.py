@@ -14,6 +14,7 @@ from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import ShardParams
 from preprocess.sources import Catalogue, Source
 from tests.planes import from_rgb
+from train.config.clip_config import ClipConfig
 from train.data.loader_config import LoaderConfig
 
 SMALL = ShardParams(
@@ -74,6 +75,11 @@ def write_shards(
         patch.setattr("preprocess.build.shard_task.decode", decode)
         build(catalogue, folder, params, executor=SerialExecutor())
     return folder
+
+
+AT_ONE_MOMENT = ClipConfig(
+    n_frames=2, crop_px=32, speeds=(1,), base_stride=2, views="same_moment", jitter_frames=1.0, eval_speed=1
+)
 
 
 def loading(shards: Path, **changes: Any) -> LoaderConfig:

@@ -52,11 +52,10 @@ def slow_counts(settings, shards, model):
     for _ in range(settings.heldout.n_batches):
         batch = next(loader)
         clips, plan = plain_clips(batch, settings.clip, PARAMS.columns_per_frame), batch.plan
-        for row, (n_frames, has_audio) in enumerate(
-            zip(batch.n_frames.tolist(), batch.has_audio.tolist(), strict=True)
-        ):
+        for row, n_frames in enumerate(batch.n_frames.tolist()):
             if n_frames < settings.clip.n_frames:
                 continue
+            has_audio = bool(batch.has_audio[row])
             views = (row, len(batch) + row)
             video = [model.encoders.video(clips.video[each, None])[0] for each in views]
             audio = [model.encoders.audio(clips.audio[each, None])[0] for each in views]
