@@ -78,12 +78,9 @@ def ablation_markdown(results: Sequence[Result]) -> str:
     main = make_sheet("Retrieval, linear probe", MAIN, cells)
     if set(main.columns) & set(_pairs("time")):
         main = replace(main, title=f"{main.title}, and R@1 within pairs of classes that are each other reversed (time)")
-    sheets = [
-        main,
-        make_sheet("R@1 within pairs of classes that differ in rhythm, in video or in audio only", PAIRS, cells),
-        make_sheet("Temporal tasks on held-out videos, accuracy of the run's own heads", HEADS, cells),
-    ]
-    texts = [sheet.markdown() for sheet in sheets if len(sheet.columns) > 1]
+    pairs = make_sheet("R@1 within pairs of classes that differ in rhythm, in video or in audio only", PAIRS, cells)
+    heads = make_sheet("Temporal tasks on held-out videos, accuracy of the run's own heads", HEADS, cells)
+    texts = [sheet.markdown() for sheet in (main, pairs, heads) if len(sheet.columns) > 1]
     if comparisons := compare(cells):
         texts += [comparison_sheet(comparisons, cells).markdown(), comparison_note(comparisons)]
     return "\n\n".join(texts)

@@ -131,11 +131,10 @@ def is_complete(run: PlannedRun, fingerprint: str) -> bool:
     Otherwise the trainer decides whether it continues the run or reports a difference.
     """
     summary, there = run.folder / "training.json", _settings(run.folder)
-    if there is None or not summary.exists():
+    if there is None or not summary.exists() or _what_counts(there) != _what_counts(run.config):
         return False
     trained = json.loads(summary.read_text(encoding="utf-8"))
-    same = _what_counts(there) == _what_counts(run.config)
-    return same and (trained["steps"], trained["shards_fingerprint"]) == (run.config.steps, fingerprint)
+    return (trained["steps"], trained["shards_fingerprint"]) == (run.config.steps, fingerprint)
 
 
 def _settings(folder: Path) -> Config | None:

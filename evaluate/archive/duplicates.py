@@ -44,8 +44,7 @@ def find_duplicates(
         StoreError: a part is damaged.
         VerdictError: the verdicts cannot be read.
     """
-    scope = scope or Scope()
-    archive, library = index.archive, index.matcher(false_positive_rate).library
+    scope, archive, library = scope or Scope(), index.archive, index.matcher(false_positive_rate).library
     sources = _readable(archive, library)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()

@@ -31,14 +31,14 @@ def find_copies(
         FingerprintError: a copy has no edit, or no source or several.
         CatalogueError: there is no such folder, or it has no media.
     """
-    sources = defaultdict[str, list[str]](list)
+    sources = defaultdict[PurePosixPath, list[str]](list)
     for each in index.matcher().library.sources:
-        sources[_stem(each)].append(each)
+        sources[PurePosixPath(each).with_suffix("")].append(each)
     files = [MediaFile(file.name, file.path) for file in scan(copies, "video", "audio").files]
     wanted = dict[str, tuple[str, str]]()
     for file in files:
         edit, _, name = file.name.partition("/")
-        named = sources.get(_stem(name), []) if name else []
+        named = sources[PurePosixPath(name).with_suffix("")] if name else []
         if len(named) != 1:
             problem = f"sources {', '.join(sorted(named))} have this name" if named else "no source of this name"
             raise FingerprintError(f"{copies / file.name}: {problem}; lay copies in COPIES/EDIT/SOURCE")
@@ -58,10 +58,6 @@ def find_copies(
         for metric in METRICS
     ]
     return tuple(results), answers
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def found_copies_table(results: Sequence[Result]) -> Sheet:

@@ -148,8 +148,7 @@ def _copied(
     """Return the kept source that holds another one, or "", and the reason."""
     best = 0.0
     for other in kept:
-        pair = pairs.get((min(name, other), max(name, other)))
-        if pair is None:
+        if (pair := pairs.get((min(name, other), max(name, other)))) is None:
             continue
         share = pair.one_share if pair.one == name else pair.other_share
         if pair.verdict == "same":

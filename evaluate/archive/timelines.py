@@ -74,8 +74,7 @@ def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> No
 
 
 def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: float) -> otio.schema.Timeline:
-    layers = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)]
-    rate = fps
+    layers, rate = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)], fps
     if timeline.below is not None:
         path, seconds = timeline.below
         info = info_of(path)
@@ -83,9 +82,8 @@ def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: flo
         channels = "B" if info.has_video == info.has_audio else "V" if info.has_video else "A"
         name = escaped_name(path.name)
         layers.append((name, [Event(name, path, 0.0, seconds, 0.0, seconds, channels)]))
-    made = otio.schema.Timeline(
-        timeline.name, global_start_time=RationalTime(0, rate), metadata={"avtempo": dict(timeline.told)}
-    )
+    made = otio.schema.Timeline(timeline.name, global_start_time=RationalTime(0, rate))
+    made.metadata["avtempo"] = dict(timeline.told)
     for name, events in reversed(layers):
         clips = [(each, _clip(each, info_of(each.path), fps)) for each in events]
         for kind in (otio.schema.TrackKind.Video, otio.schema.TrackKind.Audio):

@@ -33,12 +33,10 @@ def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
     videos = videos_of(read_segments(shards).drop_duplicates("source"), {})
     known = split_names(videos)
     names = known if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
-    unknown = sorted(set(names) - set(known))
-    if unknown or not names:
-        raise SplitError(
-            f"{shards} has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}: make the "
-            "shards with the official lists (python -m preprocess shards --splits)"
-        )
+    if (unknown := sorted(set(names) - set(known))) or not names:
+        remedy = "make the shards with the official lists (python -m preprocess shards --splits)"
+        problem = f"has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}"
+        raise SplitError(f"{shards} {problem}: {remedy}")
     for name in names:
         take_split(videos, name)
     return names

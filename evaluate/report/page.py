@@ -53,8 +53,7 @@ def write_report(
             f"run an evaluation such as `python -m evaluate ucf101 --run {run} --shards SHARDS` first"
         )
     runs = tables.load_runs([run, *compare]) if compare else {}
-    config = run / "config.yaml"
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    text = config.read_text(encoding="utf-8") if (config := run / "config.yaml").exists() else ""
     sets = {name: read_dataset(folder) for name, folder in shards.items()}
     renamed = [name for name, info in sets.items() if name != info.dataset]
     commands = [
