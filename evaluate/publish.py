@@ -22,8 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluate.ablation.ablation_tables import ablation_markdown
-from evaluate.ablation.figure import write_figure
+from evaluate.ablation.tables_and_figure import ablation_markdown, write_figure
 from evaluate.archive.found_copies import found_copies_table
 from evaluate.errors import AblationError, ResultsError
 from evaluate.fingerprint.benchmark.false_matches import false_matches_table

@@ -64,9 +64,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
-    from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
-    from evaluate.ablation.figure import write_figure
+    from evaluate.ablation.tables_and_figure import MAIN, comparison_note, comparison_sheet, make_sheet, write_figure
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 

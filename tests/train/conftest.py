@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from preprocess.build.pipeline import build
 from preprocess.executors.processes import SerialExecutor
@@ -86,6 +87,12 @@ def loading(shards: Path, **changes: Any) -> LoaderConfig:
     """How the tests load, unless told otherwise: whole segments in order, in batches of 5."""
     plain = LoaderConfig(str(shards), 5, 32, 8, shuffle=False, seed=1, num_threads=1)
     return replace(plain, **changes)
+
+
+def unit(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Vectors of length 1 in random directions."""
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return torch.nn.functional.normalize(x, dim=-1)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from tests.train.objective.unit import unit
+from tests.train.conftest import unit
 from train.config.load import load_config
 from train.config.schema import TERMS, LossConfig
 from train.model.heads import Model, Outputs
