@@ -108,18 +108,16 @@ Kind = Callable[[Marker], str]
 def publish(run: Path, name: str, made_by: str, root: Path) -> Path:
     """Copy the results of a run, or of an ablation's runs, to docs/results/NAME.json with the command that makes them.
 
-    Raises:
-        ResultsError: the run has no results, or code that is not committed made them.
-        AblationError: runs of the ablation failed.
+    ResultsError if there are none, or code that is not committed made them; AblationError if runs of the ablation failed.
     """
-    results = read_results(run / RESULTS_NAME)
-    if not results:
-        raise ResultsError(run / RESULTS_NAME, "does not exist or is empty; evaluate the run first")
-    known = read_header(run / RESULTS_NAME) or origin()
+    source = run / RESULTS_NAME
+    if not (results := read_results(source)):
+        raise ResultsError(source, "does not exist or is empty; evaluate the run first")
+    known = read_header(source) or origin()
     if (training := run / "training.json").exists():
         known["training"] = json.loads(training.read_text(encoding="utf-8"))
     if str(known.get("commit")).endswith("-dirty"):
-        raise ResultsError(run / RESULTS_NAME, "was made by code that is not committed; commit, then measure again")
+        raise ResultsError(source, "was made by code that is not committed; commit, then measure again")
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
     path = root / RESULTS_DIR / f"{name}.json"

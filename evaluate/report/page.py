@@ -36,11 +36,8 @@ def write_report(
     """Write the page of a run and return its path; parts whose data the run lacks are left out.
 
     The tests of data sets with shards come first on the page, the others follow by name. `data` are folders with the source
-    files of the shards, for audio in the galleries; `compare`, other runs.
-
-    Raises:
-        EvaluateError: the run has neither results nor embeddings, or they or another run's cannot be read.
-        PreprocessError, StoreError, TrainError: the shards, a store or the checkpoint cannot be read.
+    files of the shards, for audio in the galleries; `compare`, other runs. EvaluateError if the run has neither results nor
+    embeddings; EvaluateError, PreprocessError, StoreError or TrainError if a file cannot be read.
     """
     results = read_results(run / RESULTS_NAME)
     tests = list(dict.fromkeys([*shards, *sorted({result.test for result in results})]))
