@@ -40,9 +40,9 @@ def cut_clips(videos: Path, out: Path) -> None:
 
 def cut_and_edit(videos: Path, out: Path) -> None:
     """Cut clips and have them edited."""
-    clips, copies = out / "clips", out / "copies"
-    cut_clips(videos, clips)
-    made = answer("augly_copies.py", {"clips": str(clips), "out": str(copies), "processes": CORES})
+    copies = out / "copies"
+    cut_clips(videos, out / "clips")
+    made = answer("augly_copies.py", {"clips": str(out / "clips"), "out": str(copies), "processes": CORES})
     for problem in made["problems"]:
         logger.warning("not made: %s", problem)
     logger.info("%s: %d copies", copies, made["copies"])
