@@ -56,6 +56,10 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
     tables, model = build_tables(own), models.get("pretrained")
     neighbours, sample = model.neighbours if model else {}, is_sample(models.values(), media)
     first_split = {str(modality): splits[0] for modality, splits in neighbours.items() if modality != "joint"}
+    headline = None
+    if tables:
+        column = next((each for each in HEADLINE_COLUMNS if each in tables[0].columns), tables[0].columns[0])
+        headline = column, {name: each for name, each in tables[0].groups.items() if best(each, column) is not None}
     return Section(
         name=test,
         title=f"{test_title(test)}, on the sample world" if sample else test_title(test),
@@ -63,7 +67,7 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         item="recording" if model and not model.videos.has("video") else "video",
         encoders={name: each.encoder_sha256 for name, each in models.items()},
         notes=_notes(run, model, media),
-        headline=choose_headline(tables[0]) if tables else None,
+        headline=headline,
         tables=tables,
         papers=None if sample else build_papers(own, test, run.name),
         galleries=build_galleries(first_split, media) if first_split and media else None,
@@ -71,12 +75,6 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         recalls=class_recalls(models) if neighbours else None,
         confusions=tuple(build_confusions(model)) if model else (),
     )
-
-
-def choose_headline(table: Table) -> tuple[Column, Mapping[str, Group]]:
-    """Choose the number at the top of the page, and the modalities in which it was measured."""
-    column = next((column for column in HEADLINE_COLUMNS if column in table.columns), table.columns[0])
-    return column, {name: group for name, group in table.groups.items() if best(group, column) is not None}
 
 
 def is_sample(models: Iterable[Model], media: Media | None) -> bool:
