@@ -73,11 +73,9 @@ class Plan:
 
 
 def make_plan(options: Options) -> Plan:
-    """Plan the runs of an ablation.
+    """Plan the runs of an ablation; PreprocessError without shards, ConfigError if preset or setting is not accepted.
 
-    Raises:
-        AblationError: an unknown objective, no seed, a setting that undoes an objective or is not free to be set.
-        ConfigError, PreprocessError: the preset or a setting is not accepted; there are no shards.
+    AblationError for an unknown objective, no seed, or a setting that undoes an objective or is not free to be set.
     """
     chosen = tuple(dict.fromkeys(options.objectives)) or objective_names()
     if unknown := set(chosen) - set(objective_names()):

@@ -26,10 +26,7 @@ def find_copies(
 
     A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ. Returns the answers, and by
     edit and over all the share of copies whose source is decided, is named first, and of which another source is decided.
-
-    Raises:
-        FingerprintError: a copy has no edit, or no source or several.
-        CatalogueError: there is no such folder, or it has no media.
+    FingerprintError if a copy has no edit, or no source or several; CatalogueError without a folder of media.
     """
     sources = defaultdict[PurePosixPath, list[str]](list)
     for each in index.matcher().library.sources:
