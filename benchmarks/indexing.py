@@ -1,8 +1,5 @@
 """Videos of 1080p to descriptors of an index, beside decoding alone."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
 from benchmarks.question import OURS, BenchmarkError, Setting, Way, race, timed
 from benchmarks.sources import CORES, decode, full_hd_videos
 from evaluate.fingerprint.api import SHIPPED_ENCODER
@@ -25,16 +22,12 @@ def measure(setting: Setting) -> list[Result]:
 def _race(codec: str, setting: Setting) -> list[Result]:
     seconds = setting.sized(round(SECONDS), 4)
     videos = full_hd_videos(setting.data, CORES, seconds, CODECS[codec])
-    ways = [Way(OURS, timed(_describing(videos, seconds))), Way(FLOOR, timed(lambda: decode(videos)), goal=1 / 0.8)]
-    return race(TASK, codec, {"seconds of video": CORES * seconds}, ways, setting)
-
-
-def _describing(videos: Sequence[Path], seconds: float) -> Callable[[], None]:
     encoder, files = load_encoder(SHIPPED_ENCODER), [MediaFile(path.name, path) for path in videos]
 
-    def work() -> None:
+    def ours() -> None:
         for each in describe_files(files, encoder, ExtractOptions(HOP_SECONDS, workers=CORES)):
             if not isinstance(each, Descriptors) or each.end_seconds[-1] < seconds - 2 * HOP_SECONDS:
                 raise BenchmarkError(f"{TASK}: {each.source} was not described to its end")
 
-    return work
+    ways = [Way(OURS, timed(ours)), Way(FLOOR, timed(lambda: decode(videos)), goal=1 / 0.8)]
+    return race(TASK, codec, {"seconds of video": CORES * seconds}, ways, setting)

@@ -41,13 +41,9 @@ def measure(setting: Setting) -> list[Result]:
             raise BenchmarkError(f"{TASK}: {n_frames} frames of {n} videos")
 
     others = peers("ingest.py", {VIDEO2DATASET: job}, {"clips": n}, goal=1.0)
+    floor = Way(FLOOR, timed(lambda: sources.decode(videos)), goal=1 / 1.25)
     with ProcessPoolExecutor(CORES, mp_context=get_context("forkserver")) as pool:
-        ways = [
-            Way(OURS, _in_folder(ours)),
-            Way(FLOOR, timed(lambda: sources.decode(videos)), goal=1 / 1.25),
-            Way(FRAME_TARS, _in_folder(frame_tars), goal=1.0),
-            *others,
-        ]
+        ways = [Way(OURS, _in_folder(ours)), floor, Way(FRAME_TARS, _in_folder(frame_tars), goal=1.0), *others]
         return race(TASK, "archive", {"clips": n, "seconds of video": n * sources.SECONDS}, ways, setting)
 
 

@@ -49,26 +49,30 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def _race(case: str, job: dict[str, Any], shards: Path, setting: Setting) -> list[Result]:
-    n, window = job["segments"], job["window"]
+    n, shape = job["segments"], (job["window"], HEIGHT_PX, HEIGHT_PX, 3)
     jobs = {name: {**job, "way": way} for way, name in PEERS.items()}
-    others = peers("loading.py", jobs, {"segments": n, "shape": [window, HEIGHT_PX, HEIGHT_PX, 3]}, goal=2.0)
-    ways = [Way(OURS, _ours(shards, n, window)), Way(FLOOR, timed(_bare(shards, window)), goal=0.8), *others]
-    return race(TASK, case, {"segments": n, "frames": n * window}, ways, setting)
+    others = peers("loading.py", jobs, {"segments": n, "shape": [*shape]}, goal=2.0)
+    floor = Way(FLOOR, timed(_bare(shards, job["window"])), goal=0.8)
+    return race(
+        TASK,
+        case,
+        {"segments": n, "frames": n * job["window"]},
+        [Way(OURS, _ours(shards, n, shape)), floor, *others],
+        setting,
+    )
 
 
-def _ours(shards: Path, n_segments: int, window: int) -> Run:
+def _ours(shards: Path, n_segments: int, shape: tuple[int, ...]) -> Run:
     """As many segments as an epoch has, from a loader that works already."""
-    config = LoaderConfig(
-        shards=str(shards), batch_size=BATCH, frame_px=HEIGHT_PX, window_frames=window, shuffle=True, seed=0,
-        num_threads=CORES,
-    )  # fmt: skip
-    loader = SegmentLoader(config)
+    loader = SegmentLoader(
+        LoaderConfig(str(shards), BATCH, HEIGHT_PX, shape[0], shuffle=True, seed=0, num_threads=CORES)
+    )
 
     def draw(n_batches: int) -> None:
         for _ in range(n_batches):
-            shape = getattr(next(loader).frames, "shape", None)
-            if shape != (BATCH, window, HEIGHT_PX, HEIGHT_PX, 3):
-                raise BenchmarkError(f"{TASK}: the loader gave frames of shape {shape}")
+            found = getattr(next(loader).frames, "shape", None)
+            if found != (BATCH, *shape):
+                raise BenchmarkError(f"{TASK}: the loader gave frames of shape {found}")
 
     def run() -> float:
         draw(SKIP)

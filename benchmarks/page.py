@@ -52,7 +52,7 @@ def _sizes(results: Sequence[Result]) -> str:
 def _race(results: Sequence[Result]) -> str:
     """One row a case and way: units per second, and our speed over the way's."""
     cases = cases_of(results)
-    units = [metric for metric in next(iter(cases.values()))[OURS] if metric.endswith("/s")]
+    units = [each for each in next(iter(cases.values()))[OURS] if each.endswith("/s")]
 
     def row(case: str, way: str, values: dict[str, float]) -> list[str]:
         ratio, goal = (f"{values[key]:.2f}" if key in values else "" for key in (RATIO, GOAL))

@@ -21,13 +21,9 @@ Values = Mapping[str, Any]
 
 
 def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float) -> list[Way]:
-    """Try each job once, then offer it as a way; one that fails is left out with a warning.
+    """Try each job of a script, by name of the way, then offer it; one that fails is left out with a warning.
 
-    Args:
-        script: file in `benchmarks/peers`.
-        jobs: plain values for the script, by name of the way.
-        expected: counts that each must report, so that all do the same job.
-        goal: least speed of ours over theirs.
+    Each must report the expected counts, so that all do the same job. The goal is the least speed of ours over theirs.
     """
     ways = []
     for name, job in jobs.items():
@@ -43,11 +39,7 @@ def peers(script: str, jobs: Mapping[str, Values], expected: Values, goal: float
 
 
 def answer(script: str, job: Values) -> dict[str, Any]:
-    """Let a script of `benchmarks/peers` do a job.
-
-    Raises:
-        BenchmarkError: it failed; with its last words.
-    """
+    """Let a script of `benchmarks/peers` do a job; if it fails, BenchmarkError with its last words."""
     python = ENVIRONMENT / "bin/python"
     if not python.is_file():
         raise BenchmarkError("not installed: run `make bench-peers`")

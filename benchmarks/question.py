@@ -28,14 +28,9 @@ class BenchmarkError(AvtempoError):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a benchmark may use.
+    """What a benchmark may use: a folder of made-up data that is kept; shards and preset of the training step.
 
-    Attributes:
-        data: folder of made-up videos and everything made from them; it is kept.
-        shards, preset: of the training step.
-        rounds: repetitions that count.
-        warm_up: rounds before them, which do not count.
-        scale: share of the full size of a job, above 0 up to 1.
+    The rounds of the warm-up do not count. The scale is the share of the full size of a job, above 0 up to 1.
     """
 
     data: Path
@@ -67,27 +62,21 @@ class Way:
 def race(task: str, case: str, amounts: Mapping[str, float], ways: Sequence[Way], setting: Setting) -> list[Result]:
     """Run every way once a round; the rounds after the warm-up count.
 
-    Args:
-        task: the question, such as "loading".
-        case: which job of it; it starts the metric's name.
-        amounts: units that one repetition works through ("frames": 4000).
-        ways: this project's and others.
-        setting: how many rounds.
+    The case, which job of a question it is, starts the metric's name. `amounts` are the units that one repetition works
+    through, such as {"frames": 4000}.
     """
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     n_rounds = setting.warm_up + setting.rounds
     for number in range(n_rounds):
         for way in ways if number % 2 == 0 else reversed(ways):  # the second finds warm files
-            took = way.run()
-            if number >= setting.warm_up:
-                seconds[way.name].append(took)
+            seconds[way.name].append(way.run())
         logger.info("%s, %s: round %d of %d", task, case, number + 1, n_rounds)
     found: dict[tuple[str, str], float] = {}
     for way in ways:
-        took = seconds[way.name]
+        ours, took = (seconds[name][setting.warm_up :] for name in (OURS, way.name))
         values = {SECONDS: median(took)} | {f"{unit}/s": amount / median(took) for unit, amount in amounts.items()}
         if way.name != OURS:
-            values[RATIO] = median(theirs / ours for theirs, ours in zip(took, seconds[OURS], strict=True))
+            values[RATIO] = median(one / other for one, other in zip(took, ours, strict=True))
         if way.goal is not None:
             values[GOAL] = way.goal
         found |= {(way.name, f"{case}: {metric}"): value for metric, value in values.items()}

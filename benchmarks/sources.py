@@ -34,9 +34,8 @@ def collage(folder: Path, n_videos: int, seconds: float | None = None) -> list[P
     """
     seconds = seconds or SECONDS
     out = folder / f"collage-{n_videos}-{seconds:g}s"
-    options = f"--seed {SEED} --videos {n_videos} --seconds {seconds}".split()
-    command = [sys.executable, "-m", "preprocess", "collage", "--out", str(out), *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    options = f"-m preprocess collage --seed {SEED} --videos {n_videos} --seconds {seconds} --out".split()
+    subprocess.run([sys.executable, *options, out], check=True, stdout=subprocess.DEVNULL)
     return sorted(out.glob("*.mp4"))
 
 

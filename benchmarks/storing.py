@@ -27,9 +27,9 @@ def measure(setting: Setting) -> list[Result]:
     rows, held = make_rows(n, "new"), make_rows(n, "old")
 
     def ways(held: Rows) -> list[Way]:
-        return [Way(OURS, _onto(held, add, add, rows)), Way(RAW, _onto(held, append_raw, append_raw, rows), goal=0.8)]
+        return [Way(OURS, _onto(held, add, rows)), Way(RAW, _onto(held, append_raw, rows), goal=0.8)]
 
-    safe = Way(SAFE, _onto(held, append_raw, append_safely, rows))
+    safe = Way(SAFE, _onto(held, append_safely, rows))
     return [
         *race(TASK, "to an empty store", {"rows": n}, ways(make_rows(0, "old")), setting),
         *race(TASK, "to as many rows", {"rows": n}, [*ways(held), safe], setting),
@@ -49,17 +49,14 @@ def make_rows(n: int, name: str) -> Rows:
     )  # fmt: skip
 
 
-Append = Callable[[Path, Rows], None]
-
-
-def _onto(held: Rows, begin: Append, work: Append, rows: Rows) -> Run:
+def _onto(held: Rows, work: Callable[[Path, Rows], None], rows: Rows) -> Run:
     """Append to a file that holds rows already."""
 
     def run() -> float:
         with tempfile.TemporaryDirectory(prefix="avtempo-storing-") as folder:
             path = Path(folder) / "rows.h5"
             if len(held):
-                begin(path, held)
+                (add if work is add else append_raw)(path, held)
             seconds = timed(lambda: work(path, rows))()
             with h5py.File(path) as file:
                 if file["video/features"].shape != (len(held) + len(rows), DIMS):

@@ -55,8 +55,7 @@ FUNCTIONS: dict[str, tuple[tuple[Any, str], ...]] = {
 def measure(setting: Setting, *overrides: str) -> list[Result]:
     """Train a preset on the CPU until its bank is full; then medians of each part, their sum, and the trainer's own clock.
 
-    Raises:
-        BenchmarkError: sum and clock differ by more than `TOLERANCE`.
+    BenchmarkError if sum and clock differ by more than `TOLERANCE`.
     """
     config = load_config(setting.preset, [f"data.shards={setting.shards}", *OPTIONS, *overrides])
     unmeasured = config.bank.size // config.data.batch_size + 1 + WARM_UP

@@ -55,11 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def places_table(stores: Sequence[Path], split: str) -> Table:
-    """A row a store and modality.
-
-    Raises:
-        StoreError, EvaluateError: as `judge`.
-    """
+    """Make a row of each store and modality; errors as of `judge`."""
     table = Table("store", "features of", "place explained, %", "R@1, %", "R@1 without the place, %")
     for path in stores:
         for modality, numbers in judge(path, split).items():
@@ -70,9 +66,7 @@ def places_table(stores: Sequence[Path], split: str) -> Table:
 def judge(path: Path, split: str) -> dict[Modality, tuple[float, float, float]]:
     """Return by modality: R squared of the clips' place, R@1, R@1 without the place.
 
-    Raises:
-        StoreError: the file is no whole embedding store.
-        EvaluateError: it has no labels, or not this split.
+    StoreError if the file is no whole embedding store; EvaluateError if it has no labels, or not this split.
     """
     with EmbeddingStore(path) as store:
         videos = load_videos(store)
@@ -81,8 +75,7 @@ def judge(path: Path, split: str) -> dict[Modality, tuple[float, float, float]]:
     train, test = ({videos.sources[row] for row in side} for side in (sides.train, sides.test))
     found = {}
     for modality, own in clips.items():
-        narrowed = narrow(videos, sides, modality)
-        if narrowed is None:
+        if (narrowed := narrow(videos, sides, modality)) is None:
             continue
         explained, directions = place_directions(own.of(train), own.of(test))
         part = videos.parts[modality]
@@ -97,10 +90,8 @@ def read_clips(store: EmbeddingStore, modality: Modality) -> Clips:
     """Read the features of the clips that have a modality."""
     name = f"{modality}/features"
     rows = np.flatnonzero(store.present(name))
-    frame = store.frame().iloc[rows]
-    return Clips(
-        store.vectors(name, rows).astype(np.float64), frame["start_seconds"].to_numpy(), frame["source"].to_numpy()
-    )
+    start_seconds, sources = (store.frame().iloc[rows][column].to_numpy() for column in ("start_seconds", "source"))
+    return Clips(store.vectors(name, rows).astype(np.float64), start_seconds, sources)
 
 
 def place_directions(train: Clips, test: Clips) -> tuple[float, np.ndarray]:

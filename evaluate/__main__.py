@@ -53,7 +53,13 @@ python -m evaluate COMMAND --help lists the options of a command, and more examp
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 success, 2 an error that was explained, 130 interrupted."""
     guard_standard_streams()
-    arguments = _parser().parse_args(argv)
+    about = "Embed videos with trained encoders, test the embeddings, and show the results."
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m evaluate", description=about, epilog=EPILOG, formatter_class=raw)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for each in COMMANDS:
+        each.add_command(commands)
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which processor it found
     return exit_status(partial(_run, arguments))
@@ -62,23 +68,9 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     """Run the command, unless torchrun started it several times over and all would write the same files."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not arguments.on_ranks:
-        raise EvaluateError(
-            "torchrun started this several times (WORLD_SIZE): only finetune and esc50-scratch use ranks"
-        )
+        problem = "torchrun started this several times (WORLD_SIZE)"
+        raise EvaluateError(f"{problem}: only finetune and esc50-scratch use ranks")
     arguments.command(arguments)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluate",
-        description="Embed videos with trained encoders, test the embeddings, and show the results.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for each in COMMANDS:
-        each.add_command(commands)
-    return parser
 
 
 if __name__ == "__main__":

@@ -22,28 +22,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluate.ablation.ablation_tables import ablation_markdown
-from evaluate.ablation.figure import write_figure
+from evaluate.ablation.tables_and_figure import ablation_markdown, write_figure
 from evaluate.archive.found_copies import found_copies_table
 from evaluate.errors import AblationError, ResultsError
 from evaluate.fingerprint.benchmark.false_matches import false_matches_table
 from evaluate.fingerprint.benchmark.metrics import TEST as FINGERPRINT
 from evaluate.fingerprint.benchmark.tables_and_figures import benchmark_tables, write_heat_map, write_roc
+from evaluate.protocols import result_table as tables
 from evaluate.protocols.cross_modal import CROSS_MODAL
-from evaluate.protocols.result_table import (
-    CROSS_MODAL_TABLE,
-    ESC50_TABLE,
-    FINETUNE_TABLE,
-    RECOGNITION_TABLE,
-    layout_sheet,
-)
 from evaluate.results.origin import code, origin
 from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
 from evaluate.results.sheet import Sheet
 from store.atomic_files import write_text
 
 RESULTS_DIR, FIGURES_DIR = Path("docs/results"), Path("docs/figures")
-LAYOUTS = {"": RECOGNITION_TABLE, CROSS_MODAL: CROSS_MODAL_TABLE, "svm": ESC50_TABLE, "finetune": FINETUNE_TABLE}
+LAYOUTS = {
+    "": tables.RECOGNITION_TABLE, CROSS_MODAL: tables.CROSS_MODAL_TABLE, "svm": tables.ESC50_TABLE,
+    "finetune": tables.FINETUNE_TABLE,
+}  # fmt: skip
 """Tables by the marker's task."""
 _CLIPS = ("preprocess/media", "preprocess/features", "preprocess/shards", "train/views", "train/model")
 LEARNING = (
@@ -72,11 +68,7 @@ class Marker:
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """Its records.
-
-        Raises:
-            ResultsError: there are none.
-        """
+        """Its records; ResultsError if there are none."""
         if not (found := read_results(self.path)):
             raise ResultsError(self.path, f"does not exist or is empty (named in {self.page}); publish it first")
         return found
@@ -88,17 +80,15 @@ class Marker:
     def source(self, header: Mapping[str, Any] | None = None, decided_by: Sequence[str] = ()) -> str:
         """Return the line below a table: command, machine, date, commit, its age, and a link to the data.
 
-        Args:
-            header: of the numbers; by default that of the file.
-            decided_by: folders whose code decides the numbers; the line names those that have changed since.
+        The header is by default that of the file. Of the folders whose code decides the numbers, the line names those that
+        have changed since.
         """
         header = read_header(self.path) if header is None else header
-        before, now = header.get("code"), code()
-        changed = [] if before is None else [name for name in decided_by if before.get(name) != now.get(name)]
-        age = (
-            ", older than today's code" if before is None else f"; changed since: {', '.join(changed)}" * bool(changed)
-        )
-        trained = ""
+        age, trained = ", older than today's code", ""
+        if (before := header.get("code")) is not None:
+            now = code()
+            changed = [name for name in decided_by if before.get(name) != now.get(name)]
+            age = f"; changed since: {', '.join(changed)}" * bool(changed)
         if training := header.get("training"):
             trained = f", {training['steps']} steps in {training['seconds']:.0f} s"
         elif "seeds" in header:
@@ -116,26 +106,18 @@ Kind = Callable[[Marker], str]
 
 
 def publish(run: Path, name: str, made_by: str, root: Path) -> Path:
-    """Copy a run's results to docs/results/NAME.json with their origin.
+    """Copy the results of a run, or of an ablation's runs, to docs/results/NAME.json with the command that makes them.
 
-    Args:
-        run: folder of the run, or of an ablation's runs.
-        name: of the published list, such as "demo".
-        made_by: the command that makes these numbers.
-        root: of the repository.
-
-    Raises:
-        ResultsError: the run has no results, or code that is not committed made them.
-        AblationError: runs of the ablation failed.
+    ResultsError if there are none, or code that is not committed made them; AblationError if runs of the ablation failed.
     """
-    results = read_results(run / RESULTS_NAME)
-    if not results:
-        raise ResultsError(run / RESULTS_NAME, "does not exist or is empty; evaluate the run first")
-    known = read_header(run / RESULTS_NAME) or origin()
+    source = run / RESULTS_NAME
+    if not (results := read_results(source)):
+        raise ResultsError(source, "does not exist or is empty; evaluate the run first")
+    known = read_header(source) or origin()
     if (training := run / "training.json").exists():
         known["training"] = json.loads(training.read_text(encoding="utf-8"))
     if str(known.get("commit")).endswith("-dirty"):
-        raise ResultsError(run / RESULTS_NAME, "was made by code that is not committed; commit, then measure again")
+        raise ResultsError(source, "was made by code that is not committed; commit, then measure again")
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
     path = root / RESULTS_DIR / f"{name}.json"
@@ -144,11 +126,7 @@ def publish(run: Path, name: str, made_by: str, root: Path) -> Path:
 
 
 def draw_figures(root: Path) -> None:
-    """Draw the figures of all published lists; the same list gives the same bytes.
-
-    Raises:
-        ResultsError: a published list is damaged.
-    """
+    """Draw the figures of all published lists; the same list gives the same bytes, a damaged one ResultsError."""
     for path in sorted((root / RESULTS_DIR).glob("*.json")):
         results, figure = read_results(path), root / FIGURES_DIR / path.with_suffix(".svg").name
         if "seeds" in read_header(path):
@@ -159,18 +137,9 @@ def draw_figures(root: Path) -> None:
 
 
 def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> dict[Path, bool]:
-    """Update the marked tables of README.md and of all pages below docs/.
+    """Update the tables of README.md and of all pages below docs/, between markers of these kinds, or compare only.
 
-    Args:
-        root: of the repository.
-        kinds: of markers to fill; others are left alone.
-        write: False to compare only.
-
-    Returns:
-        Page -> whether it differed, for the pages with such markers.
-
-    Raises:
-        ResultsError: a marker names results that are not published.
+    Return which of the pages with such markers differed; ResultsError if a marker names results that are not published.
     """
     marked, changed = re.compile(_MARKER % "|".join(kinds), re.DOTALL), {}
     for page in (root / "README.md", *sorted((root / "docs").rglob("*.md"))):
@@ -195,10 +164,9 @@ def table(marker: Marker) -> str:
     options = marker.options
     task = options.get("task", "")
     wanted = " ".join(f"{name}={value}" for name, value in options.items())
+    remedy = f"correct the marker in {marker.page}"
     if task not in LAYOUTS:
-        raise ResultsError(
-            marker.path, f"cannot be shown as {wanted}: no such table; correct the marker in {marker.page}"
-        )
+        raise ResultsError(marker.path, f"cannot be shown as {wanted}: no such table; {remedy}")
     split = None if options["split"] == "mean" else int(options["split"])
     layout, keep = LAYOUTS[task], {name: value.split(",") for name, value in options.items()}
     columns = {c: t for c, t in layout.columns.items() if t in keep.get("metrics", layout.columns.values())}
@@ -208,9 +176,8 @@ def table(marker: Marker) -> str:
         and r.model in keep.get("models", [r.model]) and r.modality in keep.get("modalities", [r.modality])
     ]  # fmt: skip
     if not rows:
-        raise ResultsError(marker.path, f"has nothing for {wanted}; correct the marker in {marker.page}")
-    sheet = layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated")
-    return sheet.grid()
+        raise ResultsError(marker.path, f"has nothing for {wanted}; {remedy}")
+    return tables.layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated").grid()
 
 
 def ablation(marker: Marker) -> str:

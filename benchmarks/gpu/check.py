@@ -58,7 +58,6 @@ class Check:
     """What all parts share: arguments, the run's folder, and the seconds of a step of each case."""
 
     arguments: argparse.Namespace
-    device: str
     run: Path
     seconds: dict[step.Case, float] = field(default_factory=dict)
 
@@ -74,20 +73,22 @@ class Check:
 
         facts = origin() | {"Python": sys.version.split()[0]}
         facts |= {each.__name__: each.__version__ for each in (torch, torchvision, nvidia.dali)}
-        if self.device == "cuda":
+        if self.arguments.device == "cuda":
             gpu = torch.cuda.get_device_properties(0)
             facts["GPU"] = f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
         return [f"- {key}: {value}" for key, value in facts.items()]
 
     def tests(self, until: float) -> list[str]:
         """Run the tests that compare the GPU with the CPU."""
-        options = ["-m", "gpu", "-q", "--tb=short", "-rsP", "-p", "no:cacheprovider"]
-        words = [sys.executable, "-m", "pytest", *options, *TESTS]
+        options, seconds = (
+            ["-m", "gpu", "-q", "--tb=short", "-rsP", "-p", "no:cacheprovider"],
+            max(1.0, until - time.monotonic()),
+        )
+        words, out = [sys.executable, "-m", "pytest", *options, *TESTS], subprocess.PIPE
         try:
             done = subprocess.run(
-                words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                timeout=max(1.0, until - time.monotonic()),
-            )  # fmt: skip
+                words, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds
+            )
         except subprocess.TimeoutExpired as error:
             return [f"left out: not through after {error.timeout:.0f} s"]
         lines = ["```", *done.stdout.splitlines()[-60:], "```"]
@@ -99,10 +100,10 @@ class Check:
         """Draw batches without training."""
         config, rows = self.load(), []
         for decoding, device in {"mixed": "cuda", "CPU": "cpu"}.items():
-            if device == "cuda" and self.device == "cpu":
+            if device == "cuda" and self.arguments.device == "cpu":
                 rows.append([decoding, "left out: no GPU"])
                 continue
-            loader = SegmentLoader(loader_config(config, join_world(self.device)), device)
+            loader = SegmentLoader(loader_config(config, join_world(self.arguments.device)), device)
             for _ in range(5):
                 next(loader)
             since, n = clock(), 0
@@ -122,7 +123,7 @@ class Check:
                 notes.append(f"- left out, no time: {case}")
                 continue
             try:
-                self.seconds[case], row = step.measure(case, self.load, self.device, self.arguments.steps)
+                self.seconds[case], row = step.measure(case, self.load, self.arguments.device, self.arguments.steps)
                 rows.append(row)
             except FAILURES as error:
                 notes.append(f"- **failed**: {case}: {type(error).__name__}: {error}")
@@ -144,7 +145,7 @@ class Check:
         stop = threading.Timer(max(1.0, seconds), os.kill, (os.getpid(), signal.SIGTERM))  # saves, as any run does
         stop.start()
         try:
-            is_complete = pretrain(config, self.run, device=self.device)
+            is_complete = pretrain(config, self.run, device=self.arguments.device)
         finally:
             stop.cancel()
         loaded = load_encoders(self.run / "checkpoints" / LAST_NAME)
@@ -157,9 +158,12 @@ class Check:
 
     def embedding(self, _until: float) -> list[str]:
         """Embed all clips by the trained encoders."""
-        run, out = load_run(self.run / "checkpoints" / LAST_NAME, ["pretrained"], self.device), self.arguments.out
+        run, out = (
+            load_run(self.run / "checkpoints" / LAST_NAME, ["pretrained"], self.arguments.device),
+            self.arguments.out,
+        )
         info, since = read_dataset(self.arguments.shards), clock()
-        options = EmbedOptions(batch_size=32, device=self.device, num_threads=run.config.data.num_threads)
+        options = EmbedOptions(batch_size=32, device=self.arguments.device, num_threads=run.config.data.num_threads)
         embed(run, self.arguments.shards, {"pretrained": out / "embeddings.h5"}, info.dataset, options)
         seconds = clock() - since
         return [f"{info.n_segments} segments in {seconds:.1f} s, {info.n_segments / seconds:.0f} segments/s"]
@@ -178,7 +182,17 @@ SHARES: dict[str, tuple[Callable[[Check, float], list[str]], float]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the check; return 0 if no part failed, 2 if it cannot start."""
-    arguments = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.check", description=__doc__)
+    add = parser.add_argument
+    add("--shards", type=Path, required=True, help="of videos, with the parts of the preset's split")
+    add("--out", type=Path, default=Path("runs/gpu-check"), help="what is left behind (default: %(default)s)")
+    add("--preset", default="ucf101", help="preset or YAML file (default: %(default)s)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="settings laid over the preset")
+    add("--batches", type=int, nargs="+", default=[32, 64], help="segments a step (default: 32 64)")
+    add("--steps", type=int, default=12, help="steps that each measure counts (default: %(default)s)")
+    add("--seconds", type=float, default=WHOLE_SECONDS, help="for all parts together (default: %(default)s)")
+    add("--device", choices=["cuda", "cpu"], default="cuda", help="cpu tries the path (default: %(default)s)")
+    arguments = parser.parse_args(argv)
     started = time.monotonic() - (time.time() - psutil.Process().create_time())  # imports take their time too
     if arguments.device == "cuda" and not torch.cuda.is_available():
         print("error: torch finds no GPU here; to try the same path without one, give --device cpu", file=sys.stderr)
@@ -188,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     report.write_text("# GPU check\n", encoding="utf-8")
     deadlines = accumulate(share * arguments.seconds / WHOLE_SECONDS for _, share in SHARES.values())
     with tempfile.TemporaryDirectory(prefix="avtempo-gpu-run-") as folder:
-        check = Check(arguments, arguments.device, Path(folder) / "run")
+        check = Check(arguments, Path(folder) / "run")
         for (name, (part, _)), deadline in zip(SHARES.items(), deadlines, strict=True):
             since = time.monotonic()
             try:
@@ -202,20 +216,6 @@ def main(argv: list[str] | None = None) -> int:
     left = ", ".join(sorted(path.name for path in arguments.out.iterdir()))
     print(f"{time.monotonic() - started:.0f} s; left in {arguments.out}: {left}")
     return 1 if n_failed else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.check", description=__doc__)
-    add = parser.add_argument
-    add("--shards", type=Path, required=True, help="of videos, with the parts of the preset's split")
-    add("--out", type=Path, default=Path("runs/gpu-check"), help="what is left behind (default: %(default)s)")
-    add("--preset", default="ucf101", help="preset or YAML file (default: %(default)s)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="settings laid over the preset")
-    add("--batches", type=int, nargs="+", default=[32, 64], help="segments a step (default: 32 64)")
-    add("--steps", type=int, default=12, help="steps that each measure counts (default: %(default)s)")
-    add("--seconds", type=float, default=WHOLE_SECONDS, help="for all parts together (default: %(default)s)")
-    add("--device", choices=["cuda", "cpu"], default="cuda", help="cpu tries the path (default: %(default)s)")
-    return parser
 
 
 if __name__ == "__main__":

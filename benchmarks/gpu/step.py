@@ -51,12 +51,9 @@ def cases(batches: Sequence[int]) -> list[Case]:
 def measure(case: Case, load: Callable[..., Config], device: str, n_steps: int) -> tuple[float, list[str]]:
     """Train for a few steps in a folder that is thrown away; return the seconds of a step, and the cells below `HEAD`.
 
-    Args:
-        case: how.
-        load: gives the configuration under further overrides.
-        device: "cpu" or "cuda".
-        n_steps: that count, for each of the three measures: the trainer's own loop, in which the host runs ahead of a GPU;
-            each part, where the host waits for the GPU before and after; and the network's passes on random clips.
+    `load` gives the configuration under further overrides. So many steps count for each of the three measures: the trainer's
+    own loop, in which the host runs ahead of a GPU; each part, where the host waits for the GPU before and after; and the
+    network's passes on random clips.
     """
     config, world = load(*case.settings, *OPTIONS), join_world(device)
     with tempfile.TemporaryDirectory(prefix="avtempo-gpu-") as run:

@@ -33,13 +33,7 @@ _NOT_LEARNT = ("untrained", *_SEEDLESS)
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of one row.
-
-    Attributes:
-        mean: over seeds.
-        sd: sample standard deviation over seeds; None of fewer than two.
-        by_seed: seed -> value; empty for baselines without a seed.
-    """
+    """One number of one row: the mean and sample standard deviation over seeds, and the value of each, if there are any."""
 
     mean: float
     sd: float | None = None
@@ -48,15 +42,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The whole method against one row, in one column.
+    """The whole method against the row of a model, in one column: whole - row, of the means over seeds.
 
-    Attributes:
-        model: the row.
-        column: the column.
-        difference: whole - row, of the means over seeds.
-        spread: pooled sample standard deviation over seeds; None if neither has two seeds.
-        by_chance: probability that a difference exceeds the spread where the row is as good as the whole method: t
-            distribution, for normal values of independent seeds; 0 without a spread.
+    The spread is the pooled sample standard deviation over seeds; None if neither has two. `by_chance` is the probability
+    that a difference exceeds it where the row is as good as the whole method: t distribution, for normal values of
+    independent seeds; 0 without a spread.
     """
 
     model: str

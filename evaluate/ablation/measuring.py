@@ -25,15 +25,6 @@ PROTOCOL = 2
 """Raised when the same embeddings would give other or more numbers."""
 
 
-def models_of(runs: Sequence[PlannedRun], number: int) -> tuple[ModelName, ...]:
-    """Return the models to measure with run `number`: untrained weights once a seed, raw input once.
-
-    Both are the same for all objectives, so the first run of a seed, or of all, measures them.
-    """
-    is_new_seed = runs[number].seed not in [run.seed for run in runs[:number]]
-    return ("pretrained", *(("untrained",) if is_new_seed else ()), *(("raw",) if number == 0 else ()))
-
-
 def measure_runs(
     plan: Plan, runs: Sequence[PlannedRun], device: str, progress: Callable[[float, int, str], None]
 ) -> tuple[dict[tuple[str, int], tuple[Result, ...]], dict[str, str]]:
@@ -48,23 +39,22 @@ def measure_runs(
             progress(number + done / total, len(runs), name)
 
         embedded(0, 1)
+        # Untrained weights and raw input are the same for all objectives: the first run of a seed, or of all, measures them.
+        is_new_seed = run.seed not in [each.seed for each in runs[:number]]
+        baselines: dict[ModelName, bool] = {"untrained": is_new_seed, "raw": number == 0}
+        models: list[ModelName] = ["pretrained", *(name for name, is_due in baselines.items() if is_due)]
         try:
-            results = _measure(plan, run, models_of(runs, number), EmbedOptions(device=device), embedded)
-            measured[run.objective, run.seed] = results
+            measured[run.objective, run.seed] = _measure(plan, run, models, device, embedded)
         except AvtempoError as error:
             failures[run.name] = str(error)
     return measured, failures
 
 
 def _measure(
-    plan: Plan,
-    run: PlannedRun,
-    models: Sequence[ModelName],
-    options: EmbedOptions,
-    progress: Callable[[int, int], None],
+    plan: Plan, run: PlannedRun, models: Sequence[ModelName], device: str, progress: Callable[[int, int], None]
 ) -> tuple[Result, ...]:
     """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance"."""
-    loaded = load_run(run.folder / "checkpoints" / LAST_NAME, models, options.device)
+    loaded, options = load_run(run.folder / "checkpoints" / LAST_NAME, models, device), EmbedOptions(device=device)
     trained = next(encoder for encoder in loaded.encoders if encoder.name == "pretrained")
     shards, test = plan.options.shards, plan.shards.dataset
     header = {
@@ -90,6 +80,6 @@ def _measure(
             results = merge_results(results, found)
     if not results:
         raise AblationError(f"{shards}: no modality has videos on both sides of split {plan.held_out_split}")
-    temporal = temporal_results(run.folder, test, int(plan.held_out_split), len(loaded.config.clip.speeds))
-    write_results(path, [*results, *temporal], header)
-    return read_results(path)
+    results += (*temporal_results(run.folder, test, int(plan.held_out_split), len(loaded.config.clip.speeds)),)
+    write_results(path, results, header)
+    return results

@@ -38,14 +38,9 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Options:
-    """The user's choices.
+    """The user's choices: a folder for runs in FOLDER/OBJECTIVE-SEED and results, a preset's name or file, `KEY=VALUE`.
 
-    Attributes:
-        folder: of the runs, each in FOLDER/OBJECTIVE-SEED, and of the results.
-        preset: name or file.
-        objectives: names; empty for all.
-        overrides: `KEY=VALUE`.
-        jobs: trainings at a time; above 1 each has one CPU thread.
+    Without objectives, all. `jobs` are trainings at a time; above 1 each has one CPU thread.
     """
 
     folder: Path
@@ -60,13 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """An ablation.
-
-    Attributes:
-        options: the user's choices, with all objectives named.
-        runs: objective by objective, seed by seed.
-        shards: the shard set, whose name is "test" of the results.
-    """
+    """An ablation: the user's choices with all objectives named, runs objective by objective, seed by seed, and shards."""
 
     options: Options
     runs: tuple[PlannedRun, ...]
@@ -84,12 +73,9 @@ class Plan:
 
 
 def make_plan(options: Options) -> Plan:
-    """Plan the runs of an ablation.
+    """Plan the runs of an ablation; PreprocessError without shards, ConfigError if preset or setting is not accepted.
 
-    Raises:
-        AblationError: an unknown objective, no seed, a setting that undoes an objective or is not free to be set.
-        train.errors.ConfigError: the preset or a setting is not accepted.
-        preprocess.errors.PreprocessError: there are no shards.
+    AblationError for an unknown objective, no seed, or a setting that undoes an objective or is not free to be set.
     """
     chosen = tuple(dict.fromkeys(options.objectives)) or objective_names()
     if unknown := set(chosen) - set(objective_names()):
@@ -98,8 +84,7 @@ def make_plan(options: Options) -> Plan:
         raise AblationError(f"--seeds takes different whole numbers such as 0,1,2, not {list(options.seeds)}")
     if options.jobs < 1:
         raise AblationError(f"--jobs must be at least 1, not {options.jobs}")
-    taken = [text for text in options.overrides if text.partition("=")[0].strip() in _OWN_KEYS]
-    if taken:
+    if taken := [text for text in options.overrides if text.partition("=")[0].strip() in _OWN_KEYS]:
         raise AblationError(f"--set {taken[0]}: an ablation sets this itself; see --seeds, --objectives, --shards")
     shards = read_dataset(options.shards)
     overrides = (*options.overrides, f"data.shards={options.shards}")

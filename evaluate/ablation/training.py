@@ -36,9 +36,7 @@ def train_runs(plan: Plan, progress: Callable[[int, int, str], None], say: Calla
     """Train the runs that are not complete; return the names of those that failed, and why.
 
     `progress` is told steps done, steps in all, and the runs at work; `say`, of every run that was trained or failed.
-
-    Raises:
-        KeyboardInterrupt: a signal stopped the trainings; they have saved and ended.
+    KeyboardInterrupt if a signal stopped the trainings, after they have saved and ended.
     """
     waiting = deque(run for run in plan.runs if not is_complete(run, plan.shards.fingerprint))
     steps = dict.fromkeys((run.name for run in plan.runs), plan.steps) | {r.name: last_step(r.folder) for r in waiting}
@@ -133,11 +131,10 @@ def is_complete(run: PlannedRun, fingerprint: str) -> bool:
     Otherwise the trainer decides whether it continues the run or reports a difference.
     """
     summary, there = run.folder / "training.json", _settings(run.folder)
-    if there is None or not summary.exists():
+    if there is None or not summary.exists() or _what_counts(there) != _what_counts(run.config):
         return False
     trained = json.loads(summary.read_text(encoding="utf-8"))
-    same = _what_counts(there) == _what_counts(run.config)
-    return same and (trained["steps"], trained["shards_fingerprint"]) == (run.config.steps, fingerprint)
+    return (trained["steps"], trained["shards_fingerprint"]) == (run.config.steps, fingerprint)
 
 
 def _settings(folder: Path) -> Config | None:

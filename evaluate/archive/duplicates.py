@@ -35,21 +35,16 @@ def find_duplicates(
 ) -> Duplicates:  # fmt: skip
     """Compare all sources of an index with each other, and apply the verdicts beside it.
 
-    Args:
-        index: of the archive.
-        scope: what is compared and listed; None for all.
-        since_last: compare only sources that are new since the last run of this scope, or that a killed run had left.
-        workers: processes that decode sources to compare them mirrored, as in `Index.add`.
-        false_positive_rate: share of sources that may get a false match.
-        progress: called after every source with sources done and all; while they are decoded, with bytes.
+    With `since_last` only sources are compared that are new since the last run of this scope, or that a killed run had
+    left. `workers` are processes that decode sources to compare them mirrored, as in `Index.add`. `false_positive_rate` is
+    the share of sources that may get a false match. `progress` is told sources done and all; while they are decoded, bytes.
 
     Raises:
         FingerprintError: the index is empty, or a pattern of the scope fits nothing.
         StoreError: a part is damaged.
         VerdictError: the verdicts cannot be read.
     """
-    scope = scope or Scope()
-    archive, library = index.archive, index.matcher(false_positive_rate).library
+    scope, archive, library = scope or Scope(), index.archive, index.matcher(false_positive_rate).library
     sources = _readable(archive, library)
     compared = {**scope.compared(), "false_positive_rate": false_positive_rate}
     run = load_run(archive, compared, list(sources.values())) if since_last else LastRun()
@@ -88,27 +83,22 @@ def find_duplicates(
         if since_last:  # a run of everything that was stopped soon does not replace a complete one
             save()
         raise
-    verdicts, least = Verdicts(index.folder), comparison.threshold
-    return list_duplicates(save(), library, sources, scope, verdicts, n_compared=len(new), least=least)
+    least = comparison.threshold
+    return list_duplicates(save(), library, sources, scope, Verdicts(index.folder), n_compared=len(new), least=least)
 
 
 def last_duplicates(index: Index, *, agree: Agree = "any") -> Duplicates | None:
     """List what the last run found, with the verdicts of today; nothing is compared. None if there was no run.
 
-    `agree` is what must agree in a pair.
-
-    Raises:
-        FingerprintError: the index is empty, or the file of the last run is damaged.
-        VerdictError: the verdicts cannot be read.
+    FingerprintError if the index is empty, or the file of the last run is damaged; VerdictError if the verdicts are.
     """
     archive = index.archive
     compared = last_compared(archive)
     if compared is None:
         return None
-    library = index.matcher().library
-    sources = _readable(archive, library)
+    library, least = index.matcher().library, threshold(_rate_a_view(compared))
+    sources, verdicts = _readable(archive, library), Verdicts(index.folder)
     run = load_run(archive, compared, list(sources.values()))
-    verdicts, least = Verdicts(index.folder), threshold(_rate_a_view(compared))
     return list_duplicates(run.matches, library, sources, Scope(agree=agree), verdicts, n_compared=0, least=least)
 
 
@@ -139,20 +129,16 @@ def merged(matches: Iterable[Match]) -> list[Match]:
     It is the longest one; of plain and mirrored ones, that with the best score.
     """
     kept = defaultdict[tuple[str, str], list[Match]](list)
-    for match in sorted(matches, key=lambda each: (-_seconds(each), -each.score)):
+    for match in sorted(matches, key=lambda each: (-each.query_seconds - each.reference_seconds, -each.score)):
         match = match if match.query < match.reference else swapped(match)  # noqa: PLW2901
         before = kept[match.query, match.reference]
         if not any(one.view == match.view and _is_same(match, one) for one in before):
             before.append(match)
-    return [
-        match
-        for _, each in sorted(kept.items())
-        for match in _apart(
-            match
-            for match in each
-            if not any(one.view != match.view and one.score > match.score and _is_same(match, one) for one in each)
-        )
-    ]
+
+    def is_best(match: Match, others: list[Match]) -> bool:
+        return not any(one.view != match.view and one.score > match.score and _is_same(match, one) for one in others)
+
+    return [match for _, each in sorted(kept.items()) for match in _apart(one for one in each if is_best(one, each))]
 
 
 def _apart(matches: Iterable[Match]) -> list[Match]:
@@ -167,11 +153,6 @@ def _apart(matches: Iterable[Match]) -> list[Match]:
                 middle = after.query_start_seconds + overlap / 2
                 apart[at : at + 2] = before.cut(end=middle), after.cut(middle)
     return apart
-
-
-def _seconds(match: Match) -> float:
-    """Length on both sides."""
-    return match.query_seconds + match.reference_seconds
 
 
 def _is_same(one: Match, other: Match) -> bool:

@@ -24,36 +24,30 @@ def find_copies(
 ) -> tuple[tuple[Result, ...], list[Answer]]:
     """Match the copies of a folder with the index of the archive that they came from.
 
-    A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ.
-
-    Returns:
-        By edit and over all, the share of copies whose source is decided, is named first, and of which another source is
-        decided; and the answers.
-
-    Raises:
-        FingerprintError: a copy has no edit, or no source or several.
-        CatalogueError: there is no such folder, or it has no media.
+    A copy is EDIT/NAME, where NAME is that of its source in the archive; its suffix may differ. Returns the answers, and by
+    edit and over all the share of copies whose source is decided, is named first, and of which another source is decided.
+    FingerprintError if a copy has no edit, or no source or several; CatalogueError without a folder of media.
     """
-    sources = defaultdict[str, list[str]](list)
+    sources = defaultdict[PurePosixPath, list[str]](list)
     for each in index.matcher().library.sources:
-        sources[_stem(each)].append(each)
+        sources[PurePosixPath(each).with_suffix("")].append(each)
     files = [MediaFile(file.name, file.path) for file in scan(copies, "video", "audio").files]
     wanted = dict[str, tuple[str, str]]()
     for file in files:
         edit, _, name = file.name.partition("/")
-        named = sources.get(_stem(name), []) if name else []
+        named = sources[PurePosixPath(name).with_suffix("")] if name else []
         if len(named) != 1:
             problem = f"sources {', '.join(sorted(named))} have this name" if named else "no source of this name"
             raise FingerprintError(f"{copies / file.name}: {problem}; lay copies in COPIES/EDIT/SOURCE")
         wanted[file.name] = edit, named[0]
     answers, told = list[Answer](), list[tuple[str, bool, bool, bool]]()
-    for number, answer in enumerate(index.match_files(files), 1):
-        progress(number, len(files))
+    for answer in index.match_files(files):
         answers.append(answer)
+        progress(len(answers), len(files))
         edit, source = wanted[answer.query]
-        decided = [match.reference for match in answer.decided]
+        decided = {match.reference for match in answer.decided}
         first = [match.reference for match in answer.matches[:1]]
-        told.append((edit, source in decided, first == [source], any(each != source for each in decided)))
+        told.append((edit, source in decided, first == [source], bool(decided - {source})))
     table = pd.DataFrame(told, columns=["edit", *METRICS])
     results = [
         Result(TEST, str(edit), None, "joint", "avtempo", metric, float(copies_of[metric].mean()), len(copies_of))
@@ -61,10 +55,6 @@ def find_copies(
         for metric in METRICS
     ]
     return tuple(results), answers
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def found_copies_table(results: Sequence[Result]) -> Sheet:

@@ -39,13 +39,9 @@ class MediaFacts:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is proposed for a source.
+    """What is proposed for a source, and why, in words.
 
-    Attributes:
-        group: number of its group.
-        copy_of: the kept source that holds it; "" if it is kept itself.
-        reason: in words.
-        facts: of the file; None if it cannot be read, then it is kept.
+    `copy_of` is the kept source that holds it; "" if it is kept itself. A file without facts cannot be read, and is kept.
     """
 
     group: int
@@ -105,13 +101,8 @@ def propose_kept(
 ) -> tuple[Decision, ...]:  # fmt: skip
     """Propose for each source of each group whether to keep it: the best, and what no kept one holds.
 
-    Args:
-        found: the groups.
-        order: names in ORDERS; the first that differs decides.
-        facts_of: probes a file; None for one that cannot be read.
-
-    Raises:
-        EvaluateError: the order has an unknown name.
+    Of `order`, names in ORDERS, the first that differs decides; EvaluateError if it has an unknown one. `facts_of` probes a
+    file; None for one that cannot be read.
     """
     check_order(order)
     pairs = {(pair.one, pair.other): pair for pair in found.pairs}
@@ -157,8 +148,7 @@ def _copied(
     """Return the kept source that holds another one, or "", and the reason."""
     best = 0.0
     for other in kept:
-        pair = pairs.get((min(name, other), max(name, other)))
-        if pair is None:
+        if (pair := pairs.get((min(name, other), max(name, other)))) is None:
             continue
         share = pair.one_share if pair.one == name else pair.other_share
         if pair.verdict == "same":

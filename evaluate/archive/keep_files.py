@@ -36,31 +36,25 @@ def check_keep_suffix(path: Path) -> None:
 
 
 def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *, links: bool = False) -> None:
-    """Write proposals by the suffix of the path: .csv, .json or .sh.
+    """Write proposals by the suffix of the path: .csv, .json or .sh; EvaluateError for another, WriteError on a full disk.
 
     The script moves copies to the folder `moves_to`, under their names; with `links` it leaves a hard link to the kept file.
-
-    Raises:
-        EvaluateError: another suffix.
-        WriteError: the disk is full or refuses.
     """
     check_keep_suffix(path)
     if path.suffix == ".sh":
         with replacing(path) as temporary:
             temporary.write_bytes(os.fsencode(_script(decisions, moves_to, links=links)))
         return
-    facts, names = ([field.name for field in fields(kind)] for kind in (MediaFacts, Decision))
-    names.remove("facts")
+    names = [field.name for field in (*fields(Decision), *fields(MediaFacts)) if field.name != "facts"]
     rows = [
-        {name: getattr(each, name) for name in names}
+        {name: getattr(each, name, getattr(each.facts, name, None)) for name in names}
         | {"path": escaped_name(each.path)}
-        | {name: getattr(each.facts, name, None) for name in facts}
         for each in decisions
     ]
     if path.suffix == ".json":
         write_json(path, rows)
     else:
-        write_csv(path, [*names, *facts], rows)
+        write_csv(path, names, rows)
 
 
 def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> str:

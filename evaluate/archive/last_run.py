@@ -61,8 +61,7 @@ def save_run(archive: Archive, compared: dict[str, Any], run: LastRun) -> None:
 
 def last_compared(archive: Archive) -> dict[str, Any] | None:
     """Return what decided which pairs the last run searched; None if there was no run, ArchiveError if it is damaged."""
-    stored = _read(archive)
-    return stored.compared if stored else None
+    return stored.compared if (stored := _read(archive)) else None
 
 
 def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[IndexedSource]) -> LastRun:
@@ -70,8 +69,7 @@ def load_run(archive: Archive, compared: dict[str, Any], current: Sequence[Index
 
     A state that is damaged, or of another scope, raises ArchiveError.
     """
-    stored = _read(archive)
-    if stored is None:
+    if (stored := _read(archive)) is None:
         return LastRun()
     if stored != _stored(archive, compared, stored):
         problem = f"is of another scope or encoder; {_REMEDY}, or give the same scope"

@@ -25,12 +25,9 @@ PairVerdict = Literal["", "same", "different", "ignored"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sources that share material.
+    """Two sources that share material, `one` before `other` by name.
 
-    Attributes:
-        one, other: names, in order.
-        spans: with `one` as the query; longest first. The score is that of `match`.
-        one_share, other_share: share of the seconds of each that the spans cover, 0 to 1.
+    The spans have `one` as the query; longest first. They cover a share of the seconds of each source, 0 to 1.
     """
 
     one: str
@@ -65,18 +62,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The copies inside an archive.
+    """The copies inside an archive: pairs, best first, also those that a person called the same.
 
-    Attributes:
-        pairs: best first; also pairs that a person called the same.
-        segments: what more than eight sources share, of most sources first; it makes no pairs.
-        set_aside, ignored: pairs and segments that a verdict takes out.
-        groups: names of sources that hang together by pairs.
-        sources: the index's record of every source.
-        has: which of "video" and "audio" each source has.
-        kept: sources that a verdict keeps.
-        n_compared: sources that this run compared with the others.
-        threshold: least score of a span.
+    Segments are what more than eight sources share, of most sources first; they make no pairs. A verdict takes out pairs
+    (`set_aside`) and segments (`ignored`), and keeps sources. Groups are names of sources that hang together by pairs. `has`
+    says which of "video" and "audio" each source has; `n_compared`, how many this run compared with the others.
     """
 
     pairs: tuple[Pair, ...]

@@ -17,19 +17,11 @@ NO_LIMIT_SECONDS = 1e12
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared, and what is listed.
+    """What is compared, and what is listed; FingerprintError if seconds exclude everything, or an agreement is unknown.
 
-    Attributes:
-        references, candidates: folders, names, or patterns such as `news/2019-*`; one source of a pair fits the references,
-            the other one the candidates. Empty for all.
-        is_across_folders: sources of one folder are not compared.
-        shortest_seconds, longest_seconds: of a source.
-        shortest_shared_seconds: of all spans of a pair together.
-        agree: what must agree in a pair.
-        is_mirrored: sources are also compared mirrored, for which each is decoded once more.
-
-    Raises:
-        FingerprintError: seconds that exclude everything, or an unknown agreement.
+    References and candidates are folders, names, or patterns such as `news/2019-*`; one source of a pair fits the references,
+    the other one the candidates. Empty for all. Across folders, sources of one folder are not compared. The shortest shared
+    seconds are those of all spans of a pair together. Where `is_mirrored`, each source is decoded once more.
     """
 
     references: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.archive.pairs import Duplicates
-from evaluate.archive.segments import Segment, query_place, swapped
+from evaluate.archive.segments import query_place, swapped
 from evaluate.archive.timelines import Event, Timeline, write_timelines
 from evaluate.errors import EvaluateError
 from evaluate.fingerprint.answer.answers import record, records
@@ -47,12 +47,8 @@ def write_matches(
         rows = records(answers)
         write_csv(path, list(rows[0]) if rows else [], rows)
     elif path.suffix == ".otio":
-        timelines = [
-            Timeline(each.query, (queries[each.query], each.seconds), _layers(each.decided, sources))
-            for each in answers
-            if each.decided
-        ]
-        write_timelines(path, timelines, fps)
+        files = [(each, (queries[each.query], each.seconds)) for each in answers if each.decided]
+        write_timelines(path, [Timeline(one.query, file, _layers(one.decided, sources)) for one, file in files], fps)
     else:
         events, at = list[Event](), 0.0
         for answer in answers:
@@ -72,9 +68,8 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
     told = ("one_share", "other_share", "video", "audio", "verdict")
     if path.suffix == ".json":
         values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
-        values |= {name: [asdict(each) for each in getattr(found, name)] for name in ("pairs", "set_aside")}
-        for name in ("segments", "ignored"):
-            segments: Sequence[Segment] = getattr(found, name)
+        values |= {"pairs": [*map(asdict, found.pairs)], "set_aside": [*map(asdict, found.set_aside)]}
+        for name, segments in (("segments", found.segments), ("ignored", found.ignored)):
             values[name] = [{"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in segments]
         write_json(path, values)
     elif path.suffix == ".csv":
@@ -89,8 +84,7 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
             for number, segment in enumerate(found.segments, 1)
             for place in segment.places
         ]
-        names = ["kind", "number", *(field.name for field in fields(Match)), *told]
-        write_csv(path, names, rows)
+        write_csv(path, ["kind", "number", *(field.name for field in fields(Match)), *told], rows)
     elif path.suffix == ".otio":
         timelines = list[Timeline]()
         for pair in found.pairs:
@@ -143,12 +137,10 @@ def _layers(matches: Sequence[Match], sources: Mapping[str, IndexedSource]) -> l
 
 
 def _event(match: Match, sources: Mapping[str, IndexedSource]) -> Event:
-    notes = (f"QUERY: {match.query}", f"SCORE: {match.score:.1f}")
-    return Event(
-        match.reference, Path(sources[match.reference].path), match.reference_start_seconds, match.reference_end_seconds,
-        match.query_start_seconds, match.query_seconds, _channels(match), notes,
-        record(match, match.query),
-    )  # fmt: skip
+    notes, path = (f"QUERY: {match.query}", f"SCORE: {match.score:.1f}"), Path(sources[match.reference].path)
+    start, end, told = match.reference_start_seconds, match.reference_end_seconds, record(match, match.query)
+    at, seconds = match.query_start_seconds, match.query_seconds
+    return Event(match.reference, path, start, end, at, seconds, _channels(match), notes, told)
 
 
 def _one_after_another(

@@ -25,15 +25,10 @@ SAME_LENGTH_SECONDS = 0.75
 
 @dataclass(frozen=True)
 class Event:
-    """Seconds of a file at a place of the timeline.
+    """Seconds of a file, from start to end, at a place of the timeline, where it begins at `record_seconds`.
 
-    Attributes:
-        start_seconds, end_seconds: of the source.
-        record_seconds: where it begins on the timeline.
-        length_seconds: on the timeline; another length than the source's means another speed.
-        channels: "B" for both, "V" or "A".
-        notes: comments of an EDL.
-        told: metadata of OpenTimelineIO.
+    Another length on the timeline than that in the source means another speed. Channels are "B" for both, "V" or "A". Notes
+    are comments of an EDL, and `told` is metadata of OpenTimelineIO.
     """
 
     source: str
@@ -49,20 +44,15 @@ class Event:
     @property
     def speed(self) -> float:
         """How many times as fast as the source the timeline plays it."""
-        seconds = self.end_seconds - self.start_seconds
-        is_same = (
-            abs(seconds - self.length_seconds) < SAME_LENGTH_SECONDS or not self.length_seconds
-        )  # a picture has no length
-        return 1.0 if is_same else seconds / self.length_seconds
+        seconds, shown = self.end_seconds - self.start_seconds, self.length_seconds  # none of a picture
+        return 1.0 if abs(seconds - shown) < SAME_LENGTH_SECONDS or not shown else seconds / shown
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A timeline; `told` is metadata of OpenTimelineIO.
+    """A timeline; its layers are events in order of time that do not overlap, the best layer first.
 
-    Attributes:
-        below: the file of the lowest track, and its seconds if its container has none; None without.
-        layers: events in order of time that do not overlap, the best layer first.
+    `below` is the file of the lowest track, and its seconds if its container has none. `told` is metadata.
     """
 
     name: str
@@ -84,8 +74,7 @@ def write_timelines(path: Path, timelines: Sequence[Timeline], fps: float) -> No
 
 
 def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: float) -> otio.schema.Timeline:
-    layers = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)]
-    rate = fps
+    layers, rate = [(f"sources {number}", each) for number, each in enumerate(timeline.layers, 1)], fps
     if timeline.below is not None:
         path, seconds = timeline.below
         info = info_of(path)
@@ -93,9 +82,8 @@ def _timeline(timeline: Timeline, info_of: Callable[[Path], MediaInfo], fps: flo
         channels = "B" if info.has_video == info.has_audio else "V" if info.has_video else "A"
         name = escaped_name(path.name)
         layers.append((name, [Event(name, path, 0.0, seconds, 0.0, seconds, channels)]))
-    made = otio.schema.Timeline(
-        timeline.name, global_start_time=RationalTime(0, rate), metadata={"avtempo": dict(timeline.told)}
-    )
+    made = otio.schema.Timeline(timeline.name, global_start_time=RationalTime(0, rate))
+    made.metadata["avtempo"] = dict(timeline.told)
     for name, events in reversed(layers):
         clips = [(each, _clip(each, info_of(each.path), fps)) for each in events]
         for kind in (otio.schema.TrackKind.Video, otio.schema.TrackKind.Audio):

@@ -44,12 +44,9 @@ CREATE TABLE contents (name TEXT, size_bytes INTEGER, modified_ns INTEGER, conte
 
 @dataclass(frozen=True)
 class Place:
-    """A source, or seconds of it.
+    """A source by the content of its file, or half-open seconds of it, which are ignored.
 
-    Attributes:
-        content: of the file.
-        name: of the source when the verdict was made, for the reader.
-        start_seconds, end_seconds: half open, of what is ignored; null for a whole source.
+    The name is that of the source when the verdict was made, for the reader.
     """
 
     content: str
@@ -60,17 +57,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision of a person.
+    """A decision of a person: two sources are the same, or different; one is to be kept; a segment is to be ignored.
 
-    Attributes:
-        kind: two sources are the same, or different; a source is to be kept; a segment is to be ignored everywhere.
-        places: two sources, one source, or the places of a segment.
-        made_at: time in UTC, ISO 8601.
-        note: any text.
-        is_withdrawn: the subject has no verdict any more.
-
-    Raises:
-        ValueError: the places do not fit the kind; a content or a time is none.
+    `made_at` is a time in UTC, ISO 8601. Once it is withdrawn, the subject has no verdict any more. ValueError if the places
+    do not fit the kind, or a content or a time is none.
     """
 
     kind: Kind
@@ -116,8 +106,7 @@ class Verdicts:
 
     def add(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
         """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back."""
-        verdict = self.made(kind, places, note=note, withdraw=withdraw)
-        self.write([verdict])
+        self.write([verdict := self.made(kind, places, note=note, withdraw=withdraw)])
         return verdict
 
     def made(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
@@ -177,27 +166,21 @@ class Verdicts:
                     raise VerdictError(self.path, f"the index has no source {name!r}", remedy)
                 content = _content(connection, sources[name])
                 if content is None:
-                    raise VerdictError(
-                        Path(sources[name].path),
-                        "cannot be read, or was changed since it was indexed",
-                        "index the folder again",
-                    )
+                    problem = "cannot be read, or was changed since it was indexed"
+                    raise VerdictError(Path(sources[name].path), problem, "index the folder again")
                 places[name] = Place(content, name)
         return places
 
     def names_of(self, sources: "Mapping[str, IndexedSource]", contents: Iterable[str]) -> dict[str, list[str]]:
         """Return the sources that have each content; only files of such a size are read."""
-        wanted, found = set(contents), dict[str, list[str]]()
-        sizes = {size_of(content) for content in wanted}
-        likely = [source for source in sources.values() if source.size_bytes in sizes]
-        if not likely:
-            return found
-        with self._connection() as connection:
-            for source in likely:
-                content = _content(connection, source)
-                if content in wanted:
-                    found.setdefault(content, []).append(source.name)
-        return found
+        found: dict[str, list[str]] = {content: [] for content in contents}
+        sizes = {size_of(content) for content in found}
+        if likely := [source for source in sources.values() if source.size_bytes in sizes]:
+            with self._connection() as connection:
+                for source in likely:
+                    if (content := _content(connection, source)) in found:
+                        found[content].append(source.name)
+        return {content: names for content, names in found.items() if names}
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -237,16 +220,14 @@ class Verdicts:
 def _content(connection: sqlite3.Connection, source: "IndexedSource") -> str | None:
     """Return the content of a source, as it was if its file is away or was changed; None if it was not read before."""
     key = (source.name, source.size_bytes, source.modified_ns)
-    found = connection.execute(
-        "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)", key
-    ).fetchone()
-    if found:
+    query = "SELECT content FROM contents WHERE (name, size_bytes, modified_ns) = (?, ?, ?)"
+    if found := connection.execute(query, key).fetchone():
         return str(found[0])
-    if not source.is_still(path := Path(source.path)):
-        return None
     try:
-        content = content_of(path)
+        content = content_of(path) if source.is_still(path := Path(source.path)) else None
     except OSError:
+        content = None
+    if content is None:
         return None
     with suppress(sqlite3.OperationalError), connection:  # no space, or no right: it is read again next time
         connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?)", (*key, content))

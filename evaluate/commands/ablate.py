@@ -22,7 +22,7 @@ the end (exit status 2), and the others continue.
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     parser = add_parser(commands, "ablate", "train every objective over seeds and compare the results", _ablate, EPILOG)
     parser.add_argument("--shards", type=Path, required=True, help="folder of the shard set")
@@ -43,13 +43,9 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from evaluate.ablation.training import train_runs
 
     overrides = [*arguments.set, *([f"steps={arguments.steps}"] if arguments.steps else [])]
-    plan = make_plan(
-        Options(
-            arguments.runs, arguments.shards, arguments.preset, words(arguments.objectives),
-            whole_numbers(arguments.seeds, "--seeds"),
-            overrides, arguments.device, arguments.jobs,
-        )
-    )  # fmt: skip
+    objectives, seeds = words(arguments.objectives), whole_numbers(arguments.seeds, "--seeds")
+    choices = objectives, seeds, overrides, arguments.device, arguments.jobs
+    plan = make_plan(Options(arguments.runs, arguments.shards, arguments.preset, *choices))
     say(
         f"{len(plan.options.objectives)} objectives, seeds {', '.join(map(str, plan.options.seeds))}: "
         f"{len(plan.runs)} runs of {plan.steps} steps; tested on split {plan.held_out_split}, which they do not see"
@@ -68,9 +64,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]", name: str) -> None:
     """Write the numbers and the figure, and print the main table."""
-    from evaluate.ablation.ablation_tables import MAIN, comparison_note, comparison_sheet, make_sheet
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
-    from evaluate.ablation.figure import write_figure
+    from evaluate.ablation.tables_and_figure import MAIN, comparison_note, comparison_sheet, make_sheet, write_figure
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 
@@ -10,7 +11,7 @@ from evaluate.errors import EvaluateError
 from preprocess.executors.options import n_processors
 
 console = Console()
-Commands = argparse._SubParsersAction  # argparse gives its type no public name
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
 
 
 def say(text: str) -> None:
@@ -19,14 +20,9 @@ def say(text: str) -> None:
 
 
 def add_parser(
-    commands: "Commands[argparse.ArgumentParser]",
-    name: str,
-    summary: str,
-    run: Callable[[argparse.Namespace], object],
-    epilog: str = "",
-    *,
+    commands: Commands, name: str, summary: str, run: Callable[[argparse.Namespace], object], epilog: str = "", *,
     on_ranks: bool = False,
-) -> argparse.ArgumentParser:
+) -> argparse.ArgumentParser:  # fmt: skip
     """Put a command on the command line; `run` gets the parsed arguments, `on_ranks` if torchrun may start it."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(name, help=summary, description=summary, epilog=epilog, formatter_class=raw)
@@ -48,8 +44,8 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add the option for the number of decoding processes."""
-    decoding = "processes that decode (default: one a processor)"
-    parser.add_argument("--workers", type=int, default=n_processors(), help=decoding)
+    told = "processes that decode (default: one a processor)"
+    parser.add_argument("--workers", type=int, default=n_processors(), help=told)
 
 
 def add_encoder(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +66,7 @@ def words(text: str) -> list[str]:
 
 
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Split "0,1,2" at the commas.
-
-    Raises:
-        EvaluateError: a word is not a whole number; it names the option.
-    """
+    """Split "0,1,2" at the commas; EvaluateError with the option's name if a word is not a whole number."""
     try:
         return tuple(map(int, words(text)))
     except ValueError as error:

@@ -33,7 +33,7 @@ Verdicts are on contents of files: they hold after a rename, a move, or indexing
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put both commands on the command line."""
     _add_verdicts(commands)
     summary = "find copies and partial copies inside an indexed archive"
@@ -109,7 +109,7 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     )
 
 
-def _add_verdicts(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _add_verdicts(commands: Commands) -> None:
     summary = "record, export or import decisions on copies: same, different, keep, ignore"
     parser = add_parser(commands, "verdicts", summary, _verdicts, VERDICTS_EPILOG)
     add = parser.add_argument

@@ -4,18 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.common import (
-    Commands,
-    add_checkpoint,
-    add_parser,
-    add_run_options,
-    checkpoint_path,
-    chosen_device,
-    dataset_name,
-    say,
-    whole_numbers,
-    words,
-)
+from evaluate.commands import common
 from preprocess.executors.options import add_executor_options, chosen_executor
 from preprocess.progress import Progress
 
@@ -31,16 +20,17 @@ examples:
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: common.Commands) -> None:
     """Put the command on the command line."""
-    parser = add_parser(commands, "embed", "clips of any shard set to an embedding store (HDF5)", embed_missing, EPILOG)
-    add_run_options(parser)
+    summary = "clips of any shard set to an embedding store (HDF5)"
+    parser = common.add_parser(commands, "embed", summary, embed_missing, EPILOG)
+    common.add_run_options(parser)
     add_embedding_options(parser, "pretrained")
 
 
 def add_embedding_options(parser: argparse.ArgumentParser, models: str) -> None:
     """Add the options for embedding."""
-    add_checkpoint(parser)
+    common.add_checkpoint(parser)
     parser.add_argument("--models", default=models, help="pretrained, untrained, raw, mfcc (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=4, help="clips a segment and speed (default: %(default)s)")
     parser.add_argument("--speeds", default="", help="playback speeds such as 1,2 (default: the run's clip.eval_speed)")
@@ -57,14 +47,14 @@ def embed_missing(arguments: argparse.Namespace) -> "dict[ModelName, Path]":
     from evaluate.embedding.embed_task import EmbedOptions
     from evaluate.protocols.stores import store_paths
 
-    dataset, speeds = dataset_name(arguments), whole_numbers(arguments.speeds, "--speeds")
-    device = chosen_device(arguments.device)
+    dataset, speeds = common.dataset_name(arguments), common.whole_numbers(arguments.speeds, "--speeds")
+    device = common.chosen_device(arguments.device)
     options = EmbedOptions(arguments.clips, speeds, arguments.batch_size, device, arguments.threads)
-    run = load_run(checkpoint_path(arguments), words(arguments.models), device)
+    run = load_run(common.checkpoint_path(arguments), common.words(arguments.models), device)
     outputs = store_paths(arguments.run, dataset, [encoder.name for encoder in run.encoders])
     executor = chosen_executor(arguments, gpus_a_task=0.0 if device == "cpu" else 1.0)
     with Progress("embedding") as shown:
         embedded = embed(run, arguments.shards, outputs, dataset, options, executor=executor, progress=shown.show)
     for model, path in outputs.items():
-        say(f"{path}: {'embedded' if model in embedded else 'there already'}")
+        common.say(f"{path}: {'embedded' if model in embedded else 'there already'}")
     return outputs

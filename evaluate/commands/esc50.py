@@ -3,16 +3,8 @@
 import argparse
 from pathlib import Path
 
-from evaluate.commands.common import (
-    Commands,
-    add_parser,
-    add_run_options,
-    checkpoint_path,
-    console,
-    dataset_name,
-    say,
-    words,
-)
+from evaluate.commands import common
+from evaluate.commands.common import checkpoint_path, console, dataset_name
 from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 
@@ -27,18 +19,18 @@ RUN/results.json. A stopped run, by Ctrl-C too, continues with the same command.
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: common.Commands) -> None:
     """Put both commands on the command line."""
-    parser = add_parser(commands, "esc50", "linear SVM on ESC-50's five folds", _esc50, EPILOG)
-    add_run_options(parser)
+    parser = common.add_parser(commands, "esc50", "linear SVM on ESC-50's five folds", _esc50, EPILOG)
+    common.add_run_options(parser)
     parser.add_argument(
         "--strict", type=Path, nargs="*", default=[], metavar="RUN",
         help="runs trained on some folds only (--set data.split=fold:2,3,4,5): each is tested on the others",
     )  # fmt: skip
     add_embedding_options(parser, "pretrained,untrained,raw,mfcc")
     summary = "train the audio network of a run on ESC-50 with labels"
-    parser = add_parser(commands, "esc50-scratch", summary, _scratch, SCRATCH_EPILOG, on_ranks=True)
-    add_run_options(parser)
+    parser = common.add_parser(commands, "esc50-scratch", summary, _scratch, SCRATCH_EPILOG, on_ranks=True)
+    common.add_run_options(parser)
     parser.add_argument("--folds", default="1,2,3,4,5", help="folds to test (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=1500, help="of each fold's training (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=4, help="clips a recording at test (default: %(default)s)")
@@ -55,14 +47,13 @@ def _esc50(arguments: argparse.Namespace) -> None:
     of_strict = {"checkpoint": None, "models": "pretrained"}
     strict = [argparse.Namespace(**{**vars(arguments), "run": run, **of_strict}) for run in arguments.strict]
     refuse_unfit_strict(checkpoint_path(arguments), [checkpoint_path(each) for each in strict], arguments.shards)
-    found: list[tuple[str, Contestant]] = []
+    found, path = list[tuple[str, Contestant]](), arguments.run / RESULTS_NAME
     for each in (arguments, *strict):
         found += contestants(checkpoint_path(each), embed_missing(each), arguments.shards).items()
-    path = arguments.run / RESULTS_NAME
     with console.status("") as status:
         results = update_results(path, evaluate(found, dataset, progress=status.update), mean_over_splits)
     console.print(folds_sheet(results, dataset).shown())
-    say(f"every fold's numbers: {path}")
+    common.say(f"every fold's numbers: {path}")
 
 
 def _scratch(arguments: argparse.Namespace) -> None:
@@ -75,7 +66,7 @@ def _scratch(arguments: argparse.Namespace) -> None:
     from train.ranks.rank_errors import fail_on_all_ranks, naming_lost_peers
     from train.run.checkpoint import LAST_NAME
 
-    tested, every = words(arguments.folds), tuple(int(fold) for fold in FOLDS)
+    tested, every = common.words(arguments.folds), tuple(int(fold) for fold in FOLDS)
     if not tested or not set(tested) <= set(FOLDS):
         raise EvaluateError(f"--folds takes folds of {','.join(FOLDS)}, not {arguments.folds!r}")
     checkpoint, path = arguments.run / "checkpoints" / LAST_NAME, arguments.run / RESULTS_NAME

@@ -7,7 +7,7 @@ from pathlib import Path
 from evaluate.commands.common import Commands, add_parser
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "write the encoders of a run to a folder of their own: safetensors, ONNX, model card"
     parser = add_parser(commands, "export", summary, _export)

@@ -2,17 +2,8 @@
 
 import argparse
 
-from evaluate.commands.common import (
-    Commands,
-    add_checkpoint,
-    add_parser,
-    add_run_options,
-    checkpoint_path,
-    console,
-    dataset_name,
-    say,
-    words,
-)
+from evaluate.commands import common
+from evaluate.commands.common import say
 from evaluate.errors import EvaluateError
 from preprocess.progress import Progress
 
@@ -28,14 +19,14 @@ examples:
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: common.Commands) -> None:
     """Put the command on the command line."""
     summary = "train the whole video encoder with labels, from the run and from scratch"
-    parser = add_parser(commands, "finetune", summary, _finetune, EPILOG, on_ranks=True)
-    add_run_options(parser)
+    parser = common.add_parser(commands, "finetune", summary, _finetune, EPILOG, on_ranks=True)
+    common.add_run_options(parser)
     parser.add_argument("--split", default="all", help="1, 2, 3, such as 1,2, or all (default: %(default)s)")
     parser.add_argument("--init", default="pretrained,scratch", help="initial weights (default: %(default)s)")
-    add_checkpoint(parser)
+    common.add_checkpoint(parser)
     parser.add_argument("--preset", default="", help="full, tiny or a YAML file (default: as the run's encoder is)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the preset")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -50,13 +41,12 @@ def _finetune(arguments: argparse.Namespace) -> None:
     from train.ranks.distributed import join_world, leave_world
     from train.run.checkpoint import load_encoders
 
-    chosen, path = words(arguments.init), arguments.run / RESULTS_NAME
+    chosen, path = common.words(arguments.init), arguments.run / RESULTS_NAME
     if not chosen or not set(chosen) <= set(INITS):
         raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {arguments.init!r}")
-    test, splits = dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
-    run = load_encoders(checkpoint_path(arguments))
-    world = join_world(arguments.device)
-    found = list[Result]()
+    test, splits = common.dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
+    run = load_encoders(common.checkpoint_path(arguments))
+    world, found = join_world(arguments.device), list[Result]()
     try:
         for split, init in [(split, init) for split in splits for init in INITS if init in chosen]:
             config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
@@ -72,7 +62,7 @@ def _finetune(arguments: argparse.Namespace) -> None:
                 say(f"split {split}, {init}: top-1 {result.value:.1%} of {result.n:,} test videos")
         if world.is_main:
             results = update_results(path, found, mean_over_splits)
-            console.print(folds_sheet([r for r in results if r.task == TASK], test).shown())
+            common.console.print(folds_sheet([r for r in results if r.task == TASK], test).shown())
             say(f"every number: {path}")
     finally:
         leave_world()

@@ -22,7 +22,7 @@ file or a folder could not be read, now or earlier; all others are indexed. Unre
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "make or update an index of videos, in which `match` finds distorted clips"
     parser = add_parser(commands, "index", summary, _index, EPILOG)
@@ -76,8 +76,7 @@ def _index(arguments: argparse.Namespace) -> None:
     if growth.unreadable_folders:
         problems.append(f"folders that could not be read: {', '.join(growth.unreadable_folders)}")
     if growth.unreadable and arguments.videos:
-        problems.append(
-            f"{len(growth.unreadable)} files could not be read: mend them, or give a longer --max-hours, and --retry-failed"
-        )
+        remedy = "mend them, or give a longer --max-hours, and --retry-failed"
+        problems.append(f"{len(growth.unreadable)} files could not be read: {remedy}")
     if problems:
         raise FingerprintError(f"{arguments.videos}: {'; '.join(problems)}; all others are indexed")

@@ -21,7 +21,7 @@ Exit status 2 if a query or a folder of them could not be read; all others are m
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "find which indexed video, and which seconds of it, clips came from"
     parser = add_parser(commands, "match", summary, _match, EPILOG)
@@ -55,11 +55,8 @@ def _match(arguments: argparse.Namespace) -> None:
     files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
-    limits = Limits(max_duration_seconds=3600 * arguments.max_hours)
-    found = index.match_files(
-        files, false_positive_rate=rate, workers=arguments.workers, limits=limits, top=arguments.top
-    )
-    answers = []
+    limits, workers, answers = Limits(max_duration_seconds=3600 * arguments.max_hours), arguments.workers, []
+    found = index.match_files(files, false_positive_rate=rate, workers=workers, limits=limits, top=arguments.top)
     with Progress("queries") as shown:
         for answer in found:
             answers.append(answer)

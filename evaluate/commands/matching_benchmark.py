@@ -42,7 +42,7 @@ Copies are named by what was done: mirrored, upright, with text and logo, faster
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the four commands on the command line."""
     summary = "find distorted clips among distractors, beside known fingerprints"
     parser = add_parser(commands, "fingerprint", summary, _fingerprint, FINGERPRINT_EPILOG)
@@ -64,7 +64,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     methods = "avtempo,avtempo-compressed,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel"
     add("--methods", default=methods, help="default: %(default)s")
     add("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
-    _add_encoder_and_seed(parser)
+    add_encoder(parser)
+    add("--seed", type=int, default=0, help="seed of all random choices")
     summary = "measure how often unrelated files are falsely matched"
     parser = add_parser(commands, "false-matches", summary, _false_matches, FALSE_MATCHES_EPILOG)
     add = parser.add_argument
@@ -76,7 +77,8 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--streams", default="both", help="of the queries: both, video, audio (default: %(default)s)")
     fade = "all files rise out of black for so long (default: as they are)"
     add("--fade", type=float, default=0.0, metavar="SECONDS", help=fade)
-    _add_encoder_and_seed(parser)
+    add_encoder(parser)
+    add("--seed", type=int, default=0, help="seed of all random choices")
     summary = "measure how many copies, edited by any tool, are found in the archive that they came from"
     parser = add_parser(commands, "found-copies", summary, _found_copies, FOUND_COPIES_EPILOG)
     add = parser.add_argument
@@ -91,11 +93,6 @@ def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
     add("--out", type=Path, required=True, help="folder of the copies")
     add("--copies", type=int, default=12, help="how many (default: %(default)s)")
     add("--seed", type=int, default=0, help="seed of all random choices")
-
-
-def _add_encoder_and_seed(parser: argparse.ArgumentParser) -> None:
-    add_encoder(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:
@@ -193,7 +190,6 @@ def _edited_copies(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.benchmark.edited_copies import write_edited_copies
 
     with Progress("copies") as shown:
-        paths = write_edited_copies(
-            arguments.videos, arguments.out, arguments.copies, arguments.seed, progress=shown.show
-        )
+        wanted = arguments.videos, arguments.out, arguments.copies, arguments.seed
+        paths = write_edited_copies(*wanted, progress=shown.show)
     say(f"{arguments.out}: {len(paths)} edited copies")

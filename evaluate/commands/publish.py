@@ -13,7 +13,7 @@ examples:
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "write results into docs/results, and the docs' tables from there"
     parser = add_parser(commands, "publish", summary, _publish, EPILOG)

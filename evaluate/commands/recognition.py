@@ -16,7 +16,7 @@ examples:
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put a command for each data set on the command line."""
     for name, lists in OFFICIAL.items():
         summary = f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
@@ -39,9 +39,8 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
 
     info = read_dataset(arguments.shards)
     if info.dataset != name:
-        raise EvaluateError(
-            f"{arguments.shards}: holds {info.dataset}, not {name}; give the shards of {OFFICIAL[name].title}"
-        )
+        remedy = f"give the shards of {OFFICIAL[name].title}"
+        raise EvaluateError(f"{arguments.shards}: holds {info.dataset}, not {name}; {remedy}")
     dataset, path = dataset_name(arguments), arguments.run / RESULTS_NAME
     stores = embed_missing(arguments)
     models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)
@@ -59,7 +58,6 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
         path, results, mean_over_splits, drop=lambda r: r.test == dataset and r.task in TASKS and r.model in measured
     )
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
-        sheet = means_sheet(merged, dataset, layout)
-        if sheet.rows:
+        if (sheet := means_sheet(merged, dataset, layout)).rows:
             console.print(sheet.shown())
     say(f"in brackets a 95 % interval; every split's numbers: {path}")

@@ -15,7 +15,7 @@ examples:
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "write one HTML page with all tests of a run, beside other runs"
     parser = add_parser(commands, "report", summary, _report, EPILOG)

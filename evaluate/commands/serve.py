@@ -23,7 +23,7 @@ lists the API. Ctrl-C ends the server; a run that goes on is stopped, and what i
 """
 
 
-def add_command(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_command(commands: Commands) -> None:
     """Put the command on the command line."""
     summary = "serve an archive: match clips, review copies, keep the index up to date, in a browser or by an API"
     parser = add_parser(commands, "serve", summary, _serve, EPILOG)

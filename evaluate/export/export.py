@@ -18,13 +18,9 @@ _FILES = {WEIGHTS_NAME, CONFIG_NAME, CARD_NAME, *ONNX_NAMES.values()}
 def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) -> Path:
     """Write the encoders of a run's last checkpoint, complete or not, to the folder `out`, and return its absolute path.
 
-    `onnx` makes the ONNX files too; `force` replaces an export in `out`.
-
-    Raises:
-        CheckpointError: the run has no checkpoint, a damaged one, or one that its training.json does not belong to.
-        ExportError: `out` is taken or cannot be written, ONNX does not compute what torch does, or a record of the run is
-            damaged.
-        ResultsError: results.json is damaged.
+    `onnx` makes the ONNX files too; `force` replaces an export in `out`. CheckpointError if the run has no checkpoint, a
+    damaged one, or one that its training.json does not belong to; ExportError if `out` is taken or cannot be written, or
+    ONNX does not compute what torch does; ExportError or ResultsError if a record of the run is damaged.
     """
     out = out.absolute()
     _refuse_taken(out, force=force)

@@ -28,12 +28,8 @@ TEMPLATE = Path(__file__).parent / "model_card.md.j2"
 def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: dict[str, Any], *, onnx: bool) -> str:
     """Write the card from the records of a run, as far as they exist and belong to its last checkpoint.
 
-    `info` is the content of config.json; `onnx` says whether the export has ONNX files.
-
-    Raises:
-        CheckpointError: training.json names other weights after as many steps.
-        ExportError: training.json is damaged.
-        ResultsError: results.json is damaged.
+    `info` is the content of config.json; `onnx` says whether the export has ONNX files. CheckpointError if training.json
+    names other weights after as many steps; ExportError if it is damaged, ResultsError if results.json is.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -59,9 +55,7 @@ def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: 
             if name.startswith(("accuracy/", "heldout/")) and value is not None
         },
         training=_training(run / "training.json", loaded),
-        tables=result_tables(
-            read_results(run / RESULTS_NAME), config.data.split, dataset.dataset if dataset else None
-        ),
+        tables=result_tables(read_results(run / RESULTS_NAME), config.data.split, dataset.dataset if dataset else None),
     )  # fmt: skip
 
 
@@ -77,9 +71,8 @@ def _training(path: Path, loaded: LoadedEncoders) -> dict[str, Any] | None:
     if values["steps"] != loaded.step:  # the run was lengthened and is not complete yet
         return None
     if values["encoder_sha256"] != loaded.sha256:
-        raise CheckpointError(
-            f"{path}: names other weights than the run's checkpoint; do these files belong to one run?"
-        )
+        problem = "names other weights than the run's checkpoint; do these files belong to one run?"
+        raise CheckpointError(f"{path}: {problem}")
     return values
 
 

@@ -25,21 +25,18 @@ PREDICTIONS_NAME = "predictions.json"
 
 
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
-    """Return the wanted splits ("1", "1,3" or "all"), each with videos on both sides and no recording on both.
+    """Return the wanted splits ("1", "1,3" or "all").
 
-    Raises:
-        SplitError: the shards have no such split, a side of it is empty, or its training side has a single class.
-        GroupLeakError: a recording is on both sides.
+    SplitError if there is none, if a side of it is empty, or its training side has a single class; GroupLeakError if a
+    recording is on both sides.
     """
     videos = videos_of(read_segments(shards).drop_duplicates("source"), {})
     known = split_names(videos)
     names = known if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
-    unknown = sorted(set(names) - set(known))
-    if unknown or not names:
-        raise SplitError(
-            f"{shards} has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}: make the "
-            "shards with the official lists (python -m preprocess shards --splits)"
-        )
+    if (unknown := sorted(set(names) - set(known))) or not names:
+        remedy = "make the shards with the official lists (python -m preprocess shards --splits)"
+        problem = f"has no split {', '.join(unknown) or 'at all'}; it has {', '.join(known) or 'none'}"
+        raise SplitError(f"{shards} {problem}: {remedy}")
     for name in names:
         take_split(videos, name)
     return names
@@ -50,11 +47,8 @@ def train_and_test(
 ) -> Result | None:
     """Fine-tune on one split and test, unless both are done; None if a signal stopped the training, which was saved.
 
-    The folder gets checkpoints and predictions.json. `test` names the data set in the results.
-
-    Raises:
-        LabelError: the shards lack labels.
-        RunError: the folder holds a fine-tuning with other settings.
+    The folder gets checkpoints and predictions.json. `test` names the data set in the results. LabelError if the shards
+    lack labels; RunError if the folder holds a fine-tuning with other settings.
     """
     encoder = run.encoders.video_net.state_dict() if config.init == "pretrained" else None
     finetuner = Finetuner(config, folder, world, encoder)
@@ -84,7 +78,7 @@ def _described(predictions: Predictions, finetuned: Finetuned) -> str:
     sources = read_sources(shards)
     names = dict(zip(sources["source_index"], sources["source"], strict=True))
     rows = zip(
-        predictions.source_index.tolist(), predictions.labels.tolist(), predictions.predicted.tolist(), strict=True
+        *(each.tolist() for each in (predictions.source_index, predictions.labels, predictions.predicted)), strict=True
     )
     values = {
         "split": finetuned.config.data.split.partition(":")[0], "init": finetuned.config.init, "step": finetuned.step,

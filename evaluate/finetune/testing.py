@@ -36,12 +36,9 @@ Rows = list[np.ndarray]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions of a classifier for the n test videos of a split.
+    """Predictions for the n test videos of a split, by ascending source: true classes (n,) int64.
 
-    Attributes:
-        source_index: (n,) int64, ascending.
-        labels: (n,) int64, true classes.
-        probabilities: (n, n_classes) float64, means over segments, clips and squares.
+    Probabilities are means over segments, clips and squares, (n, n_classes) float64.
     """
 
     source_index: np.ndarray
@@ -62,11 +59,7 @@ class Predictions:
 def predict(finetuned: Finetuned, shards: Path, split: str, world: World, progress: Progress) -> Predictions:
     """Test a fine-tuned classifier, in eval mode on the world's device, on the test side of a split, such as "1".
 
-    Several ranks share the work.
-
-    Raises:
-        LabelError: a test video has no label.
-        LoaderError: the shards cannot be read.
+    Several ranks share the work. LabelError if a test video has no label; LoaderError if the shards cannot be read.
     """
     with naming_lost_peers():
         with fail_on_all_ranks():

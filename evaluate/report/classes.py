@@ -28,13 +28,9 @@ class Recalls:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of test videos by true and predicted class.
+    """Counts of test videos, (c, c) int64: row = true class, column = predicted class.
 
-    Attributes:
-        title: modality of the features and classifier, such as "audio, linear probe".
-        split: its name.
-        names: of the c classes.
-        counts: (c, c) int64, row = true class, column = predicted class.
+    The title is the modality of the features and the classifier, such as "audio, linear probe".
     """
 
     title: str
@@ -57,9 +53,8 @@ class Confusion:
     def mixups(self) -> list[tuple[str, str, float]]:
         """The largest shares off the diagonal: true class, predicted class, share."""
         shares = self.shares * (1 - np.eye(len(self.names)))
-        rows, columns = np.nonzero(shares)
-        order = np.lexsort((columns, rows, -shares[rows, columns]))[:MIXUPS]
-        pairs = zip(rows[order], columns[order], strict=True)
+        order = np.argsort(-shares, axis=None, kind="stable")[: min(MIXUPS, np.count_nonzero(shares))]
+        pairs = zip(*np.unravel_index(order, shares.shape), strict=True)
         return [(self.names[row], self.names[column], float(shares[row, column])) for row, column in pairs]
 
 

@@ -37,13 +37,9 @@ class Media:
 
 @dataclass(frozen=True)
 class Galleries:
-    """Some queries of each modality, with images and audio.
+    """Neighbours of all queries of a split and the queries shown, by modality, with images and audio (data URIs) by source.
 
-    Attributes:
-        found: neighbours of all queries of a split, by modality.
-        picks: the queries shown, by modality.
-        images: by source, without sources that the shards lack.
-        audio: data URIs by source, without sources that lack audio or their file.
+    Sources that the shards lack have no image; those that lack audio or their file have no audio.
     """
 
     found: Mapping[str, Neighbourhood]
@@ -66,10 +62,10 @@ def build_galleries(found: Mapping[str, Neighbourhood], media: Media) -> Galleri
 
 
 def pick_queries(found: Neighbourhood, n: int, seed: int) -> list[int]:
-    """Choose up to `n` queries, half with a correct nearest neighbour, from as many classes as possible.
+    """Choose up to `n` shuffled queries, half with a correct nearest neighbour, from as many classes as possible.
 
-    Queries are shuffled by `seed`. Each pick is the first with the wanted outcome whose class was picked least so far.
-    If one outcome runs out, the other fills up. Correct ones come first.
+    Each pick is the first with the wanted outcome whose class was picked least so far. If one outcome runs out, the other
+    fills up. Correct ones come first.
     """
     free = np.random.default_rng(seed).permutation(len(found.query_labels)).tolist()
     right, labels = found.hits[:, 0], found.query_labels.tolist()

@@ -4,19 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evaluate.protocols import video_features
 from evaluate.protocols.retrieval import Neighbourhood, neighbourhood
 from evaluate.protocols.stores import store_paths
-from evaluate.protocols.video_features import (
-    MODALITY_ORDER,
-    Modality,
-    Split,
-    Videos,
-    folds_as_splits,
-    load_videos,
-    narrow,
-    split_names,
-    take_split,
-)
+from evaluate.protocols.video_features import Modality, Split, Videos
 from store.reader import EmbeddingStore
 
 NEIGHBOURS = 5
@@ -24,13 +15,7 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class Model:
-    """Videos of one model.
-
-    Attributes:
-        videos: averaged from the clips of the store.
-        neighbours: of the test videos of every split, by modality.
-        encoder_sha256: as the store says.
-    """
+    """Videos of one model, averaged from the clips of the store, and the neighbours of the test videos of every split."""
 
     videos: Videos
     neighbours: Mapping[Modality, tuple[Neighbourhood, ...]]
@@ -40,16 +25,14 @@ class Model:
 def load_models(run: Path, dataset: str) -> dict[str, Model]:
     """Read those stores of the pretrained and the untrained encoders that the run has.
 
-    Raises:
-        StoreError: a file is not an embedding store.
-        EvaluateError: a store has no labels, or a split of it cannot be evaluated.
+    StoreError if a file is none; EvaluateError if a store has no labels, or a split of it cannot be evaluated.
     """
     models: dict[str, Model] = {}
     for name, path in store_paths(run, dataset, ("pretrained", "untrained")).items():
         if path.exists():
             with EmbeddingStore(path) as store:
-                videos = load_videos(store)
-                videos = replace(videos, splits=folds_as_splits(videos.splits))
+                videos = video_features.load_videos(store)
+                videos = replace(videos, splits=video_features.folds_as_splits(videos.splits))
                 models[name] = Model(videos, search(videos), store.provenance.encoder_sha256)
     return models
 
@@ -58,15 +41,15 @@ def search(videos: Videos) -> dict[Modality, tuple[Neighbourhood, ...]]:
     """Find the neighbours of the test videos in every split and modality."""
     found = {
         each: tuple(neighbourhood(videos, split, each, NEIGHBOURS) for split in splits_with(videos, each))
-        for each in MODALITY_ORDER
+        for each in video_features.MODALITY_ORDER
     }
     return {modality: neighbours for modality, neighbours in found.items() if neighbours}
 
 
 def splits_with(videos: Videos, modality: Modality) -> Iterator[Split]:
     """Yield the splits that have videos of a modality on both sides, narrowed to these."""
-    for name in split_names(videos):
-        if split := narrow(videos, take_split(videos, name), modality):
+    for name in video_features.split_names(videos):
+        if split := video_features.narrow(videos, video_features.take_split(videos, name), modality):
             yield split
 
 

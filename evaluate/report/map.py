@@ -25,14 +25,8 @@ Layout = list[list[int] | None]
 def build_map(models: Mapping[str, Model]) -> dict[str, Any]:
     """Lay out the video and the audio features of the pretrained and the untrained encoders, for the page's script.
 
-    Returns:
-        layouts: by model and modality.
-        points: the pretrained store's videos, each [class position, role in the first split (0 train, 1 test, 2
-            neither), source, recording position].
-        classes: names, by position.
-        recordings: class and group of the videos, or the source, by position.
-        method: "t-SNE" or "PCA".
-        n_sources: videos in the store.
+    A point is a video of the pretrained store: [class position, role in the first split (0 train, 1 test, 2 neither), source,
+    recording position]. A recording is the class and group of videos, or the source.
     """
     videos = models["pretrained"].videos
     rows = np.arange(len(videos))
@@ -88,10 +82,7 @@ def project(vectors: np.ndarray) -> np.ndarray:
 
 
 def align(layout: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
-    """Rotate and mirror a layout (n, 2) onto a reference, so that switching moves points little.
-
-    Rows that are nan in either are ignored.
-    """
+    """Rotate and mirror a layout (n, 2) onto a reference, so that switching moves points little; nan rows do not count."""
     if reference is None:
         return layout
     both = np.isfinite(layout).all(1) & np.isfinite(reference).all(1)

@@ -16,16 +16,8 @@ from evaluate.errors import EvaluateError
 from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
+from evaluate.report import result_tables as tables
 from evaluate.report.gallery import SEED, Media
-from evaluate.report.result_tables import (
-    best,
-    column_title,
-    compare_runs,
-    load_runs,
-    modality_title,
-    model_title,
-    test_title,
-)
 from evaluate.report.section import Section, build_section
 from evaluate.results.results import RESULTS_NAME, read_results
 from preprocess.shards.manifest import DatasetInfo, read_dataset
@@ -43,15 +35,9 @@ def write_report(
 ) -> Path:
     """Write the page of a run and return its path; parts whose data the run lacks are left out.
 
-    Args:
-        run: folder with results.json, embeddings/, log.jsonl and config.yaml.
-        shards: data set -> shard set of its embeddings. These tests come first on the page, the others follow by name.
-        data: folders with the source files of the shards, for audio in the galleries.
-        compare: other runs, for comparison.
-
-    Raises:
-        EvaluateError: the run has neither results nor embeddings, or they or another run's cannot be read.
-        PreprocessError, StoreError, TrainError: the shards, a store or the checkpoint cannot be read.
+    The tests of data sets with shards come first on the page, the others follow by name. `data` are folders with the source
+    files of the shards, for audio in the galleries; `compare`, other runs. EvaluateError if the run has neither results nor
+    embeddings; EvaluateError, PreprocessError, StoreError or TrainError if a file cannot be read.
     """
     results = read_results(run / RESULTS_NAME)
     tests = list(dict.fromkeys([*shards, *sorted({result.test for result in results})]))
@@ -63,32 +49,27 @@ def write_report(
             f"{run}: holds neither {RESULTS_NAME} nor embeddings of {', '.join(tests) or 'any given shards'}; "
             f"run an evaluation such as `python -m evaluate ucf101 --run {run} --shards SHARDS` first"
         )
-    runs = load_runs([run, *compare]) if compare else {}
-    config = run / "config.yaml"
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    runs = tables.load_runs([run, *compare]) if compare else {}
+    text = config.read_text(encoding="utf-8") if (config := run / "config.yaml").exists() else ""
     sets = {name: read_dataset(folder) for name, folder in shards.items()}
     renamed = [name for name, info in sets.items() if name != info.dataset]
-    options: dict[str, Sequence[Path | str]] = {"--shards": [*shards.values()], "--dataset": renamed}
+    commands = [
+        command(
+            info.dataset if info.dataset in (*OFFICIAL, "esc50") else "embed", run, [shards[name]],
+            [name] if name in renamed else [],
+        )
+        for name, info in sets.items()
+    ]  # fmt: skip
     page = render(
         run=run,
         sections=sections,
-        comparisons=compare_runs(runs, [section.name for section in sections]),
+        comparisons=tables.compare_runs(runs, [section.name for section in sections]),
         reference=next(iter(runs), ""),
         temporal=heldout_accuracies(run, len(yaml.safe_load(text)["clip"]["speeds"])) if text else {},
         facts=collect_facts(run, shards, sets, sections),
         shard_params={name: info.params.as_dict() for name, info in sets.items()},
         config=text,
-        commands=[
-            *(
-                command(
-                    info.dataset if info.dataset in (*OFFICIAL, "esc50") else "embed",
-                    run,
-                    {"--shards": [shards[name]], "--dataset": [name] if name in renamed else []},
-                )
-                for name, info in sets.items()
-            ),
-            command("report", run, {**options, "--data": data, "--compare": compare}),
-        ],
+        commands=[*commands, command("report", run, [*shards.values()], renamed, data=data, compare=compare)],
     )
     path = run / "report" / "index.html"
     with replacing(path) as temporary:
@@ -106,8 +87,8 @@ def render(**values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (recall_at, percent, points, best, column_title, test_title, modality_title, model_title)
-    environment.filters.update({function.__name__: function for function in filters})
+    titles = (tables.column_title, tables.test_title, tables.modality_title, tables.model_title)
+    environment.filters.update({each.__name__: each for each in (recall_at, percent, points, tables.best, *titles)})
     environment.globals.update(
         static=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704 - our own files
         gallery_seed=SEED,
@@ -144,7 +125,8 @@ def collect_facts(
     ]
 
 
-def command(name: str, run: Path, options: Mapping[str, Sequence[Path | str]]) -> str:
+def command(name: str, run: Path, shards: Sequence[Path], dataset: Sequence[str], **others: Sequence[Path]) -> str:
     """Return a command of this stage, without options that have no values."""
-    words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
+    options: dict[str, Sequence[Path | str]] = {"shards": shards, "dataset": dataset, **others}
+    words = [word for option, paths in options.items() if paths for word in (f"--{option}", *map(str, paths))]
     return shlex.join(["python", "-m", "evaluate", name, "--run", str(run), *words])

@@ -57,9 +57,8 @@ def column_title(column: Column) -> str:
 def column_order(column: Column) -> tuple[int, str, int]:
     """Return a sort key: known tasks first, others by name; metrics by the number in their name."""
     task, metric = column
-    number = re.search(r"\d+", metric)
     place = TASK_ORDER.index(task) if task in TASK_ORDER else len(TASK_ORDER)
-    return place, task, int(number.group()) if number else 0
+    return place, task, int("".join(re.findall(r"\d+", metric)[:1]) or 0)
 
 
 def means(results: Iterable[Result]) -> tuple[Result, ...]:
@@ -98,14 +97,11 @@ def best(group: Group, column: Column) -> float | None:
 def load_runs(runs: Sequence[Path]) -> dict[str, tuple[Result, ...]]:
     """Read the results of runs, by the name of their folder, or by the whole path where two share a name.
 
-    Raises:
-        ResultsError: a run has no results.
+    ResultsError if a run has none.
     """
-    names = [run.name for run in runs]
-    found = {}
+    names, found = [run.name for run in runs], {}
     for run in runs:
-        results = read_results(run / RESULTS_NAME)
-        if not results:
+        if not (results := read_results(run / RESULTS_NAME)):
             raise ResultsError(run / RESULTS_NAME, "is missing or empty; evaluate the run before you compare it")
         found[run.name if names.count(run.name) == 1 else str(run)] = results
     return found

@@ -26,12 +26,8 @@ HEADLINE_COLUMNS: tuple[Column, ...] = (("retrieval", "R@1"), ("linear", "top-1"
 class Section:
     """Contents of the part about one test; those whose data the run lacks are None or empty.
 
-    Attributes:
-        name, title, slug: of the test, as in the results, for readers, and for ids in the page.
-        item: "video", or "recording" if there is no video stream.
-        encoders: checksum of each model's encoder.
-        notes: splits of which videos are missing; test videos that pretraining has seen.
-        headline: column of the number at the top, and its modalities.
+    The test has a name in the results, one for readers, and one for ids in the page. An item is a "video", or a "recording"
+    if there is no video stream. Encoders are checksums; the headline is the column of the number at the top.
     """
 
     name: str
@@ -52,8 +48,7 @@ class Section:
 def build_section(run: Path, test: str, results: Sequence[Result], media: Media | None) -> Section | None:
     """Collect the data of a test; None if the run has neither results nor embeddings of it.
 
-    Raises:
-        EvaluateError, StoreError, PreprocessError, TrainError: a store, the shards or the checkpoint cannot be read.
+    EvaluateError, StoreError, PreprocessError or TrainError if a store, the shards or the checkpoint cannot be read.
     """
     models, own = load_models(run, test), [result for result in results if result.test == test]
     if not own and not models:
@@ -61,6 +56,10 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
     tables, model = build_tables(own), models.get("pretrained")
     neighbours, sample = model.neighbours if model else {}, is_sample(models.values(), media)
     first_split = {str(modality): splits[0] for modality, splits in neighbours.items() if modality != "joint"}
+    headline = None
+    if tables:
+        column = next((each for each in HEADLINE_COLUMNS if each in tables[0].columns), tables[0].columns[0])
+        headline = column, {name: each for name, each in tables[0].groups.items() if best(each, column) is not None}
     return Section(
         name=test,
         title=f"{test_title(test)}, on the sample world" if sample else test_title(test),
@@ -68,7 +67,7 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         item="recording" if model and not model.videos.has("video") else "video",
         encoders={name: each.encoder_sha256 for name, each in models.items()},
         notes=_notes(run, model, media),
-        headline=choose_headline(tables[0]) if tables else None,
+        headline=headline,
         tables=tables,
         papers=None if sample else build_papers(own, test, run.name),
         galleries=build_galleries(first_split, media) if first_split and media else None,
@@ -76,12 +75,6 @@ def build_section(run: Path, test: str, results: Sequence[Result], media: Media 
         recalls=class_recalls(models) if neighbours else None,
         confusions=tuple(build_confusions(model)) if model else (),
     )
-
-
-def choose_headline(table: Table) -> tuple[Column, Mapping[str, Group]]:
-    """Choose the number at the top of the page, and the modalities in which it was measured."""
-    column = next((column for column in HEADLINE_COLUMNS if column in table.columns), table.columns[0])
-    return column, {name: group for name, group in table.groups.items() if best(group, column) is not None}
 
 
 def is_sample(models: Iterable[Model], media: Media | None) -> bool:

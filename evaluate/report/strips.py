@@ -76,11 +76,7 @@ def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[
 
 
 def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]:
-    """Read the first segment of each source from a shard folder; every shard is opened once.
-
-    Raises:
-        ShardError: a shard is damaged.
-    """
+    """Read the first segment of each source from a shard folder; ShardError if one is damaged. Each is opened once."""
     found: list[Segment] = []
     for shard, part in first_segments(shards, sources).groupby("shard", sort=True):
         path, wanted = shards / str(shard), {row["key"]: row for row in part.to_dict("records")}

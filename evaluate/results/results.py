@@ -36,15 +36,9 @@ Identity = tuple[str, str, int | None, str, str, str]
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Result:
-    """One number of one test.
+    """One number of one test (the data set, such as "ucf101"); the split is None for the mean over splits.
 
     Attributes:
-        test: dataset that was tested on, such as "ucf101".
-        task: "retrieval", "linear", ...
-        split: number of the split; None for the mean over splits.
-        modality: "video", "audio" or "joint"; for cross-modal search "audio-to-video" or "video-to-audio".
-        model: "pretrained", "untrained", "raw", "chance", ...
-        metric: "R@1", "top-1", ...
         value: a fraction, 0 to 1, unless the metric names a unit, such as "queries-per-second".
         n: queries or test videos behind the value.
         low, high: ends of the 95 % interval of the value (evaluate.protocols.bootstrap); both None where there is none.
@@ -78,21 +72,15 @@ FIELD_NAMES = tuple(field.name for field in fields(Result))
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
-    """Read all records of a results file, in file order; empty if there is no file yet.
-
-    Raises:
-        ResultsError: the file is not a list of such records.
-    """
+    """Read all records of a file, in its order; empty if there is none yet, ResultsError if it is no list of such records."""
     header, records = _read(path)
-    first = 0 if header is None else 1
-    return tuple(_parse(path, number, record) for number, record in enumerate(records, first))
+    return tuple(_parse(path, number, record) for number, record in enumerate(records, 0 if header is None else 1))
 
 
 def load_results(run: Path | str) -> "pd.DataFrame":
     """Read the results of a run's folder, or a results file, as a pandas frame: a row a number, columns as in `Result`.
 
-    Raises:
-        ResultsError: there are no results, or the file is not a list of such records.
+    ResultsError if there are no results, or the file is not a list of such records.
     """
     import pandas as pd
 
@@ -104,11 +92,7 @@ def load_results(run: Path | str) -> "pd.DataFrame":
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Read the header, the origin of the numbers; empty without a header or file.
-
-    Raises:
-        ResultsError: the file is not a list.
-    """
+    """Read the header, the origin of the numbers; empty without a header or file, ResultsError if it is not a list."""
     return _read(path)[0] or {}
 
 
@@ -140,45 +124,34 @@ def _parse(path: Path, number: int, record: Any) -> Result:
 
 def merge_results(old: Iterable[Result], new: Iterable[Result]) -> tuple[Result, ...]:
     """Return old records in order, replaced by new ones with the same identity; then the other new records."""
-    merged = {result.identity: result for result in old}
-    merged.update({result.identity: result for result in new})
-    return tuple(merged.values())
+    return tuple({result.identity: result for result in (*old, *new)}.values())
 
 
 def write_results(path: Path, results: Sequence[Result], header: dict[str, Any] | None = None) -> None:
     """Write the file whole or not at all; the header is the origin of the numbers (command, date, commit, machine).
 
-    Raises:
-        StoreError: another process is writing it, or the disk is full or refuses.
+    StoreError if another process is writing it, or the disk is full or refuses.
     """
     with replacing(path) as temporary:
         temporary.write_text(_text(results, header), encoding="utf-8")
 
 
 def _text(results: Iterable[Result], header: dict[str, Any] | None) -> str:
-    lines = [json.dumps({"header": header}, ensure_ascii=False)] if header is not None else []
-    lines += [json.dumps(asdict(result), ensure_ascii=False, allow_nan=False) for result in results]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    records = [*([] if header is None else [{"header": header}]), *map(asdict, results)]
+    return "[\n" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "\n]\n"
 
 
 def update_results(
     path: Path,
     new: Iterable[Result],
     means_of: Callable[[Iterable[Result]], Iterable[Result]] = lambda _: (),
-    *,
     drop: Callable[[Result], bool] = lambda _: False,
 ) -> tuple[Result, ...]:
-    """Add records to a results file, replacing those of the same identity; its header says with which code and when.
+    """Add records to a results file, replacing those of the same identity where they are; return all that it now holds.
 
-    Args:
-        path: of the file. Nobody else can change it between reading and writing.
-        new: the records.
-        means_of: computes means over splits. It is given all splits that the file holds of each new record, since an
-            earlier command may have measured some of them.
-        drop: tells which old records are out of date; those that are replaced stay where they are.
-
-    Returns:
-        Everything that the file now holds.
+    Its header says with which code and when. Nobody else can change the file between reading and writing. `means_of`
+    computes means over splits. It is given all splits that the file holds of each new record, since an earlier command may
+    have measured some of them. `drop` tells which old records are out of date.
 
     Raises:
         ResultsError: the file that is there cannot be read; it is left as it is.
@@ -188,8 +161,7 @@ def update_results(
     over_splits = {replace(result, split=None).identity for result in added.values()}
     with replacing(path, patience_seconds=_PATIENCE_SECONDS) as temporary:
         merged = merge_results(read_results(path), added.values())
-        merged = tuple(result for result in merged if result.identity in added or not drop(result))
-        means = means_of(r for r in merged if replace(r, split=None).identity in over_splits)
-        merged = merge_results(merged, means)
+        kept = [result for result in merged if result.identity in added or not drop(result)]
+        merged = merge_results(kept, means_of(r for r in kept if replace(r, split=None).identity in over_splits))
         temporary.write_text(_text(merged, header), encoding="utf-8")
     return merged

@@ -9,13 +9,9 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of text.
+    """A table of text; a cell may hold rich's markup for the terminal.
 
-    Attributes:
-        title: what the table shows.
-        columns: names.
-        rows: of as many cells; a cell may hold rich's markup for the terminal.
-        n_labels: how many columns, from the left, hold words. The others hold numbers and are aligned right.
+    `n_labels` columns from the left hold words. The others hold numbers and are aligned right.
     """
 
     title: str

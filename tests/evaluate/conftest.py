@@ -29,14 +29,10 @@ def build_videos(
             present = np.ones(n, bool) if has is None else np.asarray(has, bool)
             parts[name] = Part(l2_normalise(np.asarray(vectors, np.float64) * present[:, None]), present)
     sides = ["train" if i % 2 else "test" for i in range(n)] if sides is None else sides
-    return Videos(
-        sources=tuple(f"class{label}/v{i}.mp4" for i, label in enumerate(labels)),
-        labels=labels,
-        label_names=tuple(f"class{label}" for label in labels),
-        groups=tuple(groups) if groups is not None else ("",) * n,
-        splits=tuple({name: side for name in splits if side} for side in sides),
-        parts=parts,
-    )
+    names = tuple(f"class{label}" for label in labels)
+    sources = tuple(f"{name}/v{i}.mp4" for i, name in enumerate(names))
+    listed = tuple({name: side for name in splits if side} for side in sides)
+    return Videos(sources, labels, names, tuple(groups) if groups is not None else ("",) * n, listed, parts)
 
 
 def write_store(path, sources, vectors, model="raw", **columns):

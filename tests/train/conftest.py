@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from preprocess.build.pipeline import build
 from preprocess.executors.processes import SerialExecutor
@@ -14,6 +15,7 @@ from preprocess.media.media_info import Decoded, MediaInfo
 from preprocess.schema import ShardParams
 from preprocess.sources import Catalogue, Source
 from tests.planes import from_rgb
+from train.config.clip_config import ClipConfig
 from train.data.loader_config import LoaderConfig
 
 SMALL = ShardParams(
@@ -36,9 +38,8 @@ def make_frames(index: int, n_frames: int, height: int, width: int) -> np.ndarra
 
 def decoded_of(frames: np.ndarray | None, waveform: np.ndarray | None, n_frames: int, params: ShardParams) -> Decoded:
     """What the decoder would hand over of frames (T, H, W, 3) uint8 and samples (N,) float32."""
-    info = MediaInfo(
-        n_frames / params.fps, 64, 48, params.fps, has_video=frames is not None, has_audio=waveform is not None
-    )
+    has_video, has_audio = frames is not None, waveform is not None
+    info = MediaInfo(n_frames / params.fps, 64, 48, params.fps, has_video=has_video, has_audio=has_audio)
     return Decoded(n_frames, None if frames is None else from_rgb(frames), waveform, info)
 
 
@@ -52,14 +53,10 @@ def make_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
 
 
 def write_shards(
-    folder: Path,
-    n_sources: int,
-    params: ShardParams = SMALL,
-    n_frames: Callable[[int], int] | None = None,
+    folder: Path, n_sources: int, params: ShardParams = SMALL, n_frames: Callable[[int], int] | None = None,
     decoded_from: Callable[[int, int, ShardParams], Decoded] = make_decoded,
-    label: Callable[[int], int] = lambda index: index % 5,
-    group: Callable[[int], str] = lambda _: "",
-) -> Path:
+    label: Callable[[int], int] = lambda index: index % 5, group: Callable[[int], str] = lambda _: "",
+) -> Path:  # fmt: skip
     """Write a finished set; source i has label i % 5 and no group, unless told otherwise.
 
     Split 1 says train but for every fourth source, which it says test.
@@ -81,10 +78,21 @@ def write_shards(
     return folder
 
 
+AT_ONE_MOMENT = ClipConfig(
+    n_frames=2, crop_px=32, speeds=(1,), base_stride=2, views="same_moment", jitter_frames=1.0, eval_speed=1
+)
+
+
 def loading(shards: Path, **changes: Any) -> LoaderConfig:
     """How the tests load, unless told otherwise: whole segments in order, in batches of 5."""
     plain = LoaderConfig(str(shards), 5, 32, 8, shuffle=False, seed=1, num_threads=1)
     return replace(plain, **changes)
+
+
+def unit(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Vectors of length 1 in random directions."""
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return torch.nn.functional.normalize(x, dim=-1)
 
 
 @pytest.fixture(scope="session")

@@ -75,21 +75,12 @@ def batch_of(case: Case) -> Batch:
     generator = torch.Generator().manual_seed(3)
     has_audio = bits(case.has_audio)
     present = has_audio.repeat(2)[:, None, None, None]
-    clips = TrainClips(
-        torch.randn(2 * N, 3, 8, 16, 16, generator=generator),
-        torch.where(present, torch.randn(2 * N, 1, 16, 29, generator=generator), -2.0),
-        has_audio.repeat(2),
-        int(has_audio.sum()),
-    )
-    speed = torch.randint(4, (N, 2), generator=generator)
-    plan = Plan(
-        start=torch.zeros(N, 2, dtype=torch.long),
-        speed=speed,
-        stride=2**speed,
-        reverse=torch.rand(N, 2, generator=generator) < 0.5,
-        order=torch.tensor([IGNORE if c == "-" else int(c) for c in case.order]),
-        timed=bits(case.timed),
-    )
+    video, audio = (torch.randn(2 * N, *size, generator=generator) for size in ((3, 8, 16, 16), (1, 16, 29)))
+    clips = TrainClips(video, torch.where(present, audio, -2.0), has_audio.repeat(2), int(has_audio.sum()))
+    speed, start = torch.randint(4, (N, 2), generator=generator), torch.zeros(N, 2, dtype=torch.long)
+    reverse = torch.rand(N, 2, generator=generator) < 0.5
+    order = torch.tensor([IGNORE if c == "-" else int(c) for c in case.order])
+    plan = Plan(start, speed, 2**speed, reverse, order, bits(case.timed))
     source = torch.tensor([0, 1, 2, 2, 0, 4, 5, 1])  # two sources lie on both ranks, one twice on the first
     return Batch(clips, plan, Segments(source * SEGMENTS_PER_SOURCE_LIMIT, source % 3, has_audio))
 
@@ -134,11 +125,9 @@ def step(case: Case, batch: Batch, model: Model, forward: nn.Module, bank: Bank,
     config = case.config()
     outputs = forward(batch.clips)
     generator = torch.Generator().manual_seed(rank)
-    objective = compute_objective(
-        outputs, batch.plan, batch.segments, bank, config, use_bank=True, generator=generator
-    )  # fmt: skip
-    objective.total.backward()
     facts = batch.segments
+    objective = compute_objective(outputs, batch.plan, facts, bank, config, use_bank=True, generator=generator)
+    objective.total.backward()
     bank.push(
         {space: gather(x.detach().chunk(2)[0]) for space, x in outputs.embeddings.items()},
         gather(facts.source), gather(facts.label), gather(facts.has_audio),

@@ -30,16 +30,15 @@ def noise_waveform(index: int, n_samples: int) -> np.ndarray:
     return np.random.default_rng([index, 1]).normal(0, 0.1, n_samples).astype(np.float32)
 
 
-def noise_decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
-    """A source of noise, as the decoder would hand it over; every value of a pixel is drawn by itself."""
-    frames = np.random.default_rng([index, 0]).integers(0, 256, (n_frames, 48, 64, 3), dtype=np.uint8)
-    waveform = noise_waveform(index, n_frames * params.samples_per_frame)
-    return decoded_of(frames, waveform, n_frames, params)
+def write_noise(folder: Path, n_sources: int) -> Path:
+    """A finished set of noise through the real pipeline, JPEG strips and log-mels; each value of a pixel is drawn alone."""
 
+    def decoded(index: int, n_frames: int, params: ShardParams) -> Decoded:
+        frames = np.random.default_rng([index, 0]).integers(0, 256, (n_frames, 48, 64, 3), dtype=np.uint8)
+        waveform = noise_waveform(index, n_frames * params.samples_per_frame)
+        return decoded_of(frames, waveform, n_frames, params)
 
-def write_noise(folder: Path, n_sources: int, params: ShardParams = PARAMS) -> Path:
-    """A finished set of noise through the real pipeline: JPEG strips and log-mels."""
-    return write_shards(folder, n_sources, params, lambda index: LENGTHS[index % len(LENGTHS)], noise_decoded)
+    return write_shards(folder, n_sources, PARAMS, lambda index: LENGTHS[index % len(LENGTHS)], decoded)
 
 
 def four_sigma(chance, n):
@@ -63,11 +62,6 @@ def statistics(x):
     return np.stack([*lags, *runs, *ends], 1)
 
 
-def inner_pixels(video):
-    """(N, 3, T, H, W) to (N, pixels, T): every second pixel, two rows away from the borders."""
-    return video[..., 2:-2:2, ::2].permute(0, 1, 3, 4, 2).flatten(1, 3).numpy()
-
-
 def border_statistics(video):
     """Likeness of a frame's top row to the bottom row of the frame before, and of that behind, in chroma: (N, 2)."""
     red, green, blue = video.unbind(1)  # (N, T, H, W)
@@ -78,7 +72,8 @@ def border_statistics(video):
 
 
 STATISTICS = {
-    "pixels": lambda clips: statistics(inner_pixels(clips.video)),
+    # (N, 3, T, H, W) to (N, pixels, T): every second pixel, two rows away from the borders
+    "pixels": lambda clips: statistics(clips.video[..., 2:-2:2, ::2].permute(0, 1, 3, 4, 2).flatten(1, 3).numpy()),
     "borders": lambda clips: border_statistics(clips.video),
     "next to borders": lambda clips: border_statistics(clips.video[..., 1:-1, :]),
     "sound": lambda clips: statistics(clips.audio[:, 0].numpy()),

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.processes import wait_for
@@ -22,6 +23,12 @@ SETTINGS = (
     "bank.n_negatives=8", "bank.warmup_steps=3", "bank.positives=nearest", "log_every=1", "checkpoint_every=100",
     "optim.warmup_steps=2", "optim.lr=0.001", "loss.video_video=1.0", "heldout.split=''",
 )  # fmt: skip
+
+
+DEVICE = "cuda"
+_LACKS_GPU = "torch finds no GPU here; `make gpu-check` runs these tests"
+needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason=_LACKS_GPU)]
+"""Marks of tests that compare a GPU with the CPU, whose results the other tests verify."""
 
 
 def config(shards: Path, *overrides: str, objective: str = "whole") -> Config:

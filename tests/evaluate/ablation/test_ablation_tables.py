@@ -7,9 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from evaluate.ablation.ablation_tables import ablation_markdown
 from evaluate.ablation.aggregate import COMPARED, Cell, Comparison, aggregate, compare, pooled_sd, read_cells
-from evaluate.ablation.figure import write_figure
+from evaluate.ablation.tables_and_figure import ablation_markdown, write_figure
 from evaluate.errors import AblationError, ResultsError
 from evaluate.protocols.temporal_heads import temporal_results
 from evaluate.publish import KINDS, draw_figures, fill_pages, publish
@@ -34,11 +33,8 @@ def measured_runs(keep=lambda column: True):
         models = ["pretrained", "chance"]
         if objective == OBJECTIVES[0]:
             models += ["untrained", "raw"] if seed == SEEDS[0] else ["untrained"]
-        runs[objective, seed] = [
-            record(column, model, 0.1 if model == "chance" else float(rng.random()))
-            for column, model in itertools.product(COLUMNS, models)
-            if keep(column) or model == "chance"
-        ]
+        kept = [each for each in itertools.product(COLUMNS, models) if keep(each[0]) or each[1] == "chance"]
+        runs[objective, seed] = [record(*each, 0.1 if each[1] == "chance" else float(rng.random())) for each in kept]
     return runs
 
 

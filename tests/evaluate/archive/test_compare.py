@@ -23,10 +23,11 @@ def test_a_copy_and_an_intro_of_all_are_found_in_every_kind_of_index(flat_rows, 
         own = Signal(seed, 60)
         return lambda t: np.where((t < 6)[:, None], intro.at(t), own.at(t))
 
+    def late(signal):
+        return lambda t: signal(t + 15)
+
     sources = [describe(f"{n:02d}", begin(n), 40, sound=Signal(1000 + n, 60).at, noise=0.2) for n in range(40)]
-    sources.append(
-        describe("copy", lambda t: begin(7)(t + 15), 12, sound=lambda t: Signal(1007, 60).at(t + 15), noise=0.4)
-    )
+    sources.append(describe("copy", late(begin(7)), 12, sound=late(Signal(1007, 60).at), noise=0.4))
     comparison = Comparison(build_library(sources, HOP, flat_below_rows=flat_below_rows), 0.001)
     (copied,) = comparison.matches(sources[-1], np.arange(41) != 40)
     assert copied.reference == "07"
@@ -51,12 +52,11 @@ def test_expected_similarities_are_those_of_the_sources_that_have_the_modality()
 
 def test_spans_of_scenes_in_another_order_end_where_the_copy_is_cut():
     """In the source the scenes are apart, so each runs on over the cut; seen from the copy they meet at 8 s."""
-    first, second = (
-        Match("copy", "film", 0, 8.6, 20, 28.6, 9.0, True),
-        Match("copy", "film", 7.4, 15, 2.4, 10, 9.0, True),
+    overlapping, seen = (
+        [Match("copy", "film", *span, 9.0, True) for span in spans]
+        for spans in (((0, 8.6, 20, 28.6), (7.4, 15, 2.4, 10)), ((0, 8, 20, 28), (8, 15, 3, 10)))
     )
-    seen = [Match("copy", "film", 0, 8, 20, 28, 9.0, True), Match("copy", "film", 8, 15, 3, 10, 9.0, True)]
-    found = merged([*seen, swapped(first), swapped(second)])
+    found = merged([*seen, *map(swapped, overlapping)])
     cut = [each.query_end_seconds for each in found[:1]] + [each.query_start_seconds for each in found[1:]]
     assert (len(found), cut) == (2, [8, 8])
     assert [each.reference_start_seconds for each in found] == pytest.approx([20, 3])

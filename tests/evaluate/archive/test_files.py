@@ -1,6 +1,7 @@
 """Which file to keep, and what is written: a script for any name, edit lists, tables."""
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -70,11 +71,8 @@ def test_facts_of_a_file(files):
 
 
 def test_the_best_is_kept_and_what_it_does_not_hold(files):
-    pairs = [
-        pair("master.mp4", ODD[0]),
-        pair("master.mp4", ODD[1], (1.0, 0.5)),
-        pair("master.mp4", ODD[2], audio="unclear"),
-    ]
+    pairs = [pair("master.mp4", ODD[0]), pair("master.mp4", ODD[1], (1.0, 0.5))]
+    pairs.append(pair("master.mp4", ODD[2], audio="unclear"))
     told = {each.name: each for each in propose_kept(duplicates(files, pairs))}
     assert told["master.mp4"].reason.startswith("best of 4: 8.0 s, 144x96, ")
     assert (told[ODD[0]].copy_of, told[ODD[0]].keeps) == ("master.mp4", False)
@@ -202,10 +200,8 @@ def test_timelines_of_files_whose_names_are_not_utf_8(tmp_path):
     found = duplicates(tmp_path, [pair("a.mp4", "b.mp4"), pair("a.mp4", "c.mp4")])
     found.sources["a.mp4"] = IndexedSource("a.mp4", str(path), 1, 1, 9, 8.0)
     write_duplicates(path.with_suffix(".otio"), found, 25)
-    assert (
-        otio.adapters.read_from_string(path.with_suffix(".otio").read_text(), "otio_json")[0].tracks[0].name
-        == r"\xff.mp4"
-    )
+    timelines = otio.adapters.read_from_string(path.with_suffix(".otio").read_text(), "otio_json")
+    assert timelines[0].tracks[0].name == r"\xff.mp4"
 
 
 def test_duplicates_as_tables_and_edit_lists(tmp_path):
@@ -227,8 +223,8 @@ def test_duplicates_as_tables_and_edit_lists(tmp_path):
 
 def test_a_segment_of_nine_sources_is_common_and_a_copy_beside_it_is_not():
     seconds = {f"{number}": 30.0 for number in range(9)}
-    intro = [match(f"{a}", f"{b}", (10, 15), (5 + b, 10 + b)) for a in range(1) for b in range(1, 9)]
-    intro += [match(f"{a}", f"{b}", (5 + a, 10 + a), (5 + b, 10 + b)) for a in range(1, 9) for b in range(a + 1, 9)]
+    places = [(10, 15), *((5 + a, 10 + a) for a in range(1, 9))]
+    intro = [match(f"{a}", f"{b}", places[a], places[b]) for a, b in itertools.combinations(range(9), 2)]
     (found,) = common_segments([*intro, match("0", "1", (16, 30))], seconds, 0.5)
     assert found.places[:3] == (("0", 10.0, 15.0), ("1", 6.0, 11.0), ("2", 7.0, 12.0))
     assert (found.n_sources, found.seconds) == (9, 5.0)

@@ -136,13 +136,10 @@ def test_embedding_on_the_cluster_makes_the_stores_of_one_process(on_ray, ucf_fo
     run = load_run(run_folder / "checkpoints" / LAST_NAME, ("pretrained", "raw"))
     stores, seen = {}, []
     for name, executor in (("alone", None), ("cluster", on_ray)):
-        outputs = store_paths(tmp_path / name, "tiny", ("pretrained", "raw"))
-        options = EmbedOptions(batch_size=4, num_threads=1)
-        embedded = embed(
-            run, shards, outputs, "tiny", options, executor=executor, progress=lambda *state: seen.append(state)
-        )
+        stores[name] = store_paths(tmp_path / name, "tiny", ("pretrained", "raw"))
+        given = run, shards, stores[name], "tiny", EmbedOptions(batch_size=4, num_threads=1)
+        embedded = embed(*given, executor=executor, progress=lambda *state: seen.append(state))
         assert embedded == ("pretrained", "raw")
-        stores[name] = outputs
     assert len(read_segments(shards)["shard"].unique()) > SHARDS_A_TASK
     assert (seen[-1][0], seen[-1][1]) == (18, 18)
     for model in ("pretrained", "raw"):

@@ -52,9 +52,8 @@ def test_a_folder_that_is_not_an_export_is_never_replaced(run, tmp_path):
 
 def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(trained, tmp_path):
     exported, shards = export_run(trained / "run", tmp_path / "out"), str(trained / "shards")
-    (code,) = [
-        part for part in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "onnxruntime" in part
-    ]
+    parts = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = [part for part in parts if "onnxruntime" in part]
     code = code.replace('"exports/sample", "shards/sample"', f"{str(exported)!r}, {shards!r}")
     names: dict[str, Any] = {}
     exec(compile(code, PAGE, "exec"), names)  # noqa: S102 - our own text

@@ -26,12 +26,10 @@ SET = ("steps=4", "log_every=1", "checkpoint_every=2", "data.batch_size=4", "cli
 
 
 def random_classifier(shards):
-    settings = {
-        "data": {"shards": str(shards), "batch_size": 25, "num_threads": 1},
-        "clip": {"n_frames": 4, "crop_px": 32, "speed": 2},
-        "model": {"video": "tiny", "audio": "tiny", "tiny_width": 4},
-    }
-    config = check(FinetuneConfig, settings, "test")
+    data = {"shards": str(shards), "batch_size": 25, "num_threads": 1}
+    model = {"video": "tiny", "audio": "tiny", "tiny_width": 4}
+    clip = {"n_frames": 4, "crop_px": 32, "speed": 2}
+    config = check(FinetuneConfig, {"data": data, "clip": clip, "model": model}, "test")
     torch.manual_seed(2)
     classifier = Classifier(config, 5).eval()
     with torch.no_grad():

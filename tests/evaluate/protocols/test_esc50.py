@@ -8,16 +8,7 @@ from sklearn.svm import LinearSVC
 
 from evaluate.errors import SplitError
 from evaluate.protocols.bootstrap import CHANCE
-from evaluate.protocols.esc50.folds import (
-    COSTS,
-    ESC10,
-    SVM,
-    Contestant,
-    Recordings,
-    choose_cost,
-    evaluate,
-    fold_hits,
-)
+from evaluate.protocols.esc50.folds import COSTS, ESC10, SVM, Contestant, Recordings, choose_cost, evaluate, fold_hits
 from evaluate.protocols.result_table import folds_sheet
 from evaluate.protocols.video_features import l2_normalise
 

@@ -11,11 +11,8 @@ from preprocess.synthetic.sample.classes import CLASSES
 from tests.evaluate.conftest import build_videos
 from tests.evaluate.protocols.test_retrieval import slow_recall
 
-PAIRS = (
-    ClassPair("class0", "class1", "time"),
-    ClassPair("class2", "class3", "sound"),
-    ClassPair("class5", "class4", "time"),
-)
+NAMED = (("class0", "class1", "time"), ("class2", "class3", "sound"), ("class5", "class4", "time"))
+PAIRS = tuple(ClassPair(*each) for each in NAMED)
 
 
 def slow(videos, split, modality, pair):

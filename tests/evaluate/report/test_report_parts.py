@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -27,15 +28,10 @@ def neighbourhood(queries, nearest):
     """Queries of the given classes whose nearest reference is of the given class; references: one a class."""
     n = max(queries + nearest) + 1
     others = np.random.default_rng(0).integers(n, size=(len(queries), 2))
-    return Neighbourhood(
-        query_sources=tuple(f"q{i}.mp4" for i in range(len(queries))),
-        query_labels=np.array(queries),
-        reference_sources=tuple(f"r{i}.mp4" for i in range(n)),
-        reference_labels=np.arange(n),
-        indices=np.column_stack([nearest, others]),
-        scores=np.full((len(queries), 3), 0.5, np.float32),
-        label_names={i: f"class {i}" for i in range(n)},
-    )
+    names, references = (tuple(f"{letter}{i}.mp4" for i in range(k)) for letter, k in (("q", len(queries)), ("r", n)))
+    indices, scores = np.column_stack([nearest, others]), np.full((len(queries), 3), 0.5, np.float32)
+    classes = {i: f"class {i}" for i in range(n)}
+    return Neighbourhood(names, np.array(queries), references, np.arange(n), indices, scores, classes)
 
 
 def videos(n_classes=3, n_each=6, silent=()):
@@ -70,11 +66,9 @@ def test_class_recalls_pool_the_queries_of_all_splits_and_have_the_best_class_on
 def test_confusion_is_judged_on_the_test_side_by_neighbour_and_probe():
     own = videos(n_each=9)
     found = list(build_confusions(Model(own, search(own))))
-    assert [(each.title, each.counts.sum(), each.accuracy) for each in found] == [
-        (f"{modality}, {judge}", 9, 1.0)
-        for modality in ("video", "audio", "video + audio")
-        for judge in ("nearest neighbour", "linear probe")
-    ]
+    titles = itertools.product(("video", "audio", "video + audio"), ("nearest neighbour", "linear probe"))
+    assert [each.title for each in found] == [", ".join(each) for each in titles]
+    assert {(each.counts.sum(), each.accuracy) for each in found} == {(9, 1.0)}
     matrix = Confusion("", "1", ("a", "b", "c"), np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
     np.testing.assert_allclose(matrix.shares, [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0, 0]])
     assert (matrix.accuracy, matrix.mixups) == (pytest.approx(4 / 6), [("b", "a", 0.5), ("a", "b", 0.25)])
@@ -131,12 +125,10 @@ def test_the_map_keeps_classes_together_and_leaves_out_what_a_video_lacks():
     assert (points.min(), points.max()) == (0, 1000)
     assert {point[1] for point in made["points"]} == {0, 1}
     own = videos()
-    sides = tuple({"2": "test"} if i == 0 else {"10": "test", "2": "train"} for i in range(len(own)))
-    roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
-    assert roles == [1, *[0] * (len(own) - 1)]  # split 2 comes before 10
-    sides = tuple({"2": "test"} if i == 0 else {"1": "train", "2": "train"} for i in range(len(own)))
-    roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
-    assert roles[:2] == [2, 0]  # not in the first split
+    for others, wanted in (({"10": "test", "2": "train"}, [1, 0]), ({"1": "train", "2": "train"}, [2, 0])):
+        sides = ({"2": "test"}, *[others] * (len(own) - 1))  # split 2 comes before 10; it is not the first beside 1
+        roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
+        assert roles == wanted + wanted[1:] * (len(own) - 2)
     for n in (1, 2, 5):  # too few for t-SNE, or for PCA
         assert project(np.random.default_rng(0).normal(size=(n, 6))).shape == (n, 2)
 
@@ -180,7 +172,5 @@ def test_names_that_lead_out_of_the_data_folder_are_not_followed(tmp_path):
 
 
 def test_the_sample_world_is_distinguished_from_ucf101():
-    sample, other = (
-        SimpleNamespace(videos=SimpleNamespace(label_names=names)) for names in (("Rising",), ("Rising", "Archery"))
-    )
+    sample, other = (Model(SimpleNamespace(label_names=each), {}) for each in (("Rising",), ("Rising", "Archery")))
     assert [is_sample(models, None) for models in ([sample], [other], [])] == [True, False, False]

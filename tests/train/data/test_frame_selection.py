@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.train.conftest import SMALL, loading, write_shards
+from tests.train.conftest import AT_ONE_MOMENT, SMALL, loading, write_shards
 from train.config.clip_config import ClipConfig
 from train.data.loader import SegmentLoader
 from train.finetune.config import FinetuneClip
@@ -13,9 +13,7 @@ from train.finetune.trainer import OneClip
 from train.plans.clip_planners import EvenClips, TwoViews
 
 ANYWHERE = ClipConfig(n_frames=4, crop_px=32, speeds=(1, 2, 4), eval_speed=2, shared_direction=False)
-MOMENT = ClipConfig(
-    n_frames=3, crop_px=32, speeds=(1,), base_stride=4, views="same_moment", jitter_frames=1.0, eval_speed=1
-)
+MOMENT = replace(AT_ONE_MOMENT, n_frames=3, base_stride=4)
 PLANNERS = [TwoViews(ANYWHERE), TwoViews(MOMENT), OneClip(FinetuneClip(4, 32, 2)), EvenClips(ANYWHERE, 3, (1, 4))]
 
 

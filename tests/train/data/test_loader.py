@@ -43,12 +43,6 @@ def beside(batches, truth):
             yield batch, row, *truth[segment]
 
 
-def square_of(frames):
-    """The square in the middle of the longer side."""
-    top, left = ((side - 32) // 2 for side in frames.shape[1:3])
-    return frames[:, top : top + 32, left : left + 32]
-
-
 def test_every_segment_once_in_manifest_order_and_equal_to_a_slow_reader(small_shards):
     batches = list(iterate_once(loading(small_shards)))
     assert [len(b) for b in batches] == [5] * 9 + [3]
@@ -65,7 +59,8 @@ def test_every_segment_once_in_manifest_order_and_equal_to_a_slow_reader(small_s
 
 def test_another_size_is_the_square_resized(small_shards):
     for batch, i, frames, *_ in beside(iterate_once(loading(small_shards, frame_px=16)), slow_reader(small_shards)):
-        n, square = len(frames), torch.as_tensor(square_of(frames)).permute(0, 3, 1, 2).float()
+        n, (top, left) = len(frames), ((side - 32) // 2 for side in frames.shape[1:3])
+        square = torch.as_tensor(frames[:, top : top + 32, left : left + 32]).permute(0, 3, 1, 2).float()
         small = torch.nn.functional.interpolate(square, size=(16, 16), mode="bilinear", antialias=True)
         assert batch.frames.shape[1:] == (8, 16, 16, 3)
         off = (batch.frames[i, :n].permute(0, 3, 1, 2) - small).abs()

@@ -28,10 +28,7 @@ DAMAGED_MEMBERS = {
     "no header": ("frames.jpg", lambda data: bytes(64) + data[64:]),
     "half a strip": ("frames.jpg", lambda data: data[: len(data) // 2].ljust(len(data), b"\0")),
     "no numbers": ("meta.npy", lambda data: b"XXXXXX" + data[6:]),
-    "a frame height that the strip has not": (
-        "meta.npy",
-        lambda data: data[:-32] + np.int64(640).tobytes() + data[-24:],
-    ),
+    "no such frame height": ("meta.npy", lambda data: data[:-32] + np.int64(640).tobytes() + data[-24:]),
     "a pickle, which is not loaded": ("meta.npy", lambda data: PICKLE.ljust(len(data), b"\0")),
 }
 

@@ -9,20 +9,15 @@ import torch
 import train.data.dali_graph
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
 from tests.processes import run
-from tests.train.conftest import loading
-from train.config.clip_config import ClipConfig
+from tests.train.conftest import AT_ONE_MOMENT, loading
 from train.data.loader import SegmentLoader
 from train.errors import LoaderStateError
 from train.plans.clip_planners import TwoViews
 
-MOMENT = ClipConfig(
-    n_frames=2, crop_px=32, speeds=(1,), base_stride=2, views="same_moment", jitter_frames=1.0, eval_speed=1
-)
-
 
 def config(shards, **changes):
     """Windows and plans are drawn too, the latter at fractional places."""
-    return loading(shards, **{"window_frames": 6, "shuffle": True, "clips": TwoViews(MOMENT)} | changes)
+    return loading(shards, **{"window_frames": 6, "shuffle": True, "clips": TwoViews(AT_ONE_MOMENT)} | changes)
 
 
 def digests(loader, n):
@@ -64,8 +59,7 @@ def test_a_new_process_goes_on_with_the_very_next_batch_on_every_rank(small_shar
         expected.append(digests(loader, 12))
     path = tmp_path / "state.pt"
     torch.save(states, path)
-    code = REST.format(path=str(path), shards=str(small_shards))
-    done = run("-c", code)
+    done = run("-c", REST.format(path=str(path), shards=str(small_shards)))
     assert [line.split() for line in done.stdout.splitlines()] == expected
 
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from tests.train.conftest import SMALL, loading, write_shards
-from tests.train.gpu import DEVICE, needs_gpu
-from tests.train.small_runs import config
+from tests.train.small_runs import DEVICE, config, needs_gpu
 from train.data.loader import SegmentLoader
 from train.ranks.distributed import World
 from train.run.pretraining import loader_config
@@ -21,11 +20,12 @@ def both(settings, n):
     return [[next(loader).to("cpu") for loader in loaders] for _ in range(n)]
 
 
-def difference(pairs):
-    """Largest and mean difference of pixels in grey levels; printed, as a GPU's decoder has its own rounding."""
+def assert_nearly_equal(pairs):
+    """By the largest and mean difference of pixels in grey levels; printed, as a GPU's decoder has its own rounding."""
     off = torch.cat([(a.frames.int() - b.frames.int()).abs().flatten() for a, b in pairs]).float()
     print(f"pixels differ by at most {off.max():.0f} and by {off.mean():.3f} on average")  # noqa: T201 - `make gpu-check` shows it
-    return off.max(), off.mean()
+    assert off.max() <= 16
+    assert off.mean() <= 1
 
 
 @pytest.mark.parametrize("frame_px", [32, 24], ids=["cut", "resized"])
@@ -36,18 +36,14 @@ def test_frames_of_planned_clips(small_shards, frame_px):
         for name in (f.name for f in fields(cpu) if f.name not in ("frames", "plan")):
             assert torch.equal(torch.as_tensor(getattr(cpu, name)), torch.as_tensor(getattr(gpu, name))), name
         assert torch.equal(cpu.plan.start, gpu.plan.start)
-    largest, mean = difference(pairs)
-    assert largest <= 16
-    assert mean <= 1
+    assert_nearly_equal(pairs)
 
 
 def test_whole_strips_with_restart_markers_of_16384_px(tmp_path):
     big = replace(SMALL, short_side_px=128, segment_seconds=8.0)
     shards = write_shards(tmp_path / "shards", 4, big, n_frames=lambda _: 128)
     settings = loading(shards, batch_size=4, frame_px=128, window_frames=128, shuffle=True)
-    largest, mean = difference(both(settings, 1))
-    assert largest <= 16
-    assert mean <= 1
+    assert_nearly_equal(both(settings, 1))
 
 
 def test_frames_stay_whole_while_the_gpu_lags_behind_the_host(small_shards):

@@ -24,13 +24,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def settings(shards, **changes):
-    values = SETTINGS | changes
-    return check(FinetuneConfig, values | {"data": values["data"] | {"shards": str(shards)}}, "test")
-
-
 def finetuner(shards, run, encoder=None, **changes):
-    return Finetuner(settings(shards, **changes), run, join_world("cpu"), encoder)
+    values = SETTINGS | changes
+    settings = check(FinetuneConfig, values | {"data": values["data"] | {"shards": str(shards)}}, "test")
+    return Finetuner(settings, run, join_world("cpu"), encoder)
 
 
 def saved(run):
@@ -72,12 +69,11 @@ def test_a_pretrained_encoder_moves_slower_than_the_classifier(small_shards, tmp
     assert {rates[id(p)] for p in tuner.model.video_net.parameters()} == {0.002 * fraction}
 
 
-def dark_or_bright(index, n_frames, params):
-    decoded = make_decoded(index, n_frames, params)
-    return replace(decoded, planes=from_rgb(decoded.frames // 4 + 170 * (index % 2)))
-
-
 def test_it_learns_and_comes_back_in_eval_mode(tmp_path):
+    def dark_or_bright(index, n_frames, params):
+        decoded = make_decoded(index, n_frames, params)
+        return replace(decoded, planes=from_rgb(decoded.frames // 4 + 170 * (index % 2)))
+
     shards = write_shards(tmp_path / "shards", 24, decoded_from=dark_or_bright, label=lambda index: index % 2)
     assert finetuner(shards, tmp_path, steps=30, head={"dropout": 0.0, "label_smoothing": 0.0}).train()
     found = losses(tmp_path)

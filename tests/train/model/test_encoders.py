@@ -7,14 +7,10 @@ from train.config.schema import ModelConfig
 from train.model.encoders import build_encoders
 from train.model.tiny_nets import Pointwise2d
 
+LARGE = [pytest.param(video, "resnet18", marks=pytest.mark.slow) for video in ("r2plus1d_18", "r3d_18", "s3d")]
 
-@pytest.mark.parametrize(
-    ("video", "audio"),
-    [
-        ("tiny", "tiny"),
-        *(pytest.param(video, "resnet18", marks=pytest.mark.slow) for video in ("r2plus1d_18", "r3d_18", "s3d")),
-    ],
-)
+
+@pytest.mark.parametrize(("video", "audio"), [("tiny", "tiny"), *LARGE])
 def test_features_and_projections_have_their_shapes_and_every_weight_learns(video, audio):
     torch.manual_seed(0)
     encoders = build_encoders(ModelConfig(video=video, audio=audio, projection_dim=16))
@@ -22,10 +18,8 @@ def test_features_and_projections_have_their_shapes_and_every_weight_learns(vide
     features, sound = encoders.video(clips), encoders.audio(torch.randn(2, 1, 64, 61))
     assert features.shape == (2, encoders.video_dim)
     assert sound.shape == (2, encoders.audio_dim)
-    made = [
-        encoders.project_within_video(features), encoders.project_video(features), encoders.project_audio(sound),
-        encoders.project_within_audio(sound),
-    ]  # fmt: skip
+    made = [project(features) for project in (encoders.project_within_video, encoders.project_video)]
+    made += [project(sound) for project in (encoders.project_audio, encoders.project_within_audio)]
     for z in made:
         assert z.shape == (2, 16)
         assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-5)

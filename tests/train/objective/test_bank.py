@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.train.objective.unit import unit
+from tests.train.conftest import unit
 from train.config.schema import BankConfig
 from train.model.spaces import SPACES
 from train.objective.bank import Bank

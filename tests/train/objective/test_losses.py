@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 import torch
 
-from tests.train.objective import unit as single
+from tests.train import conftest
 from train.objective.losses import contrastive, masked_cross_entropy
 
-unit = partial(single.unit, dtype=torch.float64)
+unit = partial(conftest.unit, dtype=torch.float64)
 
 
 def slow(anchor, positive, candidates, mask, tau, extra_pos, pos_mask, extra_neg, neg_mask):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
-from tests.train.objective.unit import unit
+from tests.train.conftest import unit
 from train.config.load import load_config
 from train.config.schema import TERMS, LossConfig
 from train.model.heads import Model, Outputs
@@ -22,14 +22,12 @@ CONFIG = load_config(
      "bank.n_negatives=4", "bank.positive_ranks=2", "bank.positives=nearest", "loss.video_video=1.0"],
 )  # fmt: skip
 N = 4
+SPEED = torch.tensor([[0, 1], [2, 3], [1, 1], [0, 0]])
 PLAN = Plan(
-    start=torch.zeros(N, 2, dtype=torch.long),
-    speed=torch.tensor([[0, 1], [2, 3], [1, 1], [0, 0]]),
-    stride=torch.tensor([[1, 2], [4, 8], [2, 2], [1, 1]]),
+    start=torch.zeros(N, 2, dtype=torch.long), speed=SPEED, stride=2**SPEED,
     reverse=torch.tensor([[True, False], [False, False], [True, True], [False, True]]),
-    order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]),
-    timed=torch.tensor([True, True, True, False]),
-)
+    order=torch.tensor([BEFORE, IGNORE, OVERLAP, AFTER]), timed=torch.tensor([True, True, True, False]),
+)  # fmt: skip
 
 
 def segments(has_audio=(True,) * N, source=range(N)):
@@ -52,13 +50,13 @@ def perfect_logits():
 VIDEO, AUDIO = unit(8, 8), unit(8, 8, seed=1)
 
 
-def outputs_of(logits, video=VIDEO, audio=AUDIO):
-    return Outputs(embeddings(video, audio), logits)
-
-
-def embeddings(video, audio):
+def embeddings(video=VIDEO, audio=AUDIO):
     """Video lies alike in both of its spaces, and audio in its own."""
     return {"within_video": video, "video": video, "audio": audio, "within_audio": audio}
+
+
+def outputs_of(logits, **vectors):
+    return Outputs(embeddings(**vectors), logits)
 
 
 def random_clips(has_audio=(True,) * N):

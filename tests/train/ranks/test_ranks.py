@@ -9,15 +9,11 @@ from tests.processes import start
 from tests.train.joint_batch import CASES, bank_of, batch_of, model_of, same_gradients, step
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def run_pair(program, *arguments):
     """Two ranks of a program, without torchrun, which would take seconds more to start."""
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     pair = [start("-m", program, *arguments, **shared, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in (0, 1)]
     said = [process.communicate(timeout=600)[1] for process in pair]
     return [process.returncode for process in pair], said

@@ -19,10 +19,8 @@ class Fed(Trainer):
 
     def _objective(self, _batch, generator):
         part = next(self.parts)
-        outputs = self.model(part.clips)
-        return compute_objective(
-            outputs, part.plan, part.segments, self.bank, self.config, use_bank=False, generator=generator
-        )
+        given = self.model(part.clips), part.plan, part.segments, self.bank, self.config
+        return compute_objective(*given, use_bank=False, generator=generator)
 
 
 def gradients(shards, run, case, parts, objective="temporal"):

@@ -21,6 +21,7 @@ from train.ranks.distributed import World
 from train.views.augment_video import _yiq
 
 META = torch.device("meta")
+CONSENSUS = ["bank.warmup_steps=0", "bank.positives=consensus", "optim.channels_last=true"]
 DISTORTED = [f"loss.{name}=0" for name in TEMPORAL_TERMS] + [
     "clip.views=same_moment", "distort.enabled=true", "data.frame_px=24", "loss.audio_audio=1",
 ]  # fmt: skip
@@ -89,9 +90,7 @@ def sounds(tmp_path_factory):
 
 MAKERS = {
     "whole method": lambda run, size, video, _: trainer(run, video, size, "bank.warmup_steps=0"),
-    "consensus": lambda run, size, video, _: trainer(
-        run, video, size, "bank.warmup_steps=0", "bank.positives=consensus", "optim.channels_last=true"
-    ),
+    "consensus": lambda run, size, video, _: trainer(run, video, size, *CONSENSUS),
     "distorted": lambda run, size, video, _: trainer(run, video, size, *DISTORTED),
     "audio alone": lambda run, size, _, audio: trainer(run, audio, size, *HEARD),
     "fine-tuning": lambda run, size, video, _: finetuner(

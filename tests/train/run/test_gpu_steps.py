@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from tests.train.gpu import DEVICE, needs_gpu
-from tests.train.small_runs import losses, saved, stop_in_step, trainer
+from tests.train.small_runs import DEVICE, losses, needs_gpu, saved, stop_in_step, trainer
 from train.run import pretraining
 from train.views.training_clips import plain_clips
 

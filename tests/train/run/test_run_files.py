@@ -19,12 +19,12 @@ def record(step, **terms):
 @contextmanager
 def no_file_longer_than(n_bytes):
     """The system refuses bytes beyond, as it does on a full disk; no rights are needed for that."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_settings_file_on_a_full_disk_stops_the_run_before_it_trains(small_shards, tmp_path):

@@ -44,20 +44,14 @@ def test_a_mixture_has_more_of_the_own_sound_than_of_one_other_segments(segments
     assert torch.allclose(mixed.sum(1), torch.ones(2 * segments, 3), atol=1e-4), "powers add up"
 
 
-def test_clips_are_mixed_as_the_settings_say():
+def test_clips_are_mixed_as_the_settings_say_but_a_segment_alone_with_nobody():
     assert not torch.allclose(augmented(sounds(), mix_max=0.4), UNTOUCHED)
-
-
-def test_a_batch_of_one_segment_has_nobody_to_be_mixed_with():
     assert torch.equal(mix(sounds(2), 0.4, generator()), sounds(2))
 
 
 def test_crops_of_everything_are_the_identity_and_of_bands_leave_time_alone():
-    for whole in (
-        augmented(sounds()),
-        augmented(sounds(), crop_bands=(1.0, 1.5)),
-    ):  # wider than all bands is all of them
-        assert torch.allclose(whole, UNTOUCHED, atol=1e-4)
+    for bands in (1.0, 1.0), (1.0, 1.5):  # wider than all bands is all of them
+        assert torch.allclose(augmented(sounds(), crop_bands=bands), UNTOUCHED, atol=1e-4)
     clicks, tones = torch.full((2, 6, 12, 30), -18.4)
     clicks[:, :, 7] = tones[:, 6] = -4.0
     assert (augmented(clicks, crop_bands=(0.4, 0.8)).argmax(2) == 7).all()
@@ -72,9 +66,7 @@ def test_a_crop_is_a_slow_bilinear_reading_of_its_box():
     assert torch.allclose(inner, step.expand_as(inner), atol=1e-4)
     assert shown[:, 0, 0].unique().numel() == 4  # every clip its own place
     wide = augmented(torch.full((64, 12, 30), -6.0), crop_columns=(1.5, 1.5))
-    kept = (wide[:, 0] != 0).sum(1)
-    assert kept.min() >= 19
-    assert kept.max() <= 21  # 30 columns of 45, shrunk into 30
+    assert set((wide[:, 0] != 0).sum(1).tolist()) <= {19, 20, 21}  # 30 columns of 45, shrunk into 30
     assert torch.allclose(wide, wide[:, :1].expand_as(wide), atol=1e-5)
 
 
