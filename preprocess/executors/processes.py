@@ -197,10 +197,10 @@ def local_executor(workers: int, preload: tuple[str, ...] = ()) -> Executor:
 
 def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
     """Do one task in this process, which must not outlive the one that started it."""
+    pipe.send(("begun", None))  # before it can leave with a status of its own
     signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)  # ffmpeg inherits the mask
     signal.signal(STOP, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    pipe.send(("begun", None))
     try:
         pipe.send(("result", work(task, lambda message: pipe.send(("report", message)))))
     except PreprocessError as error:
