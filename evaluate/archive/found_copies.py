@@ -58,9 +58,11 @@ def find_copies(
 
 
 def found_copies_table(results: Sequence[Result]) -> Sheet:
-    """Make a table of the edits, those with the fewest decisions first, and of all together."""
+    """Make a table of all together and of the edits, those with the fewest decisions first; equal ones share a row."""
     cells = {(each.task, each.metric): each for each in results if each.test == TEST}
-    edits = sorted({edit for edit, _ in cells} - {ALL}, key=lambda edit: (cells[edit, METRICS[0]].value, edit))
+    edits = sorted(
+        {edit for edit, _ in cells} - {ALL}, key=lambda edit: (*(cells[edit, m].value for m in METRICS[:2]), edit)
+    )
     told = {at: f"{round(each.value * each.n)} of {each.n}" for at, each in cells.items()}
     rows = [(edit, *(told[edit, metric] for metric in METRICS)) for edit in (ALL, *edits)]
-    return Sheet("copies found", ("edit", "decided", "named first", "another source decided"), rows)
+    return Sheet("copies found", ("edit", "decided", "named first", "another source decided"), rows).joined()

@@ -1,10 +1,13 @@
 """A table of text, for the terminal and for the docs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.table import Table
+
+LONGEST_KEPT = 40
+"""Letters of words that the terminal does not wrap."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,19 @@ class Sheet:
         )  # fmt: skip
         for number, name in enumerate(self.columns):
             is_label = number < self.n_labels
-            table.add_column(name, justify="left" if is_label else "right", no_wrap=is_label)
+            is_short = all(len(row[number]) <= LONGEST_KEPT for row in self.rows)
+            table.add_column(name, justify="left" if is_label else "right", no_wrap=is_label and is_short)
         for row, after in zip(self.rows, [*self.rows[1:], None], strict=True):
             is_last_of_group = self.n_labels > 1 and after is not None and after[0] != row[0]
             table.add_row(*row, end_section=is_last_of_group)
         return table
+
+    def joined(self) -> "Sheet":
+        """Return the table with one row for all rows of the same numbers: their words, joined by commas."""
+        words: dict[Sequence[str], list[str]] = {}
+        for first, *cells in self.rows:
+            words.setdefault(tuple(cells), []).append(first)
+        return replace(self, rows=[(", ".join(names), *cells) for cells, names in words.items()])
 
     def grid(self) -> str:
         """Return the table in Markdown, without its title."""

@@ -111,21 +111,20 @@ def benchmark_tables(results: Sequence[Result]) -> list[Sheet]:
 
     overall = [row(metric, OVERALL, metric, 100, ".1f") for metric in _SHARES]
     overall += [row(title, task, metric, 1, form) for task, metric, title, form in _UNITS if task in tasks]
-    lengths = []
-    alike: dict[tuple[str, ...], list[str]] = {}
+    kinds, lengths = [], []
     for task in sorted(tasks, key=decided):
         name, _, strength = task.partition("/")
         if name in ROWS and name != OVERALL:
-            title = name if strength in ("", USUAL_STRENGTH) else f"{name} ({strength})"
-            alike.setdefault(shares("", task)[1:], []).append(title)
+            kinds.append(shares(name if strength in ("", USUAL_STRENGTH) else f"{name} ({strength})", task))
     for task in (task for task in tasks if task.startswith(LENGTH_PREFIX)):
         n = max(each.n for (of, _, metric), each in found.items() if (of, metric) == (task, "top-1"))
         lengths.append(shares(f"{task.removeprefix(LENGTH_PREFIX)} (n={n})", task))
-    kinds = [(", ".join(names), *cells) for cells, names in alike.items()]
     words = "found first / found and decided, in per cent"
     sheets = [
         Sheet("all distortions and strengths", ("per cent, or as named", *models), overall),
-        Sheet(f"{words}; {USUAL_STRENGTH} distortions where no strength is named", ("distortion", *models), kinds),
+        Sheet(
+            f"{words}; {USUAL_STRENGTH} distortions where no strength is named", ("distortion", *models), kinds
+        ).joined(),
         Sheet(f"{words}, by query length, under a distortion drawn", ("length", *models), lengths),
     ]
     return [sheet for sheet in sheets if sheet.rows]
