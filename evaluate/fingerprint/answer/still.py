@@ -79,13 +79,10 @@ class StillMatcher:
             last = others[until] - 1 if until < len(others) else len(frames) - 1
             seconds = search.middle_seconds[search.rows_of(number)][[first, last]]
             score = score_of({"picture": Pair(np.zeros(1), still.picture, frames[at][None], expected)}, places)
-            start, end = (
-                max(0.0, float(seconds[0]) - library.hop_seconds / 2),
-                float(seconds[1]) + library.hop_seconds / 2,
-            )
+            start, end = (float(each) for each in seconds + np.array([-0.5, 0.5]) * library.hop_seconds)
             yield Match(
-                still.source, library.sources[number], 0.0, 0.0, start, end, score, score >= self.matcher.threshold, score,
-                None, view,
+                still.source, library.sources[number], 0.0, 0.0, max(0.0, start), end, score, score >= self.matcher.threshold,
+                score, None, view,
             )  # fmt: skip
 
 

@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 FILES_A_PART = 16
 BYTES_A_PART = 2 << 30
-CHANGED = "it was changed while it was indexed, or since; index again"
 """Limits of a part. They bound the work lost when indexing is killed, and the disk space of temporary shards."""
+CHANGED = "it was changed while it was indexed, or since; index again"
 
 
 @dataclass(frozen=True)
