@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from preprocess.errors import MediaError, StripError
+from preprocess.executors.processes import leave_if_stopped
 from preprocess.features.sample_members import decoded_row, samples, source_row
 from preprocess.media.decode import decode
 from preprocess.media.ffmpeg import ffmpeg_version
@@ -117,6 +118,7 @@ def _add_source(writer: ShardWriter, source: Source, task: ShardTask) -> list[Ro
             writer.add(segment_row.key or "", members)
             segment_rows.append(dataclasses.replace(segment_row, shard=writer.path.name))
     except (MediaError, StripError) as error:
+        leave_if_stopped()
         writer.rollback(before)
         reason = error.reason if isinstance(error, MediaError) else str(error)
         return [dataclasses.replace(row, status="failed", reason=reason)]

@@ -210,6 +210,15 @@ def _do_task(work: Work[T, R], task: T, pipe: Any) -> None:
         raise
 
 
+def leave_if_stopped() -> None:
+    """End this task if its whole process group was told to end: what fails then is no fault of a source.
+
+    The signal waits in this process too. ffmpeg may have acted on it, if a script that starts it cleared the mask.
+    """
+    if signal.sigpending() & set(_OURS):
+        raise SystemExit(128 + STOP)
+
+
 def _leave(number: int, frame: object) -> None:
     """Unwind the stack, which ends ffmpeg and removes unfinished files."""
     raise SystemExit(128 + number)

@@ -139,3 +139,15 @@ def test_a_script_that_processes_would_run_anew_is_told_so(tmp_path):
     )
     ended = run("run.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert "a process could not begin, its message is above; a script keeps" in ended.stderr
+
+
+def test_a_source_is_not_damaged_that_fails_while_everything_is_told_to_end(clips, reference, tmp_path):
+    def build_while_a_signal_waits():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        os.kill(os.getpid(), signal.SIGINT)
+        build_folder(clips, tmp_path / "shards")
+
+    assert status_of_fork(build_while_a_signal_waits) == 1
+    left = {name: data for name, data in bytes_of(tmp_path / "shards").items() if name.startswith("shard")}
+    assert left.items() <= bytes_of(reference).items()
+    assert {Path(name).stem for name in left} == {"shard-000000"}  # the next one has a source that cannot be read
