@@ -14,6 +14,7 @@ Every table lies between two markers and is generated from its file:
 The benchmarks add kinds of their own (`fill_pages`).
 """
 
+import functools
 import json
 import os
 import re
@@ -47,6 +48,7 @@ LEARNING = (
 )  # fmt: skip
 MATCHING = (*_CLIPS, "evaluate/fingerprint")
 """Folders whose code decides what the encoders learn and score, and which clips are found."""
+_code_now = functools.cache(code)  # 1 s
 _MARKER = (
     r"(?P<begin><!-- (?P<kind>%s): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)"
 )
@@ -86,7 +88,7 @@ class Marker:
         header = read_header(self.path) if header is None else header
         age, trained = ", older than today's code", ""
         if (before := header.get("code")) is not None:
-            now = code()
+            now = _code_now()
             changed = [name for name in decided_by if before.get(name) != now.get(name)]
             age = f"; changed since: {', '.join(changed)}" * bool(changed)
         if training := header.get("training"):

@@ -1,10 +1,13 @@
 """Origin of numbers: date, commit and checksums of this code, and machine."""
 
+import ast
 import hashlib
+import io
 import os
 import platform
 import re
 import subprocess
+import tokenize
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,16 +24,32 @@ def origin() -> dict[str, Any]:
 
 
 def code(root: Path = ROOT) -> dict[str, str]:
-    """Return a checksum of the Python files of each folder that numbers may depend on: "train/views" -> 12 hex digits.
+    """Return a checksum of what each folder that numbers may depend on does: "train/views" -> 12 hex digits.
 
-    A commit does not say which code changed after it, and a clone may lack the history. These do not need git.
+    A commit does not say which code changed after it, and a clone may lack the history. These do not need git. Comments,
+    docstrings and empty lines decide no number and do not count.
     """
     folders: dict[str, Any] = {}
     for package in ("store", "preprocess", "train", "evaluate"):
         for path in sorted((root / package).rglob("*.py")):
             folder = "/".join(path.relative_to(root).parts[:-1][:2])
-            folders.setdefault(folder, hashlib.sha256()).update(path.read_bytes())
+            folders.setdefault(folder, hashlib.sha256()).update(_statements(path).encode())
     return {folder: checksum.hexdigest()[:12] for folder, checksum in folders.items()}
+
+
+def _statements(path: Path) -> str:
+    """Return a Python file without comments, docstrings and empty lines; the same under every version of Python."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str()), lineno=first, end_lineno=int(last)):
+                lines[first - 1 : last] = [""] * (last - first + 1)
+    return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
 
 
 def commit(root: Path = ROOT) -> str:

@@ -95,12 +95,19 @@ def test_a_table_names_the_code_that_changed_after_its_numbers_were_measured(run
 
 def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
     (tmp_path / "train" / "views").mkdir(parents=True)
-    (tmp_path / "train" / "views" / "views.py").write_text("1")
+    views = tmp_path / "train" / "views" / "views.py"
+    views.write_text("def f(a='#'):\n    return (a,\n  \"b\")\n")
     before = code(tmp_path)
+    assert list(before) == ["train/views"]
     (tmp_path / "train" / "run.py").write_text("2")
     assert code(tmp_path) == before | {"train": code(tmp_path)["train"]}
-    (tmp_path / "train" / "views" / "views.py").write_text("3")
-    assert list(before) == ["train/views"] and code(tmp_path)["train/views"] != before["train/views"]
+    views.write_text(
+        '"""Doc.\n\nMore."""\n# why\ndef f(a=\'#\'):  # why\n    """Doc."""\n\n    return (a,  # why\n  "b")\n'
+    )
+    assert code(tmp_path)["train/views"] == before["train/views"]  # the same statements
+    for changed in ("def f(a=''):\n    return (a,\n  \"b\")\n", "def f(a='#'):\n    return (a,\n  \"c\")\n"):
+        views.write_text(changed)
+        assert code(tmp_path)["train/views"] != before["train/views"]
 
 
 def test_the_temporal_tasks_of_a_training_are_a_table(run, tmp_path):
