@@ -46,7 +46,7 @@ def pool(folder: Path, n_videos: int) -> Vectors:
     described = describe_files(files, load_encoder(SHIPPED_ENCODER), ExtractOptions(HOP_SECONDS))
     made = [each for each in described if isinstance(each, Descriptors)]
     return {
-        name: np.concatenate([np.asarray(getattr(each, name))[each.has_picture & each.has_sound] for each in made])
+        name: np.concatenate([np.asarray(getattr(each, name))[each.has_video & each.has_audio] for each in made])
         for name in MODALITIES
     }
 

@@ -11,12 +11,11 @@ from evaluate.archive.scope import Agree, Scope
 from evaluate.archive.segments import Cells, Place, Segment, by_pair, common_segments, components, query_place, swapped
 from evaluate.archive.verdicts import Verdicts
 from evaluate.fingerprint.index.archive import IndexedSource
-from evaluate.fingerprint.index.library import Library
+from evaluate.fingerprint.index.library import MODALITIES, Library
 from evaluate.fingerprint.match.matches import Match
 
 LEAST_REST_SECONDS = 3.0
 """A span of which less is left beside common or ignored segments is no pair: ends are found to about a second."""
-MODALITIES = {"video": "picture", "audio": "sound"}
 Agreement = Literal["agrees", "unclear", "missing"]
 """Of audio or video along a pair's spans. "unclear": it differs, or changes too little. "missing": a side lacks it."""
 PairVerdict = Literal["", "same", "different", "ignored"]
@@ -129,8 +128,7 @@ def list_duplicates(
             if verdict or (pair.agrees(scope.agree) and pair.shared_seconds >= scope.shortest_shared_seconds):
                 pairs.append(pair)
     pairs.sort(key=lambda each: (-each.score, each.one, each.other))
-    searches = {each: library.searches[name] for each, name in MODALITIES.items() if name in library.searches}
-    has = {each: set(np.unique(search.source).tolist()) for each, search in searches.items()}
+    has = {each: set(np.unique(search.source).tolist()) for each, search in library.searches.items()}
     return Duplicates(
         pairs=tuple(pairs), set_aside=tuple(aside),
         segments=tuple(each for each in segments if not _is_mostly(each, ignored)),

@@ -44,7 +44,7 @@ class Event:
     @property
     def speed(self) -> float:
         """How many times as fast as the source the timeline plays it."""
-        seconds, shown = self.end_seconds - self.start_seconds, self.length_seconds  # none of a picture
+        seconds, shown = self.end_seconds - self.start_seconds, self.length_seconds  # none of an image
         return 1.0 if abs(seconds - shown) < SAME_LENGTH_SECONDS or not shown else seconds / shown
 
 

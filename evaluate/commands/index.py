@@ -30,13 +30,13 @@ def add_command(commands: Commands) -> None:
     add("videos", type=Path, nargs="?", help="folder of videos and audio files")
     add("--index", type=Path, required=True, help="folder of the index")
     add_encoder(parser)
-    add("--picture", default="within", help="within, projections or features (default: %(default)s)")
-    add("--sound", default="within", help="within, projections or features (default: %(default)s)")
+    add("--video-vectors", default="within", help="within, projections or features (default: %(default)s)")
+    add("--audio-vectors", default="within", help="within, projections or features (default: %(default)s)")
     add("--hop", type=float, default=0.5, metavar="SECONDS", help="rounded to whole frames (default: %(default)s)")
     add("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
     removed = "remove sources by name, or such as 'news/*'"
     add("--remove", action="append", default=[], metavar="PATTERN", help=removed)
-    stills = "describe single frames too, in which `match` finds pictures; as long again"
+    stills = "describe single frames too, in which `match` finds images; as long again"
     add("--stills", action="store_true", help=stills)
     add("--retry-failed", action="store_true", help="try unreadable files again")
     add_workers(parser)
@@ -54,9 +54,10 @@ def _index(arguments: argparse.Namespace) -> None:
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
     with Progress("indexed MB") as shown:
         growth = index.add(
-            arguments.videos, picture=arguments.picture, sound=arguments.sound, hop_seconds=arguments.hop,
-            background=arguments.background, remove=arguments.remove, retry_failed=arguments.retry_failed,
-            stills=arguments.stills, workers=arguments.workers, max_hours=arguments.max_hours,
+            arguments.videos, video_vectors=arguments.video_vectors, audio_vectors=arguments.audio_vectors,
+            hop_seconds=arguments.hop, background=arguments.background, remove=arguments.remove,
+            retry_failed=arguments.retry_failed, stills=arguments.stills, workers=arguments.workers,
+            max_hours=arguments.max_hours,
             progress=lambda done, total, note: shown.show(done / 1e6, total / 1e6, note),
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip

@@ -15,7 +15,7 @@ examples:
   python -m evaluate match clip.mp4 --index index/archive --out matches.edl --fps 24
       an edit list (CMX 3600) that makes the clip of what it came from; .otio is a timeline (OpenTimelineIO) of both
   python -m evaluate match still.jpg --index index/archive --top 5
-      the frames most like a picture, if the index was made with --stills
+      the frames most like an image, if the index was made with --stills
 
 Exit status 2 if a query or a folder of them could not be read; all others are matched.
 """
@@ -26,7 +26,7 @@ def add_command(commands: Commands) -> None:
     summary = "find which indexed video, and which seconds of it, clips came from"
     parser = add_parser(commands, "match", summary, _match, EPILOG)
     add = parser.add_argument
-    add("queries", type=Path, help="a video or audio file, a picture, or a folder of them")
+    add("queries", type=Path, help="a video or audio file, an image, or a folder of them")
     add("--index", type=Path, required=True, help="folder of the index")
     add("--out", type=Path, help="file for the matches: .json, .csv, .edl or .otio")
     add("--top", type=int, metavar="K", help="the best K spans of each query, however weak")

@@ -11,7 +11,7 @@ from preprocess.progress import Progress
 FINGERPRINT_EPILOG = """\
 examples:
   python -m evaluate fingerprint --videos data/sample --run runs/sample --length 3 --only medium --queries 5
-  python -m evaluate fingerprint --videos /videos --run runs/archive --encoder runs/archive --picture features
+  python -m evaluate fingerprint --videos /videos --run runs/archive --encoder runs/archive --video-vectors features
   python -m evaluate fingerprint --videos /videos/vggsound --run runs/vggsound --queries 50
 
 RUN/fingerprint holds the plan, the rendered queries, each method's matches, the numbers (results.json), and a heat map
@@ -58,8 +58,8 @@ def add_command(commands: Commands) -> None:
     add("--only", default="", metavar="WORDS", help="distortions such as crop,flip/light,medium (default: all)")
     streams = ("both", "video", "audio")
     add("--streams", choices=streams, default="both", help="of the queries (default: %(default)s)")
-    add("--picture", default="within", help="its vectors: within, projections or features")
-    add("--sound", default="within", help="its vectors: within, projections or features")
+    add("--video-vectors", default="within", help="its vectors: within, projections or features")
+    add("--audio-vectors", default="within", help="its vectors: within, projections or features")
     add("--hop", type=float, default=0.5, metavar="SECONDS", help="of its descriptors (default: %(default)s)")
     methods = "avtempo,avtempo-compressed,chromaprint,vpdq,mpeg-7,raw-pixels,log-mel"
     add("--methods", default=methods, help="default: %(default)s")
@@ -110,7 +110,11 @@ def _fingerprint(arguments: argparse.Namespace) -> None:
     out = arguments.run / "fingerprint"
     names = words(arguments.methods)
     peers, missing = make_peers([name for name in names if name not in OURS])
-    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture=arguments.picture, sound=arguments.sound)
+    encoder = load_encoder(
+        arguments.encoder or SHIPPED_ENCODER,
+        video_vectors=arguments.video_vectors,
+        audio_vectors=arguments.audio_vectors,
+    )
     ours = [Avtempo(encoder, arguments.hop, is_compressed=OURS[name]) for name in names if name in OURS]
     size = Size(
         arguments.queries, arguments.unmatched, arguments.background, arguments.length, choose(arguments.only),
@@ -157,7 +161,7 @@ def _false_matches(arguments: argparse.Namespace) -> None:
         whole_numbers(arguments.sizes, "--sizes"), arguments.queries, arguments.background, streams, seed=arguments.seed,
         fade_seconds=arguments.fade,
     )  # fmt: skip
-    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, picture="within", sound="within")
+    encoder = load_encoder(arguments.encoder or SHIPPED_ENCODER, video_vectors="within", audio_vectors="within")
     with Progress("false matches") as shown:
         results, false = measure(arguments.videos, encoder, trial, shown.stage)
     out = arguments.run / TEST
@@ -169,7 +173,8 @@ def _false_matches(arguments: argparse.Namespace) -> None:
 
 def _found_copies(arguments: argparse.Namespace) -> None:
     from evaluate.archive.found_copies import TEST, find_copies, found_copies_table
-    from evaluate.fingerprint.answer.answers import write_answers
+    from evaluate.archive.span_files import write_json
+    from evaluate.fingerprint.answer.answers import records
     from evaluate.fingerprint.api import Index
     from evaluate.results.origin import origin
     from evaluate.results.results import RESULTS_NAME, write_results
@@ -181,7 +186,7 @@ def _found_copies(arguments: argparse.Namespace) -> None:
         results, answers = find_copies(index, arguments.copies, shown.show)
     out = arguments.run / TEST
     write_results(out / RESULTS_NAME, results, origin())
-    write_answers(out / "matches.json", answers)
+    write_json(out / "matches.json", records(answers))
     console.print(found_copies_table(results).shown())
     say(f"all numbers: {out / RESULTS_NAME}; answers: {out}/matches.json")
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from evaluate.errors import FingerprintError
 from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE, DESCRIPTORS_A_HOP, Matcher
-from evaluate.fingerprint.answer.still import StillMatcher, match_pictures
+from evaluate.fingerprint.answer.still import StillMatcher, match_images
 from evaluate.fingerprint.answer.viewed import ViewMatcher
 from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder, Variant, Vectors, load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
 from evaluate.fingerprint.describe.fades import describe_fades
+from evaluate.fingerprint.describe.image import IMAGE_SUFFIXES
 from evaluate.fingerprint.describe.part import Parts
-from evaluate.fingerprint.describe.picture import PICTURES
 from evaluate.fingerprint.index.archive import ARCHIVE_FILE, Archive, IndexedSource
 from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
@@ -33,7 +33,7 @@ from preprocess.sources import escaped_name, path_of
 SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 """Trained on generated videos only; its model card is in the folder."""
 NO_STILLS = (
-    "pictures are found once `python -m evaluate index VIDEOS --index DIR --stills` has described frames of videos"
+    "images are found once `python -m evaluate index VIDEOS --index DIR --stills` has described frames of videos"
 )
 DEFAULT_HOP_SECONDS = 0.5
 BACKGROUND_FOLDER = "background"
@@ -79,7 +79,7 @@ class Index:
         return Archive.open(self.folder)
 
     def add(
-        self, videos: Path | str | None, *, picture: Vectors = "within", sound: Vectors = "within",
+        self, videos: Path | str | None, *, video_vectors: Vectors = "within", audio_vectors: Vectors = "within",
         hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
         retry_failed: bool = False, stills: bool = False, workers: int = 0, executor: Executor | None = None,
         max_hours: float = DEFAULT_MAX_HOURS, progress: Callable[[int, int, str], None] = lambda *_: None,
@@ -88,12 +88,12 @@ class Index:
 
         Args:
             videos: folder of video and audio files; None to remove sources only, which reads no file.
-            picture, sound: which vectors of the encoder are compared, in a new index.
+            video_vectors, audio_vectors: which vectors of the encoder are compared, in a new index.
             hop_seconds: time between descriptors in a new index, rounded to whole frames; background and queries have more.
             background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
-            stills: describe single frames too, so that pictures are found; later calls with a folder keep
+            stills: describe single frames too, so that images are found; later calls with a folder keep
                 them up to date unasked.
             workers: processes that decode; 0 decodes in this process. With processes, a crash of a decoder costs one
                 file only, and a script must call this under `if __name__ == "__main__":`.
@@ -109,7 +109,7 @@ class Index:
             archive, encoder = self.archive, self.encoder()
         else:
             path = self.encoder_path or SHIPPED_ENCODER
-            encoder = load_encoder(path, picture=picture, sound=sound, device=self.device)
+            encoder = load_encoder(path, video_vectors=video_vectors, audio_vectors=audio_vectors, device=self.device)
             noted = str(path.absolute()) if self.encoder_path else ""
             archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
         here = None if workers and executor is None else SerialExecutor()  # on a cluster one process describes a part
@@ -153,7 +153,7 @@ class Index:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
         library, archive, encoder = self.matcher().library, self.archive, self.encoder().varied(variant)
-        rows = library.searches["picture"].source if "picture" in library.searches else np.zeros(0, np.int64)
+        rows = library.searches["video"].source if "video" in library.searches else np.zeros(0, np.int64)
         shown = {library.sources[number] for number in np.unique(rows)}
         sources = {name: source for name, source in archive.sources().items() if name in shown}
         beside = Archive.open_or_make(self.folder / variant, encoder, archive.hop_seconds, archive.encoder_path)
@@ -166,7 +166,7 @@ class Index:
         """Find the sources, and their seconds, that a file came from.
 
         Args:
-            query: a video or audio file, or a picture.
+            query: a video or audio file, or an image.
             false_positive_rate: share of unmatched queries that may be matched.
 
         Raises:
@@ -182,13 +182,13 @@ class Index:
         self, files: Sequence[MediaFile], *, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, workers: int = 0,
         executor: Executor | None = None, limits: Limits = USUAL_LIMITS, top: int | None = None,
     ) -> Iterator[Answer]:  # fmt: skip
-        """Match files, a few at a time, then pictures; the answer for an unreadable one holds the reason. `workers` as in `add`.
+        """Match files, a few at a time, then images; the answer for an unreadable one holds the reason. `workers` as in `add`.
 
         `executor` decodes files, instead of workers. `limits` are on one file.
         `top` is the number of spans in an answer, however weak; None for those decided and the best few below.
         """
-        encoder, pictures = self.encoder(), [file for file in files if file.path.suffix.lower() in PICTURES]
-        files = [file for file in files if file not in pictures]
+        encoder, images = self.encoder(), [file for file in files if file.path.suffix.lower() in IMAGE_SUFFIXES]
+        files = [file for file in files if file not in images]
         spans, executor = (
             replace(self.matcher(false_positive_rate), top=top),
             executor or (None if workers else SerialExecutor()),
@@ -206,11 +206,11 @@ class Index:
                     yield Answer(each.source, 0.0, (), each.reason)
                 else:
                     yield matcher.answer(each)
-        if pictures and not self._has_stills:
-            yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in pictures)
-        elif pictures:
+        if images and not self._has_stills:
+            yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in images)
+        elif images:
             stills = Matcher(self._stills(), false_positive_rate, top)
-            yield from match_pictures(pictures, StillMatcher(stills, encoder.varied("still")), limits, decoding)
+            yield from match_images(images, StillMatcher(stills, encoder.varied("still")), limits, decoding)
 
     def matcher(self, false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE) -> Matcher:
         """Read the index into memory; if its library is missing or outdated, build it in memory.
@@ -239,7 +239,7 @@ class Index:
         archive = self.archive
         if self._encoder is None:
             path = self.encoder_path or Path(archive.encoder_path or SHIPPED_ENCODER)
-            chosen = {name: archive.settings[name] for name in ("picture", "sound")}
+            chosen = {name: archive.settings[name] for name in ("video_vectors", "audio_vectors")}
             self._encoder = load_encoder(path, **chosen, device=self.device)
         archive.check(self._encoder.sha256, {**self._encoder.settings(), "hop_seconds": archive.hop_seconds})
         return self._encoder
@@ -298,9 +298,11 @@ def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
         try:
             listing = scan(queries, "video", "audio")
         except CatalogueError:
-            pictures = sorted(each for each in queries.rglob("*") if each.suffix.lower() in PICTURES and each.is_file())
-            if not pictures:
+            images = sorted(
+                each for each in queries.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file()
+            )
+            if not images:
                 raise
-            return [MediaFile(escaped_name(each.relative_to(queries).as_posix()), each) for each in pictures], ()
+            return [MediaFile(escaped_name(each.relative_to(queries).as_posix()), each) for each in images], ()
         return [MediaFile(file.name, file.path) for file in listing.files], listing.unreadable
     return [MediaFile(escaped_name(queries.name), queries)], ()

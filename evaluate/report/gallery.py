@@ -13,7 +13,7 @@ from evaluate.protocols.retrieval import Neighbourhood
 from evaluate.report.strips import Thumbnail, data_uri, first_segments, thumbnails
 from preprocess.errors import MediaError
 from preprocess.sources import path_of
-from preprocess.viewing.audio_part import sound_excerpt
+from preprocess.viewing.audio_part import audio_excerpt
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def cut_audio(media: Media, sources: Sequence[str]) -> dict[str, str]:
     def cut(source: str) -> str:
         path, (start, end) = find_source(media.folders, source), spans[source]
         try:
-            mp3 = sound_excerpt(path, start, end - start) if path else b""
+            mp3 = audio_excerpt(path, start, end - start) if path else b""
         except MediaError as error:
             logger.info("no audio on the page: %s", error)
             return ""

@@ -24,7 +24,7 @@ MAX_OUTLINE_SECONDS = 3600.0
 TIMEOUT_SECONDS = 60.0
 
 
-def sound_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits = USUAL_LIMITS) -> bytes:
+def audio_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits = USUAL_LIMITS) -> bytes:
     """Cut mono audio of at most MAX_EXCERPT_SECONDS out of a source, as MP3; the source is opened as hostile input.
 
     Raises:

@@ -129,7 +129,7 @@ def _read_store(case: Case) -> None:
 def _described(name: str, seed: int, seconds: float = 9.0) -> Any:
     from tests.evaluate.fingerprint.conftest import Signal, describe
 
-    return describe(name, Signal(seed, seconds).at, seconds, sound=Signal(100 + seed, seconds).at)
+    return describe(name, Signal(seed, seconds).at, seconds, audio=Signal(100 + seed, seconds).at)
 
 
 def _make_index(folder: Path) -> None:
@@ -137,7 +137,7 @@ def _make_index(folder: Path) -> None:
     from evaluate.fingerprint.describe.descriptors import make_rows
     from evaluate.fingerprint.index.archive import ARCHIVE_FILE, FORMAT_NAME, FORMAT_VERSION, Archive, IndexedSource
 
-    settings = {"hop_seconds": 0.5, "picture": "within"}
+    settings = {"hop_seconds": 0.5, "video": "within"}
     values = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, "encoder_sha256": "ab" * 32}
     (folder / "parts").mkdir()
     (folder / ARCHIVE_FILE).write_text(json.dumps(values | {"encoder_path": "", "settings": settings}))

@@ -1,12 +1,9 @@
 """Answers as a table for the terminal and as a list of records for programs."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint.match.matches import Answer, Match
-from store.atomic_files import replacing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,13 +49,6 @@ def _edits(match: Match) -> dict[str, Any]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def write_answers(path: Path, answers: Sequence[Answer]) -> None:
-    """Write the records as JSON, whole or not at all."""
-    with replacing(path) as temporary:
-        text = json.dumps(records(answers), indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def answers_table(answers: Sequence[Answer], threshold: float) -> "Table":

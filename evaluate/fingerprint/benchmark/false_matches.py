@@ -107,7 +107,7 @@ class _FadedParts(Parts):
     fade_seconds: float = 0.0
 
     def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
-        """Read a part's pictures, risen."""
+        """Read a part's frames, risen."""
         part = super().brightness(name, start_seconds, seconds, fps)
         if part is None:
             return None

@@ -50,7 +50,7 @@ class Avtempo:
         self._matcher = Matcher(library, DEFAULT_FALSE_POSITIVE_RATE)
         if self._is_compressed:
             return sum(search.n_bytes for search in library.searches.values())
-        vectors = [each for source in described for each in (source.picture, source.sound) if each is not None]
+        vectors = [each for source in described for each in (source.video, source.audio) if each is not None]
         return STORED_BYTES * sum(each.size for each in vectors)
 
     def calibrate(self, queries: Mapping[str, Path]) -> None:

@@ -1,1 +1,1 @@
-"""Few spans of a query, compared again in detail: its pictures and its sound with the reference's own."""
+"""Few spans of a query, compared again in detail: its frames and its audio with the reference's own."""

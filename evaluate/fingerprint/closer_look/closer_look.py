@@ -1,16 +1,16 @@
 """A closer look at the best spans below the threshold: the archive's seconds are read again and compared in detail.
 
 A span that was found by descriptors, but could be chance, is decided if query and reference show the same changes at the same
-places (same_changes.py), or sound alike moment by moment (same_sound.py). Only few spans of a query are looked at, so chance
-has few places instead of a whole index.
+places (video_alignment.py), or audio that is alike moment by moment (audio_alignment.py). Only few spans of a query are looked
+at, so chance has few places instead of a whole index.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from evaluate.fingerprint.closer_look.listen import listen
-from evaluate.fingerprint.closer_look.look import look
+from evaluate.fingerprint.closer_look.look_at_audio import look_at_audio
+from evaluate.fingerprint.closer_look.look_at_video import look_at_video
 from evaluate.fingerprint.closer_look.piece import Look, PartReader
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.match.matches import Match, best_first
@@ -45,15 +45,15 @@ def look_closer(
         n_windows += 1
         for rank, match in enumerate(matches, start=1):
             is_wide = window.footage.frames is None and rank <= WIDE_SPANS
-            looks += [(rank, each) for each in look(match, window, parts)]
-            looks += [(rank, each) for each in listen(match, window, parts, is_wide=is_wide)]
+            looks += [(rank, each) for each in look_at_video(match, window, parts)]
+            looks += [(rank, each) for each in look_at_audio(match, window, parts, is_wide=is_wide)]
     n_kinds = len({each.kind for _, each in looks})
     better = dict[Match, Match]()
     for rank, each in looks:
         # Kinds and windows have equal parts of the false matches; of a window's ranks, half for the first, then 1 / 6, 1 / 12.
         n_chances = each.n_tries * n_kinds * n_windows * rank * (rank + 1)
         score = (each.surprise - math.log(n_chances / FALSE_MATCH_SHARE)) / math.log(10)
-        before, is_video = better.get(each.match, each.match), each.kind == "pictures"
+        before, is_video = better.get(each.match, each.match), each.kind == "video"
         if score > max(0.0, (before.video_score if is_video else before.audio_score) or 0.0):
             told = replace(
                 each.placed if score > before.score + SURER * before.decision else before, score=max(score, before.score),

@@ -11,7 +11,7 @@ from evaluate.fingerprint.match.align import SPEED_RANGE
 from evaluate.fingerprint.match.matches import Match
 from preprocess.schema import ShardParams
 
-Kind = Literal["pictures", "sound", "sound at all speeds"]
+Kind = Literal["video", "audio", "audio at all speeds"]
 LEAST_SECONDS = 1.0
 """Of the query that are compared, where it has them."""
 ROUNDED_SECONDS = 0.1

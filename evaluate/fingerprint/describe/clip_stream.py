@@ -33,28 +33,30 @@ class Track:
         # Frames that later clips need; a source without a clip so far keeps all.
         self._frames: Tensor | None = None  # (T, H, W, 3) uint8
         self._logmel = torch.zeros(params.n_mels, 0)  # (n_mels, T * columns_per_frame)
-        self._has_audio = torch.zeros(0, dtype=torch.bool)  # (T,)
+        self._frame_has_audio = torch.zeros(0, dtype=torch.bool)  # (T,)
         self._first, self._next = 0, 0  # frame numbers: where the buffer and the next clip start
         self._starts: list[int] = []
-        self._has_picture: list[np.ndarray] = []
-        self._has_sound: list[np.ndarray] = []
-        self._picture: list[np.ndarray] = []
-        self._sound: list[np.ndarray] = []
+        self._has_video: list[np.ndarray] = []
+        self._has_audio: list[np.ndarray] = []
+        self._video: list[np.ndarray] = []
+        self._audio: list[np.ndarray] = []
 
     def add(self, frames: Tensor | None, logmel: Tensor, *, has_audio: bool) -> None:
         """Add a segment: frames (T, H, W, 3) uint8 or None, log-mel (n_mels, T * columns_per_frame)."""
         per_frame = self._params.columns_per_frame
         self._frames = frames if self._frames is None or frames is None else torch.cat([self._frames, frames])
         self._logmel = torch.cat([self._logmel.to(logmel), logmel], 1)
-        self._has_audio = torch.cat([self._has_audio, torch.full((logmel.shape[1] // per_frame,), has_audio)])
-        end = self._first + len(self._has_audio)
+        self._frame_has_audio = torch.cat(
+            [self._frame_has_audio, torch.full((logmel.shape[1] // per_frame,), has_audio)]
+        )
+        end = self._first + len(self._frame_has_audio)
         starts = list(range(self._next, end - self._encoder.clip.span_frames + 1, self._hop))
         self._describe(starts)
         if starts:
             self._next = starts[-1] + self._hop
         gone = min(self._next, end) - self._first if self._starts else 0
         self._first += gone
-        self._has_audio = self._has_audio[gone:]
+        self._frame_has_audio = self._frame_has_audio[gone:]
         self._frames = None if self._frames is None else self._frames[gone:]
         self._logmel = self._logmel[:, gone * per_frame :]
 
@@ -64,11 +66,11 @@ class Track:
             self._describe([0])
         fps = self._params.fps
         starts = np.array(self._starts, np.float64) / fps
-        span = min(self._encoder.clip.span_frames, self._first + len(self._has_audio)) / fps
+        span = min(self._encoder.clip.span_frames, self._first + len(self._frame_has_audio)) / fps
         return Descriptors(
             self.source, starts, starts + span,
-            has_picture=np.concatenate(self._has_picture), has_sound=np.concatenate(self._has_sound),
-            picture=np.concatenate(self._picture) if self._picture else None, sound=np.concatenate(self._sound),
+            has_video=np.concatenate(self._has_video), has_audio=np.concatenate(self._has_audio),
+            video=np.concatenate(self._video) if self._video else None, audio=np.concatenate(self._audio),
         )  # fmt: skip
 
     def _describe(self, starts: list[int]) -> None:
@@ -76,18 +78,18 @@ class Track:
             return
         at = torch.tensor(starts) - self._first
         if self._frames is None:
-            self._has_picture.append(np.zeros(len(starts), bool))
+            self._has_video.append(np.zeros(len(starts), bool))
         else:
-            has, vectors = describe_pictures(self._encoder, self._frames, at)
-            self._has_picture.append(has)
-            self._picture.append(vectors)
-        has, vectors = describe_sounds(self._encoder, self._logmel, self._has_audio, at)
-        self._has_sound.append(has)
-        self._sound.append(vectors)
+            has, vectors = describe_video(self._encoder, self._frames, at)
+            self._has_video.append(has)
+            self._video.append(vectors)
+        has, vectors = describe_audio(self._encoder, self._logmel, self._frame_has_audio, at)
+        self._has_audio.append(has)
+        self._audio.append(vectors)
         self._starts += starts
 
 
-def describe_pictures(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def describe_video(encoder: DescriptorEncoder, frames: Tensor, starts: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Describe the video of clips.
 
     Args:
@@ -132,10 +134,10 @@ def shown_clips(clip: ClipShape, frames: Tensor, spread: Tensor, starts: Tensor)
 
 def describe_clips(encoder: DescriptorEncoder, clips: Tensor) -> np.ndarray:
     """Describe clips (k, n_frames, frame_px, frame_px, 3) uint8, some at a time: (k, d) float32."""
-    described = torch.zeros(len(clips), encoder.picture_dims)
+    described = torch.zeros(len(clips), encoder.video_dims)
     for first in range(0, len(clips), CLIPS_AT_ONCE):
         some = slice(first, first + CLIPS_AT_ONCE)
-        described[some] = encoder.describe_picture(clips[some]).float().cpu()
+        described[some] = encoder.describe_video(clips[some]).float().cpu()
     return described.numpy()
 
 
@@ -146,7 +148,7 @@ def laid_out(shows: np.ndarray, described: np.ndarray) -> np.ndarray:
     return vectors
 
 
-def describe_sounds(
+def describe_audio(
     encoder: DescriptorEncoder, logmel: Tensor, has_audio: Tensor, starts: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """Describe the audio of clips.
@@ -158,9 +160,9 @@ def describe_sounds(
         starts: (n,) int64, first frame of each clip.
 
     Returns:
-        which clips sound, bool (n,), and their vectors (n, e) float32, zeros where there is silence.
+        which clips are audible, bool (n,), and their vectors (n, e) float32, zeros where there is silence.
     """
-    clip, vectors = encoder.clip, torch.zeros(len(starts), encoder.sound_dims)
+    clip, vectors = encoder.clip, torch.zeros(len(starts), encoder.audio_dims)
     if encoder.variant == "still":
         return np.zeros(len(starts), bool), vectors.numpy()
     per_frame = encoder.shard_params.columns_per_frame
@@ -168,8 +170,8 @@ def describe_sounds(
     columns = (starts[:, None] * per_frame + ramp) % logmel.shape[1]
     loudest = logmel.amax(0).exp()[columns].mean(1).cpu()
     middle = (starts + clip.span_frames // 2).clamp(max=len(has_audio) - 1)
-    sounds = has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
-    for some in sounds.nonzero()[:, 0].split(CLIPS_AT_ONCE):
+    audible = has_audio[middle] & (loudest > math.exp(QUIET_DB / 10 * math.log(10)))
+    for some in audible.nonzero()[:, 0].split(CLIPS_AT_ONCE):
         heard = logmel[:, columns[some]].transpose(0, 1)  # (B, n_mels, columns)
-        vectors[some] = encoder.describe_sound(heard).float().cpu()
-    return sounds.numpy(), vectors.numpy()
+        vectors[some] = encoder.describe_audio(heard).float().cpu()
+    return audible.numpy(), vectors.numpy()

@@ -11,8 +11,8 @@ import numpy as np
 from store.format import Provenance, Rows
 from store.reader import EmbeddingStore
 
-PICTURE_NAME = "video/fingerprint"
-SOUND_NAME = "audio/fingerprint"
+VIDEO_NAME = "video/fingerprint"
+AUDIO_NAME = "audio/fingerprint"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,9 @@ class Descriptors:
     Attributes:
         source: name of the video or audio file, as in the index.
         start_seconds, end_seconds: half-open span of each descriptor's clip in the source, float64 (n,).
-        has_picture, has_sound: whether there is video and audio to describe, bool (n,).
-        picture: float32 (n, d), unit rows, zeros without video; None for a source of audio only.
-        sound: float32 (n, e), unit rows, zeros without audio; None for a source of video only.
+        has_video, has_audio: whether there is video and audio to describe, bool (n,).
+        video: float32 (n, d), unit rows, zeros without video; None for a source of audio only.
+        audio: float32 (n, e), unit rows, zeros without audio; None for a source of video only.
 
     Raises:
         ValueError: lengths differ, or there is neither video nor audio.
@@ -33,24 +33,24 @@ class Descriptors:
     source: str
     start_seconds: np.ndarray
     end_seconds: np.ndarray
-    has_picture: np.ndarray
-    has_sound: np.ndarray
-    picture: np.ndarray | None
-    sound: np.ndarray | None
+    has_video: np.ndarray
+    has_audio: np.ndarray
+    video: np.ndarray | None
+    audio: np.ndarray | None
 
     def __post_init__(self) -> None:
         n = len(self.start_seconds)
-        given = [self.end_seconds, self.has_picture, self.has_sound, self.picture, self.sound]
+        given = [self.end_seconds, self.has_video, self.has_audio, self.video, self.audio]
         if any(len(values) != n for values in given if values is not None):
             raise ValueError(f"{self.source}: descriptors of different lengths")
-        if self.picture is None and self.sound is None:
+        if self.video is None and self.audio is None:
             raise ValueError(f"{self.source}: neither video nor audio")
 
     def __len__(self) -> int:
         return len(self.start_seconds)
 
     def of(self, modality: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return which descriptors have "picture" or "sound", bool (n,), and the vectors of all, (n, d)."""
+        """Return which descriptors have "video" or "audio", bool (n,), and the vectors of all, (n, d)."""
         return getattr(self, f"has_{modality}"), getattr(self, modality)
 
     def rows(self, rows: slice) -> "Descriptors":
@@ -60,7 +60,7 @@ class Descriptors:
         return replace(self, **selected)
 
     def __repr__(self) -> str:
-        shapes = {name: getattr(self, name) for name in ("picture", "sound")}
+        shapes = {name: getattr(self, name) for name in ("video", "audio")}
         shown = ", ".join(f"{name} {None if v is None else v.shape}" for name, v in shapes.items())
         return f"Descriptors({self.source!r}, n={len(self)}, {shown})"
 
@@ -93,12 +93,12 @@ class Unreadable:
     reason: str
 
 
-def make_rows(described: Sequence[Descriptors], picture_dims: int, sound_dims: int) -> Rows:
+def make_rows(described: Sequence[Descriptors], video_dims: int, audio_dims: int) -> Rows:
     """Make the rows of a part: the descriptors of each source in order of time.
 
     Args:
         described: sources with different names.
-        picture_dims, sound_dims: lengths of the vectors; a source without a modality gets zeros.
+        video_dims, audio_dims: lengths of the vectors; a source without a modality gets zeros.
     """
     source = np.concatenate([np.full(len(each), each.source, object) for each in described])
     n = len(source)
@@ -108,11 +108,11 @@ def make_rows(described: Sequence[Descriptors], picture_dims: int, sound_dims: i
         group=np.full(n, "", object), splits=np.full(n, "{}", object),
         start_seconds=np.concatenate([each.start_seconds for each in described]),
         end_seconds=np.concatenate([each.end_seconds for each in described]),
-        has_video=np.concatenate([each.has_picture for each in described]),
-        has_audio=np.concatenate([each.has_sound for each in described]),
+        has_video=np.concatenate([each.has_video for each in described]),
+        has_audio=np.concatenate([each.has_audio for each in described]),
         vectors={
-            PICTURE_NAME: np.concatenate([_or_zeros(each.picture, len(each), picture_dims) for each in described]),
-            SOUND_NAME: np.concatenate([_or_zeros(each.sound, len(each), sound_dims) for each in described]),
+            VIDEO_NAME: np.concatenate([_or_zeros(each.video, len(each), video_dims) for each in described]),
+            AUDIO_NAME: np.concatenate([_or_zeros(each.audio, len(each), audio_dims) for each in described]),
         },
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def read_descriptors(path: Path, sources: Sequence[str], provenance: Provenance)
         store.expect(**provenance.__dict__)
         names = store.column("source")
         columns = [store.column(name) for name in ("start_seconds", "end_seconds", "has_video", "has_audio")]
-        vectors = [store.vectors(name).astype(np.float32) for name in (PICTURE_NAME, SOUND_NAME)]
+        vectors = [store.vectors(name).astype(np.float32) for name in (VIDEO_NAME, AUDIO_NAME)]
     starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])).tolist()
     for first, last in itertools.pairwise([*starts, len(names)]):
         if names[first] in wanted:

@@ -60,20 +60,25 @@ class DescriptorEncoder:
         clip: shape of its clips.
         device: where it runs.
         variant: what becomes of clips before they are described.
-        picture_dims, sound_dims: lengths of the vectors.
+        video_dims, audio_dims: lengths of the vectors.
     """
 
     def __init__(
         self,
         loaded: LoadedEncoders,
-        picture: Vectors,
-        sound: Vectors,
+        video_vectors: Vectors,
+        audio_vectors: Vectors,
         path: Path,
         device: str,
         variant: Variant = "plain",
     ) -> None:
         self._loaded, self.variant = loaded, variant
-        self._path, self.device, self._picture, self._sound = path.absolute(), device, picture, sound
+        self._path, self.device, self._video_vectors, self._audio_vectors = (
+            path.absolute(),
+            device,
+            video_vectors,
+            audio_vectors,
+        )
         self.sha256, self.shard_params = loaded.sha256, loaded.shard_params
         self._config: Config = loaded.config
         clip, projection = loaded.config.clip, loaded.config.model.projection_dim
@@ -83,47 +88,61 @@ class DescriptorEncoder:
             loaded.config.data.frame_px,
             clip.eval_speed,
         )
-        self.picture_dims = loaded.encoders.video_dim if picture == "features" else projection
-        self.sound_dims = loaded.encoders.audio_dim if sound == "features" else projection
+        self.video_dims = loaded.encoders.video_dim if video_vectors == "features" else projection
+        self.audio_dims = loaded.encoders.audio_dim if audio_vectors == "features" else projection
         self._encoders = loaded.encoders.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Load again where this is unpickled."""
-        return _load_elsewhere, (self._path, self._picture, self._sound, self.device, self.sha256, self.variant)
+        return _load_elsewhere, (
+            self._path,
+            self._video_vectors,
+            self._audio_vectors,
+            self.device,
+            self.sha256,
+            self.variant,
+        )
 
     def varied(self, variant: Variant) -> "DescriptorEncoder":
         """Return this encoder for another variant of its clips."""
-        return DescriptorEncoder(self._loaded, self._picture, self._sound, self._path, self.device, variant)
+        return DescriptorEncoder(
+            self._loaded, self._video_vectors, self._audio_vectors, self._path, self.device, variant
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return architecture, clips and the chosen vectors; with the checksum they determine the descriptors."""
         clip = {**asdict(self.clip), "crop_px": self._config.clip.crop_px}
         model = self._config.as_dict()["model"]
-        settings = {"model": model, "clip": clip, "picture": self._picture, "sound": self._sound}
+        settings = {
+            "model": model,
+            "clip": clip,
+            "video_vectors": self._video_vectors,
+            "audio_vectors": self._audio_vectors,
+        }
         return settings if self.variant == "plain" else {**settings, "variant": self.variant}
 
     @torch.inference_mode()
-    def describe_picture(self, frames: Tensor) -> Tensor:
+    def describe_video(self, frames: Tensor) -> Tensor:
         """(B, n_frames, frame_px, frame_px, 3) uint8 to unit vectors (B, d) float32."""
         frames = frames.flip(3) if self.variant == "mirrored" else frames
         features = self._encoders.video(plain_video(frames, self._config.clip.crop_px))
-        if self._picture == "within":
+        if self._video_vectors == "within":
             return self._encoders.project_within_video(features)
-        chosen = self._encoders.project_video(features) if self._picture == "projections" else features
+        chosen = self._encoders.project_video(features) if self._video_vectors == "projections" else features
         return F.normalize(chosen.float(), dim=1)
 
     @torch.inference_mode()
-    def describe_sound(self, logmel: Tensor) -> Tensor:
+    def describe_audio(self, logmel: Tensor) -> Tensor:
         """(B, n_mels, columns) float32, natural-log mel power, to unit vectors (B, e) float32."""
         features = self._encoders.audio(normalise_logmel(logmel)[:, None])
-        if self._sound == "within":
+        if self._audio_vectors == "within":
             return self._encoders.project_within_audio(features)
-        chosen = self._encoders.project_audio(features) if self._sound == "projections" else features
+        chosen = self._encoders.project_audio(features) if self._audio_vectors == "projections" else features
         return F.normalize(chosen.float(), dim=1)
 
 
 def load_encoder(
-    path: Path, *, picture: Vectors = "within", sound: Vectors = "within", device: str = "cpu"
+    path: Path, *, video_vectors: Vectors = "within", audio_vectors: Vectors = "within", device: str = "cpu"
 ) -> DescriptorEncoder:
     """Load the encoders of a run's folder, of a checkpoint file, or of an exported folder.
 
@@ -132,20 +151,22 @@ def load_encoder(
         train.errors.CheckpointError: the encoders are missing or damaged.
     """
     known = get_args(Vectors)
-    if picture not in known or sound not in known:
-        raise FingerprintError(f"no vectors called {picture!r} and {sound!r}: choose from {', '.join(known)}")
+    if video_vectors not in known or audio_vectors not in known:
+        raise FingerprintError(
+            f"no vectors called {video_vectors!r} and {audio_vectors!r}: choose from {', '.join(known)}"
+        )
     if (path / CONFIG_NAME).is_file():
         loaded = load_exported(path, device)
     else:
         loaded = load_encoders(path / "checkpoints" / LAST_NAME if path.is_dir() else path, device)
-    return DescriptorEncoder(loaded, picture, sound, path, device)
+    return DescriptorEncoder(loaded, video_vectors, audio_vectors, path, device)
 
 
 @functools.lru_cache(maxsize=1)  # the tasks of a process mostly ask for the same
 def _load_elsewhere(
-    path: Path, picture: Vectors, sound: Vectors, device: str, sha256: str, variant: Variant
+    path: Path, video_vectors: Vectors, audio_vectors: Vectors, device: str, sha256: str, variant: Variant
 ) -> DescriptorEncoder:
-    loaded = load_encoder(path, picture=picture, sound=sound, device=device)
+    loaded = load_encoder(path, video_vectors=video_vectors, audio_vectors=audio_vectors, device=device)
     if loaded.sha256 != sha256:
         raise FingerprintError(f"{path}: is another encoder on {socket.gethostname()} than where this was started")
     return loaded.varied(variant)

@@ -1,6 +1,6 @@
-"""A part of an archive's file, read again to be compared with a query picture by picture and band by band.
+"""A part of an archive's file, read again to be compared with a query frame by frame and band by band.
 
-A crash of a decoder ends a process of its own, as for queries (picture.py).
+A crash of a decoder ends a process of its own, as for queries (image.py).
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Parts:
     limits: Limits = USUAL_LIMITS
 
     def brightness(self, name: str, start_seconds: float, seconds: float, fps: float) -> np.ndarray | None:
-        """Read a part's pictures as `read_brightness` does; None if they cannot be read."""
+        """Read a part's frames as `read_brightness` does; None if they cannot be read."""
         return self._read(_brightness, name, start_seconds, seconds, fps)
 
     def logmel(self, name: str, start_seconds: float, seconds: float, params: ShardParams) -> np.ndarray | None:

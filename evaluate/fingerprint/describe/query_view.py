@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluate.fingerprint.describe.clip_stream import (
+    describe_audio,
     describe_clips,
-    describe_sounds,
     laid_out,
     shown_clips,
     spread_levels,
@@ -74,7 +74,7 @@ class ViewedFootage:
         moved = replace(footage, frames=frames, logmel=footage.logmel.to(encoder.device))
         self.source, self.footage, self._encoder = source, moved, encoder
         self._squares: dict[Region, tuple[Tensor, Tensor]] = {}
-        self._sounds: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._audio_of: dict[tuple[float, float, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def describe(self, view: View, hop_seconds: float) -> Descriptors:
         """Describe a view at a hop; its seconds are those of the footage at the reference's speed, so divide by the speed."""
@@ -87,13 +87,13 @@ class ViewedFootage:
         lengths = [max(1, round(len(self.footage) * view.speed)) for view in views]
         starts = [torch.arange(0, max(0, n_frames - clip.span_frames) + 1, hop) for n_frames in lengths]
         described = []
-        for view, n_frames, at, (has_picture, picture) in zip(
-            views, lengths, starts, self._pictures(views, lengths, starts), strict=True
+        for view, n_frames, at, (has_video, video) in zip(
+            views, lengths, starts, self._describe_video(views, lengths, starts), strict=True
         ):
-            has_sound, sound = self._sound(view, n_frames, at, hop)
+            has_audio, audio = self._describe_audio(view, n_frames, at, hop)
             begin = (self.footage.first_frame * view.speed + at.numpy().astype(np.float64)) / fps
             span = min(clip.span_frames, n_frames) / fps
-            described.append(Descriptors(self.source, begin, begin + span, has_picture, has_sound, picture, sound))
+            described.append(Descriptors(self.source, begin, begin + span, has_video, has_audio, video, audio))
         return described
 
     @property
@@ -118,7 +118,7 @@ class ViewedFootage:
         still = replace(view, speed=1.0)
         return self._frames(still, len(self.footage))[0].float().mean(3).cpu()
 
-    def _pictures(
+    def _describe_video(
         self, views: Sequence[View], lengths: Sequence[int], starts: Sequence[Tensor]
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
         if self.footage.frames is None or not views:
@@ -134,14 +134,14 @@ class ViewedFootage:
         parts = np.split(np.concatenate(vectors), np.cumsum([each.sum() for each in shown])[:-1])
         return [(shows, laid_out(shows, part)) for shows, part in zip(shown, parts, strict=True)]
 
-    def _sound(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
+    def _describe_audio(self, view: View, n_frames: int, starts: Tensor, hop: int) -> tuple[np.ndarray, np.ndarray]:
         key = (view.speed, view.pitch, hop)
-        if key not in self._sounds:
+        if key not in self._audio_of:
             logmel, per_frame = self.logmel(view), self.shard_params.columns_per_frame
             logmel = logmel[:, _steps(n_frames * per_frame, logmel.shape[1], view.speed)]
             has_audio = self.footage.has_audio[_steps(n_frames, len(self.footage), view.speed)]
-            self._sounds[key] = describe_sounds(self._encoder, logmel, has_audio, starts)
-        return self._sounds[key]
+            self._audio_of[key] = describe_audio(self._encoder, logmel, has_audio, starts)
+        return self._audio_of[key]
 
     def _frames(self, view: View, n_frames: int) -> tuple[Tensor, Tensor]:
         """Return the frames of a view, (n_frames, frame_px, frame_px, 3) uint8, and their spread, which turning keeps."""

@@ -30,7 +30,7 @@ from store.errors import ProvenanceError
 from store.format import Provenance, canonical_json
 
 FORMAT_NAME = "avtempo-fingerprints"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARCHIVE_FILE = "archive.json"
 PARTS_FOLDER = "parts"
 NEW_FOLDER = "new"

@@ -11,7 +11,7 @@ from evaluate.fingerprint.match.normalise import TRUE_MATCHES, Background, evide
 from evaluate.fingerprint.match.query_density import best_of_hops, first_of_hops, searched_of_hops
 from evaluate.fingerprint.match.spans import Pair, Pairs
 
-MODALITIES = ("picture", "sound")
+MODALITIES = ("video", "audio")
 NEIGHBOURS = 128
 """Neighbours per query descriptor; a still image may fill many places with equal frames."""
 ALIKE_WITHIN, ALIKE_FROM = 0.05, 0.75

@@ -2,7 +2,7 @@
 
 INDEX/library/library.json       key, names, method
 INDEX/library/library.npz        numbers of sources and rows, backgrounds
-INDEX/library/picture.faiss      FAISS' index; sound.faiss likewise
+INDEX/library/video.faiss        FAISS' index; audio.faiss likewise
 """
 
 import hashlib
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LIBRARY_FOLDER = "library"
 LIBRARY_FILE = "library.json"
 ARRAYS_FILE = "library.npz"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 
 def library_key(archives: Sequence[Archive]) -> str:

@@ -114,7 +114,7 @@ class ModalitySearch:
 def build_search(
     described: Sequence[Descriptors], modality: str, *, flat_below_rows: int = FLAT_BELOW_ROWS
 ) -> ModalitySearch:
-    """Gather the rows that have "picture" or "sound"; IVF-PQ gets them source by source, without a copy of all."""
+    """Gather the rows that have "video" or "audio"; IVF-PQ gets them source by source, without a copy of all."""
     has = [each.of(modality)[0] for each in described]
     source = np.repeat(np.arange(len(described)), [int(each.sum()) for each in has])
     middle = [

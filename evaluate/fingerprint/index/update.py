@@ -209,7 +209,7 @@ def describe_part(task: PartTask, report: Callable[[Part], None]) -> Part:
         done = replace(done, sources=(*done.sources, source))
         report(done)
     if described:
-        rows = make_rows(described, task.encoder.picture_dims, task.encoder.sound_dims)
+        rows = make_rows(described, task.encoder.video_dims, task.encoder.audio_dims)
         write_part(task.path, rows, task.provenance)
     return done
 

@@ -11,7 +11,7 @@ I_(1-r^2)((D - 1) / 2, 1 / 2), which is below its value without the factor of th
 area and volume of a hyperspherical cap", 2011). D = d (n - n_0), where n = |X|^2 |Y|^2 / <XX', YY'> is the number
 of independent moments (the variance of an inner product of two matrices with these covariances over time): adjacent clips
 share most of their seconds, and a slow change is one event, however long. n_0 of a moment tells nothing: where all that
-happens is that a picture rises out of black, the change is the picture itself, and pictures of one kind resemble each other.
+happens is that a frame rises out of black, the change is the frame itself, and frames of one kind resemble each other.
 
 **Level**: how alike the means are. Unrelated videos of one kind (rain and rain, two talking heads) have similar means.
 Let m be the mean of the similarities that are expected by chance (normalise.py). The mean cosine exceeds 1 - e (1 - m) for
@@ -48,7 +48,7 @@ class Course(NamedTuple):
     idle_moments: float
 
 
-COURSES = {"picture": Course(18.0, 0.3), "sound": Course(10.0, 0.0)}
+COURSES = {"video": Course(18.0, 0.3), "audio": Course(10.0, 0.0)}
 """By modality. Spans of unrelated real videos have a d of 26 by video and 21 by audio on average; fades, tones and rhythms
 have fewer, and these are what chance takes for copies."""
 LEVEL_APART, LEVEL_POWER = 0.5, 3.0

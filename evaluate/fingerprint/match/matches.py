@@ -120,7 +120,7 @@ def judged(
     score = score_of(span.pairs, places)
     return Match(
         query, reference, span.query_start / view.speed, span.query_end / view.speed, span.reference_start,
-        span.reference_end, score, score >= threshold, alone.get("picture"), alone.get("sound"), view,
+        span.reference_end, score, score >= threshold, alone.get("video"), alone.get("audio"), view,
     )  # fmt: skip
 
 

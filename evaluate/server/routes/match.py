@@ -11,7 +11,7 @@ from evaluate.server.problems import described
 from evaluate.server.shapes import SpanShape, SpanVerdict, span_shape
 from evaluate.server.state.parts import GivenParts, Parts
 from evaluate.server.state.queries import Query as Matched
-from evaluate.server.state.queries import is_picture
+from evaluate.server.state.queries import is_image
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _BINARY = {"requestBody": {"required": True, "content": {"application/octet-stream": _BYTES}}}
@@ -26,12 +26,12 @@ class PathRequest(BaseModel):
 
 
 class QueryShape(BaseModel):
-    """A query without its matches; a picture is never decided."""
+    """A query without its matches; an image is never decided."""
 
     id: str
     name: str
     seconds: float
-    is_picture: bool
+    is_image: bool
     unreadable: str
     reason: str
     n_alike: int
@@ -58,7 +58,7 @@ router = APIRouter(tags=["matches"])
 async def match(
     parts: GivenParts, request: Request, name: Annotated[str, Query(max_length=1000)] = "clip", top: Top | None = None
 ) -> AnswerShape:
-    """Find the sources, and their seconds, that a clip or picture came from; the body is its bytes, `name` its kind."""
+    """Find the sources, and their seconds, that a clip or image came from; the body is its bytes, `name` its kind."""
     query = await parts.queries.match_upload(name, request.stream(), top)
     return await to_thread.run_sync(_answer, parts, query)
 
@@ -91,7 +91,7 @@ def remove(parts: GivenParts, identity: str) -> QueryShape:
 def _shape(parts: Parts, query: Matched) -> QueryShape:
     answer = query.answer
     return QueryShape(
-        **{**answer.__dict__, **query.__dict__}, is_picture=is_picture(query.path), reason=answer.reason,
+        **{**answer.__dict__, **query.__dict__}, is_image=is_image(query.path), reason=answer.reason,
         n_matches=len(answer.decided), threshold=parts.opened.now.threshold or 0.0,
     )  # fmt: skip
 

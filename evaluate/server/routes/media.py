@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import MediaFacts
-from evaluate.fingerprint.describe.picture import read_picture
+from evaluate.fingerprint.describe.image import read_image
 from evaluate.server.problems import CrashedError, RefusedError, described
 from evaluate.server.state.copies import AS_PERMITTED
 from evaluate.server.state.parts import GivenParts, Parts, PartsInTurn
-from evaluate.server.state.queries import is_picture
+from evaluate.server.state.queries import is_image
 from preprocess.errors import MediaError
 from preprocess.features.strip import encode_planes
 from preprocess.media.media_info import MediaInfo
@@ -74,7 +74,7 @@ class MediaShape(BaseModel):
     """How a browser plays a file. If `excerpt_seconds` is given, a copy holds so many seconds from `start` on."""
 
     plays: Plays
-    is_picture: bool
+    is_image: bool
     has_video: bool
     has_audio: bool
     seconds: float
@@ -108,11 +108,11 @@ async def media(
 
 @router.get("/media/{identity}/info", responses=described(404))
 def info(parts: PartsInTurn, identity: str) -> MediaShape:
-    """Say how a browser plays a file; of a picture, `strip` shows it."""
+    """Say how a browser plays a file; of an image, `strip` shows it."""
     path, found, facts = _probed(parts, identity)
-    known, is_still = found.info or MediaInfo(None), is_picture(path)
+    known, is_still = found.info or MediaInfo(None), is_image(path)
     return MediaShape(
-        plays=found.plays, is_picture=is_still, has_video=is_still or known.has_video, has_audio=known.has_audio,
+        plays=found.plays, is_image=is_still, has_video=is_still or known.has_video, has_audio=known.has_audio,
         seconds=known.duration_seconds or 0.0, width_px=known.width_px, height_px=known.height_px, fps=known.fps,
         reason=found.reason, facts=facts, excerpt_seconds=EXCERPT_SECONDS if found.is_in_parts else None,
     )  # fmt: skip
@@ -161,11 +161,11 @@ def _probed(parts: Parts, identity: str) -> tuple[Path, Playback, MediaFacts | N
 
 
 def _strip(path: Path, seconds: list[float]) -> bytes:
-    """Encode stills side by side, a picture as often; b"" without any."""
+    """Encode stills side by side, an image as often; b"" without any."""
     params = STRIP if len(seconds) > 1 else STILL
-    if is_picture(path):
-        jpeg, picture = io.BytesIO(), read_picture(path, params.short_side_px, AS_PERMITTED)
-        Image.fromarray(np.tile(picture, (1, len(seconds), 1))).save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    if is_image(path):
+        jpeg, image = io.BytesIO(), read_image(path, params.short_side_px, AS_PERMITTED)
+        Image.fromarray(np.tile(image, (1, len(seconds), 1))).save(jpeg, "JPEG", quality=JPEG_QUALITY)
         return jpeg.getvalue()
     frames = stills(path, seconds, params, AS_PERMITTED)
     shown = next((each for each in frames if each is not None), None)

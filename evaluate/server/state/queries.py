@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from evaluate.archive.contents import content_of, size_of
 from evaluate.fingerprint.describe.extract import MediaFile
-from evaluate.fingerprint.describe.picture import PICTURES
+from evaluate.fingerprint.describe.image import IMAGE_SUFFIXES
 from evaluate.fingerprint.match.matches import Answer
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.copies import AS_PERMITTED
@@ -31,7 +31,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A clip or picture that was matched at a time in UTC.
+    """A clip or image that was matched at a time in UTC.
 
     Attributes:
         path: of the upload, which is removed with the query, or of the file that the user named.
@@ -49,9 +49,9 @@ class Query:
     moved: tuple[str, ...]
 
 
-def is_picture(path: Path) -> bool:
+def is_image(path: Path) -> bool:
     """Whether a file is a still, which is never decided."""
-    return path.suffix.lower() in PICTURES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 class Queries:
@@ -90,7 +90,7 @@ class Queries:
         """
         name = escaped_name(PurePosixPath(name.replace("\\", "/")).name[-LONGEST_NAME:]) or "clip"
         suffix = PurePosixPath(name).suffix.lower()
-        known = EXTENSIONS["video"] | EXTENSIONS["audio"] | PICTURES
+        known = EXTENSIONS["video"] | EXTENSIONS["audio"] | IMAGE_SUFFIXES
         path = Path(self.folder, secrets.token_hex(8) + (suffix if suffix in known else ""))
         with self._turn():
             try:
@@ -108,7 +108,7 @@ class Queries:
     async def match_path(self, path: Path, top: int | None) -> Query:
         """Match a permitted file; RefusedError if it is none, too many wait, or the index is empty."""
         if not await to_thread.run_sync(path.is_file):
-            raise NotFoundError("no such file; give the path of a video, an audio file or a picture")
+            raise NotFoundError("no such file; give the path of a video, an audio file or an image")
         with self._turn():
             return await to_thread.run_sync(self.match, escaped_name(path.name), path, top, limiter=self.limiter)
 
@@ -126,7 +126,7 @@ class Queries:
         except OSError as error:
             raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
         identity = path.stem if is_upload else secrets.token_hex(8)
-        moved = () if is_picture(path) else self._moved(answer)
+        moved = () if is_image(path) else self._moved(answer)
         query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer, moved)
         with self._lock:
             self._waiting_bytes.pop(path, None)
@@ -173,7 +173,7 @@ class Queries:
         except OSError as error:
             raise DiskFullError(path.parent, f"no space for the upload ({error.strerror}); set TMPDIR") from error
         if not n_bytes:
-            raise RefusedError("the upload is empty; send the bytes of a video, an audio file or a picture")
+            raise RefusedError("the upload is empty; send the bytes of a video, an audio file or an image")
 
     def _make_room(self) -> None:
         """Forget the oldest queries beyond the limits; uploads that wait count too."""

@@ -8,7 +8,7 @@ import { tell } from "/static/elements.js";
 
 const AGAIN_SECONDS = 5, MOST_TRIES = 60; // while the server makes a copy
 
-/** @typedef {{plays: string, is_picture: boolean, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
+/** @typedef {{plays: string, is_image: boolean, has_video: boolean, seconds: number, excerpt_seconds: number|null, reason: string}} Info of the API */
 
 const isPart = ({ left, top, right, bottom }) => (right - left) * (bottom - top) < 1;
 
@@ -19,9 +19,9 @@ export class Clip {
   /** The file of a source or query, by its id, in a video element; the note beside it says why nothing plays. @param {Info} info */
   constructor(element, id, info, note) {
     Object.assign(this, { element, id, info, note, start: 0, tries: 0, isLoaded: false });
-    const { plays, reason, has_video, is_picture } = info;
-    element.poster = is_picture ? strip(id, 0, 0, 1) : "";
-    tell(note, is_picture ? "" : plays === "none" ? `This file cannot be played${reason && `: ${reason}`}.`
+    const { plays, reason, has_video, is_image } = info;
+    element.poster = is_image ? strip(id, 0, 0, 1) : "";
+    tell(note, is_image ? "" : plays === "none" ? `This file cannot be played${reason && `: ${reason}`}.`
       : plays !== "direct" && "A copy that this browser plays is being made…");
     element.onerror = () => this.again();
     element.onloadeddata = () => {

@@ -54,8 +54,8 @@ export const candidates = (answer, of) => answer.matches.map((each, number) => (
   .filter((each) => each.reference_id && each.reference_id !== of);
 
 async function ofMatch({ query, match, of }) {
-  const answer = await get(`/queries/${query}`), isPicture = answer.is_picture;
-  const found = candidates(answer, of).map((each) => isPicture ? { ...each, view: PLAIN } : each); // a poster stays as it is
+  const answer = await get(`/queries/${query}`), isImage = answer.is_image;
+  const found = candidates(answer, of).map((each) => isImage ? { ...each, view: PLAIN } : each); // a poster stays as it is
   const here = found.find((each) => each.number === Number(match ?? 0)) ?? found[0];
   if (!here) throw new ApiError("This clip has no match to review.");
   const isHere = (each) => each.reference_id === here.reference_id;
@@ -71,9 +71,9 @@ async function ofMatch({ query, match, of }) {
     spans, at: spans.indexOf(chosen), edited: 0, verdict: here.verdict, back: `/match${asQuery({ query, of })}`,
     place: `Source ${place + 1} of ${best.length}`, to: { previous: to(best[place - 1]), next: to(best[place + 1]), open: to(open) },
     kept: null, reason: "", keptByVerdict: [],
-    told: here.decision ? [] : [["unclear", isPicture ? "a picture is never decided" : "below the threshold"]],
+    told: here.decision ? [] : [["unclear", isImage ? "an image is never decided" : "below the threshold"]],
   };
-  return isPicture ? swapped(shown) : shown; // the left side leads, and a picture has no time
+  return isImage ? swapped(shown) : shown; // the left side leads, and an image has no time
 }
 
 const inOrder = (spans) => spans.sort((a, b) => a.start[0] - b.start[0]);

@@ -1,4 +1,4 @@
-/** Drop a clip or a picture, or name one on the server: its matches in the archive. */
+/** Drop a clip or an image, or name one on the server: its matches in the archive. */
 
 import { asQuery, attempt, call, get, notice, upload } from "/static/api.js";
 import { candidates } from "/static/comparison.js";
@@ -38,20 +38,20 @@ const matchFile = (file) => match(file.name, (signal) => upload(file, (share) =>
 
 function show(answer) {
   const { of } = address(), found = candidates(answer, of), muted = (...words) => make("p", { class: "muted" }, words.filter(Boolean).join(" · "));
-  const { is_picture: isPicture, unreadable, reason } = answer;
-  const decided = found.filter((each) => each.decision || isPicture), weak = found.filter((each) => !decided.includes(each));
+  const { is_image: isImage, unreadable, reason } = answer;
+  const decided = found.filter((each) => each.decision || isImage), weak = found.filter((each) => !decided.includes(each));
   const names = new Set(decided.map((each) => each.reference));
   const card = (each) => pairCard(
     [["strong", score(each)], ["", by(each)], ["edit", each.edits], [each.verdict, each.verdict]],
     [{ id: answer.id, name: answer.name, seconds: answer.seconds },
       { id: each.reference_id, name: each.reference, seconds: each.reference_seconds_total }],
-    [asSpan(each)], `/review${asQuery({ query: answer.id, match: each.number, of })}`, isPicture ? 1 : undefined);
-  const [title, words] = unreadable ? [`This ${isPicture ? "picture was not sought" : "clip cannot be read"}`, unreadable]
-    : isPicture ? ["A picture is never decided", "Nothing changes in it, so it carries too little evidence. "
+    [asSpan(each)], `/review${asQuery({ query: answer.id, match: each.number, of })}`, isImage ? 1 : undefined);
+  const [title, words] = unreadable ? [`This ${isImage ? "image was not sought" : "clip cannot be read"}`, unreadable]
+    : isImage ? ["An image is never decided", "Nothing changes in it, so it carries too little evidence. "
       + "The frames that show most of it follow, the best first: look at them."]
       : names.size ? [`${count(names.size, of ? "other source" : "source")} of the archive`]
         : ["No match", "A longer clip, or one with its audio, carries more evidence. Stills and steady audio carry little."];
-  const isTold = unreadable || isPicture, { moved } = answer;
+  const isTold = unreadable || isImage, { moved } = answer;
   fill(at("answer"), make("h2", {}, title), muted(answer.name, !isTold && duration(answer.seconds), !isTold && reason !== "no match" && reason),
     words && muted(words),
     !isTold && moved.length && muted(`${moved[0]}${moved.length > 1 ? ` and ${moved.length - 1} more` : ""} had moved or changed since indexing and got no closer look: index the archive again, then match again.`),
@@ -65,7 +65,7 @@ async function showHistory() {
   at("history").hidden = !queries.length;
   fill(at("history").querySelector("ul"), ...queries.map((each) => make("li", {},
     make("a", { href: `/match${asQuery({ query: each.id })}` }, each.name),
-    make("span", { class: "muted" }, each.unreadable ? "cannot be read" : each.is_picture ? "picture, undecided" : `${duration(each.seconds)}, ${each.n_matches ? count(each.n_matches, "match", "es") : "no match"}`),
+    make("span", { class: "muted" }, each.unreadable ? "cannot be read" : each.is_image ? "image, undecided" : `${duration(each.seconds)}, ${each.n_matches ? count(each.n_matches, "match", "es") : "no match"}`),
     button("Forget", () => forget(each.id), { class: "quiet", "aria-label": `Forget ${each.name}` }))));
 }
 

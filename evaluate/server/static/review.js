@@ -55,7 +55,7 @@ function begin(t, n, sounding) {
   });
   showFacts(at("facts"), shown, infos.map((info) => info.facts));
   at("told").textContent = isPair ? "Which to keep" : "The files";
-  at("told").parentElement.hidden = infos.some((info) => info.is_picture);
+  at("told").parentElement.hidden = infos.some((info) => info.is_image);
   tell(at("proposal"), shown.kept ? `Keep ${parts(shown.kept)[1]}; ${parts(goes.name)[1]} may go: ${shown.reason}.`
     : isPair && `This pair: ${shown.reason}.`);
   at("keep").hidden = at("ignore").hidden = !isPair;

@@ -26,8 +26,8 @@ def test_a_copy_and_an_intro_of_all_are_found_in_every_kind_of_index(flat_rows, 
     def late(signal):
         return lambda t: signal(t + 15)
 
-    sources = [describe(f"{n:02d}", begin(n), 40, sound=Signal(1000 + n, 60).at, noise=0.2) for n in range(40)]
-    sources.append(describe("copy", late(begin(7)), 12, sound=late(Signal(1007, 60).at), noise=0.4))
+    sources = [describe(f"{n:02d}", begin(n), 40, audio=Signal(1000 + n, 60).at, noise=0.2) for n in range(40)]
+    sources.append(describe("copy", late(begin(7)), 12, audio=late(Signal(1007, 60).at), noise=0.4))
     comparison = Comparison(build_library(sources, HOP, flat_below_rows=flat_below_rows), 0.001)
     (copied,) = comparison.matches(sources[-1], np.arange(41) != 40)
     assert copied.reference == "07"
@@ -40,11 +40,11 @@ def test_a_copy_and_an_intro_of_all_are_found_in_every_kind_of_index(flat_rows, 
 
 def test_expected_similarities_are_those_of_the_sources_that_have_the_modality():
     """Were all sources counted, those with audio would be skipped as the most similar ones, and none were left."""
-    loud = [describe(f"loud {n}", Signal(n, 60).at, 40, sound=Signal(200 + n, 60).at) for n in range(12)]
+    loud = [describe(f"loud {n}", Signal(n, 60).at, 40, audio=Signal(200 + n, 60).at) for n in range(12)]
     mute = [describe(f"mute {n}", Signal(100 + n, 60).at, 40) for n in range(60)]
     heard = Signal(99, 9).at(np.arange(8.0))
     alone, among = (
-        Comparison(build_library(sources, HOP), 0.001).backgrounds["sound"][0].expected(heard)
+        Comparison(build_library(sources, HOP), 0.001).backgrounds["audio"][0].expected(heard)
         for sources in (loud, [*loud, *mute])
     )
     assert among == pytest.approx(alone) and among.min() > 0

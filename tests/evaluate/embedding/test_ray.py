@@ -159,6 +159,6 @@ def test_an_index_made_on_the_cluster_answers_like_one_made_here(on_ray, ucf_fol
     alone, spread = ({each.source: each for each in index.descriptors()} for index in indexes)
     assert list(alone) == list(spread)
     for name, each in alone.items():
-        assert np.allclose(each.picture, spread[name].picture, atol=1e-2)
+        assert np.allclose(each.video, spread[name].video, atol=1e-2)
         assert (each.start_seconds == spread[name].start_seconds).all()
     assert [len(part.sources) for part in indexes[1].parts()] == [16, 2]

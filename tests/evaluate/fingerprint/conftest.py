@@ -28,22 +28,22 @@ class Signal:
         return unit((1 - part) * self.knots[whole] + part * self.knots[whole + 1])
 
 
-def describe(name, at, seconds, *, sound=None, noise=0.0, picture=True, hop=HOP):
-    """Descriptors at a fixed hop of vectors at(t); `sound` likewise, `picture=False` for a black source."""
+def describe(name, at, seconds, *, audio=None, noise=0.0, video=True, hop=HOP):
+    """Descriptors at a fixed hop of vectors at(t); `audio` likewise, `video=False` for a black source."""
     start = np.arange(0, max(seconds - CLIP, 0) + 1e-9, hop)
     shape = (len(start), DIMS)
-    has_sound, middle = sound is not None, start + CLIP / 2
+    has_audio, middle = audio is not None, start + CLIP / 2
     vectors = unit(at(middle) + noise * np.random.default_rng(len(name)).normal(size=shape) / np.sqrt(DIMS))
     return Descriptors(
-        name, start, start + CLIP, np.full(len(start), picture), np.full(len(start), has_sound),
-        vectors if picture else np.zeros(shape, np.float32), sound(middle) if has_sound else None,
+        name, start, start + CLIP, np.full(len(start), video), np.full(len(start), has_audio),
+        vectors if video else np.zeros(shape, np.float32), audio(middle) if has_audio else None,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def matcher():
     """30 references of 40 s with video and audio, and no background."""
-    references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(30)]
+    references = [describe(f"r{i}", Signal(i, 40).at, 40, audio=Signal(1000 + i, 40).at) for i in range(30)]
     return Matcher(build_library(references, HOP))
 
 
@@ -51,13 +51,13 @@ def answered(matcher, query):
     return matcher.answer(query, matcher.match(query))
 
 
-def write_video(path, seed, seconds=3.0, *, sound=True, is_black=False):
+def write_video(path, seed, seconds=3.0, *, audio=True, is_black=False):
     """A real video of 48x32 px and 16 fps: blocks that change twice a second, with a tone that does too."""
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 255, (int(2 * seconds) + 1, 4, 6, 3)).astype(np.uint8) * (not is_black)
     frames = blocks[(np.arange(int(16 * seconds)) / 8).astype(int)].repeat(8, 1).repeat(8, 2)
     tones = rng.integers(200, 4000, len(blocks)).repeat(8000)[: int(16000 * seconds)]
-    return write_clip(path, frames, 16, sound * 0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)))
+    return write_clip(path, frames, 16, audio * 0.3 * np.sin(np.cumsum(2 * np.pi * tones / 16000)))
 
 
 @pytest.fixture(scope="session")

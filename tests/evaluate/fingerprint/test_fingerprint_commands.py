@@ -25,7 +25,7 @@ def test_clips_are_matched_and_a_corrupt_one_fails_alone(index, videos, tmp_path
     queries = tmp_path / "queries"
     queries.mkdir()
     shutil.copy(videos / "a.mp4", queries / "same.mp4")
-    write_video(queries / "black.mp4", 50, 2.0, is_black=True, sound=False)
+    write_video(queries / "black.mp4", 50, 2.0, is_black=True, audio=False)
     (queries / "corrupt.mp4").write_bytes(b"nothing" * 500)
     out, page = tmp_path / "matches.json", tmp_path / "matches.html"
     status = main(["match", str(queries), "--index", str(index), "--out", str(out), "--page", str(page)])
@@ -141,9 +141,9 @@ def test_a_closer_look_decides_what_descriptors_leave_in_doubt(archive, tmp_path
 def test_a_closer_look_decides_nothing_that_many_videos_hold(tmp_path):
     videos = tmp_path / "videos"
     videos.mkdir()
-    intro = write_video(tmp_path / "intro.mp4", 90, 3.0, sound=False)
+    intro = write_video(tmp_path / "intro.mp4", 90, 3.0, audio=False)
     for number in range(14):
-        own = write_video(tmp_path / f"own-{number}.mp4", 100 + number, 3.0, sound=False)
+        own = write_video(tmp_path / f"own-{number}.mp4", 100 + number, 3.0, audio=False)
         joined = ["-filter_complex", "[0:v][1:v]concat=n=2:v=1[v]", "-map", "[v]"]
         run_ffmpeg("-i", intro, "-i", own, *joined, videos / f"{number}.mp4")
     index = Index.open(tmp_path / "index")

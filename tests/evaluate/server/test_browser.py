@@ -397,12 +397,12 @@ def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, video
     run_ffmpeg("-ss", 3.2, "-i", videos / "videos/news/03.mp4", "-frames:v", 1, "-y", videos / "still.png")
     page.click("nav >> text=Match a clip")
     drop(page, videos / "still.png")
-    page.wait_for_selector("#answer >> text=A picture is never decided")
+    page.wait_for_selector("#answer >> text=An image is never decided")
     card = page.locator("#answer article:has-text('03.mp4'), #answer article:has-text('part.mp4')").first
     assert "0:03." in card.inner_text() or "0:01." in card.inner_text()
     card.locator("text=Review").click()
     page.wait_for_selector("#lanes .film")
-    assert "a picture is never decided" in page.locator("#chips").inner_text()
+    assert "an image is never decided" in page.locator("#chips").inner_text()
     picture = page.locator("#stage video").last
     wide = """(video) => new Promise((done) => {
         const shown = new Image();

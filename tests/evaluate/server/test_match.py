@@ -83,14 +83,14 @@ def test_a_picture_names_videos_with_their_second_and_is_never_decided(own):
             return client.post("/api/match", params={"name": "a/still.PNG"}, content=content).json()
 
         found = match(still.read_bytes())
-        assert (found["is_picture"], found["matches"], "--stills" in found["unreadable"]) == (True, [], True)
+        assert (found["is_image"], found["matches"], "--stills" in found["unreadable"]) == (True, [], True)
         Index.open(own.index).add(own.videos, stills=True)
         for found in (match(still.read_bytes()), client.post("/api/match-path", json={"path": "still.png"}).json()):
-            assert (found["is_picture"], found["n_matches"], found["reason"][:9]) == (True, 0, "undecided")
+            assert (found["is_image"], found["n_matches"], found["reason"][:9]) == (True, 0, "undecided")
             best = found["matches"][0]
             assert (best["reference"], best["decision"]) == ("3.mp4", False)
             assert best["reference_start_seconds"] <= 3.2 <= best["reference_end_seconds"]
-        assert client.get(f"/api/media/{found['id']}/info").json()["is_picture"]
+        assert client.get(f"/api/media/{found['id']}/info").json()["is_image"]
         assert client.get(f"/api/media/{found['id']}").status_code == 422
         for n, size in ((1, (528, 352)), (8, (768, 64))):
             strip = client.get(f"/api/media/{found['id']}/strip?n={n}").content

@@ -46,11 +46,11 @@ def test_queries_without_video_or_audio_are_found_by_the_other_and_one_second_is
         return lambda t: Signal(number, 40).at(t + 5)
 
     muted = describe("muted", source(3), 8)
-    black = describe("black", source(0), 8, picture=False, sound=source(1003))
+    black = describe("black", source(0), 8, video=False, audio=source(1003))
     for query in (muted, black):
         assert [match.reference for match in answered(matcher, query).decided] == ["r3"]
-    assert answered(matcher, describe("neither", source(3), 8, picture=False)).matches == ()
-    assert answered(matcher, describe("q", source(4), 1.0, sound=source(1004))).matches[0].reference == "r4"
+    assert answered(matcher, describe("neither", source(3), 8, video=False)).matches == ()
+    assert answered(matcher, describe("q", source(4), 1.0, audio=source(1004))).matches[0].reference == "r4"
 
 
 def test_a_still_image_names_itself_and_decides_nothing():
@@ -118,7 +118,7 @@ def test_spans_end_where_the_sameness_ends(matcher, pieces):
         for i, (source, first, seconds) in enumerate(pieces)
         if source < 5000
     ]
-    decided = answered(matcher, describe("q", at(0), float(starts[-1]), sound=at(1000))).decided
+    decided = answered(matcher, describe("q", at(0), float(starts[-1]), audio=at(1000))).decided
     found = sorted((each.query_start_seconds, each) for each in decided)
     assert [each.reference for _, each in found] == [reference for reference, *_ in truth]
     for (_, each), (_, *seconds) in zip(found, truth, strict=True):
@@ -132,7 +132,7 @@ def test_audio_that_disagrees_lowers_the_score_and_each_verdict_is_told(matcher)
         return lambda t: Signal(number, 40).at(t + 5)
 
     muted, own, other = (
-        matcher.match(describe("q", source(3), 8, sound=number and source(number)))[0] for number in (None, 1003, 9999)
+        matcher.match(describe("q", source(3), 8, audio=number and source(number)))[0] for number in (None, 1003, 9999)
     )
     assert own.score > muted.score > other.score > matcher.threshold
     assert muted.audio_score is None and muted.video_score == pytest.approx(muted.score)
@@ -151,7 +151,7 @@ def test_a_hum_matches_no_other_hum():
         return lambda t: (hum + 0.3 * own.at(t)) / np.linalg.norm(hum + 0.3 * own.at(t), axis=1, keepdims=True)
 
     def recording(name, at, seconds):
-        return describe(name, at, seconds, sound=at, picture=False)
+        return describe(name, at, seconds, audio=at, video=False)
 
     for n_references in (1, 4, 12):
         references = [recording(f"r{i}", room(i), 30) for i in range(1, n_references + 1)]
@@ -163,9 +163,9 @@ def test_a_hum_matches_no_other_hum():
 
 @pytest.mark.parametrize("n_references", [1, 2, 5, 20])
 def test_unmatched_queries_keep_the_stated_rate_without_a_background(n_references):
-    references = [describe(f"r{i}", Signal(i, 40).at, 40, sound=Signal(1000 + i, 40).at) for i in range(n_references)]
+    references = [describe(f"r{i}", Signal(i, 40).at, 40, audio=Signal(1000 + i, 40).at) for i in range(n_references)]
     matcher = Matcher(build_library(references, 0.5), 0.01)
-    queries = [describe("q", Signal(5000 + i, 20).at, 3 + i % 9, sound=Signal(8000 + i, 20).at) for i in range(100)]
+    queries = [describe("q", Signal(5000 + i, 20).at, 3 + i % 9, audio=Signal(8000 + i, 20).at) for i in range(100)]
     assert sum(bool(answered(matcher, query).decided) for query in queries) <= 3
 
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from evaluate.__main__ import main
 from evaluate.fingerprint.api import Index, query_files
-from evaluate.fingerprint.describe.picture import read_picture, read_picture_apart
+from evaluate.fingerprint.describe.image import read_image, read_image_apart
 from evaluate.fingerprint.index.archive import Archive
 from preprocess.errors import CatalogueError, MediaError
 from preprocess.executors.processes import ProcessExecutor
@@ -116,9 +116,9 @@ def test_pictures_are_read_upright_and_reduced(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn clockwise to show
     picture.save(tmp_path / "photo.jpg", exif=exif)
-    assert read_picture(tmp_path / "photo.jpg", 80).shape == (240, 80, 3)
+    assert read_image(tmp_path / "photo.jpg", 80).shape == (240, 80, 3)
     picture.convert("P").save(tmp_path / "palette.png")
-    assert read_picture(tmp_path / "palette.png", 80)[0, 0].tolist() == [255, 0, 0]
+    assert read_image(tmp_path / "palette.png", 80)[0, 0].tolist() == [255, 0, 0]
 
 
 BOMB = b"BM" + struct.pack("<IIIIiiHHIIIIII", 54, 0, 54, 40, 40_000, 40_000, 1, 24, 0, 0, 0, 0, 0, 0)
@@ -133,9 +133,9 @@ def test_a_crash_of_the_decoder_costs_one_picture(tmp_path):
             return child
 
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
-    assert read_picture_apart(tmp_path / "a.png", 32, Limits(), ProcessExecutor(1)).shape == (32, 32, 3)
+    assert read_image_apart(tmp_path / "a.png", 32, Limits(), ProcessExecutor(1)).shape == (32, 32, 3)
     with pytest.raises(MediaError, match="ended: signal SIGKILL"):
-        read_picture_apart(tmp_path / "a.png", 32, Limits(), Crashing(1))
+        read_image_apart(tmp_path / "a.png", 32, Limits(), Crashing(1))
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
@@ -149,6 +149,6 @@ def test_what_is_no_picture_is_refused(tmp_path):
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(MediaError):
-            read_picture(tmp_path / name, 128)
+            read_image(tmp_path / name, 128)
     with pytest.raises(MediaError, match="64x64 px, the limit is 100"):
-        read_picture(tmp_path / "whole.jpg", 128, Limits(max_pixels=100))
+        read_image(tmp_path / "whole.jpg", 128, Limits(max_pixels=100))

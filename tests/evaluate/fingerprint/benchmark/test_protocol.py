@@ -112,7 +112,9 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("name", [*PEERS, pytest.param("avtempo", marks=pytest.mark.slow)])
 def test_each_method_finds_an_undistorted_clip_and_nothing_in_a_broken_file(folder, tmp_path, make_checkpoint, name):
     if name == "avtempo":
-        encoder = load_encoder(make_checkpoint(tmp_path / "last.pt"), picture="features", sound="features")
+        encoder = load_encoder(
+            make_checkpoint(tmp_path / "last.pt"), video_vectors="features", audio_vectors="features"
+        )
         method = Avtempo(encoder, 0.5)
     else:
         (method,), _ = make_peers([name])

@@ -9,15 +9,15 @@ import torch
 
 from evaluate.fingerprint.closer_look import closer_look
 from evaluate.fingerprint.closer_look.closer_look import FALSE_MATCH_SHARE, look_closer
-from evaluate.fingerprint.closer_look.look import look
+from evaluate.fingerprint.closer_look.look_at_video import look_at_video
 from evaluate.fingerprint.closer_look.piece import Look
 from evaluate.fingerprint.describe.footage import Footage
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import PLAIN, Region, View
 from evaluate.fingerprint.match.matches import Match
 from preprocess.features.logmel import log_mel
-from tests.evaluate.fingerprint.closer_look.test_same_changes import moving
-from tests.evaluate.fingerprint.closer_look.test_same_sound import seconds_of, voices
+from tests.evaluate.fingerprint.closer_look.test_audio_alignment import seconds_of, voices
+from tests.evaluate.fingerprint.closer_look.test_video_alignment import moving
 from train.views.distort_audio import shift_pitch
 
 FPS, RATE, SECONDS = 8.0, 96, 20
@@ -173,9 +173,9 @@ def test_the_parts_of_the_allowance_are_not_more_than_all_of_it(shipped_encoder)
 @pytest.mark.parametrize(
     ("n_windows", "n_spans", "kinds"),
     [
-        (1, 3, {"pictures": 1, "sound": 1}),
-        (1, 6, {"sound": 2, "sound at all speeds": 78}),
-        (3, 3, {"pictures": 2, "sound": 2}),
+        (1, 3, {"video": 1, "audio": 1}),
+        (1, 6, {"audio": 2, "audio at all speeds": 78}),
+        (3, 3, {"video": 2, "audio": 2}),
     ],
 )
 def test_unrelated_looks_are_decided_as_often_as_they_may_be(n_windows, n_spans, kinds, shipped_encoder, monkeypatch):
@@ -187,10 +187,10 @@ def test_unrelated_looks_are_decided_as_often_as_they_may_be(n_windows, n_spans,
         ]
         for kind, n_tries in kinds.items()
     }
-    monkeypatch.setattr(closer_look, "look", looks.get("pictures", lambda *_: []))
+    monkeypatch.setattr(closer_look, "look_at_video", looks.get("video", lambda *_: []))
     monkeypatch.setattr(
-        closer_look, "listen",
-        lambda *args, **given: [each for kind in looks if kind != "pictures" for each in looks[kind](*args, **given)],
+        closer_look, "look_at_audio",
+        lambda *args, **given: [each for kind in looks if kind != "video" for each in looks[kind](*args, **given)],
     )  # fmt: skip
     window = heard(shipped_encoder, sounds(shipped_encoder, 0, 1.0))
     spans = [replace(audible(1.0, 0.0), reference=str(number), video_score=-1.0) for number in range(n_spans)]
@@ -200,14 +200,15 @@ def test_unrelated_looks_are_decided_as_often_as_they_may_be(n_windows, n_spans,
     assert n_decided / 3000 == pytest.approx(allowed, abs=0.02)
 
 
-def test_pictures_at_two_speeds_are_two_tries(shipped_encoder):
+def test_frames_at_two_speeds_are_two_tries(shipped_encoder):
     view = View(speed=1.25)
     for seconds, n_tries in ((2.0, 2), (4.0, 1)):
         window = query(shipped_encoder, 7.3, seconds, 1.0, view)
-        assert [each.n_tries for each in look(undecided(seconds, 7.5, view), window, Parts())] == [n_tries] * n_tries
+        looks = look_at_video(undecided(seconds, 7.5, view), window, Parts())
+        assert [each.n_tries for each in looks] == [n_tries] * n_tries
 
 
-def test_other_sounds_stay_undecided_at_all_speeds(shipped_encoder):
+def test_other_audio_stays_undecided_at_all_speeds(shipped_encoder):
     for start in (0.0, 3.0):
         logmel = log_mel(seconds_of(voices(11, 12), start, 5).astype(np.float32), shipped_encoder.shard_params)
         [found] = looked(heard(shipped_encoder, torch.from_numpy(logmel.astype(np.float32))), audible(5.0, 3.0))

@@ -30,8 +30,8 @@ def test_clips_run_over_the_borders_of_segments(encoder):
     one, other = whole.finish(), pieces.finish()
     assert one.start_seconds.tolist() == [0.25 * n for n in range(7)]
     assert other.start_seconds.tolist() == one.start_seconds.tolist()
-    np.testing.assert_allclose(other.picture, one.picture, atol=1e-4)
-    np.testing.assert_allclose(other.sound, one.sound, atol=1e-4)
+    np.testing.assert_allclose(other.video, one.video, atol=1e-4)
+    np.testing.assert_allclose(other.audio, one.audio, atol=1e-4)
 
 
 def test_black_silent_short_and_corrupt_files(encoder, here, tmp_path):
@@ -40,14 +40,14 @@ def test_black_silent_short_and_corrupt_files(encoder, here, tmp_path):
     found = described(
         encoder, here, corrupt,
         write_video(tmp_path / "black.mp4", 2, 2.0, is_black=True),
-        write_video(tmp_path / "silent.mp4", 3, 2.0, sound=False),
+        write_video(tmp_path / "silent.mp4", 3, 2.0, audio=False),
         write_video(tmp_path / "short.mp4", 4, 0.25),
     )  # fmt: skip
     assert isinstance(found["corrupt.mp4"], Unreadable)
     assert found["corrupt.mp4"].reason
-    assert not found["black.mp4"].has_picture.any() and found["black.mp4"].has_sound.all()
-    assert not found["silent.mp4"].has_sound.any() and found["silent.mp4"].has_picture.all()
-    assert not found["silent.mp4"].sound.any()
+    assert not found["black.mp4"].has_video.any() and found["black.mp4"].has_audio.all()
+    assert not found["silent.mp4"].has_audio.any() and found["silent.mp4"].has_video.all()
+    assert not found["silent.mp4"].audio.any()
     assert len(found["short.mp4"]) == 1
     assert found["short.mp4"].end_seconds[0] == pytest.approx(0.25, abs=0.1)
 
@@ -71,5 +71,5 @@ def test_a_crash_of_a_probe_costs_no_file_and_descriptors_are_unit_rows_at_the_h
     assert executor.crashed
     for each in (found["a.mp4"], found["b.mp4"]):
         np.testing.assert_allclose(each.start_seconds, 0.25 * np.arange(7))
-        for vectors in (each.picture, each.sound):
+        for vectors in (each.video, each.audio):
             np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from evaluate.fingerprint.answer.matcher import Matcher
-from evaluate.fingerprint.describe.clip_stream import describe_pictures
+from evaluate.fingerprint.describe.clip_stream import describe_video
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.fades import describe_fades
 from evaluate.fingerprint.index.library import build_library
@@ -23,7 +23,7 @@ def describe(encoder, number, hop_seconds):
     shown = frames[(seconds * FPS).astype(int)] * np.minimum(seconds / FADE_SECONDS, 1)[:, None, None, None]
     small = F.interpolate(torch.from_numpy(shown).permute(0, 3, 1, 2), (clip.frame_px, clip.frame_px))
     starts = torch.arange(0, len(seconds) - clip.span_frames + 1, max(1, round(hop_seconds * fps)))
-    has, vectors = describe_pictures(encoder, small.permute(0, 2, 3, 1).to(torch.uint8), starts)
+    has, vectors = describe_video(encoder, small.permute(0, 2, 3, 1).to(torch.uint8), starts)
     begin, silent = starts.numpy() / fps, np.zeros(len(has), bool)
     return Descriptors(str(number), begin, begin + clip.span_frames / fps, has, silent, vectors, None)
 

@@ -72,7 +72,7 @@ def test_a_view_undoes_what_was_done(shipped_encoder, mirrored, degrees, region)
     view = View(region or PLAIN.region, is_mirrored=mirrored, turned_degrees=degrees)
     plain = viewed(shipped_encoder, original).describe(PLAIN, 0.5)
     undone = viewed(shipped_encoder, edited).describe(view, 0.5)
-    assert np.allclose(plain.picture, undone.picture, atol=1e-3)  # pixels are rounded before they are turned
+    assert np.allclose(plain.video, undone.video, atol=1e-3)  # pixels are rounded before they are turned
     assert np.array_equal(plain.start_seconds, undone.start_seconds)
 
 
@@ -91,11 +91,11 @@ def test_views_described_together_are_those_described_alone(shipped_encoder):
     for view, described in zip(views, query.describe_all(views, 0.5), strict=True):
         alone = viewed(shipped_encoder, query.footage.frames).describe(view, 0.5)
         assert np.array_equal(described.start_seconds, alone.start_seconds)
-        assert np.array_equal(described.has_picture, alone.has_picture)
-        assert np.allclose(described.picture, alone.picture, atol=1e-5)
-        assert 0 < described.has_picture.sum() < len(described)
-        assert not described.picture[~described.has_picture].any()
-    assert not any(each.has_picture.any() for each in viewed(shipped_encoder, black).describe_all(views, 0.5))
+        assert np.array_equal(described.has_video, alone.has_video)
+        assert np.allclose(described.video, alone.video, atol=1e-5)
+        assert 0 < described.has_video.sum() < len(described)
+        assert not described.video[~described.has_video].any()
+    assert not any(each.has_video.any() for each in viewed(shipped_encoder, black).describe_all(views, 0.5))
     assert query.describe_all([], 0.5) == []
 
 

@@ -39,7 +39,7 @@ def copied(videos, tmp_path):
 
 def test_an_index_follows_its_folder(archive, update, copied):
     def described():
-        return {each.source: each.picture.shape[1] for each in archive.descriptors()}
+        return {each.source: each.video.shape[1] for each in archive.descriptors()}
 
     first = update(copied)
     assert first.added == ("a.mp4", "news/c.mp4")
@@ -84,11 +84,11 @@ def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, update, videos,
 
 def test_another_checkpoint_or_hop_is_refused(archive, update, make_checkpoint, encoder, copied, tmp_path):
     other = load_encoder(make_checkpoint(tmp_path / "other.pt", seed=6))
-    features = load_encoder(tmp_path / "encoder.pt", picture="features")
+    features = load_encoder(tmp_path / "encoder.pt", video_vectors="features")
     for another, hop_seconds, words in (
         (other, 0.5, "made with encoder"),
         (encoder, 1.0, r"hop_seconds is 0\.5, now 1\.0"),
-        (features, 0.5, "picture is within, now features"),
+        (features, 0.5, "video_vectors is within, now features"),
     ):
         with pytest.raises(ProvenanceError, match=words):
             Archive.open_or_make(archive.folder, another, hop_seconds)

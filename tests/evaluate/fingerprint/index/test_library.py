@@ -33,7 +33,7 @@ def test_candidates_are_those_of_the_dense_table():
     seeds = [*range(20), 7]
 
     def source(name, seed, seconds, **changes):
-        return describe(name, Signal(seed, 20).at, seconds, sound=Signal(99 + seed, 20).at, **changes)
+        return describe(name, Signal(seed, 20).at, seconds, audio=Signal(99 + seed, 20).at, **changes)
 
     library = build_library([source(f"r{number:02d}", seed, 20) for number, seed in enumerate(seeds)], HOP)
     found = []
@@ -43,7 +43,7 @@ def test_candidates_are_those_of_the_dense_table():
             found.append(library.candidates(question, n))
             assert found[-1] == dense_candidates(library, question, n)
     assert found[0][0] == 3 and found[2][:2] == [7, 20] and len(found[1]) > 5
-    assert library.candidates(library.ask(describe("q", Signal(1, 9).at, 3, picture=False)), 5) == []
+    assert library.candidates(library.ask(describe("q", Signal(1, 9).at, 3, video=False)), 5) == []
 
 
 def test_memory_for_candidates_does_not_grow_with_the_sources():
@@ -58,11 +58,11 @@ def test_memory_for_candidates_does_not_grow_with_the_sources():
 
 def test_a_jingle_that_many_share_is_not_the_whole_clip():
     jingle = Signal(500, 40).at
-    references = [describe(f"r{i}", Signal(i, 20).at, 20, sound=jingle) for i in range(14)]
+    references = [describe(f"r{i}", Signal(i, 20).at, 20, audio=jingle) for i in range(14)]
     matcher = Matcher(build_library(references, HOP))
-    heard = describe("q", Signal(99, 20).at, 15, sound=jingle)
+    heard = describe("q", Signal(99, 20).at, 15, audio=jingle)
     assert matcher.library.n_alike(heard) == 14
-    assert matcher.library.n_alike(replace(heard, has_sound=np.arange(len(heard)) < 4)) == 0
+    assert matcher.library.n_alike(replace(heard, has_audio=np.arange(len(heard)) < 4)) == 0
 
 
 @pytest.mark.parametrize(("n_copies", "n_alike"), [(14, 14), (3, 0)])

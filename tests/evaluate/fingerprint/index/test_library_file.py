@@ -21,7 +21,7 @@ def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(tmp_path, fla
     assert again.score == pytest.approx(once.score, rel=1e-2)
 
 
-@pytest.mark.parametrize("name", ["picture.faiss", "library.npz", "library.json"])
+@pytest.mark.parametrize("name", ["video.faiss", "library.npz", "library.json"])
 def test_an_outdated_or_a_damaged_library_is_not_used(tmp_path, name):
     """FAISS reads most damaged bytes without an error, and finds rows that do not exist."""
     folder, library = tmp_path / "library", build_library([describe("r", Signal(0, 9).at, 9)], 0.5)

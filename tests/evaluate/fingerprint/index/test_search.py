@@ -26,18 +26,18 @@ def described():
 
 
 def test_rows_stand_in_the_order_of_sources_and_time(described):
-    built = build_search(described, "picture")
-    expected = np.concatenate([each.picture[each.has_picture] for each in described])
+    built = build_search(described, "video")
+    expected = np.concatenate([each.video[each.has_video] for each in described])
     assert np.array_equal(built.vectors(np.arange(len(built))), expected)
     assert np.array_equal(built.source, np.repeat(np.arange(80), 166))
     assert np.array_equal(built.middle_seconds[:3], np.float32([1.0, 1.5, 2.5]))
     assert built.nearest(expected[[0, 200]], 1).rows.tolist() == [[0], [200]]
-    assert build_search(described, "sound").rows_of(5) == slice(1250, 1250)
-    assert len(build_search([], "sound")) == 0
+    assert build_search(described, "audio").rows_of(5) == slice(1250, 1250)
+    assert len(build_search([], "audio")) == 0
 
 
 def test_codes_are_of_the_rows_that_flat_search_has(described):
-    flat, packed = build_search(described, "picture"), build_search(described, "picture", flat_below_rows=100)
+    flat, packed = build_search(described, "video"), build_search(described, "video", flat_below_rows=100)
     rows = np.arange(400, 700)
     given, coded = flat.vectors(rows), packed.vectors(rows)
     cosine = (given * coded).sum(1) / np.linalg.norm(given, axis=1) / np.linalg.norm(coded, axis=1)
@@ -49,7 +49,7 @@ def test_codes_are_of_the_rows_that_flat_search_has(described):
 def test_the_vectors_of_sources_are_those_of_their_rows(described, monkeypatch):
     """The audio of the sixth source is missing, and a block holds two and a half sources."""
     monkeypatch.setattr(search, "ROWS_AT_ONCE", 600)
-    for built in (build_search(described[:10], "sound"), build_search(described[:10], "sound", flat_below_rows=1)):
+    for built in (build_search(described[:10], "audio"), build_search(described[:10], "audio", flat_below_rows=1)):
         sources = [7, 5, 2, 9, 0, 5]
         for source, vectors in zip(sources, built.vectors_of(sources), strict=True):
             assert np.array_equal(vectors, built.vectors(np.arange(len(built))[built.rows_of(source)]))
@@ -61,12 +61,12 @@ def test_memory_does_not_grow_with_the_vectors(described, monkeypatch):
     """The codes in FAISS are not traced; Python may hold only the training rows and the rows' numbers."""
     monkeypatch.setattr(search, "TRAINING_ROWS", 2000)
     monkeypatch.setattr(search, "ADDED_AT_ONCE", 1000)
-    build_search(described[:10], "picture", flat_below_rows=1)  # loads FAISS
+    build_search(described[:10], "video", flat_below_rows=1)  # loads FAISS
     tracemalloc.start()
-    build_search(described, "picture", flat_below_rows=1)
+    build_search(described, "video", flat_below_rows=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.6 * sum(each.picture[each.has_picture].nbytes for each in described)
+    assert peak < 0.6 * sum(each.video[each.has_video].nbytes for each in described)
 
 
 def test_similarities_to_codes_are_cosines():
@@ -75,7 +75,7 @@ def test_similarities_to_codes_are_cosines():
     vectors = rng.normal(size=(4000, DIMS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     start, yes = np.arange(4000) / 2, np.ones(4000, bool)
-    packed = build_search([Descriptors("0", start, start + 1, yes, yes, vectors, None)], "picture", flat_below_rows=1)
+    packed = build_search([Descriptors("0", start, start + 1, yes, yes, vectors, None)], "video", flat_below_rows=1)
     coded = packed.vectors(np.arange(4000))
     assert np.linalg.norm(coded, axis=1).mean() == pytest.approx(1, abs=0.01)
     found = packed.nearest(vectors[:200], 1)

@@ -13,13 +13,13 @@ HOP, CLIP = 0.5, 1.8
 
 def grid(seconds, *evidence):
     def numbers(rows, columns):
-        return {"picture": Pair(seconds[rows], rows, columns, np.zeros(len(rows)))}
+        return {"video": Pair(seconds[rows], rows, columns, np.zeros(len(rows)))}
 
     return Grid(seconds, CLIP / 2, HOP, np.array(evidence, np.float32), CLIP, numbers)
 
 
 def n_pairs(span):
-    return len(span.pairs["picture"].query)
+    return len(span.pairs["video"].query)
 
 
 def plant(n_rows, n_columns, offset, speed, *, rows=None, noise=0.0, seed=0):

@@ -52,24 +52,24 @@ def test_evidence_of_a_hop_is_that_of_its_best_descriptor_that_has_the_modality(
     query = dense(6.2, start_seconds=3, heard=lambda start: (start < 2) | (start > 4.1))
     question = matcher.library.ask(query)
     [(found, laid)] = matcher.library.evidence(question, [7])
-    [vectors] = matcher.library.searches["sound"].vectors_of([7])
+    [vectors] = matcher.library.searches["audio"].vectors_of([7])
     for hop, first in enumerate(question.firsts):
-        some = [each for each in range(first, min(first + 4, len(query))) if query.has_sound[each]]
-        cosines = query.sound[some] @ vectors.T
-        expected = question.expected["sound"][some][:, None]
+        some = [each for each in range(first, min(first + 4, len(query))) if query.has_audio[each]]
+        cosines = query.audio[some] @ vectors.T
+        expected = question.expected["audio"][some][:, None]
         best = np.clip((cosines - expected) / (1 - expected), 0, 1).max(axis=0, initial=0)
         assert np.allclose(found[1, hop], best, atol=1e-5)
         pairs = question.pairs(laid, np.array([hop]), np.array([20]))
-        assert ("sound" in pairs) == bool(some)
+        assert ("audio" in pairs) == bool(some)
         if some:
-            assert np.allclose(pairs["sound"].query, query.sound[some[cosines[:, 20].argmax()]])
-            assert np.allclose(pairs["sound"].reference, vectors[20])
+            assert np.allclose(pairs["audio"].query, query.audio[some[cosines[:, 20].argmax()]])
+            assert np.allclose(pairs["audio"].reference, vectors[20])
 
 
 def test_a_modality_that_no_searched_descriptor_has_is_searched_anyway(matcher):
     query = dense(10, heard=lambda start: np.arange(len(start)) == 1)
-    assert 1 not in matcher.library.ask(dense(10)).searched["picture"]
-    assert matcher.library.ask(query).searched["sound"].tolist() == [1]
+    assert 1 not in matcher.library.ask(dense(10)).searched["video"]
+    assert matcher.library.ask(query).searched["audio"].tolist() == [1]
 
 
 def test_the_expectation_from_neighbours_is_the_mean_of_the_sources_after_the_best():

@@ -17,12 +17,12 @@ def of_pairs(modality, seconds, query, reference, reach):
 
 def test_windows_are_joined_where_one_goes_on_after_the_other():
     three, two = (Pair(np.zeros(n), np.ones((n, 4)), np.ones((n, 4)), np.zeros(n)) for n in (3, 2))
-    first, on = Span(0, 10, 50, 60, {"picture": three}), Span(9.5, 20, 59.5, 70, {"picture": two})
+    first, on = Span(0, 10, 50, 60, {"video": three}), Span(9.5, 20, 59.5, 70, {"video": two})
     [joined] = join_spans([on, first], 2.5)
     assert (joined.query_start, joined.query_end, joined.reference_start, joined.reference_end) == (0, 20, 50, 70)
-    assert [len(each) for each in joined.pairs["picture"]] == [5] * 4
-    [joined] = join_spans([first, replace(on, pairs={"sound": two})], 2.5)
-    assert {name: len(pair.query) for name, pair in joined.pairs.items()} == {"picture": 3, "sound": 2}
+    assert [len(each) for each in joined.pairs["video"]] == [5] * 4
+    [joined] = join_spans([first, replace(on, pairs={"audio": two})], 2.5)
+    assert {name: len(pair.query) for name, pair in joined.pairs.items()} == {"video": 3, "audio": 2}
 
 
 def test_spans_that_overlap_are_cut_in_the_middle_of_their_overlap():
@@ -63,10 +63,10 @@ def test_seconds_that_do_not_change_alike_are_cut_from_a_span():
     own = rng.normal(size=(16, 24))
     query, reference = unit(own), unit(np.where(copied[:, None], own, rng.normal(size=own.shape)))
     seconds = 1 + 0.5 * np.arange(16)
-    span = trimmed(of_pairs("sound", seconds, query, reference, 1.25), 1.25)
+    span = trimmed(of_pairs("audio", seconds, query, reference, 1.25), 1.25)
     assert (span.query_start, span.query_end) == (seconds[6] - 1.25, seconds[11] + 1.25)
     assert (span.reference_start, span.reference_end) == (20 + span.query_start, 20 + span.query_end)
-    assert span.pairs["sound"].seconds.tolist() == seconds[copied].tolist()
+    assert span.pairs["audio"].seconds.tolist() == seconds[copied].tolist()
 
 
 @pytest.mark.parametrize("is_end", [False, True])
@@ -78,8 +78,8 @@ def test_a_cut_never_moves_an_end_outwards(is_end):
     other[-1 if is_end else 0] *= -1
     seconds = 1 + 0.5 * np.arange(12)
     sound = Pair(seconds + (-0.125 if is_end else 0.125), own, own, np.zeros(12))
-    both = of_pairs("picture", seconds, own, other, 0.8)
-    both = replace(both, pairs={**both.pairs, "sound": sound})
+    both = of_pairs("video", seconds, own, other, 0.8)
+    both = replace(both, pairs={**both.pairs, "audio": sound})
     cut = trimmed(both, 1.25)
     assert both.query_start <= cut.query_start and cut.query_end <= both.query_end
     assert [len(pair.seconds) for pair in cut.pairs.values()] == [11, 12]
@@ -90,7 +90,7 @@ def test_a_copy_is_not_cut_not_even_after_its_one_great_change(great):
     own = np.random.default_rng(0).normal(size=(16, 24))
     own[:3] += great
     query = own / np.linalg.norm(own, axis=1, keepdims=True)
-    whole = of_pairs("sound", 1 + 0.5 * np.arange(16), query, query, 1.25)
+    whole = of_pairs("audio", 1 + 0.5 * np.arange(16), query, query, 1.25)
     assert trimmed(whole, 1.25) == whole
     assert trimmed(empty := Span(0, 1, 0, 1, {}), 1.25) == empty
 
@@ -102,5 +102,5 @@ def test_a_copy_stays_whole_where_one_end_of_it_is_encoded_worse(is_end):
     reference[:, 0], reference[:, 1] = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
     loss = np.linspace(0.02, 0.001, 120)[:: -1 if is_end else 1, None]
     query = (reference + loss * random.normal(size=(120, 64))).astype(np.float32)
-    span = trimmed(of_pairs("picture", np.arange(120) / 2, query, reference, 0.75), 0.75)
+    span = trimmed(of_pairs("video", np.arange(120) / 2, query, reference, 0.75), 0.75)
     assert span.query_end - span.query_start > 59

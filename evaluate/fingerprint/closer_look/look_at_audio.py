@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from evaluate.fingerprint.closer_look import same_sound
+from evaluate.fingerprint.closer_look import audio_alignment
 from evaluate.fingerprint.closer_look.piece import Kind, Look, PartReader, file_end, piece_of, placed, speeds_of
 from evaluate.fingerprint.describe.query_view import ViewedFootage
 from evaluate.fingerprint.describe.view import View
@@ -39,7 +39,7 @@ SURE_NATS = 25.0
 """A surprise that decides at all usual rates: nothing else is tried."""
 
 
-def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: bool) -> Iterator[Look]:
+def look_at_audio(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: bool) -> Iterator[Look]:
     """Compare the audio of a span's middle with the reference's; nothing if it cannot be read.
 
     Args:
@@ -49,9 +49,9 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
         is_wide: whether also at all speeds, and by halves.
     """
     params, speeds = window.shard_params, speeds_of(match)
-    if match.audio_score is None or params.hop_length % same_sound.STEPS:
+    if match.audio_score is None or params.hop_length % audio_alignment.STEPS:
         return
-    fine = replace(params, hop_length=params.hop_length // same_sound.STEPS)
+    fine = replace(params, hop_length=params.hop_length // audio_alignment.STEPS)
     piece = piece_of(match, window, max(speeds), MOST_SECONDS)
     start, seconds = piece.around(MARGIN_SECONDS)
     part = parts.logmel(match.reference, start, seconds, fine)
@@ -61,14 +61,14 @@ def listen(match: Match, window: ViewedFootage, parts: PartReader, *, is_wide: b
     end = file_end(start, part.shape[1] * column_seconds, seconds)
     audio, pitch = _Audio(window, match.view, torch.from_numpy(part).float()), match.view.pitch
     near = audio.best(piece.first, piece.last, [(speed, pitch) for speed in {1.0, *_around(*speeds)}])
-    looks: list[tuple[_Found | None, Kind, int]] = [(near, "sound", len({1.0, *speeds}))]
+    looks: list[tuple[_Found | None, Kind, int]] = [(near, "audio", len({1.0, *speeds}))]
     if is_wide and (near is None or near.surprise < SURE_NATS):
-        looks.append((_best_at_all_speeds(audio, piece.first, piece.last), "sound at all speeds", N_TRIES))
+        looks.append((_best_at_all_speeds(audio, piece.first, piece.last), "audio at all speeds", N_TRIES))
     for found, kind, n_tries in looks:
         if found is None:
             continue
         first, last = ((window.footage.first_frame + frame) / window.fps for frame in (found.first, found.last))
-        column = found.first_column + 0.5 - found.speed * same_sound.STEPS * 0.5  # of middles
+        column = found.first_column + 0.5 - found.speed * audio_alignment.STEPS * 0.5  # of middles
         told = placed(match, first, start + column * column_seconds, found.speed, end)
         if (found.first, found.last) != (piece.first, piece.last):
             told = told.cut(first if found.first > piece.first else 0.0, last if found.last < piece.last else math.inf)
@@ -96,20 +96,20 @@ class _Audio:
 
     def best(
         self, first: int, last: int, speeds_pitches: Sequence[tuple[float, float]],
-        reach_bands: int = same_sound.REACH_BANDS,
+        reach_bands: int = audio_alignment.REACH_BANDS,
     ) -> _Found | None:  # fmt: skip
         """Compare frames [first, last) of the window at speeds and pitches; return what surprises most."""
         per_frame = self.window.shard_params.columns_per_frame
-        most = math.ceil((last - first) * per_frame * same_sound.STEPS * max(speed for speed, _ in speeds_pitches))
+        most = math.ceil((last - first) * per_frame * audio_alignment.STEPS * max(speed for speed, _ in speeds_pitches))
         bases = {self.view.speed, 1.0}
-        passages = {base: same_sound.passage_of(self.reference, most, base) for base in bases}
+        passages = {base: audio_alignment.passage_of(self.reference, most, base) for base in bases}
         found = []
         for pitch in {pitch for _, pitch in speeds_pitches}:
             logmel = self.window.logmel(replace(self.view, pitch=pitch)).cpu()
-            sound = same_sound.sound_of(logmel, first * per_frame, last * per_frame)
+            excerpt = audio_alignment.excerpt_of(logmel, first * per_frame, last * per_frame)
             for speed in (speed for speed, of_pitch in speeds_pitches if of_pitch == pitch):
                 passage = passages[min(bases, key=lambda base: abs(speed - base))]
-                aligned = same_sound.align(sound, passage, speed, reach_bands) if sound and passage else None
+                aligned = audio_alignment.align(excerpt, passage, speed, reach_bands) if excerpt and passage else None
                 if aligned:
                     found.append(_Found(first, last, speed, pitch, *aligned))
         return max(found, key=lambda each: each.surprise, default=None)

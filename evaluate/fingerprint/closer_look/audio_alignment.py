@@ -1,4 +1,4 @@
-"""Same sound: whether two short pieces of audio rise and fall in the very same bands at the very same moments.
+"""Alignment of audio: whether two short pieces of audio rise and fall in the very same bands at the very same moments.
 
 A descriptor of a second and a half tells what audio is like. Noise, music or a room over it change what it is like, but not
 when which band gets louder. So the changes of the log-mel from column to column are correlated over shifts of time and of
@@ -10,7 +10,7 @@ turn, a copy at one. So the best correlation is measured in units of the spread 
 a second one that is higher than usual is taken off. A turn may lie outside the reference, so the piece is compared with the
 rest of the query too.
 
-What both hold may still be one sound: a knock, a beep, a fade. So the strongest course in time that all bands share is taken
+What both hold may still be one event: a knock, a beep, a fade. So the strongest course in time that all bands share is taken
 off the query, and neither the fraction of a second nor the bands that agree most count in the end.
 """
 
@@ -55,10 +55,10 @@ LEAST_COLUMNS = 36
 
 
 class Alignment(NamedTuple):
-    """The best alignment of a sound with a passage.
+    """The best alignment of an excerpt with a passage.
 
     Attributes:
-        first_column: column of the passage where the sound begins.
+        first_column: column of the passage where the excerpt begins.
         surprise: -ln of the probability that unrelated recordings have one like it.
     """
 
@@ -66,7 +66,7 @@ class Alignment(NamedTuple):
     surprise: float
 
 
-class Sound(NamedTuple):
+class Excerpt(NamedTuple):
     """What is compared of a query.
 
     Attributes:
@@ -78,15 +78,15 @@ class Sound(NamedTuple):
     elsewhere: float
 
 
-def sound_of(query: Tensor, first: int, last: int) -> Sound | None:
-    """Make the sound of columns [first, last) of a query's log-mel (n_mels, T), natural log of mel power.
+def excerpt_of(query: Tensor, first: int, last: int) -> Excerpt | None:
+    """Make the excerpt of columns [first, last) of a query's log-mel (n_mels, T), natural log of mel power.
 
     None if it is too short: by so few columns, chance was not measured.
     """
     if last - first < LEAST_COLUMNS:
         return None
     changes = _without_one_event(_changes(query[:, first:last], LAG))
-    return Sound(changes, _agreement_elsewhere(changes, _changes(query, LAG), first))
+    return Excerpt(changes, _agreement_elsewhere(changes, _changes(query, LAG), first))
 
 
 class Passage(NamedTuple):
@@ -95,7 +95,7 @@ class Passage(NamedTuple):
     Attributes:
         changes: (n_mels, U) float32.
         spectra: (n_mels, size / 2 + 1) complex64, of the changes with zeros behind them.
-        size: of the transform; no end of a sound meets the start.
+        size: of the transform; no end of an excerpt meets the start.
     """
 
     changes: Tensor
@@ -108,7 +108,7 @@ def passage_of(reference: Tensor, most_columns: int, speed: float) -> Passage | 
 
     Args:
         reference: natural log of mel power.
-        most_columns: of the reference, that a sound covers.
+        most_columns: of the reference, that an excerpt covers.
         speed: about how many times as fast as the reference the query plays.
     """
     lag = round(LAG * STEPS * speed)
@@ -119,9 +119,9 @@ def passage_of(reference: Tensor, most_columns: int, speed: float) -> Passage | 
     return Passage(changes, torch.fft.rfft(changes, size), size)
 
 
-def align(sound: Sound, passage: Passage, speed: float = 1.0, reach_bands: int = REACH_BANDS) -> Alignment | None:
-    """Align a sound that plays `speed` times as fast as the reference, and so many bands aside; None if that is too short."""
-    mine, theirs = sound.changes, passage.changes
+def align(excerpt: Excerpt, passage: Passage, speed: float = 1.0, reach_bands: int = REACH_BANDS) -> Alignment | None:
+    """Align an excerpt that plays `speed` times as fast as the reference, and so many bands aside; None if that is too short."""
+    mine, theirs = excerpt.changes, passage.changes
     at = (torch.arange(mine.shape[1]) * (STEPS * speed)).round().long()
     n_starts = theirs.shape[1] - int(at[-1])
     if n_starts < 1:
@@ -135,7 +135,7 @@ def align(sound: Sound, passage: Passage, speed: float = 1.0, reach_bands: int =
     if not spread:  # silence
         return Alignment(start, 0.0)
     there = _shifted(theirs[:, start + at], reach_bands - shift)
-    of_itself = sound.elsewhere * float(mine.norm() * there.norm())
+    of_itself = excerpt.elsewhere * float(mine.norm() * there.norm())
     left, second = _without_strongest(mine * there), max(float(others.max()), of_itself)
     evidence = left / spread - max(0.0, second / spread - USUAL_SECOND)
     share = EVENT_COLUMNS / (mine.shape[1] + LAG)

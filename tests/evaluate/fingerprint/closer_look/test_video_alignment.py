@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from evaluate.fingerprint.closer_look.same_changes import STEPS, align
+from evaluate.fingerprint.closer_look.video_alignment import STEPS, align
 
 SURE = 4.5 * np.log(10)
 """Decides at the default rate where three spans are looked at."""

@@ -1,7 +1,7 @@
-"""Same changes: whether two short pieces of video show the very same changes at the same places of the picture.
+"""Alignment of video: whether two short pieces of video show the very same changes at the same places of the frame.
 
 A descriptor tells what a second and a half is like. One that fills a clip, or lies over another video, tells too little to
-rule out chance. Pictures tell more: hundreds of places of a frame change independently. So the changes from frame to frame
+rule out chance. Frames tell more: hundreds of places of a frame change independently. So the changes from frame to frame
 of query and reference are correlated over shifts of time, of place, and over scales, as phase correlation does (Kuglin and
 Hines, "The phase correlation image alignment method", 1975).
 
@@ -11,7 +11,7 @@ shifts of place, the correlations of unrelated videos are then nearly normal, an
 (Parseval). z is the best correlation in units of this spread.
 
 What both show may still be one small thing: a car that crosses, a lamp that blinks, a title that comes up. So large changes
-count hardly more than small ones, the strongest picture that a single course in time explains is taken off the query, and
+count hardly more than small ones, the strongest image that a single course in time explains is taken off the query, and
 neither the surroundings that agree most in each frame nor the frame that agrees most count in the end.
 """
 
@@ -26,14 +26,14 @@ from torch import Tensor
 from evaluate.fingerprint.match.chance import surprise_of_normal
 
 SIDE_PX = 32
-"""Side of the compared pictures."""
+"""Side of the compared frames."""
 SCALES = tuple(1.08**step for step in range(-5, 7))
 """Size of things in the query, relative to the reference: 0.68 to 1.59. Between two steps the finest structure is a
-quarter of its wavelength off at the picture's sides."""
+quarter of its wavelength off at the frame's sides."""
 STEPS = 2
 """Frames of the reference for one of the query: the query begins anywhere between two."""
 HIGHEST_CYCLES = 11.0
-"""Highest spatial frequency in cycles a picture: beyond it pictures of this size are mostly noise."""
+"""Highest spatial frequency in cycles a frame: beyond it frames of this size are mostly noise."""
 REACH_PX = 6
 """Largest shift of place."""
 NEAR_PX = 2.0
@@ -96,7 +96,7 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
         mine, theirs = _without_one_event(cuts[query_size]), seen[reference_size][pairs]
         cross = torch.einsum("tf,ntf->nf", mine.conj(), theirs)
         spread = torch.linalg.vector_norm(cross, dim=1)[:, None, None].clamp(min=1e-9) * _SPREAD
-        z, places = (_pictures(cross) / spread).masked_fill(_FAR, 0).flatten(1).max(1)
+        z, places = (_images(cross) / spread).masked_fill(_FAR, 0).flatten(1).max(1)
         start = int(z.argmax())
         if float(z[start]) > best[0]:
             place = int(places[start])
@@ -106,7 +106,7 @@ def align(query: Tensor, reference: Tensor) -> Alignment | None:
 
 
 def _without_one_event(spectra: Tensor) -> Tensor:
-    """Take the strongest product of a picture and a course in time off spectra (T, f), such as a cut or a fade."""
+    """Take the strongest product of an image and a course in time off spectra (T, f), such as a cut or a fade."""
     wide = spectra.to(torch.complex128)  # in single precision the solver may fail to converge
     course = torch.linalg.eigh(wide @ wide.conj().T)[1][:, -1:].to(spectra.dtype)
     return spectra - course @ (course.conj().T @ spectra)
@@ -116,14 +116,14 @@ def _without_strongest(query: Tensor, reference: Tensor, place: int) -> float:
     """Sum the agreement of spectra (T, f) at a shift of place without each frame's best surroundings and the best frame."""
     down, right = divmod(place, SIDE_PX)
     turns = torch.exp(2j * math.pi * (_CYCLES[:, None] * down + _CYCLES * right)[_USED] / SIDE_PX)
-    agreement = _pictures(query) * _pictures(reference * turns) / SIDE_PX**2  # as Parseval has it
+    agreement = _images(query) * _images(reference * turns) / SIDE_PX**2  # as Parseval has it
     around = F.avg_pool2d(agreement[:, None], SURROUNDINGS_PX, stride=1, padding=SURROUNDINGS_PX // 2)
     left = agreement.sum((1, 2)) - SURROUNDINGS_PX**2 * around.flatten(1).amax(1)
     return float(left.sum() - left.max())
 
 
-def _pictures(spectra: Tensor) -> Tensor:
-    """Spectra (n, f) to pictures (n, SIDE_PX, SIDE_PX), as sums over frequencies."""
+def _images(spectra: Tensor) -> Tensor:
+    """Spectra (n, f) to images (n, SIDE_PX, SIDE_PX), as sums over frequencies."""
     laid = spectra.new_zeros(len(spectra), SIDE_PX, SIDE_PX)
     laid[:, _USED] = spectra
     return torch.fft.ifft2(laid).real * SIDE_PX**2

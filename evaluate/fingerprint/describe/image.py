@@ -1,4 +1,4 @@
-"""Pictures as queries: a still from a video, or a photo of one. A crash of a decoder ends a process of its own."""
+"""Images as queries: a still from a video, or a photo of one. A crash of a decoder ends a process of its own."""
 
 import struct
 from collections.abc import Callable
@@ -17,16 +17,16 @@ FORMATS = {
     "JPEG": ".jpg .jpeg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "BMP": ".bmp", "TIFF": ".tif .tiff"
 }  # fmt: skip
 """Pillow's decoders that may read a query, and the extensions of such files."""
-PICTURES = frozenset(" ".join(FORMATS.values()).split())
+IMAGE_SUFFIXES = frozenset(" ".join(FORMATS.values()).split())
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, struct.error)
-"""What Pillow raises for files that are no pictures, or damaged ones."""
+"""What Pillow raises for files that are no images, or damaged ones."""
 
 
 _Asked = tuple[Path, int, Limits]
 
 
-def read_picture(path: Path, short_side_px: int, limits: Limits = USUAL_LIMITS) -> np.ndarray:
-    """Read a picture, upright, its short side reduced or enlarged to `short_side_px`: (H, W, 3) uint8.
+def read_image(path: Path, short_side_px: int, limits: Limits = USUAL_LIMITS) -> np.ndarray:
+    """Read an image, upright, its short side reduced or enlarged to `short_side_px`: (H, W, 3) uint8.
 
     Raises:
         MediaError: it cannot be read; the subclasses say more.
@@ -35,20 +35,20 @@ def read_picture(path: Path, short_side_px: int, limits: Limits = USUAL_LIMITS) 
 
     with open_source(path, limits) as file:
         try:
-            with Image.open(file, formats=tuple(FORMATS)) as picture:
-                width, height = picture.size
+            with Image.open(file, formats=tuple(FORMATS)) as image:
+                width, height = image.size
                 if width * height > limits.max_pixels:
                     raise MediaLimitError(path, f"{width}x{height} px, the limit is {limits.max_pixels} pixels")
-                upright = ImageOps.exif_transpose(picture).convert("RGB")
+                upright = ImageOps.exif_transpose(image).convert("RGB")
         except (*_DAMAGED, Image.DecompressionBombError) as error:
-            raise MediaError(path, f"no picture that can be read ({error})") from error
+            raise MediaError(path, f"no image that can be read ({error})") from error
     aspect = min(max(upright.width / upright.height, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)
     width, height = (round(short_side_px * max(1, each)) for each in (aspect, 1 / aspect))
     return np.array(upright.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def read_picture_apart(path: Path, short_side_px: int, limits: Limits, executor: Executor) -> np.ndarray:
-    """As `read_picture`, where an executor runs tasks.
+def read_image_apart(path: Path, short_side_px: int, limits: Limits, executor: Executor) -> np.ndarray:
+    """As `read_image`, where an executor runs tasks.
 
     Raises:
         MediaError: it cannot be read, or its decoder crashed.
@@ -59,7 +59,7 @@ def read_picture_apart(path: Path, short_side_px: int, limits: Limits, executor:
 
 def _read(asked: _Asked, report: Callable[[np.ndarray], None]) -> np.ndarray:
     del report
-    return read_picture(*asked)
+    return read_image(*asked)
 
 
 def _crashed(asked: _Asked, last: np.ndarray | None, how: str) -> Never:

@@ -1,4 +1,4 @@
-"""Same sound: found at another time, pitch and volume and below noise, music and a room; not in what only resembles."""
+"""The same audio: found at another time, pitch and volume and below noise, music and a room; not in what only resembles."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evaluate.fingerprint.benchmark.distort.audio import music, mute, noise, reverb
-from evaluate.fingerprint.closer_look.same_sound import LEAST_COLUMNS, STEPS, align, passage_of, sound_of
+from evaluate.fingerprint.closer_look.audio_alignment import LEAST_COLUMNS, STEPS, align, excerpt_of, passage_of
 from preprocess.features.logmel import log_mel
 from preprocess.schema import PRESETS
 
@@ -48,7 +48,7 @@ def column_of(second):
 
 
 def whole(logmel):
-    return sound_of(logmel, 0, logmel.shape[1])
+    return excerpt_of(logmel, 0, logmel.shape[1])
 
 
 def passage(waveform):
@@ -143,19 +143,19 @@ ALIKE = TURNING | {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("sound", ALIKE.values(), ids=ALIKE)
+@pytest.mark.parametrize("audio", ALIKE.values(), ids=ALIKE)
 @pytest.mark.parametrize(("query_seconds", "reference_seconds"), [(3, 11), (5, 13), (5, 6)])
-def test_what_is_alike_without_being_the_same_is_no_copy(sound, query_seconds, reference_seconds):
+def test_what_is_alike_without_being_the_same_is_no_copy(audio, query_seconds, reference_seconds):
     """Also at the end of a file, where few seconds are left around the place."""
     for seed in range(4):
-        assert judged(sound(300 + seed, query_seconds), sound(400 + seed, reference_seconds)) < SURE
+        assert judged(audio(300 + seed, query_seconds), audio(400 + seed, reference_seconds)) < SURE
 
 
-@pytest.mark.parametrize("sound", TURNING.values(), ids=TURNING)
-def test_what_comes_again_in_the_reference_hardly_surprises(sound):
+@pytest.mark.parametrize("audio", TURNING.values(), ids=TURNING)
+def test_what_comes_again_in_the_reference_hardly_surprises(audio):
     """A query too short to be compared with itself."""
     for seed in range(4):
-        assert judged(sound(300 + seed, 1.7), sound(400 + seed, 9.7)) < np.log(30)
+        assert judged(audio(300 + seed, 1.7), audio(400 + seed, 9.7)) < np.log(30)
 
 
 @pytest.mark.parametrize("period_seconds", [5.5, 7.0])
@@ -165,7 +165,7 @@ def test_a_turn_that_only_the_rest_of_the_query_shows_is_no_copy(period_seconds)
     random = np.random.default_rng(0)
     played, once = (each + 0.002 * random.normal(size=len(each)) for each in (np.tile(jingle, 4), jingle))
     query, first, n = heard(seconds_of(played, 1.0, 20)), int(8 * RATE_HZ / HOP), int(5 * RATE_HZ / HOP)
-    alone, within = sound_of(query[:, first : first + n], 0, n), sound_of(query, first, first + n)
+    alone, within = excerpt_of(query[:, first : first + n], 0, n), excerpt_of(query, first, first + n)
     reference = passage(np.concatenate([voices(6, 3), once, once[: 2 * RATE_HZ]]))
     assert align(alone, reference).surprise > SURE > align(within, reference).surprise
 
@@ -173,9 +173,9 @@ def test_a_turn_that_only_the_rest_of_the_query_shows_is_no_copy(period_seconds)
 def test_a_quiet_copy_is_found_beside_what_is_loud():
     source = voices(1, 12)
     query = np.concatenate([0.01 * seconds_of(source, 2.2, 5), voices(2, 3)])
-    sound = sound_of(heard(query), 0, int(5 * RATE_HZ / HOP))
-    assert sound.elsewhere < 0.5
-    assert align(sound, passage(source)).surprise > SURE
+    excerpt = excerpt_of(heard(query), 0, int(5 * RATE_HZ / HOP))
+    assert excerpt.elsewhere < 0.5
+    assert align(excerpt, passage(source)).surprise > SURE
 
 
 def test_the_hops_of_all_presets_divide():
@@ -189,5 +189,5 @@ def test_silence_and_references_that_are_too_short_tell_nothing():
     query = heard(voices(0, 3))
     for short in (2.9, 3.1, 3.7):  # at the last there are starts, but too few to tell a spread
         assert align(whole(query), passage(voices(1, short))) is None
-    assert sound_of(query, 7, 6 + LEAST_COLUMNS) is None
+    assert excerpt_of(query, 7, 6 + LEAST_COLUMNS) is None
     assert passage_of(query[:, :10], 10, 1.0) is None
