@@ -218,7 +218,7 @@ def test_a_changed_file_counts_once_even_if_a_kill_left_both(archive, update, vi
         ("[" * 100_000, "cannot be read"),
         (None, "there is no such file; make one"),
         (
-            '{"format": "avtempo-fingerprints", "format_version": 1, "encoder_sha256": "", "encoder_path": "", '
+            '{"format": "avtempo-fingerprints", "format_version": 2, "encoder_sha256": "", "encoder_path": "", '
             '"settings": {"hop_seconds": {}}}',
             "is damaged",
         ),
