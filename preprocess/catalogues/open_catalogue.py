@@ -21,7 +21,7 @@ def open_catalogue(
     listed, are named in the catalogue.
 
     Raises:
-        CatalogueError: no such data set, folder, lists or files.
+        CatalogueError: no such data set, folder, lists or files; or lists of the kind that the data set does not have.
     """
     from preprocess.catalogues.esc50 import open_esc50
     from preprocess.catalogues.folder import open_folder
@@ -29,11 +29,15 @@ def open_catalogue(
     from preprocess.catalogues.ucf101 import open_ucf101
     from preprocess.catalogues.youtube import open_kinetics, open_vggsound
 
+    official = {"ucf101": open_ucf101, "hmdb51": open_hmdb51}
+    unread, option = (csv, "--splits") if dataset in official else (splits_dir, "--csv")
+    if unread is not None:
+        raise CatalogueError(unread, f"is not read: the lists of --dataset {dataset} are given with {option}")
     if dataset == "folder":
         return open_folder(root, csv)
     if isinstance(root, str):
         raise RemoteError(root, f"only --dataset folder reads from a URL; copy {dataset} to a local folder first")
-    if dataset in (official := {"ucf101": open_ucf101, "hmdb51": open_hmdb51}):
+    if dataset in official:
         return official[dataset](root, splits_dir)
     if dataset in (tables := {"esc50": open_esc50, "vggsound": open_vggsound, "kinetics": open_kinetics}):
         return tables[dataset](root, csv)

@@ -208,9 +208,17 @@ def test_lists_that_cannot_be_right_are_named(dataset, lines, words, tmp_path):
     root = touch(tmp_path / "videos", "wave/a.avi", "a.wav")
     write(tmp_path / "lists/classInd.txt", "1 wave", "2 clap")
     file = {"hmdb51": "wave_test_split1.txt", "ucf101": "trainlist01.txt"}.get(dataset, "list.csv")
-    csv = write(tmp_path / "lists" / file, *lines)
+    path = write(tmp_path / "lists" / file, *lines)
+    given = {"csv": path} if file == "list.csv" else {"splits_dir": path.parent}
     with pytest.raises(CatalogueError, match=words):
-        open_catalogue(dataset, root, splits_dir=csv.parent, csv=csv)
+        open_catalogue(dataset, root, **given)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_lists_that_a_data_set_would_not_read_are_refused(dataset, tmp_path):
+    option, given = ("--splits", "csv") if dataset in ("ucf101", "hmdb51") else ("--csv", "splits_dir")
+    with pytest.raises(CatalogueError, match=f"lists: is not read: the lists of --dataset {dataset} .* with {option}"):
+        open_catalogue(dataset, tmp_path, **{given: tmp_path / "lists"})
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
