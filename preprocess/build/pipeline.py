@@ -91,7 +91,8 @@ def build(
     `executor` runs the shards; by default that many `workers`, processes of this machine, or for 0 this process.
 
     Raises:
-        ShardError: another run is at work in `out`, its shards were made in another way, or no source can be read.
+        ShardError: another run is at work in `out`, its shards were made in another way, it is a URL, or no source can
+            be read.
         DiskFullError: there is no space left; finished shards stay.
     """
     if not catalogue.sources:
@@ -99,6 +100,8 @@ def build(
     if catalogue.media != params.media:
         reason = f"{catalogue.dataset} is {catalogue.media}, the preset for {params.media}"
         raise ShardError(out, f"cannot be made: {reason}")
+    if ":/" in str(out):  # a URL as a path, "s3:/bucket": pyarrow would not find the tables there
+        raise ShardError(out, "cannot be made: shards are built in a folder of this machine, `push` copies them to a URL")
     if escaped_name(str(out)) != str(out):
         raise ShardError(out, "has a path that is not UTF-8, which readers of shards cannot open: choose another")
     recipe = Recipe.of(catalogue, params, ffmpeg_version())

@@ -47,6 +47,7 @@ def _is_group_gone(group: int) -> bool:
         (["--set", "fps=7"], "whole number of log-mel columns a frame"),
         (["--classes", "Juggling"], "has no source of class Juggling; there are no labels at all"),
         (["--preset", "audio"], "folder is video, the preset for audio"),
+        (["--out", "s3://bucket/shards"], "shards are built in a folder of this machine, `push` copies them to a URL"),
         (["--executor", "ray"], "Ray is not installed: pip install"),
     ],
 )
