@@ -61,8 +61,8 @@ def _check_recipe(there: Recipe, recipe: Recipe, paths: list[Path], catalogue: C
     differences = recipe.differences(there)
     if there.sources_sha256 != recipe.sources_sha256:
         differences += _first_other_source(paths, there, catalogue)
-    if differences:
         differences += [f"{folder} cannot be read now" for folder in catalogue.unreadable]
+    if differences:
         lines = "".join(f"\n  {line}" for line in differences)
         raise ShardError(paths[0].parent, f"holds shards that were made in another way:{lines}\n{REMEDY}")
 

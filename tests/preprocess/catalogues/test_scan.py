@@ -111,6 +111,8 @@ def test_shards_of_a_folder_that_cannot_be_read_whole_are_built_named_and_not_a_
     assert read_dataset(out).n_segments == 1
     assert "1 folders cannot be read: x" in caplog.text
     assert "(File name too long)" in caplog.text
+    assert main([*arguments, "--set", "n_mels=64"]) == 2
+    assert "cannot be read now" not in capsys.readouterr().err, "it makes no difference here"
     touch(data, "b.mp4")
     assert main(arguments) == 2
     assert "x/ (File name too long) cannot be read now" in " ".join(capsys.readouterr().err.split())
