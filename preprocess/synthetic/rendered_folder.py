@@ -78,7 +78,8 @@ def render_folder(
     with folder_lock(out, disk_errors) as is_locked:
         if _is_complete(out, mark, plan):  # another run may have been at work in between
             return out
-        (out / _PARTIAL_FOLDER).mkdir(exist_ok=True)
+        with disk_errors(out):
+            (out / _PARTIAL_FOLDER).mkdir(exist_ok=True)
         if is_locked:
             remove_temporaries(out)
         write_text(out / _PLAN_FILE, json.dumps(plan), disk_errors)
@@ -101,19 +102,22 @@ def _is_complete(out: Path, mark: str, plan: Mapping[str, Any]) -> bool:
 
     Raises:
         RenderError: it holds, or was begun with, something else.
+        ShardError: the system refuses to read it.
     """
-    for path in (out / mark, out / _PLAN_FILE):
-        if not path.exists():
-            continue
+    with disk_errors(out):
+        path = next((path for path in (out / mark, out / _PLAN_FILE) if path.exists()), None)
+        if path is None:
+            if out.is_dir() and any(not each.name.startswith(".") for each in out.iterdir()):
+                raise RenderError(f"{out}: holds other files; choose another folder")
+            return False
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise RenderError(f"{path}: not JSON ({error}); remove {out} and render it again") from error
-        differing = [f"{key} {found.get(key)}, not {plan[key]}" for key in plan if found.get(key) != plan[key]]
-        if differing:
-            raise RenderError(f"{out}: holds another world ({'; '.join(differing)}); remove it or choose another")
-        return path.name == mark
-    return False
+    differing = [f"{key} {found.get(key)}, not {plan[key]}" for key in plan if found.get(key) != plan[key]]
+    if differing:
+        raise RenderError(f"{out}: holds other videos ({'; '.join(differing)}); remove it or choose another folder")
+    return path.name == mark
 
 
 def _render_video(
@@ -125,24 +129,24 @@ def _render_video(
 
     Raises:
         RenderError: ffmpeg failed; quotes the end of its messages.
+        DiskFullError, ShardError: the waveform or the video cannot be written.
     """
     name, task = video
     frames, waveform = arrays(task)
     height, width = frames.shape[1:3]
     target = out / name
-    target.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out / _PARTIAL_FOLDER) as folder:
+    with disk_errors(out), tempfile.TemporaryDirectory(dir=out / _PARTIAL_FOLDER) as folder:
         samples, encoded = Path(folder) / "samples", Path(folder) / "clip.mp4"
         audio_input, audio_output = [], []
         if waveform is not None:
             samples.write_bytes(np.round(waveform * 32767).astype("<i2").tobytes())
-            audio_input = ["-f", "s16le", "-ar", str(coding.sample_rate_hz), "-ac", "1", "-i", str(samples)]
+            audio_input = ["-f", "s16le", "-ar", str(coding.sample_rate_hz), "-ac", "1", "-i", f"file:{samples}"]
             audio_output = ["-map", "1:a", *_AUDIO_OPTIONS]
         command = [
             ffmpeg_executable(), "-nostdin", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
             "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(coding.fps), "-i", "pipe:0",
             *audio_input, "-map", "0:v", *audio_output, "-threads", "1", *_VIDEO_OPTIONS, "-g", str(coding.keyframe_every),
-            *_SAME_BYTES, "-y", str(encoded),
+            *_SAME_BYTES, "-y", f"file:{encoded}",
         ]  # fmt: skip
         try:
             subprocess.run(command, input=frames.tobytes(), capture_output=True, check=True, timeout=_ENCODE_SECONDS)
@@ -151,6 +155,7 @@ def _render_video(
             raise RenderError(f"ffmpeg could not write {target}: {words}") from error
         except subprocess.TimeoutExpired as error:
             raise RenderError(f"ffmpeg took more than {_ENCODE_SECONDS} s for {target}") from error
+        target.parent.mkdir(exist_ok=True)
         encoded.replace(target)
 
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import resource
 import signal
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,15 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from preprocess.errors import RenderError, ShardError
+from preprocess.errors import DiskFullError, RenderError, ShardError
 from preprocess.synthetic import rendered_folder
 from preprocess.synthetic.collage import archive
 from preprocess.synthetic.collage.archive import GENERATOR_VERSION, VideoTask
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ
 from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX, CameraPath, take_frames
+from preprocess.synthetic.sample import world
 from store.atomic_files import Guard, folder_lock
 from tests.preprocess.whole_run import bytes_of
-from tests.processes import run
+from tests.processes import run, status_of_fork
 
 SIZES = {"seed": 7, "n_videos": 3, "seconds": 1.0, "workers": 1}
 
@@ -91,6 +93,29 @@ def test_a_half_made_folder_goes_on_and_another_collage_is_refused(small: Path, 
     assert sorted(bytes_of(small)) == ["collage.json", *(f"collage_{number:06d}.mp4" for number in (1, 2, 3))]
     summary = json.loads((small / archive.COLLAGE_FILE).read_text())
     assert (summary["seed"], summary["video"]) == (7, {"width_px": 128, "height_px": 96, "fps": 12.5})
+
+
+def test_a_folder_of_other_files_is_refused_and_a_colon_in_its_name_is_no_protocol(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "holiday.mp4").touch()
+    for out in (tmp_path, small):
+        before = bytes_of(out)
+        with pytest.raises(RenderError, match="holds other files; choose another folder"):
+            world.generate(out, seed=7, n_groups=3, n_clips=1, classes=["Rising"], workers=1)
+        assert bytes_of(out) == before
+    monkeypatch.chdir(tmp_path)
+    assert bytes_of(archive.generate(Path("a:b"), **SIZES)) == bytes_of(small)
+
+
+def test_a_full_disk_is_named_and_leaves_no_video(tmp_path: Path) -> None:
+    def find_no_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # less than a second of audio
+        with pytest.raises(DiskFullError, match="cannot be written, file too large"):
+            archive.generate(tmp_path, **SIZES)
+
+    assert status_of_fork(find_no_space) == 0
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".plan.json"]
 
 
 def test_bytes_do_not_depend_on_workers_or_on_how_many_videos(small: Path, tmp_path: Path) -> None:
