@@ -1,7 +1,7 @@
 """Renders generated videos into a folder, resumably, for one writer at a time.
 
     OUT/NAME        the videos; one that is there is not rendered again
-    OUT/MARK        written last, with the plan and the format: the folder is complete
+    OUT/MARK        the plan, written last: the folder is complete
     OUT/.plan.json  the plan until then
 
 A video depends on its task alone, so neither the number of workers nor a run that was killed and started again changes a byte.
@@ -52,7 +52,6 @@ def render_folder(
     out: Path,
     mark: str,
     plan: Mapping[str, Any],
-    facts: Mapping[str, Any],
     tasks: Mapping[str, T],
     arrays: Arrays[T],
     coding: Coding,
@@ -63,8 +62,8 @@ def render_folder(
 ) -> Path:
     """Render the videos that are missing in `out`, then its lists, and mark it complete; return `out`.
 
-    The file `mark` holds `plan`, everything that decides the bytes as JSON gives it back, and `facts` for people. `tasks`
-    are the videos by their paths below `out`; `arrays` computes one. `write_lists` writes further files at the end.
+    The file `mark` holds `plan`, everything that decides the bytes, as JSON gives it back. `tasks` are the videos by their
+    paths below `out`; `arrays` computes one. `write_lists` writes further files at the end.
 
     Raises:
         RenderError: `out` holds other videos, or was begun with another plan; ffmpeg failed.
@@ -92,7 +91,7 @@ def render_folder(
             progress(done, len(tasks))
         write_lists(out)
         shutil.rmtree(out / _PARTIAL_FOLDER)
-        write_text(out / mark, json.dumps({**plan, **facts}, indent=2) + "\n", disk_errors)
+        write_text(out / mark, json.dumps(plan, indent=2) + "\n", disk_errors)
         (out / _PLAN_FILE).unlink()
     return out
 

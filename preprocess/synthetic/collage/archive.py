@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from preprocess.errors import RenderError
 from preprocess.media.ffmpeg import ffmpeg_version
 from preprocess.synthetic.collage.audio import SAMPLE_RATE_HZ, render_audio
-from preprocess.synthetic.collage.shot import FPS, HEIGHT_PX, WIDTH_PX, render_frames
+from preprocess.synthetic.collage.shot import FPS, render_frames
 from preprocess.synthetic.rendered_folder import Coding, Report, render_folder
 
 COLLAGE_FILE = "collage.json"
@@ -75,11 +75,5 @@ def generate(
         "seed": seed, "n_videos": n_videos, "seconds": float(seconds), "ffmpeg_version": ffmpeg_version(),
         "pillow_version": PIL.__version__, "generator_version": GENERATOR_VERSION,
     }  # fmt: skip
-    facts = {
-        "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS},
-        "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
-    }
     tasks = {f"collage_{number:06d}.mp4": VideoTask(seed, number, seconds) for number in range(1, n_videos + 1)}
-    return render_folder(
-        out, COLLAGE_FILE, plan, facts, tasks, video_arrays, _CODING, workers=workers, progress=progress
-    )
+    return render_folder(out, COLLAGE_FILE, plan, tasks, video_arrays, _CODING, workers=workers, progress=progress)

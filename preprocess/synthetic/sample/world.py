@@ -21,8 +21,8 @@ from preprocess.synthetic.rendered_folder import Coding, Report, render_folder
 from preprocess.synthetic.sample.audio import N_VOICES, SAMPLE_RATE_HZ, Voice, draw_voice, render_audio
 from preprocess.synthetic.sample.classes import CLASS_BY_NAME, CLASSES, KINDS
 from preprocess.synthetic.sample.events import build_motion
-from preprocess.synthetic.sample.look import HEIGHT_PX, N_PLACES, SHAPES, WIDTH_PX, Look, draw_look
-from preprocess.synthetic.sample.motion import CLIP_SECONDS, FPS
+from preprocess.synthetic.sample.look import N_PLACES, SHAPES, Look, draw_look
+from preprocess.synthetic.sample.motion import FPS
 from preprocess.synthetic.sample.render import render_frames
 from store.atomic_files import remove_temporaries, write_text
 
@@ -156,17 +156,7 @@ def generate(
         "seed": seed, "n_groups": n_groups, "n_clips": n_clips, "classes": names, "ffmpeg_version": ffmpeg_version(),
         "generator_version": GENERATOR_VERSION,
     }  # fmt: skip
-    facts = {
-        "n_files": len(tasks),
-        "n_without_audio": sum(task.silent for task in tasks.values()),
-        "video": {"width_px": WIDTH_PX, "height_px": HEIGHT_PX, "fps": FPS, "seconds": CLIP_SECONDS},
-        "audio": {"sample_rate_hz": SAMPLE_RATE_HZ, "channels": 1},
-        "descriptions": {
-            entry.name: {"description": entry.description, "twin": entry.twin, "differs_in": entry.difference}
-            for entry in (CLASS_BY_NAME[name] for name in names)
-        },
-    }
     return render_folder(
-        out, WORLD_FILE, plan, facts, tasks, clip_arrays, _CODING, workers=workers, progress=progress,
+        out, WORLD_FILE, plan, tasks, clip_arrays, _CODING, workers=workers, progress=progress,
         write_lists=lambda folder: write_lists(folder, tasks.values(), names, n_groups),
     )  # fmt: skip

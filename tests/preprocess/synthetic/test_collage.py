@@ -91,8 +91,7 @@ def test_a_half_made_folder_goes_on_and_another_collage_is_refused(small: Path, 
     with pytest.raises(RenderError, match=r"seconds 1\.0, not 2\.0"):
         archive.generate(out, **{**SIZES, "seconds": 2.0})
     assert sorted(bytes_of(small)) == ["collage.json", *(f"collage_{number:06d}.mp4" for number in (1, 2, 3))]
-    summary = json.loads((small / archive.COLLAGE_FILE).read_text())
-    assert (summary["seed"], summary["video"]) == (7, {"width_px": 128, "height_px": 96, "fps": 12.5})
+    assert json.loads((small / archive.COLLAGE_FILE).read_text())["seed"] == 7
 
 
 def test_a_folder_of_other_files_is_refused_and_a_colon_in_its_name_is_no_protocol(
