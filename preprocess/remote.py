@@ -117,8 +117,12 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
         DiskFullError: no space.
     """
     with _file_system(url) as (fs, root):
-        mark = fs.cat_file(f"{root}/{DATASET_FILE}")
-        sums = [line.split("  ", 1) for line in fs.cat_file(f"{root}/{SUMS_FILE}").decode().splitlines()]
+        try:
+            mark = fs.cat_file(f"{root}/{DATASET_FILE}")
+            sums_text = fs.cat_file(f"{root}/{SUMS_FILE}").decode()
+        except FileNotFoundError as error:
+            raise RemoteError(url, "holds no finished shard set that `push` has copied there") from error
+        sums = [line.split("  ", 1) for line in sums_text.splitlines()]
         checksums = {name: sha256 for sha256, name in sums}
     temporary = temporary_folder()
     with disk_errors(temporary), tempfile.TemporaryDirectory(dir=temporary) as passing:

@@ -165,7 +165,7 @@ def test_a_set_cannot_name_files_outside_of_its_folder_and_another_set_is_not_ov
         ("shards --out out --dataset folder --data memory://empty", "memory://empty: no video files below it"),
         ("shards --out out --dataset ucf101 --data memory://ucf", "only --dataset folder reads from a URL"),
         ("shards --out out --dataset folder --data nowhere://x", "Protocol not known: nowhere"),
-        ("fetch out memory://none", "memory://none: FileNotFoundError"),
+        ("fetch out memory://none", "memory://none: holds no finished shard set that `push` has copied there"),
     ],
 )
 def test_commands_name_the_url_that_does_not_serve(arguments, words, tmp_path, monkeypatch, capsys):
