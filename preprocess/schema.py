@@ -107,9 +107,6 @@ PRESETS: dict[str, ShardParams] = {
     # A slow clock and few pixels: enough to describe whole archives and to distinguish moments of 1.5 s.
     "fingerprint": ShardParams(fps=8.0, short_side_px=64, hop_length=400, win_length=600, n_mels=64),
     "audio": ShardParams(media="audio"),
-    "sample-audio": ShardParams(
-        media="audio", fps=16.0, segment_seconds=5.0, hop_length=250, win_length=375, n_mels=64
-    ),
     # As CrissCross on ESC-50 (Sarkar and Etemad, AAAI 2023), except the window of two and a half hops: short windows blur
     # pitch. The cost: neighbouring columns share samples, so noise alone reveals the playback speed.
     "esc50": ShardParams(media="audio", fps=20.0, segment_seconds=5.0, hop_length=160, win_length=400),
