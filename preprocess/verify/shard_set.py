@@ -40,6 +40,8 @@ def verify(folder: Path, *, workers: int = 0, executor: Executor | None = None) 
     for path in sorted(folder.glob("shard-*.parquet")):
         try:
             part = manifest.read_part(path)
+            if path != part_path(folder, part.shard):
+                raise ShardError(path, f"holds the mark of shard {part.shard}: delete it")
             parts[part.shard] = part
         except ShardError as error:
             findings.append(Finding(error.path, "", error.reason))

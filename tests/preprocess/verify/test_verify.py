@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,10 @@ def _make_or_remove(path: Path) -> None:
     path.unlink() if path.exists() else path.touch()
 
 
+def _copy_of_the_first(path: Path) -> None:
+    shutil.copy(path.with_name("shard-000000.parquet"), path)
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
@@ -180,6 +185,8 @@ def _make_or_remove(path: Path) -> None:
         (".lock", _make_or_remove, "a run is at work here"),
         ("shard-000007.tar", _make_or_remove, "belongs to no finished shard"),
         ("notes.txt", _make_or_remove, "belongs to no finished shard"),
+        ("shard-000000 (copy).parquet", _copy_of_the_first, "holds the mark of shard 0"),
+        ("shard-000001.parquet", _copy_of_the_first, "holds the mark of shard 0"),
     ],
 )
 def test_damaged_missing_and_leftover_files_are_found(shards, name, damage, words):
