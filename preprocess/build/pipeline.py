@@ -101,7 +101,8 @@ def build(
         reason = f"{catalogue.dataset} is {catalogue.media}, the preset for {params.media}"
         raise ShardError(out, f"cannot be made: {reason}")
     if ":/" in str(out):  # a URL as a path, "s3:/bucket": pyarrow would not find the tables there
-        raise ShardError(out, "cannot be made: shards are built in a folder of this machine, `push` copies them to a URL")
+        remedy = "shards are built in a folder of this machine, `push` copies them to a URL"
+        raise ShardError(out, f"cannot be made: {remedy}")
     if escaped_name(str(out)) != str(out):
         raise ShardError(out, "has a path that is not UTF-8, which readers of shards cannot open: choose another")
     recipe = Recipe.of(catalogue, params, ffmpeg_version())

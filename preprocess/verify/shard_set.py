@@ -40,11 +40,13 @@ def verify(folder: Path, *, workers: int = 0, executor: Executor | None = None) 
     for path in sorted(folder.glob("shard-*.parquet")):
         try:
             part = manifest.read_part(path)
-            if path != part_path(folder, part.shard):
-                raise ShardError(path, f"holds the mark of shard {part.shard}: delete it")
-            parts[part.shard] = part
         except ShardError as error:
             findings.append(Finding(error.path, "", error.reason))
+            continue
+        if path == part_path(folder, part.shard):
+            parts[part.shard] = part
+        else:
+            findings.append(Finding(path, "", f"holds the mark of shard {part.shard}: delete it"))
     if info is not None:
         findings += _set_findings(folder, info, parts)
     findings += _leftovers(folder, parts)
