@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from preprocess.errors import ShardError, disk_errors
 from preprocess.executors.processes import Executor, local_executor
+from preprocess.remote import SUMS_FILE
 from preprocess.shards import manifest
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, Part, part_path
 from preprocess.shards.shard_files import file_sha256, shard_name
@@ -120,7 +121,7 @@ def _manifest_findings(folder: Path, info: DatasetInfo) -> Iterator[Finding]:
 
 def _leftovers(folder: Path, parts: dict[int, Part]) -> Iterator[Finding]:
     """Find files that belong to no finished shard."""
-    expected = {DATASET_FILE, MANIFEST_FILE}
+    expected = {DATASET_FILE, MANIFEST_FILE, SUMS_FILE}  # the last in what `push` wrote
     for shard, part in parts.items():
         suffixes = (".parquet", ".tar", ".idx") if part.file else (".parquet",)
         expected |= {shard_name(shard) + suffix for suffix in suffixes}

@@ -15,6 +15,7 @@ from preprocess.errors import DiskFullError, RemoteError, ShardError
 from preprocess.media.media_info import USUAL_LIMITS, Limits
 from preprocess.remote import fetch_set, local_file, push_set
 from preprocess.shards.manifest import read_dataset, read_sources
+from preprocess.verify.shard_set import verify
 from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import status_of_fork
 
@@ -142,6 +143,7 @@ def test_the_checksums_are_those_of_sha256sum_and_a_stopped_push_of_another_stat
     push_set(reference, f"{URL}/set")
     bucket.get("/bucket/set", str(tmp_path / "copy"), recursive=True)
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path / "copy", check=True)
+    assert verify(tmp_path / "copy") == []
     listed = {line.split()[1] for line in (tmp_path / "copy" / "SHA256SUMS").read_text().splitlines()}
     assert listed == {path.name for path in reference.iterdir()}
 
