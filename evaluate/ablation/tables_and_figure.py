@@ -74,11 +74,13 @@ def comparison_sheet(comparisons: Sequence[Comparison], cells: Cells) -> Sheet:
 
 
 def comparison_note(comparisons: Sequence[Comparison]) -> str:
-    """Say how many comparisons there are, how many exceed the spread, and how many would by chance alone."""
-    n_beyond = sum(each.verdict in ("better", "worse") for each in comparisons)
-    expected = sum(each.by_chance for each in comparisons)
+    """Say how many comparisons have a spread, how many exceed it, and how many would by chance alone."""
+    if not (judged := [each for each in comparisons if each.spread is not None]):
+        return "One seed a row gives no spread: no difference can be distinguished from chance."
+    n_beyond = sum(each.verdict != "within" for each in judged)
+    expected = sum(each.by_chance for each in judged)
     return (
-        f"{len(comparisons)} comparisons, of which {n_beyond} exceed the spread. If no row differed from the whole method, "
+        f"{len(judged)} comparisons, of which {n_beyond} exceed the spread. If no row differed from the whole method, "
         f"about {expected:.0f} would exceed it by chance."
     )
 

@@ -112,6 +112,14 @@ def test_an_encoder_that_a_row_does_not_train_is_untrained_and_not_compared():
     assert "\n\n2 comparisons, of which " in text
 
 
+def test_comparisons_of_one_seed_are_not_counted_as_judged():
+    runs = {run: results for run, results in measured_runs().items() if run[1] == SEEDS[0]}
+    text = ablation_markdown(aggregate(runs))
+    assert "one seed |" in text
+    assert "no difference can be distinguished from chance" in text
+    assert "comparisons, of which" not in text
+
+
 def texts_of(path):
     return [text.text for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314 - ours
 
