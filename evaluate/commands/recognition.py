@@ -55,7 +55,8 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     # Numbers that are not measured again, such as those of the probe, may be of another checkpoint.
     measured = {result.model for result in results} - {CHANCE}
     merged = update_results(
-        path, results, mean_over_splits, drop=lambda r: r.test == dataset and r.task in TASKS and r.model in measured
+        path, results, mean_over_splits,
+        drop=lambda r: r.test == dataset and r.task in TASKS and r.model.removesuffix("-projections") in measured,
     )
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
         if (sheet := means_sheet(merged, dataset, layout)).rows:

@@ -111,6 +111,9 @@ def test_from_shards_to_results(run_folder, shards, capsys):
     assert len(again) == 1 + len([r for r in results if (r.task, r.model) != ("linear", "raw")])
     # A probe that was not fitted again may be of another checkpoint; all other numbers are the same again.
     assert [r for r in again if r.test == "ucf101"] == [r for r in results if (r.task, r.model) != ("linear", "raw")]
+    assert main([*arguments, "--models", "untrained", "--no-probe"]) == 0  # so do its projections
+    left = {r.model for r in read_results(run_folder / "results.json") if r.test == "ucf101"}
+    assert left == models - {"untrained-projections"}
 
 
 def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_path(run_folder, shards, capsys):
