@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 
 from evaluate.errors import EvaluateError
 from preprocess.executors.options import n_processors
+
+if TYPE_CHECKING:
+    from evaluate.protocols.video_features import Videos
 
 console = Console()
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
@@ -78,6 +81,15 @@ def dataset_name(arguments: argparse.Namespace) -> str:
     from preprocess.shards.manifest import read_dataset
 
     return str(arguments.dataset or read_dataset(arguments.shards).dataset)
+
+
+def say_what_pretraining_read(checkpoint: Path, shards: Path, videos: "Videos") -> None:
+    """Name the splits of these shards whose test videos pretraining has seen; nothing if there are none."""
+    from evaluate.protocols.coverage import part_read, pretraining_note
+
+    read = part_read(checkpoint, shards)
+    if read is not None and (note := pretraining_note(videos, read)):
+        say(note)
 
 
 def checkpoint_path(arguments: argparse.Namespace) -> Path:

@@ -33,7 +33,7 @@ def add_command(commands: common.Commands) -> None:
 
 
 def _finetune(arguments: argparse.Namespace) -> None:
-    from evaluate.finetune.protocol import TASK, splits_of_shards, train_and_test
+    from evaluate.finetune.protocol import TASK, listed_videos, splits_of_shards, train_and_test
     from evaluate.protocols.bootstrap import mean_over_splits
     from evaluate.protocols.result_table import folds_sheet
     from evaluate.results.results import RESULTS_NAME, Result, update_results
@@ -45,9 +45,12 @@ def _finetune(arguments: argparse.Namespace) -> None:
     if not chosen or not set(chosen) <= set(INITS):
         raise EvaluateError(f"--init takes {' and '.join(INITS)}, not {arguments.init!r}")
     test, splits = common.dataset_name(arguments), splits_of_shards(arguments.shards, arguments.split)
-    run = load_encoders(common.checkpoint_path(arguments))
+    checkpoint = common.checkpoint_path(arguments)
+    run = load_encoders(checkpoint)
     world, found = join_world(arguments.device), list[Result]()
     try:
+        if world.is_main and "pretrained" in chosen:
+            common.say_what_pretraining_read(checkpoint, arguments.shards, listed_videos(arguments.shards))
         for split, init in [(split, init) for split in splits for init in INITS if init in chosen]:
             config = finetune_config(run, arguments.shards, split, init, arguments.preset, arguments.set)
             folder = arguments.run / "finetune" / f"{test}-{split}-{init}"

@@ -3,7 +3,16 @@
 import argparse
 from functools import partial
 
-from evaluate.commands.common import Commands, add_parser, add_run_options, checkpoint_path, console, dataset_name, say
+from evaluate.commands.common import (
+    Commands,
+    add_parser,
+    add_run_options,
+    checkpoint_path,
+    console,
+    dataset_name,
+    say,
+    say_what_pretraining_read,
+)
 from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 from evaluate.protocols.official_lists import OFFICIAL
@@ -30,7 +39,7 @@ def add_command(commands: Commands) -> None:
 
 def _recognition(name: str, arguments: argparse.Namespace) -> None:
     from evaluate.protocols.bootstrap import CHANCE, mean_over_splits
-    from evaluate.protocols.coverage import coverage, part_read, pretraining_note
+    from evaluate.protocols.coverage import coverage
     from evaluate.protocols.recognition import TASKS, evaluate
     from evaluate.protocols.result_table import CROSS_MODAL_TABLE, RECOGNITION_TABLE, means_sheet
     from evaluate.protocols.stores import load_models, load_shared
@@ -47,15 +56,16 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     videos = next(iter(models.values()))
     for split in coverage(videos, arguments.shards):
         say(str(split))
-    read = part_read(checkpoint_path(arguments), arguments.shards) if "pretrained" in models else None
-    if read is not None and (note := pretraining_note(videos, read)):
-        say(note)
+    if "pretrained" in models:
+        say_what_pretraining_read(checkpoint_path(arguments), arguments.shards, videos)
     with console.status("") as status:
         results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
     # Numbers that are not measured again, such as those of the probe, may be of another checkpoint.
     measured = {result.model for result in results} - {CHANCE}
     merged = update_results(
-        path, results, mean_over_splits,
+        path,
+        results,
+        mean_over_splits,
         drop=lambda r: r.test == dataset and r.task in TASKS and r.model.removesuffix("-projections") in measured,
     )
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):

@@ -7,7 +7,7 @@ from pathlib import Path
 from evaluate.errors import SplitError
 from evaluate.finetune.testing import N_CLIPS, Predictions, Progress, predict
 from evaluate.protocols.bootstrap import TOP_1, interval_of_shares
-from evaluate.protocols.video_features import split_names, take_split, videos_of
+from evaluate.protocols.video_features import Videos, split_names, take_split, videos_of
 from evaluate.results.results import Result
 from preprocess.shards.manifest import read_segments, read_sources
 from store.atomic_files import write_text
@@ -24,13 +24,18 @@ TASK = "finetune"
 PREDICTIONS_NAME = "predictions.json"
 
 
+def listed_videos(shards: Path) -> Videos:
+    """Read the videos of a shard set and their splits, without any vectors."""
+    return videos_of(read_segments(shards).drop_duplicates("source"), {})
+
+
 def splits_of_shards(shards: Path, wanted: str) -> tuple[str, ...]:
     """Return the wanted splits ("1", "1,3" or "all").
 
     SplitError if there is none, if a side of it is empty, or its training side has a single class; GroupLeakError if a
     recording is on both sides.
     """
-    videos = videos_of(read_segments(shards).drop_duplicates("source"), {})
+    videos = listed_videos(shards)
     known = split_names(videos)
     names = known if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
     if (unknown := sorted(set(names) - set(known))) or not names:

@@ -113,7 +113,7 @@ def finetune_config(
     preset = preset or ("tiny" if config.model.video == "tiny" else "full")
     of_run = {
         "data": {"frame_px": config.data.frame_px, "num_threads": config.data.num_threads},
-        "clip": {"crop_px": config.clip.crop_px, "speed": config.clip.eval_speed},
+        "clip": {"crop_px": config.clip.crop_px, "speed": config.clip.eval_speed * config.clip.base_stride},
         "optim": {"precision": config.optim.precision, "channels_last": config.optim.channels_last},
     }
     fixed = {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from evaluate.finetune.protocol import splits_of_shards
 from evaluate.finetune.testing import predict
 from evaluate.results.results import read_results
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT
+from preprocess.shards.manifest import read_dataset
 from tests.train.conftest import write_shards
 from tests.train.data.test_loader import slow_reader
 from train.config.load import check
@@ -20,7 +22,7 @@ from train.errors import ConfigError
 from train.finetune.config import FinetuneConfig, finetune_config
 from train.finetune.model import Classifier, Finetuned
 from train.ranks.distributed import join_world
-from train.run.checkpoint import LAST_NAME, load_encoders
+from train.run.checkpoint import LAST_NAME, load_encoders, read_checkpoint, save_checkpoint
 
 SET = ("steps=4", "log_every=1", "checkpoint_every=2", "data.batch_size=4", "clip.n_frames=4", "data.num_threads=1")
 
@@ -89,7 +91,7 @@ def command(run, shards, *more, settings=SET):
     return [*map(str, words), *(word for setting in settings for word in ("--set", setting))]
 
 
-def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards):
+def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards, capsys):
     assert main(command(run_folder, shards)) == 0
     results = [r for r in read_results(run_folder / "results.json") if r.task == "finetune"]
     by = {(r.model, r.split): r for r in results}
@@ -120,6 +122,15 @@ def test_three_splits_two_starts_their_means_and_predictions(run_folder, shards)
     assert main([*command(run_folder, shards, *one), "--set", "steps=5"]) == 0
     assert json.loads(done[1].read_text())["step"] == 5
 
+    path = run_folder / "checkpoints" / LAST_NAME
+    saved = read_checkpoint(path)
+    config = {**saved.config, "data": {**saved.config["data"], "split": "1:train"}}
+    save_checkpoint(replace(saved, config=config, shards_fingerprint=read_dataset(shards).fingerprint), path)
+    capsys.readouterr()
+    for start, said in (("pretrained", True), ("scratch", False)):
+        assert main(command(run_folder, shards, "--split", "2", "--init", start)) == 0
+        assert ("it has seen, without labels, test videos of split 2, 3" in capsys.readouterr().out) == said
+
 
 def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run_folder, shards):
     run = load_encoders(run_folder / "checkpoints" / LAST_NAME)
@@ -130,6 +141,8 @@ def test_settings_come_from_the_run_the_preset_and_the_command_in_this_order(run
     assert config.model == run.config.model  # never another architecture than the weights are of
     assert config.encoder_sha256 == run.sha256
     assert finetune_config(run, shards, "2", "scratch").encoder_sha256 == ""
+    sparse = replace(run, config=replace(run.config, clip=replace(run.config.clip, base_stride=2)))
+    assert finetune_config(sparse, shards, "2", "scratch").clip.speed == 4  # the frames that its other tests take
     assert finetune_config(run, shards, "1", "scratch", "full").clip.n_frames == 32
     with pytest.raises(ConfigError, match="presets: full, tiny"):
         finetune_config(run, shards, "1", "scratch", "none")
