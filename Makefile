@@ -184,7 +184,7 @@ finetune: $(RUN)/training.json ## Train RUN's video encoder with labels on each 
 ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN, compare them; resumes
 	$(BIN)/python -m evaluate ablate --shards $(SHARDS) --preset $(PRESET) --runs $(ABLATE_RUN) --seeds $(ABLATE_SEEDS) \
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
-	    $(if $(ABLATE_STEPS),--steps $(ABLATE_STEPS)) $(SET)
+	    $(if $(ABLATE_STEPS),--set steps=$(ABLATE_STEPS)) $(SET)
 
 eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
 	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Every objective is trained on the same data, views, steps and seeds, in RUNS/OBJECTIVE-SEED, then measured on the split
-that training held out. Numbers go to RUNS/results.json, a figure to RUNS/NAME.svg.
+that training held out. Numbers go to RUNS/results.json, a figure beside it.
 
 Complete runs are not repeated; stopped runs, by Ctrl-C too, continue with the same command. A run that fails is named at
 the end (exit status 2), and the others continue.
@@ -30,11 +30,9 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of all runs, such as runs/ablation")
     parser.add_argument("--seeds", default="0,1,2", help="default: %(default)s")
     parser.add_argument("--objectives", default="", help="such as whole,avid (default: all)")
-    parser.add_argument("--steps", type=int, help="of every run (default: the preset's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every run")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; above 1 each has one CPU thread")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--name", default="", help="of the results (default: the folder's name)")
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
@@ -42,9 +40,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from evaluate.ablation.plan import Options, make_plan
     from evaluate.ablation.training import train_runs
 
-    overrides = [*arguments.set, *([f"steps={arguments.steps}"] if arguments.steps else [])]
     objectives, seeds = words(arguments.objectives), whole_numbers(arguments.seeds, "--seeds")
-    choices = objectives, seeds, overrides, arguments.device, arguments.jobs
+    choices = objectives, seeds, arguments.set, arguments.device, arguments.jobs
     plan = make_plan(Options(arguments.runs, arguments.shards, arguments.preset, *choices))
     say(
         f"{len(plan.options.objectives)} objectives, seeds {', '.join(map(str, plan.options.seeds))}: "
@@ -56,13 +53,13 @@ def _ablate(arguments: argparse.Namespace) -> None:
     with Progress("measured runs") as shown:
         measured, unmeasured = measure_runs(plan, trained, chosen_device(arguments.device), shown.show)
     if measured:
-        _show(plan, measured, arguments.name or arguments.runs.resolve().name)
+        _show(plan, measured)
     if failures := untrained | unmeasured:
         lines = "".join(f"\n  {name}: {reason}" for name, reason in failures.items())
         raise AblationError(f"{len(failures)} of {len(plan.runs)} runs have no numbers:{lines}")
 
 
-def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]", name: str) -> None:
+def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]") -> None:
     """Write the numbers and the figure, and print the main table."""
     from evaluate.ablation.aggregate import aggregate, compare, read_cells
     from evaluate.ablation.tables_and_figure import MAIN, comparison_note, comparison_sheet, make_sheet, write_figure
@@ -70,6 +67,7 @@ def _show(plan: "Plan", measured: "Mapping[tuple[str, int], Sequence[Result]]", 
     from evaluate.results.results import RESULTS_NAME, read_results, write_results
 
     chosen, results = plan.options, aggregate(measured)
+    name = chosen.folder.resolve().name
     path, figure = chosen.folder / RESULTS_NAME, chosen.folder / f"{name}.svg"
     # The header says when and where the numbers were made: it stays if these are the same.
     if read_results(path) != results:

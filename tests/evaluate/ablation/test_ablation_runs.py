@@ -168,7 +168,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path, shards, preset
     folder = tmp_path / "ablation"
     other = arguments(tmp_path, shards, preset, "--set", "optim.lr=0.5", objectives="avid", seeds="0")
     assert main(other) == 0
-    longer = arguments(tmp_path, shards, preset, "--steps", "4", objectives="whole", seeds="0")
+    longer = arguments(tmp_path, shards, preset, "--set", "steps=4", objectives="whole", seeds="0")
     assert main(longer) == 0
     before = stamps(folder)
     capsys.readouterr()
@@ -204,7 +204,7 @@ def start_beyond(folder, step, words):
 @pytest.mark.slow
 def test_an_ablation_that_is_killed_leaves_no_training_behind_and_starts_again_at_once(tmp_path, shards, preset):
     folder = tmp_path / "ablation"
-    first, words = folder / "whole-0", ("--jobs", "2", "--steps", "5000")
+    first, words = folder / "whole-0", ("--jobs", "2", "--set", "steps=5000")
     words = arguments(tmp_path, shards, preset, *words, objectives="whole")
     killed = start_beyond(folder, 2, words)
     killed.kill()
