@@ -1,7 +1,7 @@
 """The numbers of each run: retrieval, probe and pairs from its embeddings, and held-out temporal tasks from its log.
 
 All are measured on the split that training held out. RUN/ablation.json keeps them, with a header that names weights,
-shards and clips; while these stay the same, nothing is computed again.
+shards, clips and the code of the tests; while these stay the same, nothing is computed again.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +16,14 @@ from evaluate.protocols.stores import load_models, store_paths
 from evaluate.protocols.temporal_heads import temporal_results
 from evaluate.protocols.twin_pairs import judge_pairs, sample_pairs
 from evaluate.protocols.video_features import MODALITY_ORDER, narrow, take_split
+from evaluate.results.origin import code
 from evaluate.results.results import Result, merge_results, read_header, read_results, write_results
 from store.errors import AvtempoError
 from train.run.checkpoint import LAST_NAME
 
 RUN_RESULTS_NAME = "ablation.json"
-PROTOCOL = 2
-"""Raised when the same embeddings would give other or more numbers."""
+_TESTS = ("evaluate/ablation", "evaluate/protocols", "store")
+"""Folders whose code makes the numbers out of embeddings."""
 
 
 def measure_runs(
@@ -57,8 +58,9 @@ def _measure(
     loaded, options = load_run(run.folder / "checkpoints" / LAST_NAME, models, device), EmbedOptions(device=device)
     trained = next(encoder for encoder in loaded.encoders if encoder.name == "pretrained")
     shards, test = plan.options.shards, plan.shards.dataset
+    now = code()
     header = {
-        "protocol": PROTOCOL, "split": plan.held_out_split, "models": list(models), "dataset": test,
+        "code": {name: now[name] for name in _TESTS}, "split": plan.held_out_split, "models": list(models), "dataset": test,
         "encoder_sha256": trained.sha256, "shards_fingerprint": plan.shards.fingerprint,
         "clips": options.n_clips, "speeds": list(options.speeds_of(loaded)),
     }  # fmt: skip

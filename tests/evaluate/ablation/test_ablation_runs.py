@@ -12,11 +12,12 @@ import yaml
 
 from evaluate.__main__ import main
 from evaluate.ablation.aggregate import read_cells
-from evaluate.ablation.measuring import RUN_RESULTS_NAME
+from evaluate.ablation.measuring import RUN_RESULTS_NAME, measure_runs
 from evaluate.ablation.plan import Options, make_plan
 from evaluate.ablation.training import OUTPUT_NAME, command, last_step, train_runs
 from evaluate.errors import AblationError
 from evaluate.protocols.stores import EMBEDDINGS_FOLDER
+from evaluate.results.origin import code
 from evaluate.results.results import read_header, read_results
 from store.atomic_files import folder_lock
 from tests.evaluate.conftest import TINY
@@ -149,6 +150,23 @@ def test_two_objectives_and_two_seeds_end_in_one_list_and_are_not_made_twice(tmp
     changed = {path.relative_to(folder).parts[0] for path, stamp in stamps(folder).items() if before.get(path) != stamp}
     assert changed >= {"avid-1"}
     assert not changed & {"whole-0", "whole-1", "avid-0"}
+
+
+def test_numbers_of_other_code_are_measured_again(tmp_path, shards, preset, run_folder, monkeypatch):
+    plan = plan_of(tmp_path, shards, preset)
+    runs, path = [replace(plan.runs[0], folder=run_folder)], run_folder / RUN_RESULTS_NAME
+
+    def measured():
+        found, failures = measure_runs(plan, runs, "cpu", lambda *_: None)
+        assert not failures
+        assert found["whole", 0] == read_results(path)
+        return path.stat().st_mtime_ns
+
+    before = measured()
+    assert measured() == before
+    now = code()
+    monkeypatch.setattr("evaluate.ablation.measuring.code", lambda: now | {"evaluate/protocols": "another"})
+    assert measured() > before
 
 
 def test_a_signal_ends_the_wait_for_a_training_that_is_left(tmp_path, shards, preset):
