@@ -105,8 +105,12 @@ def make_plan(options: Options) -> Plan:
 
 
 def _config(preset: str, overrides: Sequence[str], objective: str) -> Config:
-    """Load the settings of an objective and check that no override undoes the objective."""
-    config = load_config(preset, overrides, objective)
+    """Load the settings of an objective; check that the preset is the whole method's and no override undoes the objective."""
+    whole, config = load_config(preset, overrides), load_config(preset, overrides, objective)
+    if whole.objective != "whole":
+        raise AblationError(
+            f"{preset} lacks terms, its objective is {whole.objective}: give a preset of the whole method"
+        )
     if objective == "whole":
         return config
     own, there = yaml.safe_load((OBJECTIVES_DIR / f"{objective}.yaml").read_text(encoding="utf-8")), config.as_dict()
@@ -116,6 +120,6 @@ def _config(preset: str, overrides: Sequence[str], objective: str) -> Config:
     ]  # fmt: skip
     if undone:
         raise AblationError(f"--set undoes an objective ({'; '.join(undone)}): leave the setting or the objective out")
-    if replace(config, objective="whole") == load_config(preset, overrides):
+    if replace(config, objective="whole") == whole:
         logger.warning("%s is the same as whole under these settings: what it leaves out is off already", objective)
     return config

@@ -22,7 +22,7 @@ from evaluate.results.results import read_header, read_results
 from store.atomic_files import folder_lock
 from tests.evaluate.conftest import TINY
 from tests.processes import start, wait_for
-from train.config.load import objective_names
+from train.config.load import load_config, objective_names
 from train.errors import ConfigError
 from train.run.checkpoint import LAST_NAME, read_checkpoint, untrained_encoders
 
@@ -98,6 +98,12 @@ def test_plans_that_would_mislead_are_refused_before_anything_is_trained(tmp_pat
     with pytest.raises((AblationError, ConfigError), match=words):
         plan_of(tmp_path, shards, preset, **change)
     assert not (tmp_path / "ablation").exists()
+
+
+def test_settings_of_a_rival_are_not_taken_for_the_whole_method(tmp_path, shards, preset):
+    preset.write_text(load_config(preset, objective="avid").to_yaml())  # the config.yaml of a run
+    with pytest.raises(AblationError, match="its objective is avid"):
+        plan_of(tmp_path, shards, preset)
 
 
 def test_an_objective_that_changes_nothing_is_said(tmp_path, shards, preset, caplog):
