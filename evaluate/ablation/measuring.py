@@ -4,7 +4,7 @@ All are measured on the split that training held out. RUN/ablation.json keeps th
 shards, clips and the code of the tests; while these stay the same, nothing is computed again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from evaluate.ablation.plan import Plan, PlannedRun
 from evaluate.embedding.clip_encoders import ModelName, load_run
@@ -33,7 +33,8 @@ def measure_runs(
 
     `progress` is told runs done, runs in all, and the run at work.
     """
-    measured, failures = dict[tuple[str, int], tuple[Result, ...]](), dict[str, str]()
+    measured, failures, now = dict[tuple[str, int], tuple[Result, ...]](), dict[str, str](), code()
+    tests = {name: now[name] for name in _TESTS}
     for number, run in enumerate(runs):
 
         def embedded(done: int, total: int, number: int = number, name: str = run.name) -> None:
@@ -45,22 +46,22 @@ def measure_runs(
         baselines: dict[ModelName, bool] = {"untrained": is_new_seed, "raw": number == 0}
         models: list[ModelName] = ["pretrained", *(name for name, is_due in baselines.items() if is_due)]
         try:
-            measured[run.objective, run.seed] = _measure(plan, run, models, device, embedded)
+            measured[run.objective, run.seed] = _measure(plan, run, models, tests, device, embedded)
         except AvtempoError as error:
             failures[run.name] = str(error)
     return measured, failures
 
 
 def _measure(
-    plan: Plan, run: PlannedRun, models: Sequence[ModelName], device: str, progress: Callable[[int, int], None]
-) -> tuple[Result, ...]:
+    plan: Plan, run: PlannedRun, models: Sequence[ModelName], tests: Mapping[str, str], device: str,
+    progress: Callable[[int, int], None],
+) -> tuple[Result, ...]:  # fmt: skip
     """Return the records of a trained run, by model "pretrained", "untrained", "raw" and "chance"."""
     loaded, options = load_run(run.folder / "checkpoints" / LAST_NAME, models, device), EmbedOptions(device=device)
     trained = next(encoder for encoder in loaded.encoders if encoder.name == "pretrained")
     shards, test = plan.options.shards, plan.shards.dataset
-    now = code()
     header = {
-        "code": {name: now[name] for name in _TESTS}, "split": plan.held_out_split, "models": list(models), "dataset": test,
+        "code": tests, "split": plan.held_out_split, "models": list(models), "dataset": test,
         "encoder_sha256": trained.sha256, "shards_fingerprint": plan.shards.fingerprint,
         "clips": options.n_clips, "speeds": list(options.speeds_of(loaded)),
     }  # fmt: skip
