@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
@@ -22,7 +22,10 @@ LINES = {"content": {"application/jsonl": {"schema": {"type": "string"}}}}
 
 
 class VerdictRequest(BaseModel):
-    """A decision on sources by name, or on sources and queries by id; `withdraw` takes the earlier one back."""
+    """A decision on sources by name, or on sources and queries by id; `withdraw` takes the earlier one back.
+
+    If it is to replace a verdict of a kind, or none, it is left out where the subject has another one by now.
+    """
 
     kind: Kind
     names: list[str] = Field([], max_length=1000)
@@ -32,6 +35,7 @@ class VerdictRequest(BaseModel):
     places: list[PlaceShape] = Field([], max_length=10_000)
     note: str = Field("", max_length=10_000)
     withdraw: bool = False
+    replaces: Kind | Literal["any", "none"] = "any"
 
 
 class Recorded(BaseModel):
@@ -68,13 +72,22 @@ def add(parts: GivenParts, body: Several) -> Recorded:
         verdicts.made(each.kind, _places_of(parts, each, place), note=each.note, withdraw=each.withdraw)
         for each in body
     ]
-    former = {each.subject: {"kind": each.kind, "note": each.note, "withdraw": False} for each in verdicts.current()}
-    verdicts.write(made)
-    undo = [
-        asked.model_copy(update=former.get(each.subject, {"withdraw": True}))
+    former = {each.subject: each for each in verdicts.current()}
+    before, after = (
+        {each.subject: "none" if each.is_withdrawn else each.kind for each in some} for some in (former.values(), made)
+    )
+    fitting = [
+        (asked, each)
         for asked, each in zip(body, made, strict=True)
+        if asked.replaces in ("any", before.get(each.subject, "none"))
     ]
-    return Recorded(verdicts=made, undo=undo[::-1])
+    verdicts.write([each for _, each in fitting])
+    undo = list[VerdictRequest]()
+    for asked, each in reversed(fitting):
+        held = former.get(each.subject, replace(each, is_withdrawn=True))
+        values = {"kind": held.kind, "note": held.note, "withdraw": held.is_withdrawn}
+        undo.append(asked.model_copy(update={**values, "replaces": after[each.subject]}))
+    return Recorded(verdicts=[each for _, each in fitting], undo=undo)
 
 
 @router.get("/verdicts/export", responses={**described(507), 200: LINES}, response_class=Response)

@@ -19,10 +19,10 @@ export async function decide(verdicts, title) {
 /** Take the last decision back: what held before holds again. Then show it. @param {(last: Decision) => Promise<any>} show */
 export const undo = (show) => attempt(async () => {
   const last = made().at(-1);
-  await call("POST", "/verdicts", last.undo);
+  const { verdicts } = await call("POST", "/verdicts", last.undo);
   keep(made().slice(0, -1));
   await show(last);
-  notice(`Taken back – ${last.title}`, true);
+  notice(verdicts.length === last.undo.length ? `Taken back – ${last.title}` : `Not all was taken back, some was decided anew since – ${last.title}`, true);
 });
 
 /** Say on the button #undo what it takes back. */

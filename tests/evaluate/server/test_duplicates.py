@@ -85,6 +85,26 @@ def test_verdicts_go_round(client, ids):
     assert client.get("/api/verdicts").json() == []
 
 
+def test_to_take_a_decision_back_leaves_what_was_decided_anew_since(client, ids):
+    def decide(kind, **others):
+        body = [{"kind": kind, "ids": [ids["0.mp4"], ids[name]]} for name in ("1.mp4", "2.mp4")]
+        return client.post("/api/verdicts", json=[each | others for each in body]).json()
+
+    def kinds():
+        return [each["kind"] for each in client.get("/api/verdicts").json()]
+
+    first, second = decide("different"), decide("same")
+    other = [{"kind": "different", "ids": [ids["0.mp4"], ids["1.mp4"]]}]
+    undo = client.post("/api/verdicts", json=other).json()["undo"]
+    assert len(client.post("/api/verdicts", json=second["undo"]).json()["verdicts"]) == 1
+    assert kinds() == ["different", "different"]
+    client.post("/api/verdicts", json=undo)
+    assert sorted(kinds()) == ["different", "same"]
+    assert len(client.post("/api/verdicts", json=first["undo"]).json()["verdicts"]) == 1
+    assert kinds() == ["same"]
+    decide("same", withdraw=True)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
