@@ -25,19 +25,21 @@ from preprocess.executors.processes import SerialExecutor
 
 SAVE_EVERY_SECONDS = 300.0
 MIRRORED = View(is_mirrored=True)
+DECODING = "decoding, to compare mirrored"
 SAME_SHARE = 0.5
 """Spans of a pair that share more than this of the shorter one, on both sides, say the same."""
 
 
 def find_duplicates(
     index: Index, *, scope: Scope | None = None, since_last: bool = False, workers: int = 0,
-    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, progress: Callable[[int, int], None] = lambda *_: None,
+    false_positive_rate: float = DEFAULT_FALSE_POSITIVE_RATE, progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Duplicates:  # fmt: skip
     """Compare all sources of an index with each other, and apply the verdicts beside it.
 
     With `since_last` only sources are compared that are new since the last run of this scope, or that a killed run had
     left. `workers` are processes that decode sources to compare them mirrored, as in `Index.add`. `false_positive_rate` is
-    the share of sources that may get a false match. `progress` is told sources done and all; while they are decoded, bytes.
+    the share of sources that may get a false match. `progress` is told sources done and all, and ""; while they are decoded,
+    bytes and a note.
 
     Raises:
         FingerprintError: the index is empty, or a pattern of the scope fits nothing.
@@ -53,7 +55,7 @@ def find_duplicates(
     described, n, unread = {PLAIN: archive}, len(new), set[str]()
     if scope.is_mirrored:
         options = ExtractOptions(archive.hop_seconds, workers, executor=None if workers else SerialExecutor())
-        mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_))
+        mirrored = index.beside("mirrored", options, lambda at, all_, _: progress(at, all_, DECODING))
         described = {MIRRORED: mirrored, PLAIN: archive}
         read = _readable(mirrored, library).keys()
         unread = mirrored.sources().keys() - read
@@ -75,7 +77,7 @@ def find_duplicates(
                 done += [identity(sources[each.source])] if each.source not in unread else []
             else:  # audio is the same in both, and tells nothing of the view
                 found += [replace(span, view=view) for span in spans if (span.video_score or 0) > 0]
-            progress(n_done, n)
+            progress(n_done, n, "")
             if time.monotonic() - saved > SAVE_EVERY_SECONDS:
                 save()
                 saved = time.monotonic()

@@ -81,9 +81,16 @@ def _duplicates(arguments: argparse.Namespace) -> None:
         arguments.longest, arguments.shared, arguments.agree, arguments.mirrored,
     )  # fmt: skip
     with Progress("sources") as shown:
+
+        def show(done: float, total: float, note: str) -> None:
+            if note:  # it counts bytes
+                shown.stage("decoded MB", done / 1e6, total / 1e6)
+            else:
+                shown.stage("sources", done, total)
+
         found = find_duplicates(
             Index.open(arguments.index), scope=scope, since_last=arguments.since == "last",
-            workers=arguments.workers, false_positive_rate=arguments.false_positive_rate, progress=shown.show,
+            workers=arguments.workers, false_positive_rate=arguments.false_positive_rate, progress=show,
         )  # fmt: skip
     if arguments.out:
         write_duplicates(arguments.out, found, arguments.fps)

@@ -38,7 +38,7 @@ class Run:
 
     Attributes:
         started_at, ended_at: times in UTC.
-        done, total: bytes of indexing, sources of a search for duplicates.
+        done, total: bytes of indexing, sources of a search for duplicates; where that has a note, bytes.
         message: the result or the cause of a failure.
         seconds_left: an estimate; None if there is none yet.
     """

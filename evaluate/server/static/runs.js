@@ -41,9 +41,9 @@ export const start = (body) => attempt(async () => {
   return call("POST", "/runs", body);
 });
 
-/** How far a run is: indexing counts bytes, the search sources. */
+/** How far a run is: indexing and decoding, which has a note, count bytes, the search sources. */
 function told(run) {
-  const isRunning = run.state === "running", n = run.kind === "index" ? size : (value) => value.toLocaleString("en");
+  const isRunning = run.state === "running", n = run.kind === "index" || run.note ? size : (value) => value.toLocaleString("en");
   return [
     ...isRunning ? [TITLES[run.kind], run.total && `${n(run.done)} of ${n(run.total)}`,
       run.seconds_left != null && `about ${duration(run.seconds_left)} left`, run.note]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from evaluate.__main__ import main
-from evaluate.archive.duplicates import find_duplicates, last_duplicates
+from evaluate.archive.duplicates import DECODING, find_duplicates, last_duplicates
 from evaluate.archive.keep import propose_kept
 from evaluate.archive.scope import Scope
 from evaluate.archive.verdicts import Verdicts
@@ -87,8 +87,11 @@ def test_mirrored_copies(own):
     mirrored = {("news/16.mp4", "web/16.mp4"), ("news/17.mp4", "web/17.mp4")}
     assert names(find_duplicates(index).pairs) == PLANTED | {("news/17.mp4", "web/17.mp4")}
     scope = Scope(is_mirrored=True)
-    found = find_duplicates(index, scope=scope)
+    seen = []
+    found = find_duplicates(index, scope=scope, progress=lambda *state: seen.append(state))
     assert names(found.pairs) == PLANTED | mirrored
+    n_bytes = sum(each.size_bytes for each in index.archive.sources().values())
+    assert {(total, note) for _, total, note in seen} == {(n_bytes, DECODING), (2 * 26, "")}
     told = {(pair.one, pair.other): (pair.video, pair.audio) for pair in found.pairs if pair.is_mirrored}
     assert set(told) == mirrored
     assert set(told.values()) == {("agrees", "missing"), ("agrees", "agrees")}

@@ -155,7 +155,7 @@ def test_a_stopped_comparison_goes_on(own, monkeypatch):
     """Ctrl-C between two sources, in this process; a run of everything keeps what it did every few minutes."""
     (own.index / LAST_RUN_FILE).unlink()
 
-    def stop(done, total):
+    def stop(done, total, note):
         if done == 3:
             raise KeyboardInterrupt
 
