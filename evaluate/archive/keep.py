@@ -146,15 +146,19 @@ def _copied(
     name: str, kept: Sequence[str], pairs: Mapping[tuple[str, str], Pair], has: frozenset[str]
 ) -> tuple[str, str]:
     """Return the kept source that holds another one, or "", and the reason."""
-    best = 0.0
+    best, reason = -1.0, "no kept source shares anything with it"
     for other in kept:
         if (pair := pairs.get((min(name, other), max(name, other)))) is None:
             continue
         share = pair.one_share if pair.one == name else pair.other_share
         if pair.verdict == "same":
             return other, "same by verdict"
-        agreeing = {each for each in has if getattr(pair, each) == "agrees"}
-        if share >= COPY_SHARE and agreeing == has and not any(span.view.is_mirrored for span in pair.spans):
-            return other, f"{100 * share:.0f} % of it is in the kept source, {' and '.join(sorted(has))} agree"
-        best = max(best, share)
-    return "", f"no kept source holds all of it: {100 * best:.0f} %, its audio or video differs, or it is mirrored"
+        told = f"{100 * share:.0f} % of it is in the kept source"
+        doubtful = [each for each in sorted(has) if getattr(pair, each) != "agrees"]
+        is_mirrored = any(span.view.is_mirrored for span in pair.spans)
+        if share >= COPY_SHARE and not doubtful and not is_mirrored:
+            return other, f"{told}, {' and '.join(sorted(has))} agree"
+        if share > best:
+            doubts = [*(f"whose {each} may differ" for each in doubtful), *(["mirrored"] if is_mirrored else [])]
+            best, reason = share, ", ".join([told.replace("the kept", other), *doubts])
+    return "", reason
