@@ -88,6 +88,8 @@ def test_every_answer_carries_the_headers_of_safety(client, stranger):
 def test_the_page_of_the_api_needs_no_other_site(client):
     page = client.get("/docs").text
     assert "POST /api/match" in page
+    assert "integer, 1 to 1000; default 100" in page
+    assert not any(each in page for each in ("anyOf", "enum", "None", "undefined"))
     assert "http" not in page.replace("HTTP", "")
 
 
