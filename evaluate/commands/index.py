@@ -13,6 +13,8 @@ examples:
       run again, it adds new files, indexes changed ones anew, and leaves the rest alone
   python -m evaluate index /archive --index index/own --encoder runs/archive
   python -m evaluate index --index index/archive --remove 'news/2019-*'
+  python -m evaluate index /archive --index index/archive --remove-gone
+      takes out what has left the folder, such as the former names of renamed files
   python -m evaluate index /shared/archive --index /shared/index --encoder /shared/run --executor ray
       on all machines of a Ray cluster, which must see all three under the same names
 
@@ -36,6 +38,7 @@ def add_command(commands: Commands) -> None:
     add("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
     removed = "remove sources by name, or such as 'news/*'"
     add("--remove", action="append", default=[], metavar="PATTERN", help=removed)
+    add("--remove-gone", action="store_true", help="remove the sources whose files have left the folder")
     stills = "describe single frames too, in which `match` finds images; as long again"
     add("--stills", action="store_true", help=stills)
     add("--retry-failed", action="store_true", help="try unreadable files again")
@@ -46,6 +49,8 @@ def add_command(commands: Commands) -> None:
 
 
 def _index(arguments: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from evaluate.errors import FingerprintError
     from evaluate.fingerprint.api import Index
 
@@ -61,6 +66,13 @@ def _index(arguments: argparse.Namespace) -> None:
             progress=lambda done, total, note: shown.show(done / 1e6, total / 1e6, note),
             executor=chosen_executor(arguments, gpus_a_task=0.0 if arguments.device == "cpu" else 1.0),
         )  # fmt: skip
+    if arguments.remove_gone and growth.gone:
+        left = index.add(None, remove=growth.gone)
+        unread = [source for source in growth.unreadable if source.name not in left.removed]
+        growth = replace(
+            left, added=growth.added, changed=growth.changed, removed=growth.removed + left.removed,
+            unreadable=tuple(unread), unreadable_folders=growth.unreadable_folders,
+        )  # fmt: skip
     say(
         f"{arguments.index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
         f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
@@ -72,7 +84,9 @@ def _index(arguments: argparse.Namespace) -> None:
         say(f"cannot be read: {source.name}: {source.reason}")
     if growth.gone:
         names = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
-        say(f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove removes them")
+        say(
+            f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove-gone removes them"
+        )
     problems = []
     if growth.unreadable_folders:
         problems.append(f"folders that could not be read: {', '.join(growth.unreadable_folders)}")

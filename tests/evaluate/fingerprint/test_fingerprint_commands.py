@@ -195,6 +195,17 @@ def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_check
         main([*words, "--max-hours", "0"])
 
 
+def test_what_has_left_the_folder_is_taken_out_at_once(index, videos, tmp_path, capsys):
+    shutil.copytree(index, tmp_path / "index")
+    shutil.copytree(videos, tmp_path / "videos")
+    (tmp_path / "videos/a.mp4").rename(tmp_path / "videos/new name.mp4")
+    words = ["index", str(tmp_path / "videos"), "--index", str(tmp_path / "index"), "--workers", "1"]
+    for more, told in ((["--remove-gone"], "1 added, 0 changed, 1 removed\nremoved: a.mp4\n"), ([], ", 0 removed\n")):
+        assert main([*words, *more]) == 2  # broken.mp4 cannot be read
+        said = capsys.readouterr().out
+        assert told in said and "have left" not in said
+
+
 def test_names_taken_out_are_listed(index, capsys):
     assert main(["index", "--index", str(index), "--remove", "news/*"]) == 0
     assert "removed: news/c.mp4" in capsys.readouterr().out
