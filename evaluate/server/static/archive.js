@@ -29,7 +29,7 @@ function showWatched({ folder, n_waiting, n_matched, n_found, n_failed, problem,
   const box = at("watched"), [told, why] = box.children;
   box.hidden = false;
   fill(told, make("strong", {}, `Watching ${folder}`), ` · ${[`${n_waiting + n_matched + n_failed} came in`, n_waiting && `${n_waiting} waiting`,
-    `${n_matched} matched, ${n_found} with a source of the archive`, `${n_failed} failed`].filter(Boolean).join(" · ")}`);
+    n_matched && `${n_matched} matched, ${n_found} found in the archive`, n_failed && `${n_failed} could not be read`].filter(Boolean).join(" · ")}`);
   tell(why, problem);
   fill(box.lastElementChild, ...last.map((each) => make("li", {},
     each.query ? make("a", { href: `/match${asQuery({ query: each.query })}` }, each.name) : each.name,

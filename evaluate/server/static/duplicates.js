@@ -46,7 +46,7 @@ function show([status, found], { agree, verdict }) {
   at("first").hidden = !n_open;
   at("first").href = reviewOf(found.first_open_id);
   showUndo();
-  at("filters").hidden = !has && isAll && agree === "any";
+  at("export").hidden = at("filters").hidden = !has && isAll && agree === "any";
   fill(at("groups"), ...[...new Set(pairs.map((pair) => pair.group))].map((number) => {
     const group = found.groups.find((each) => each.number === number); // without: pairs that a verdict set aside
     return make("section", { class: "group" },
@@ -96,6 +96,7 @@ const focus = (number) => groups()[Math.max(0, Math.min(number, groups().length 
 
 const card = (pair, href) => pairCard([[`verdict ${pair.verdict}`, pair.verdict || "open"],
   ["strong", `${duration(pair.shared_seconds)} shared`], ...agreement(pair),
+  ["edit", pair.spans[0]?.edits],
   ["", pair.spans.length > 1 && count(pair.spans.length, "span")]], sidesOf(pair), pair.spans.map(asSpan), href);
 
 function segment(found) {

@@ -32,6 +32,7 @@ async function open(address, plays = false) {
   player?.close();
   [shown, infos, isAlike] = [found, known, false];
   at("review").hidden = false;
+  tell(at("empty"), "");
   clips = videos().map((video, i) => new Clip(video, shown.sides[i].id, infos[i], figures()[i].querySelector(".problem")));
   begin(shown.spans[shown.at].start[0], shown.at, 0);
   if (plays) player.play();

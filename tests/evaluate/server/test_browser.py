@@ -419,7 +419,7 @@ def test_a_dropped_picture_names_its_video_and_is_reviewed_beside_it(page, video
 def test_what_comes_into_the_watched_folder_is_told_with_a_link(page, videos):
     page.wait_for_selector("#watched:has-text('0 came in')")
     shutil.copy(videos / "clip.mp4", videos / "in/came <b>.mp4")
-    page.wait_for_selector("#watched:has-text('1 matched, 1 with a source')")
+    page.wait_for_selector("#watched:has-text('1 matched, 1 found')")
     page.click("#watched >> text=came <b>.mp4")
     page.wait_for_selector("article:has-text('long.mp4')")
 
