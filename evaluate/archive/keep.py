@@ -153,12 +153,12 @@ def _copied(
         share = pair.one_share if pair.one == name else pair.other_share
         if pair.verdict == "same":
             return other, "same by verdict"
-        told = f"{100 * share:.0f} % of it is in the kept source"
+        held = f"{100 * share:.0f} % of it is in"
         doubtful = [each for each in sorted(has) if getattr(pair, each) != "agrees"]
         is_mirrored = any(span.view.is_mirrored for span in pair.spans)
         if share >= COPY_SHARE and not doubtful and not is_mirrored:
-            return other, f"{told}, {' and '.join(sorted(has))} agree"
+            return other, f"{held} the kept source, {' and '.join(sorted(has))} agree"
         if share > best:
             doubts = [*(f"whose {each} may differ" for each in doubtful), *(["mirrored"] if is_mirrored else [])]
-            best, reason = share, ", ".join([told.replace("the kept", other), *doubts])
+            best, reason = share, ", ".join([f"{held} {other}", *doubts])
     return "", reason
