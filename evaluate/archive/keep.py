@@ -112,16 +112,16 @@ def propose_kept(
         kept = list[str]()
         for name in _ranked(facts, order, found.kept):
             told, reason, copy_of = facts[name], "", ""
-            if name in found.kept:
-                reason = "kept by verdict"
-            elif told is None:
+            if told is None:
                 reason = "cannot be read"
+            elif name in found.kept:
+                reason = "kept by verdict"
             elif not kept:
                 values = [ORDERS[each][0].format(**told.__dict__) for each in order]
                 reason = f"best of {len(names)}: {', '.join(values)}"
             else:
                 copy_of, reason = _copied(name, kept, pairs, found.has[name])
-            if not copy_of:
+            if not copy_of and told is not None:  # what is gone, as after a rename, is no reason to move another file
                 kept.append(name)
             decisions.append(Decision(number, name, found.sources[name].path, not copy_of, copy_of, reason, told))
     return tuple(decisions)

@@ -23,9 +23,15 @@ away() {{ # copy, kept, place
         printf 'left: %s\\n' "$1"
         return
     fi
-    act mkdir -p -- "$(dirname -- "$3")"
+{link}    act mkdir -p -- "$(dirname -- "$3")"
     act mv -n -- "$1" "$3"
-{link}}}
+{place}}}
+"""
+_LINK = """\
+    act ln -- "$2" "$1.link" || {  # on another disk: nothing is moved
+        printf 'left: %s\\n' "$1"
+        return
+    }
 """
 
 
@@ -59,8 +65,10 @@ def write_decisions(path: Path, decisions: Sequence[Decision], moves_to: Path, *
 
 def _script(decisions: Sequence[Decision], moves_to: Path, *, links: bool) -> str:
     paths = {each.name: each.path for each in decisions}
-    link = '    act ln -- "$2" "$1"\n' if links else ""
-    text = _SCRIPT.format(links=", and leaves hard links to what is kept" if links else "", link=link)
+    text = _SCRIPT.format(
+        links=", and leaves hard links to what is kept" if links else "", link=_LINK if links else "",
+        place='    act mv -n -- "$1.link" "$1"\n' if links else "",
+    )  # fmt: skip
     for each in decisions:
         if not each.keeps:
             # Absolute paths: none begins with a dash. Quoted, so a name may hold anything, also a line break.

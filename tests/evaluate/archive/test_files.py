@@ -86,6 +86,10 @@ def test_the_best_is_kept_and_what_it_does_not_hold(files):
     assert next(each.name for each in propose_kept(duplicates(files, pairs[:1]), ["channels"])) == ODD[0]
     said = propose_kept(duplicates(files, [pair("master.mp4", ODD[1], (0.1, 0.1), "unclear", verdict="same")]))
     assert [each.keeps for each in said] == [True, False]
+    gone = propose_kept(duplicates(files, [pair("former name.mp4", "master.mp4")], kept=["former name.mp4"]))
+    assert [(each.name, each.keeps, each.reason[:14]) for each in gone] == [
+        ("former name.mp4", True, "cannot be read"), ("master.mp4", True, "best of 2: 8.0"),
+    ]  # fmt: skip
     with pytest.raises(EvaluateError, match="no order by beauty"):
         propose_kept(duplicates(files, pairs), ["beauty"])
 
@@ -110,6 +114,12 @@ def test_the_script_shows_then_moves_and_survives_any_name(links, files, tmp_pat
     assert not list(tmp_path.rglob("bad"))
     if links:
         assert (root / ODD[0]).samefile(root / "master.mp4")
+        copy = root / ODD[2]
+        for path in (copy, Path(f"{copy}.link")):  # no link can be made, as to another disk
+            path.write_bytes(b"copy")
+        said = subprocess.run(["sh", script, "--run"], check=True, capture_output=True, text=True).stdout
+        assert said.endswith(f"left: {copy}\n")
+        assert copy.read_bytes() == b"copy"
 
 
 def test_decisions_as_tables(files, tmp_path):
