@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("stores", type=Path, nargs="+", metavar="STORE")
 
     summary = "join parts, or stores of the same encoder and shard set, into one"
-    merge = _command(commands, "merge", summary, "Parts are put in the order of their first key.")
+    merge = _command(commands, "merge", summary, "Parts are put in the order of their least key.")
     merge.add_argument("parts", type=Path, nargs="+", metavar="PART")
     merge.add_argument("--out", type=Path, required=True, help="the store to write; replaced if it is there")
 

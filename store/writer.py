@@ -50,7 +50,7 @@ def part_is_complete(path: Path | str, provenance: Provenance) -> bool:
 def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
     """Join parts into one store, a few MiB at a time; `out` may be one of them, to which the others are added.
 
-    Parts are put in the order of their first key, so the result does not depend on the order in which they are given.
+    Parts are put in the order of their least key, so the result does not depend on the order in which they are given.
     A crash leaves `out` as it was.
 
     Raises:
@@ -71,14 +71,14 @@ def join_parts(parts: Sequence[Path | str], out: Path | str) -> None:
             problem = f"holds {piece.layout}, the others hold {layout}"
             raise LayoutError(piece.path, problem, "embed all of them with the same settings")
         piece.close()
-    if any(first and last >= first for (_, last, _), (first, _, _) in itertools.pairwise(ranges)):
+    if any(last >= first for (_, last, _), (first, _, _) in itertools.pairwise(ranges)):
         _refuse_repeated(out, pieces)
     with replacing(out) as temporary:
         _write(temporary, provenance, pieces)
 
 
 def write_text(owner: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
-    """Write a text without NUL as an attribute of fixed length, which lies in the header of its owner."""
+    """Write a text without NUL as an attribute of fixed length, which needs no global heap."""
     data = text.encode()
     owner.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
 

@@ -104,6 +104,9 @@ def test_the_same_clip_twice_is_refused(tmp_path):
         join_parts([tmp_path / f"{name}.h5" for name in "cba"], tmp_path / "out.h5")
     with pytest.raises(DuplicateRowsError, match="'same'"):
         write_rows(tmp_path / "d.h5", 0, 3, key=["same"] * 3, start_seconds=[0] * 3)
+    unnamed = [write_rows(tmp_path / f"{name}.h5", 0, 1, key=[""]) for name in "ef"]
+    with pytest.raises(DuplicateRowsError, match="clip ''"):
+        join_parts(unnamed, tmp_path / "out.h5")
     assert not (tmp_path / "out.h5").exists()
 
 
