@@ -116,7 +116,7 @@ def similar_clips(
     if leave_out == "group" and not ids[row]:
         raise SearchError(store.path, f"row {row} has no group", "leave out its source or its row")
     barred = Exclude(np.array([True]), ~present | (ids == ids[row]))
-    found = nearest(references[[row]], references, k, exclude=barred)
+    found = nearest(references[[row]], references, min(k, store.n_rows), exclude=barred)
     is_found = found.indices[0] >= 0
     rows = [row, *found.indices[0, is_found].tolist()]
     frame = store.frame(rows)
