@@ -6,6 +6,7 @@ plugins) and claim more data than it holds. A store does none of these, so all o
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,16 @@ import numpy as np
 
 from store.errors import DamagedStoreError, FormatVersionError, NotAStoreError, RowsError
 from store.format import Provenance
-from store.layout import COLUMNS, FORMAT_NAME, FORMAT_VERSION, TEXT_COLUMNS, VECTOR_DTYPES, VECTOR_NAME, Layout
+from store.layout import (
+    COLUMNS,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    TEXT_COLUMNS,
+    VECTOR_DTYPES,
+    VECTOR_NAME,
+    Layout,
+    content_digest,
+)
 
 _FLETCHER32 = 3
 """HDF5's number of the only filter that a store may use."""
@@ -57,19 +67,25 @@ def open_store(path: Path, known: Header | None = None) -> tuple[h5py.File, Head
     """
     file = _open_hdf5(path)
     try:
-        status = path.stat()
+        status = os.fstat(file.id.get_vfd_handle())  # of what was opened: the path may hold another file by now
         signature = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if known is not None and known.signature == signature:
             return file, known
-        _check_kind(path, file)
-        layout, digests = _contents(path, file)
-        content = _required_text(path, file, "content_sha256")
-        with reading(path, "created_by"):
-            created_by = json.loads(_required_text(path, file, "created_by"))
-        return file, Header(layout, digests, _provenance(path, file), content, created_by, signature)
+        return file, _checked_header(path, file, signature)
     except BaseException:
         file.close()
         raise
+
+
+def _checked_header(path: Path, file: h5py.File, signature: tuple[int, ...]) -> Header:
+    _check_kind(path, file)
+    layout, digests = _contents(path, file)
+    provenance, content = _provenance(path, file), _required_text(path, file, "content_sha256")
+    if content_digest({**provenance.attributes(), **digests}.items()) != content:
+        raise DamagedStoreError(path, "the provenance or a recorded sha256 was altered after writing")
+    with reading(path, "created_by"):
+        created_by = json.loads(_required_text(path, file, "created_by"))
+    return Header(layout, digests, provenance, content, created_by, signature)
 
 
 def _open_hdf5(path: Path) -> h5py.File:
@@ -191,6 +207,6 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
             problem = f"/{name} keeps its data in other files or behind a filter, which a store never does"
             raise DamagedStoreError(path, problem, _UNTRUSTED)
         needed = int(np.prod(dataset.shape, dtype=object)) * dataset.id.get_type().get_size()
-        if not needed <= dataset.id.get_storage_size() <= path.stat().st_size:
+        if not needed <= dataset.id.get_storage_size() <= file.id.get_filesize():
             raise DamagedStoreError(path, f"/{name} claims more data than the file holds")
     return dataset

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from store.errors import DAMAGED_REMEDY, DamagedStoreError, StoreError
-from store.layout import content_digest, digest_bytes, modality
+from store.layout import digest_bytes, modality
 from store.reader import EmbeddingStore
 
 
@@ -39,10 +39,7 @@ def _matches(store: EmbeddingStore, name: str) -> bool:
 
 
 def _broken_rules(store: EmbeddingStore) -> Iterator[tuple[str, str]]:
-    """Yield the problem and the remedy of each broken rule for attributes and columns."""
-    recorded = {**store.provenance.attributes(), **{name: store.header.digests[name] for name in store.layout.names()}}
-    if content_digest(recorded.items()) != store.header.content_sha256:
-        yield "the provenance attributes were altered after writing", DAMAGED_REMEDY
+    """Yield the problem and the remedy of each broken rule for columns."""
     remedy = "write the rows again with correct values"
     if (store.column("end_seconds") < store.column("start_seconds")).any():
         yield "/end_seconds: a clip ends before it starts", remedy

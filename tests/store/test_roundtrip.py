@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import store.opening
 from store.errors import DamagedStoreError, DuplicateRowsError, LayoutError, ProvenanceError, ReplacedError
 from store.format import Provenance, Rows
 from store.layout import COLUMNS, TEXT_COLUMNS
@@ -189,3 +190,21 @@ def test_a_store_replaced_by_other_content_is_refused_when_it_is_opened_again(tm
     with pytest.raises(ReplacedError, match="replaced"):
         store.column("key")
     assert EmbeddingStore(path).n_rows == 70
+
+
+def test_a_store_replaced_while_it_is_being_opened_is_refused_later(tmp_path, monkeypatch):
+    path = write_rows(tmp_path / "a.h5", 0, 60)
+
+    def open_and_replace(path: Path) -> h5py.File:
+        file = opening(path)
+        write_rows(path, 0, 70)
+        return file
+
+    opening = store.opening._open_hdf5
+    store_of_60 = EmbeddingStore(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("store.opening._open_hdf5", open_and_replace)
+        assert len(store_of_60.column("key")) == 60
+    store_of_60.close()
+    with pytest.raises(ReplacedError):
+        store_of_60.column("key")
