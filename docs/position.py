@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def places_table(stores: Sequence[Path], split: str) -> Table:
     """Make a row of each store and modality; errors as of `judge`."""
-    table = Table("store", "features of", "place explained, %", "R@1, %", "R@1 without the place, %")
+    table = Table(Column("store", overflow="fold"), "features of", "place explained, %", "R@1, %", "R@1 without the place, %")
     for path in stores:
         for modality, numbers in judge(path, split).items():
             table.add_row(str(path), modality, *(f"{100 * number:.1f}" for number in numbers))

@@ -30,10 +30,11 @@ def placed_store(path, place_weight):
 def test_what_the_features_know_of_the_place_is_found_and_taken_out(tmp_path):
     placed_store(tmp_path / "placed.h5", place_weight=2.0)
     placed_store(tmp_path / "free.h5", place_weight=0.0)
-    done = run("docs/position.py", tmp_path / "placed.h5", tmp_path / "free.h5", COLUMNS="200")
+    done = run("docs/position.py", tmp_path / "placed.h5", tmp_path / "free.h5", COLUMNS="90")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line.split("│") for line in done.stdout.splitlines() if "video" in line and "│" in line]
-    (placed, before, after), (free, free_before, _) = ([float(cell) for cell in row[3:6]] for row in rows)
+    cells = [[cell.strip() for cell in line.split("│")] for line in done.stdout.splitlines() if "│" in line]
+    assert "".join(row[1] for row in cells) == f"{tmp_path}/placed.h5{tmp_path}/free.h5", "no name is cut short"
+    (placed, before, after), (free, free_before, _) = ([float(cell) for cell in row[3:6]] for row in cells if row[2])
     assert placed > 90
     assert before < 50
     assert after > 75
