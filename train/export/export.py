@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from preprocess.schema import MEL_POWER_FLOOR
 from train.errors import CheckpointError
@@ -77,7 +77,8 @@ def write_encoders(folder: Path, loaded: LoadedEncoders, info: dict[str, Any], *
     """
     metadata = {"format": FORMAT_NAME, "format_version": str(FORMAT_VERSION), "encoder_sha256": loaded.sha256}
     weights = {name: tensor.contiguous() for name, tensor in loaded.encoders.state_dict().items()}
-    save_file(weights, folder / WEIGHTS_NAME, metadata | {"config_sha256": _config_sha256(info)})
+    # Not save_file: its file is for its owner alone, and it names a full disk in an error of its own.
+    (folder / WEIGHTS_NAME).write_bytes(save(weights, metadata | {"config_sha256": _config_sha256(info)}))
     (folder / CONFIG_NAME).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
     if not onnx:
         return

@@ -1,6 +1,7 @@
 """`python -m evaluate export`: what it writes, what it never replaces, and the example in the docs."""
 
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def test_the_command_exports_and_says_what_is_in_the_way(run, tmp_path, capsys):
     command = ["export", str(run), str(out), "--no-onnx"]
     assert main(command) == 0
     assert {path.name for path in out.iterdir()} == {WEIGHTS_NAME, CONFIG_NAME, "README.md"}
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1, "whoever may read one file may read all"
     before = (out / CONFIG_NAME).stat().st_ino
     assert main(command) == 2
     assert "--force replaces it" in capsys.readouterr().err
@@ -48,6 +50,17 @@ def test_a_folder_that_is_not_an_export_is_never_replaced(run, tmp_path):
     with pytest.raises(ExportError, match=r"does not write \(notes\.txt\)"):
         export_run(run, out, onnx=False, force=True)
     assert (out / "notes.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_is_an_error_of_the_export_and_leaves_nothing(run, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(ExportError, match="File too large"):
+            export_run(run, tmp_path / "out", onnx=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(trained, tmp_path):
