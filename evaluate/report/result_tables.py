@@ -15,7 +15,7 @@ TASK_ORDER = ("retrieval", "knn", "linear", "svm", "finetune")
 """Tasks that come first, in this order. Any other task follows by name."""
 MAIN_MODEL = "pretrained"
 """The model that stands for its run beside other runs and papers. Beside papers, so do models whose names begin so."""
-TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50", "fingerprint": "Fingerprinting"}
+TEST_TITLES = {"ucf101": "UCF101", "hmdb51": "HMDB51", "esc50": "ESC-50"}
 
 Column = tuple[str, str]
 """(task, metric)."""

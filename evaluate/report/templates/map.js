@@ -1,5 +1,5 @@
 
-// The maps: dots that move between layouts and change colour by class, split or source.
+// The maps: dots that move between layouts and change colour by class, split or group.
 function drawMap(root) {
   const data = JSON.parse(root.querySelector(".map-data").textContent);
   const svgName = "http://www.w3.org/2000/svg";
@@ -9,7 +9,7 @@ function drawMap(root) {
     class: { names: data.classes, of: (point) => point[0], hue: (number) => Math.round((number * 360) / data.classes.length + 20) },
     split: { names: roles, of: (point) => point[1], hue: (number) => [250, 40, 140][number] },
     // The golden angle: neighbours in number are far apart in hue.
-    source: { names: data.recordings, of: (point) => point[3], hue: (number) => Math.round((number * 137.508) % 360) },
+    group: { names: data.recordings, of: (point) => point[3], hue: (number) => Math.round((number * 137.508) % 360) },
   };
   const shown = { only: null, roles: new Set([0, 1, 2]) };
   let colouring = colourings.class;
@@ -58,7 +58,7 @@ function drawMap(root) {
     colouring = colourings[checked("colour")];
     shown.only = null;
     if (colouring.names.length <= longestLegend) legend.replaceChildren(...colouring.names.map(entry));
-    else legend.replaceChildren(`${colouring.names.length} sources; point at a dot for its own.`);
+    else legend.replaceChildren(`${colouring.names.length} names are too many to list; point at a dot.`);
     update();
   };
   for (const set of root.querySelectorAll("[data-switch]")) set.addEventListener("change", set.dataset.switch.endsWith("colour") ? recolour : update);

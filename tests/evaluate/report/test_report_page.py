@@ -256,7 +256,7 @@ def test_in_a_browser(page, width, asked):
         assert dots.count() == 3
         dots.last.hover()
         assert "(test)" in shown.inner_text("#ucf101-map .tip")
-        for colour, n in (("class", 3), ("split", 3), ("source", 18)):
+        for colour, n in (("class", 3), ("split", 3), ("group", 18)):
             choose("map-colour", colour)
             assert shown.locator("#ucf101-map .legend button").count() == n
         choose("confusion", "audio, linear probe")
