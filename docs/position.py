@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def places_table(stores: Sequence[Path], split: str) -> Table:
     """Make a row of each store and modality; errors as of `judge`."""
-    table = Table(Column("store", overflow="fold"), "features of", "place explained, %", "R@1, %", "R@1 without the place, %")
+    table = Table(
+        Column("store", overflow="fold"), "features of", "place explained, %", "R@1, %", "R@1 without the place, %"
+    )
     for path in stores:
         for modality, numbers in judge(path, split).items():
             table.add_row(str(path), modality, *(f"{100 * number:.1f}" for number in numbers))
