@@ -20,7 +20,7 @@ def export_run(run: Path, out: Path, *, onnx: bool = True, force: bool = False) 
 
     `onnx` makes the ONNX files too; `force` replaces an export in `out`. CheckpointError if the run has no checkpoint, a
     damaged one, or one that its training.json does not belong to; ExportError if `out` is taken or cannot be written, or
-    ONNX does not compute what torch does; ExportError or ResultsError if a record of the run is damaged.
+    ONNX does not compute what torch does; ExportError, ResultsError or StoreError if a record of the run is damaged.
     """
     out = out.absolute()
     _refuse_taken(out, force=force)

@@ -10,10 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluate.protocols.result_table import Layout, layout_sheet
+from evaluate.protocols.stores import store_paths
 from evaluate.results.results import RESULTS_NAME, Result, read_results
 from evaluate.results.sheet import Sheet
 from preprocess.errors import ShardError
 from preprocess.shards.manifest import DATASET_FILE, DatasetInfo, read_dataset
+from store.reader import EmbeddingStore
 from train.config.schema import TERMS
 from train.errors import CheckpointError, ExportError
 from train.run.checkpoint import Checkpoint, LoadedEncoders
@@ -29,7 +31,8 @@ def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: 
     """Write the card from the records of a run, as far as they exist and belong to its last checkpoint.
 
     `info` is the content of config.json; `onnx` says whether the export has ONNX files. CheckpointError if training.json
-    names other weights after as many steps; ExportError if it is damaged, ResultsError if results.json is.
+    names other weights after as many steps; ExportError if it is damaged, ResultsError if results.json is, StoreError if
+    an embedding store is.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -44,6 +47,7 @@ def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: 
     logged = [record for record in read_log(run) if record["step"] <= checkpoint.step]
     last = logged[-1] if logged else None
     dataset = _dataset(Path(config.data.shards), checkpoint.shards_fingerprint)
+    results = read_results(run / RESULTS_NAME)
     return environment.get_template(TEMPLATE.name).render(
         config=config, info=info, checkpoint=checkpoint, last=last, dataset=dataset, onnx=onnx,
         terms=terms, bank=asdict(config.bank),
@@ -55,7 +59,8 @@ def model_card(run: Path, checkpoint: Checkpoint, loaded: LoadedEncoders, info: 
             if name.startswith(("accuracy/", "heldout/")) and value is not None
         },
         training=_training(run / "training.json", loaded),
-        tables=result_tables(read_results(run / RESULTS_NAME), config.data.split, dataset.dataset if dataset else None),
+        outdated=any(_is_of_other_weights(run, test, loaded.sha256) for test in {r.test for r in results}),
+        tables=result_tables(results, config.data.split, dataset.dataset if dataset else None),
     )  # fmt: skip
 
 
@@ -74,6 +79,15 @@ def _training(path: Path, loaded: LoadedEncoders) -> dict[str, Any] | None:
         problem = "names other weights than the run's checkpoint; do these files belong to one run?"
         raise CheckpointError(f"{path}: {problem}")
     return values
+
+
+def _is_of_other_weights(run: Path, test: str, sha256: str) -> bool:
+    """Whether the run went on after this test, so that its embeddings, if they are there, come from an earlier step."""
+    path = store_paths(run, test, ("pretrained",))["pretrained"]
+    if not path.is_file():
+        return False
+    with EmbeddingStore(path) as store:
+        return store.provenance.encoder_sha256 != sha256
 
 
 def _dataset(folder: Path, fingerprint: str) -> DatasetInfo | None:

@@ -9,7 +9,10 @@ import pytest
 from evaluate.errors import ResultsError
 from evaluate.export.export import export_run
 from evaluate.export.model_card import result_tables
-from evaluate.results.results import Result
+from evaluate.results.results import Result, update_results
+from store.format import Provenance, Rows
+from store.layout import COLUMNS
+from store.writer import write_part
 from tests.train.conftest import write_shards
 from train.errors import CheckpointError, ExportError
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
@@ -119,6 +122,15 @@ def test_a_run_that_is_not_complete_says_so(run):
     without = card(run, "without")
     assert "| last loss | not recorded |" in without
     assert "No accuracies" in without
+
+
+def test_results_of_earlier_weights_are_called_so(run):
+    update_results(run / "results.json", [result("pretrained", "R@1", 0.5)])
+    own = json.loads((run / "training.json").read_text())["encoder_sha256"]
+    for number, sha256 in enumerate((own, "0" * 64)):
+        rows = Rows(**{name: [] for name in COLUMNS})
+        write_part(run / "embeddings/ucf101.h5", rows, Provenance(sha256, {}, "", "ucf101", "pretrained"))
+        assert ("went on after it was evaluated" in card(run, f"out-{number}")) == (sha256 != own)
 
 
 def test_records_that_are_damaged_or_of_other_weights_are_refused_and_nothing_is_written(run):
