@@ -22,14 +22,8 @@ examples:
 """
 EPILOG = f"""\
 {EXAMPLES}
-in a notebook:
-  import store
-  clips = store.open("runs/sample/embeddings/ucf101.h5")
-  clips.frame()                            # the columns, a pandas frame
-  clips.vectors("video/features")          # (n, d) numpy
-
+In Python: import store; help(store). The format is described in docs/reference/store-format.md.
 Exit status: 0 fine, 1 verify found something wrong, 2 error, 130 interrupted.
-The format is described in docs/reference/store-format.md.
 """
 
 
