@@ -44,8 +44,10 @@ LAYOUTS = {
 """Tables by the marker's task."""
 _CLIPS = ("preprocess/media", "preprocess/features", "preprocess/shards", "train/views", "train/model")
 LEARNING = (
-    *_CLIPS, "train/plans", "train/data", "train/objective", "train/run", "evaluate/embedding", "evaluate/protocols",
+    *_CLIPS, "train/config", "train/plans", "train/data", "train/objective", "train/run",
+    "evaluate/embedding", "evaluate/protocols",
 )  # fmt: skip
+FINETUNING = (*LEARNING, "train/finetune", "evaluate/finetune")
 MATCHING = (*_CLIPS, "evaluate/fingerprint")
 """Folders whose code decides what the encoders learn and score, and which clips are found."""
 _code_now = functools.cache(code)  # 1 s
@@ -162,7 +164,7 @@ def fill_pages(root: Path, kinds: Mapping[str, Kind], *, write: bool = True) -> 
 
 
 def table(marker: Marker) -> str:
-    """Return the table of one split, or of the mean over splits."""
+    """Return the table of one split, or of the mean over splits, and its source."""
     options = marker.options
     task = options.get("task", "")
     wanted = " ".join(f"{name}={value}" for name, value in options.items())
@@ -179,7 +181,8 @@ def table(marker: Marker) -> str:
     ]  # fmt: skip
     if not rows:
         raise ResultsError(marker.path, f"has nothing for {wanted}; {remedy}")
-    return tables.layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated").grid()
+    grid = tables.layout_sheet("", rows, replace(layout, columns=columns), counted="videos evaluated").grid()
+    return f"{grid}\n\n{marker.source(decided_by=FINETUNING if task == 'finetune' else LEARNING)}"
 
 
 def ablation(marker: Marker) -> str:
@@ -216,7 +219,7 @@ def _with_source(shown: Kind, decided_by: Sequence[str]) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "table": _with_source(table, LEARNING),
+    "table": table,
     "ablation": _with_source(ablation, LEARNING),
     "heldout": _with_source(heldout, LEARNING),
     "fingerprint": _with_source(fingerprint, MATCHING),

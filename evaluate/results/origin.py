@@ -26,21 +26,23 @@ def origin() -> dict[str, Any]:
 def code(root: Path = ROOT) -> dict[str, str]:
     """Return a checksum of what each folder that numbers may depend on does: "train/views" -> 12 hex digits.
 
-    A commit does not say which code changed after it, and a clone may lack the history. These do not need git. Comments,
-    docstrings and empty lines decide no number and do not count.
+    A commit does not say which code changed after it, and a clone may lack the history. These do not need git. Settings
+    (YAML) count too; comments, docstrings and empty lines decide no number and do not.
     """
     folders: dict[str, Any] = {}
     for package in ("store", "preprocess", "train", "evaluate"):
-        for path in sorted((root / package).rglob("*.py")):
+        for path in sorted(path for kind in ("*.py", "*.yaml") for path in (root / package).rglob(kind)):
             folder = "/".join(path.relative_to(root).parts[:-1][:2])
             folders.setdefault(folder, hashlib.sha256()).update(_statements(path).encode())
     return {folder: checksum.hexdigest()[:12] for folder, checksum in folders.items()}
 
 
 def _statements(path: Path) -> str:
-    """Return a Python file without comments, docstrings and empty lines; the same under every version of Python."""
+    """Return a file without comments, docstrings and empty lines; the same under every version of Python."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
+    if path.suffix == ".yaml":
+        return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start

@@ -99,7 +99,12 @@ def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
     views.write_text("def f(a='#'):\n    return (a,\n  \"b\")\n")
     before = code(tmp_path)
     assert list(before) == ["train/views"]
-    (tmp_path / "train" / "run.py").write_text("2")
+    (tmp_path / "train" / "preset.yaml").write_text("# why\n\nsteps: 2\n")
+    settings = code(tmp_path)["train"]
+    (tmp_path / "train" / "preset.yaml").write_text("steps: 2\n")
+    assert code(tmp_path)["train"] == settings
+    (tmp_path / "train" / "preset.yaml").write_text("steps: 3\n")
+    assert code(tmp_path)["train"] != settings
     assert code(tmp_path) == before | {"train": code(tmp_path)["train"]}
     views.write_text(
         '"""Doc.\n\nMore."""\n# why\ndef f(a=\'#\'):  # why\n    """Doc."""\n\n    return (a,  # why\n  "b")\n'
