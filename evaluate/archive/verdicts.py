@@ -13,8 +13,8 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,7 +81,8 @@ class Verdict:
                 raise ValueError(f"ignore: a place needs 0 <= start < end, not {start} and {end}")
             if not _CONTENT.fullmatch(place.content):
                 raise ValueError(f"no content: {place.content!r}")
-        datetime.fromisoformat(self.made_at)
+        if datetime.fromisoformat(self.made_at).year == datetime.max.year:  # no time is later
+            raise ValueError(f"made at {self.made_at}")
 
     @property
     def subject(self) -> tuple[object, ...]:
@@ -106,8 +107,7 @@ class Verdicts:
 
     def add(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
         """Record a verdict on places from `places_of`; with `withdraw` the earlier one on this subject is taken back."""
-        self.write([verdict := self.made(kind, places, note=note, withdraw=withdraw)])
-        return verdict
+        return self.record([self.made(kind, places, note=note, withdraw=withdraw)])[0]
 
     def made(self, kind: Kind, places: Sequence[Place], *, note: str = "", withdraw: bool = False) -> Verdict:
         """Return the verdict that `add` would record; VerdictError if the places do not fit."""
@@ -115,6 +115,17 @@ class Verdicts:
             return Verdict(kind, tuple(places), datetime.now(UTC).isoformat(), escaped_name(note), withdraw)
         except ValueError as error:
             raise VerdictError(self.path, f"no verdict: {error}", "give two sources, one source, or seconds") from error
+
+    def record(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Record verdicts that were just made, all or none, as later than all others; return them.
+
+        Imported ones may be of a machine whose clock is ahead.
+        """
+        latest = [each for each in self._values("SELECT max(json_extract(record, '$.made_at')) FROM verdicts") if each]
+        after = [(datetime.fromisoformat(each) + timedelta(microseconds=1)).isoformat() for each in latest]
+        recorded = [replace(each, made_at=max(each.made_at, *after)) if after else each for each in verdicts]
+        self.write(recorded)
+        return recorded
 
     def write(self, verdicts: Sequence[Verdict]) -> int:
         """Record verdicts, all or none; return how many were new."""

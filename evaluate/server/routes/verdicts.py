@@ -81,13 +81,13 @@ def add(parts: GivenParts, body: Several) -> Recorded:
         for asked, each in zip(body, made, strict=True)
         if asked.replaces in ("any", before.get(each.subject, "none"))
     ]
-    verdicts.write([each for _, each in fitting])
+    recorded = verdicts.record([each for _, each in fitting])
     undo = list[VerdictRequest]()
     for asked, each in reversed(fitting):
         held = former.get(each.subject, replace(each, is_withdrawn=True))
         values = {"kind": held.kind, "note": held.note, "withdraw": held.is_withdrawn}
         undo.append(asked.model_copy(update={**values, "replaces": after[each.subject]}))
-    return Recorded(verdicts=[each for _, each in fitting], undo=undo)
+    return Recorded(verdicts=recorded, undo=undo)
 
 
 @router.get("/verdicts/export", responses={**described(507), 200: LINES}, response_class=Response)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from evaluate.archive.contents import BLOCK_BYTES, BLOCKS, content_of
-from evaluate.archive.verdicts import Place, Verdicts
+from evaluate.archive.verdicts import Place, Verdict, Verdicts, _line
 from evaluate.errors import VerdictError
 from evaluate.fingerprint.index.archive import IndexedSource
 from store.errors import WriteError
@@ -64,12 +64,22 @@ def test_the_latest_verdict_counts_and_one_can_be_withdrawn(tmp_path):
     assert {(each.kind, each.places) for each in copy.current()} == {("keep", (one,)), ("keep", (other,))}
 
 
+def test_a_new_verdict_counts_although_a_clock_elsewhere_was_ahead(tmp_path):
+    verdicts, places = Verdicts(tmp_path), [Place(A, "a.mp4"), Place(B, "b.mp4")]
+    (tmp_path / "log.jsonl").write_text(_line(Verdict("same", tuple(places), "2990-01-01T00:00:00+00:00")))
+    assert verdicts.take_in(tmp_path / "log.jsonl") == 1
+    for kind, withdraw in (("different", False), ("different", True), ("different", False)):
+        verdicts.add(kind, places, withdraw=withdraw)
+        assert [each.kind for each in verdicts.current()] == ["different"] * (not withdraw)
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ("{}", "line 2: kind"), ('{"kind": "keep", "places": [], "made_at": ""}', "0 places"), ("no", "line 2"),
         ('{"kind": "keep", "places": [{"content": "abc", "name": ""}], "made_at": "2026-01-01"}', "no content: 'abc'"),
         (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "z"}}', "isoformat"),
+        (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "9999-12-31"}}', "made at 9999"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_adds_nothing(line, why, tmp_path):
