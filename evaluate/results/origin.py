@@ -1,6 +1,5 @@
 """Origin of numbers: date, commit and checksums of this code, and machine."""
 
-import ast
 import hashlib
 import io
 import os
@@ -43,14 +42,18 @@ def _statements(path: Path) -> str:
     lines = text.splitlines()
     if path.suffix == ".yaml":
         return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    statement = list[tokenize.TokenInfo]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):  # `ast` fails in threads under Python 3.11
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
-        match node:
-            case ast.Expr(value=ast.Constant(value=str()), lineno=first, end_lineno=int(last)):
+        elif token.type == tokenize.NEWLINE:
+            if [each.type for each in statement] == [tokenize.STRING]:
+                (first, _), (last, _) = statement[0].start, statement[0].end
                 lines[first - 1 : last] = [""] * (last - first + 1)
+            statement = []
+        elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
+            statement.append(token)
     return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
 
 

@@ -6,7 +6,7 @@ import pytest
 from preprocess.features.logmel import rms_dbfs
 from preprocess.media.decode import decode
 from preprocess.media.mono import keep_one_channel
-from preprocess.viewing.audio_part import sound_excerpt
+from preprocess.viewing.audio_part import audio_excerpt
 from tests.preprocess.made_media import RATE_HZ, SMALL, counter_frames, run_ffmpeg, tone, write_clip
 
 INVERSE = [1.0, -1.0]
@@ -51,7 +51,7 @@ def test_the_mean_of_channels_without_places(gains, expected_dbfs, tmp_path):
     decoded = decode(clip, SMALL)
     assert decoded.n_frames == 25
     assert rms_dbfs(decoded.waveform[2000:-2000]) == pytest.approx(expected_dbfs, abs=0.5)
-    assert sound_excerpt(clip, 0.5, 1.0)
+    assert audio_excerpt(clip, 0.5, 1.0)
 
 
 def test_an_ambisonic_source_gives_its_audio_from_all_directions(tmp_path):
