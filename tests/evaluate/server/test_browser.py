@@ -334,7 +334,7 @@ def test_swapped_sides_keep_moment_sound_and_step(page):
     play_in_step(page, 1)
     before = times(page)
     page.keyboard.press("x")
-    assert times(page) == pytest.approx(before[::-1], abs=0.05)
+    assert times(page) == pytest.approx(before[::-1], abs=IN_STEP_SECONDS)  # the swap seeks to the very line
     assert "right" in page.locator("#sound").inner_text()
     play_in_step(page, 1, is_swapped=True)
 
