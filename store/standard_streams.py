@@ -5,6 +5,7 @@ as catalogues and stores name it.
 """
 
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 ESCAPING = "escape_bytes"
 """Error handler of codecs: for text that may hold bytes of a path, as Python reads them."""
-_STDOUT = 1
+_STDOUT, _STDERR = 1, 2
 
 
 class _Output(io.FileIO):
@@ -31,7 +32,9 @@ class _Output(io.FileIO):
             os.dup2(null, self.fileno())  # also for what is still in the buffers
             os.close(null)
             if self.fileno() == _STDOUT and not isinstance(error, BrokenPipeError):
-                sys.stderr.write(f"error: standard output cannot be written: {error.strerror}; write it elsewhere\n")
+                said = f"error: standard output cannot be written: {error.strerror}; write it elsewhere\n"
+                with contextlib.suppress(OSError):
+                    os.write(_STDERR, said.encode())
                 raise SystemExit(2) from error
             return len(data)
 

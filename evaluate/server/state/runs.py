@@ -16,9 +16,9 @@ from evaluate.archive.scope import Scope
 from evaluate.fingerprint.api import Index
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
-from evaluate.server.state.processes import Processes, interrupt
+from evaluate.server.state.processes import Processes
 from preprocess.executors.options import n_processors
-from preprocess.executors.processes import STOP
+from preprocess.executors.processes import STOP, interrupt
 from preprocess.sources import escaped_name
 from store.errors import AvtempoError
 

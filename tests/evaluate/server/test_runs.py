@@ -15,8 +15,8 @@ from evaluate.fingerprint.api import Index
 from evaluate.server import app
 from evaluate.server.state import parts
 from evaluate.server.state.opened_index import OpenedIndex
-from evaluate.server.state.processes import interrupt
 from evaluate.server.state.runs import counted
+from preprocess.executors.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
 from tests.processes import wait_for
 
