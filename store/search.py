@@ -66,22 +66,22 @@ def nearest(
     Raises:
         SearchError: shapes that do not fit, values that are not finite, k below 1.
     """
-    queries = _unit(np.asarray(queries), "queries")
-    references = references if isinstance(references, StoredVectors) else np.asarray(references)
-    if len(references.shape) != 2 or queries.shape[1] != references.shape[1]:
-        problem = f"queries {queries.shape} and references {references.shape} do not fit"
+    asked = _unit(np.asarray(queries), "queries")
+    searched = references if isinstance(references, StoredVectors) else np.asarray(references)
+    if len(searched.shape) != 2 or asked.shape[1] != searched.shape[1]:
+        problem = f"queries {asked.shape} and references {searched.shape} do not fit"
         raise SearchError(None, problem, "give (q, d) and (n, d)")
     if k < 1:
         raise SearchError(None, f"k is {k}", "request at least one neighbour")
-    pairs = _coded(exclude, len(queries), references.shape[0])
-    shape = len(queries), k
+    pairs = _coded(exclude, len(asked), searched.shape[0])
+    shape = len(asked), k
     found = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
     # Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths.
-    margin = (2 * queries.shape[1] + 8) * float(np.finfo(np.float32).eps)
-    for rows, block in _blocks(references):
-        for first in range(0, len(queries), QUERY_BLOCK):
+    margin = (2 * asked.shape[1] + 8) * float(np.finfo(np.float32).eps)
+    for rows, block in _blocks(searched):
+        for first in range(0, len(asked), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
-            rough = queries[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
+            rough = asked[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
             if pairs is not None:
                 rough[pairs[0][part, None] == pairs[1][None, rows]] = -np.inf
             is_candidate = (rough >= found.scores[part, -1:] - margin) & (rough > -np.inf)
@@ -90,7 +90,7 @@ def nearest(
                 if len(columns) > k:
                     values = rough[number, columns]
                     columns = columns[values >= np.partition(values, -k)[-k] - margin]
-                _keep_best(found, first + number, queries[first + number], rows.start + columns, block[columns])
+                _keep_best(found, first + number, asked[first + number], rows.start + columns, block[columns])
     return found
 
 

@@ -92,7 +92,7 @@ def _pair_rows(found: Duplicates) -> Iterator[dict[str, Any]]:
     """Yield a row a span; one row of a pair that has none, as one that a person called the same."""
     for number, pair in enumerate(found.pairs, 1):
         of_pair = {name: getattr(pair, name) for name in _OF_PAIR}
-        row = {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **of_pair}
+        row: dict[str, Any] = {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **of_pair}
         for span in pair.spans:
             yield {**row, **asdict(span), "view": json.dumps(asdict(span.view))}
         if not pair.spans:
