@@ -61,10 +61,9 @@ def simulated(clips: Vectors, n_sources: int, rng: np.random.Generator, n_copies
             name: np.asarray(getattr(made[number - n_copies], name)) if is_copy else vectors[rows]
             for name, vectors in clips.items()
         }
+        noise = DISTORTION if is_copy else SPREAD
         # float16 as in an index: a thousand hours fit into memory
-        made.append(
-            descriptors(f"{number:06d}", drawn, HOP_SECONDS, DISTORTION if is_copy else SPREAD, rng, np.float16)
-        )
+        made.append(descriptors(f"{number:06d}", drawn, HOP_SECONDS, noise, rng, np.float16))
     return made
 
 

@@ -53,20 +53,14 @@ def _race(case: str, job: dict[str, Any], shards: Path, setting: Setting) -> lis
     jobs = {name: {**job, "way": way} for way, name in PEERS.items()}
     others = peers("loading.py", jobs, {"segments": n, "shape": [*shape]}, goal=2.0)
     floor = Way(FLOOR, timed(_bare(shards, job["window"])), goal=0.8)
-    return race(
-        TASK,
-        case,
-        {"segments": n, "frames": n * job["window"]},
-        [Way(OURS, _ours(shards, n, shape)), floor, *others],
-        setting,
-    )
+    amounts = {"segments": n, "frames": n * job["window"]}
+    return race(TASK, case, amounts, [Way(OURS, _ours(shards, n, shape)), floor, *others], setting)
 
 
 def _ours(shards: Path, n_segments: int, shape: tuple[int, ...]) -> Run:
     """As many segments as an epoch has, from a loader that works already."""
-    loader = SegmentLoader(
-        LoaderConfig(str(shards), BATCH, HEIGHT_PX, shape[0], shuffle=True, seed=0, num_threads=CORES)
-    )
+    config = LoaderConfig(str(shards), BATCH, HEIGHT_PX, shape[0], shuffle=True, seed=0, num_threads=CORES)
+    loader = SegmentLoader(config)
 
     def draw(n_batches: int) -> None:
         for _ in range(n_batches):

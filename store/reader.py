@@ -136,9 +136,9 @@ class EmbeddingStore:
             raise LayoutError(self.path, f"there is no /{name}", f"choose from: {held}")
         return StoredVectors(self, name)
 
-    def present(self, name: str, rows: RowIndex = None) -> np.ndarray:
+    def present(self, name: str) -> np.ndarray:
         """Return bool (n,): which rows have the modality of these vectors."""
-        return self.read(f"has_{modality(name)}", rows)
+        return self.read(f"has_{modality(name)}")
 
     def column(self, name: str, rows: RowIndex = None) -> np.ndarray:
         """Return a column (n,): int64, float64, bool, or str as objects.

@@ -13,11 +13,11 @@ import numpy as np
 
 from store.errors import SearchError
 from store.layout import modality
+from store.reader import EmbeddingStore, StoredVectors
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from store.reader import EmbeddingStore, StoredVectors
+    from numpy.typing import ArrayLike
 
 QUERY_BLOCK = 256
 REFERENCE_BLOCK_BYTES = 16 * 1024 * 1024
@@ -53,34 +53,35 @@ class Exclude:
 
 
 def nearest(
-    queries: np.ndarray, references: "np.ndarray | StoredVectors", k: int, *, exclude: Exclude | None = None
+    queries: "ArrayLike", references: "ArrayLike | StoredVectors", k: int, *, exclude: Exclude | None = None
 ) -> Neighbours:
     """Find the k most similar references of every query, in flat memory.
 
     Args:
-        queries: floats (q, d).
-        references: floats (n, d), an array or `EmbeddingStore.sliceable`; read in blocks.
+        queries: floats (q, d), an array or lists.
+        references: floats (n, d), an array, lists or `EmbeddingStore.sliceable`; read in blocks.
         k: neighbours a query.
         exclude: pairs that do not count.
 
     Raises:
         SearchError: shapes that do not fit, values that are not finite, k below 1.
     """
-    queries = _unit(np.asarray(queries), "queries")
-    if len(references.shape) != 2 or queries.shape[1] != references.shape[1]:
-        problem = f"queries {queries.shape} and references {references.shape} do not fit"
+    asked = _unit(np.asarray(queries), "queries")
+    searched = references if isinstance(references, StoredVectors) else np.asarray(references)
+    if len(searched.shape) != 2 or asked.shape[1] != searched.shape[1]:
+        problem = f"queries {asked.shape} and references {searched.shape} do not fit"
         raise SearchError(None, problem, "give (q, d) and (n, d)")
     if k < 1:
         raise SearchError(None, f"k is {k}", "request at least one neighbour")
-    pairs = _coded(exclude, len(queries), references.shape[0])
-    shape = len(queries), k
+    pairs = _coded(exclude, len(asked), searched.shape[0])
+    shape = len(asked), k
     found = Neighbours(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
     # Twice the worst rounding error of a float32 dot product of two vectors of this length, and of their lengths.
-    margin = (2 * queries.shape[1] + 8) * float(np.finfo(np.float32).eps)
-    for rows, block in _blocks(references):
-        for first in range(0, len(queries), QUERY_BLOCK):
+    margin = (2 * asked.shape[1] + 8) * float(np.finfo(np.float32).eps)
+    for rows, block in _blocks(searched):
+        for first in range(0, len(asked), QUERY_BLOCK):
             part = slice(first, first + QUERY_BLOCK)
-            rough = queries[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
+            rough = asked[part].astype(np.float32) @ block.astype(np.float32).T  # (q, block)
             if pairs is not None:
                 rough[pairs[0][part, None] == pairs[1][None, rows]] = -np.inf
             is_candidate = (rough >= found.scores[part, -1:] - margin) & (rough > -np.inf)
@@ -89,12 +90,12 @@ def nearest(
                 if len(columns) > k:
                     values = rough[number, columns]
                     columns = columns[values >= np.partition(values, -k)[-k] - margin]
-                _keep_best(found, first + number, queries[first + number], rows.start + columns, block[columns])
+                _keep_best(found, first + number, asked[first + number], rows.start + columns, block[columns])
     return found
 
 
 def similar_clips(
-    store: "EmbeddingStore", query: str, vectors: str, k: int, leave_out: Literal["row", "source", "group"]
+    store: EmbeddingStore, query: str, vectors: str, k: int, leave_out: Literal["row", "source", "group"]
 ) -> "pd.DataFrame":
     """Find the k clips most similar to one clip; clips without the modality never count.
 
@@ -125,7 +126,7 @@ def similar_clips(
     return frame
 
 
-def _find_row(store: "EmbeddingStore", query: str) -> int:
+def _find_row(store: EmbeddingStore, query: str) -> int:
     found = np.flatnonzero(store.column("key") == query)
     if len(found):
         return int(found[0])
@@ -157,7 +158,7 @@ def _coded(exclude: Exclude | None, n_queries: int, n_references: int) -> _Pairs
     return codes[:n_queries], codes[n_queries:]
 
 
-def _blocks(references: "np.ndarray | StoredVectors") -> Iterator[tuple[slice, np.ndarray]]:
+def _blocks(references: np.ndarray | StoredVectors) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the rows and the vectors, float64 of length 1, of a few MiB at a time."""
     step = max(1, REFERENCE_BLOCK_BYTES // (8 * references.shape[1]))
     for start in range(0, references.shape[0], step):

@@ -1,9 +1,11 @@
 r"""Standard output and error of a command: what nobody reads any more, as after `head`, is dropped.
 
-A byte of a path that is not UTF-8 is written as `\xNN`, as catalogues and stores name it.
+A full disk behind standard output ends the command with an error. A byte of a path that is not UTF-8 is written as `\xNN`,
+as catalogues and stores name it.
 """
 
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -11,19 +13,29 @@ from typing import Any
 
 ESCAPING = "escape_bytes"
 """Error handler of codecs: for text that may hold bytes of a path, as Python reads them."""
+_STDOUT, _STDERR = 1, 2
 
 
-class _Pipe(io.FileIO):
-    """A descriptor that turns into the null device when its reader is gone; later children inherit that too."""
+class _Output(io.FileIO):
+    """A descriptor that turns into the null device when it cannot be written; later children inherit that too."""
 
     def write(self, data: Any) -> int:
-        """Write; nothing is lost but what nobody reads."""
+        """Write; nothing is lost but what nobody reads.
+
+        Raises:
+            SystemExit: the disk behind standard output is full or refuses: the command ends with status 2.
+        """
         try:
             return super().write(data) or 0
-        except BrokenPipeError:
+        except OSError as error:
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self.fileno())
+            os.dup2(null, self.fileno())  # also for what is still in the buffers
             os.close(null)
+            if self.fileno() == _STDOUT and not isinstance(error, BrokenPipeError):
+                said = f"error: standard output cannot be written: {error.strerror}; write it elsewhere\n"
+                with contextlib.suppress(OSError):
+                    os.write(_STDERR, said.encode())
+                raise SystemExit(2) from error
             return len(data)
 
 
@@ -45,6 +57,6 @@ def guard_standard_streams() -> None:
             stream.reconfigure(errors=ESCAPING)
         if type(stream) is io.TextIOWrapper:  # not what a test or a notebook has put there
             stream.flush()
-            pipe = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
-            line_buffering = name == "stderr" or stream.isatty()
-            setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, ESCAPING, None, line_buffering=line_buffering))
+            output = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+            # Line by line: an error that shows at the exit of the interpreter has no handler.
+            setattr(sys, name, io.TextIOWrapper(output, stream.encoding, ESCAPING, None, line_buffering=True))

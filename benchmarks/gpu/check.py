@@ -80,15 +80,12 @@ class Check:
 
     def tests(self, until: float) -> list[str]:
         """Run the tests that compare the GPU with the CPU."""
-        options, seconds = (
-            ["-m", "gpu", "-q", "--tb=short", "-rsP", "-p", "no:cacheprovider"],
-            max(1.0, until - time.monotonic()),
-        )
-        words, out = [sys.executable, "-m", "pytest", *options, *TESTS], subprocess.PIPE
+        options = ["-m", "gpu", "-q", "--tb=short", "-rsP", "-p", "no:cacheprovider"]
         try:
             done = subprocess.run(
-                words, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds
-            )
+                [sys.executable, "-m", "pytest", *options, *TESTS], cwd=ROOT, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, check=False, timeout=max(1.0, until - time.monotonic()),
+            )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             return [f"left out: not through after {error.timeout:.0f} s"]
         lines = ["```", *done.stdout.splitlines()[-60:], "```"]
@@ -158,13 +155,10 @@ class Check:
 
     def embedding(self, _until: float) -> list[str]:
         """Embed all clips by the trained encoders."""
-        run, out = (
-            load_run(self.run / "checkpoints" / LAST_NAME, ["pretrained"], self.arguments.device),
-            self.arguments.out,
-        )
+        run = load_run(self.run / "checkpoints" / LAST_NAME, ["pretrained"], self.arguments.device)
         info, since = read_dataset(self.arguments.shards), clock()
         options = EmbedOptions(batch_size=32, device=self.arguments.device, num_threads=run.config.data.num_threads)
-        embed(run, self.arguments.shards, {"pretrained": out / "embeddings.h5"}, info.dataset, options)
+        embed(run, self.arguments.shards, {"pretrained": self.arguments.out / "embeddings.h5"}, info.dataset, options)
         seconds = clock() - since
         return [f"{info.n_segments} segments in {seconds:.1f} s, {info.n_segments / seconds:.0f} segments/s"]
 

@@ -36,6 +36,11 @@ class MediaFacts:
     size_bytes: int
     modified: str
 
+    @property
+    def bit_rate_kbps(self) -> float:
+        """The rate as it is told, in kbit/s."""
+        return self.bit_rate_bps / 1000
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -54,13 +59,13 @@ class Decision:
 
 
 ORDERS: dict[str, tuple[str, Callable[[MediaFacts], float]]] = {
-    "duration": ("{duration_seconds:.1f} s", lambda facts: facts.duration_seconds),
-    "resolution": ("{width_px}x{height_px}", lambda facts: facts.width_px * facts.height_px),
-    "bit_rate": ("{bit_rate_bps:.0f} bit/s", lambda facts: facts.bit_rate_bps),
-    "frame_rate": ("{fps:.2f} frames/s", lambda facts: facts.fps),
-    "channels": ("{audio_channels} audio channels", lambda facts: facts.audio_channels),
-    "size": ("{size_bytes} bytes", lambda facts: facts.size_bytes),
-    "oldest": ("of {modified}", lambda facts: -datetime.fromisoformat(facts.modified).timestamp()),
+    "duration": ("{0.duration_seconds:.1f} s", lambda facts: facts.duration_seconds),
+    "resolution": ("{0.width_px}x{0.height_px}", lambda facts: facts.width_px * facts.height_px),
+    "bit_rate": ("{0.bit_rate_kbps:.0f} kbit/s", lambda facts: facts.bit_rate_bps),
+    "frame_rate": ("{0.fps:.2f} frames/s", lambda facts: facts.fps),
+    "channels": ("{0.audio_channels} audio channels", lambda facts: facts.audio_channels),
+    "size": ("{0.size_bytes} bytes", lambda facts: facts.size_bytes),
+    "oldest": ("of {0.modified}", lambda facts: -datetime.fromisoformat(facts.modified).timestamp()),
 }
 """Name -> how it is told, and its value; more is better."""
 DEFAULT_ORDER = ("duration", "resolution", "bit_rate")
@@ -117,7 +122,7 @@ def propose_kept(
             elif name in found.kept:
                 reason = "kept by verdict"
             elif not kept:
-                values = [ORDERS[each][0].format(**told.__dict__) for each in order]
+                values = [ORDERS[each][0].format(told) for each in order]
                 reason = f"best of {len(names)}: {', '.join(values)}"
             else:
                 copy_of, reason = _copied(name, kept, pairs, found.has[name])

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,11 @@ from store.atomic_files import replacing
 EDL_EVENTS = 999
 """CMX 3600 numbers events with three digits."""
 _PLACE = ("query", "query_start_seconds", "query_end_seconds")
+_OF_PAIR = ("one_share", "other_share", "video", "audio", "verdict")
+"""Fields of a pair in tables and timelines."""
 SUFFIXES = (".json", ".csv", ".edl", ".otio")
+Side = tuple[str, float, float, str, str]
+"""Name of a source, start and end in seconds, note, channels."""
 
 
 def check_suffix(path: Path, fps: float) -> None:
@@ -65,47 +69,63 @@ def write_duplicates(path: Path, found: Duplicates, fps: float) -> None:
     with all places for each segment.
     """
     check_suffix(path, fps)
-    told = ("one_share", "other_share", "video", "audio", "verdict")
     if path.suffix == ".json":
-        values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
-        values |= {"pairs": [*map(asdict, found.pairs)], "set_aside": [*map(asdict, found.set_aside)]}
-        for name, segments in (("segments", found.segments), ("ignored", found.ignored)):
-            values[name] = [{"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in segments]
-        write_json(path, values)
+        write_json(path, _values(found))
     elif path.suffix == ".csv":
-        rows = [
-            {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **span,
-             **{each: getattr(pair, each) for each in told}}
-            for number, pair in enumerate(found.pairs, 1)
-            for span in [{**asdict(each), "view": json.dumps(asdict(each.view))} for each in pair.spans] or [dict[str, Any]()]
-        ]  # fmt: skip
-        rows += [
-            {"kind": "segment", "number": number, **dict(zip(_PLACE, place, strict=True))}
-            for number, segment in enumerate(found.segments, 1)
-            for place in segment.places
-        ]
-        write_csv(path, ["kind", "number", *(field.name for field in fields(Match)), *told], rows)
+        names = ["kind", "number", *(field.name for field in fields(Match)), *_OF_PAIR]
+        write_csv(path, names, [*_pair_rows(found), *_segment_rows(found)])
     elif path.suffix == ".otio":
-        timelines = list[Timeline]()
-        for pair in found.pairs:
-            one, shares = found.sources[pair.one], {each: getattr(pair, each) for each in told}
-            layers = _layers(pair.spans, found.sources)
-            timelines.append(Timeline(f"{pair.one} | {pair.other}", (Path(one.path), one.seconds), layers, shares))
-        for number, segment in enumerate(found.segments, 1):
-            sides = [(*place, "", "B") for place in segment.places]
-            timelines.append(Timeline(f"segment {number}", None, [_one_after_another(sides, found.sources)]))
-        write_timelines(path, timelines, fps)
+        write_timelines(path, [*_pair_timelines(found), *_segment_timelines(found)], fps)
     else:
-        sides = [
-            (*query_place(side), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span))
-            for number, pair in enumerate(found.pairs, 1)
-            for span in pair.spans
-            for side in (span, swapped(span))
-        ]
-        sides += [
-            (*each, f"SEGMENT {n}", "B") for n, segment in enumerate(found.segments, 1) for each in segment.places
-        ]
-        _write_edl(path, _one_after_another(sides, found.sources), fps)
+        _write_edl(path, _one_after_another(_sides(found), found.sources), fps)
+
+
+def _values(found: Duplicates) -> dict[str, Any]:
+    values: dict[str, Any] = {"threshold": found.threshold, "n_compared": found.n_compared, "groups": found.groups}
+    values |= {"pairs": [*map(asdict, found.pairs)], "set_aside": [*map(asdict, found.set_aside)]}
+    for name, segments in (("segments", found.segments), ("ignored", found.ignored)):
+        values[name] = [{"n_sources": each.n_sources, "seconds": each.seconds, **asdict(each)} for each in segments]
+    return values
+
+
+def _pair_rows(found: Duplicates) -> Iterator[dict[str, Any]]:
+    """Yield a row a span; one row of a pair that has none, as one that a person called the same."""
+    for number, pair in enumerate(found.pairs, 1):
+        of_pair = {name: getattr(pair, name) for name in _OF_PAIR}
+        row: dict[str, Any] = {"kind": "pair", "number": number, "query": pair.one, "reference": pair.other, **of_pair}
+        for span in pair.spans:
+            yield {**row, **asdict(span), "view": json.dumps(asdict(span.view))}
+        if not pair.spans:
+            yield row
+
+
+def _segment_rows(found: Duplicates) -> Iterator[dict[str, Any]]:
+    for number, segment in enumerate(found.segments, 1):
+        for place in segment.places:
+            yield {"kind": "segment", "number": number, **dict(zip(_PLACE, place, strict=True))}
+
+
+def _pair_timelines(found: Duplicates) -> Iterator[Timeline]:
+    for pair in found.pairs:
+        one, of_pair = found.sources[pair.one], {name: getattr(pair, name) for name in _OF_PAIR}
+        layers = _layers(pair.spans, found.sources)
+        yield Timeline(f"{pair.one} | {pair.other}", (Path(one.path), one.seconds), layers, of_pair)
+
+
+def _segment_timelines(found: Duplicates) -> Iterator[Timeline]:
+    for number, segment in enumerate(found.segments, 1):
+        sides = [(*place, "", "B") for place in segment.places]
+        yield Timeline(f"segment {number}", None, [_one_after_another(sides, found.sources)])
+
+
+def _sides(found: Duplicates) -> Iterator[Side]:
+    for number, pair in enumerate(found.pairs, 1):
+        for span in pair.spans:
+            for side in (span, swapped(span)):
+                yield *query_place(side), f"PAIR {number}: SCORE {span.score:.1f}", _channels(span)
+    for number, segment in enumerate(found.segments, 1):
+        for place in segment.places:
+            yield *place, f"SEGMENT {number}", "B"
 
 
 def write_duplicates_page(path: Path, found: Duplicates) -> None:
@@ -143,10 +163,7 @@ def _event(match: Match, sources: Mapping[str, IndexedSource]) -> Event:
     return Event(match.reference, path, start, end, at, seconds, _channels(match), notes, told)
 
 
-def _one_after_another(
-    sides: Sequence[tuple[str, float, float, str, str]], sources: Mapping[str, IndexedSource]
-) -> list[Event]:
-    """Lay name, start, end, note and channels after each other."""
+def _one_after_another(sides: Iterable[Side], sources: Mapping[str, IndexedSource]) -> list[Event]:
     events, at = list[Event](), 0.0
     for name, start, end, note, channels in sides:
         events.append(Event(name, Path(sources[name].path), start, end, at, end - start, channels, (note,)))

@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, add_workers, say, words
 from preprocess.progress import Progress
+
+if TYPE_CHECKING:
+    from evaluate.archive.pairs import Duplicates
 
 EPILOG = """\
 examples:
@@ -102,6 +106,10 @@ def _duplicates(arguments: argparse.Namespace) -> None:
     for path in arguments.keep:
         write_decisions(path, decisions, arguments.moves_to, links=arguments.hard_links)
         say(f"{path}: written; {sum(not each.keeps for each in decisions)} of {len(decisions)} sources are copies")
+    _say_found(found)
+
+
+def _say_found(found: "Duplicates") -> None:
     for pair in found.pairs:
         shares = f"{pair.shared_seconds:.1f} s, {100 * pair.one_share:.0f} % and {100 * pair.other_share:.0f} %"
         told = f"video {pair.video}, audio {pair.audio}{', mirrored' if pair.is_mirrored else ''}"

@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_encoder, add_parser, add_workers, say
 from preprocess.executors.options import add_executor_options, add_max_hours, chosen_executor
 from preprocess.progress import Progress
+
+if TYPE_CHECKING:
+    from evaluate.fingerprint.index.update import Growth
 
 EPILOG = """\
 examples:
@@ -73,20 +77,7 @@ def _index(arguments: argparse.Namespace) -> None:
             left, added=growth.added, changed=growth.changed, removed=growth.removed + left.removed,
             unreadable=tuple(unread), unreadable_folders=growth.unreadable_folders,
         )  # fmt: skip
-    say(
-        f"{arguments.index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
-        f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
-        f"{len(growth.removed)} removed"
-    )
-    for name in growth.removed:
-        say(f"removed: {name}")
-    for source in growth.unreadable:
-        say(f"cannot be read: {source.name}: {source.reason}")
-    if growth.gone:
-        names = ", ".join(growth.gone[:5]) + (", ..." if len(growth.gone) > 5 else "")
-        say(
-            f"{len(growth.gone)} sources have left the folder and stay in the index ({names}); --remove-gone removes them"
-        )
+    _say_growth(arguments.index, growth)
     problems = []
     if growth.unreadable_folders:
         problems.append(f"folders that could not be read: {', '.join(growth.unreadable_folders)}")
@@ -95,3 +86,20 @@ def _index(arguments: argparse.Namespace) -> None:
         problems.append(f"{len(growth.unreadable)} files could not be read: {remedy}")
     if problems:
         raise FingerprintError(f"{arguments.videos}: {'; '.join(problems)}; all others are indexed")
+
+
+def _say_growth(index: Path, growth: "Growth") -> None:
+    from preprocess.catalogues.scan import first_names
+
+    say(
+        f"{index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
+        f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
+        f"{len(growth.removed)} removed"
+    )
+    for name in growth.removed:
+        say(f"removed: {name}")
+    for source in growth.unreadable:
+        say(f"cannot be read: {source.name}: {source.reason}")
+    if growth.gone:
+        left = f"{len(growth.gone)} sources have left the folder and stay in the index"
+        say(f"{left} ({first_names(growth.gone)}); --remove-gone removes them")

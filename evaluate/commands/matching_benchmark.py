@@ -44,6 +44,13 @@ Copies are named by what was done: mirrored, upright, with text and logo, faster
 
 def add_command(commands: Commands) -> None:
     """Put the four commands on the command line."""
+    _add_fingerprint(commands)
+    _add_false_matches(commands)
+    _add_found_copies(commands)
+    _add_edited_copies(commands)
+
+
+def _add_fingerprint(commands: Commands) -> None:
     summary = "find distorted clips among distractors, beside known fingerprints"
     parser = add_parser(commands, "fingerprint", summary, _fingerprint, FINGERPRINT_EPILOG)
     add = parser.add_argument
@@ -65,7 +72,10 @@ def add_command(commands: Commands) -> None:
     add("--methods", default=methods, help="default: %(default)s")
     add("--jobs", type=int, default=2, help="queries rendered at a time (default: %(default)s)")
     add_encoder(parser)
-    add("--seed", type=int, default=0, help="seed of all random choices")
+    _add_seed(parser)
+
+
+def _add_false_matches(commands: Commands) -> None:
     summary = "measure how often unrelated files are falsely matched"
     parser = add_parser(commands, "false-matches", summary, _false_matches, FALSE_MATCHES_EPILOG)
     add = parser.add_argument
@@ -78,7 +88,10 @@ def add_command(commands: Commands) -> None:
     fade = "all files rise out of black for so long (default: as they are)"
     add("--fade", type=float, default=0.0, metavar="SECONDS", help=fade)
     add_encoder(parser)
-    add("--seed", type=int, default=0, help="seed of all random choices")
+    _add_seed(parser)
+
+
+def _add_found_copies(commands: Commands) -> None:
     summary = "measure how many copies, edited by any tool, are found in the archive that they came from"
     parser = add_parser(commands, "found-copies", summary, _found_copies, FOUND_COPIES_EPILOG)
     add = parser.add_argument
@@ -86,13 +99,20 @@ def add_command(commands: Commands) -> None:
     add("--copies", type=Path, required=True, help="folder of EDIT/NAME")
     add("--run", type=Path, required=True, help="folder for the index and the numbers, such as runs/copies")
     add_encoder(parser)
+
+
+def _add_edited_copies(commands: Commands) -> None:
     summary = "make edited copies of some videos, to try the tools of an archive"
     parser = add_parser(commands, "edited-copies", summary, _edited_copies, EDITED_COPIES_EPILOG)
     add = parser.add_argument
     add("--videos", type=Path, required=True, help="folder of videos with audio")
     add("--out", type=Path, required=True, help="folder of the copies")
     add("--copies", type=int, default=12, help="how many (default: %(default)s)")
-    add("--seed", type=int, default=0, help="seed of all random choices")
+    _add_seed(parser)
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
 
 
 def _fingerprint(arguments: argparse.Namespace) -> None:

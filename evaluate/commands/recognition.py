@@ -3,16 +3,7 @@
 import argparse
 from functools import partial
 
-from evaluate.commands.common import (
-    Commands,
-    add_parser,
-    add_run_options,
-    checkpoint_path,
-    console,
-    dataset_name,
-    say,
-    say_what_pretraining_read,
-)
+from evaluate.commands import common
 from evaluate.commands.embed import add_embedding_options, embed_missing
 from evaluate.errors import EvaluateError
 from evaluate.protocols.official_lists import OFFICIAL
@@ -25,12 +16,12 @@ examples:
 """
 
 
-def add_command(commands: Commands) -> None:
+def add_command(commands: common.Commands) -> None:
     """Put a command for each data set on the command line."""
     for name, lists in OFFICIAL.items():
         summary = f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
-        parser = add_parser(commands, name, summary, partial(_recognition, name), EPILOG.format(name=name))
-        add_run_options(parser)
+        parser = common.add_parser(commands, name, summary, partial(_recognition, name), EPILOG.format(name=name))
+        common.add_run_options(parser)
         add_embedding_options(parser, "pretrained,untrained,raw")
         parser.add_argument("--no-probe", action="store_true", help="skip the linear probe")
         projections = "evaluate the contrastive projections too, as MODEL-projections"
@@ -50,15 +41,15 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     if info.dataset != name:
         remedy = f"give the shards of {OFFICIAL[name].title}"
         raise EvaluateError(f"{arguments.shards}: holds {info.dataset}, not {name}; {remedy}")
-    dataset, path = dataset_name(arguments), arguments.run / RESULTS_NAME
+    dataset, path = common.dataset_name(arguments), arguments.run / RESULTS_NAME
     stores = embed_missing(arguments)
     models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)
     videos = next(iter(models.values()))
     for split in coverage(videos, arguments.shards):
-        say(str(split))
+        common.say(str(split))
     if "pretrained" in models:
-        say_what_pretraining_read(checkpoint_path(arguments), arguments.shards, videos)
-    with console.status("") as status:
+        common.say_what_pretraining_read(common.checkpoint_path(arguments), arguments.shards, videos)
+    with common.console.status("") as status:
         results = evaluate(models, dataset, shared=shared, probe=not arguments.no_probe, progress=status.update)
     # Numbers that are not measured again, such as those of the probe, may be of another checkpoint.
     measured = {result.model for result in results} - {CHANCE}
@@ -70,5 +61,5 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
     )
     for layout in (RECOGNITION_TABLE, CROSS_MODAL_TABLE):
         if (sheet := means_sheet(merged, dataset, layout)).rows:
-            console.print(sheet.shown())
-    say(f"in brackets a 95 % interval; every split's numbers: {path}")
+            common.console.print(sheet.shown())
+    common.say(f"in brackets a 95 % interval; every split's numbers: {path}")

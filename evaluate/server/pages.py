@@ -24,7 +24,9 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     def docs() -> str:
-        return _TEMPLATES.get_template("api.html").render(page="api", paths=app.openapi()["paths"])
+        api = app.openapi()
+        schemas = api["components"]["schemas"]
+        return _TEMPLATES.get_template("api.html").render(page="api", paths=api["paths"], schemas=schemas)
 
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 

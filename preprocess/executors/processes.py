@@ -5,13 +5,14 @@ which file it died. Here every task has a process and a pipe of its own. A death
 report, and leaked memory ends with its task. A fork server that has loaded the modules starts a process in milliseconds.
 """
 
+import contextlib
 import os
 import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
@@ -114,9 +115,9 @@ class _Child:
     pipe: Any
     has_begun: bool = False
 
-    def close(self, seconds: float) -> None:
-        """Wait for the end of the process, and kill it if that takes longer; a second call does nothing."""
-        self.process.join(seconds)
+    def close(self) -> None:
+        """Wait for the end of the process, and kill it if that takes long; a second call does nothing."""
+        self.process.join(GRACE_SECONDS)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
@@ -177,17 +178,26 @@ class ProcessExecutor(ConcurrentExecutor):
                 child.has_begun = True
                 continue
             if kind != "report":
-                child.close(GRACE_SECONDS)
+                child.close()
             yield child, kind, message
 
     def stop(self, places: list[Any]) -> None:
         """End processes and their ffmpegs; kill those that do not react."""
+        interrupt([child.process for child in places], GRACE_SECONDS)
         for child in places:
-            if child.process.is_alive():
-                os.kill(child.process.pid, STOP)
-        deadline = time.monotonic() + GRACE_SECONDS
-        for child in places:
-            child.close(max(0.0, deadline - time.monotonic()))
+            child.close()
+
+
+def interrupt(processes: Sequence[Any], seconds: float) -> None:
+    """End processes and their ffmpegs, and kill those that take longer; who waits for their messages learns of it."""
+    deadline = time.monotonic() + seconds
+    for each in processes:
+        if each.is_alive():  # else its number may be another process's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each.pid, STOP)
+    for each in processes:
+        if not connection.wait([each.sentinel], max(0.0, deadline - time.monotonic())):
+            each.kill()
 
 
 def local_executor(workers: int, preload: tuple[str, ...] = ()) -> Executor:

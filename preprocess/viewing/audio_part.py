@@ -24,7 +24,7 @@ MAX_OUTLINE_SECONDS = 3600.0
 TIMEOUT_SECONDS = 60.0
 
 
-def audio_excerpt(path: Path, start_seconds: float, length_seconds: float, limits: Limits = USUAL_LIMITS) -> bytes:
+def audio_excerpt(path: Path, start_seconds: float, length_seconds: float) -> bytes:
     """Cut mono audio of at most MAX_EXCERPT_SECONDS out of a source, as MP3; the source is opened as hostile input.
 
     Raises:
@@ -33,7 +33,7 @@ def audio_excerpt(path: Path, start_seconds: float, length_seconds: float, limit
     """
     part = start_seconds, min(length_seconds, MAX_EXCERPT_SECONDS)
     mp3 = _audio(
-        path, part, limits, format="mp3", ar=EXCERPT_RATE_HZ, audio_bitrate=EXCERPT_BITS_PER_SECOND,
+        path, part, USUAL_LIMITS, format="mp3", ar=EXCERPT_RATE_HZ, audio_bitrate=EXCERPT_BITS_PER_SECOND,
         write_xing=0, id3v2_version=0, map_metadata=-1, fs=MAX_EXCERPT_BYTES,
     )  # fmt: skip
     if not mp3:

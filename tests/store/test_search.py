@@ -44,6 +44,11 @@ def test_equals_the_slow_version(dtype, monkeypatch):
         _same(excluded, _slow(queries, references, k, exclude))
 
 
+def test_plain_lists_are_searched_like_arrays():
+    lists = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]
+    _same(nearest(lists[:1], lists, 2), _slow(lists[:1], lists, 2))
+
+
 def test_ties_go_to_the_lower_index_wherever_the_rows_lie(monkeypatch):
     monkeypatch.setattr("store.search.REFERENCE_BLOCK_BYTES", 8 * 129 * 50)
     rng = np.random.default_rng(1)

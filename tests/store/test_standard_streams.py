@@ -31,6 +31,16 @@ def test_the_exit_status_is_that_of_the_command(words, status):
     assert "Traceback" not in errors and "BrokenPipe" not in errors
 
 
+@pytest.mark.parametrize("words", [("store", "--help"), ("preprocess", "doctor")], ids=lambda words: words[0])
+def test_a_full_disk_behind_standard_output_is_an_error_of_one_line(words):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        said = subprocess.run([sys.executable, "-m", *words], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert said.returncode == 2
+    assert said.stderr.decode().splitlines() == [
+        "error: standard output cannot be written: No space left on device; write it elsewhere"
+    ]
+
+
 @pytest.mark.parametrize(
     "words",
     [

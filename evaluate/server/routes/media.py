@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 from PIL import Image
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from evaluate.archive.keep import MediaFacts
@@ -51,19 +52,23 @@ class _OpenFile(FileResponse):
     def __init__(self, path: Path, media_type: str) -> None:
         with ExitStack() as held:
             descriptor = held.enter_context(open_source(path, AS_PERMITTED)).fileno()
+            self._descriptor, self._status = descriptor, os.fstat(descriptor)
             super().__init__(
-                f"/proc/self/fd/{descriptor}", media_type=media_type, stat_result=os.fstat(descriptor),
+                f"/proc/self/fd/{descriptor}", media_type=media_type, stat_result=self._status,
                 headers={"Cache-Control": "private, no-cache"},
             )  # fmt: skip
-            self._descriptor, self._held = descriptor, held.pop_all()
+            self._held = held.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it as long as it stays as it was: its length is promised."""
+        """Send it as long as it stays as it was: its length is promised; HTTPException for ranges that it does not have."""
 
         async def send_unchanged(message: Message) -> None:
-            now, then = os.fstat(self._descriptor), self.stat_result
-            if then is None or (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+            now, then = os.fstat(self._descriptor), self._status
+            if (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
                 raise MediaError(Path(self.path), "was changed while it was sent")
+            if message.get("status") in (400, 416):  # which Starlette would answer in plain text
+                words = f"no such range of {then.st_size} bytes; ask for `Range: bytes=FIRST-LAST`"
+                raise HTTPException(message["status"], words, {"Content-Range": f"bytes */{then.st_size}"})
             await send(message)
 
         with suppress(MediaError), self._held:  # an answer that is not complete ends the connection

@@ -1,17 +1,15 @@
 """Processes for what reads media or takes long: they end with the server, even if it is killed; a crash ends one alone."""
 
-import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from multiprocessing import active_children, connection, forkserver, get_context
+from multiprocessing import active_children, forkserver, get_context
 from typing import Any, Never, TypeVar
 
 from evaluate.server.problems import CrashedError, RefusedError
 from preprocess.build.pipeline import PRELOAD
-from preprocess.executors.processes import GRACE_SECONDS, STOP, ProcessExecutor, T, Work
+from preprocess.executors.processes import GRACE_SECONDS, ProcessExecutor, T, Work, interrupt
 from store.errors import AvtempoError
 
 Result = TypeVar("Result")
@@ -51,18 +49,6 @@ class Processes(ProcessExecutor):
         """End all processes; none starts any more."""
         self._is_closed = True
         interrupt(active_children(), GRACE_SECONDS)
-
-
-def interrupt(processes: Sequence[Any], seconds: float) -> None:
-    """End processes and their ffmpegs, and kill those that take longer; who waits for their messages learns of it."""
-    deadline = time.monotonic() + seconds
-    for each in processes:
-        if each.is_alive():  # else its number may be another process's by now
-            with suppress(ProcessLookupError):
-                os.kill(each.pid, STOP)
-    for each in processes:
-        if not connection.wait([each.sentinel], max(0.0, deadline - time.monotonic())):
-            each.kill()
 
 
 def _answer(call: Callable[[], Any], report: Callable[[Any], None]) -> Any:

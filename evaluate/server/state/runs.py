@@ -16,9 +16,9 @@ from evaluate.archive.scope import Scope
 from evaluate.fingerprint.api import Index
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
-from evaluate.server.state.processes import Processes, interrupt
+from evaluate.server.state.processes import Processes
 from preprocess.executors.options import n_processors
-from preprocess.executors.processes import STOP
+from preprocess.executors.processes import STOP, interrupt
 from preprocess.sources import escaped_name
 from store.errors import AvtempoError
 
@@ -161,7 +161,7 @@ def _work(
 def update_index(show: Show, *, index_folder: Path, folder: Path, retry_failed: bool = False) -> str:
     """Bring an index up to date; `retry_failed` tries unreadable files again."""
     growth = Index.open(index_folder).add(folder, retry_failed=retry_failed, workers=n_processors(), progress=show)
-    words = f"{len(growth.added)} added, {len(growth.changed)} changed, {growth.n_sources} sources"
+    words = f"{len(growth.added)} added, {len(growth.changed)} changed, {counted(growth.n_sources, 'source')}"
     if growth.unreadable:
         words += f"; {len(growth.unreadable)} cannot be read"
     if growth.unreadable_folders:
@@ -173,5 +173,10 @@ def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool) ->
     """Find duplicates; see `find_duplicates`."""
     index, workers = Index.open(index_folder), n_processors()
     found = find_duplicates(index, scope=scope, since_last=since_last, workers=workers, progress=show)
-    words = f"{found.n_compared} sources compared, {len(found.pairs)} pairs"
-    return f"{words}, {len(found.segments)} segments of many sources"
+    words = f"{counted(found.n_compared, 'source')} compared, {counted(len(found.pairs), 'pair')}"
+    return f"{words}, {counted(len(found.segments), 'segment')} of many sources"
+
+
+def counted(n: int, noun: str) -> str:
+    """3, "source" -> "3 sources"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -89,6 +89,9 @@ def test_the_page_of_the_api_needs_no_other_site(client):
     page = client.get("/docs").text
     assert "POST /api/match" in page
     assert "integer, 1 to 1000; default 100" in page
+    for shape, field in (("VerdictRequest", "withdraw"), ("PlaceShape", "end_seconds"), ("Scope", "references")):
+        assert field in page.partition(f"<th>{shape}</th>")[2].partition("</table>")[0]
+    assert "Body: <code>application/octet-stream</code>" in page
     assert not any(each in page for each in ("anyOf", "enum", "None", "undefined"))
     assert "http" not in page.replace("HTTP", "")
 

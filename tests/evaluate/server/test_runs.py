@@ -15,7 +15,8 @@ from evaluate.fingerprint.api import Index
 from evaluate.server import app
 from evaluate.server.state import parts
 from evaluate.server.state.opened_index import OpenedIndex
-from evaluate.server.state.processes import interrupt
+from evaluate.server.state.runs import counted
+from preprocess.executors.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
 from tests.processes import wait_for
 
@@ -26,6 +27,10 @@ def ended(client, identity):
         return run if run["state"] != "running" else None
 
     return wait_for(look)
+
+
+def test_one_source_is_not_told_as_1_sources():
+    assert [counted(n, "source") for n in (0, 1, 2)] == ["0 sources", "1 source", "2 sources"]
 
 
 @pytest.mark.slow
