@@ -1,4 +1,4 @@
-"""`python -m evaluate ucf101` and `hmdb51`: action recognition from stored embeddings."""
+"""`python -m evaluate ucf101`, `hmdb51` and `folder`: recognition of the labelled classes from stored embeddings."""
 
 import argparse
 from functools import partial
@@ -16,10 +16,16 @@ examples:
 """
 
 
+SPLITS_OF = {name: f"{lists.title}'s official splits" for name, lists in OFFICIAL.items()} | {
+    "folder": "labelled videos of your own, split by --csv of preprocess shards"
+}
+"""Data set -> what is evaluated."""
+
+
 def add_command(commands: common.Commands) -> None:
     """Put a command for each data set on the command line."""
-    for name, lists in OFFICIAL.items():
-        summary = f"retrieval, kNN, linear probe and cross-modal retrieval on {lists.title}'s official splits"
+    for name, what in SPLITS_OF.items():
+        summary = f"retrieval, kNN, linear probe and cross-modal retrieval on {what}"
         parser = common.add_parser(commands, name, summary, partial(_recognition, name), EPILOG.format(name=name))
         common.add_run_options(parser)
         add_embedding_options(parser, "pretrained,untrained,raw")
@@ -39,8 +45,11 @@ def _recognition(name: str, arguments: argparse.Namespace) -> None:
 
     info = read_dataset(arguments.shards)
     if info.dataset != name:
-        remedy = f"give the shards of {OFFICIAL[name].title}"
+        remedy = f"give the shards of {name}, made with --dataset {name}"
         raise EvaluateError(f"{arguments.shards}: holds {info.dataset}, not {name}; {remedy}")
+    if not info.label_names:
+        remedy = "make the shards with --csv labels.csv, of columns path,label,group,split"
+        raise EvaluateError(f"{arguments.shards}: no video has a label; {remedy}")
     dataset, path = common.dataset_name(arguments), arguments.run / RESULTS_NAME
     stores = embed_missing(arguments)
     models, shared = load_models(stores, projections=arguments.projections), load_shared(stores)

@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluate.errors import EvaluateError
-from evaluate.protocols.official_lists import OFFICIAL
 from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report import result_tables as tables
@@ -53,9 +52,10 @@ def write_report(
     text = config.read_text(encoding="utf-8") if (config := run / "config.yaml").exists() else ""
     sets = {name: read_dataset(folder) for name, folder in shards.items()}
     renamed = [name for name, info in sets.items() if name != info.dataset]
+    evaluated = {result.test for result in results}
     commands = [
         command(
-            info.dataset if info.dataset in (*OFFICIAL, "esc50") else "embed", run, [shards[name]],
+            info.dataset if name in evaluated else "embed", run, [shards[name]],
             [name] if name in renamed else [],
         )
         for name, info in sets.items()

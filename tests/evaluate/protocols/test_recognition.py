@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ from evaluate.protocols.coverage import pretraining_note
 from evaluate.protocols.recognition import evaluate
 from evaluate.protocols.video_features import folds_as_splits
 from evaluate.results.results import Result, read_results, write_results
-from preprocess.shards.manifest import read_dataset
+from preprocess.build.pipeline import build
+from preprocess.catalogues.open_catalogue import open_catalogue
+from preprocess.executors.processes import SerialExecutor
+from preprocess.shards.manifest import read_dataset, read_sources
 from store.reader import EmbeddingStore
-from tests.evaluate.conftest import build_videos
+from tests.evaluate.conftest import PARAMS, build_videos
 from train.run.checkpoint import LAST_NAME, read_checkpoint, save_checkpoint
 
 SPLITS = ("1", "2", "3")
@@ -116,6 +120,25 @@ def test_from_shards_to_results(run_folder, shards, capsys):
     assert left == models - {"untrained-projections"}
 
 
+def test_a_labelled_folder_is_evaluated_like_an_official_data_set(ucf_folder, shards, run_folder, tmp_path, capsys):
+    listed = read_sources(shards)
+    sides = [json.loads(splits)["1"] for splits in listed["splits"]]
+    rows = zip(listed["source"], listed["label_name"], listed["group"], sides, strict=True)
+    (tmp_path / "labels.csv").write_text("path,label,group,split\n" + "".join(",".join(row) + "\n" for row in rows))
+    for out, csv in (("mine", tmp_path / "labels.csv"), ("unlabelled", None)):
+        build(open_catalogue("folder", ucf_folder, csv=csv), tmp_path / out, PARAMS, executor=SerialExecutor())
+    run = ["--run", str(run_folder), "--models", "raw", "--threads", "1", "--shards"]
+    assert main(["ucf101", *run, str(shards)]) == 0
+    assert main(["folder", *run, str(tmp_path / "mine"), "--dataset", "mine"]) == 0
+    assert "split 1: 12 of 12 training and 6 of 6 test videos are there" in capsys.readouterr().out
+    results = [r for r in read_results(run_folder / "results.json") if r.split == 1]
+    own = [replace(r, test="ucf101") for r in results if r.test == "mine"]
+    assert len(own) > 20
+    assert own == [r for r in results if r.test == "ucf101"]
+    assert main(["folder", *run, str(tmp_path / "unlabelled")]) == 2
+    assert "no video has a label; make the shards with --csv" in capsys.readouterr().err
+
+
 def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_path(run_folder, shards, capsys):
     path = run_folder / "checkpoints" / LAST_NAME
     saved = read_checkpoint(path)
@@ -138,7 +161,7 @@ def test_what_pretraining_read_is_known_by_what_the_shards_hold_not_by_their_pat
     [
         (["--run", "missing"], "no checkpoint there"),
         (["--shards", "missing"], "holds no shards"),
-        (["hmdb51"], "holds ucf101, not hmdb51; give the shards of HMDB51"),
+        (["hmdb51"], "holds ucf101, not hmdb51; give the shards of hmdb51"),
         (["--models", "guessed"], "unknown model guessed"),
         (["--dataset", "../escape"], "file name"),
         (["--speeds", "fast"], "--speeds"),
