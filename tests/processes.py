@@ -1,11 +1,13 @@
-"""Python in a process of its own, for imports, exit statuses, memory and kills."""
+"""Python in a process of its own, for imports, exit statuses, memory and kills; and disks that are full."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +42,17 @@ def status_of_fork(work: Callable[[], object]) -> int:
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@contextmanager
+def no_file_longer_than(n_bytes: int) -> Iterator[None]:
+    """The system refuses bytes beyond, as it does on a full disk; no rights are needed for that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def wait_for(condition: Callable[[], Value], seconds: float = 60.0) -> Value:

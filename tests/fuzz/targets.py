@@ -27,7 +27,7 @@ from store.writer import write_part
 from tests.fuzz.damage import CHECKPOINT, JSON, STORE, Craft
 from tests.preprocess.made_media import counter_frames, tone, write_clip
 from tests.store.made_rows import write_rows
-from tests.train.conftest import SMALL, write_shards
+from tests.train.conftest import SMALL, loading, write_shards
 from train.errors import TrainError
 
 
@@ -74,13 +74,9 @@ def _verify_shards(case: Case) -> None:
 def _load_shards(case: Case) -> None:
     """Load every segment, then those of a split."""
     from train.data.loader import iterate_once
-    from train.data.loader_config import LoaderConfig
 
-    config = LoaderConfig(
-        str(case.folder / "shards"), batch_size=4, frame_px=32, window_frames=6, shuffle=False, seed=0, num_threads=1
-    )
-    for each in (config, replace(config, split="1:train")):
-        list(iterate_once(each))
+    for split in ("", "1:train"):
+        list(iterate_once(loading(case.folder / "shards", batch_size=4, window_frames=6, split=split)))
 
 
 def _make_media(folder: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_status_follows_max_failed_and_what_a_run_kept_does_not_count_shards
         assert said.count(text) == 2
 
 
-def test_a_command_that_starts_over_when_it_was_stopped_says_so(tmp_path, monkeypatch, capsys):
+def test_a_command_that_starts_over_when_it_was_stopped_says_so(monkeypatch, capsys):
     monkeypatch.setattr("preprocess.doctor.check", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["doctor"]) == 143
     assert "stopped; the same command starts over" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_an_export_holds_everything_or_what_was_chosen(store, tmp_path, suffix, 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz"])
 def test_exports_are_the_same_bytes_again_and_leave_nothing_on_failure(store, tmp_path, suffix):
     export(store, tmp_path / f"a{suffix}")
-    time.sleep(2.1)  # zip counts in steps of two seconds
+    time.sleep(2.1 if suffix == ".npz" else 0)  # zip counts in steps of two seconds
     export(store, tmp_path / f"b{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
     with pytest.raises(LayoutError, match="choose from: audio/features"):

@@ -66,4 +66,5 @@ def test_spans_of_scenes_in_another_order_end_where_the_copy_is_cut():
 def test_a_scene_that_the_source_shows_twice_stays_two_spans():
     twice = [Match("copy", "film", 0, 8, at, at + 8, 9.0, True) for at in (10, 40)]
     assert merged(twice) == twice
-    assert merged([replace(each, query_end_seconds=9.0) for each in reversed(twice)])
+    longer = [replace(each, query_end_seconds=9.0) for each in twice]
+    assert merged(reversed(longer)) == longer

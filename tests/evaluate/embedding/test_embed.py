@@ -14,8 +14,8 @@ from evaluate.protocols.stores import store_paths
 from preprocess.shards.manifest import read_dataset, read_segments
 from store.reader import EmbeddingStore
 from tests.evaluate.conftest import TINY
+from tests.train.conftest import loading
 from train.data.loader import iterate_once
-from train.data.loader_config import LoaderConfig
 from train.plans.clip_planners import EvenClips
 from train.run.checkpoint import LAST_NAME, load_encoders
 
@@ -30,10 +30,8 @@ def run_embed(run_folder, shards, models=MODELS, **options):
 
 
 def cut(shards, run, n_clips=3, speeds=(2,), window_frames=24):
-    config = LoaderConfig(
-        shards=str(shards), batch_size=18, frame_px=32, window_frames=window_frames, shuffle=False, seed=0, num_threads=1,
-        clips=EvenClips(run.config.clip, n_clips, speeds),
-    )  # fmt: skip
+    clips = EvenClips(run.config.clip, n_clips, speeds)
+    config = loading(shards, batch_size=18, window_frames=window_frames, clips=clips)
     return cut_clips(next(iterate_once(config)), run.config.clip, columns_per_frame=2)
 
 

@@ -98,7 +98,7 @@ def test_a_node_killed_in_mid_run_costs_what_it_was_at_and_nothing_else(
     assert verify(tmp_path / "shards", executor=on_ray) == []
 
 
-def test_a_source_at_which_a_process_dies_twice_is_named(on_ray, ucf_folder, tmp_path, monkeypatch, caplog):
+def test_a_source_at_which_a_process_dies_twice_is_named(on_ray, ucf_folder, tmp_path, caplog):
     catalogue = open_catalogue("ucf101", ucf_folder)
     with caplog.at_level(logging.WARNING):
         summary = build(catalogue, tmp_path, PARAMS, executor=_Deadly(on_ray, at=7), max_failed=1)

@@ -1,7 +1,6 @@
 """`python -m evaluate export`: what it writes, what it never replaces, and the example in the docs."""
 
 import re
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import torch
 
 from evaluate.__main__ import main
 from evaluate.export.export import export_run
+from tests.processes import no_file_longer_than
+from tests.train.conftest import loading
 from train.data.loader import iterate_once
-from train.data.loader_config import LoaderConfig
 from train.errors import ExportError
 from train.export.export import CONFIG_NAME, WEIGHTS_NAME, load_exported
 from train.plans.clip_planners import EvenClips
@@ -53,13 +53,8 @@ def test_a_folder_that_is_not_an_export_is_never_replaced(run, tmp_path):
 
 
 def test_a_full_disk_is_an_error_of_the_export_and_leaves_nothing(run, tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        with pytest.raises(ExportError, match="File too large"):
-            export_run(run, tmp_path / "out", onnx=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_longer_than(4096), pytest.raises(ExportError, match="File too large"):
+        export_run(run, tmp_path / "out", onnx=False)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -71,11 +66,9 @@ def test_the_example_of_the_docs_runs_and_prepares_clips_as_the_loader_does(trai
     names: dict[str, Any] = {}
     exec(compile(code, PAGE, "exec"), names)  # noqa: S102 - our own text
     loaded = load_exported(exported)
-    settings = LoaderConfig(
-        shards=shards, batch_size=1, frame_px=32, window_frames=8, shuffle=False, seed=0, num_threads=1,
-        clips=EvenClips(loaded.config.clip, 4, (loaded.config.clip.eval_speed,)),
-    )  # fmt: skip
-    want = eval_clips(next(iterate_once(settings)), loaded.config.clip, columns_per_frame=2)
+    clip = loaded.config.clip
+    settings = loading(trained / "shards", batch_size=1, clips=EvenClips(clip, 4, (clip.eval_speed,)))
+    want = eval_clips(next(iterate_once(settings)), clip, columns_per_frame=2)
     assert torch.equal(names["clips"].audio, want.audio)
     assert (names["clips"].video - want.video).abs().mean() < 0.1, "equal but for smoothed colour"
     with torch.inference_mode():

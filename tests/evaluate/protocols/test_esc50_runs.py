@@ -172,7 +172,7 @@ def test_the_scratch_command_adds_folds_to_those_of_earlier_calls(esc_shards, ru
         assert "--folds" in capsys.readouterr().err
 
 
-def test_video_terms_on_audio_data_are_refused_early_and_named(tmp_path):
+def test_video_terms_on_audio_data_are_refused_early_and_named():
     config = load_config("sample", ["loss.order_video=0"])
     with pytest.raises(ConfigError, match=r"loss\.video_video, loss\.video_audio, loss\.speed_video") as caught:
         refuse_blind(config, "audio")

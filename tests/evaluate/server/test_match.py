@@ -119,7 +119,7 @@ def test_what_cannot_be_read_says_why(client, content):
     assert "/" not in found["unreadable"].replace("file:///etc/passwd", "")
 
 
-def test_uploads_beyond_the_limits_leave_nothing_behind(made, clip):
+def test_uploads_beyond_the_limits_leave_nothing_behind(made):
     with made.client(upload_bytes=1000, uploads_bytes=1500) as client:
         assert client.post("/api/match", content=b"x" * 1001).status_code == 413
         assert client.post("/api/match", content=(b"x" * 100 for _ in range(100))).status_code == 413

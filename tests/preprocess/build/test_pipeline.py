@@ -26,7 +26,7 @@ from tests.preprocess.whole_run import PARAMS, build_folder, bytes_of
 from tests.processes import run
 
 
-def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(clips, reference):
+def test_a_run_leaves_shards_that_are_whole_and_say_what_they_hold(reference):
     assert verify(reference) == []
     info = read_dataset(reference)
     assert (info.dataset, info.n_sources, info.n_failed, info.params) == ("folder", 5, 1, PARAMS)

@@ -27,7 +27,7 @@ def test_what_is_missing_is_made_again(clips, shards, reference, name):
     assert bytes_of(shards) == bytes_of(reference)
 
 
-def test_killed_at_every_flush_and_rename_it_ends_with_the_same_bytes(clips, reference, tmp_path, monkeypatch):
+def test_killed_at_every_flush_and_rename_it_ends_with_the_same_bytes(clips, reference, tmp_path):
     """Each round dies one such step further on than the one before; what it has left is what the next finds."""
     out = tmp_path / "shards"
     steps = 0

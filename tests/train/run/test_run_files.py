@@ -2,11 +2,10 @@
 
 import errno
 import json
-import resource
-from contextlib import contextmanager
 
 import pytest
 
+from tests.processes import no_file_longer_than
 from tests.train.small_runs import records, train
 from train.errors import RunError
 from train.run.run_log import Record, RunLog
@@ -14,17 +13,6 @@ from train.run.run_log import Record, RunLog
 
 def record(step, **terms):
     return Record(step, 1.0, terms, {}, 0.0, 0.0, 0.0)
-
-
-@contextmanager
-def no_file_longer_than(n_bytes):
-    """The system refuses bytes beyond, as it does on a full disk; no rights are needed for that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_settings_file_on_a_full_disk_stops_the_run_before_it_trains(small_shards, tmp_path):

@@ -46,6 +46,7 @@ def test_pixels_show_the_reference_seconds_that_the_truth_says(folder, tmp_path,
     query, decoded = rendered(folder, tmp_path / "q.mp4", task)
     luma = np.asarray(decoded.frames)[:, 10:-10, 4:20].astype(np.float64).mean(axis=(1, 2, 3))  # of the clock
     shown = (16 + luma * 219 / 255 - 30) / LUMA_A_SECOND
+    assert query.truth
     for span in query.truth:
         inside = np.arange(span.query_start_seconds + 0.3, span.query_end_seconds - 0.3, 0.1)
         frames = np.minimum((inside * PARAMS.fps).astype(int), len(shown) - 1)

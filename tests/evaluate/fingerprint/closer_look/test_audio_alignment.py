@@ -11,9 +11,8 @@ from evaluate.fingerprint.benchmark.distort.audio import music, mute, noise, rev
 from evaluate.fingerprint.closer_look.audio_alignment import LEAST_COLUMNS, STEPS, align, excerpt_of, passage_of
 from preprocess.features.logmel import log_mel
 from preprocess.schema import PRESETS
+from tests.evaluate.fingerprint.closer_look.test_video_alignment import SURE
 
-SURE = 4.5 * np.log(10)
-"""Decides at the default rate where three spans are looked at."""
 SHIPPED = PRESETS["fingerprint"]
 RATE_HZ, HOP = SHIPPED.sample_rate_hz, SHIPPED.hop_length
 

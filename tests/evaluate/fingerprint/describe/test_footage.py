@@ -11,17 +11,16 @@ from tests.evaluate.fingerprint.conftest import write_video
 def test_windows_hold_every_frame_once_and_some_of_the_next(shipped_encoder, here, tmp_path, most_seconds, overlap):
     path = write_video(tmp_path / "long.mp4", 5, 12.5)  # more than one segment
     options = ExtractOptions(0.5, executor=here)
-    for file in read_footage([MediaFile("q", path)], shipped_encoder, options):
-        [whole] = file.windows(100.0, 0)
-        windows = list(file.windows(most_seconds, overlap))
-        assert len(whole) == file.n_frames == 100
-        assert len(windows) == max(1, int(np.ceil(12.5 / most_seconds)))
-        firsts = [each.first_frame for each in windows]
-        assert [each.first_frame + len(each) for each in windows] == [
-            min(end + overlap, 100) for end in (*firsts[1:], 100)
-        ]
-        for each in windows:
-            rows = slice(each.first_frame, each.first_frame + len(each))
-            assert (each.frames == whole.frames[rows]).all()
-            assert (each.logmel == whole.logmel[:, rows.start * 5 : rows.stop * 5]).all()
-            assert (each.has_audio == whole.has_audio[rows]).all()
+    files = read_footage([MediaFile("q", path)], shipped_encoder, options)  # removes the footage when it is gone
+    file = next(files)
+    [whole] = file.windows(100.0, 0)
+    windows = list(file.windows(most_seconds, overlap))
+    assert len(whole) == file.n_frames == 100
+    assert len(windows) == max(1, int(np.ceil(12.5 / most_seconds)))
+    firsts = [each.first_frame for each in windows]
+    assert [each.first_frame + len(each) for each in windows] == [min(end + overlap, 100) for end in (*firsts[1:], 100)]
+    for each in windows:
+        rows = slice(each.first_frame, each.first_frame + len(each))
+        assert (each.frames == whole.frames[rows]).all()
+        assert (each.logmel == whole.logmel[:, rows.start * 5 : rows.stop * 5]).all()
+        assert (each.has_audio == whole.has_audio[rows]).all()
