@@ -58,8 +58,8 @@ def _index(arguments: argparse.Namespace) -> None:
     from evaluate.errors import FingerprintError
     from evaluate.fingerprint.api import Index
 
-    if arguments.videos is None and not arguments.remove:
-        raise FingerprintError("give a folder of videos, or --remove PATTERN")
+    if arguments.videos is None and (arguments.remove_gone or not arguments.remove):
+        raise FingerprintError("give the folder of videos; only --remove PATTERN works without one")
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
     with Progress("indexed MB") as shown:
         growth = index.add(

@@ -284,7 +284,7 @@ def _build(archives: Sequence[Archive], encoder: DescriptorEncoder) -> Library:
 def query_files(queries: Path) -> tuple[list[MediaFile], tuple[str, ...]]:
     """List a file under its own name, or the files of a folder under their paths below it; and its unreadable folders.
 
-    Pictures in a folder count if there is neither video nor audio: else they are covers and thumbnails.
+    Images in a folder count if there is neither video nor audio: else they are covers and thumbnails.
 
     Raises:
         FingerprintError: there is no such file or folder.

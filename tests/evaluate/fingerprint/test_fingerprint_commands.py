@@ -206,6 +206,12 @@ def test_what_has_left_the_folder_is_taken_out_at_once(index, videos, tmp_path, 
         assert told in said and "have left" not in said
 
 
+@pytest.mark.parametrize("asked", [[], ["--remove-gone"], ["--remove-gone", "--remove", "news/*"]])
+def test_without_a_folder_sources_are_removed_by_name_alone(index, capsys, asked):
+    assert main(["index", "--index", str(index), *asked]) == 2
+    assert "give the folder of videos; only --remove PATTERN works without one" in capsys.readouterr().err
+
+
 def test_names_taken_out_are_listed(index, capsys):
     assert main(["index", "--index", str(index), "--remove", "news/*"]) == 0
     assert "removed: news/c.mp4" in capsys.readouterr().out
