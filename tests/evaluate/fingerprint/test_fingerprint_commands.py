@@ -170,7 +170,7 @@ def test_another_encoder_is_refused_by_name(index, make_checkpoint, tmp_path, vi
 
 
 def test_a_missing_argument_or_index_is_named(tmp_path, capsys):
-    for words, told in ((["index"], "give a folder of videos"), (["match", "nowhere.mp4"], "make one with")):
+    for words, told in ((["index"], "give the folder of videos"), (["match", "nowhere.mp4"], "make one with")):
         assert main([*words, "--index", str(tmp_path)]) == 2
         assert told in capsys.readouterr().err
 
@@ -206,7 +206,7 @@ def test_what_has_left_the_folder_is_taken_out_at_once(index, videos, tmp_path, 
         assert told in said and "have left" not in said
 
 
-@pytest.mark.parametrize("asked", [[], ["--remove-gone"], ["--remove-gone", "--remove", "news/*"]])
+@pytest.mark.parametrize("asked", [["--remove-gone"], ["--remove-gone", "--remove", "news/*"]])
 def test_without_a_folder_sources_are_removed_by_name_alone(index, capsys, asked):
     assert main(["index", "--index", str(index), *asked]) == 2
     assert "give the folder of videos; only --remove PATTERN works without one" in capsys.readouterr().err
