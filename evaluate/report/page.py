@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluate.errors import EvaluateError
+from evaluate.protocols.result_table import FINETUNE_TABLE
 from evaluate.protocols.retrieval import recall_at
 from evaluate.protocols.temporal_heads import heldout_accuracies
 from evaluate.report import result_tables as tables
@@ -52,7 +53,8 @@ def write_report(
     text = config.read_text(encoding="utf-8") if (config := run / "config.yaml").exists() else ""
     sets = {name: read_dataset(folder) for name, folder in shards.items()}
     renamed = [name for name, info in sets.items() if name != info.dataset]
-    evaluated = {result.test for result in results}
+    # Fine-tuning works on shards of any data set, an evaluation does not.
+    evaluated = {each.test for each in results if (each.task, each.metric) not in FINETUNE_TABLE.columns}
     commands = [
         command(
             info.dataset if name in evaluated else "embed", run, [shards[name]],

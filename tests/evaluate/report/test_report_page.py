@@ -194,8 +194,9 @@ def test_sections_without_data_are_left_out(run, shards, tmp_path, monkeypatch):
 
 def test_the_commands_that_it_names_are_those_that_were_run(run, shards, tmp_path):
     results = [replace(result, test="mine") for result in read_results(run / "results.json") if result.test == "ucf101"]
-    write_results(tmp_path / "results.json", results)
-    for named, command in (("mine", "ucf101"), ("not-evaluated", "embed")):
+    finetuned = Result("finetuned", "finetune", 1, "video", "pretrained", "top-1", 0.5, 2)
+    write_results(tmp_path / "results.json", [*results, finetuned])
+    for named, command in (("mine", "ucf101"), ("not-evaluated", "embed"), ("finetuned", "embed")):
         text = write_report(tmp_path, {named: shards}).read_text(encoding="utf-8")
         assert re.findall(rf"python -m evaluate (\w+) .* --shards \S+ --dataset {named}", text) == [command, "report"]
 
