@@ -68,7 +68,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 # The last three fetch packages of Debian 12 (apt-get, dpkg).
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -97,7 +97,8 @@ set-false-matches-elsewhere = --queries 100 --sizes 1,2,5,10,30 --streams both,v
 set-false-matches-esc50 = --queries 400 --streams audio
 set-ablation = ABLATE_JOBS=2
 set-ablation-rate = ABLATE_OBJECTIVES=whole,avid,avid-cma ABLATE_JOBS=2 SET="--set optim.lr=1e-3"
-set-ablation-long = ABLATE_OBJECTIVES=whole,avid ABLATE_SEEDS=0 ABLATE_STEPS=4800 ABLATE_JOBS=2
+set-ablation-long = ABLATE_OBJECTIVES=whole,avid ABLATE_STEPS=4800
+set-ablation-more = ABLATE_OBJECTIVES=whole,avid
 set-ablation-ucf = ABLATE_OBJECTIVES=whole,avid,without-temporal,avid-cma,video-only,temporal,without-temporal-audio ABLATE_JOBS=2
 set-ablation-audio-light = ABLATE_OBJECTIVES=whole ABLATE_JOBS=2 \
     SET="$(patsubst %,--set loss.%=0.25,speed_audio direction_audio order_audio order_video_audio)"
@@ -273,6 +274,14 @@ _result-ablation-ucf _result-ablation-long _result-ablation-audio-light: | $(REA
 	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
 	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/$(name) $(set-$(name))
 	$(call publish,$(AT)/$(name),make ablate RUN=runs/ucf-six $(set-$(name)))
+
+_result-ablation-more: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of UCF101 and other videos))
+	$(BIN)/python -m benchmarks.more_videos --videos "$(CLIPS)" $(if $(SPLITS),--splits "$(SPLITS)") --classes $(subst ",,$(six)) \
+	    --out $(AT)/more.csv
+	$(BIN)/python -m preprocess shards --dataset folder --data "$(CLIPS)" --csv $(AT)/more.csv --out $(AT)/shards/more
+	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/more ABLATE_RUN=$(AT)/$(name) $(set-$(name))
+	$(call publish,$(AT)/$(name),make ablate RUN=runs/ucf-six SHARDS=shards/more $(set-$(name)))
 
 _result-bench: | $(READY)
 	$(MAKE) bench
