@@ -279,7 +279,8 @@ _result-ablation-more: | $(READY)
 	$(if $(CLIPS),,$(error give CLIPS=folder of UCF101 and other videos))
 	$(BIN)/python -m benchmarks.more_videos --videos "$(CLIPS)" $(if $(SPLITS),--splits "$(SPLITS)") --classes $(subst ",,$(six)) \
 	    --out $(AT)/more.csv
-	$(BIN)/python -m preprocess shards --dataset folder --data "$(CLIPS)" --csv $(AT)/more.csv --out $(AT)/shards/more
+	$(BIN)/python -m preprocess shards --dataset folder --data "$(CLIPS)" --csv $(AT)/more.csv --out $(AT)/shards/more \
+	    --preset ucf-small
 	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/more ABLATE_RUN=$(AT)/$(name) $(set-$(name))
 	$(call publish,$(AT)/$(name),make ablate RUN=runs/ucf-six SHARDS=shards/more $(set-$(name)))
 
