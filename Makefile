@@ -68,7 +68,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 # The last three fetch packages of Debian 12 (apt-get, dpkg).
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 false-matches-simulated augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -248,6 +248,11 @@ _result-false-matches-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
 	$(MAKE) false-matches RUN=$(AT)/$(name) VIDEOS="$(ESC)/audio" FALSE_MATCHES='$(set-$(name))'
 	$(call publish,$(AT)/$(name)/false-matches,make false-matches VIDEOS=ESC-50/audio FALSE_MATCHES="$(set-$(name))")
+
+_result-false-matches-simulated: | $(READY)
+	$(if $(CLIPS),,$(error give CLIPS=folder of videos))
+	$(BIN)/python -m benchmarks.large_archive --videos "$(CLIPS)" --out $(AT)/$(name)
+	$(call publish,$(AT)/$(name),python -m benchmarks.large_archive --videos VIDEOS --out runs/simulated)
 
 _result-fingerprint-elsewhere _result-fingerprint-elsewhere-video _result-fingerprint-elsewhere-audio: | $(READY)
 	$(BIN)/python -m benchmarks.elsewhere --out $(AT)/elsewhere
