@@ -140,7 +140,8 @@ def test_names_are_unquoted_and_links_out_of_the_folder_are_not_followed(serve, 
 def test_a_connection_that_fails_is_named_and_tried_once(
     handler, words, serve, clips, reference, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(http_files, "PATIENCE_SECONDS", 1.0)
+    if handler is Silent:  # the others answer, but a busy machine may take more than this for it
+        monkeypatch.setattr(http_files, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(Plain, "requests", [])
     url = serve(clips.parent, handler)
     with pytest.raises(ShardError, match=rf"none of the 5 sources could be read.*cannot be fetched: {url}.*{words}"):

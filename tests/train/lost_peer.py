@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import torch
+from torch.distributed import TCPStore
 
 from train.errors import RunError
 from train.ranks.distributed import World, any_rank, join_world, leave_world
@@ -19,8 +20,17 @@ def fail(world: World) -> None:
         raise RunError("its disk is full")
 
 
+def _meet() -> None:
+    """Wait until both ranks are there: on a busy machine one may load torch longer than the patience to be tried."""
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    store.set(f"loaded-{rank}", "")
+    store.wait([f"loaded-{each}" for each in range(size)])
+
+
 def main(fate: str) -> None:
     """What befalls rank 1: dies, hangs, or fails."""
+    _meet()
     world = join_world("cpu", timedelta(seconds=60 if fate != "hangs" else PATIENCE_SECONDS))
     any_rank(flag=False)
     if world.rank == 1 and fate == "dies":

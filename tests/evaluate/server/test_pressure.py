@@ -104,7 +104,7 @@ def test_killed_in_a_run_the_index_is_whole_and_the_run_continues(own, after_sec
         folders = list(Path(tempfile.gettempdir()).glob(f"avtempo-uploads-*/{uploaded.json()['id']}"))
         assert not folders  # the killed server's
         assert client.post("/api/runs", json={"kind": "index"}).status_code == 202
-        wait_for(lambda: client.get("/api/runs").json()[0]["state"] != "running")
+        wait_for(lambda: client.get("/api/runs").json()[0]["state"] != "running", seconds=300)
         assert client.get("/api/runs").json()[0]["state"] == "done"
         assert client.get("/api/status").json()["n_sources"] == 28
 
@@ -127,7 +127,7 @@ def test_events_tell_of_a_run_and_an_interrupt_ends_the_server(own):
     with serving(own.index) as (client, server), ThreadPoolExecutor(1) as pool:
         pool.submit(listen, client)
         run = client.post("/api/runs", json={"kind": "duplicates"}).json()
-        wait_for(lambda: any('"state": "done"' in line for line in seen))
+        wait_for(lambda: any('"state": "done"' in line for line in seen), seconds=300)
         assert all(run["id"] in line for line in seen)
         again = client.post("/api/runs", json={"kind": "duplicates"})
         assert again.status_code == 202

@@ -26,7 +26,7 @@ def ended(client, identity):
         run = next(each for each in client.get("/api/runs").json() if each["id"] == identity)
         return run if run["state"] != "running" else None
 
-    return wait_for(look)
+    return wait_for(look, seconds=300)  # its processes load torch anew
 
 
 def test_one_source_is_not_told_as_1_sources():

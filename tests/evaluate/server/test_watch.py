@@ -57,21 +57,26 @@ def test_a_file_is_matched_when_it_has_stopped_growing(made, tmp_path, hook):
     (folder / "sub").mkdir(parents=True)
     whole = (made.videos / "web/small.mp4").read_bytes()
     shutil.copy(made.videos / "4.mp4", folder / "before.mp4")
-    with made.client(watch_folder=folder, watch_out=out, webhook=address, settle_seconds=0.6) as client:
+    with made.client(watch_folder=folder, watch_out=out, webhook=address, settle_seconds=1.2) as client:
+
+        def watched(n_matched):
+            told = client.get("/api/status").json()["watched"]
+            return told["n_matched"] == n_matched and told
+
         assert wait_for(lambda: lines(out))[0]["file"] == "before.mp4"
         (folder / os.fsdecode(b"notes\xff.txt")).write_text("no media")  # the watcher cannot tell such a name
         (folder / ".hidden.mp4").write_bytes(whole)
         (folder / "out.mp4").symlink_to(made.videos / "3.mp4")
         (folder / "shut.mp4").symlink_to("x" * 300)  # no status, but an error: as where one may not enter
         path = folder / "sub/growing.mp4"
-        for share in (0.3, 0.6, 1.0):
-            path.write_bytes(whole[: int(share * len(whole))])
+        for eighths in range(1, 9):  # far longer in all than a file must stand still, each pause far shorter
+            path.write_bytes(whole[: eighths * len(whole) // 8])
             time.sleep(0.3)
         _, line = wait_for(lambda: len(lines(out)) == 2 and lines(out))
         assert (line["file"], line["size_bytes"]) == ("sub/growing.mp4", len(whole))
         assert {each["reference"] for each in line["matches"] if each["decision"]} == {"0.mp4", "web/small.mp4"}
         assert client.get("/api/runs").json() == []
-        told = client.get("/api/status").json()["watched"]
+        told = wait_for(lambda: watched(2))  # its line is written first
         assert (told["n_waiting"], told["n_matched"], told["n_found"], told["n_failed"]) == (0, 2, 2, 0)
         assert [each["name"] for each in told["last"]] == ["sub/growing.mp4", "before.mp4"]
         assert set(told["last"][0]["references"]) == {"0.mp4", "web/small.mp4"}
@@ -159,7 +164,7 @@ def test_the_first_files_of_an_archive_are_indexed_and_then_matched(made, tmp_pa
     shutil.copy(made.videos / "0.mp4", folder)
     given = {"archive_folder": folder, "watch_folder": folder, "watch_out": out, "settle_seconds": 0.1}
     with Made(tmp_path).client(**given) as client:
-        (line,) = wait_for(lambda: lines(out), seconds=120)
+        (line,) = wait_for(lambda: lines(out), seconds=300)
         wait_for(lambda: client.get("/api/status").json()["n_sources"] == 1)
     assert (line["file"], line["matches"]) == ("0.mp4", [])
 
@@ -206,7 +211,7 @@ def test_a_file_that_comes_into_the_archive_is_matched_and_indexed(own, monkeypa
     folder = own.videos / "incoming"
     with own.client(archive_folder=own.videos, watch_folder=folder, settle_seconds=0.3) as client:
         shutil.copy(own.videos / "3.mp4", folder / "new.mp4")
-        wait_for(lambda: client.get("/api/sources?search=incoming").json()["total"] == 1)
+        wait_for(lambda: client.get("/api/sources?search=incoming").json()["total"] == 1, seconds=300)
         (line,) = lines(own.index / "watched.jsonl")
         assert {each["reference"] for each in line["matches"] if each["decision"]} == {"3.mp4"}
         assert client.get("/api/runs").json()[0]["kind"] == "index"

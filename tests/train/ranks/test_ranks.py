@@ -1,9 +1,8 @@
 """Two real processes against one: the same gradient, terms and bank as with the joint batch."""
 
-import socket
-
 import pytest
 import torch
+from torch.distributed import TCPStore
 
 from tests.processes import start
 from tests.train.joint_batch import CASES, bank_of, batch_of, model_of, same_gradients, step
@@ -11,9 +10,12 @@ from tests.train.joint_batch import CASES, bank_of, batch_of, model_of, same_gra
 
 def run_pair(program, *arguments):
     """Two ranks of a program, without torchrun, which would take seconds more to start."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    # The ranks meet at a server of this process, as under torchrun: nobody else can take its port meanwhile.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    shared = {
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "OMP_NUM_THREADS": "1",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }  # fmt: skip
     pair = [start("-m", program, *arguments, **shared, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in (0, 1)]
     said = [process.communicate(timeout=600)[1] for process in pair]
     return [process.returncode for process in pair], said

@@ -35,7 +35,7 @@ def ucf(n_groups=12, n_clips=3, seconds=6.0):
     ]  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31), st.integers(11, 20), st.integers(1, 4))
 def test_groups_never_cross_roles(seed, n_groups, n_clips):
     videos = {video.name: video for video in ucf(n_groups, n_clips)}

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.fingerprint.match.spans import Pair, Span, apart_spans, join_spans, trimmed
@@ -41,6 +41,7 @@ def test_a_span_within_another_does_not_end_the_other():
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=6))
 def test_spans_kept_apart_do_not_overlap_and_lie_within_their_own_seconds(drawn):
     spans = [Span(start, start + length, start + 50, start + length + 50, {}) for start, length in drawn]
