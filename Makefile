@@ -67,7 +67,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
-# The last three fetch packages of Debian 12 (apt-get, dpkg).
+# The last four fetch packages of Debian 12 (apt-get, dpkg).
 ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 false-matches-simulated augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
