@@ -44,7 +44,7 @@ def test_two_hundred_requests_at_once_leave_it_answering(made, ids):
 
     async def all_at_once(address):
         limits = httpx2.Limits(max_connections=None)
-        async with httpx2.AsyncClient(base_url=address, headers=BEARER, timeout=120, limits=limits) as client:
+        async with httpx2.AsyncClient(base_url=address, headers=BEARER, timeout=600, limits=limits) as client:
             asked = [client.request(method, path, **rest) for method, path, rest in requests(list(ids.values()), clip)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
 
