@@ -48,8 +48,10 @@ LEARNING = (
     "evaluate/embedding", "evaluate/protocols",
 )  # fmt: skip
 FINETUNING = (*LEARNING, "train/finetune", "evaluate/finetune")
-MATCHING = (*_CLIPS, "evaluate/fingerprint")
-"""Folders whose code decides what the encoders learn and score, and which clips are found."""
+MATCHING = (*_CLIPS, *(f"evaluate/fingerprint/{name}" for name in (
+    "describe", "index", "match", "closer_look", "answer", "benchmark",
+)))  # fmt: skip
+"""Folders whose code, with all below them, decides what the encoders learn and score, and which clips are found."""
 _code_now = functools.cache(code)  # 1 s
 _MARKER = (
     r"(?P<begin><!-- (?P<kind>%s): (?P<name>\S+)(?P<options>(?: \w+=\S+)*) -->\n).*?(?P<end><!-- end (?P=kind) -->)"
@@ -91,7 +93,7 @@ class Marker:
         age, trained = ", older than today's code", ""
         if (before := header.get("code")) is not None:
             now = _code_now()
-            changed = [name for name in decided_by if before.get(name) != now.get(name)]
+            changed = [name for name in decided_by if _below(name, before) != _below(name, now)]
             age = f"; changed since: {', '.join(changed)}" * bool(changed)
         if training := header.get("training"):
             trained = f", {training['steps']} steps in {training['seconds']:.0f} s"
@@ -103,6 +105,10 @@ class Marker:
             f"`{header['command']}`{trained}; {header['machine']}; {header['date']}, commit {header['commit']}{age} "
             f"([data]({data}))."
         )
+
+
+def _below(folder: str, code_of: Mapping[str, str]) -> dict[str, str]:
+    return {name: checksum for name, checksum in code_of.items() if f"{name}/".startswith(f"{folder}/")}
 
 
 Kind = Callable[[Marker], str]

@@ -25,13 +25,15 @@ def origin() -> dict[str, Any]:
 def code(root: Path = ROOT) -> dict[str, str]:
     """Return a checksum of what each folder that numbers may depend on does: "train/views" -> 12 hex digits.
 
+    Folders are told apart down to the third level; a checksum covers a folder's own files, at the third all below it.
+
     A commit does not say which code changed after it, and a clone may lack the history. These do not need git. Settings
     (YAML) count too; comments, docstrings and empty lines decide no number and do not.
     """
     folders: dict[str, Any] = {}
     for package in ("store", "preprocess", "train", "evaluate"):
         for path in sorted(path for kind in ("*.py", "*.yaml") for path in (root / package).rglob(kind)):
-            folder = "/".join(path.relative_to(root).parts[:-1][:2])
+            folder = "/".join(path.relative_to(root).parts[:-1][:3])
             folders.setdefault(folder, hashlib.sha256()).update(_statements(path).encode())
     return {folder: checksum.hexdigest()[:12] for folder, checksum in folders.items()}
 
