@@ -10,7 +10,7 @@ from evaluate.results.results import Result
 
 TASK = "indexing"
 CODECS = {"H.264": "libx264 -preset veryfast -crf 23", "HEVC": "libx265 -preset ultrafast -crf 26"}
-SECONDS, HOP_SECONDS = 40.0, 0.5
+SECONDS, HOP_SECONDS = 240.0, 0.5
 FLOOR = "ffmpeg, decoding alone"
 
 
