@@ -83,7 +83,8 @@ def _index(arguments: argparse.Namespace) -> None:
         problems.append(f"folders that could not be read: {', '.join(growth.unreadable_folders)}")
     if growth.unreadable and arguments.videos:
         remedy = "mend them, or give a longer --max-hours, and --retry-failed"
-        problems.append(f"{len(growth.unreadable)} files could not be read: {remedy}")
+        n = len(growth.unreadable)
+        problems.append(f"{n} file{'s' * (n != 1)} could not be read: {remedy}")
     if problems:
         raise FingerprintError(f"{arguments.videos}: {'; '.join(problems)}; all others are indexed")
 

@@ -23,6 +23,7 @@ from evaluate.fingerprint.index.library import Library, build_library
 from evaluate.fingerprint.index.library_file import LIBRARY_FOLDER, library_key, load_library, save_library
 from evaluate.fingerprint.index.update import Growth, follow, grow
 from evaluate.fingerprint.match.matches import Answer
+from evaluate.fingerprint.orientation import oriented
 from preprocess.build.pipeline import PRELOAD
 from preprocess.catalogues.scan import scan
 from preprocess.errors import CatalogueError
@@ -205,7 +206,7 @@ class Index:
                 if isinstance(each, Unreadable):
                     yield Answer(each.source, 0.0, (), each.reason)
                 else:
-                    yield matcher.answer(each)
+                    yield oriented(matcher.answer(each), each, spans.library, encoder)
         if images and not self._has_stills:
             yield from (Answer(file.name, 0.0, (), NO_STILLS) for file in images)
         elif images:

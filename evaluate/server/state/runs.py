@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluate.archive.duplicates import find_duplicates
+from evaluate.archive.last_run import last_compared
 from evaluate.archive.scope import Scope
+from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.api import Index
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
@@ -170,9 +172,13 @@ def update_index(show: Show, *, index_folder: Path, folder: Path, retry_failed: 
 
 
 def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool) -> str:
-    """Find duplicates; see `find_duplicates`."""
+    """Find duplicates; see `find_duplicates`. What is new since the last run is compared at that run's rate."""
     index, workers = Index.open(index_folder), n_processors()
-    found = find_duplicates(index, scope=scope, since_last=since_last, workers=workers, progress=show)
+    last = last_compared(index.archive) if since_last else None
+    rate = last["false_positive_rate"] if last else DEFAULT_FALSE_POSITIVE_RATE
+    found = find_duplicates(
+        index, scope=scope, since_last=since_last, workers=workers, false_positive_rate=rate, progress=show
+    )
     words = f"{counted(found.n_compared, 'source')} compared, {counted(len(found.pairs), 'pair')}"
     return f"{words}, {counted(len(found.segments), 'segment')} of many sources"
 

@@ -186,7 +186,7 @@ def test_a_file_over_the_limit_is_not_added_until_the_limit_is_longer(make_check
         assert main([*words, *limit]) == 2
         said = capsys.readouterr()
         assert added in said.out and "cannot be read: long.mp4: 3 s, the limit is 2 s" in said.out
-        assert "1 files could not be read" in said.err
+        assert "1 file could not be read" in said.err
     assert main([*words, "--retry-failed"]) == 0
     assert "2 sources" in capsys.readouterr().out
     assert main(["match", str(archive), "--index", str(tmp_path / "index"), *limit]) == 2

@@ -92,6 +92,15 @@ def test_one_listener_too_many_is_refused(made, monkeypatch):
         assert (refused.status_code, "close some" in refused.json()["detail"]) == (503, True)
 
 
+def test_what_is_new_is_compared_at_the_rate_of_the_last_run(own):
+    """Which another program may have begun at a rate of its own."""
+    find_duplicates(Index.open(own.index), false_positive_rate=0.01)
+    with own.client() as client:
+        started = client.post("/api/runs", json={"kind": "duplicates", "since_last": True}).json()
+        run = ended(client, started["id"])
+        assert (run["state"], run["message"].split(" compared")[0]) == ("done", "0 sources")
+
+
 @pytest.mark.slow
 def test_a_scope_that_fits_nothing_fails_with_a_reason(own):
     with own.client() as client:
