@@ -231,7 +231,7 @@ _result-ucf-six: | $(READY)
 
 _result-esc50: | $(READY)
 	$(if $(ESC),,$(error give ESC=folder of ESC-50))
-	$(MAKE) eval-esc ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
+	$(MAKE) eval-esc SPLITS= ESC_RUN=$(AT)/esc50 SHARDS=$(AT)/shards/esc50 DATA="$(ESC)" ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1"
 	$(call publish,$(AT)/esc50,make eval-esc DATA=ESC-50 ESC_CLIPS=2 SCRATCH_STEPS=400 SET="--threads 1")
 
 _result-fingerprint _result-fingerprint-seed7 _result-fingerprint-video _result-fingerprint-edits _result-fingerprint-audio: | $(READY)
