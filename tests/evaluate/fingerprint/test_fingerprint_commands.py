@@ -49,7 +49,7 @@ EDITS = {
     "corner": ("[0:v]scale=iw*.45:ih*.45[c];[1:v][c]overlay=W-w-4:H-h-4", {}),
     "upright": ("[0:v]pad=iw:iw*16/9:0:(oh-ih)/2", {"mirrored": False}),
     "fast": ("[0:v]setpts=PTS/2", {"mirrored": False, "turned_degrees": 0}),
-    "softer": ("[0:v]hflip,crop=iw*.8:ih*.8", {}),
+    "softer": ("[0:v]hflip,crop=iw*.8:ih*.8", {"mirrored": True}),
 }
 SOFTER = ["-map", "0:a", "-af", "volume=-10dB", "-c:v", "libx264", "-crf", 33, "-c:a", "aac", "-b:a", "48k"]
 
