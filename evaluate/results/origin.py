@@ -25,7 +25,7 @@ def origin() -> dict[str, Any]:
 def code(root: Path = ROOT) -> dict[str, str]:
     """Return a checksum of what each folder that numbers may depend on does: "train/views" -> 12 hex digits.
 
-    Folders are told apart down to the third level; a checksum covers a folder's own files, at the third all below it.
+    A checksum is of a folder's own files; of a folder in a folder of a package (the third level), of all files below it.
 
     A commit does not say which code changed after it, and a clone may lack the history. These do not need git. Settings
     (YAML) count too; comments, docstrings and empty lines decide no number and do not.

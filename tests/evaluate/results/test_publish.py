@@ -86,8 +86,9 @@ def test_the_commit_is_that_of_this_code_or_unknown(tmp_path, monkeypatch):
 
 
 def test_a_table_names_the_code_that_changed_after_its_numbers_were_measured(run, tmp_path):
-    since = {"train/views": "0", "evaluate/report": "0"}
-    for changed, line in (({}, "commit abc ([data]"), (since, "commit abc; changed since: train/views ([data]")):
+    since = {"train/views": "0", "evaluate/report": "0", "evaluate/protocols/esc50": "0"}
+    named = "commit abc; changed since: train/views, evaluate/protocols ([data]"
+    for changed, line in (({}, "commit abc ([data]"), (since, named)):
         write_results(run / RESULTS_NAME, results(), HEADER | {"code": code() | changed})
         publish(run, "demo", "make demo", tmp_path)
         assert line in filled(tmp_path, PAGE)
@@ -110,6 +111,11 @@ def test_the_checksum_of_a_folder_follows_its_code(tmp_path):
         '"""Doc.\n\nMore."""\n# why\ndef f(a=\'#\'):  # why\n    """Doc."""\n\n    return (a,  # why\n  "b")\n'
     )
     assert code(tmp_path)["train/views"] == before["train/views"]  # the same statements
+    (tmp_path / "train/views/of/clips").mkdir(parents=True)
+    (tmp_path / "train/views/of/clips/cut.py").write_text("first = 0\n")
+    below = code(tmp_path)
+    assert set(below) == {"train", "train/views", "train/views/of"}
+    assert below["train/views"] == before["train/views"]
     for changed in ("def f(a=''):\n    return (a,\n  \"b\")\n", "def f(a='#'):\n    return (a,\n  \"c\")\n"):
         views.write_text(changed)
         assert code(tmp_path)["train/views"] != before["train/views"]
