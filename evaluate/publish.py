@@ -32,7 +32,7 @@ from evaluate.fingerprint.benchmark.tables_and_figures import benchmark_tables, 
 from evaluate.protocols import result_table as tables
 from evaluate.protocols.cross_modal import CROSS_MODAL
 from evaluate.results.origin import code, origin
-from evaluate.results.results import RESULTS_NAME, Result, read_header, read_results, write_results
+from evaluate.results.results import OLDER_COMMITS, RESULTS_NAME, Result, read_header, read_results, write_results
 from evaluate.results.sheet import Sheet
 from store.atomic_files import write_text
 
@@ -128,6 +128,8 @@ def publish(run: Path, name: str, made_by: str, root: Path) -> Path:
         known["training"] = json.loads(training.read_text(encoding="utf-8"))
     if str(known.get("commit")).endswith("-dirty"):
         raise ResultsError(source, "was made by code that is not committed; commit, then measure again")
+    if older := known.get(OLDER_COMMITS):
+        raise ResultsError(source, f"also holds numbers of {', '.join(older)}; measure all of them with one commit")
     if known.get("missing"):
         raise AblationError(f"{run}: lacks {', '.join(known['missing'])}; run the ablation to its end, then publish it")
     path = root / RESULTS_DIR / f"{name}.json"

@@ -53,6 +53,7 @@ def write_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         remedy = "free space" if error.errno in DISK_FULL else "make it writable"
         remedy = f"{remedy} or write to another disk, then run again"
+        remedy = "choose a shorter name" if error.errno == errno.ENAMETOOLONG else remedy
         raise WriteError(path, f"cannot be written: {error.strerror or error}", remedy) from error
 
 
@@ -63,7 +64,7 @@ def temporary_path(path: Path) -> Path:
 
 def remove_temporaries(folder: Path, name: str = "") -> None:
     """Remove the leftovers of killed writers, of all files or of one name; only for the holder of the lock."""
-    for path in folder.glob(f".{glob.escape(name)}{'.~' * bool(name)}*{TEMPORARY_SUFFIX}"):
+    for path in folder.glob(f".{glob.escape(name) or '*'}.~*{TEMPORARY_SUFFIX}"):
         _remove(path)
 
 
@@ -94,7 +95,7 @@ def replacing(path: Path, *, patience_seconds: float = 0.0) -> Iterator[Path]:
         BusyError: another process writes this path.
         WriteError: the disk is full or refuses.
     """
-    with write_errors(path), _file_lock(path, patience_seconds) as is_locked:
+    with write_errors(path), file_lock(path, patience_seconds) as is_locked:
         if is_locked:
             remove_temporaries(path.parent, path.name)
         with _renamed(path) as temporary:
@@ -111,7 +112,7 @@ def atomic_folder(path: Path, guard: Guard = write_errors) -> Iterator[Path]:
     """
     temporary = temporary_path(path)
     replaced = temporary.with_suffix(f".old{TEMPORARY_SUFFIX}")
-    with guard(path), _file_lock(path) as is_locked:
+    with guard(path), file_lock(path) as is_locked:
         _remove(temporary)
         try:
             temporary.mkdir()
@@ -168,7 +169,7 @@ def _is_held(descriptor: int) -> bool:
     return False
 
 
-def _file_lock(path: Path, patience_seconds: float = 0.0) -> AbstractContextManager[bool]:
+def file_lock(path: Path, patience_seconds: float = 0.0) -> AbstractContextManager[bool]:
     """Hold `.NAME.lock` beside a file, which need not be there, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return _held(path.with_name(f".{path.name}{LOCK_NAME}"), patience_seconds)

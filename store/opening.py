@@ -89,9 +89,9 @@ def _checked_header(path: Path, file: h5py.File, signature: tuple[int, ...]) -> 
 
 
 def _open_hdf5(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise NotAStoreError(path, "there is no such file", "give the path of an embedding store, such as NAME.h5")
     try:
+        if not path.is_file():
+            raise NotAStoreError(path, "there is no such file", "give the path of an embedding store, such as NAME.h5")
         return h5py.File(path, "r", locking=False)
     except PermissionError as error:
         raise NotAStoreError(path, "cannot be read: permission denied", "ask its owner for read access") from error

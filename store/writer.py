@@ -30,7 +30,7 @@ def write_part(path: Path | str, rows: Rows, provenance: Provenance) -> None:
     """Write rows as one store; it appears under `path` whole or not at all, replacing what was there.
 
     Raises:
-        DuplicateRowsError: two rows have the same key and start.
+        DuplicateRowsError: two rows have the same key, start and end.
         BusyError, WriteError: another process writes this path, or the disk refuses.
     """
     _refuse_repeated(Path(path), [rows])
@@ -94,25 +94,25 @@ def _refuse_repeated(path: Path, pieces: Sequence[Piece]) -> None:
     """Check that all rows are different clips; 8 bytes of memory a row.
 
     Raises:
-        DuplicateRowsError: two rows have the same key and start; names the key.
+        DuplicateRowsError: two rows have the same key, start and end; names the key.
     """
     hashes = np.fromiter((hash(clip) for piece in pieces for clip in _clips(piece)), np.int64)
     ordered = np.sort(hashes)
     if (ordered[1:] == ordered[:-1]).any():
         _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
         clips = (clip for piece in pieces for clip in _clips(piece))
-        key, _ = next(itertools.islice(clips, first[counts > 1].min(), None))
+        key, *_ = next(itertools.islice(clips, first[counts > 1].min(), None))
         problem = f"clip {key.decode()!r} would be in it twice"
         raise DuplicateRowsError(path, problem, "leave out the rows that are there")
 
 
-def _clips(piece: Piece) -> Iterator[tuple[bytes, float]]:
-    """Yield the key and the start of every row, which together name a clip."""
-    keys, starts = (
+def _clips(piece: Piece) -> Iterator[tuple[bytes, float, float]]:
+    """Yield key, start and end of every row, which together name a clip: of two speeds only the ends differ."""
+    keys, starts, ends = (
         itertools.chain.from_iterable(block.tolist() for block in piece.blocks(name, as_stored=True))
-        for name in ("key", "start_seconds")
+        for name in ("key", "start_seconds", "end_seconds")
     )
-    yield from zip(keys, starts, strict=True)
+    yield from zip(keys, starts, ends, strict=True)
     if isinstance(piece, EmbeddingStore):
         piece.close()
 

@@ -46,7 +46,8 @@ class MediaFacts:
 class Decision:
     """What is proposed for a source, and why, in words.
 
-    `copy_of` is the kept source that holds it; "" if it is kept itself. A file without facts cannot be read, and is kept.
+    `copy_of` is the kept source that holds it; "" if it is kept itself. A file without facts cannot be read, or is not what was
+    indexed, and is kept.
     """
 
     group: int
@@ -107,18 +108,19 @@ def propose_kept(
     """Propose for each source of each group whether to keep it: the best, and what no kept one holds.
 
     Of `order`, names in ORDERS, the first that differs decides; EvaluateError if it has an unknown one. `facts_of` probes a
-    file; None for one that cannot be read.
+    file; None for one that cannot be read. A file that is not what was indexed is not probed: it may be no copy any more.
     """
     check_order(order)
     pairs = {(pair.one, pair.other): pair for pair in found.pairs}
     decisions = list[Decision]()
     for number, names in enumerate(found.groups, 1):
-        facts = {name: facts_of(found.sources[name]) for name in names}
+        sources = [found.sources[name] for name in names]
+        facts = {each.name: facts_of(each) if each.is_still(Path(each.path)) else None for each in sources}
         kept = list[str]()
         for name in _ranked(facts, order, found.kept):
             told, reason, copy_of = facts[name], "", ""
             if told is None:
-                reason = "cannot be read"
+                reason = "cannot be read, or was changed since it was indexed"
             elif name in found.kept:
                 reason = "kept by verdict"
             elif not kept:
@@ -126,7 +128,7 @@ def propose_kept(
                 reason = f"best of {len(names)}: {', '.join(values)}"
             else:
                 copy_of, reason = _copied(name, kept, pairs, found.has[name])
-            if not copy_of and told is not None:  # what is gone, as after a rename, is no reason to move another file
+            if not copy_of and told is not None:  # what has gone or was replaced is no reason to move another file
                 kept.append(name)
             decisions.append(Decision(number, name, found.sources[name].path, not copy_of, copy_of, reason, told))
     return tuple(decisions)

@@ -19,16 +19,16 @@ _SCRIPT = """\
 set -eu
 if [ "${{1-}}" = --run ]; then act() {{ "$@"; }}; else act() {{ printf '%s ' would "$@"; printf '\\n'; }}; fi
 away() {{ # copy, kept, place
-    if [ ! -f "$1" ] || [ ! -f "$2" ] || [ -e "$3" ]; then
+    if [ ! -f "$1" ] || [ ! -f "$2" ] || [ "$1" -ef "$2" ] || [ -e "$3" ]; then
         printf 'left: %s\\n' "$1"
         return
     fi
-{link}    act mkdir -p -- "$(dirname -- "$3")"
+{link}    act mkdir -p -- "${{3%/*}}"
     act mv -n -- "$1" "$3"
 {place}}}
 """
 _LINK = """\
-    act ln -- "$2" "$1.link" || {  # on another disk: nothing is moved
+    act ln -L -- "$2" "$1.link" || {  # on another disk: nothing is moved
         printf 'left: %s\\n' "$1"
         return
     }

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from evaluate.archive.contents import content_of, size_of
 from evaluate.errors import VerdictError
 from preprocess.sources import escaped_name
-from store.atomic_files import TEMPORARY_SUFFIX, replacing, temporary_path
+from store.atomic_files import file_lock, replacing, temporary_path
 from store.errors import WriteError
 
 if TYPE_CHECKING:  # it imports torch
@@ -81,8 +80,10 @@ class Verdict:
                 raise ValueError(f"ignore: a place needs 0 <= start < end, not {start} and {end}")
             if not _CONTENT.fullmatch(place.content):
                 raise ValueError(f"no content: {place.content!r}")
-        if datetime.fromisoformat(self.made_at).year == datetime.max.year:  # no time is later
-            raise ValueError(f"made at {self.made_at}")
+        time = datetime.fromisoformat(self.made_at)
+        # Verdicts are sorted by these words, so all are written alike; and no time is later than the last year.
+        if time.isoformat() != self.made_at or time.utcoffset() != timedelta(0) or time.year == datetime.max.year:
+            raise ValueError(f"made at {self.made_at}, which is no time like 2026-11-30T12:00:00+00:00")
 
     @property
     def subject(self) -> tuple[object, ...]:
@@ -216,16 +217,18 @@ class Verdicts:
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
 
     def _make(self) -> None:
-        """Make an empty file under another name, and link it here unless another process was first."""
-        temporary = temporary_path(self.path).with_suffix(f".{threading.get_ident()}{TEMPORARY_SUFFIX}")
-        temporary.unlink(missing_ok=True)
-        try:
-            with closing(sqlite3.connect(temporary)) as connection:
-                connection.executescript(_TABLES)
-            with suppress(FileExistsError):
-                os.link(temporary, self.path)
-        finally:
+        """Make an empty file under another name, and rename it, unless another process or thread was first."""
+        with file_lock(self.path, PATIENCE_SECONDS):
+            if self.path.exists():
+                return
+            temporary = temporary_path(self.path)
             temporary.unlink(missing_ok=True)
+            try:
+                with closing(sqlite3.connect(temporary)) as connection:
+                    connection.executescript(_TABLES)
+                temporary.rename(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def _content(connection: sqlite3.Connection, source: "IndexedSource") -> str | None:

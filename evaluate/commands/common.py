@@ -13,7 +13,7 @@ from preprocess.executors.options import n_processors
 if TYPE_CHECKING:
     from evaluate.protocols.video_features import Videos
 
-console = Console()
+console = Console(emoji=False)  # a file may be named :key:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse gives it no public name
 
 

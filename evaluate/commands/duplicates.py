@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_parser, add_workers, say, words
+from evaluate.results.sheet import counted
 from preprocess.progress import Progress
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ def _say_found(found: "Duplicates") -> None:
         say(f"{segment.n_sources} sources share {segment.seconds:.1f} s, such as {start:.1f}-{end:.1f} s of {name}")
     n_aside = len(found.set_aside) + len(found.ignored)
     say(
-        f"{found.n_compared} sources compared; {len(found.pairs)} pairs in {len(found.groups)} groups, "
-        f"{len(found.segments)} segments in more than eight sources, {n_aside} set aside by verdicts"
+        f"{counted(found.n_compared, 'source')} compared; {counted(len(found.pairs), 'pair')} in "
+        f"{counted(len(found.groups), 'group')}, {counted(len(found.segments), 'segment')} in more than eight sources, "
+        f"{n_aside} set aside by verdicts"
     )
 
 

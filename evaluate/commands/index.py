@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.common import Commands, add_encoder, add_parser, add_workers, say
+from evaluate.results.sheet import counted
 from preprocess.executors.options import add_executor_options, add_max_hours, chosen_executor
 from preprocess.progress import Progress
 
@@ -93,7 +94,7 @@ def _say_growth(index: Path, growth: "Growth") -> None:
     from preprocess.catalogues.scan import first_names
 
     say(
-        f"{index}: {growth.n_sources} sources, {growth.n_descriptors} descriptors, "
+        f"{index}: {counted(growth.n_sources, 'source')}, {counted(growth.n_descriptors, 'descriptor')}, "
         f"{growth.media_seconds / 3600:.2f} h; {len(growth.added)} added, {len(growth.changed)} changed, "
         f"{len(growth.removed)} removed"
     )

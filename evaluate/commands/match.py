@@ -46,12 +46,13 @@ def _match(arguments: argparse.Namespace) -> None:
     from evaluate.fingerprint.answer.answers import answers_table
     from evaluate.fingerprint.api import Index, query_files
     from evaluate.fingerprint.page import write_page
+    from preprocess.catalogues.scan import first_names
     from preprocess.media.media_info import Limits
 
     if arguments.out:
         check_suffix(arguments.out, arguments.fps)
     index = Index.open(arguments.index, encoder=arguments.encoder, device=arguments.device)
-    archive, rate = index.archive, arguments.false_positive_rate
+    rate, sources = arguments.false_positive_rate, index.archive.sources()
     files, unreadable_folders = query_files(arguments.queries)
     matcher = index.matcher(rate)
     say(f"{len(matcher.library)} sources ({matcher.library.method}); threshold {matcher.threshold:.3f}")
@@ -63,20 +64,19 @@ def _match(arguments: argparse.Namespace) -> None:
             shown.show(len(answers), len(files))
     answers.sort(key=lambda each: each.query)
     paths = {file.name: file.path for file in files}
-    sources = archive.sources()
-    if arguments.out:
-        write_matches(arguments.out, answers, arguments.fps, paths, sources)
-        say(f"{arguments.out}: written")
-    if arguments.page:
-        references = {name: (Path(each.path), each.seconds) for name, each in sources.items()}
-        write_page(arguments.page, answers, paths, references, matcher.threshold)
-        say(f"{arguments.page}: written")
-    console.print(answers_table(answers, matcher.threshold))
-    doubtful = {match.reference for each in answers if not each.decided for match in each.matches}
-    doubted = [sources[name] for name in sorted(doubtful)]
-    if gone := [source.path for source in doubted if not source.is_still(Path(source.path))]:
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        say(f"moved or changed since indexing: {gone[0]}{more}; such files get no closer look: index the archive again")
+    try:
+        if arguments.page:
+            references = {name: (Path(each.path), each.seconds) for name, each in sources.items()}
+            write_page(arguments.page, answers, paths, references, matcher.threshold)
+            say(f"{arguments.page}: written")
+        if arguments.out:
+            write_matches(arguments.out, answers, arguments.fps, paths, sources)
+            say(f"{arguments.out}: written")
+    finally:  # hours of matching are told, also where a file cannot be written
+        console.print(answers_table(answers, matcher.threshold))
+    if moved := sorted({name for each in answers if not each.decided for name in index.moved(each)}):
+        remedy = "such files get no closer look: index the archive again"
+        say(f"moved or changed since indexing: {first_names(moved)}; {remedy}")
     unread = [f"\n  {each.query}: {each.unreadable}" for each in answers if each.unreadable]
     unread += [f"\n  {folder}" for folder in unreadable_folders]
     if unread:

@@ -17,6 +17,7 @@ from preprocess.errors import ShardError
 from preprocess.shards.manifest import DATASET_FILE, DatasetInfo, read_dataset
 from store.reader import EmbeddingStore
 from train.config.schema import TERMS
+from train.data.subset import parse_split
 from train.errors import CheckpointError, ExportError
 from train.run.checkpoint import Checkpoint, LoadedEncoders
 from train.run.run_log import read_log
@@ -104,20 +105,25 @@ def _dataset(folder: Path, fingerprint: str) -> DatasetInfo | None:
 def result_tables(results: Sequence[Result], split: str = "", dataset: str | None = None) -> tuple[Sheet, ...]:
     """Tabulate every test: the mean over splits where it is recorded, else each split.
 
-    On the data set of pretraining (None if unknown), the split of pretraining ("1:train"; empty for everything) comes
-    first. Pretraining has seen test videos of the other splits, and of means; their titles say so.
+    On the data set of pretraining (None if unknown), splits whose test videos it has not read come first: split 1 if it read
+    "1:train" or "fold:2,3,4,5"; none if `split` is empty, for everything. It has seen test videos of the other splits, and of
+    means; their titles say so.
     """
-    number, _, side = split.partition(":")
-    kept = int(number) if side == "train" and number.isdecimal() else None
-    tables = []
+    name, parts = parse_split(split) if split else ("", frozenset[str]())
+    tables = list[Sheet]()
     for test in dict.fromkeys(r.test for r in results):
         own = [r for r in results if r.test == test]
         numbers = list(dict.fromkeys(r.split for r in own if r.split is not None))
         trained_on = dataset in (None, test)
-        if trained_on and kept in numbers:
-            tables.append(_table(f"{test}, split {kept}, whose training part the encoders learnt from", own, kept))
-            numbers.remove(kept)
-            if not numbers:  # the mean over one split says nothing new
+        unread = [
+            n for n in numbers if (name == str(n) and parts == {"train"}) or (name == "fold" and str(n) not in parts)
+        ]
+        if trained_on and unread:
+            tables += [
+                _table(f"{test}, split {n}, whose training part the encoders learnt from", own, n) for n in unread
+            ]
+            numbers = [n for n in numbers if n not in unread]
+            if not numbers:  # the mean over these says nothing new
                 continue
         seen = "; the pretraining has seen test videos of it, without labels" if trained_on else ""
         if any(r.split is None for r in own):

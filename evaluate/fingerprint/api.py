@@ -225,6 +225,16 @@ class Index:
             self._library, self._sources = _load(archives, self.encoder), archives[0].sources()
         return Matcher(self._library, false_positive_rate)
 
+    def moved(self, answer: Answer) -> tuple[str, ...]:
+        """Name undecided candidates of an answer that got no closer look: their files moved or changed since indexing.
+
+        There are none for an image, nor for a clip that many sources hold, which get no such look.
+        """
+        if answer.n_alike or Path(answer.query).suffix.lower() in IMAGE_SUFFIXES:
+            return ()
+        names = {each.reference for each in answer.matches if not each.decision}
+        return tuple(name for name in sorted(names & self._sources.keys()) if self._path_of(name) is None)
+
     def _path_of(self, name: str) -> Path | None:
         """Give the file of a source below the archive's real folder, if it is still the one that was indexed."""
         source = self._sources.get(name)

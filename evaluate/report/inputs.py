@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evaluate.errors import GroupLeakError, SplitError
 from evaluate.protocols import video_features
 from evaluate.protocols.retrieval import Neighbourhood, neighbourhood
 from evaluate.protocols.stores import store_paths
@@ -20,12 +21,13 @@ class Model:
     videos: Videos
     neighbours: Mapping[Modality, tuple[Neighbourhood, ...]]
     encoder_sha256: str = ""
+    shards_fingerprint: str = ""
 
 
 def load_models(run: Path, dataset: str) -> dict[str, Model]:
     """Read those stores of the pretrained and the untrained encoders that the run has.
 
-    StoreError if a file is none; EvaluateError if a store has no labels, or a split of it cannot be evaluated.
+    StoreError if a file is none; EvaluateError if a store has no labels, or a split of it leaks.
     """
     models: dict[str, Model] = {}
     for name, path in store_paths(run, dataset, ("pretrained", "untrained")).items():
@@ -33,7 +35,8 @@ def load_models(run: Path, dataset: str) -> dict[str, Model]:
             with EmbeddingStore(path) as store:
                 videos = video_features.load_videos(store)
                 videos = replace(videos, splits=video_features.folds_as_splits(videos.splits))
-                models[name] = Model(videos, search(videos), store.provenance.encoder_sha256)
+                made_with = store.provenance
+                models[name] = Model(videos, search(videos), made_with.encoder_sha256, made_with.shards_fingerprint)
     return models
 
 
@@ -47,9 +50,15 @@ def search(videos: Videos) -> dict[Modality, tuple[Neighbourhood, ...]]:
 
 
 def splits_with(videos: Videos, modality: Modality) -> Iterator[Split]:
-    """Yield the splits that have videos of a modality on both sides, narrowed to these."""
+    """Yield the splits that have videos of a modality on both sides, narrowed to these; GroupLeakError if one leaks."""
     for name in video_features.split_names(videos):
-        if split := video_features.narrow(videos, video_features.take_split(videos, name), modality):
+        try:
+            whole = video_features.take_split(videos, name)
+        except GroupLeakError:
+            raise
+        except SplitError:  # as of a data set with training videos alone
+            continue
+        if split := video_features.narrow(videos, whole, modality):
             yield split
 
 

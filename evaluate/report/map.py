@@ -75,7 +75,7 @@ def project(vectors: np.ndarray) -> np.ndarray:
     # More threads do not speed up some hundred points, and on a busy machine their barriers cost minutes.
     with threadpool_limits(1):
         reduced = PCA(min(PCA_DIMENSIONS, n, d), svd_solver="full", random_state=SEED).fit_transform(vectors)
-        if n < MIN_TSNE_POINTS:
+        if n < MIN_TSNE_POINTS or not reduced[:, 0].std():  # t-SNE of equal vectors, as of a dead encoder, crashes
             return reduced[:, :2]
         tsne = TSNE(2, perplexity=min(30.0, (n - 1) / 3), init="pca", max_iter=TSNE_STEPS, random_state=SEED)
         return tsne.fit_transform(reduced).astype(np.float64)

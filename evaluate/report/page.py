@@ -3,7 +3,9 @@
 import logging
 import platform
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,11 @@ def write_report(
     media = {test: Media(folder, data, 1 / len(shards)) for test, folder in shards.items()}
     built = [build_section(run, test, results, media.get(test)) for test in tests]
     sections = [section for section in built if section is not None]
+    slugs = Counter(section.slug for section in sections)  # which name the parts of the page
+    sections = [
+        replace(section, slug=f"{section.slug}-{number}") if slugs[section.slug] > 1 else section
+        for number, section in enumerate(sections, 1)
+    ]
     if not sections:
         raise EvaluateError(
             f"{run}: holds neither {RESULTS_NAME} nor embeddings of {', '.join(tests) or 'any given shards'}; "

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluate.errors import SplitError
 from evaluate.protocols.coverage import coverage, part_read, pretraining_note
 from evaluate.report.classes import Confusion, Recalls, build_confusions, class_recalls
 from evaluate.report.gallery import Galleries, Media, build_galleries
@@ -92,6 +94,10 @@ def _notes(run: Path, model: Model | None, media: Media | None) -> list[str]:
     if model is None or media is None:
         return []
     notes = [str(split) for split in coverage(model.videos, media.shards) if not split.is_whole]
+    if model.shards_fingerprint != read_dataset(media.shards).fingerprint:
+        notes.append(f"the embeddings are of other shards than {media.shards} holds now: evaluate the run again")
     checkpoint = run / "checkpoints" / LAST_NAME
     read = part_read(checkpoint, media.shards) if checkpoint.exists() else None
-    return [*notes, *([] if read is None else filter(None, [pretraining_note(model.videos, read)]))]
+    with suppress(SplitError):  # nothing is tested where a split lacks a side
+        notes += filter(None, [] if read is None else [pretraining_note(model.videos, read)])
+    return notes

@@ -91,6 +91,10 @@ def load_results(run: Path | str) -> "pd.DataFrame":
     return frame.astype({"split": "Int64"})
 
 
+OLDER_COMMITS = "older_commits"
+"""In a header: commits that made records of the file, besides the header's own."""
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Read the header, the origin of the numbers; empty without a header or file, ResultsError if it is not a list."""
     return _read(path)[0] or {}
@@ -149,9 +153,10 @@ def update_results(
 ) -> tuple[Result, ...]:
     """Add records to a results file, replacing those of the same identity where they are; return all that it now holds.
 
-    Its header says with which code and when. Nobody else can change the file between reading and writing. `means_of`
-    computes means over splits. It is given all splits that the file holds of each new record, since an earlier command may
-    have measured some of them. `drop` tells which old records are out of date.
+    Its header says with which code and when, and names commits of records that another command left there. Nobody else can
+    change the file between reading and writing. `means_of` computes means over splits. It is given all splits that the file
+    holds of each new record, since an earlier command may have measured some of them. `drop` tells which old records are out
+    of date.
 
     Raises:
         ResultsError: the file that is there cannot be read; it is left as it is.
@@ -160,8 +165,11 @@ def update_results(
     header, added = origin(), {result.identity: result for result in new}  # origin reads all code: before the lock
     over_splits = {replace(result, split=None).identity for result in added.values()}
     with replacing(path, patience_seconds=_PATIENCE_SECONDS) as temporary:
-        merged = merge_results(read_results(path), added.values())
+        former, merged = read_header(path), merge_results(read_results(path), added.values())
         kept = [result for result in merged if result.identity in added or not drop(result)]
+        if any(result.identity not in added | dict.fromkeys(over_splits) for result in kept):
+            older = {*former.get(OLDER_COMMITS, ()), str(former.get("commit"))} - {header["commit"]}
+            header |= {OLDER_COMMITS: sorted(older)} if older else {}
         merged = merge_results(kept, means_of(r for r in kept if replace(r, split=None).identity in over_splits))
         temporary.write_text(_text(merged, header), encoding="utf-8")
     return merged

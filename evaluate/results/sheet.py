@@ -10,6 +10,11 @@ LONGEST_KEPT = 40
 """Letters of words that the terminal does not wrap."""
 
 
+def counted(n: int, noun: str) -> str:
+    """3, "source" -> "3 sources"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Sheet:
     """A table of text; a cell may hold rich's markup for the terminal.

@@ -1,6 +1,7 @@
 """Entries of the official lists, and matching them with the files on disk."""
 
 import csv
+import logging
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -8,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from preprocess.catalogues.scan import scan
+from preprocess.catalogues.scan import first_names, scan
 from preprocess.errors import CatalogueError
 from preprocess.schema import Media
 from preprocess.sources import Catalogue, Source
 
+_log = logging.getLogger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -47,22 +49,28 @@ def combine(
     """Match the files below `root`, a folder or a URL, with the lists of a data set.
 
     `entries` are all files that the lists name; `Entry.label` is a place in `label_names`. `key_of` gives the key of a
-    file on disk, and `unlisted` the entry of a file that no list names.
+    file on disk, and `unlisted` the entry of a file that no list names. Of several files of an entry, as in two formats, the
+    first by name counts; the log names the others.
 
     Raises:
         CatalogueError, RemoteError: as `scan`.
     """
     listing = scan(root, media)
-    sources, extra, used = [], [], set()
+    sources, extra, used, again = list[Source](), list[str](), dict[Key, str](), list[str]()
     for file in listing.files:
         key = key_of(file)
-        used.add(key)
         entry = None if key is None else entries.get(key)
+        if key is not None and entry is not None and (first := used.setdefault(key, file.name)) != file.name:
+            again.append(f"{file.name} = {first}")
+            continue
         if entry is None:
             extra.append(file.name)
             entry = unlisted(file)
         name = label_names[entry.label] if entry.label >= 0 else ""
-        sources.append(replace(file, label=entry.label, label_name=name, group=entry.group, splits=entry.splits))
+        number, group, splits = len(sources), entry.group, entry.splits
+        sources.append(replace(file, index=number, label=entry.label, label_name=name, group=group, splits=splits))
+    if again:
+        _log.warning("%d files left out, the lists name them once: %s", len(again), first_names(again))
     missing = sorted(
         entry.name for key, entry in entries.items() if key not in used and not listing.is_below_unreadable(entry.name)
     )

@@ -51,16 +51,14 @@ class Listing:
         return any(folder == "./" or name.startswith(folder) for folder in folders)
 
     def without_links(self, known: Collection[str]) -> tuple[Source, ...]:
-        """Take one name of each file: of a file with several links one in `known`, else the first. The log names others."""
+        """Take one name of each file: one in `known`, else one that is no symbolic link, else the first. The log names others."""
         names: dict[tuple[int, int], str] = {}
         kept, links = [], []
-        for file in sorted(self.files, key=lambda each: each.name not in known):
+        for file in sorted(self.files, key=lambda each: (each.name not in known, each.path.is_symlink())):
             with contextlib.suppress(OSError):  # a file that vanished fails later with a reason
                 status = file.path.stat()
-                if (status.st_nlink > 1 or file.path.is_symlink()) and names.setdefault(
-                    (status.st_dev, status.st_ino), file.name
-                ) != file.name:
-                    links.append(f"{file.name} = {names[status.st_dev, status.st_ino]}")
+                if (name := names.setdefault((status.st_dev, status.st_ino), file.name)) != file.name:
+                    links.append(f"{file.name} = {name}")
                     continue
             kept.append(file)
         if links:

@@ -84,7 +84,7 @@ def _set_findings(folder: Path, info: DatasetInfo, parts: dict[int, Part]) -> It
         theirs = (part.recipe.params, part.recipe.sources_sha256)
         if shard >= info.n_shards or theirs != (info.params, info.sources_sha256):
             yield Finding(part_path(folder, shard), "", f"does not belong to the set that {DATASET_FILE} describes")
-    files = tuple(part.file for part in parts.values() if part.file is not None)
+    files = tuple(part.file for _, part in sorted(parts.items()) if part.file is not None)  # names sort otherwise
     of_marks = {
         "shards": files,
         "fingerprint": manifest.fingerprint(info.params, files),

@@ -42,7 +42,9 @@ def audio_excerpt(path: Path, start_seconds: float, length_seconds: float) -> by
 
 
 def peaks(path: Path, start_seconds: float, end_seconds: float, n: int, limits: Limits = USUAL_LIMITS) -> np.ndarray:
-    """Return the largest absolute sample of each of `n` equal parts, float32 (n,) in [0, 1]; 0 beyond the end.
+    """Return the largest absolute sample of each of `n` equal parts, float32 (n,) in [0, 1].
+
+    It is 0 beyond the end, and beyond MAX_OUTLINE_SECONDS.
 
     Raises:
         MediaError: the source has no audio, or cannot be decoded; the subclasses say more.
@@ -54,7 +56,9 @@ def peaks(path: Path, start_seconds: float, end_seconds: float, n: int, limits: 
     loud = np.zeros(max(1, round(seconds * OUTLINE_RATE_HZ)), np.float32)
     kept = samples[: len(loud)]
     loud[: len(kept)] = np.abs(kept.astype(np.float32)) / 32768
-    return np.array([part.max(initial=0.0) for part in np.array_split(loud, n)], np.float32)
+    n_heard = max(1, round(n * seconds / (end_seconds - start_seconds)))
+    found = np.array([part.max(initial=0.0) for part in np.array_split(loud, n_heard)], np.float32)
+    return np.pad(found, (0, n - n_heard))
 
 
 def _audio(path: Path, part: tuple[float, float], limits: Limits, **coding: Any) -> bytes:

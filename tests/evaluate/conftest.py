@@ -35,7 +35,7 @@ def build_videos(
     return Videos(sources, labels, names, tuple(groups) if groups is not None else ("",) * n, listed, parts)
 
 
-def write_store(path, sources, vectors, model="raw", **columns):
+def write_store(path, sources, vectors, model="raw", shards_fingerprint="y", **columns):
     """A store of clips with these vectors by name; `sources` names each row's video. All other columns have defaults."""
     n = len(sources)
     labels = np.asarray(columns.pop("label", [0] * n), np.int64)
@@ -45,7 +45,7 @@ def write_store(path, sources, vectors, model="raw", **columns):
         "start_seconds": np.arange(n, dtype=float), "end_seconds": np.arange(n) + 1.0,
         "has_video": np.ones(n, bool), "has_audio": np.ones(n, bool),
     } | columns  # fmt: skip
-    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, "y", "tiny", model))
+    write_part(path, Rows(**given, vectors=vectors), Provenance("x", {}, shards_fingerprint, "tiny", model))
     return EmbeddingStore(path)
 
 
@@ -114,14 +114,14 @@ def build_esc50(root, names, n_folds, params=AUDIO):
     return root
 
 
-def save_tiny(path, seed=5, params=PARAMS, **changes):
+def save_tiny(path, seed=5, params=PARAMS, shards_fingerprint="", **changes):
     """A checkpoint of random encoders; not those that `untrained_encoders` makes from the same file."""
     config = check(Config, {**TINY, **changes}, "test")
     torch.manual_seed(seed)
     weights = {f"encoders.{k}": v for k, v in build_encoders(config.model).state_dict().items()}
     checkpoint = Checkpoint(
-        step=3, seconds=1.0, config=config.as_dict(), shard_params=params.as_dict(), shards_fingerprint="",
-        world_size=1, model=weights, bank={}, optimizer={}, loaders=[],
+        step=3, seconds=1.0, config=config.as_dict(), shard_params=params.as_dict(),
+        shards_fingerprint=shards_fingerprint, world_size=1, model=weights, bank={}, optimizer={}, loaders=[],
     )  # fmt: skip
     save_checkpoint(checkpoint, path)
     return path

@@ -95,8 +95,9 @@ def test_a_killed_writer_leaves_the_old_content_and_the_next_one_removes_its_lef
     assert text_of(path) == "new"
     if way in LOCKING:
         assert names(tmp_path) == [others.name, "a"]
+    (tmp_path / ".notes.tmp").write_text("a person's")
     remove_temporaries(tmp_path)  # as the holder of a folder does
-    assert names(tmp_path) == ["a"]
+    assert names(tmp_path) == [".notes.tmp", "a"]
 
 
 @pytest.mark.parametrize("way", LOCKING)

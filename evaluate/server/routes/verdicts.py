@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
@@ -85,7 +85,10 @@ def add(parts: GivenParts, body: Several) -> Recorded:
     undo = list[VerdictRequest]()
     for asked, each in reversed(fitting):
         held = former.get(each.subject, replace(each, is_withdrawn=True))
-        values = {"kind": held.kind, "note": held.note, "withdraw": held.is_withdrawn}
+        values: dict[str, Any] = {"kind": held.kind, "note": held.note, "withdraw": held.is_withdrawn}
+        own = id_of(held.places[0].name)
+        if held.kind == "keep" and own in parts.opened.now.names and place(own).content == held.places[0].content:
+            values |= {"names": [], "ids": [own], "places": []}  # of two files with the same bytes it kept this one
         undo.append(asked.model_copy(update={**values, "replaces": after[each.subject]}))
     return Recorded(verdicts=recorded, undo=undo)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -146,15 +147,18 @@ class OpenedIndex:
         raise missing
 
     def given_path(self, text: str) -> Path:
-        """Return the permitted path that a request names, absolute or below the archive's folder."""
-        path = Path(text)
+        """Return the permitted path that a request names: a source's name, absolute, or below the archive's folder."""
+        source = self.now.sources.get(text)
+        path = Path(source.path if source else text)
         return self.permitted(path if path.is_absolute() else self.archive_folder / path)
 
     def gone(self) -> frozenset[str]:
         """Return the names of sources whose files are no longer there."""
         at, names = self._gone
         if time.monotonic() - at > GONE_SECONDS:
-            names = frozenset(name for name, source in self.now.sources.items() if not Path(source.path).exists())
+            # Path.exists would raise where a folder is closed or a disk fails.
+            paths = {name: source.path for name, source in self.now.sources.items()}
+            names = frozenset(name for name, path in paths.items() if not os.path.exists(path))  # noqa: PTH110
             self._gone = time.monotonic(), names
         return names
 

@@ -126,19 +126,13 @@ class Queries:
         except OSError as error:
             raise NotFoundError(f"the file has gone or was replaced ({error.strerror}); match it again") from error
         identity = path.stem if is_upload else secrets.token_hex(8)
-        moved = () if is_image(path) else self._moved(answer)
+        moved = self._opened.now.index.moved(answer)
         query = Query(identity, name, path, is_upload, content, datetime.now(UTC), answer, moved)
         with self._lock:
             self._waiting_bytes.pop(path, None)
             self._kept[identity] = query
             self._make_room()
         return query
-
-    def _moved(self, answer: Answer) -> tuple[str, ...]:
-        """Name the undecided candidates whose files are not what was indexed, unless nothing is looked at closer."""
-        sources, names = self._opened.now.sources, {each.reference for each in answer.matches if not each.decision}
-        doubted = [] if answer.n_alike else [sources[name] for name in sorted(names) if name in sources]
-        return tuple(each.name for each in doubted if not each.is_still(Path(each.path)))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

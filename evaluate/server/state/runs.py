@@ -16,6 +16,7 @@ from evaluate.archive.last_run import last_compared
 from evaluate.archive.scope import Scope
 from evaluate.fingerprint.answer.matcher import DEFAULT_FALSE_POSITIVE_RATE
 from evaluate.fingerprint.api import Index
+from evaluate.results.sheet import counted
 from evaluate.server.problems import NotFoundError, RefusedError
 from evaluate.server.state.opened_index import OpenedIndex
 from evaluate.server.state.processes import Processes
@@ -113,23 +114,23 @@ class Runs:
             self.stop(identity)
 
     def _follow(self, run: Run, child: Any) -> None:
-        state, words = run.state, ""
-        while state == "running":
-            for _, kind, message in self._processes.messages({child: run}):
-                if kind == "report":
-                    done, total, note = message
-                    seconds = (datetime.now(UTC) - run.started_at).total_seconds()
-                    left = seconds * (total - done) / done if done and total else None
-                    run = self._put(replace(run, done=done, total=total, note=note, seconds_left=left))
-                elif kind == "result":
-                    state, words = message
-                else:
-                    state = "stopped" if run.id in self._stopped else "failed"
-                    words = f"its process ended with {message}; the next run continues from here"
+        state, words = run.state, "this server lost it; its log says why"
         try:
+            while state == "running":
+                for _, kind, message in self._processes.messages({child: run}):
+                    if kind == "report":
+                        done, total, note = message
+                        seconds = (datetime.now(UTC) - run.started_at).total_seconds()
+                        left = seconds * (total - done) / done if done and total else None
+                        run = self._put(replace(run, done=done, total=total, note=note, seconds_left=left))
+                    elif kind == "result":
+                        state, words = message
+                    else:
+                        state = "stopped" if run.id in self._stopped else "failed"
+                        words = f"its process ended with {message}; the next run continues from here"
             self._opened.refresh(at_once=True)
-        finally:
-            now = datetime.now(UTC)
+        finally:  # a run that never ends would keep all others away
+            state, now = "failed" if state == "running" else state, datetime.now(UTC)
             self._put(replace(run, state=state, message=escaped_name(words), ended_at=now, seconds_left=None))
 
     def _put(self, run: Run) -> Run:
@@ -157,7 +158,7 @@ def _work(
     except AvtempoError as error:
         return "failed", str(error)
     except KeyboardInterrupt:
-        return "stopped", "stopped; the next run continues from here"
+        return "stopped", "stopped; the next run continues from what was saved"
 
 
 def update_index(show: Show, *, index_folder: Path, folder: Path, retry_failed: bool = False) -> str:
@@ -181,8 +182,3 @@ def search(show: Show, *, index_folder: Path, scope: Scope, since_last: bool) ->
     )
     words = f"{counted(found.n_compared, 'source')} compared, {counted(len(found.pairs), 'pair')}"
     return f"{words}, {counted(len(found.segments), 'segment')} of many sources"
-
-
-def counted(n: int, noun: str) -> str:
-    """3, "source" -> "3 sources"."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"

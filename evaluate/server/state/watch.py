@@ -156,6 +156,7 @@ class Watch:
 
     def _media_files(self) -> list[Path]:
         """List media by name that lie in the folder itself, not behind a link that leads out of it."""
+        os.scandir(self._folder).close()  # which raises if the folder itself cannot be read, as `walk` does not
         known, found = EXTENSIONS["video"] | EXTENSIONS["audio"], list[Path]()
         for folder, folders, names in os.walk(self._folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -1,6 +1,7 @@
 /** The archive: what is indexed, what cannot be read and why; brings the index up to date. */
 
 import { asQuery, attempt, call, get, media, notice } from "/static/api.js";
+import { unload } from "/static/clip.js";
 import { at, button, fill, make, tell } from "/static/elements.js";
 import { useKeys } from "/static/keys.js";
 import { listed } from "/static/listed.js";
@@ -91,7 +92,7 @@ function preview(source) {
     await refresh();
     notice(`${source.name} is out of the index. Its file is untouched.`, true);
   };
-  box.onclose = () => video.removeAttribute("src");
+  box.onclose = () => unload(video);
   box.showModal();
 }
 

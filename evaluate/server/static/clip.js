@@ -15,6 +15,13 @@ const isPart = ({ left, top, right, bottom }) => (right - left) * (bottom - top)
 /** Whether the copy's view says that something was done to it. */
 export const isEdited = (view) => view.is_mirrored || view.turned_degrees !== 0 || isPart(view.region);
 
+/** Forget the file that a video element plays; without its address alone it would play on. */
+export function unload(element) {
+  element.pause();
+  element.removeAttribute("src");
+  element.load();
+}
+
 export class Clip {
   /** The file of a source or query, by its id, in a video element; the note beside it says why nothing plays. @param {Info} info */
   constructor(element, id, info, note) {
@@ -28,7 +35,7 @@ export class Clip {
       this.tries = 0;
       tell(note, !has_video && "♪ audio alone");
     };
-    if (plays === "none") element.removeAttribute("src");
+    if (plays === "none") unload(element);
   }
 
   /** Whether there is nothing to wait for. */

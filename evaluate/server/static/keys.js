@@ -3,6 +3,7 @@
 import { fill, make } from "/static/elements.js";
 
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→" };
+const HELD = ["ArrowLeft", "ArrowRight", ",", "."]; // a held key repeats only what moves by a step, no decision
 const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
 
 /** Show the keys on the buttons of this page and listen. */
@@ -35,6 +36,7 @@ function press(event) {
   const found = [...document.querySelectorAll(`[data-key="${CSS.escape(event.key)}"]`)].find(isHere);
   if (!found || found.disabled || !found.checkVisibility()) return;
   event.preventDefault();
+  if (event.repeat && !HELD.includes(event.key)) return;
   if (found.matches(TYPING)) found.focus();
   else found.click();
 }

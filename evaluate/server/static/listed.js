@@ -19,7 +19,10 @@ export function listed(defaults, ask, show) {
   }
   const refresh = () => attempt(async () => {
     const mine = ++asked, answer = await ask({ ...state, limit: LIMIT });
-    if (mine === asked) page(show(answer, state)); // else a later choice was answered first
+    if (mine !== asked) return; // a later choice was answered first
+    const total = show(answer, state), offset = Number(state.offset);
+    if (offset && offset >= total) await change({ offset: String(Math.max(0, Math.ceil(total / LIMIT) - 1) * LIMIT) }); // it became shorter
+    else page(total);
   });
   const change = (values) => {
     Object.assign(state, { offset: "0" }, values);

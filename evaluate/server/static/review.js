@@ -23,7 +23,7 @@ let shown = null;
 let player = null;
 /** @type {Clip[]} */
 let clips = [];
-let infos = [], isAlike = false, drawn = -1, showMoment = () => {}, showLaneMoment = () => {};
+let infos = [], isAlike = false, isDeciding = false, drawn = -1, showMoment = () => {}, showLaneMoment = () => {};
 
 /** Show what an address names, and play on if the one before did. */
 async function open(address, plays = false) {
@@ -109,14 +109,19 @@ async function go(address) {
   history.pushState(null, "", address);
 }
 
-/** Keep a decision, a verdict of POST /api/verdicts, then go on. */
-const judge = (body, title, stays = at("stay").checked) => attempt(async () => {
-  await decide([body], title);
-  const { open: next } = shown.to;
-  if (!stays && next) await go(next);
-  else await open(location.href, player.isPlaying);
-  notice(`${title}${!stays && !next ? " – nothing is left to decide here." : ""}`, true);
-});
+/** Keep a decision, a verdict of POST /api/verdicts, then go on. Until the next pair is open no other one is taken. */
+async function judge(body, title, stays = at("stay").checked) {
+  if (isDeciding) return;
+  isDeciding = true;
+  await attempt(async () => {
+    await decide([body], title);
+    const { open: next } = shown.to;
+    if (!stays && next) await go(next);
+    else await open(location.href, player.isPlaying);
+    notice(`${title}${!stays && !next ? " – nothing is left to decide here." : ""}`, true);
+  });
+  isDeciding = false;
+}
 
 const ids = () => shown.sides.map((side) => side.id);
 const file = (i) => parts(shown.sides[i].name)[1];

@@ -8,7 +8,16 @@ const PLACE = "decisions", MOST = 100;
 
 /** @returns {Decision[]} */
 const made = () => JSON.parse(sessionStorage.getItem(PLACE) ?? "[]");
-const keep = (decisions) => sessionStorage.setItem(PLACE, JSON.stringify(decisions));
+
+/** Keep decisions, the oldest only as far as there is room: those of large groups fill it. */
+function keep(decisions) {
+  try {
+    sessionStorage.setItem(PLACE, JSON.stringify(decisions));
+  } catch (error) {
+    if (!decisions.length) throw error;
+    keep(decisions.slice(1));
+  }
+}
 
 /** Record all verdicts of a decision, or none, under a title for the reader. */
 export async function decide(verdicts, title) {

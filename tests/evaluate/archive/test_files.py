@@ -14,7 +14,7 @@ import opentimelineio as otio
 import pytest
 from opentimelineio.opentime import RationalTime, TimeRange
 
-from evaluate.archive.keep import MediaFacts, media_facts, propose_kept
+from evaluate.archive.keep import Decision, MediaFacts, media_facts, propose_kept
 from evaluate.archive.keep_files import write_decisions
 from evaluate.archive.pairs import Duplicates, Pair
 from evaluate.archive.segments import Segment, common_segments
@@ -26,6 +26,7 @@ from evaluate.fingerprint.match.matches import Answer, Match
 from tests.evaluate.archive.conftest import write_pieces
 from tests.preprocess.made_media import run_ffmpeg
 
+COPY = "web\n/copy.mp4"
 ODD = ["-rf x.mp4", "two\nlines '$(touch bad)'.mp4", "web/ö .mp4"]
 
 
@@ -34,10 +35,15 @@ def match(one, other, span, where=None, score=20.0, **others):
     return Match(one, other, *span, *(where or span), score, **values)
 
 
+def indexed(path, name):
+    status = path.stat() if path.exists() else os.stat_result([1] * 10)
+    return IndexedSource(name, str(path), status.st_size, status.st_mtime_ns, 9, 8.0)
+
+
 def duplicates(root, pairs, *, kept=(), has=("video", "audio"), segments=()):
     names = sorted({name for pair in pairs for name in (pair.one, pair.other)})
     shared = [place[0] for segment in segments for place in segment.places]
-    sources = {name: IndexedSource(name, str(root / name), 1, 1, 9, 8.0) for name in [*names, *shared]}
+    sources = {name: indexed(root / name, name) for name in [*names, *shared]}
     return Duplicates(
         tuple(pairs), tuple(segments), (), (), (tuple(names),), sources, dict.fromkeys(names, frozenset(has)),
         frozenset(kept), len(names), 3.0,
@@ -93,6 +99,44 @@ def test_the_best_is_kept_and_what_it_does_not_hold(files):
     ]  # fmt: skip
     with pytest.raises(EvaluateError, match="no order by beauty"):
         propose_kept(duplicates(files, pairs), ["beauty"])
+
+
+def test_a_file_that_was_replaced_since_it_was_indexed_is_kept(files, tmp_path):
+    """It may be another video by now; nor does another one go because of it."""
+    root = tmp_path / "archive"
+    subprocess.run(["cp", "-r", files, root], check=True)
+    found = duplicates(root, [pair("master.mp4", ODD[0]), pair("master.mp4", ODD[2]), pair(ODD[0], ODD[2])])
+    write_pieces(root / "master.mp4", (2, 8.0))
+    told = {each.name: (each.copy_of, each.reason) for each in propose_kept(found)}
+    assert told["master.mp4"] == ("", "cannot be read, or was changed since it was indexed")
+    assert (told[ODD[0]][0], told[ODD[2]][0]) == ("", ODD[0])
+    assert told[ODD[0]][1].startswith("best of 3: 8.0 s, 96x64")
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_links_are_followed_and_no_file_goes_for_its_own_name(links, tmp_path):
+    """Of the kept names one is a link to the copy itself, one a relative link to a file of another folder."""
+    root, pool, script = tmp_path / "archive", tmp_path / "pool", tmp_path / "keep.sh"
+    (root / COPY).parent.mkdir(parents=True)
+    pool.mkdir()
+    (pool / "real.mp4").write_bytes(b"a video")
+    (root / COPY).write_bytes(b"its copy")
+    (root / "kept.mp4").symlink_to("../pool/real.mp4")
+    (root / "own.mp4").write_bytes(b"alone")
+    (root / "alias.mp4").symlink_to("own.mp4")
+    decisions = [
+        Decision(1, name, str(root / name), not copy_of, copy_of, "", None)
+        for name, copy_of in (("kept.mp4", ""), (COPY, "kept.mp4"), ("alias.mp4", ""), ("own.mp4", "alias.mp4"))
+    ]  # fmt: skip
+    write_decisions(script, decisions, tmp_path / "away", links=links)
+    said = subprocess.run(["sh", script, "--run"], check=True, capture_output=True, text=True).stdout
+    assert said == f"left: {root / 'own.mp4'}\n"
+    assert (root / "own.mp4").read_bytes() == b"alone"
+    assert (tmp_path / "away" / COPY).read_bytes() == b"its copy"
+    assert (root / COPY).exists() == links
+    if links:
+        assert (root / COPY).samefile(pool / "real.mp4")
+        assert not (root / COPY).is_symlink()
 
 
 @pytest.mark.parametrize("links", [False, True])

@@ -81,6 +81,7 @@ def test_a_new_verdict_counts_although_a_clock_elsewhere_was_ahead(tmp_path):
         ('{"kind": "keep", "places": [{"content": "abc", "name": ""}], "made_at": "2026-01-01"}', "no content: 'abc'"),
         (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "z"}}', "isoformat"),
         (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "9999-12-31"}}', "made at 9999"),
+        (f'{{"kind": "keep", "places": [{{"content": "{A}", "name": ""}}], "made_at": "20260101T100000"}}', "made at 2026"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_adds_nothing(line, why, tmp_path):

@@ -119,6 +119,13 @@ def test_several_speeds_are_ordered_by_segment_and_short_segments_give_each_clip
     assert np.unique(np.stack([spans.segment_id, spans.start_frame]), axis=1).shape[1] == 36
 
 
+def test_clips_of_several_speeds_that_begin_alike_are_stored(run_folder, shards):
+    _, outputs, _ = run_embed(run_folder, shards, models=("raw",), speeds=(1, 2), n_clips=2)
+    with EmbeddingStore(outputs["raw"]) as store:
+        spans = set(zip(store.column("key"), store.column("start_seconds"), store.column("end_seconds"), strict=True))
+        assert len(spans) == len(store) > len({span[:2] for span in spans})
+
+
 def test_second_call_embeds_nothing_and_a_new_checkpoint_everything_of_its_own(run_folder, shards, make_checkpoint):
     run_embed(run_folder, shards)
     embedded, outputs, seen = run_embed(run_folder, shards)

@@ -99,6 +99,8 @@ SEEN = "; the pretraining has seen test videos of it, without labels"
         ("1:train", "ucf101", (1, None), [FIRST]),
         ("1:train", "ucf101", (2,), [f"ucf101, split 2{SEEN}"]),
         ("", "ucf101", (1, 2, None), [f"ucf101, mean over 2 splits{SEEN}"]),
+        ("fold:2,3", "ucf101", (1, 2, 3, None), [FIRST, f"ucf101, mean over 3 splits{SEEN}"]),
+        ("fold:2,3", "ucf101", (1,), [FIRST]),
         ("1:train", "kinetics400", (1, 2, None), ["ucf101, mean over 2 splits"]),
         ("", "kinetics400", (None,), ["ucf101, no split named"]),
     ],

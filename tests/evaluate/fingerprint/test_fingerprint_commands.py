@@ -163,6 +163,18 @@ def test_matches_are_written_though_nobody_reads_the_table(index, videos, tmp_pa
 
 
 @pytest.mark.slow
+def test_answers_are_told_though_their_file_cannot_be_written(index, videos, tmp_path, capsys):
+    (tmp_path / "a file").write_text("no folder")
+    out, page = tmp_path / "a file/matches.json", tmp_path / "matches.html"
+    words = ("match", str(videos / "a.mp4"), "--index", str(index), "--out", str(out), "--page", str(page))
+    assert main([*words]) != 0
+    told = capsys.readouterr()
+    assert "a.mp4" in told.out.split("written")[-1]
+    assert "a file/matches.json: cannot be written" in told.err
+    assert page.exists()
+
+
+@pytest.mark.slow
 def test_another_encoder_is_refused_by_name(index, make_checkpoint, tmp_path, videos, capsys):
     other = make_checkpoint(tmp_path / "other.pt", seed=9)
     assert main(["match", str(videos / "a.mp4"), "--index", str(index), "--encoder", str(other)]) == 2

@@ -15,8 +15,9 @@ from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
 from evaluate.results.results import Result, read_results, write_results
 from preprocess.media.probe import probe
-from preprocess.shards.manifest import read_segments
+from preprocess.shards.manifest import read_dataset, read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50, write_store
+from train.run.checkpoint import LAST_NAME
 
 HOSTILE = """</script><script>fail()</script><img src=x onerror="fail()">{{ 7 * 7 }} & '
 \u2028ü.mp4"""
@@ -25,7 +26,7 @@ N_FRAMES = 24
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=False):
+def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=False, **others):
     """Two clips a video whose class shows through the noise; hostile: one name and one class are changed."""
     rows = read_segments(shards).drop_duplicates("source").reset_index(drop=True)
     if hostile:
@@ -42,7 +43,8 @@ def write_embeddings(path, shards, model, noise, *, has_video=True, hostile=Fals
     start = np.tile([0.0, 0.5], n // 2)
     has_both = {f"has_{m}": present for m, present in has.items()}
     columns |= {"start_seconds": start, "end_seconds": start + 0.75} | has_both
-    write_store(path, rows["source"].to_numpy(), vectors, model=model, **columns)
+    columns |= {"shards_fingerprint": read_dataset(shards).fingerprint, "model": model} | others
+    write_store(path, rows["source"].to_numpy(), vectors, **columns)
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +201,20 @@ def test_the_commands_that_it_names_are_those_that_were_run(run, shards, tmp_pat
     for named, command in (("mine", "ucf101"), ("not-evaluated", "embed"), ("finetuned", "embed")):
         text = write_report(tmp_path, {named: shards}).read_text(encoding="utf-8")
         assert re.findall(rf"python -m evaluate (\w+) .* --shards \S+ --dataset {named}", text) == [command, "report"]
+
+
+def test_names_without_latin_letters_and_sets_without_a_test_side_have_parts_of_their_own(
+    shards, make_checkpoint, tmp_path
+):
+    make_checkpoint(tmp_path / "checkpoints" / LAST_NAME, shards_fingerprint=read_dataset(shards).fingerprint)
+    untested = {"splits": np.array(['{"1":"train"}'] * 36), "shards_fingerprint": "another"}
+    for name, others in (("видео", {}), ("数据", untested)):
+        write_embeddings(tmp_path / f"embeddings/{name}.h5", shards, "pretrained", 0.5, **others)
+    text = write_report(tmp_path, {"видео": shards, "数据": shards}).read_text(encoding="utf-8")
+    ids = re.findall(r' id="([\w-]+)"', text)
+    assert len(ids) == len(set(ids)) and {"test-1-map", "test-1-neighbours", "test-2-map"} <= set(ids)
+    assert "test-2-neighbours" not in ids
+    assert text.count("the embeddings are of other shards than") == text.count("pretraining read") == 1
 
 
 def test_images_shrink_until_they_fit(shards):

@@ -129,6 +129,8 @@ def test_the_map_keeps_classes_together_and_leaves_out_what_a_video_lacks():
         sides = ({"2": "test"}, *[others] * (len(own) - 1))  # split 2 comes before 10; it is not the first beside 1
         roles = [point[1] for point in build_map({"pretrained": Model(replace(own, splits=sides), {})})["points"]]
         assert roles == wanted + wanted[1:] * (len(own) - 2)
+    for dead in (np.zeros((24, 64)), np.ones((24, 64))):  # of which t-SNE crashes
+        assert np.allclose(project(dead), 0)
     for n in (1, 2, 5):  # too few for t-SNE, or for PCA
         assert project(np.random.default_rng(0).normal(size=(n, 6))).shape == (n, 2)
 

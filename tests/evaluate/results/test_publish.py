@@ -137,6 +137,9 @@ def test_markers_without_numbers_and_runs_without_results_or_of_code_that_is_not
     for folder, words in ((tmp_path / "nothing", "evaluate the run first"), (run, "not committed")):
         with pytest.raises(ResultsError, match=words):
             publish(folder, "demo", "make demo", tmp_path)
+    write_results(run / RESULTS_NAME, results(), HEADER | {"older_commits": ["abc-dirty"]})
+    with pytest.raises(ResultsError, match="also holds numbers of abc-dirty"):
+        publish(run, "demo", "make demo", tmp_path)
 
 
 def test_the_fingerprint_benchmark_is_tables_and_figures(tmp_path):

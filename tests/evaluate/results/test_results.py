@@ -51,6 +51,17 @@ def test_newer_record_of_the_same_identity_replaces_the_older_in_place(tmp_path)
     assert {"commit", "code", "machine"} < set(read_header(path))
 
 
+def test_the_header_names_commits_of_numbers_that_are_left(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, [make(1), make(2), make(None)], {"commit": "before"})
+    update_results(path, [make(1)], mean_over_splits)
+    assert read_header(path)["older_commits"] == ["before"]
+    update_results(path, [make(3)], mean_over_splits)
+    assert read_header(path)["older_commits"] == ["before"]
+    update_results(path, [make(split) for split in (1, 2, 3)], mean_over_splits)
+    assert "older_commits" not in read_header(path)
+
+
 def test_means_cover_the_splits_of_earlier_calls_too(tmp_path):
     path = tmp_path / "results.json"
     for split, share in ((2, 0.5), (1, 1.0)):

@@ -70,7 +70,7 @@ def test_paths_outside_the_archive_are_not_read(own):
         assert statuses(client) == [*[403] * (len(paths) - 1), 200, 422]
 
 
-@pytest.mark.parametrize("made_by", ["link", "folder", "gone", "fifo"])
+@pytest.mark.parametrize("made_by", ["link", "folder", "gone", "fifo", "ailing disk"])
 def test_a_source_that_became_something_else_is_not_served(own, made, made_by):
     place = own.videos / "web/small.mp4"
     place.unlink()
@@ -80,11 +80,15 @@ def test_a_source_that_became_something_else_is_not_served(own, made, made_by):
         os.mkfifo(place)
     elif made_by == "folder":
         place.mkdir()
+    elif made_by == "ailing disk":
+        place.symlink_to("x" * 300)  # no status, but an error
     with own.client() as client:
         (source,) = client.get("/api/sources?search=small").json()["sources"]
-        assert (source["status"] == "gone") == (made_by == "gone")
+        assert (source["status"] == "gone") == (made_by in ("gone", "ailing disk"))
         for path in ("", "/info", "/strip", "/waveform"):
             answer = client.get(f"/api/media/{source['id']}{path}")
-            expected = {"link": {403}, "gone": {404}}.get(made_by, {404, 422} if not path else {200, 204, 404, 422})
+            expected = {"link": {403}, "gone": {404}, "ailing disk": {404}}.get(
+                made_by, {404, 422} if not path else {200, 204, 404, 422}
+            )
             assert answer.status_code in expected
             assert b"ftyp" not in answer.content

@@ -280,6 +280,46 @@ def test_pairs_are_decided_by_keys_alone_one_after_another(page):
     assert page.locator("#facts").inner_text().startswith("3 open")
 
 
+def test_a_key_that_is_held_decides_one_pair(page):
+    first = review(page)
+    for _ in range(6):
+        page.keyboard.down("d")  # again without a release: as a held key repeats
+    page.wait_for_url(lambda url: url != first)
+    page.wait_for_selector("#undo:enabled")
+    for _ in range(6):
+        page.keyboard.down("d")
+    page.keyboard.up("d")
+    assert [each["kind"] for each in page.request.get("/api/verdicts").json()] == ["different"]
+    at = times(page)[0]
+    page.keyboard.down(".")
+    page.keyboard.down(".")
+    page.keyboard.up(".")
+    assert times(page)[0] > at + 0.1  # frames may repeat
+    page.keyboard.press("u")
+    page.wait_for_url(first)
+    page.wait_for_selector('#different[aria-pressed="false"]')
+
+
+def test_decisions_are_kept_though_the_list_to_take_them_back_is_full(page):
+    first = review(page)
+    page.evaluate(
+        """() => {
+            const tried = (name, text) => {
+                try { sessionStorage.setItem(name, text); return text; } catch { return sessionStorage.getItem(name) ?? ""; }
+            };
+            tried("decisions", JSON.stringify([{ undo: [], address: "/", title: "x".repeat(2 ** 20) }]));
+            for (let n = 2 ** 24, rest = ""; n >= 1; n /= 2) rest = tried("rest", rest + "x".repeat(n));
+        }"""
+    )
+    page.keyboard.press("d")
+    page.wait_for_url(lambda url: url != first)
+    press(page, "s", "#notice:has-text('Same')")
+    press(page, "u", "#notice:has-text('Taken back')")
+    page.keyboard.press("u")
+    page.wait_for_url(first)
+    page.wait_for_selector('#different[aria-pressed="false"]')
+
+
 def test_a_codec_that_no_browser_plays_is_played_from_a_copy(page):
     review(page, "article:has-text('old.avi') >> text=Review")
     play_in_step(page)
@@ -288,8 +328,14 @@ def test_a_codec_that_no_browser_plays_is_played_from_a_copy(page):
 
 
 def test_the_list_of_the_archive_is_searched_and_sorted_and_survives_a_reload(page, videos):
+    page.goto("/?offset=50")  # of a list that became shorter
     page.wait_for_selector("tbody tr")
     assert page.locator("tbody tr").count() == 24
+    page.click("tbody >> text=05.mp4")
+    video = page.locator("#preview video")
+    video.evaluate("(video) => video.play()")
+    page.click("#preview >> [aria-label=Close]")
+    assert video.evaluate("(video) => [video.paused, video.readyState]") == [True, 0]
     page.keyboard.press("/")
     page.keyboard.type("lon?s")  # keys of the page are text in a field
     page.wait_for_selector("#empty:visible")

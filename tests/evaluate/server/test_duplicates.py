@@ -105,6 +105,25 @@ def test_to_take_a_decision_back_leaves_what_was_decided_anew_since(client, ids)
     decide("same", withdraw=True)
 
 
+def test_of_two_files_with_the_same_bytes_that_which_was_kept_is_kept_again(own):
+    shutil.copy(own.videos / "3.mp4", own.videos / "same.mp4")
+    Index.open(own.index).add(own.videos)
+    with own.client() as client:
+        first, second = (
+            client.post("/api/verdicts", json=[{"kind": "keep", "names": [name]}]).json()
+            for name in ("3.mp4", "same.mp4")
+        )
+
+        def kept():
+            return [each["places"][0]["name"] for each in client.get("/api/verdicts").json()]
+
+        assert kept() == ["same.mp4"]
+        client.post("/api/verdicts", json=second["undo"])
+        assert kept() == ["3.mp4"]
+        client.post("/api/verdicts", json=first["undo"])
+        assert kept() == []
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,14 @@ def test_a_path_below_the_archive_is_matched(client, made):
         assert [each["reference"] for each in found["matches"]] == ["web/part.mkv"]
         assert client.delete(f"/api/queries/{found['id']}").status_code == 200
     assert (made.videos / "web/part.mkv").exists()  # it is no upload
+
+
+def test_a_source_whose_name_is_not_utf_8_is_matched_wherever_the_archive_is_said_to_be(own):
+    (own.videos / "web/part.mkv").rename(own.videos / os.fsdecode(b"web/part \xff.mkv"))
+    Index.open(own.index).add(own.videos)
+    with own.client(archive_folder=own.root) as client:
+        found = client.post("/api/match-path", json={"path": "web/part \\xff.mkv", "top": 1}).json()
+    assert [each["reference"] for each in found["matches"]] == ["web/part \\xff.mkv"]
 
 
 def test_a_short_clip_is_decided_by_a_closer_look_unless_the_files_have_changed(own):

@@ -12,10 +12,10 @@ from evaluate.archive import duplicates
 from evaluate.archive.duplicates import find_duplicates
 from evaluate.archive.last_run import LAST_RUN_FILE
 from evaluate.fingerprint.api import Index
+from evaluate.results.sheet import counted
 from evaluate.server import app
 from evaluate.server.state import parts
 from evaluate.server.state.opened_index import OpenedIndex
-from evaluate.server.state.runs import counted
 from preprocess.executors.processes import interrupt
 from store.atomic_files import LOCK_NAME, folder_lock
 from tests.processes import wait_for

@@ -67,6 +67,15 @@ def test_ucf101(ucf):
     assert open_catalogue("ucf101", ucf, splits_dir=given) == catalogue
 
 
+def test_of_two_formats_of_a_video_one_counts(ucf, caplog):
+    one = entries(open_catalogue("ucf101", ucf))
+    touch(ucf, "mp4/v_Archery_g08_c02.mp4", "mp4/v_Archery_g07_c01.mp4")
+    both = entries(open_catalogue("ucf101", ucf))
+    assert [each for each in both if each[0] != "mp4/v_Archery_g07_c01.mp4"] == one
+    again = "mp4/v_Archery_g08_c02.mp4 = Archery/v_Archery_g08_c02.avi"
+    assert f"1 files left out, the lists name them once: {again}" in caplog.text
+
+
 @pytest.mark.parametrize("place", ["UCF-101/ucfTrainTestlist", "splits/ucfTrainTestlist", "UCF-101"])
 def test_ucf101_lists_in_other_places_and_lists_that_leak(place, ucf):
     lists = ucf.parent / place

@@ -130,9 +130,11 @@ def test_a_root_that_cannot_be_opened_is_named(place, words, tmp_path):
 def test_a_file_with_several_links_is_taken_once_under_the_name_that_is_known(tmp_path, caplog):
     touch(tmp_path, "a.mp4", "other.mp4")
     (tmp_path / "b.mp4").hardlink_to(tmp_path / "a.mp4")
+    (tmp_path / "0.mp4").symlink_to("other.mp4")
     (tmp_path / "c.mp4").symlink_to("a.mp4")
     listing = scan(tmp_path, "video")
-    assert len(listing.files) == 4
+    assert len(listing.files) == 5
     assert [file.name for file in listing.without_links(())] == ["a.mp4", "other.mp4"]
-    assert caplog.messages == ["2 names are links of files that count already: b.mp4 = a.mp4, c.mp4 = a.mp4"]
+    links = "b.mp4 = a.mp4, 0.mp4 = other.mp4, c.mp4 = a.mp4"
+    assert caplog.messages == [f"3 names are links of files that count already: {links}"]
     assert {file.name for file in listing.without_links({"c.mp4"})} == {"c.mp4", "other.mp4"}

@@ -101,7 +101,7 @@ def test_limits_hold(tmp_path):
             write_playable(source, tmp_path / "copy.mp4", "transcoded", limits=limits)
 
 
-def test_peaks_are_the_loudest_samples_of_equal_parts(tmp_path):
+def test_peaks_are_the_loudest_samples_of_equal_parts(tmp_path, monkeypatch):
     sound = np.concatenate([tone(1.0, 440, amplitude) for amplitude in (0.1, 0.5, 0.0, 0.8)])
     source = write_clip(tmp_path / "a.wav", sound=sound, audio_codec="pcm_s16le")
     np.testing.assert_allclose(peaks(source, 0, 4, 4), [0.1, 0.5, 0.0, 0.8], atol=0.03)
@@ -110,3 +110,5 @@ def test_peaks_are_the_loudest_samples_of_equal_parts(tmp_path):
     silent = write_clip(tmp_path / "b.mp4", counter_frames(5), 5)
     with pytest.raises(MediaError, match="no audio"):
         peaks(silent, 0, 1, 4)
+    monkeypatch.setattr("preprocess.viewing.audio_part.MAX_OUTLINE_SECONDS", 2.0)
+    np.testing.assert_allclose(peaks(source, 0, 4, 4), [0.1, 0.5, 0.0, 0.0], atol=0.03)
