@@ -68,7 +68,7 @@ FALSE_MATCHES ?= --streams both$(comma)video
 # The docs' generated tables from one commit, over a night: make results UCF=/videos/UCF-101 ESC=/sounds/ESC-50 CLIPS=/videos
 # A part alone: make results ONLY="demo ucf-six". What is measured is kept in AT, so the same command continues.
 # The last four fetch packages of Debian 12 (apt-get, dpkg).
-ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 false-matches-simulated augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-clip-time ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
+ONLY ?= demo ucf-six esc50 fingerprint fingerprint-seed7 fingerprint-video fingerprint-edits fingerprint-audio false-matches false-matches-background false-matches-fades false-matches-fades-again false-matches-esc50 false-matches-simulated augly ablation ablation-rate ablation-ucf ablation-long ablation-audio-light ablation-clip-time ablation-terms ablation-more bench fingerprint-elsewhere fingerprint-elsewhere-video fingerprint-elsewhere-audio false-matches-elsewhere
 AT = runs/at-$(if $(shell git status --porcelain -uno :!docs :!*.md),$(error commit the code first),$(shell git describe --always))
 UCF ?=
 ESC ?=
@@ -104,6 +104,8 @@ set-ablation-audio-light = ABLATE_OBJECTIVES=whole ABLATE_JOBS=2 \
     SET="$(patsubst %,--set loss.%=0.25,speed_audio direction_audio order_audio order_video_audio)"
 set-ablation-clip-time = ABLATE_OBJECTIVES=whole,temporal ABLATE_JOBS=2 \
     SET="--set clip.base_stride=2 --set data.window_frames=128"
+set-ablation-terms = ABLATE_SEEDS=0,1 ABLATE_JOBS=2 \
+    ABLATE_OBJECTIVES=whole,without-speed,without-direction,without-order,without-positives,without-negatives,without-video-video,without-video-audio
 six := "Archery BasketballDunk Surfing HorseRace PlayingPiano PlayingViolin"
 
 # Questions of `make bench`; empty for all: make bench BENCH="loading ingest"
@@ -276,7 +278,7 @@ _result-ablation _result-ablation-rate: | $(READY)
 	$(MAKE) ablate RUN=$(AT)/sample SHARDS=$(AT)/shards/sample ABLATE_RUN=$(AT)/$(name) $(set-$(name))
 	$(call publish,$(AT)/$(name),make ablate $(set-$(name)))
 
-_result-ablation-ucf _result-ablation-long _result-ablation-audio-light _result-ablation-clip-time: | $(READY)
+_result-ablation-ucf _result-ablation-long _result-ablation-audio-light _result-ablation-clip-time _result-ablation-terms: | $(READY)
 	$(if $(UCF),,$(error give UCF=folder of UCF101))
 	$(MAKE) shards RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six DATA="$(UCF)" CLASSES=$(six)
 	$(MAKE) ablate RUN=runs/ucf-six SHARDS=$(AT)/shards/ucf-six ABLATE_RUN=$(AT)/$(name) $(set-$(name))
