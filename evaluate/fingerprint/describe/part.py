@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Never, TypeVar
 import ffmpeg
 import numpy as np
 
+from evaluate.fingerprint.describe.seek import seek_options, skipped_seconds, streams_of_clock
 from preprocess.errors import DiskFullError, MediaError
 from preprocess.executors.processes import Executor, Work
 from preprocess.features.logmel import log_mel
@@ -33,9 +34,6 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60.0
 SIDE_PX = 64
-WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
-"""Containers in which a seek lands between key frames; decoding begins EARLIER_SECONDS before."""
-EARLIER_SECONDS = 12.0
 
 
 class Part(NamedTuple):
@@ -140,16 +138,16 @@ def _opened(part: Part) -> Iterator[tuple[MediaInfo, float, Callable[..., bytes]
     """Give what a file holds, how many seconds before the part decoding begins, and what decodes one of its streams."""
     with open_source(part.path, part.limits) as source, tempfile.TemporaryFile(dir=temporary_folder()) as written:
         info = probe_file(source, part.path, part.limits)
-        is_early = info.format_name.split(",")[0] in WITHOUT_INDEX
-        skipped = min(part.start_seconds, EARLIER_SECONDS) if is_early else 0.0
+        skipped = skipped_seconds(info, part.start_seconds)
 
-        def decode(stream: int | None, **options: Any) -> bytes:
+        def decode(stream: int, **options: Any) -> bytes:
             media = media_input(
                 source, info, max_pixels=part.limits.max_pixels, skip_loop_filter="all",
-                ss=f"{part.start_seconds - skipped:.3f}",
+                **seek_options(part.start_seconds - skipped),
             )  # fmt: skip
             decoded = media[str(stream)].output(f"pipe:{written.fileno()}", threads=1, **options)
-            limited = ffmpeg.merge_outputs(decoded).global_args("-filter_threads", "1", "-max_error_rate", "1")
+            beside = [media[str(each)].output("-", format="null", c="copy") for each in streams_of_clock(info, stream)]
+            limited = ffmpeg.merge_outputs(decoded, *beside).global_args("-filter_threads", "1", "-max_error_rate", "1")
             descriptors = [source.fileno(), written.fileno()]
             run_ffmpeg(
                 part.path, limited, pass_fds=descriptors, timeout_seconds=TIMEOUT_SECONDS, work="decoding a part of it"

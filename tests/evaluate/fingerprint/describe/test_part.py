@@ -11,17 +11,25 @@ from preprocess.media.decode import decode
 from preprocess.schema import ShardParams
 from tests.preprocess.made_media import counter_frames, run_ffmpeg, write_clip
 
+CODING = {
+    "v.ts": ("-c:v", "libx264", "-g", 250), "v.avi": ("-c:v", "mpeg4", "-bf", 2, "-q:v", 2, "-g", 100),
+    "v.flv": ("-c:v", "libx264", "-bf", 2, "-g", 100), "v.m2v": ("-c:v", "mpeg2video", "-q:v", 2, "-g", 50),
+}  # fmt: skip
+"""Containers without an index, or with one that misleads."""
+
 
 @pytest.mark.parametrize(
-    ("name", "start", "fps"), [("v.mp4", 0.0, 8.0), ("v.mp4", 1.5, 16.0), ("v.mp4", 3.2, 8.0 / 0.7), ("v.ts", 9.0, 8.0)]
-)
+    ("name", "start", "fps"),
+    [("v.mp4", 0.0, 8.0), ("v.mp4", 1.5, 16.0), ("v.mp4", 3.2, 8.0 / 0.7), ("v.ts", 9.0, 8.0), ("v.avi", 0.0, 8.0),
+     ("v.avi", 0.08, 8.0), ("v.avi", 1.0, 8.0), ("v.flv", 0.0, 8.0), ("v.flv", 2.0, 8.0), ("v.m2v", 5.0, 8.0)],
+)  # fmt: skip
 def test_a_part_holds_the_brightness_of_the_middle_squares(name, start, fps, tmp_path):
-    """Also of a stream without an index; beyond the end less comes back."""
+    """Beyond the end less comes back."""
     mp4, path = write_clip(tmp_path / "v.mp4", counter_frames(300), 25), tmp_path / name
-    if name == "v.ts":
-        run_ffmpeg("-i", mp4, "-c:v", "libx264", "-g", 250, path)
+    if name in CODING:
+        run_ffmpeg("-i", mp4, *CODING[name], path)
     part = read_brightness(Part(path, start, 1.0), fps).astype(int)
-    whole = decode(mp4, ShardParams(fps=25.0, short_side_px=64)).planes[:, :64].astype(int)
+    whole = decode(path, ShardParams(fps=25.0, short_side_px=64)).planes[:, :64].astype(int)
     left = (whole.shape[2] - 64) // 2
     at = ((start + (np.arange(len(part)) + 0.5) / fps) * 25).astype(int)  # on screen in the middle of each frame's time
     apart = np.abs(part - whole[at, :, left : left + 64]).mean((1, 2))
@@ -29,6 +37,34 @@ def test_a_part_holds_the_brightness_of_the_middle_squares(name, start, fps, tmp
     assert (apart < 2).mean() >= 0.9  # where a frame changes at that very moment, either is right
     assert len(read_brightness(Part(path, 11.5, 2.0), fps)) == pytest.approx(fps / 2, abs=1)
     assert len(read_brightness(Part(path, 19.0, 2.0), fps)) == 0
+
+
+@pytest.mark.parametrize("late", ["video", "audio"])
+@pytest.mark.parametrize("start", [0.0, 4.0, 14.5])
+def test_a_part_of_an_mpeg_stream_is_on_the_clock_of_both_its_tracks(start, late, tmp_path):
+    """One of them begins two seconds after the other."""
+    video, fine = write_clip(tmp_path / "v.mp4", counter_frames(450), 25), ShardParams(hop_length=80)
+    rng = np.random.default_rng(0)
+    loud = np.repeat(rng.uniform(0, 0.3, 180), 1600) * rng.normal(size=288_000) * 0.3
+    audio, path = (
+        write_clip(tmp_path / "a.wav", sound=loud.astype(np.float32), audio_codec="pcm_s16le"),
+        tmp_path / "v.ts",
+    )
+    offsets = [("-itsoffset", 2.0 * (late == each)) for each in ("video", "audio")]
+    coding = ("-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-g", 50, "-c:a", "mp2")
+    run_ffmpeg(*offsets[0], "-i", video, *offsets[1], "-i", audio, *coding, path)
+    whole = decode(path, ShardParams(fps=25.0, short_side_px=64))
+    part = read_brightness(Part(path, start + 0.01, 1.0), 25.0).astype(int)
+    planes, first = whole.planes[:, :64].astype(int), round(25 * start)
+    left = (planes.shape[2] - 64) // 2
+    shifts = [range(first + 2 + shift, first + len(part) - 2 + shift) for shift in (-1, 0, 1)]
+    assert min(np.abs(part[2:-2] - planes[at, :, left : left + 64]).mean() for at in shifts) < 4
+    heard, all_heard = (
+        each.astype(float) for each in (read_logmel(Part(path, start, 2.0), fine), log_mel(whole.waveform, fine))
+    )
+    at = range(max(0, round(200 * start) - 8), round(200 * start) + 9)
+    apart = [np.abs(heard - all_heard[:, first : first + heard.shape[1]])[:, 10:-10].mean() for first in at]
+    assert abs(at[int(np.argmin(apart))] - 200 * start) <= 2
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.m4a", "v.ts"])
