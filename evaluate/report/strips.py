@@ -13,6 +13,7 @@ import simplejpeg
 from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 
+from preprocess.errors import disk_errors
 from preprocess.features.strip import decode_strip
 from preprocess.schema import FRAMES_MEMBER, LOGMEL_MEMBER, META_FIELDS, META_MEMBER
 from preprocess.shards.manifest import read_segments
@@ -76,11 +77,11 @@ def thumbnails(shards: Path, sources: Iterable[str], budget_bytes: int) -> dict[
 
 
 def read_first_segments(shards: Path, sources: Collection[str]) -> list[Segment]:
-    """Read the first segment of each source from a shard folder; ShardError if one is damaged. Each is opened once."""
+    """Read the first segment of each source from a shard folder; ShardError if one is damaged or gone. Each is opened once."""
     found: list[Segment] = []
     for shard, part in first_segments(shards, sources).groupby("shard", sort=True):
         path, wanted = shards / str(shard), {row["key"]: row for row in part.to_dict("records")}
-        with path.open("rb") as file:
+        with disk_errors(path), path.open("rb") as file:
             for sample in read_samples(file, path):
                 if row := wanted.get(sample.key):
                     members = {m.suffix: os.pread(file.fileno(), m.n_bytes, m.offset) for m in sample.members}

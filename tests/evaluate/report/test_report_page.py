@@ -14,6 +14,7 @@ from evaluate.protocols.official_lists import OFFICIAL, OfficialLists
 from evaluate.report.page import write_report
 from evaluate.report.strips import thumbnails
 from evaluate.results.results import Result, read_results, write_results
+from preprocess.errors import ShardError
 from preprocess.media.probe import probe
 from preprocess.shards.manifest import read_dataset, read_segments
 from tests.evaluate.conftest import AUDIO, build_esc50, write_store
@@ -224,6 +225,14 @@ def test_images_shrink_until_they_fit(shards):
     assert {picture.n_frames for picture in largest.values()} == {N_FRAMES}
     assert {picture.n_frames for picture in small.values()} == {12}
     assert thumbnails(shards, ["never seen.mp4"], 10**9) == {}
+
+
+def test_a_shard_that_is_gone_is_named(shards, tmp_path):
+    copy = shutil.copytree(shards, tmp_path / "shards")
+    gone = next(copy.glob("*.tar"))
+    gone.unlink()
+    with pytest.raises(ShardError, match=gone.name):
+        thumbnails(copy, read_segments(copy)["source"].tolist(), 1)
 
 
 @pytest.mark.slow
