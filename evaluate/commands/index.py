@@ -37,9 +37,10 @@ def add_command(commands: Commands) -> None:
     add("videos", type=Path, nargs="?", help="folder of videos and audio files")
     add("--index", type=Path, required=True, help="folder of the index")
     add_encoder(parser)
-    add("--video-vectors", default="within", help="within, projections or features (default: %(default)s)")
-    add("--audio-vectors", default="within", help="within, projections or features (default: %(default)s)")
-    add("--hop", type=float, default=0.5, metavar="SECONDS", help="rounded to whole frames (default: %(default)s)")
+    add("--video-vectors", help="within, projections or features (default: those of the index, in a new one within)")
+    add("--audio-vectors", help="the same for audio")
+    hop = "rounded to whole frames (default: that of the index, in a new one 0.5)"
+    add("--hop", type=float, metavar="SECONDS", help=hop)
     add("--background", type=Path, help="folder of videos that are NOT in the archive, for normalisation")
     removed = "remove sources by name, or such as 'news/*'"
     add("--remove", action="append", default=[], metavar="PATTERN", help=removed)

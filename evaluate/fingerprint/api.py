@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ SHIPPED_ENCODER = Path(__file__).parent / "describe/shipped"
 NO_STILLS = (
     "images are found once `python -m evaluate index VIDEOS --index DIR --stills` has described frames of videos"
 )
-DEFAULT_HOP_SECONDS = 0.5
+NEW_SETTINGS: dict[str, Any] = {"video_vectors": "within", "audio_vectors": "within", "hop_seconds": 0.5}
+"""Of an index for which nothing else is chosen."""
 BACKGROUND_FOLDER = "background"
 QUERIES_AT_ONCE = 16
 DEFAULT_MAX_HOURS = Limits.max_duration_seconds / 3600
@@ -80,8 +82,8 @@ class Index:
         return Archive.open(self.folder)
 
     def add(
-        self, videos: Path | str | None, *, video_vectors: Vectors = "within", audio_vectors: Vectors = "within",
-        hop_seconds: float = DEFAULT_HOP_SECONDS, background: Path | str | None = None, remove: Sequence[str] = (),
+        self, videos: Path | str | None, *, video_vectors: Vectors | None = None, audio_vectors: Vectors | None = None,
+        hop_seconds: float | None = None, background: Path | str | None = None, remove: Sequence[str] = (),
         retry_failed: bool = False, stills: bool = False, workers: int = 0, executor: Executor | None = None,
         max_hours: float = DEFAULT_MAX_HOURS, progress: Callable[[int, int, str], None] = lambda *_: None,
     ) -> Growth:  # fmt: skip
@@ -89,8 +91,10 @@ class Index:
 
         Args:
             videos: folder of video and audio files; None to remove sources only, which reads no file.
-            video_vectors, audio_vectors: which vectors of the encoder are compared, in a new index.
-            hop_seconds: time between descriptors in a new index, rounded to whole frames; background and queries have more.
+            video_vectors, audio_vectors: which vectors of the encoder are compared; None for those of the index, in a new
+                one "within".
+            hop_seconds: time between descriptors, rounded to whole frames; None for that of the index, in a new one 0.5.
+                Background and queries have more.
             background: folder of videos that are not in the archive, for normalisation.
             remove: patterns of names to remove.
             retry_failed: try unreadable files again.
@@ -106,13 +110,19 @@ class Index:
             FingerprintError, StoreError, PreprocessError, TrainError: the message names the remedy.
         """
         self._library = self._frames = None
-        if self.encoder_path is None and (self.folder / ARCHIVE_FILE).is_file():
-            archive, encoder = self.archive, self.encoder()
-        else:
-            path = self.encoder_path or SHIPPED_ENCODER
-            encoder = load_encoder(path, video_vectors=video_vectors, audio_vectors=audio_vectors, device=self.device)
-            noted = str(path.absolute()) if self.encoder_path else ""
-            archive = Archive.open_or_make(self.folder, encoder, hop_seconds, noted)
+        made = self.archive if (self.folder / ARCHIVE_FILE).is_file() else None
+        asked: dict[str, Any] = {
+            "video_vectors": video_vectors,
+            "audio_vectors": audio_vectors,
+            "hop_seconds": hop_seconds,
+        }
+        asked = {name: each for name, each in asked.items() if each is not None}
+        settings = NEW_SETTINGS | (made.settings if made else {}) | asked
+        path = self.encoder_path or Path((made and made.encoder_path) or SHIPPED_ENCODER)
+        chosen = {name: settings[name] for name in ("video_vectors", "audio_vectors")}
+        encoder = load_encoder(path, **chosen, device=self.device)
+        noted = str(path.absolute()) if self.encoder_path else ""
+        archive = Archive.open_or_make(self.folder, encoder, settings["hop_seconds"], noted)
         here = None if workers and executor is None else SerialExecutor()  # on a cluster one process describes a part
         options = ExtractOptions(
             archive.hop_seconds, workers, device=self.device, executor=here, part_executor=executor,

@@ -70,8 +70,9 @@ def scan(root: Path | str, *media: Media) -> Listing:
     """List all files below a folder or a URL with an extension of one of the `media`.
 
     In a folder, links to folders are followed, each folder once. Hidden files and folders are skipped, and lost+found.
-    Dangling links and FIFOs are returned too: they fail later with a reason, instead of vanishing here. The log names
-    folders that cannot be read, and files that are passed over.
+    Dangling links and FIFOs are returned too: they fail later with a reason, instead of vanishing here. A dangling link
+    that has no extension of media may be one to a folder, and counts as a folder that cannot be read. The log names
+    these, and files that are passed over.
 
     Raises:
         CatalogueError: there is no such folder, or no such file in it.
@@ -119,7 +120,7 @@ def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
     def note(error: OSError) -> None:
         unreadable.append(f"{_relative_name(Path(error.filename or root), root)}/ ({error.strerror})")
 
-    seen: set[str] = set()
+    seen, known = set[str](), NOT_MEDIA.union(*EXTENSIONS.values())
     for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
@@ -127,7 +128,14 @@ def _walk(root: Path, unreadable: list[str]) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != LOST_AND_FOUND)
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() not in known and path.is_symlink():
+                try:
+                    path.stat()
+                except OSError as error:
+                    note(error)
+                    continue
+            yield path
 
 
 def _relative_name(path: Path, root: Path) -> str:

@@ -15,7 +15,7 @@ from evaluate.fingerprint.describe.clip_stream import describe_video
 from evaluate.fingerprint.describe.descriptors import Descriptors
 from evaluate.fingerprint.describe.encoder import DescriptorEncoder
 
-IMAGE_SUFFIXES = 16
+N_IMAGES = 16
 """Each fades in and out, from black and from white."""
 SECONDS = (1.0, 2.0, 3.0, 4.0)
 """Lengths of the fades; one second of the whole image follows or precedes."""
@@ -36,7 +36,7 @@ def describe_fades(encoder: DescriptorEncoder, hop_seconds: float) -> list[Descr
     fps, clip = encoder.shard_params.fps, encoder.clip
     random = torch.Generator().manual_seed(SEED)
     described = []
-    for number, (_, level, is_out) in enumerate(itertools.product(range(IMAGE_SUFFIXES), (0.0, 255.0), (False, True))):
+    for number, (_, level, is_out) in enumerate(itertools.product(range(N_IMAGES), (0.0, 255.0), (False, True))):
         seconds = SECONDS[number % len(SECONDS)]
         n_frames = max(clip.span_frames, round((seconds + 1) * fps))
         shown = (torch.arange(n_frames) / fps / seconds).clamp(max=1)[:, None, None, None]

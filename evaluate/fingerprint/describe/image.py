@@ -39,7 +39,14 @@ def read_image(path: Path, short_side_px: int, limits: Limits = USUAL_LIMITS) ->
                 width, height = image.size
                 if width * height > limits.max_pixels:
                     raise MediaLimitError(path, f"{width}x{height} px, the limit is {limits.max_pixels} pixels")
-                upright = ImageOps.exif_transpose(image).convert("RGB")
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode.startswith("I;16"):  # Pillow would cut off all above 255
+                    upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+                elif upright.mode in ("I", "F"):
+                    raise MediaError(
+                        path, "has pixels of 32 bits, of which white is not known; save it with 8 or 16 bits"
+                    )
+                upright = upright.convert("RGB")
         except (*_DAMAGED, Image.DecompressionBombError) as error:
             raise MediaError(path, f"no image that can be read ({error})") from error
     aspect = min(max(upright.width / upright.height, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)

@@ -61,7 +61,7 @@ class IndexedSource:
     @property
     def root(self) -> str:
         """The archive's folder when the file was indexed."""
-        return self.path.rsplit("/", self.name.count("/") + 1)[0]
+        return self.path.rsplit("/", self.name.count("/") + 1)[0] or "/"
 
     def is_still(self, path: Path) -> bool:
         """Whether a file is the one that was indexed, by size and time."""
@@ -252,7 +252,13 @@ class Archive:
 
     def _written_parts(self) -> list[Part]:
         """Read all lists, outdated sources included, by number."""
-        return [_read_part(path) for path in sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))]
+        while True:
+            paths = sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))
+            try:
+                return [_read_part(path) for path in paths]
+            except ArchiveError:
+                if all(path.exists() for path in paths):  # else a writer took a list away while the others were read
+                    raise
 
 
 def _read_part(path: Path) -> Part:

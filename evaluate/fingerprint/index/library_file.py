@@ -83,29 +83,32 @@ def _values_sha256(values: dict[str, Any]) -> str:
 
 
 def load_library(folder: Path, key: str) -> Library | None:
-    """Read the library with this key; None if it is missing or damaged, or has another key."""
-    if not (folder / LIBRARY_FILE).is_file():
+    """Read the library with this key; None if it is missing or damaged, has another key, or is replaced meanwhile."""
+    path = folder / LIBRARY_FILE
+    if not path.is_file():
         return None
     try:
-        values = _intact(folder)
+        text = path.read_text(encoding="utf-8")
+        values = _intact(folder, text)
         if values["key"] != key:
             return None
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-            return _read(folder, values, dict(arrays))
+            library = _read(folder, values, dict(arrays))
+        return library if path.read_text(encoding="utf-8") == text else None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s: cannot be read (%s); it is made again", folder, error)
         return None
 
 
-def _intact(folder: Path) -> dict[str, Any]:
-    """Read the values of a library, after verifying the checksums of all its files.
+def _intact(folder: Path, text: str) -> dict[str, Any]:
+    """Read the values in a library's text, after verifying the checksums of all its files.
 
     FAISS does not validate what it reads: damaged bytes give row numbers that do not exist, and may crash it.
 
     Raises:
         ValueError: a file was changed or is missing.
     """
-    told = json.loads((folder / LIBRARY_FILE).read_text(encoding="utf-8"))
+    told = json.loads(text)
     values: dict[str, Any] = told["values"]
     if _values_sha256(values) != told["sha256"]:
         raise ValueError(f"{LIBRARY_FILE} has another checksum than when it was written")

@@ -34,7 +34,8 @@ class Growth:
     Attributes:
         added, changed: names of sources that were read.
         removed: names of sources.
-        unreadable: sources recorded as unreadable, by this update or an earlier one.
+        unreadable: sources recorded as unreadable, by this update or an earlier one; and those that stay in the index
+            although their files, which are listed, cannot be looked at now.
         gone: sources in the index whose files are no longer in the folder; they stay until they are removed.
         unreadable_folders: below the folder (of `Index.add` also of the background); their sources are not gone.
         n_sources, n_descriptors, media_seconds: size of the index after the update.
@@ -100,7 +101,10 @@ def grow(
         added=tuple(name for name in read if name not in known),
         changed=tuple(name for name in read if name in known),
         removed=tuple(name for name in known if name in unwanted),
-        unreadable=tuple(source for source in now.values() if source.reason),
+        unreadable=(
+            *(source for source in now.values() if source.reason),
+            *(each for name, each in found.items() if each.reason and not now.get(name, each).reason),
+        ),
         gone=tuple(
             name for name in now if videos is not None and name not in found and not listing.is_below_unreadable(name)
         ),
@@ -134,7 +138,9 @@ def follow(
 
 
 def _is_due(before: IndexedSource | None, file: IndexedSource, *, retry_failed: bool) -> bool:
-    """Whether a file is new or was changed, or is to be tried again."""
+    """Whether a file is new or was changed, or is to be tried again; not if it cannot be looked at, as if its disk is away."""
+    if before and file.reason:
+        return False
     if before is None or (before.size_bytes, before.modified_ns) != (file.size_bytes, file.modified_ns):
         return True
     return retry_failed and bool(before.reason)
@@ -153,12 +159,12 @@ def _revise(archive: Archive, unwanted: Set[str], found: Mapping[str, IndexedSou
 
 
 def _indexed(file: Source) -> IndexedSource:
-    """Make the index's record of a file before it is read; one that vanished fails later with its reason."""
+    """Make the index's record of a file before it is read."""
     path = str(file.path.absolute())
     try:
         status = file.path.stat()
-    except OSError:
-        return IndexedSource(file.name, path, 0, 0)
+    except OSError as error:
+        return IndexedSource(file.name, path, 0, 0, reason=error.strerror or str(error))
     return IndexedSource(file.name, path, status.st_size, status.st_mtime_ns)
 
 
@@ -205,7 +211,7 @@ def describe_part(task: PartTask, report: Callable[[Part], None]) -> Part:
             source = replace(source, reason=CHANGED)
         else:
             described.append(each)
-            source = replace(source, n_descriptors=len(each), seconds=float(each.end_seconds[-1]))
+            source = replace(source, n_descriptors=len(each), seconds=float(each.end_seconds[-1]), reason="")
         done = replace(done, sources=(*done.sources, source))
         report(done)
     if described:

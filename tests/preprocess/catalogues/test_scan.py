@@ -68,8 +68,11 @@ def test_links_to_folders_are_followed_once(tmp_path):
     (root / "sub/loop").symlink_to(root)
     (root / "dangling.mp4").symlink_to(tmp_path / "nowhere")
     (root / "circle.mp4").symlink_to("circle.mp4")
-    names = [file.name for file in scan(root, "video").files]
-    assert names == ["circle.mp4", "dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
+    (root / "unmounted").symlink_to(tmp_path / "nowhere")
+    found = scan(root, "video")
+    assert [file.name for file in found.files] == ["circle.mp4", "dangling.mp4", "elsewhere/a.mp4", "sub/b.mp4"]
+    assert found.unreadable == ("unmounted/ (No such file or directory)",)
+    assert found.is_below_unreadable("unmounted/a.mp4")
 
 
 def test_unreadable_folder_is_named(tmp_path, nobody):

@@ -9,7 +9,8 @@ import pytest
 from evaluate.errors import ArchiveError, FingerprintError
 from evaluate.fingerprint.describe.encoder import load_encoder
 from evaluate.fingerprint.describe.extract import ExtractOptions
-from evaluate.fingerprint.index.archive import Archive
+from evaluate.fingerprint.index import archive as archive_module
+from evaluate.fingerprint.index.archive import Archive, IndexedSource
 from evaluate.fingerprint.index.update import follow, grow
 from store.errors import BusyError, ProvenanceError
 from tests.evaluate.fingerprint.conftest import write_video
@@ -64,6 +65,34 @@ def test_an_index_follows_its_folder(archive, update, copied):
         update(None, remove=["films/*"])
 
 
+def test_a_source_that_cannot_be_looked_at_now_keeps_its_descriptors(archive, update, copied):
+    """As one whose disk is away; retrying failed files does not take them either."""
+    update(copied)
+    for name in ("a.mp4", "broken.mp4"):
+        (copied / name).unlink()
+        (copied / name).symlink_to(copied / "away" / name)
+    for retry_failed in (False, True):
+        grown = update(copied, retry_failed=retry_failed)
+        assert (grown.added, grown.changed, grown.gone, grown.n_sources) == ((), (), (), 2)
+        assert {each.name for each in grown.unreadable} == {"a.mp4", "broken.mp4"}
+        assert sorted(each.source for each in archive.descriptors()) == ["a.mp4", "news/c.mp4"]
+
+
+def test_a_list_that_a_writer_takes_away_while_the_others_are_read_is_no_fault(archive, update, copied, monkeypatch):
+    update(copied)
+    [part] = archive.parts()
+    archive.write_list(2, part.sources)
+    read = archive_module._read_part
+
+    def slow(path):
+        found = read(path)
+        archive.write_list(2, ())
+        return found
+
+    monkeypatch.setattr(archive_module, "_read_part", slow)
+    assert list(archive.parts()) == [part]
+
+
 def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, update, videos, monkeypatch):
     monkeypatch.setattr("evaluate.fingerprint.index.update.FILES_A_PART", 1)
 
@@ -95,6 +124,10 @@ def test_another_checkpoint_or_hop_is_refused(archive, update, make_checkpoint, 
     update(copied)
     with pytest.raises(ProvenanceError, match=r"part-000001\.h5: attribute /encoder_sha256"):
         list(replace(archive, encoder_sha256="0" * 64).descriptors())
+
+
+def test_the_folder_of_an_archive_may_be_the_root():
+    assert IndexedSource("news/c.mp4", "/news/c.mp4", 0, 0).root == "/"
 
 
 def _first_run(folder, encoder, barrier):

@@ -9,6 +9,7 @@ from evaluate.__main__ import main
 from evaluate.errors import ArchiveError, FingerprintError
 from evaluate.fingerprint.api import Index
 from preprocess.__main__ import main as main_shards
+from store.errors import ProvenanceError
 from store.reader import EmbeddingStore
 from tests.preprocess.catalogues.test_scan import deep_folder
 
@@ -55,6 +56,20 @@ def test_a_name_that_is_not_utf8_is_escaped_wherever_it_is_written_and_its_file_
     assert state(copied) == before  # an archive on a read-only mount works
     with pytest.raises(ArchiveError, match="not UTF-8"):
         Index.open(copied / "index", encoder=tmp_path / "encoder.pt").add(copied)
+
+
+def test_settings_of_an_index_are_its_own_until_others_are_asked_for(index, copied):
+    """Others are refused, whether the encoder is named again or not."""
+    index.add(copied, hop_seconds=1.0)
+    others = {
+        r"hop_seconds is 1\.0, now 0\.5": {"hop_seconds": 0.5},
+        "within, now features": {"video_vectors": "features"},
+    }
+    for again in (index, Index.open(index.folder)):
+        assert again.add(copied).added == ()
+        for words, other in others.items():
+            with pytest.raises(ProvenanceError, match=words):
+                again.add(copied, **other)
 
 
 def test_links_of_one_file_count_once(index, copied):

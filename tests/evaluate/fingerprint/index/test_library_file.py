@@ -2,6 +2,7 @@ import pytest
 
 from evaluate.errors import ArchiveError
 from evaluate.fingerprint.answer.matcher import Matcher
+from evaluate.fingerprint.index import library_file
 from evaluate.fingerprint.index.library import build_library
 from evaluate.fingerprint.index.library_file import load_library, save_library
 from tests.evaluate.fingerprint.conftest import Signal, describe
@@ -19,6 +20,21 @@ def test_a_library_finds_a_clip_and_the_same_after_it_is_read_back(tmp_path, fla
     once, again = (Matcher(each).match(query)[0] for each in (library, read))
     assert (again.reference, again.decision) == (once.reference, once.decision) == ("r6", True)
     assert again.score == pytest.approx(once.score, rel=1e-2)
+
+
+def test_a_library_that_is_replaced_while_it_is_read_is_not_used(tmp_path, monkeypatch):
+    """Its numbers would go with the other's names."""
+    folder = tmp_path / "library"
+    first, second = (build_library([describe(name, Signal(0, 9).at, 9)], 0.5) for name in "ab")
+    save_library(folder, "key", first)
+    read = library_file._read
+
+    def replaced(*of):
+        save_library(folder, "other key", second)
+        return read(*of)
+
+    monkeypatch.setattr(library_file, "_read", replaced)
+    assert load_library(folder, "key") is None
 
 
 @pytest.mark.parametrize("name", ["video.faiss", "library.npz", "library.json"])
