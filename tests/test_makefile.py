@@ -1,8 +1,11 @@
 """The Makefile and what is said of it: every target that is named exists, and every one that exists says what it does."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.processes import ROOT
 
@@ -32,3 +35,47 @@ def test_every_target_is_phony_and_help_lists_it():
     assert set(phony.split()) == TARGETS
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  make ([a-z0-9-]+) +\S", said, re.MULTILINE)) == TARGETS
+
+
+def calls(*arguments: str) -> dict[str, list[str]]:
+    """The commands that `make` would run, by stage and command: {"preprocess shards": its arguments}."""
+    made = subprocess.run(["make", "-n", "-B", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    words = [shlex.split(line) for line in made.stdout.replace("\\\n", "").splitlines() if " -m " in line]
+    return {" ".join(line[2:4]): line[4:] for line in words if line[1] == "-m"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shards", "run"),
+    [
+        ([], "--data data/sample --out shards/sample --preset sample", "--preset sample --run runs/sample"),
+        (["DATA=data/sample/"], "--data data/sample/ --out shards/sample --preset sample", "--run runs/sample"),
+        (["DATA=/videos/"], "--data /videos/ --out shards/videos --preset ucf-small", "--preset ucf-small --run runs/videos"),
+        (["DATA=/my/sample"], "--data /my/sample --out shards/other-sample --preset ucf-small", "--run runs/other-sample"),
+        (["DATA=/v", "RUN=runs/ucf"], "--data /v --out shards/ucf --preset ucf-small", "--run runs/ucf"),
+        (["RUN=at/sample"], "--data data/sample --out shards/sample --preset sample", "--preset sample --run at/sample"),
+        (["DATA=/v", "PRESET=ucf101"], "--data /v --out shards/v --preset default", "--preset ucf101 --run runs/v"),
+    ],
+)  # fmt: skip
+def test_data_of_ones_own_share_neither_shards_nor_settings_with_the_sample(arguments, shards, run):
+    made = calls("pretrain", *arguments)
+    assert shards in " ".join(made["preprocess shards"])
+    assert run in " ".join(made["train pretrain"])
+
+
+def test_eval_hmdb_is_of_hmdb51_beside_another_target_too():
+    made = calls("eval-hmdb", "finetune", "DATA=/videos")
+    assert made["preprocess shards"][:4] == ["--dataset", "hmdb51", "--data", "/videos"]
+    assert made["evaluate finetune"][:2] == ["--run", "runs/hmdb51"]
+
+
+def test_folders_of_videos_may_have_spaces_in_their_names_and_those_that_make_makes_may_not(tmp_path):
+    data, lists = tmp_path / "my videos", tmp_path / "my lists"
+    data.mkdir()
+    made = calls("eval-ucf", f"DATA={data}", f"SPLITS={lists}")
+    assert {str(data), str(lists), "shards/my_videos"} <= set(made["preprocess shards"])
+    assert str(data) in made["evaluate report"]
+    for name in ("RUN", "SHARDS"):
+        command = ["make", "-n", "shards", f"{name}=a b"]
+        refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2
+        assert f'{name}="a b": choose a path without spaces' in refused.stderr
