@@ -6,6 +6,7 @@ So a source is fetched to a temporary file while it is decoded, and a shard set 
 
 import contextlib
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from http.client import HTTPException
@@ -26,6 +27,14 @@ HTTP = ("http://", "https://")
 SHARD_SUFFIXES = (".tar", ".idx", ".parquet")
 SUMS_FILE = "SHA256SUMS"
 """Beside a set behind a URL: the checksum of every other file, as `sha256sum --check` reads them."""
+
+CLIENT_ERRORS = {
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "google.auth.exceptions": ("GoogleAuthError",),
+    "gcsfs.retry": ("HttpError",),
+    "aiohttp": ("ClientError",),
+}
+"""By module, what the clients below s3fs and gcsfs raise that is not of the operating system's kind."""
 
 Show = Callable[[int, int], None]
 """Receives the number of files done, and of how many."""
@@ -192,7 +201,7 @@ def _file_system(url: str, name: str = "") -> Iterator[tuple[Any, str]]:
     """Give the file system of a URL and the path in it, of `name` below it; errors in the block name the URL.
 
     Raises:
-        RemoteError: no such file system, or it fails: fsspec's file systems raise errors of the operating system's kind.
+        RemoteError: no such file system, or it fails.
     """
     import fsspec
 
@@ -203,3 +212,16 @@ def _file_system(url: str, name: str = "") -> Iterator[tuple[Any, str]]:
         yield fs, path.rstrip("/") + name
     except (ImportError, OSError, ValueError, NotImplementedError, HTTPException) as error:
         raise RemoteError(url + name, f"{type(error).__name__}: {error}") from error
+    except _client_errors() as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise RemoteError(url + name, f"{reason}; check the URL, your credentials and the network") from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """Give CLIENT_ERRORS of the clients that are loaded: no other one can have failed."""
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, names in CLIENT_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    )
