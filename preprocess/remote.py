@@ -7,7 +7,6 @@ So a source is fetched to a temporary file while it is decoded, and a shard set 
 import contextlib
 import hashlib
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
+from preprocess.held_folder import held_folder
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
 from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
-from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import atomic_file, folder_lock, remove_temporaries
 
 PIECE_BYTES = 1 << 22
@@ -69,13 +68,10 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
     if source.remote is None:
         yield source.path
         return
-    folder = temporary_folder()
-    with disk_errors(folder):
-        passing = tempfile.TemporaryDirectory(dir=folder)
-    with passing:
-        path = Path(passing.name) / f"source{source.path.suffix}"
+    with held_folder("source") as folder:
+        path = folder / f"source{source.path.suffix}"
         try:
-            with disk_errors(folder), path.open("wb") as copy:
+            with disk_errors(folder.parent), path.open("wb") as copy:
                 for piece in _pieces(source.remote.url):
                     copy.write(piece)
                     if copy.tell() > limits.max_file_bytes:
@@ -133,10 +129,9 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
             raise RemoteError(url, "holds no finished shard set that `push` has copied there") from error
         sums = [line.split("  ", 1) for line in sums_text.splitlines()]
         checksums = {name: sha256 for sha256, name in sums}
-    temporary = temporary_folder()
-    with disk_errors(temporary), tempfile.TemporaryDirectory(dir=temporary) as passing:
-        (Path(passing) / DATASET_FILE).write_bytes(mark)
-        info = read_dataset(Path(passing))  # which refuses names that lead out of the folder
+    with held_folder("set") as passing, disk_errors(passing.parent):
+        (passing / DATASET_FILE).write_bytes(mark)
+        info = read_dataset(passing)  # which refuses names that lead out of the folder
     checksums |= _known_sha256(info)
     names = _file_names(info, checksums)
     with disk_errors(folder):

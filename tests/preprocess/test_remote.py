@@ -1,6 +1,8 @@
 """Videos and shard sets behind URLs: the same shards, nothing half, and what goes wrong is named."""
 
+import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,6 +78,23 @@ def test_a_full_folder_for_temporary_files_stops_the_run_instead_of_failing_the_
         local_file(source, USUAL_LIMITS),
     ):
         pytest.fail("there is a copy")
+
+
+def test_the_copy_of_a_killed_process_goes_with_the_next_one(bucket, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    bucket.put_file(str(clips / "e.mp4"), "/bucket/videos/e.mp4")
+    (source,) = open_catalogue("folder", f"{URL}/videos").sources
+
+    def be_killed():
+        with local_file(source, USUAL_LIMITS):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert status_of_fork(be_killed) == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with local_file(source, USUAL_LIMITS) as path:
+        assert not left.exists() and path.read_bytes() == (clips / "e.mp4").read_bytes()
+    assert not list(tmp_path.iterdir())
 
 
 def test_errors_of_a_client_name_the_url_and_the_remedy(bucket, clips, tmp_path, monkeypatch, capsys):
