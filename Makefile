@@ -20,6 +20,7 @@ NAME := $(notdir $(patsubst %/,%,$(RUN)))
 DATA ?= data/$(NAME)
 DATASET ?= ucf101
 SHARDS ?= shards/$(NAME)
+DATA_FOUND = $(wildcard $(subst $(space),\ ,$(DATA)))
 PRESET ?= $(if $(and $(filter sample,$(NAME)),$(IS_SAMPLE)),sample,ucf-small)
 SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
 SPLITS ?=
@@ -30,6 +31,17 @@ CLASSES ?=
 EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
+
+# Files keep the settings that SHARDS and RUN were made with. A stage runs again where a given setting differs from them: it
+# resumes, or says what differs. What make did not make has no such file and is taken as it is; so are shards without DATA.
+SHARDS_WITH := $(patsubst %/,%,$(SHARDS)).settings
+RUN_WITH := $(RUN)/.settings
+shards_by := DATA DATASET SPLITS CLASSES SHARD_PRESET
+run_by := PRESET SET
+setting = [$(1)=$(if $(filter DATA SPLITS,$(1)),$(abspath $($(1))),$(strip $($(1))))]
+given = $(filter-out file,$(origin $(1)) $(if $(filter SHARD_PRESET,$(1)),$(origin PRESET)))
+differs = $(and $(call given,$(1)),$(if $(findstring $(call setting,$(1)),$(file <$(2))),,$(1)))
+changed = $(if $(wildcard $(2)),$(if $(strip $(foreach name,$(1),$(call differs,$(name),$(2)))),_changed))
 
 # ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict and scratch rows are tested on this fold; they read the others.
 ESC_RUN ?= runs/esc50
@@ -44,7 +56,7 @@ FINETUNE_SET ?=
 COMPARE ?=
 MORE_SHARDS ?=
 REPORT = $(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS) $(MORE_SHARDS) \
-    $(if $(wildcard $(subst $(space),\ ,$(DATA))),--data "$(DATA)") $(if $(COMPARE),--compare $(COMPARE))
+    $(if $(DATA_FOUND),--data "$(DATA)") $(if $(COMPARE),--compare $(COMPARE))
 
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
@@ -381,12 +393,17 @@ $(SAMPLE): | $(READY)
 data/collage/collage.json: | $(READY)
 	$(BIN)/python -m preprocess collage --out $(@D)
 
-$(SHARDS)/dataset.json: $(if $(IS_SAMPLE),$(SAMPLE)) | $(READY)
+_changed: # is no file: what needs it is made
+$(SHARDS)/dataset.json: export MADE_WITH = $(foreach name,$(shards_by),$(call setting,$(name)))
+$(SHARDS)/dataset.json: $(if $(IS_SAMPLE),$(SAMPLE)) $(if $(or $(call given,DATA),$(DATA_FOUND)),$(call changed,$(shards_by),$(SHARDS_WITH))) | $(READY)
 	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data "$(DATA)" --out $(SHARDS) --preset $(SHARD_PRESET) \
 	    $(if $(SPLITS),--splits "$(SPLITS)") $(if $(CLASSES),--classes $(CLASSES)) $(EXECUTOR)
+	@echo "$$MADE_WITH" > $(SHARDS_WITH)
 
-$(RUN)/training.json: $(SHARDS)/dataset.json
+$(RUN)/training.json: export MADE_WITH = $(foreach name,$(run_by),$(call setting,$(name)))
+$(RUN)/training.json: $(SHARDS)/dataset.json $(call changed,$(run_by),$(RUN_WITH))
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN) --shards $(SHARDS) $(SET)
+	@echo "$$MADE_WITH" > $(RUN_WITH)
 
 $(RUN)/results.json: $(RUN)/training.json
 	$(BIN)/python -m evaluate $(DATASET) --run $(RUN) --shards $(SHARDS)

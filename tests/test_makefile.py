@@ -1,5 +1,6 @@
 """The Makefile and what is said of it: every target that is named exists, and every one that exists says what it does."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -79,3 +80,39 @@ def test_folders_of_videos_may_have_spaces_in_their_names_and_those_that_make_ma
         refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert refused.returncode == 2
         assert f'{name}="a b": choose a path without spaces' in refused.stderr
+
+
+STAGE = """#!/bin/sh
+echo "stage $3 $*"
+case "$*" in *refused*) exit 2;; esac
+[ "$3" = shards ] && file="$SHARDS/dataset.json" || file="$RUN/training.json"
+mkdir -p "${file%/*}" && [ -f "$file" ] || touch "$file"
+"""
+
+
+def test_a_stage_runs_again_where_a_given_setting_differs_from_those_that_it_ran_with(tmp_path):
+    python, run, shards = tmp_path / "bin/python", tmp_path / "run", tmp_path / "shards"
+    python.parent.mkdir()
+    python.write_text(STAGE)  # notes that it is called, and takes or refuses the settings
+    python.chmod(0o700)
+
+    def stages(*settings: str) -> list[str]:
+        fixed = ("-o", ".venv/.ready", f"BIN={python.parent}", f"RUN={run}", f"SHARDS={shards}")
+        environment = {**os.environ, "RUN": str(run), "SHARDS": str(shards)}
+        command = ["make", "-s", *fixed, "pretrain", *settings]
+        made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return re.findall(r"^stage (\S+)", made.stdout, re.MULTILINE)
+
+    first = ["DATA=/my videos/", "CLASSES=a b", "SET=--set name='x y' --threads 1"]
+    assert stages(*first) == ["shards", "pretrain"]
+    assert stages(*first) == stages() == stages("DATA=/my videos") == stages("PRESET=ucf-small") == []
+    assert stages("SET=--refused") == stages("SET=--refused") == ["pretrain"]
+    assert (
+        stages("DATA=/refused") == stages("DATA=/refused") == stages("DATA=/my videos", "CLASSES=refused") == ["shards"]
+    )
+    assert stages("CLASSES=refused") == [], "without data nothing can be made"
+    assert stages("PRESET=ucf101", "DATA=/my videos") == ["shards", "pretrain"]
+    assert stages("SET=--set steps=9", "PRESET=ucf101") == ["pretrain"]
+    assert stages("SET=--set steps=9", "DATA=/my videos", "PRESET=ucf101") == []
+    (tmp_path / "shards.settings").unlink()
+    assert stages("DATA=/other") == [], "make did not make these shards"
