@@ -2,24 +2,46 @@
 # Every target sets up what it needs; a second call does only what is stale. `make help` lists the targets.
 
 PYTHON ?= python3
+comma := ,
+space := $(subst ,, )
+one_word = $(subst $(space),_,$(1))
 # eval-hmdb is eval-ucf with defaults of its own.
-ifeq ($(MAKECMDGOALS),eval-hmdb)
+ifneq ($(filter eval-hmdb,$(MAKECMDGOALS)),)
 RUN ?= runs/hmdb51
 DATASET ?= hmdb51
+endif
+# RUN is named after DATA, or DATA after RUN; no other data get the sample's name, and with it its shards and settings.
+IS_SAMPLE = $(filter data/sample data/sample/,$(call one_word,$(DATA)))
+ifdef DATA
+RUN ?= runs/$(if $(IS_SAMPLE),sample,$(patsubst sample,other-sample,$(lastword $(subst /, ,$(abspath $(call one_word,$(DATA)))))))
 endif
 RUN ?= runs/sample
 NAME := $(notdir $(patsubst %/,%,$(RUN)))
 DATA ?= data/$(NAME)
 DATASET ?= ucf101
 SHARDS ?= shards/$(NAME)
-PRESET ?= $(if $(filter sample,$(NAME)),sample,ucf-small)
+DATA_FOUND = $(wildcard $(subst $(space),\ ,$(DATA)))
+PRESET ?= $(if $(and $(filter sample,$(NAME)),$(IS_SAMPLE)),sample,ucf-small)
 SHARD_PRESET ?= $(if $(filter sample ucf-small,$(PRESET)),$(PRESET),default)
 SPLITS ?=
+# They are targets, which make separates by spaces.
+$(foreach name,RUN SHARDS,$(if $(findstring $(space),$($(name))),$(error $(name)="$($(name))": choose a path without spaces)))
 CLASSES ?=
 # Where shards are made: make shards EXECUTOR="--executor ray --address auto" (docs/explanation/scale.md)
 EXECUTOR ?=
 # More settings for a stage: make pretrain SET="--set steps=100 --set optim.lr=1e-3"
 SET ?=
+
+# Files keep the settings that SHARDS and RUN were made with. A stage runs again where a given setting differs from them: it
+# resumes, or says what differs. What make did not make has no such file and is taken as it is; so are shards without DATA.
+SHARDS_WITH := $(patsubst %/,%,$(SHARDS)).settings
+RUN_WITH := $(RUN)/.settings
+shards_by := DATA DATASET SPLITS CLASSES SHARD_PRESET
+run_by := PRESET SET
+setting = [$(1)=$(if $(filter DATA SPLITS,$(1)),$(abspath $($(1))),$(strip $($(1))))]
+given = $(filter-out file,$(origin $(1)) $(if $(filter SHARD_PRESET,$(1)),$(origin PRESET)))
+differs = $(and $(call given,$(1)),$(if $(findstring $(call setting,$(1)),$(file <$(2))),,$(1)))
+changed = $(if $(wildcard $(2)),$(if $(strip $(foreach name,$(1),$(call differs,$(name),$(2)))),_changed))
 
 # ESC-50: make eval-esc DATA=/sounds/ESC-50; the strict and scratch rows are tested on this fold; they read the others.
 ESC_RUN ?= runs/esc50
@@ -34,7 +56,7 @@ FINETUNE_SET ?=
 COMPARE ?=
 MORE_SHARDS ?=
 REPORT = $(BIN)/python -m evaluate report --run $(RUN) --shards $(SHARDS) $(MORE_SHARDS) \
-    $(if $(wildcard $(DATA)),--data $(DATA)) $(if $(COMPARE),--compare $(COMPARE))
+    $(if $(DATA_FOUND),--data "$(DATA)") $(if $(COMPARE),--compare $(COMPARE))
 
 # The ablation: make ablate ABLATE_JOBS=2 ABLATE_SEEDS=0 ABLATE_STEPS=100; on other shards (those of RUN):
 # make ablate RUN=runs/ucf-six ABLATE_RUN=runs/ablation-ucf ABLATE_OBJECTIVES=whole,avid
@@ -58,7 +80,7 @@ SERVE ?=
 OUT ?= $(if $(filter duplicates,$(MAKECMDGOALS)),duplicates,matches).json
 
 # The fingerprint benchmark: make eval-fingerprint DATA=/videos RUN=runs/archive FINGERPRINT="--queries 50"
-FINGERPRINT ?= $(if $(filter data/sample,$(DATA)),\
+FINGERPRINT ?= $(if $(IS_SAMPLE),\
     --queries 3 --unmatched 2 --background 2 --distractors 30 --length 3 \
     --only crop/medium$(comma)flip/light$(comma)text/medium$(comma)speed/medium$(comma)sound-noise/medium)
 
@@ -135,8 +157,6 @@ test test-slow: export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
-comma := ,
-space := $(subst ,, )
 READY := .venv/.ready
 SAMPLE := data/sample/world.json
 
@@ -174,7 +194,7 @@ eval-ucf: $(RUN)/report/index.html ## Embed, retrieve, probe; results.json and a
 eval-hmdb: $(RUN)/report/index.html ## The same on HMDB51: make eval-hmdb DATA=/videos/hmdb51
 
 eval-esc: ## ESC-50 from DATA: pretraining, strict and transductive, baselines, training from scratch; resumes
-	$(MAKE) esc50 RUN=$(ESC_RUN) DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
+	$(MAKE) esc50 RUN="$(ESC_RUN)" DATASET=esc50 PRESET=esc50 SHARD_PRESET=esc50
 
 esc50: $(RUN)/training.json ## The same as eval-esc, with RUN, SHARDS and PRESET as given
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN)/strict-$(ESC_FOLD) --shards $(SHARDS) $(SET) \
@@ -191,8 +211,8 @@ ablate: $(SHARDS)/dataset.json ## Train every objective over seeds in ABLATE_RUN
 	    --jobs $(ABLATE_JOBS) $(if $(ABLATE_OBJECTIVES),--objectives $(ABLATE_OBJECTIVES)) \
 	    $(if $(ABLATE_STEPS),--set steps=$(ABLATE_STEPS)) $(SET)
 
-eval-fingerprint: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
-	$(BIN)/python -m evaluate fingerprint --videos $(DATA) --run $(RUN) $(FINGERPRINT)
+eval-fingerprint: $(if $(IS_SAMPLE),$(SAMPLE)) | $(READY) ## Find distorted clips of DATA among distractors, beside known fingerprints
+	$(BIN)/python -m evaluate fingerprint --videos "$(DATA)" --run $(RUN) $(FINGERPRINT)
 
 demo-archive: $(READY) ## An archive of generated videos and edited copies, its duplicates, and the pages to look at them
 	$(BIN)/python -m preprocess collage --out data/demo-archive --videos 24 --seconds 12
@@ -300,7 +320,7 @@ docs: $(READY) ## Build the documentation in docs/_build; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 pictures: $(RUN)/report/index.html ## The pictures of README, in headless Chromium
-	$(BIN)/python docs/pictures.py --run $(RUN) --data $(DATA)
+	$(BIN)/python docs/pictures.py --run $(RUN) --data "$(DATA)"
 
 notebooks: $(RUN)/report/index.html ## Run the notebooks in examples/ in place
 	$(BIN)/jupyter execute --inplace examples/*.ipynb
@@ -373,12 +393,17 @@ $(SAMPLE): | $(READY)
 data/collage/collage.json: | $(READY)
 	$(BIN)/python -m preprocess collage --out $(@D)
 
-$(SHARDS)/dataset.json: $(if $(filter data/sample,$(DATA)),$(SAMPLE)) | $(READY)
-	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data $(DATA) --out $(SHARDS) --preset $(SHARD_PRESET) \
-	    $(if $(SPLITS),--splits $(SPLITS)) $(if $(CLASSES),--classes $(CLASSES)) $(EXECUTOR)
+_changed: # is no file: what needs it is made
+$(SHARDS)/dataset.json: export MADE_WITH = $(foreach name,$(shards_by),$(call setting,$(name)))
+$(SHARDS)/dataset.json: $(if $(IS_SAMPLE),$(SAMPLE)) $(if $(or $(call given,DATA),$(DATA_FOUND)),$(call changed,$(shards_by),$(SHARDS_WITH))) | $(READY)
+	$(BIN)/python -m preprocess shards --dataset $(DATASET) --data "$(DATA)" --out $(SHARDS) --preset $(SHARD_PRESET) \
+	    $(if $(SPLITS),--splits "$(SPLITS)") $(if $(CLASSES),--classes $(CLASSES)) $(EXECUTOR)
+	@echo "$$MADE_WITH" > $(SHARDS_WITH)
 
-$(RUN)/training.json: $(SHARDS)/dataset.json
+$(RUN)/training.json: export MADE_WITH = $(foreach name,$(run_by),$(call setting,$(name)))
+$(RUN)/training.json: $(SHARDS)/dataset.json $(call changed,$(run_by),$(RUN_WITH))
 	$(BIN)/python -m train pretrain --preset $(PRESET) --run $(RUN) --shards $(SHARDS) $(SET)
+	@echo "$$MADE_WITH" > $(RUN_WITH)
 
 $(RUN)/results.json: $(RUN)/training.json
 	$(BIN)/python -m evaluate $(DATASET) --run $(RUN) --shards $(SHARDS)

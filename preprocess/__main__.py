@@ -198,8 +198,10 @@ def main(argv: list[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         return getattr(commands, arguments.command)(arguments)
-    except PreprocessError as error:
-        errors.print(f"error: {error}", markup=False, style="red")
+    except (PreprocessError, PermissionError) as error:
+        # Not every question about a path is guarded: some folder may be closed to this user.
+        remedy = ": change its owner or mode" if isinstance(error, PermissionError) else ""
+        errors.print(f"error: {error}{remedy}", markup=False, style="red")
         return 2
     except _Stopped as stopped:
         again = "starts over" if arguments.command in ("verify", "doctor") else "continues where it was"

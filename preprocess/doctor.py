@@ -171,7 +171,8 @@ def _gpu() -> Check:
 
 def disk(name: str, folder: Path, remedy: str) -> Check:
     """Check free space and the permission to write."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    above = (folder.absolute(), *folder.absolute().parents)
+    there = next(path for path in above if os.path.exists(path))  # noqa: PTH110 - which raises below a closed folder
     if not os.access(there, os.W_OK):
         return Check(name, "broken", f"{there} cannot be written to", "change its owner or mode, or write elsewhere")
     return _size(name, shutil.disk_usage(there).free, LEAST_FREE_BYTES, f"free at {there}", remedy)

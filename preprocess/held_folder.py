@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from preprocess.errors import disk_errors
 from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import LOCK_NAME, folder_lock
 from store.errors import StoreError
@@ -22,7 +23,7 @@ def held_folder(purpose: str) -> Iterator[Path]:
 
     Raises:
         DiskFullError: nothing can be written where temporary files are.
-        StoreError: the folder cannot be held.
+        ShardError: the folder cannot be made or held.
     """
     folder, prefix = temporary_folder().resolve(), f"avtempo-{purpose}-"
     for stale in (*folder.glob(f"{prefix}*"), *folder.glob(f"{NEW}*")):
@@ -30,10 +31,11 @@ def held_folder(purpose: str) -> Iterator[Path]:
             with contextlib.suppress(StoreError), folder_lock(stale) as is_locked:  # the error: somebody holds it
                 if is_locked:  # else the file system has no locks, and nothing is known
                     shutil.rmtree(stale, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
+    with disk_errors(folder):
+        made = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
     path = made.with_name(made.name.replace(NEW, prefix, 1))
     try:
-        with folder_lock(made):
+        with folder_lock(made, disk_errors):
             made.rename(path)  # once it is held, so that nobody takes it for stale
             yield path
     finally:

@@ -1,16 +1,21 @@
 """Files behind http:// and https:// as a file system of fsspec, whose own one needs another package and lists no sizes.
 
-A folder is a page with links, as web servers write it for a folder without an index page. Nothing is tried twice.
+A folder is a page with links, as web servers write it for a folder without an index page. Only the question for a
+file's size is asked again: a file whose size is unknown looks like a changed one to a run that continues.
 """
 
+import functools
 import io
+import logging
+import string
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from urllib.request import Request, build_opener
 
 from fsspec import AbstractFileSystem
@@ -21,6 +26,12 @@ MAX_PAGE_BYTES = 64 << 20
 MAX_DEPTH = 32
 """Folders in folders: a link that loops on the server has no end."""
 REQUESTS_AT_ONCE = 16
+BUSY = (408, 429, 502, 503, 504)
+"""Statuses that say nothing about the file. Not 500: some servers answer so to every HEAD."""
+PAUSES_SECONDS = (1.0, 4.0)
+"""Waits before a size is asked for again."""
+
+_log = logging.getLogger(__name__)
 
 
 class HttpFiles(AbstractFileSystem):
@@ -46,8 +57,9 @@ class HttpFiles(AbstractFileSystem):
                     files[link] = None
                 elif link not in seen:
                     pages.append(link)
+        size = functools.partial(_size, pauses=PAUSES_SECONDS)
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            return {url: {"size": size} for url, size in zip(files, pool.map(_size, files), strict=True)}
+            return {url: {"size": size} for url, size in zip(files, pool.map(size, files), strict=True)}
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
         if mode != "rb":
@@ -100,15 +112,34 @@ def _links(page: str) -> Iterator[str]:
     hrefs = _Hrefs()
     hrefs.feed(text)
     for href in hrefs.found:
-        target = urlunsplit((*urlsplit(urljoin(base, href))[:3], "", ""))
+        try:
+            target = urlunsplit((*urlsplit(urljoin(base, href))[:3], "", ""))
+        except ValueError as error:
+            _log.warning("%s: a malformed link is passed over: %r (%s)", page, href, error)
+            continue
+        target = quote(target, safe=string.punctuation)  # a space or an umlaut, which browsers escape too
         if target.startswith(base) and target != base:
             yield page + target.removeprefix(base)
 
 
-def _size(url: str) -> int | None:
+def _size(url: str, pauses: tuple[float, ...]) -> int | None:
+    """Ask for the size of a file; None if the server does not say it.
+
+    Raises:
+        OSError: the server is busy or cannot be reached, also after the pauses.
+    """
     try:
         with _request(url, "HEAD") as response:
             length = response.headers["Content-Length"]
-    except HTTPError:  # no such file, or a server without HEAD: fetching it will tell
-        return None
-    return int(length) if length and length.isdecimal() else None
+        return int(length) if length and length.isdecimal() else None
+    except HTTPError as error:
+        if error.code not in BUSY:
+            return None  # no such file, or a server without HEAD: fetching it will tell
+        fault: Exception = error
+    except (OSError, HTTPException) as error:
+        fault = error
+    if not pauses:
+        reason = f"the server did not answer when asked for the size of {url}, also later ({fault})"
+        raise OSError(f"{reason}: run the same command again when it does") from fault
+    time.sleep(pauses[0])
+    return _size(url, pauses[1:])

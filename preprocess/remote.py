@@ -6,7 +6,7 @@ So a source is fetched to a temporary file while it is decoded, and a shard set 
 
 import contextlib
 import hashlib
-import tempfile
+import sys
 from collections.abc import Callable, Collection, Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from preprocess.errors import MediaError, MediaLimitError, RemoteError, disk_errors
+from preprocess.held_folder import held_folder
 from preprocess.media.media_info import Limits
 from preprocess.shards.manifest import DATASET_FILE, MANIFEST_FILE, DatasetInfo, part_path, read_dataset
 from preprocess.shards.shard_files import file_sha256
 from preprocess.sources import RemoteFile, Source
-from preprocess.temporary_folder import temporary_folder
 from store.atomic_files import atomic_file, folder_lock, remove_temporaries
 
 PIECE_BYTES = 1 << 22
@@ -26,6 +26,14 @@ HTTP = ("http://", "https://")
 SHARD_SUFFIXES = (".tar", ".idx", ".parquet")
 SUMS_FILE = "SHA256SUMS"
 """Beside a set behind a URL: the checksum of every other file, as `sha256sum --check` reads them."""
+
+CLIENT_ERRORS = {
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "google.auth.exceptions": ("GoogleAuthError",),
+    "gcsfs.retry": ("HttpError",),
+    "aiohttp": ("ClientError",),
+}
+"""By module, what the clients below s3fs and gcsfs raise that is not of the operating system's kind."""
 
 Show = Callable[[int, int], None]
 """Receives the number of files done, and of how many."""
@@ -60,13 +68,10 @@ def local_file(source: Source, limits: Limits) -> Iterator[Path]:
     if source.remote is None:
         yield source.path
         return
-    folder = temporary_folder()
-    with disk_errors(folder):
-        passing = tempfile.TemporaryDirectory(dir=folder)
-    with passing:
-        path = Path(passing.name) / f"source{source.path.suffix}"
+    with held_folder("source") as folder:
+        path = folder / f"source{source.path.suffix}"
         try:
-            with disk_errors(folder), path.open("wb") as copy:
+            with disk_errors(folder.parent), path.open("wb") as copy:
                 for piece in _pieces(source.remote.url):
                     copy.write(piece)
                     if copy.tell() > limits.max_file_bytes:
@@ -124,10 +129,9 @@ def fetch_set(url: str, folder: Path, show: Show = lambda done, total: None) -> 
             raise RemoteError(url, "holds no finished shard set that `push` has copied there") from error
         sums = [line.split("  ", 1) for line in sums_text.splitlines()]
         checksums = {name: sha256 for sha256, name in sums}
-    temporary = temporary_folder()
-    with disk_errors(temporary), tempfile.TemporaryDirectory(dir=temporary) as passing:
-        (Path(passing) / DATASET_FILE).write_bytes(mark)
-        info = read_dataset(Path(passing))  # which refuses names that lead out of the folder
+    with held_folder("set") as passing, disk_errors(passing.parent):
+        (passing / DATASET_FILE).write_bytes(mark)
+        info = read_dataset(passing)  # which refuses names that lead out of the folder
     checksums |= _known_sha256(info)
     names = _file_names(info, checksums)
     with disk_errors(folder):
@@ -192,7 +196,7 @@ def _file_system(url: str, name: str = "") -> Iterator[tuple[Any, str]]:
     """Give the file system of a URL and the path in it, of `name` below it; errors in the block name the URL.
 
     Raises:
-        RemoteError: no such file system, or it fails: fsspec's file systems raise errors of the operating system's kind.
+        RemoteError: no such file system, or it fails.
     """
     import fsspec
 
@@ -203,3 +207,16 @@ def _file_system(url: str, name: str = "") -> Iterator[tuple[Any, str]]:
         yield fs, path.rstrip("/") + name
     except (ImportError, OSError, ValueError, NotImplementedError, HTTPException) as error:
         raise RemoteError(url + name, f"{type(error).__name__}: {error}") from error
+    except _client_errors() as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise RemoteError(url + name, f"{reason}; check the URL, your credentials and the network") from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """Give CLIENT_ERRORS of the clients that are loaded: no other one can have failed."""
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, names in CLIENT_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    )

@@ -190,13 +190,22 @@ def _finish(catalogue: Catalogue, out: Path, recipe: Recipe, *, built: Collectio
         n_segments=sum(s.n_segments for s in shards), n_missing=len(catalogue.missing), n_extra=len(catalogue.extra),
         manifest_sha256=manifest_sha256, fingerprint=manifest.fingerprint(recipe.params, shards),
     )  # fmt: skip
-    manifest.write_dataset(out, info)
+    if not _is_described(out, info):
+        manifest.write_dataset(out, info)
     return Summary(
         folder=out, n_sources=info.n_sources, n_failed=n_failed, n_segments=info.n_segments,
         n_segments_with_audio=n_with_audio, n_shards=len(shards), n_shards_built=len(built),
         n_shards_kept=sum(file is not None and shard not in built for shard, file in files.items()),
         media_seconds=media_seconds, failures=failures, fingerprint=info.fingerprint, max_failed=max_failed,
     )  # fmt: skip
+
+
+def _is_described(out: Path, info: manifest.DatasetInfo) -> bool:
+    """Whether the set is marked as finished as it is: a newer mark would make `make` train on it again."""
+    try:
+        return manifest.read_dataset(out) == info
+    except ShardError:  # it is missing or damaged
+        return False
 
 
 def _survey(out: Path, recipe: Recipe) -> tuple[tuple[Failure, ...], float, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from preprocess.catalogues.scan import first_names
 from preprocess.errors import ShardError
 from preprocess.shards.manifest import Part, read_part
 from preprocess.shards.manifest_rows import read_rows
@@ -79,16 +80,21 @@ def _first_other_source(paths: list[Path], there: Recipe, catalogue: Catalogue) 
 
 
 def _check_sources(path: Path, sources: tuple[Source, ...]) -> frozenset[int]:
-    """Refuse a shard whose sources now have other sizes; return the indices of those that failed."""
+    """Refuse a shard whose sources now have other sizes or unknown ones; return the indices of those that failed."""
     rows = _source_rows(path)
     if [row["source"] for row in rows] != [source.name for source in sources]:
         raise ShardError(path, "does not list the sources of its shard: delete this file to build the shard anew")
     failed = {row["source_index"] for row in rows if row["status"] == "failed"}
-    changed = [
-        f"\n  {source.name} had {row['source_bytes']} bytes, now has {source.n_bytes}"
+    sizes = [
+        (source.name, row["source_bytes"], source.n_bytes)
         for row, source in zip(rows, sources, strict=True)
-        if source.index not in failed and row["source_bytes"] != source.n_bytes
+        if source.index not in failed and row["source_bytes"] is not None  # else its size was never known
     ]
+    if unknown := [name for name, _, now in sizes if now is None]:
+        reason = f"the sizes of {len(unknown)} of its sources cannot be learned now: {first_names(unknown)}"
+        remedy = "Run the same command again when they can be read, or delete this file to build the shard anew"
+        raise ShardError(path, f"{reason}. {remedy}")
+    changed = [f"\n  {name} had {before} bytes, now has {now}" for name, before, now in sizes if before != now]
     if changed:
         lines = "".join(changed[:MAX_CHANGED])
         reason = f"was made from sources that have changed, {len(changed)} in all:{lines}"

@@ -50,3 +50,10 @@ def test_a_full_disk_and_small_shared_memory_are_notes(tmp_path, monkeypatch):
     assert str(tmp_path) in disk.found
     assert doctor.shared_memory(tmp_path).status == "note"
     assert doctor.shared_memory(tmp_path / "none").status == "broken"
+
+
+def test_below_a_closed_folder_the_disk_above_is_checked(tmp_path, nobody):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    with nobody():
+        assert str(closed / "shards") not in doctor.disk("disk", closed / "shards", "free some").found

@@ -38,6 +38,22 @@ class WithoutHead(Plain):
         self.send_error(501)
 
 
+class Busy(Plain):
+    """Answers questions for sizes only after this many refusals for each file."""
+
+    refusals: ClassVar = {}
+    n_refusals = 2
+
+    def do_HEAD(self):
+        self.refusals[self.path] = self.refusals.get(self.path, 0) + 1
+        return self.send_error(503) if self.refusals[self.path] <= self.n_refusals else super().do_HEAD()
+
+
+class BusyForLong(Busy):
+    refusals: ClassVar = {}
+    n_refusals = 1000
+
+
 class BreakingOff(Plain):
     """Ends every file, but no page, after half of it."""
 
@@ -127,6 +143,28 @@ def test_names_are_unquoted_and_links_out_of_the_folder_are_not_followed(serve, 
     page = '<a href="/outside.mp4">o</a><a href="../data/">u</a><a href="?C=N">s</a><a href="{}/data/sub/x.mp4#a">i</a>'
     (tmp_path / "data" / "index.html").write_text(page.format(url))
     assert list(list_files(f"{url}/data")) == ["sub/x.mp4"]
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again_and_no_file_counts_as_changed(
+    serve, clips, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(http_files, "PAUSES_SECONDS", (0.0, 0.0))
+    build_folder(f"{serve(clips)}", tmp_path / "shards")
+    assert build_folder(serve(clips, Busy), tmp_path / "shards").n_shards_built == 0
+    with pytest.raises(
+        RemoteError, match=r"did not answer when asked for the size of .*\.m.*503.*run the same command"
+    ):
+        build_folder(serve(clips, BusyForLong), tmp_path / "shards")
+    with pytest.raises(ShardError, match=r"sizes of 2 of its sources cannot be learned now: a sound"):
+        build_folder(serve(clips, WithoutHead), tmp_path / "shards")
+
+
+def test_a_listing_loses_malformed_links_alone_and_links_may_be_unescaped(serve, tmp_path, caplog):
+    (tmp_path / "a ü%.mp4").write_bytes(b"abc")
+    links = ("http://[x/b.mp4", "a ü%25.mp4")
+    (tmp_path / "index.html").write_text("".join(f'<a href="{link}">x</a>' for link in links))
+    assert {name: file.n_bytes for name, file in list_files(serve(tmp_path)).items()} == {"a ü%.mp4": 3}
+    assert "malformed link is passed over: 'http://[x/b.mp4'" in caplog.text
 
 
 @pytest.mark.parametrize(

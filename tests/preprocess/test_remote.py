@@ -1,9 +1,13 @@
 """Videos and shard sets behind URLs: the same shards, nothing half, and what goes wrong is named."""
 
+import os
 import resource
+import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import replace
+from types import ModuleType
 
 import fsspec
 import pytest
@@ -74,6 +78,43 @@ def test_a_full_folder_for_temporary_files_stops_the_run_instead_of_failing_the_
         local_file(source, USUAL_LIMITS),
     ):
         pytest.fail("there is a copy")
+
+
+def test_the_copy_of_a_killed_process_goes_with_the_next_one(bucket, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    bucket.put_file(str(clips / "e.mp4"), "/bucket/videos/e.mp4")
+    (source,) = open_catalogue("folder", f"{URL}/videos").sources
+
+    def be_killed():
+        with local_file(source, USUAL_LIMITS):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert status_of_fork(be_killed) == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with local_file(source, USUAL_LIMITS) as path:
+        assert not left.exists() and path.read_bytes() == (clips / "e.mp4").read_bytes()
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_a_client_name_the_url_and_the_remedy(bucket, clips, tmp_path, monkeypatch, capsys):
+    botocore = ModuleType("botocore.exceptions")  # s3fs is not installed; its client's errors derive from Exception
+    botocore.BotoCoreError = type("NoCredentialsError", (Exception,), {})
+    botocore.ClientError = type("ClientError", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", botocore)
+    bucket.put(str(clips), "/bucket/videos", recursive=True)
+    catalogue = open_catalogue("folder", f"{URL}/videos")
+
+    def refuse(*_, **__):
+        raise botocore.BotoCoreError("Unable to locate credentials")
+
+    monkeypatch.setattr(type(bucket), "find", refuse)
+    monkeypatch.setattr(type(bucket), "_open", refuse)
+    assert main(["shards", "--out", f"{tmp_path}/out", "--dataset", "folder", "--data", f"{URL}/videos"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{URL}/videos: NoCredentialsError: Unable to locate credentials; check the URL, your credentials" in said
+    with pytest.raises(ShardError, match=r"none of the \d sources could be read.*Unable to locate credentials"):
+        build(catalogue, tmp_path / "out", PARAMS)
 
 
 def test_fetching_goes_on_where_it_was_and_marks_the_set_last(bucket, reference, tmp_path):

@@ -64,7 +64,9 @@ def test_what_the_tables_say_of_a_segment_is_in_its_archive(reference):
 
 
 def test_failed_sources_are_tried_again_on_request_only(data, shards, reference, tmp_path):
+    mark = (shards / "dataset.json").stat().st_mtime_ns
     assert build_folder(data, shards).n_shards_built == 0
+    assert (shards / "dataset.json").stat().st_mtime_ns == mark, "for make, a newer mark is of other shards"
     assert build_folder(data, shards, retry_failed=True).n_failed == 1  # fails again: the shard stays
     assert bytes_of(shards) == bytes_of(reference)
     shutil.copy(data / "e.mp4", data / "c.mp4")
