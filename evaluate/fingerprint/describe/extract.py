@@ -3,6 +3,7 @@
 The shards of a few files are removed once these are described. So an archive of any size needs little disk space.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from preprocess.catalogues.scan import EXTENSIONS
 from preprocess.errors import MediaError, ShardError
 from preprocess.executors.processes import Executor, ProcessExecutor
 from preprocess.held_folder import held_folder
+from preprocess.media.ffmpeg import cause
 from preprocess.media.media_info import Limits
 from preprocess.media.probe import probe
 from preprocess.schema import SEGMENTS_PER_SOURCE_LIMIT, Media, ShardParams
@@ -23,6 +25,8 @@ from preprocess.shards.manifest import MANIFEST_FILE, read_rows, read_segments
 from preprocess.sources import Catalogue, Source
 from train.data.loader import iterate_once
 from train.data.loader_config import LoaderConfig
+
+_log = logging.getLogger(__name__)
 
 SOURCES_PER_SHARD = 8
 """Few, so that several processes find work in one batch of files."""
@@ -148,7 +152,7 @@ def _by_media(files: Sequence[MediaFile], options: ExtractOptions) -> Iterator[t
 
 
 def _build(files: Sequence[MediaFile], params: ShardParams, options: ExtractOptions, shards: Path) -> list[Unreadable]:
-    """Make the shards of files; return those that cannot be read."""
+    """Make the shards of files; return those that cannot be read. The log names those read with warnings, as cut ones."""
     sources = tuple(Source(index, file.path, file.name) for index, file in enumerate(files))
     try:
         build(
@@ -159,8 +163,14 @@ def _build(files: Sequence[MediaFile], params: ShardParams, options: ExtractOpti
         if not (shards / MANIFEST_FILE).is_file():  # if no source can be read, the manifest is there and says why
             raise
     rows = read_rows(shards / MANIFEST_FILE).to_pylist()
-    failed = [row for row in rows if row["kind"] == "source" and row["status"] == "failed"]
-    return [Unreadable(row["source"], row["reason"]) for row in failed]
+    told = [row for row in rows if row["kind"] == "source"]
+    ends = {row["source_index"]: row["end_seconds"] for row in rows if row["kind"] == "segment"}  # of the last segments
+    for row in told:
+        if row["warnings"]:
+            stated = f" of {row['duration_seconds']:.1f}" if row["duration_seconds"] else ""
+            read = f"{ends[row['source_index']]:.1f}{stated} s were read"
+            _log.warning("%s: %s, with a warning: %s", row["source"], read, cause(row["warnings"]))
+    return [Unreadable(row["source"], row["reason"]) for row in told if row["status"] == "failed"]
 
 
 def _describe(

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 
 import numpy as np
@@ -10,6 +11,7 @@ from evaluate.fingerprint.describe.descriptors import Unreadable
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, describe_files
 from preprocess.executors.processes import ProcessExecutor
 from tests.evaluate.fingerprint.conftest import write_video
+from tests.preprocess.made_media import run_ffmpeg
 
 
 def described(encoder, here, *paths):
@@ -50,6 +52,19 @@ def test_black_silent_short_and_corrupt_files(encoder, here, tmp_path):
     assert not found["silent.mp4"].audio.any()
     assert len(found["short.mp4"]) == 1
     assert found["short.mp4"].end_seconds[0] == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_file_that_can_be_read_in_part_is_named_with_the_seconds_that_were_read(encoder, here, tmp_path, caplog):
+    write_video(tmp_path / "good.mp4", 5, 4.0)
+    run_ffmpeg("-i", tmp_path / "good.mp4", "-c", "copy", "-movflags", "+faststart", tmp_path / "whole.mp4")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes((tmp_path / "whole.mp4").read_bytes()[: cut.with_stem("whole").stat().st_size * 6 // 10])
+    found = described(encoder, here, cut, tmp_path / "good.mp4")
+    (message,) = caplog.messages
+    assert re.match(r"cut\.mp4: \d\.\d of 4\.\d s were read, with a warning: .*Packet corrupt", message)
+    seconds = float(message.split(" ")[1])
+    assert seconds < 3
+    assert seconds == pytest.approx(found["cut.mp4"].end_seconds[-1], abs=0.3)
 
 
 class Crashing(ProcessExecutor):
