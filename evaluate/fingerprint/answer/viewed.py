@@ -1,8 +1,10 @@
 """Matching of edited queries: as they are, and where that leaves a doubt after each of many edits was undone."""
 
+import itertools
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -92,7 +94,7 @@ class ViewMatcher:
         found = apart(found)
         if self.matcher.library.n_alike(plain):  # many sources hold this: a closer look would name only a few of them
             return plain, found
-        doubtful = islice(self._doubtful(file, found), MOST_WINDOWS)
+        doubtful = itertools.islice(self._doubtful(file, found), MOST_WINDOWS)
         return plain, look_closer(found, doubtful, self.parts, self.matcher.threshold)
 
     def _doubtful(self, file: FootageFile, found: Sequence[Match]) -> Iterator[tuple[ViewedFootage, list[Match]]]:
@@ -100,12 +102,12 @@ class ViewMatcher:
 
         Two videos may be shown at once. In a window that is surely explained only spans with a score above 0 count.
         """
-        left, fps = [match for match in found if not match.decision], self.encoder.shard_params.fps
-        is_matched = len(left) < len(found)
+        left, fps = sorted((match for match in found if not match.decision), key=_middle), self.encoder.shard_params.fps
+        is_matched, begin = len(left) < len(found), 0
         for window in self._windows(file) if left else ():
             last = (window.footage.first_frame + len(window.footage)) / fps
-            inside = [each for each in left if (each.query_start_seconds + each.query_end_seconds) / 2 < last]
-            left = [each for each in left if each not in inside]
+            end = bisect_left(left, last, lo=begin, key=_middle)
+            inside, begin = best_first(left[begin:end]), end
             is_sure = self._is_explained(window.footage, found, SURE_A_SECOND)
             best = {each.reference: each for each in reversed(inside) if each.score > 0 or not is_sure}
             if best:
@@ -120,6 +122,10 @@ class ViewMatcher:
     def _is_explained(self, footage: Footage, found: Sequence[Match], least_a_second: float = 0.0) -> bool:
         shown = explained(footage, self.encoder.shard_params.fps, found, self.matcher.threshold, least_a_second)
         return bool(shown.mean() >= EXPLAINED_SHARE)
+
+
+def _middle(match: Match) -> float:
+    return (match.query_start_seconds + match.query_end_seconds) / 2
 
 
 def explained(
@@ -146,14 +152,13 @@ def explained(
 
 def apart(matches: Sequence[Match]) -> list[Match]:
     """Of matches of one query that overlap in it with the same reference keep the best; best first."""
-    kept: list[Match] = []
+    kept = defaultdict[str, list[Match]](list)
     for match in best_first(matches):
         overlaps = (
             min(match.query_end_seconds, each.query_end_seconds)
             - max(match.query_start_seconds, each.query_start_seconds)
-            for each in kept
-            if each.reference == match.reference
+            for each in kept[match.reference]
         )
         if all(overlap <= SAME_SHARE * match.query_seconds for overlap in overlaps):
-            kept.append(match)
-    return kept
+            kept[match.reference].append(match)
+    return best_first(itertools.chain(*kept.values()))

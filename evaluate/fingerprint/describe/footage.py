@@ -8,6 +8,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -90,13 +91,16 @@ class FootageFile:
 
     def _segments(self) -> Iterator[Footage]:
         first_frame = 0
-        for shard, key, n_frames in self.rows:
+        for shard, rows in itertools.groupby(self.rows, itemgetter(0)):
             path = self.shards / shard
             with path.open("rb") as file:
-                sample = next(each for each in read_samples(file, path) if each.key == key)
-                members = {each.suffix: os.pread(file.fileno(), each.n_bytes, each.offset) for each in sample.members}
-            yield _segment(members, n_frames, first_frame)
-            first_frame += n_frames
+                samples = {each.key: each for each in read_samples(file, path)}  # all headers, so once a shard
+                for _, key, n_frames in rows:
+                    members = {
+                        each.suffix: os.pread(file.fileno(), each.n_bytes, each.offset) for each in samples[key].members
+                    }
+                    yield _segment(members, n_frames, first_frame)
+                    first_frame += n_frames
 
 
 def footage_files(shards: Path, params: ShardParams, names: dict[int, str]) -> Iterator[FootageFile]:

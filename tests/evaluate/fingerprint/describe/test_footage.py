@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evaluate.fingerprint.describe import footage
 from evaluate.fingerprint.describe.extract import ExtractOptions, MediaFile, read_footage
 from tests.evaluate.fingerprint.conftest import write_video
 
@@ -24,3 +25,16 @@ def test_windows_hold_every_frame_once_and_some_of_the_next(shipped_encoder, her
         assert (each.frames == whole.frames[rows]).all()
         assert (each.logmel == whole.logmel[:, rows.start * 5 : rows.stop * 5]).all()
         assert (each.has_audio == whole.has_audio[rows]).all()
+
+
+def test_the_headers_of_a_shard_are_read_once_however_many_segments_it_holds(
+    shipped_encoder, here, tmp_path, monkeypatch
+):
+    path = write_video(tmp_path / "long.mp4", 5, 32.0)
+    listed, read_samples = [], footage.read_samples
+    monkeypatch.setattr(footage, "read_samples", lambda file, path: listed.append(path) or read_samples(file, path))
+    files = read_footage([MediaFile("q", path)], shipped_encoder, ExtractOptions(0.5, executor=here))
+    file = next(files)
+    assert len(file.rows) > 2
+    assert [len(each) for each in file.windows(2.0, 0)] == [16] * 16
+    assert len(listed) == 1
