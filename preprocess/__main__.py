@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from preprocess.catalogues.open_catalogue import DATASETS
-from preprocess.errors import PreprocessError
 from preprocess.executors.options import add_executor_options, add_max_hours, n_processors
 from preprocess.schema import PRESETS
+from store.errors import EXPLAINED, explain
 from store.standard_streams import guard_standard_streams
 
 _DESCRIPTION = "Turn raw videos into shards of film strips and log-mel spectrograms, once for all later stages."
@@ -198,10 +198,8 @@ def main(argv: list[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         return getattr(commands, arguments.command)(arguments)
-    except (PreprocessError, PermissionError) as error:
-        # Not every question about a path is guarded: some folder may be closed to this user.
-        remedy = ": change its owner or mode" if isinstance(error, PermissionError) else ""
-        errors.print(f"error: {error}{remedy}", markup=False, style="red")
+    except EXPLAINED as error:
+        errors.print(f"error: {explain(error)}", markup=False, style="red")
         return 2
     except _Stopped as stopped:
         again = "starts over" if arguments.command in ("verify", "doctor") else "continues where it was"

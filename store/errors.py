@@ -9,6 +9,15 @@ class AvtempoError(Exception):
     """Base of every error that Avtempo raises on purpose, in all four packages; the message names the remedy."""
 
 
+EXPLAINED = (AvtempoError, PermissionError)
+"""What ends a command with a line: not every question about a path is guarded, and a folder may be closed to this user."""
+
+
+def explain(error: BaseException) -> str:
+    """Return what a command says of an error that ends it."""
+    return f"{error}: change its owner or mode" if isinstance(error, PermissionError) else str(error)
+
+
 class StoreError(AvtempoError):
     """Base of every error that this package raises on purpose: the file, what is wrong, and what to do about it.
 

@@ -1,7 +1,9 @@
 """Skipped tests fail under `--no-skips`, as CI runs them, unless the machine lacks what the list below names."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -37,3 +39,20 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     report = yield
     _refuse_skip(report, collector.config)
     return report
+
+
+@pytest.fixture
+def nobody() -> Callable[[], AbstractContextManager[None]]:
+    """Be a user without rights inside a block: root may read everything."""
+
+    @contextmanager
+    def drop_rights():
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return drop_rights

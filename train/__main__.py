@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from store.errors import AvtempoError
+from store.errors import EXPLAINED, explain
 from store.standard_streams import guard_standard_streams
 from train.config.load import PRESETS_DIR, load_config, objective_names, preset_names
 from train.config.schema import Config
@@ -67,8 +67,10 @@ def main(argv: list[str] | None = None) -> int:
             Console().print(config.to_yaml(), end="", highlight=False, markup=False)
             return 0
         return _pretrain(args, config)
-    except AvtempoError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    except EXPLAINED as error:
+        Console(stderr=True).print(
+            f"error: {explain(error)}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         return 2
     except KeyboardInterrupt:
         return 130

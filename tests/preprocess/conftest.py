@@ -1,7 +1,5 @@
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,20 +67,3 @@ def choose_ffmpeg(monkeypatch) -> Iterator[Callable[[str], None]]:
 
     yield choose
     forget()
-
-
-@pytest.fixture
-def nobody() -> Callable[[], AbstractContextManager[None]]:
-    """Be a user without rights inside a block: root may read everything."""
-
-    @contextmanager
-    def drop_rights():
-        user = os.geteuid()
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(user)
-
-    return drop_rights

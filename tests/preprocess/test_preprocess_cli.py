@@ -80,18 +80,6 @@ def test_verify_tells_its_outcome_by_its_status(clips, tmp_path, capsys):
     assert "none: is not a folder" in capsys.readouterr().err
 
 
-def test_a_closed_folder_is_named_and_the_status_is_2(tmp_path, capsys, nobody):
-    closed = tmp_path / "closed"
-    (closed / "shards").mkdir(parents=True)
-    assert main(["verify", str(tmp_path / "none")]) == 2  # loads modules, which nobody may not be allowed to read
-    closed.chmod(0)
-    with nobody():
-        assert main(["verify", str(closed / "shards")]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"Permission denied: '{closed}/shards': change its owner or mode" in said
-    closed.chmod(0o700)
-
-
 def test_the_status_follows_max_failed_and_what_a_run_kept_does_not_count_shards_without_an_archive(
     data, tmp_path, capsys
 ):

@@ -253,12 +253,15 @@ class Archive:
     def _written_parts(self) -> list[Part]:
         """Read all lists, outdated sources included, by number."""
         while True:
-            paths = sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))
+            paths = self._lists()
             try:
                 return [_read_part(path) for path in paths]
             except ArchiveError:
-                if all(path.exists() for path in paths):  # else a writer took a list away while the others were read
+                if self._lists() == paths:  # else a writer took a list away while the others were read
                     raise
+
+    def _lists(self) -> list[Path]:
+        return sorted((self.folder / PARTS_FOLDER).glob("part-*.json"))
 
 
 def _read_part(path: Path) -> Part:

@@ -91,6 +91,10 @@ def test_a_list_that_a_writer_takes_away_while_the_others_are_read_is_no_fault(a
 
     monkeypatch.setattr(archive_module, "_read_part", slow)
     assert list(archive.parts()) == [part]
+    archive.part_path(2).with_suffix(".json").symlink_to("nowhere")
+    monkeypatch.undo()
+    with pytest.raises(ArchiveError, match=r"part-000002\.json: there is no such file"):
+        archive.parts()
 
 
 def test_a_killed_run_goes_on_and_leaves_nothing_behind(archive, update, videos, monkeypatch):
